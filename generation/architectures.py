@@ -1,0 +1,109 @@
+"""Torch modules from the architectures' descriptions in nndynbench/graphs/architectures.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nndynbench.graphs import Architecture, Layer, Weights, architecture, random_weights
+
+
+def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module:
+    """The architecture as a torch module whose parameters are named as in its description. Weights are torch's default;
+    `initialise` draws them by the architecture's rule."""
+    described = architecture(name)
+    if described.family == "resnet50":
+        return _torchvision_resnet50(described, dropout)
+    shapes = {layer.name: layer for layer in described.layers}
+    modules: dict[str, nn.Module] = {}
+    last = described.layers[-1].name
+    for entry in described.entries:
+        kind, label = entry["kind"], entry["name"]
+        if kind == "conv":
+            modules |= _conv(label, shapes[label]) | {f"{label}_relu": nn.ReLU(inplace=True)}
+        elif kind == "max-pool":
+            modules[label] = nn.MaxPool2d(entry["kernel"], entry["stride"], entry.get("padding", 0))
+        elif kind == "average-pool":
+            modules[label] = nn.AdaptiveAvgPool2d(1)
+        elif kind == "dropout":
+            modules[label] = nn.Dropout(dropout)
+        elif kind == "basic-blocks":
+            convs = [layer for layer in described.layers if layer.name.startswith(f"{label}.")]
+            modules[label] = nn.Sequential(*map(BasicBlock, convs[0::2], convs[1::2]))
+        elif kind == "fc":
+            layer = shapes[label]
+            if len(layer.input_shape) == 3:
+                modules["flatten"] = nn.Flatten()
+            modules[label] = nn.Linear(layer.weight_shape[1], layer.weight_shape[0])
+            if label != last:
+                modules[f"{label}_relu"] = nn.ReLU(inplace=True)
+        else:
+            raise ValueError(f"no torch module for a layer of kind {kind!r} ({label!r} of {described.name})")
+    model = nn.Sequential()
+    for label, module in modules.items():
+        model.add_module(label, module)
+    return model
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convs and a parameter-free shortcut: every stride-th position, missing channels zero (option A)."""
+
+    def __init__(self, first: Layer, second: Layer) -> None:
+        super().__init__()
+        self.stride = first.stride
+        self.missing = second.output_shape[0] - first.input_shape[0]
+        for label, module in (_conv("conv1", first) | _conv("conv2", second)).items():
+            self.add_module(label, module)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = functional.relu(self.conv1_norm(self.conv1(inputs)))
+        shortcut = inputs[:, :, :: self.stride, :: self.stride]
+        if self.missing:
+            before = self.missing // 2
+            shortcut = functional.pad(shortcut, (0, 0, 0, 0, before, self.missing - before))
+        return functional.relu(self.conv2_norm(self.conv2(hidden)) + shortcut)
+
+
+def initialise(model: nn.Module, name: str | Architecture, *, seed: int, scale: float = 1.0) -> None:
+    """Give the model the initial weights that `nndynbench.graphs.random_weights` draws; all else stays torch's."""
+    with torch.random.fork_rng(devices=[]):
+        # Projection shortcuts (ResNet-50) are in no description: drawn here, by the same seed and torch's rule.
+        torch.manual_seed(seed)
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    drawn = {key: torch.from_numpy(value) for key, value in random_weights(name, seed=seed, scale=scale).items()}
+    missing, unexpected = model.load_state_dict(drawn, strict=False)
+    if unexpected:
+        raise ValueError(f"the module of {architecture(name).name} lacks {', '.join(unexpected)}")
+
+
+def snapshot(model: nn.Module) -> Weights:
+    """The model's floating-point state (weights, biases, batch norm's statistics) as contiguous numpy copies."""
+    state: Mapping[str, Any] = model.state_dict()
+    return {
+        key: np.array(value.detach().cpu().numpy(), dtype=np.float32, order="C")
+        for key, value in state.items()
+        if value.is_floating_point()
+    }
+
+
+def _conv(label: str, layer: Layer) -> dict[str, nn.Module]:
+    outputs, inputs, kernel, _ = layer.weight_shape
+    conv = nn.Conv2d(inputs, outputs, kernel, layer.stride, layer.padding, bias=layer.has_bias)
+    return {label: conv} | ({f"{label}_norm": nn.BatchNorm2d(outputs)} if layer.batch_norm else {})
+
+
+def _torchvision_resnet50(described: Architecture, dropout: float) -> nn.Module:
+    from torchvision.models import resnet50
+
+    if "@" in described.name:
+        raise ValueError(f"{described.name}: torchvision's ResNet-50 has no width factor")
+    model = resnet50(num_classes=described.classes)
+    model.avgpool = nn.Sequential(model.avgpool, nn.Dropout(dropout))
+    return model

@@ -1,0 +1,115 @@
+"""Grids as data: which networks a subset trains, in which order, and the settings that all of them share.
+
+One TOML file per grid. ``[settings]`` holds what its networks share; ``[product]`` the values whose every combination is
+a network, the first varying slowest, or ``rows`` names a CSV file with a network per line. A network's id is its row.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.names import known
+
+# Columns that group networks but are no hyperparameter: a method must not see which networks are twins.
+GROUPING_COLUMNS = ("configuration",)
+
+DEFAULTS: dict[str, Any] = {
+    "optimiser": "momentum",
+    "weight_decay": 0.0,
+    "batch_size": 128,
+    "initialisation_scale": 1.0,
+    "label_noise": 0.0,
+    "training_images": 0,  # all of them
+    "visits": 0,  # images visited an epoch; 0 is each training image once
+    "epochs": 50,
+    "patience": 10,  # 0 never stops early
+    "augmentation": True,
+    "batches": "shared",  # by all networks of the subset; "own" draws them from the network's seed
+    "precision": "float32",
+    "validation_images": 0,  # all of the half
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """``networks``: a row per network, its index the network's id, its columns what varies. ``settings``: what does not."""
+
+    name: str
+    protocol: str
+    networks: pd.DataFrame
+    settings: dict[str, Any]
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        return [column for column in self.networks if column not in GROUPING_COLUMNS]
+
+    def recipe(self, network: int) -> dict[str, Any]:
+        """Everything that decides how one network is trained, but its seed."""
+        row = {str(column): _plain(value) for column, value in self.networks.loc[network].items()}
+        return {**DEFAULTS, **self.settings, **row}
+
+
+def grid_names() -> list[str]:
+    return sorted(file.name.removesuffix(".toml") for file in files("generation.grids").iterdir() if file.name.endswith(".toml"))
+
+
+def read_grid(name: str) -> Grid:
+    """Read ``grids/<name>.toml``.
+
+    Raises
+    ------
+    UnknownNameError
+        For a grid, or a setting in it, that does not exist.
+    """
+    folder = files("generation.grids")
+    facts = tomllib.loads(folder.joinpath(f"{known(name, grid_names(), what='grid')}.toml").read_text(encoding="utf-8"))
+    if "rows" in facts:
+        with folder.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
+            networks = pd.read_csv(lines)
+    else:
+        axes = {column: _axis(values) for column, values in facts["product"].items()}
+        networks = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
+    for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
+        known(setting, DEFAULTS, what=f"setting of grid {name!r}")
+    networks.index = pd.RangeIndex(len(networks), name="network")
+    return Grid(name, facts["protocol"], networks, facts["settings"])
+
+
+def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Ids in an order whose every prefix is spread over the grid: each next cell is the farthest from all before it.
+
+    Distances are between the ranks of each column's values, so a logarithmic axis counts like a linear one. A drawn grid
+    (no column repeats its values) is kept in its own order.
+    """
+    columns = [networks[column] for column in networks if networks[column].nunique() > 1]
+    if all(column.nunique() == len(column) for column in columns) or "configuration" in networks:
+        return networks.index.to_numpy(dtype=np.int64)
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] / (column.nunique() - 1) for column in columns], axis=1)
+    order = [int(np.linalg.norm(ranks - 0.5, axis=1).argmin())]
+    nearest = np.linalg.norm(ranks - ranks[order[0]], axis=1)
+    for _ in range(len(networks) - 1):
+        order.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.linalg.norm(ranks - ranks[order[-1]], axis=1))
+        nearest[order] = -1.0
+    return networks.index.to_numpy(dtype=np.int64)[order]
+
+
+def _axis(values: list[Any] | dict[str, Any]) -> list[Any]:
+    """A list as it is; {mantissas, exponents} their products; {from, to, count} evenly spaced in the logarithm."""
+    if isinstance(values, list):
+        return values
+    if "mantissas" in values:
+        return [float(f"{mantissa}e{exponent}") for exponent in values["exponents"] for mantissa in values["mantissas"]]
+    return [float(f"{value:.6g}") for value in np.geomspace(values["from"], values["to"], values["count"])]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

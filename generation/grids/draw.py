@@ -1,0 +1,41 @@
+"""Drawing the rows of a random grid, once: the CSV file they go into is the fact, this is where it came from."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def draw_rows(name: str) -> pd.DataFrame:
+    """Draw ``configurations`` rows by the ``[draw]`` section of a grid's file, and append its twins.
+
+    ``configuration`` numbers the configurations; a twin has its first's, and the same hyperparameters.
+    """
+    text = files("generation.grids").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    facts = tomllib.loads(text)["draw"]
+    random = np.random.default_rng(facts["seed"])
+    rows = []
+    for configuration in range(facts["configurations"]):
+        row: dict[str, Any] = {"configuration": configuration}
+        for hyperparameter, rule in facts["hyperparameters"].items():
+            row[hyperparameter] = _draw(random, rule, row)
+        rows.append(row)
+    return pd.DataFrame([*rows, *rows[: facts["twins"]]])
+
+
+def _draw(random: np.random.Generator, rule: dict[str, Any], row: dict[str, Any]) -> Any:
+    if "choices" in rule:
+        return rule["choices"][random.integers(len(rule["choices"]))]
+    if "uniform" in rule:
+        value = random.uniform(*rule["uniform"])
+    else:
+        low, high = rule[row[rule["by"]]] if "by" in rule else rule["log_uniform"]
+        value = math.exp(random.uniform(math.log(low), math.log(high)))
+    if "digits" not in rule:
+        return float(f"{value:.4g}")
+    return round(value, rule["digits"]) if rule["digits"] else round(value)

@@ -1,0 +1,187 @@
+"""The images that networks are trained on, in an order and with a cut that depend on their content alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.names import known
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+# Images of each class in each half, for image data without a test set of its own.
+DIGITS_HALF_PER_CLASS = 25
+IMAGENET_SAMPLE_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Images:
+    """Decoded images: pixels (n, channels, height, width) from 0 to ``brightest``, labels (n,), in canonical order.
+
+    ``validation`` and ``test`` are the two halves of the test images, equally many of each class. ``digest`` is the
+    SHA-256 over all of them: the same data from another source has the same digest.
+    """
+
+    name: str
+    brightest: int
+    train: tuple[Pixels, Labels]
+    validation: tuple[Pixels, Labels]
+    test: tuple[Pixels, Labels]
+    digest: str
+
+
+def load_images(name: str, *, source: str | Path | None = None, cache: Path | None = None) -> Images:
+    """Load "digits", "cifar10" or "imagenet" (the benchmark's ImageNet sample).
+
+    ``source`` is a folder or hub id for `datasets.load_dataset`; by default the hub's copy. Decoded arrays are kept in
+    ``cache`` and memory-mapped from there, so that many processes share one copy.
+
+    Raises
+    ------
+    UnknownNameError
+        For another name.
+    ValueError
+        If a class has no even number of test images to cut in halves.
+    """
+    known(name, SOURCES, what="images")
+    folder = cache / name if cache is not None else None
+    if folder is not None and source is None and (folder / "images.json").exists():
+        return _read(folder)
+    images = SOURCES[name](source)
+    if folder is None:
+        return images
+    if not (folder / "images.json").exists() or _read(folder).digest != images.digest:
+        _write(folder, images)
+    return _read(folder)
+
+
+def canonical_order(pixels: Pixels, labels: Labels) -> npt.NDArray[np.int64]:
+    """The order by SHA-256 of each image's pixels (height, width, channels), then by label."""
+    keys = [
+        (hashlib.sha256(np.ascontiguousarray(image.transpose(1, 2, 0))).digest(), int(label))
+        for image, label in zip(pixels, labels, strict=True)
+    ]
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+
+
+def halves(labels: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions of the validation and of the test half: of every class, the first and the second half of its images."""
+    first, second = [], []
+    for label in np.unique(labels):
+        positions = np.flatnonzero(labels == label)
+        if len(positions) % 2:
+            raise ValueError(f"class {label} has {len(positions)} test images, which cannot be cut in halves")
+        first.append(positions[: len(positions) // 2])
+        second.append(positions[len(positions) // 2 :])
+    return np.sort(np.concatenate(first)), np.sort(np.concatenate(second))
+
+
+def _digits(source: str | Path | None) -> Images:
+    """scikit-learn's 1,797 handwritten digits, 8×8, grey from 0 to 16; its test images are the first of each class."""
+    from sklearn.datasets import load_digits
+
+    if source is not None:
+        raise ValueError("the digits come with scikit-learn; --images has no use here")
+    data = load_digits()
+    pixels, labels = data.images.astype(np.uint8)[:, None], data.target.astype(np.int64)
+    order = canonical_order(pixels, labels)
+    pixels, labels = pixels[order], labels[order]
+    chosen = [np.flatnonzero(labels == label)[: 2 * DIGITS_HALF_PER_CLASS] for label in range(10)]
+    is_test = np.isin(np.arange(len(labels)), np.concatenate(chosen))
+    return _cut("digits", (pixels[~is_test], labels[~is_test]), (pixels[is_test], labels[is_test]), brightest=16)
+
+
+def _cifar10(source: str | Path | None) -> Images:
+    data = _load_dataset(source or "uoft-cs/cifar10")
+    parts = [_decoded(data[split], "img", "label") for split in ("train", "test")]
+    return _cut("cifar10", *(_in_canonical_order(*part) for part in parts))
+
+
+def _imagenet_sample(source: str | Path | None) -> Images:
+    """100 classes of Tiny ImageNet, drawn by seed 0 and renumbered, at 32×32 by the mean of 2×2 pixels."""
+    data = _load_dataset(source or "zh-plus/tiny-imagenet")
+    classes = np.sort(np.random.default_rng(0).choice(200, IMAGENET_SAMPLE_CLASSES, replace=False))
+    parts = []
+    for split in ("train", "valid" if "valid" in data else "validation"):
+        kept = np.flatnonzero(np.isin(data[split]["label"], classes))
+        pixels, labels = _decoded(data[split].select(kept), "image", "label")
+        pixels, labels = _in_canonical_order(pixels, np.searchsorted(classes, labels))
+        blocks = pixels.reshape(*pixels.shape[:2], 32, 2, 32, 2).astype(np.uint16)
+        parts.append((((blocks.sum(axis=(3, 5)) + 2) // 4).astype(np.uint8), labels))
+    return _cut("imagenet", *parts)
+
+
+SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
+    "digits": _digits,
+    "cifar10": _cifar10,
+    "imagenet": _imagenet_sample,
+}
+
+
+def _load_dataset(source: str | Path) -> Any:
+    from datasets import load_dataset
+
+    return load_dataset(str(source))
+
+
+def _decoded(split: Any, image_column: str, label_column: str) -> tuple[Pixels, Labels]:
+    from rich.progress import track
+
+    images = (
+        np.asarray(row[image_column].convert("RGB")).transpose(2, 0, 1)
+        for row in track(split, description="decoding images", transient=True)
+    )
+    return np.stack(list(images)), np.asarray(split[label_column], dtype=np.int64)
+
+
+def _in_canonical_order(pixels: Pixels, labels: Labels) -> tuple[Pixels, Labels]:
+    order = canonical_order(pixels, labels)
+    return pixels[order], labels[order]
+
+
+def _cut(name: str, train: tuple[Pixels, Labels], test: tuple[Pixels, Labels], *, brightest: int = 255) -> Images:
+    validation, held_out = halves(test[1])
+    parts = (train, (test[0][validation], test[1][validation]), (test[0][held_out], test[1][held_out]))
+    digest = hashlib.sha256()
+    for pixels, labels in parts:
+        digest.update(np.ascontiguousarray(pixels))
+        digest.update(np.ascontiguousarray(labels))
+    return Images(name, brightest, *parts, digest.hexdigest())
+
+
+def _write(folder: Path, images: Images) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, (pixels, labels) in _parts(images):
+        for kind, array in (("pixels", pixels), ("labels", labels)):
+            partial = folder / f"{part}-{kind}.{os.getpid()}.partial"
+            with partial.open("wb") as file:
+                np.save(file, array)
+            partial.replace(folder / f"{part}-{kind}.npy")
+    facts = {"name": images.name, "brightest": images.brightest, "digest": images.digest}
+    partial = folder / f"images.{os.getpid()}.partial"
+    partial.write_text(json.dumps(facts), encoding="utf-8")
+    partial.replace(folder / "images.json")
+
+
+def _read(folder: Path) -> Images:
+    facts = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+    parts = {
+        part: tuple(np.load(folder / f"{part}-{kind}.npy", mmap_mode="c") for kind in ("pixels", "labels"))
+        for part in ("train", "validation", "test")
+    }
+    return Images(**facts, **parts)
+
+
+def _parts(images: Images) -> Iterator[tuple[str, tuple[Pixels, Labels]]]:
+    yield "train", images.train
+    yield "validation", images.validation
+    yield "test", images.test

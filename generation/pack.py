@@ -1,0 +1,211 @@
+"""From runs to a subset's files: ``DIR/<subset>/<version>/``, laid out as `nndynbench.load` reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rich.progress import track
+
+from generation.plan import SubsetPlan
+from nndynbench.centralities import MOMENTS
+from nndynbench.features import FEATURES
+from nndynbench.graphs import Weights, architecture, rolled
+from nndynbench.signatures import CENTRALITIES
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
+from nndynbench.storage.files import file_facts, written_whole
+from nndynbench.storage.manifest import MANIFEST_NAME, ImageFacts, Manifest, TierFacts, TierName
+from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
+from nndynbench.subsets.splits import DrawnSplits, draw_splits
+from nndynbench.subsets.subset import SPLITS_FILE
+
+Record = dict[str, Any]
+
+TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
+ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
+
+
+class NothingToPackError(ValueError):
+    """No network of a folder is finished."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which snapshots a tier of a pack holds, and at which precision."""
+
+    networks: Sequence[int]
+    epochs: Mapping[int, Sequence[int]]
+    mantissa_bits: int = FLOAT32_MANTISSA_BITS
+
+
+def pack_subset(
+    plan: SubsetPlan,
+    *,
+    version: str | None = None,
+    tiers: Sequence[TierName] = ARRAY_TIERS,
+    mantissa_bits: int = FLOAT32_MANTISSA_BITS,
+    into: Path | None = None,
+) -> Path:
+    """Pack the finished networks of a folder of runs; returns the packed folder.
+
+    Tables and splits are always written; ``tiers`` are those of the HDF5 tiers to write beside them, their values rounded
+    to ``mantissa_bits``. ``into`` replaces the runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that
+    are not finished are left out; the manifest says how many were planned.
+
+    Raises
+    ------
+    NothingToPackError
+        If no network is finished.
+    """
+    records = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
+    if not records:
+        raise NothingToPackError(f"no network in {plan.folder} is finished")
+    folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
+    folder.mkdir(parents=True, exist_ok=True)
+    networks, threshold = networks_table(plan, records)
+    write_table(folder, "networks", networks)
+    write_table(folder, "curves", curves_table(records))
+    write_table(folder, "signatures", signatures_table(records))
+    write_table(folder, "features", features_table(plan, records))
+    write_splits(folder, draw_splits(networks, subset=plan.entry.name))
+    described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
+    for tier in tiers:
+        described[tier] = write_tier(folder, tier, plan, records, mantissa_bits=mantissa_bits)
+    manifest = _manifest(plan, folder, records, threshold, described)
+    with written_whole(folder / MANIFEST_NAME) as partial:
+        partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    return folder
+
+
+def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
+    """The networks table, and the threshold that its labels were cut at."""
+    columns = ("seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy")
+    measured = pd.DataFrame([{column: record[column] for column in columns} for record in records.values()])
+    measured.index = pd.Index(records, name="network")
+    table = plan.grid.networks.loc[list(records)].join(measured)
+    cut = plan.entry.threshold
+    threshold = float(table["final_accuracy"].median()) if cut == "median" else float(cut)
+    table["label"] = (table["final_accuracy"] >= threshold).astype(int)
+    table["seconds"] = [sum(epoch["seconds"] for epoch in record["epochs"]) for record in records.values()]
+    table["device"] = [record["device"] for record in records.values()]
+    table["precision"] = [plan.grid.recipe(network)["precision"] for network in records]
+    return table, threshold
+
+
+def curves_table(records: Mapping[int, Record]) -> pd.DataFrame:
+    rows = [{"network": network, **epoch} for network, record in records.items() for epoch in record["epochs"]]
+    columns = ["network", "epoch", "train_loss", "train_accuracy", "validation_accuracy", "seconds"]
+    return pd.DataFrame(rows, columns=columns).set_index(KEYS["curves"])
+
+
+def signatures_table(records: Mapping[int, Record]) -> pd.DataFrame:
+    rows = [
+        (network, int(epoch), *name.split("/"), *values)
+        for network, record in records.items()
+        for epoch, signatures in record["signatures"].items()
+        for name, values in signatures.items()
+    ]
+    table = pd.DataFrame(rows, columns=[*KEYS["signatures"], *MOMENTS])
+    names = {key: "category" for key in ("representation", "sign", "centrality")}
+    return table.astype(names).set_index(KEYS["signatures"])
+
+
+def features_table(plan: SubsetPlan, records: Mapping[int, Record]) -> pd.DataFrame:
+    layers = [layer.name for layer in architecture(plan.entry.architecture).weighted_layers]
+    rows = [
+        (network, int(epoch), layer, *values)
+        for network, record in records.items()
+        for epoch, table in record["features"].items()
+        for layer, values in zip(layers, table, strict=True)
+    ]
+    # float32 as the weights they come from: twice the digits would double the largest table of a bundled subset.
+    kinds = dict.fromkeys(FEATURES, np.float32) | {"layer": "category"}
+    return pd.DataFrame(rows, columns=[*KEYS["features"], *FEATURES]).astype(kinds).set_index(KEYS["features"])
+
+
+def write_splits(folder: Path, splits: DrawnSplits) -> None:
+    """Write ``splits.json``: each split's folds as ids, and why the others are left out."""
+    folds = {name: [{"train": train, "test": test} for train, test in parts] for name, parts in splits.folds.items()}
+    with written_whole(folder / SPLITS_FILE) as partial:
+        partial.write_text(json.dumps({"folds": folds, "left_out": splits.left_out}), encoding="utf-8")
+
+
+def write_tier(
+    folder: Path, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], *, mantissa_bits: int
+) -> TierFacts:
+    """Write one HDF5 tier of every kept snapshot."""
+    kept = {network: _kept_epochs(plan, record) for network, record in records.items()}
+    parts_of = {"weights": dict, "graphs": _blocks, "centralities": _centralities}[tier]
+    first = parts_of(_read(plan, next(iter(kept)), 0), plan.entry.architecture) if tier != "weights" else None
+    example = first if first is not None else _read(plan, next(iter(kept)), 0)
+
+    def snapshots() -> Iterator[tuple[int, list[Mapping[str, npt.ArrayLike]]]]:
+        for network, epochs in track(kept.items(), description=f"packing {tier}", transient=True):
+            weights = [_read(plan, network, epoch) for epoch in epochs]
+            yield network, [w if tier == "weights" else parts_of(w, plan.entry.architecture) for w in weights]
+
+    name = f"{tier}.h5"
+    shapes = {part: np.shape(values) for part, values in example.items()}
+    write_snapshot_arrays(folder / name, shapes, kept, snapshots(), mantissa_bits=mantissa_bits)
+    epochs = [*plan.kept_epochs, "last"]
+    return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=mantissa_bits)
+
+
+def _blocks(weights: Weights, name: str) -> dict[str, npt.ArrayLike]:
+    graph = rolled(weights, name)
+    return dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
+
+
+def _centralities(weights: Weights, name: str) -> dict[str, npt.ArrayLike]:
+    blocks = rolled(weights, name).blocks
+    return {centrality: function(blocks) for centrality, function in CENTRALITIES.items()}
+
+
+def _kept_epochs(plan: SubsetPlan, record: Record) -> list[int]:
+    last = record["epochs_trained"]
+    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | {last})
+
+
+def _read(plan: SubsetPlan, network: int, epoch: int) -> Weights:
+    weights = plan.run(network).read_snapshot(epoch)
+    if weights is None:
+        raise FileNotFoundError(f"{plan.run(network).folder} has no snapshot of epoch {epoch}")
+    return weights
+
+
+def _manifest(
+    plan: SubsetPlan,
+    folder: Path,
+    records: Mapping[int, Record],
+    threshold: float,
+    tiers: dict[TierName, TierFacts],
+) -> Manifest:
+    facts = plan.facts()
+    return Manifest(
+        subset=plan.entry.name,
+        version=folder.name,
+        summary=plan.entry.summary,
+        protocol=facts["protocol"],
+        architecture=plan.entry.architecture,
+        images=ImageFacts(**facts["images"]),
+        grid=facts["grid"],
+        settings=plan.grid.recipe(next(iter(records))) | {column: "varies" for column in plan.grid.networks},
+        hyperparameters=plan.grid.hyperparameters,
+        zoo_seed=facts["zoo_seed"],
+        libraries=facts["libraries"],
+        code_version=installed_version("nndynbench"),
+        threshold=threshold,
+        chance=100 / architecture(plan.entry.architecture).classes,
+        epochs=plan.grid.settings["epochs"],
+        networks=len(records),
+        networks_planned=len(plan.order),
+        tiers=tiers,
+        files={name: file_facts(folder / name) for tier in tiers.values() for name in tier.files},
+    )

@@ -1,0 +1,175 @@
+"""The trainer's state on disk: ``DIR/<subset>/runs/``, a folder per network, from which any run resumes.
+
+A file is written under another name, synced and renamed, so a kill at any moment leaves whole files only. Two states are
+kept per network: if the newest is damaged, the run falls back to the epoch before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from filelock import FileLock, Timeout
+
+from nndynbench.graphs import Weights
+
+logger = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+# One fallback: more would cost disk and win nothing, since a damaged pair means a damaged disk.
+STATES_KEPT = 2
+
+
+class DamagedFileError(ValueError):
+    """A file whose content does not match its own checksum."""
+
+
+@dataclass
+class TrainingState:
+    """What an epoch leaves for the next: weights, the optimiser's arrays, and the record so far."""
+
+    epoch: int
+    weights: Weights
+    optimiser: Arrays
+    record: dict[str, Any]
+
+
+class NetworkRun:
+    """One network's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the network for this process; yields False if another process has it. A killed process frees its lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "network.json").exists()
+
+    def record(self) -> dict[str, Any] | None:
+        """The finished network's record, or None."""
+        if not self.finished:
+            return None
+        return dict(json.loads((self.folder / "network.json").read_text(encoding="utf-8")))
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Write the final record; the states are no longer needed."""
+        write_whole(self.folder / "network.json", json.dumps(record).encode())
+        for state in self._states():
+            state.unlink()
+
+    def write_state(self, state: TrainingState) -> None:
+        arrays = {f"weights/{key}": value for key, value in state.weights.items()}
+        arrays |= {f"optimiser/{key}": value for key, value in state.optimiser.items()}
+        record = json.dumps({"epoch": state.epoch, "record": state.record})
+        write_arrays(self.folder / f"state-{state.epoch:04d}.safetensors", arrays, record)
+        for old in self._states()[:-STATES_KEPT]:
+            old.unlink()
+
+    def read_state(self) -> TrainingState | None:
+        """The newest whole state, or None; a damaged one is set aside with a warning."""
+        for path in reversed(self._states()):
+            try:
+                arrays, text = read_arrays(path)
+            except DamagedFileError as damage:
+                path.rename(path.with_suffix(".damaged"))
+                logger.warning("%s; going on from the epoch before", damage)
+                continue
+            parts: dict[str, Arrays] = {"weights": {}, "optimiser": {}}
+            for key, value in arrays.items():
+                part, name = key.split("/", 1)
+                parts[part][name] = value
+            return TrainingState(weights=parts["weights"], optimiser=parts["optimiser"], **json.loads(text))
+        return None
+
+    def write_snapshot(self, epoch: int, weights: Weights) -> None:
+        write_arrays(self.folder / f"snapshot-{epoch:04d}.safetensors", weights)
+
+    def read_snapshot(self, epoch: int) -> Weights | None:
+        """The weights after an epoch, or None where they are not kept.
+
+        Raises
+        ------
+        DamagedFileError
+            Naming the file.
+        """
+        path = self.folder / f"snapshot-{epoch:04d}.safetensors"
+        return read_arrays(path)[0] if path.exists() else None
+
+    def progress(self) -> int:
+        """Epochs trained so far."""
+        if (record := self.record()) is not None:
+            return len(record["epochs"])
+        states = self._states()
+        return int(states[-1].stem.removeprefix("state-")) if states else 0
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _states(self) -> list[Path]:
+        return sorted(self.folder.glob("state-*.safetensors"))
+
+
+def write_arrays(path: Path, arrays: Arrays, text: str = "") -> None:
+    """Write arrays and a text with the checksum of both."""
+    metadata = {"text": text, "sha256": _checksum(arrays, text)}
+    write_whole(path, safetensors.numpy.save(arrays, metadata))
+
+
+def read_arrays(path: Path) -> tuple[Arrays, str]:
+    """Read what `write_arrays` wrote; raises `DamagedFileError` if it is not that."""
+    try:
+        content = path.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
+        arrays = safetensors.numpy.load(content)
+        if _checksum(arrays, metadata["text"]) != metadata["sha256"]:
+            raise ValueError("wrong checksum")
+    except (ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error})") from error
+    return arrays, metadata["text"]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is seen whole or not at all, also after a power cut."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _checksum(arrays: Arrays, text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]))
+    return digest.hexdigest()

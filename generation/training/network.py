@@ -1,0 +1,259 @@
+"""One network, from its seed to its final accuracy, an epoch at a time; all that is learned of it goes into a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generation.device import device_name
+from generation.architectures import build_module, initialise, snapshot
+from generation.images import Images
+from generation.runs import NetworkRun, TrainingState
+from generation.seeds import derived_seed
+from generation.training.batches import epoch_batches, normalised, training_labels
+from nndynbench.features import layer_features
+from nndynbench.graphs import Weights, architecture
+from nndynbench.signatures import snapshot_signatures
+
+EVALUATION_BATCH = 1000
+
+# On images of fewer pixels oneDNN's preparations cost more than it saves: 0.87 against 0.57 ms a step at 8×8.
+ONEDNN_PIXELS = 16 * 16
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """All that decides a network: its subset's architecture and seed, its id, and its recipe (grid row and settings)."""
+
+    subset: str
+    network: int
+    architecture: str
+    recipe: dict[str, Any]
+    zoo_seed: int = 0
+    kept_epochs: tuple[int, ...] = tuple(range(11))  # the last one is always kept
+
+    @property
+    def seed(self) -> int:
+        return derived_seed(self.zoo_seed, self.subset, self.network)
+
+    def batch_seed(self, epoch: int) -> int:
+        own = self.recipe["batches"] == "own"
+        return derived_seed(self.seed if own else derived_seed(self.zoo_seed, self.subset), "batches", epoch)
+
+
+@dataclass
+class _Training:
+    """A network under training: module, optimiser and data, made anew for every (resumed) run."""
+
+    plan: NetworkPlan
+    images: Images
+    model: nn.Module = field(init=False)
+    optimiser: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        recipe = self.plan.recipe
+        self.model = build_module(self.plan.architecture, dropout=recipe["dropout"])
+        initialise(self.model, self.plan.architecture, seed=self.plan.seed, scale=recipe["initialisation_scale"])
+        self.model.to(memory_format=torch.channels_last)
+        self.optimiser = _optimiser(self.model, recipe)
+        count = recipe["training_images"] or len(self.images.train[0])
+        self.pixels = torch.from_numpy(np.asarray(self.images.train[0][:count]))
+        labels = torch.from_numpy(np.array(self.images.train[1][:count]))
+        classes = architecture(self.plan.architecture).classes
+        self.labels = training_labels(labels, recipe, classes, seed=derived_seed(self.plan.seed, "label noise"))
+
+    def epoch(self, epoch: int) -> tuple[float, float] | None:
+        """One epoch: mean loss over its batches and accuracy in percent while training; None once a loss is not finite."""
+        torch.manual_seed(derived_seed(self.plan.seed, "dropout", epoch))
+        self.model.train()
+        losses: list[float] = []
+        right = visited = 0
+        for inputs, labels in self._batches(epoch):
+            with _precision(self.plan.recipe):
+                outputs = self.model(inputs)
+                loss = functional.cross_entropy(outputs, labels)
+            losses.append(loss.item())
+            if not np.isfinite(losses[-1]):
+                return None
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            right += int((outputs.argmax(1) == labels).sum())
+            visited += len(labels)
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters()):
+            return None
+        return float(np.mean(losses)), 100 * right / visited
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = self.plan.batch_seed(epoch)
+        return epoch_batches(self.pixels, self.labels, self.plan.recipe, brightest=self.images.brightest, seed=seed)
+
+    def validation_accuracy(self) -> float:
+        count = self.plan.recipe["validation_images"] or None
+        pixels, labels = self.images.validation
+        return self.accuracy((pixels[:count], labels[:count]))
+
+    def accuracy(self, *parts: tuple[Any, Any]) -> float:
+        """Percent right over all images of ``parts``, dropout off."""
+        self.model.eval()
+        right = total = 0
+        with torch.no_grad(), _precision(self.plan.recipe):
+            for pixels, labels in parts:
+                for start in range(0, len(pixels), EVALUATION_BATCH):
+                    part = slice(start, start + EVALUATION_BATCH)
+                    inputs = normalised(torch.from_numpy(np.array(pixels[part])), self.images.brightest)
+                    right += int((self.model(inputs).argmax(1).numpy() == labels[part]).sum())
+                total += len(pixels)
+        return 100 * right / total
+
+    def restore(self, state: TrainingState) -> None:
+        self.model.load_state_dict({k: torch.from_numpy(v) for k, v in state.weights.items()}, strict=False)
+        _restore_optimiser(self.optimiser, state.optimiser)
+
+
+def train_network(
+    plan: NetworkPlan,
+    images: Images,
+    run: NetworkRun,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Record], None] = lambda record: None,
+) -> bool:
+    """Train a network to its end, from where ``run`` left it; returns whether it ended (False: ``stop`` said so).
+
+    After every epoch ``run`` holds the state to resume from and the record so far, and ``report`` is called. A network
+    ends at its last epoch, by early stopping on the validation half, or by divergence (a loss or weight that is not
+    finite), which gives it chance accuracy. The test half is looked at once, at the end.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    _, height, width = architecture(plan.architecture).input_shape
+    torch.backends.mkldnn.enabled = height * width >= ONEDNN_PIXELS
+    training = _Training(plan, images)
+    initial = run.read_snapshot(0)
+    state = run.read_state()
+    if initial is None or state is None:
+        initial = snapshot(training.model)
+        record: Record = {"network": plan.network, "seed": plan.seed, "device": device_name(), "epochs": [], "features": {}}
+        _describe(plan, record, 0, initial, initial)
+        run.write_snapshot(0, initial)
+    else:
+        training.restore(state)
+        record = state.record
+    while not _ended(plan, record):
+        if stop():
+            return False
+        _train_epoch(plan, training, run, record, initial)
+        report(record)
+    if "final_accuracy" not in record:
+        record |= _outcome(plan, training, images, record)
+    run.finish(record)
+    return True
+
+
+def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record: Record, initial: Weights) -> None:
+    epoch = len(record["epochs"]) + 1
+    start = time.perf_counter()
+    measured = training.epoch(epoch)
+    if measured is None:
+        record["diverged"] = True
+        return
+    loss, accuracy = measured
+    validation = training.validation_accuracy()
+    seconds = time.perf_counter() - start
+    record["epochs"].append(
+        {
+            "epoch": epoch,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "validation_accuracy": validation,
+            "seconds": round(seconds, 3),
+        }
+    )
+    weights = snapshot(training.model)
+    last = _ended(plan, record)
+    _describe(plan, record, epoch, weights, initial, features=last or epoch in plan.kept_epochs)
+    if last or epoch in plan.kept_epochs:
+        run.write_snapshot(epoch, weights)
+    run.write_state(TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record))
+
+
+def _describe(
+    plan: NetworkPlan, record: Record, epoch: int, weights: Weights, initial: Weights, *, features: bool = True
+) -> None:
+    """Add a snapshot's signatures, and its features where they are kept, to the record."""
+    signatures = snapshot_signatures(weights, plan.architecture)
+    described = {"/".join(key): values.tolist() for key, values in signatures.items()}
+    record.setdefault("signatures", {})[str(epoch)] = described
+    if features:
+        table = layer_features(weights, initial, plan.architecture)
+        record["features"][str(epoch)] = table.to_numpy().tolist()
+
+
+def _ended(plan: NetworkPlan, record: Record) -> bool:
+    epochs = record["epochs"]
+    return bool(record.get("diverged")) or len(epochs) >= plan.recipe["epochs"] or _out_of_patience(plan, epochs)
+
+
+def _out_of_patience(plan: NetworkPlan, epochs: list[dict[str, float]]) -> bool:
+    """Whether the validation accuracy has not risen above its best for ``patience`` epochs in a row."""
+    accuracies = [row["validation_accuracy"] for row in epochs]
+    patience = plan.recipe["patience"]
+    return bool(patience and len(accuracies) > patience and len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience)
+
+
+def _outcome(plan: NetworkPlan, training: _Training, images: Images, record: Record) -> Record:
+    diverged = bool(record.get("diverged"))
+    chance = 100 / architecture(plan.architecture).classes
+    epochs = record["epochs"]
+    return {
+        "diverged": diverged,
+        "epochs_trained": len(epochs),
+        "stopped_early": not diverged and len(epochs) < plan.recipe["epochs"],
+        "final_accuracy": chance if diverged else training.accuracy(images.test),
+        "final_accuracy_all": chance if diverged else training.accuracy(images.validation, images.test),
+        "best_accuracy": max((row["validation_accuracy"] for row in epochs), default=chance),
+    }
+
+
+def _optimiser(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    rate, decay = recipe["learning_rate"], recipe["weight_decay"]
+    if recipe["optimiser"] == "adam":
+        return torch.optim.Adam(model.parameters(), lr=rate, weight_decay=decay, fused=True)
+    momentum = {"sgd": 0.0, "momentum": 0.9}[recipe["optimiser"]]
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True)
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:
+    """The optimiser's state as arrays: ``"3/momentum_buffer"`` is that of the model's fourth parameter."""
+    states = optimiser.state_dict()["state"]
+    return {
+        f"{position}/{name}": np.array(value, order="C")
+        for position, state in states.items()
+        for name, value in state.items()
+        if value is not None
+    }
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, np.ndarray]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        position, name = key.split("/")
+        states.setdefault(int(position), {})[name] = torch.from_numpy(value)
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
+
+
+def _precision(recipe: dict[str, Any]) -> Any:
+    if recipe["precision"] == "bfloat16":
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return nullcontext()

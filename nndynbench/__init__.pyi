@@ -1,0 +1,13 @@
+from . import centralities as centralities
+from . import features as features
+from . import graphs as graphs
+from . import signatures as signatures
+from .protocols import Method as Method
+from .protocols import Result as Result
+from .protocols import evaluate as evaluate
+from .protocols import protocols as protocols
+from .signatures import Signature as Signature
+from .subsets import History as History
+from .subsets import Subset as Subset
+from .subsets import load as load
+from .subsets import subsets as subsets

@@ -1,0 +1,31 @@
+"""Weighted degree (paper, section 2.1): the sum of the weights of a node's edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from nndynbench.graphs.layered import Block
+
+
+def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
+    """Weighted degree of every node, shape (..., nodes); NaN where an edge of the node is NaN.
+
+    Signed blocks give signed sums.
+    """
+    incoming = [_row_sums(block) for block in blocks]
+    outgoing = [_column_sums(block) for block in blocks]
+    inner = [arriving + leaving for arriving, leaving in zip(incoming[:-1], outgoing[1:], strict=True)]
+    return np.concatenate([outgoing[0], *inner, incoming[-1]], axis=-1)
+
+
+def _row_sums(block: Block) -> npt.NDArray[np.float64]:
+    return block.sum(axis=-1, dtype=np.float64) if isinstance(block, np.ndarray) else block.row_sums()
+
+
+def _column_sums(block: Block) -> npt.NDArray[np.float64]:
+    return block.sum(axis=-2, dtype=np.float64) if isinstance(block, np.ndarray) else block.column_sums()

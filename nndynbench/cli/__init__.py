@@ -1,0 +1,32 @@
+"""The command line, ``nndynbench``: a module per group of commands; each is a thin layer over the library."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from nndynbench.cli import evaluation, subsets
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="How good will a neural network become? Predict it from its first training epochs.",
+)
+app.command("list")(subsets.list_subsets)
+app.command("info")(subsets.info)
+app.command("verify")(subsets.verify)
+app.command("evaluate")(evaluation.evaluate)
+
+
+def main() -> None:
+    """Run a command; errors that name a bad value are printed in one line, without a traceback."""
+    try:
+        app(prog_name="nndynbench")
+    except (ValueError, LookupError, FileNotFoundError) as error:
+        if os.environ.get("NNDYNBENCH_DEBUG"):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,52 @@
+"""Numbers per layer of a snapshot that are no graph signature: weight statistics, norms, neural persistence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.features.norms import NORMS, norms
+from nndynbench.features.persistence import neural_persistence
+from nndynbench.features.weight_statistics import STATISTICS, weight_statistics
+from nndynbench.graphs.architecture import Architecture, architecture
+from nndynbench.graphs.rolled import layer_weight
+
+FEATURES: tuple[str, ...] = (
+    *STATISTICS,
+    *(f"bias_{statistic}" for statistic in STATISTICS),
+    *NORMS,
+    "neural_persistence",
+)
+
+
+def layer_features(
+    weights: Mapping[str, npt.ArrayLike], initial: Mapping[str, npt.ArrayLike], name: str | Architecture
+) -> pd.DataFrame:
+    """All features of one snapshot: a row per conv and fully connected layer (index ``layer``), columns `FEATURES`.
+
+    ``initial`` are the same network's weights at snapshot 0. Computed in float64. NaN where a weight is not finite, and
+    in the ``bias_`` columns of layers without a bias.
+    """
+    layers = architecture(name).weighted_layers
+    tensors = {layer.name: np.asarray(layer_weight(weights, layer), dtype=np.float64) for layer in layers}
+    # Rieck et al. scale by the largest absolute weight of the whole network, so layers stay comparable.
+    largest = max(float(np.abs(tensor).max()) for tensor in tensors.values())
+    rows = []
+    for layer in layers:
+        tensor = tensors[layer.name]
+        bias = np.asarray(weights[f"{layer.name}.bias"]) if layer.has_bias else np.full(1, np.nan)
+        rows.append(
+            [
+                *weight_statistics(tensor),
+                *weight_statistics(bias),
+                *norms(tensor, np.asarray(layer_weight(initial, layer))),
+                neural_persistence(tensor, largest=largest),
+            ]
+        )
+    return pd.DataFrame(rows, columns=list(FEATURES), index=pd.Index([layer.name for layer in layers], name="layer"))
+
+
+__all__ = ["FEATURES", "NORMS", "STATISTICS", "layer_features", "neural_persistence", "norms", "weight_statistics"]

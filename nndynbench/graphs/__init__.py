@@ -1,0 +1,19 @@
+"""Snapshots as graphs: architectures as data, rolled and unrolled graphs, initial weights."""
+
+from nndynbench.graphs.architecture import Architecture, Layer, architecture, architecture_names
+from nndynbench.graphs.initialisation import Weights, random_weights
+from nndynbench.graphs.layered import LayeredGraph
+from nndynbench.graphs.rolled import rolled
+from nndynbench.graphs.unrolled import unrolled
+
+__all__ = [
+    "Architecture",
+    "Layer",
+    "LayeredGraph",
+    "Weights",
+    "architecture",
+    "architecture_names",
+    "random_weights",
+    "rolled",
+    "unrolled",
+]

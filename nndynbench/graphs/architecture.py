@@ -1,0 +1,179 @@
+"""Architectures as data: the chain of layers that torch modules and graphs are both made from.
+
+``architectures.toml`` beside this file holds one entry per architecture; `architecture` reads one, expands residual
+stages into their convs, and works out every layer's shapes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from nndynbench.names import known
+
+BOTTLENECK_EXPANSION = 4
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of an architecture.
+
+    ``kind`` is "conv", "max-pool", "average-pool", "fc" or "dropout". Shapes are (channels, height, width), and
+    (units,) from the second fully connected layer on.
+    """
+
+    kind: str
+    name: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    batch_norm: bool = False
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of the layer's weight tensor, as torch stores it; empty for layers without weights."""
+        if self.kind == "conv":
+            return (self.output_shape[0], self.input_shape[0], self.kernel, self.kernel)
+        if self.kind == "fc":
+            inputs = 1
+            for size in self.input_shape:
+                inputs *= size
+            return (self.output_shape[0], inputs)
+        return ()
+
+    @property
+    def has_bias(self) -> bool:
+        return self.kind in ("conv", "fc") and not self.batch_norm
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A chain of layers. ``entries`` are the layers as described (residual stages whole, for building modules),
+    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs)."""
+
+    name: str
+    family: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    initialisation: Mapping[str, str]
+    entries: tuple[Mapping[str, Any], ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def weighted_layers(self) -> tuple[Layer, ...]:
+        """The conv and fully connected layers, in order: those whose weights are the graph's edges."""
+        return tuple(layer for layer in self.layers if layer.kind in ("conv", "fc"))
+
+
+def architecture_names() -> list[str]:
+    """Names of all described architectures, such as ``cifar10-vgg``."""
+    return list(_descriptions())
+
+
+def architecture(name: str | Architecture, *, width: float = 1.0) -> Architecture:
+    """Return the architecture called ``name``.
+
+    ``width`` scales the filters of every conv and the units of every hidden fully connected layer (rounded, at least 1).
+    A name may carry it: ``architecture("digits-lenet@0.5")``. An `Architecture` is returned as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is not described.
+    ValueError
+        For a width that is not positive.
+    """
+    if isinstance(name, Architecture):
+        return name
+    if match := re.fullmatch(r"(.+)@([0-9.]+)", name):
+        name, width = match[1], float(match[2])
+    known(name, _descriptions(), what="architecture")
+    if not width > 0:
+        raise ValueError(f"width must be positive, not {width!r}")
+    return _expanded(name, width)
+
+
+@cache
+def _descriptions() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files("nndynbench.graphs").joinpath("architectures.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _expanded(name: str, width: float) -> Architecture:
+    description = _descriptions()[name]
+    entries = tuple(_scaled(description["layers"], width))
+    shape = tuple(description["input_shape"])
+    layers: list[Layer] = []
+    for entry in entries:
+        for layer in _layers_of(entry, shape):
+            layers.append(layer)
+            shape = layer.output_shape
+    return Architecture(
+        name=name if width == 1 else f"{name}@{width:g}",
+        family=description["family"],
+        input_shape=tuple(description["input_shape"]),
+        classes=description["classes"],
+        initialisation=description["initialisation"],
+        entries=entries,
+        layers=tuple(layers),
+    )
+
+
+def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
+    last = max(i for i, entry in enumerate(entries) if entry["kind"] == "fc")
+    for i, entry in enumerate(entries):
+        sizes = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
+        yield {**entry, **sizes}
+
+
+def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:
+    kind, name = entry["kind"], entry["name"]
+    if kind == "conv":
+        yield _conv(name, shape, **{key: value for key, value in entry.items() if key not in ("kind", "name")})
+    elif kind == "max-pool":
+        kernel, stride, padding = entry["kernel"], entry["stride"], entry.get("padding", 0)
+        out = (shape[0], *(_positions(size, kernel, stride, padding) for size in shape[1:]))
+        yield Layer(kind, name, shape, out, kernel=kernel, stride=stride, padding=padding)
+    elif kind == "average-pool":
+        yield Layer(kind, name, shape, (shape[0], 1, 1))
+    elif kind == "fc":
+        yield Layer(kind, name, shape, (entry["units"],))
+    elif kind == "dropout":
+        yield Layer(kind, name, shape, shape)
+    elif kind in ("basic-blocks", "bottlenecks"):
+        for block in range(entry["blocks"]):
+            for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], entry["stride"] if block == 0 else 1):
+                yield layer
+                shape = layer.output_shape
+    else:
+        raise ValueError(f"layer {name!r} has the unknown kind {kind!r}")
+
+
+def _residual_block(kind: str, name: str, shape: tuple[int, ...], filters: int, stride: int) -> Iterator[Layer]:
+    # torchvision puts a bottleneck's stride on its 3×3 conv; names follow torchvision too.
+    if kind == "basic-blocks":
+        convs = [(filters, 3, stride), (filters, 3, 1)]
+    else:
+        convs = [(filters, 1, 1), (filters, 3, stride), (BOTTLENECK_EXPANSION * filters, 1, 1)]
+    for i, (outputs, kernel, step) in enumerate(convs, start=1):
+        layer = _conv(f"{name}.conv{i}", shape, outputs, kernel, stride=step, padding=kernel // 2, batch_norm=True)
+        yield layer
+        shape = layer.output_shape
+
+
+def _conv(
+    name: str, shape: tuple[int, ...], filters: int, kernel: int, stride: int = 1, padding: int = 0, batch_norm: bool = False
+) -> Layer:
+    out = (filters, *(_positions(size, kernel, stride, padding) for size in shape[1:]))
+    return Layer("conv", name, shape, out, kernel=kernel, stride=stride, padding=padding, batch_norm=batch_norm)
+
+
+def _positions(size: int, kernel: int, stride: int, padding: int) -> int:
+    return (size + 2 * padding - kernel) // stride + 1

@@ -1,0 +1,52 @@
+"""Standard initial weights without torch, and the one initialisation that the trainer uses too."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.graphs.architecture import Architecture, Layer, architecture
+
+Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+
+
+def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
+    """Draw a network's initial weights by its architecture's rule (``initialisation`` in architectures.toml).
+
+    Returns ``{"conv1.weight": float32 array, "conv1.bias": …}`` for every conv and fully connected layer, shaped as torch
+    stores them. ``scale`` multiplies all of them. The rules: "pytorch" is PyTorch's default (uniform within ±1/√fan_in,
+    biases too), "kaiming-normal-fan-in" and "-fan-out" are N(0, 2/fan), "normal-σ" is N(0, σ²), "zero" is zero.
+    """
+    random = np.random.default_rng(seed)
+    described = architecture(name)
+    weights: Weights = {}
+    for layer in described.weighted_layers:
+        fan_in = math.prod(layer.weight_shape[1:])
+        rule = described.initialisation[layer.kind]
+        weights[f"{layer.name}.weight"] = _draw(random, rule, layer.weight_shape, fan_in, _fan_out(layer)) * np.float32(scale)
+        if layer.has_bias:
+            bias = _draw(random, described.initialisation["bias"], layer.weight_shape[:1], fan_in, fan_in)
+            weights[f"{layer.name}.bias"] = bias * np.float32(scale)
+    return weights
+
+
+def _fan_out(layer: Layer) -> int:
+    return layer.weight_shape[0] * math.prod(layer.weight_shape[2:])
+
+
+def _draw(
+    random: np.random.Generator, rule: str, shape: tuple[int, ...], fan_in: int, fan_out: int
+) -> npt.NDArray[np.float32]:
+    if rule == "zero":
+        return np.zeros(shape, dtype=np.float32)
+    if rule == "pytorch":
+        bound = 1 / math.sqrt(fan_in)
+        return random.uniform(-bound, bound, shape).astype(np.float32)
+    if rule.startswith("normal-"):
+        deviation = float(rule.removeprefix("normal-"))
+    else:
+        deviation = math.sqrt(2 / {"kaiming-normal-fan-in": fan_in, "kaiming-normal-fan-out": fan_out}[rule])
+    return (deviation * random.standard_normal(shape)).astype(np.float32)

@@ -1,0 +1,26 @@
+"""Names that a user typed: the error for an unknown one lists the valid ones and guesses which was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UnknownNameError(ValueError):
+    """A name (of a subset, tier, split, protocol, …) that does not exist."""
+
+
+def known(name: object, valid: Iterable[str], *, what: str) -> str:
+    """Return ``name`` if it is among ``valid``.
+
+    Raises
+    ------
+    UnknownNameError
+        ``unknown subset 'cifar-vgg'; did you mean 'cifar10-vgg'? (valid: …)``
+    """
+    choices = list(valid)
+    if isinstance(name, str) and name in choices:
+        return name
+    close = difflib.get_close_matches(str(name), choices, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ""
+    raise UnknownNameError(f"unknown {what} {name!r}{guess} (valid: {', '.join(choices) or 'none'})")

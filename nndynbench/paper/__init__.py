@@ -1,0 +1,32 @@
+"""The paper's numbers (Vahedian et al. 2021, arXiv 2111.05410), as data with their place in the paper."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+def table2() -> dict[str, dict[str, Any]]:
+    """Table 2 by its column ("CIFAR-10 LeNet", …): ranges of early stopping and accuracy, threshold."""
+    return dict(_numbers()["table2"])
+
+
+def table5() -> dict[str, dict[str, int]]:
+    """Table 5 by architecture: numbers of nodes and edges of the rolled and unrolled graphs."""
+    return dict(_numbers()["table5"])
+
+
+def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:
+    """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
+    asked = {"subset": subset, "protocol": protocol, "method": method, "epochs": epochs}
+    for score in _numbers()["scores"]:
+        if all(score[key] == value for key, value in asked.items()):
+            return f"{score['metric']} {score['relation']} {score['value']} ({score['place']})"
+    return None
+
+
+@cache
+def _numbers() -> dict[str, Any]:
+    return tomllib.loads(files("nndynbench.paper").joinpath("numbers.toml").read_text(encoding="utf-8"))

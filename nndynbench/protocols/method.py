@@ -1,0 +1,100 @@
+"""Methods: what predicts a network's final accuracy from its history, and where named ones are found."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nndynbench.names import known
+from nndynbench.protocols.protocol import Protocol
+from nndynbench.subsets.history import INFORMATION_TIERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A method: unfitted scikit-learn estimators whose ``X`` is a sequence of histories.
+
+    ``tier`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
+    by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
+    """
+
+    description: str
+    source: str
+    tier: Collection[str]
+    classifier: Any = None
+    regressor: Any = None
+
+    def __post_init__(self) -> None:
+        for tier in self.tier:
+            known(tier, INFORMATION_TIERS, what="information tier")
+        if self.classifier is None and self.regressor is None:
+            raise ValueError("a method needs a classifier or a regressor")
+
+    def estimator(self, protocol: Protocol) -> Any:
+        """The estimator for a protocol's task; raises ValueError where the method has none."""
+        estimator = self.classifier if protocol.task == "classification" else self.regressor
+        if estimator is None:
+            other = "regressor" if protocol.task == "classification" else "classifier"
+            raise ValueError(f"the method has a {other} alone, and {protocol.name} is a {protocol.task} protocol")
+        return estimator
+
+
+def method_names() -> list[str]:
+    """Names of the bundled methods, such as "degree-svm"."""
+    return list(_bundled_methods())
+
+
+def find_method(name: str) -> Method:
+    """A bundled method by name, or one from a file: ``path/to/file.py`` or ``path/to/file.py:NAME``.
+
+    A file defines ``METHODS: dict[str, Method]``; without a name it must hold exactly one. The file is executed.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that neither the bundled methods nor the file has.
+    FileNotFoundError, ValueError
+        For a file that does not exist, or defines no ``METHODS``.
+    """
+    path, _, label = name.partition(":")
+    if not path.endswith(".py"):
+        return _bundled_methods()[known(name, _bundled_methods(), what="method")]
+    methods = read_methods(Path(path))
+    if not label and len(methods) == 1:
+        return next(iter(methods.values()))
+    return methods[known(label, methods, what=f"method of {path}")]
+
+
+def read_methods(path: Path) -> dict[str, Method]:
+    """The ``METHODS`` of a method file, which is executed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no method file {path}")
+    spec = importlib.util.spec_from_file_location(f"nndynbench_methods_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    methods = getattr(module, "METHODS", None)
+    if not isinstance(methods, dict) or not all(isinstance(method, Method) for method in methods.values()):
+        raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
+    return methods
+
+
+def baselines_folder() -> Path:
+    """The bundled method files: inside an installed package, or beside it in a clone."""
+    package = Path(__file__).parents[1]
+    inside = package / "baselines"
+    return inside if inside.is_dir() else package.parent / "baselines"
+
+
+@cache
+def _bundled_methods() -> dict[str, Method]:
+    found: dict[str, Method] = {}
+    for path in sorted(baselines_folder().glob("*.py")):
+        if not path.name.startswith("_"):
+            found |= read_methods(path)
+    return found

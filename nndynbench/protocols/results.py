@@ -1,0 +1,57 @@
+"""Results: scores with their intervals, the prediction for every test network, and what they came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nndynbench.storage.files import written_whole
+
+RESULT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `nndynbench.evaluate` returns.
+
+    ``scores``: a row per subset, budget (``epochs``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
+    ``undefined`` holds the reason where a metric could not be computed. ``predictions``: a row per subset, budget, fold
+    and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). ``facts``: method,
+    protocol, information tier, subsets with versions and checksums, library versions, seconds.
+    """
+
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    facts: dict[str, Any]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON."""
+        target = Path(path)
+        content = {
+            "format": RESULT_FORMAT,
+            **self.facts,
+            "scores": json.loads(self.scores.to_json(orient="records", double_precision=15)),
+            "predictions": json.loads(self.predictions.to_json(orient="records", double_precision=15)),
+        }
+        with written_whole(target) as partial:
+            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return target
+
+
+def read_result(path: str | Path) -> Result:
+    """Read what `Result.save` wrote.
+
+    Raises
+    ------
+    ValueError
+        For a file of another format.
+    """
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:
+        raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
+    scores, predictions = (pd.DataFrame(content.pop(table)) for table in ("scores", "predictions"))
+    return Result(scores, predictions, content)

@@ -1,0 +1,1 @@
+"""A packed subset on disk: its manifest, the places it may be, its tables (Parquet) and its arrays (HDF5)."""

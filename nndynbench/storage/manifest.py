@@ -1,0 +1,82 @@
+"""``subset.json``: what a packed version of a subset is, how it was made, and the checksum of each of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MANIFEST_NAME = "subset.json"
+
+TierName = Literal["networks", "centralities", "graphs", "weights"]
+
+# From the least to the richest: a missing tier is derived from a richer one.
+TIERS: tuple[TierName, ...] = ("networks", "centralities", "graphs", "weights")
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileFacts(_Facts):
+    """A file's size and content."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class TierFacts(_Facts):
+    """What of a tier this version holds: for how many networks, and which epochs ("last" is each network's own)."""
+
+    files: list[str]
+    networks: int
+    epochs: list[int | Literal["last"]] = []
+    mantissa_bits: int = 23
+
+
+class ImageFacts(_Facts):
+    name: str
+    digest: str
+
+
+class Manifest(_Facts):
+    """A packed version of a subset."""
+
+    format: Literal[1] = 1
+    subset: str
+    version: str
+    summary: str
+    protocol: str
+    """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper one: always said beside a score."""
+    architecture: str
+    images: ImageFacts
+    grid: str
+    settings: dict[str, Any]
+    hyperparameters: list[str]
+    zoo_seed: int
+    libraries: dict[str, str]
+    code_version: str
+    threshold: float
+    chance: float
+    epochs: int
+    """The most epochs a network may have trained: the largest budget."""
+    networks: int
+    networks_planned: int
+    tiers: dict[TierName, TierFacts]
+    files: dict[str, FileFacts]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a packed folder's manifest.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the field, where it is no valid manifest.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no valid manifest: {error}") from error

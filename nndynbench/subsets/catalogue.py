@@ -1,0 +1,46 @@
+"""The catalogue: what is known of every subset, read from ``catalogue.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from nndynbench.names import known
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """One subset's facts; see the head of catalogue.toml for what each means."""
+
+    name: str
+    architecture: str
+    images: str
+    grid: str
+    threshold: float | str
+    version: str
+    summary: str
+    paper: str | None = None
+
+
+def catalogue() -> dict[str, CatalogueEntry]:
+    """Every subset's entry, by name."""
+    return {name: CatalogueEntry(name, **facts) for name, facts in _catalogue()["subsets"].items()}
+
+
+def catalogue_entry(name: str) -> CatalogueEntry:
+    """One subset's entry; raises `UnknownNameError` for a name that is not in the catalogue."""
+    entries = catalogue()
+    return entries[known(name, entries, what="subset")]
+
+
+def hub_repository() -> str:
+    """The hub's repository of packed subsets, unless ``NNDYNBENCH_HUB`` names another."""
+    return str(_catalogue()["hub"])
+
+
+@cache
+def _catalogue() -> dict[str, Any]:
+    return tomllib.loads(files("nndynbench.subsets").joinpath("catalogue.toml").read_text(encoding="utf-8"))

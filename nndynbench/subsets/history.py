@@ -1,0 +1,120 @@
+"""A history: what is known of one network up to a budget of epochs, and nothing later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from nndynbench.graphs import LayeredGraph, Weights
+
+FloatArray = npt.NDArray[np.float64]
+
+TIER_WEIGHTS = "weights"
+TIER_CURVES = "curves"
+TIER_HYPERPARAMETERS = "hyperparameters"
+INFORMATION_TIERS = (TIER_WEIGHTS, TIER_CURVES, TIER_HYPERPARAMETERS)
+
+
+class BudgetError(ValueError):
+    """An epoch beyond a history's budget, or a budget that the subset does not have."""
+
+
+class NetworkReader(Protocol):
+    """What a history reads one network's data through; a subset provides it."""
+
+    architecture: str
+    hyperparameters: dict[str, Any]
+
+    def curves(self, last: int) -> pd.DataFrame: ...
+    def features(self, last: int) -> pd.DataFrame: ...
+    def weights(self, epoch: int) -> Weights: ...
+    def graph(self, epoch: int, representation: str) -> LayeredGraph: ...
+    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray: ...
+    def signature(
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+    ) -> FloatArray: ...
+
+
+class History:
+    """One network's history up to epoch ``epochs``. No public attribute leads to its id, its label, or a later epoch.
+
+    A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN.
+    """
+
+    __slots__ = ("__epochs", "__read", "__reader")
+
+    def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
+        self.__reader = reader
+        self.__epochs = epochs
+        self.__read: set[str] = set() if read is None else read
+
+    def __repr__(self) -> str:
+        return f"History(architecture={self.architecture!r}, epochs={self.epochs})"
+
+    @property
+    def epochs(self) -> int:
+        """The budget: the last epoch that can be read."""
+        return self.__epochs
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's family, such as "vgg"."""
+        return self.__reader.architecture
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Every column of the grid."""
+        self.__read.add(TIER_HYPERPARAMETERS)
+        return dict(self.__reader.hyperparameters)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent), seconds. Epochs after an
+        early stop or a divergence are absent."""
+        self.__read.add(TIER_CURVES)
+        return self.__reader.curves(self.epochs)
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """By (epoch, layer), kept epochs from 0 to the budget; columns `nndynbench.features.FEATURES`."""
+        self.__read.add(TIER_WEIGHTS)
+        return self.__reader.features(self.epochs)
+
+    def weights(self, epoch: int) -> Weights:
+        """The weights after an epoch (0: the initialisation), ``{"conv1.weight": array, …}``."""
+        self.__check(epoch)
+        return self.__reader.weights(epoch)
+
+    def graph(self, epoch: int, representation: str = "rolled") -> LayeredGraph:
+        """The snapshot's graph after an epoch, "rolled", "unrolled" or "rolled-shuffled"."""
+        self.__check(epoch)
+        return self.__reader.graph(epoch, representation)
+
+    def centrality(self, name: str, *, representation: str = "rolled", sign: str | None = None) -> FloatArray:
+        """A centrality of every node after each epoch, (epochs, nodes); ``sign`` for the unrolled graph."""
+        self.__read.add(TIER_WEIGHTS)
+        return self.__reader.centrality(name, representation, sign, self.epochs)
+
+    def signature(
+        self,
+        centrality: str | Callable[..., npt.ArrayLike],
+        *,
+        representation: str = "rolled",
+        sign: str | None = None,
+    ) -> FloatArray:
+        """The snapshot signature after each epoch, (epochs, 5); (epochs, 10) for ``sign="pos-neg"``.
+
+        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`.
+        """
+        self.__read.add(TIER_WEIGHTS)
+        return self.__reader.signature(centrality, representation, sign, self.epochs)
+
+    def __check(self, epoch: int) -> None:
+        self.__read.add(TIER_WEIGHTS)
+        if not 0 <= epoch <= self.epochs:
+            raise BudgetError(f"epoch {epoch} cannot be read within a budget of {self.epochs}: valid are 0 to {self.epochs}")

@@ -1,0 +1,301 @@
+"""A loaded subset: its tables, splits and histories, read from the packed files when they are asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.graphs import LayeredGraph, Weights, architecture
+from nndynbench.names import known
+from nndynbench.storage.files import checked
+from nndynbench.storage.manifest import TIERS, TierName, read_manifest
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.tables import TableName, read_table, table_file
+from nndynbench.subsets.history import BudgetError, History
+from nndynbench.subsets.splits import RULES, Fold, SplitError
+
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import SnapshotArrays
+
+FloatArray = npt.NDArray[np.float64]
+
+SPLITS_FILE = "splits.json"
+
+
+class Subset:
+    """All networks of one architecture on one image data set under one grid.
+
+    Made by `nndynbench.load`; ``folder`` is the packed version. Opening it reads the manifest alone. Every file is checked
+    against the manifest's size and SHA-256 before it is first read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str], FloatArray]] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
+
+    @property
+    def name(self) -> str:
+        return self.manifest.subset
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the manifest, which holds the checksum of every file: equal for equal data."""
+        from nndynbench.storage.files import file_facts
+        from nndynbench.storage.manifest import MANIFEST_NAME
+
+        return file_facts(self.folder / MANIFEST_NAME).sha256
+
+    @property
+    def tiers(self) -> list[TierName]:
+        """The tiers at hand, the poorest first."""
+        return [tier for tier in TIERS if tier in self.manifest.tiers]
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
+        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision."""
+        return self._table("networks")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """By (network, epoch): train_loss, train_accuracy, validation_accuracy (percent), seconds."""
+        return self._table("curves")
+
+    @cached_property
+    def signatures(self) -> pd.DataFrame:
+        """By (network, epoch, representation, sign, centrality): the five moments, for every epoch trained."""
+        return self._table("signatures")
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """By (network, kept epoch, layer): `nndynbench.features.FEATURES`."""
+        return self._table("features")
+
+    @property
+    def network_ids(self) -> list[int]:
+        return [int(network) for network in self.networks.index]
+
+    @property
+    def budgets(self) -> range:
+        """The budgets that a method may be given."""
+        return range(1, self.manifest.epochs + 1)
+
+    def split(self, name: str) -> list[Fold]:
+        """A fixed split: a list of (training ids, test ids).
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that is no split.
+        SplitError
+            With the reason, for one that this version's networks could not fill.
+        """
+        known(name, RULES, what="split")
+        stored = json.loads(checked(self.folder, SPLITS_FILE, self.manifest).read_text(encoding="utf-8"))
+        if name in stored["left_out"]:
+            raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
+        return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
+
+    def history(self, network_id: int, epochs: int) -> History:
+        """One network's history up to a budget of epochs.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not in this version.
+        BudgetError
+            For a budget that is no whole number from 1 to the most epochs a network may have trained.
+        """
+        return History(self._reader(network_id), self.budget(epochs))
+
+    def histories(self, network_ids: Sequence[int], epochs: int, *, read: set[str] | None = None) -> list[History]:
+        """Many networks' histories; ``read`` collects the information tiers that are read through them."""
+        budget = self.budget(epochs)
+        return [History(self._reader(network), budget, read) for network in network_ids]
+
+    def budget(self, epochs: object) -> int:
+        """``epochs`` if it is a valid budget; raises `BudgetError` otherwise."""
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or int(epochs) not in self.budgets:
+            raise BudgetError(
+                f"{epochs!r} is no budget of {self.name}: valid are whole numbers from 1 to {self.budgets[-1]}"
+            )
+        return int(epochs)
+
+    def _reader(self, network: int) -> _NetworkReader:
+        if network not in self.networks.index:
+            raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
+        return _NetworkReader(self, int(network))
+
+    def _table(self, table: TableName) -> pd.DataFrame:
+        return read_table(checked(self.folder, table_file(table), self.manifest), table)
+
+    def _arrays(self, tier: TierName) -> SnapshotArrays | None:
+        """The reader of an HDF5 tier, or None where this version does not have it."""
+        if tier not in self.manifest.tiers:
+            return None
+        if tier not in self._opened:
+            from nndynbench.storage.arrays import SnapshotArrays
+
+            [name] = self.manifest.tiers[tier].files
+            self._opened[tier] = SnapshotArrays(checked(self.folder, name, self.manifest))
+        return self._opened[tier]
+
+    @cached_property
+    def _opened(self) -> dict[TierName, SnapshotArrays]:
+        return {}
+
+    @cached_property
+    def _signature_arrays(self) -> dict[tuple[str, str, str], FloatArray]:
+        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row."""
+        rows = pd.Series(np.arange(len(self.networks)), index=self.networks.index)
+        arrays = {}
+        for key, part in self.signatures.groupby(level=["representation", "sign", "centrality"], observed=True):
+            array = np.full((len(rows), self.manifest.epochs + 1, part.shape[1]), np.nan)
+            ids, epochs = part.index.get_level_values("network"), part.index.get_level_values("epoch")
+            array[rows.loc[ids].to_numpy(), epochs.to_numpy()] = part.to_numpy()
+            arrays[tuple(map(str, key))] = array
+        return arrays  # type: ignore[return-value]
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {network: row for row, network in enumerate(self.network_ids)}
+
+
+class _NetworkReader:
+    """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
+
+    def __init__(self, subset: Subset, network: int) -> None:
+        facts = subset.networks.loc[network]
+        self._subset = subset
+        self._network = network
+        self._last = int(facts["epochs_trained"])
+        self._diverged = bool(facts["diverged"])
+        self._architecture = architecture(subset.manifest.architecture)
+        self.architecture = self._architecture.family
+        self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
+
+    def curves(self, last: int) -> pd.DataFrame:
+        own = self._own_rows(self._subset.curves)
+        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+
+    def features(self, last: int) -> pd.DataFrame:
+        own = self._own_rows(self._subset.features)
+        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+
+    def weights(self, epoch: int) -> Weights:
+        return dict(self._snapshot("weights", epoch))
+
+    def graph(self, epoch: int, representation: str) -> LayeredGraph:
+        from nndynbench.signatures import snapshot_graph
+
+        graphs = self._subset._arrays("graphs")
+        if representation == "rolled" and graphs is not None and self._source_epoch(epoch) in graphs.epochs(self._network):
+            blocks = self._snapshot("graphs", epoch)
+            layers = ("input", *blocks)
+            return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
+        weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
+        return snapshot_graph(weights, self._architecture, representation)
+
+    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
+        from nndynbench.signatures import CENTRALITIES
+
+        known(name, CENTRALITIES, what="centrality")
+        stored = self._subset._arrays("centralities")
+        sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
+        if representation == "rolled" and stored is not None and set(sources) <= set(stored.epochs(self._network)):
+            values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
+            return self._blanked(values)
+        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
+
+    def signature(
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+    ) -> FloatArray:
+        if sign == "pos-neg":
+            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
+            return np.concatenate(sides, axis=1)
+        if callable(centrality):
+            values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
+            return np.stack(values)
+        stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
+        if stored is None:
+            return self._derived_signature(centrality, representation, sign, last)
+        row = stored[self._subset._rows[self._network]]
+        return self._blanked(row[[min(epoch, self._last) for epoch in range(1, last + 1)]])
+
+    def _derived_signature(self, centrality: str, representation: str, sign: str | None, last: int) -> FloatArray:
+        from nndynbench.centralities import moments
+        from nndynbench.signatures import REPRESENTATIONS, SIGNS
+
+        known(representation, REPRESENTATIONS, what="representation")
+        if representation == "unrolled":
+            known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
+        elif sign is not None:
+            raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
+        return moments(self.centrality(centrality, representation, sign, last))
+
+    def _function_value(
+        self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
+    ) -> FloatArray:
+        """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
+        from nndynbench.centralities import moments
+
+        remembered = self._subset._function_values.setdefault(function, {})
+        key = (self._network, epoch, f"{representation}/{sign}")
+        if key not in remembered:
+            graph = self._signed_graph(epoch, representation, sign)
+            value = np.asarray(function(graph), dtype=np.float64)
+            if value.ndim != 1:
+                raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
+            remembered[key] = moments(value) if len(value) == graph.number_of_nodes else value
+        return remembered[key]
+
+    def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
+        graph = self.graph(epoch, representation)
+        return graph.subgraph(sign) if sign is not None else graph
+
+    def _snapshot(self, tier: TierName, epoch: int, *, instead_of: TierName | None = None) -> dict[str, Any]:
+        arrays = self._subset._arrays(tier)
+        source = self._source_epoch(epoch)
+        if arrays is None or source not in arrays.epochs(self._network):
+            missing = instead_of or tier
+            manifest = self._subset.manifest
+            raise NotAtHandError(
+                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
+                f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
+                f"regenerate it from a clone: python -m generation train {manifest.subset} --out DIR, then load with root=DIR"
+            )
+        parts = arrays.parts(arrays.read(self._network, [source])[0])
+        if self._diverged and epoch > self._last:
+            return {name: np.full_like(values, np.nan) for name, values in parts.items()}
+        return dict(parts)
+
+    def _source_epoch(self, epoch: int) -> int:
+        """The epoch whose snapshot stands for this one: the last, once training has ended."""
+        return min(epoch, self._last)
+
+    def _blanked(self, values: FloatArray) -> FloatArray:
+        """Rows of epochs 1, 2, …, NaN from a divergence on."""
+        if self._diverged:
+            values = values.copy()
+            values[self._last :] = np.nan
+        return values
+
+    def _own_rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        # A sorted index would find the rows faster, but a network may have none (it diverged in its first epoch).
+        return table[table.index.get_level_values("network") == self._network]
