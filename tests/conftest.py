@@ -1,0 +1,44 @@
+"""What all tests share: the bundled subset, the real images where they are, and skips with a reason where they are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import nndynbench as nb
+
+
+def pytest_configure() -> None:
+    # A CPU build of torch beside the registry's torchvision lacks the operators that torchvision's import looks for.
+    try:
+        import torch
+    except ImportError:
+        return
+    if not hasattr(torch.ops.torchvision, "nms"):
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        pytest.torchvision_library = library  # type: ignore[attr-defined]  # it lives as long as its object
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    images = os.environ.get("NNDYNBENCH_IMAGES")
+    for item in items:
+        if "images" in item.keywords and not images:
+            item.add_marker(pytest.mark.skip(reason="needs real images: set NNDYNBENCH_IMAGES to the folder that holds them"))
+        if "slow" in item.keywords and not os.environ.get("NNDYNBENCH_SLOW"):
+            item.add_marker(pytest.mark.skip(reason="runs for minutes: set NNDYNBENCH_SLOW=1"))
+
+
+@pytest.fixture(scope="session")
+def digits() -> nb.Subset:
+    """The bundled zoo: 240 real networks."""
+    return nb.load("digits-lenet")
+
+
+@pytest.fixture(scope="session")
+def images_folder() -> Path:
+    """The folder with ``cifar10/`` and ``tiny-imagenet/``; for tests marked ``images``."""
+    return Path(os.environ["NNDYNBENCH_IMAGES"])
