@@ -1,6 +1,6 @@
 """Protocols: what is predicted from what on which split, the harness that runs a method, and how it is scored."""
 
-from nndynbench.protocols.harness import MethodError, evaluate
+from nndynbench.protocols.harness import MethodError, evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, method_names
 from nndynbench.protocols.protocol import Protocol, protocol, protocols
 from nndynbench.protocols.results import Result, read_result

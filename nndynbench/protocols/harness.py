@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.intervals import draw_resamples, interval
 from nndynbench.protocols.method import Method, find_method
-from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
-from nndynbench.protocols.protocol import Protocol, protocol
+from nndynbench.protocols.protocol import Protocol, Task
+from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
+from nndynbench.protocols.scoring import cluster_of, score
+from nndynbench.protocols.tuning import TUNING_SUBSET, tuned
 from nndynbench.subsets import load
 from nndynbench.subsets.history import INFORMATION_TIERS
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
+SEED = 0  # of every estimator that leaves its random_state open
 
 
 class MethodError(ValueError):
@@ -49,7 +52,8 @@ def evaluate(
         A scikit-learn estimator whose ``X`` is a sequence of histories, a `Method`, the name of a bundled method
         ("degree-svm"), or a file with one ("my_method.py", "my_method.py:NAME").
     subsets
-        One subset, by name or loaded, or several.
+        One subset, by name or loaded, or several. For a protocol that tests another subset than it trains on
+        ("transfer"): two or more, every one is trained on and tested on each other one.
     protocol
         The name of a protocol.
     epochs
@@ -66,7 +70,7 @@ def evaluate(
     MethodError
         Naming subset, budget and fold, if the method fails.
     """
-    chosen = _protocol(protocol)
+    chosen = find_protocol(protocol)
     resolved = find_method(method) if isinstance(method, str) else method
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or (method if isinstance(method, str) else type(_last_step(estimator)).__name__)
@@ -74,12 +78,13 @@ def evaluate(
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(epochs)
     start = time.perf_counter()
     read: set[str] = set()
-    runs = [
-        _Run(subset, chosen, estimator, subset.budget(budget), label)
-        for subset in loaded
+    choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
+    fits = [
+        fit
         for budget in budgets
+        for fit in _fits(loaded, chosen.fitted, budget, read)
     ]
-    predictions = pd.concat([run.predictions(jobs, read) for run in runs], ignore_index=True)
+    predictions = _predictions(fits, estimator, choices, label, jobs)
     declared = set(resolved.tier) if isinstance(resolved, Method) else set(INFORMATION_TIERS)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares the tier {sorted(declared)} and read {sorted(undeclared)}")
@@ -93,88 +98,108 @@ def evaluate(
         "libraries": {library: version(library) for library in RECORDED_LIBRARIES},
         "seconds": round(time.perf_counter() - start, 3),
     }
-    return Result(_scores(predictions, loaded, chosen), predictions, facts)
+    return Result(score(predictions, loaded, chosen), predictions, facts)
+
+
+def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol) -> Result:
+    """The result of a protocol that scores another one's predictions, such as "trained", from that one's result.
+
+    Raises
+    ------
+    ValueError
+        For a result of another protocol than the one whose predictions are scored.
+    """
+    chosen = find_protocol(protocol)
+    if result.facts["protocol"] != chosen.fitted.name:
+        raise ValueError(f"{chosen.name} scores predictions of {chosen.fitted.name}, not of {result.facts['protocol']}")
+    facts = {**result.facts, "protocol": chosen.name}
+    return Result(score(result.predictions, subsets, chosen), result.predictions, facts)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One method at one budget on one subset."""
+class Fit:
+    """One fit: the histories and targets that the method is fitted on, and the histories that it is asked about."""
 
-    subset: Subset
+    trained_on: Subset
+    tested_on: Subset
     protocol: Protocol
-    estimator: Any
     epochs: int
-    label: str
+    fold: int
+    train: Sequence[int]
+    test: Sequence[int]
+    read: set[str]
 
-    def predictions(self, jobs: int, read: set[str]) -> pd.DataFrame:
-        """A row per fold and test network."""
-        from joblib import Parallel, delayed
+    def predictions(self, estimator: Any, choices: dict[str, Sequence[Any]], label: str) -> pd.DataFrame:
+        """A row per test network.
 
-        folds = self.subset.split(self.protocol.split)
-        ids = sorted({network for fold in folds for side in fold for network in side})
-        histories = dict(zip(ids, self.subset.histories(ids, self.epochs, read=read), strict=True))
-        # Threads: the histories share the subset's tables, and the fits are short.
-        fitted = Parallel(n_jobs=jobs, prefer="threads")(
-            delayed(self._fold)(number, fold, histories) for number, fold in enumerate(folds)
-        )
-        return pd.concat(fitted, ignore_index=True)
-
-    def _fold(self, number: int, fold: tuple[list[int], list[int]], histories: dict[int, Any]) -> pd.DataFrame:
+        Raises
+        ------
+        MethodError
+            Naming subset, budget and fold, if the method raises or returns something else than predictions.
+        """
         from sklearn.base import clone
 
-        train, test = fold
-        target = self.subset.networks[self.protocol.target]
-        where = f"{self.label} on {self.subset.name}, {self.protocol.name}, budget {self.epochs}, fold {number}"
-        seen, asked = [histories[network] for network in train], [histories[network] for network in test]
+        subset = self.tested_on.name
+        other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
+        where = f"{label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
+        facts = self.trained_on.networks.loc[self.train]
+        target = facts[self.protocol.target].to_numpy()
+        seen = self.trained_on.histories(self.train, self.epochs, read=self.read)
+        asked = self.tested_on.histories(self.test, self.epochs, read=self.read)
         try:
-            estimator = clone(self.estimator).fit(seen, target.loc[train].to_numpy())
-            predicted = np.asarray(estimator.predict(asked), dtype=np.float64)
-            score = _score(estimator, asked) if self.protocol.task == "classification" else np.full(len(test), np.nan)
+            fresh = _seeded(clone(estimator))
+            if choices and self.trained_on.name == TUNING_SUBSET:
+                fitted = tuned(fresh, choices, seen, target, groups=cluster_of(facts).to_numpy(), task=self.protocol.task)
+            else:
+                fitted = fresh.fit(seen, target)
+            predicted = np.asarray(fitted.predict(asked), dtype=np.float64)
+            scores = _score(fitted, asked) if self.protocol.task == "classification" else np.full(len(asked), np.nan)
         except Exception as error:
             raise MethodError(f"{where}: {type(error).__name__}: {error}") from error
-        self._check(predicted, len(test), where)
-        return pd.DataFrame(
-            {
-                "subset": self.subset.name,
-                "epochs": self.epochs,
-                "fold": number,
-                "network": test,
-                "truth": target.loc[test].to_numpy(dtype=np.float64),
-                "prediction": predicted,
-                "score": score,
-            }
-        )
-
-    def _check(self, predicted: FloatArray, count: int, where: str) -> None:
-        if predicted.shape != (count,):
-            raise MethodError(f"{where}: predictions have shape {predicted.shape}, expected {(count,)}")
-        if not np.isfinite(predicted).all():
-            raise MethodError(f"{where}: {np.sum(~np.isfinite(predicted))} of {count} predictions are not finite")
-        if self.protocol.task == "classification" and not np.isin(predicted, (0, 1)).all():
-            raise MethodError(f"{where}: a classifier must predict 0 or 1, not {sorted(set(predicted.tolist()) - {0.0, 1.0})[:3]}")
+        check_predictions(predicted, len(asked), self.protocol.task, where)
+        truth = self.tested_on.networks.loc[self.test, self.protocol.target].to_numpy(dtype=np.float64)
+        key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
+        if self.protocol.test == "another":
+            key["trained_on"] = self.trained_on.name
+        return pd.DataFrame({**key, "truth": truth, "prediction": predicted, "score": scores})
 
 
-def _scores(predictions: pd.DataFrame, subsets: Sequence[Subset], chosen: Protocol) -> pd.DataFrame:
-    networks = {subset.name: subset.networks for subset in subsets}
-    rows = []
-    for (subset, epochs), part in predictions.groupby(["subset", "epochs"], sort=False):
-        scored = Scored(*(part[c].to_numpy() for c in ("truth", "prediction", "score", "fold")))
-        clusters = cluster_of(networks[str(subset)]).loc[part["network"]]
-        resamples = draw_resamples(clusters, scored, need_classes=chosen.task == "classification")
-        for metric in chosen.metrics:
-            row = {"subset": subset, "epochs": epochs, "metric": metric, "redrawn": resamples.redrawn, "undefined": ""}
-            try:
-                row["value"] = METRICS[metric](scored)
-                row["low"], row["high"] = interval(metric, scored, resamples)
-            except UndefinedMetricError as reason:
-                row["undefined"] = str(reason)
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["subset", "epochs", "metric", "value", "low", "high", "redrawn", "undefined"])
+def check_predictions(predicted: FloatArray, count: int, task: Task, where: str) -> None:
+    """Raise `MethodError` for predictions of the wrong shape, that are not finite, or that are no classes."""
+    if predicted.shape != (count,):
+        raise MethodError(f"{where}: predictions have shape {predicted.shape}, expected {(count,)}")
+    if not np.isfinite(predicted).all():
+        raise MethodError(f"{where}: {np.sum(~np.isfinite(predicted))} of {count} predictions are not finite")
+    if task == "classification" and not np.isin(predicted, (0, 1)).all():
+        raise MethodError(f"{where}: a classifier must predict 0 or 1, not {sorted(set(predicted.tolist()) - {0.0, 1.0})[:3]}")
 
 
-def cluster_of(networks: pd.DataFrame) -> pd.Series:
-    """What the bootstrap draws as one: a configuration's networks on a drawn grid, a learning rate's on any other."""
-    return networks["configuration" if "configuration" in networks else "learning_rate"]
+def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:
+    if protocol.test == "another":
+        if len(subsets) < 2:
+            raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
+        for source, goal in permutations(subsets, 2):
+            epochs = (source.budget(budget), goal.budget(budget))
+            yield Fit(source, goal, protocol, epochs[0], 0, source.network_ids, goal.network_ids, read)
+        return
+    for subset in subsets:
+        for fold, (train, test) in enumerate(subset.split(str(protocol.split))):
+            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test, read)
+
+
+def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, jobs: int) -> pd.DataFrame:
+    from joblib import Parallel, delayed
+
+    # Threads: the histories share the subset's tables, and the fits are short.
+    parts = Parallel(n_jobs=jobs, prefer="threads")(delayed(fit.predictions)(estimator, choices, label) for fit in fits)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _seeded(estimator: Any) -> Any:
+    """The estimator with a fixed seed wherever it has left one open."""
+    parameters = estimator.get_params(deep=True).items()
+    # A generator or a step may hold an estimator that is listed on its own: only scalars named random_state are set.
+    return estimator.set_params(**{k: SEED for k, v in parameters if k.split("__")[-1] == "random_state" and v is None})
 
 
 def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:
@@ -184,10 +209,6 @@ def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(histories)[:, 1], dtype=np.float64)
     return np.asarray(estimator.predict(histories), dtype=np.float64)
-
-
-def _protocol(name: str | Protocol) -> Protocol:
-    return protocol(name)
 
 
 def _is_one(subsets: Any) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.metrics import Scored
+from nndynbench.protocols.metrics import POINT_OF_REGRET, Scored, ranking
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,9 +55,16 @@ def draw_resamples(
     return Resamples(np.concatenate(kept), redrawn)
 
 
-def interval(metric: str, scored: Scored, resamples: Resamples) -> tuple[float, float]:
-    """The 95% percentile interval of a metric."""
-    values = RESAMPLED[metric](scored, resamples.weights)
+def resampled(metric: str, scored: Scored, resamples: Resamples) -> FloatArray:
+    """A metric in every resample; NaN where a rank correlation is not defined (all drawn values equal).
+
+    Two methods' values on the same networks are paired: resample by resample, their difference has an interval of its own.
+    """
+    return RESAMPLED[metric](scored, resamples.weights)
+
+
+def quantiles(values: FloatArray) -> tuple[float, float]:
+    """The 95% percentile interval of a metric's values in the resamples."""
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -133,6 +140,65 @@ def _centred_ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(ranks - ((weights * ranks).sum(axis=1) / weights.sum(axis=1))[:, None])
 
 
+def _r2_rank_matched(scored: Scored, weights: FloatArray) -> FloatArray:
+    order = np.argsort(scored.truth)
+    # A prediction's ties take the drawn truths from `first` to `last` of the sorted ones: their sum, read off the total.
+    positions = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
+    totals = np.pad(np.cumsum(weights[:, order] * scored.truth[order], axis=1), ((0, 0), (1, 0)))
+    below = (scored.prediction[:, None] < scored.prediction).astype(np.float64)
+    equal = (scored.prediction[:, None] == scored.prediction).astype(np.float64)
+    first, count = weights @ below, weights @ equal
+    sums = np.stack(
+        [
+            np.interp(start + size, position, total) - np.interp(start, position, total)
+            for start, size, position, total in zip(first, count, positions, totals, strict=True)
+        ]
+    )
+    matched = np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
+    truth = scored.truth - scored.truth.mean()
+    variance = _mean(truth**2, weights) - _mean(truth, weights) ** 2
+    errors = (weights * (scored.truth - matched) ** 2).sum(axis=1) / weights.sum(axis=1)
+    return _ratio(variance - errors, variance)
+
+
+def _regret(count: int) -> Callable[[Scored, FloatArray], FloatArray]:
+    def regret(scored: Scored, weights: FloatArray) -> FloatArray:
+        order = ranking(scored.prediction)
+        truth, drawn = scored.truth[order], weights[:, order]
+        chosen = (drawn > 0) & (np.cumsum(drawn, axis=1) - drawn < count)
+        return _largest(truth, drawn > 0) - _largest(truth, chosen)
+
+    return regret
+
+
+def _recall_top_tenth(scored: Scored, weights: FloatArray) -> FloatArray:
+    count = np.maximum(1, np.rint(weights.sum(axis=1) / 10))
+    copies = []
+    for values in (scored.truth, scored.prediction):
+        order = ranking(values)
+        before = np.cumsum(weights[:, order], axis=1) - weights[:, order]
+        inside = np.empty_like(weights)
+        inside[:, order] = np.clip(count[:, None] - before, 0, weights[:, order])
+        copies.append(inside)
+    return np.asarray(np.minimum(*copies).sum(axis=1) / count)
+
+
+def _epochs_saved(scored: Scored, weights: FloatArray) -> FloatArray:
+    order = ranking(scored.prediction)
+    truth, drawn = scored.truth[order], weights[:, order]
+    good = (drawn > 0) & (truth >= _largest(truth, drawn > 0)[:, None] - POINT_OF_REGRET)
+    hit = np.argmax(good, axis=1)
+    remaining = scored.remaining[order]
+    before = np.arange(len(order)) < hit[:, None]
+    spent = weights @ scored.spent
+    trained = spent + (drawn * before) @ remaining + remaining[hit]
+    return 100 * (1 - trained / (spent + weights @ scored.remaining))
+
+
+def _largest(values: FloatArray, among: npt.NDArray[np.bool_]) -> FloatArray:
+    return np.asarray(np.where(among, values, -np.inf).max(axis=1))
+
+
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
@@ -146,4 +212,9 @@ RESAMPLED: dict[str, Callable[[Scored, FloatArray], FloatArray]] = {
     "r2": _r2,
     "kendall_tau": _kendall_tau,
     "spearman_rho": _spearman_rho,
+    "r2_rank_matched": _r2_rank_matched,
+    "regret_1": _regret(1),
+    "regret_5": _regret(5),
+    "recall_top_tenth": _recall_top_tenth,
+    "epochs_saved": _epochs_saved,
 }

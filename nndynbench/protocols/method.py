@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.subsets.history import INFORMATION_TIERS
 
+CHOSEN_FILE = "chosen.toml"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
@@ -20,6 +23,9 @@ class Method:
 
     ``tier`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
     by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
+
+    ``choices`` are its free parameters, ``{"learner__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
+    there for each task, used on every other subset.
     """
 
     description: str
@@ -27,6 +33,8 @@ class Method:
     tier: Collection[str]
     classifier: Any = None
     regressor: Any = None
+    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tier in self.tier:
@@ -35,11 +43,15 @@ class Method:
             raise ValueError("a method needs a classifier or a regressor")
 
     def estimator(self, protocol: Protocol) -> Any:
-        """The estimator for a protocol's task; raises ValueError where the method has none."""
+        """The estimator for a protocol's task, with its chosen parameters; raises ValueError where the method has none."""
         estimator = self.classifier if protocol.task == "classification" else self.regressor
         if estimator is None:
             other = "regressor" if protocol.task == "classification" else "classifier"
             raise ValueError(f"the method has a {other} alone, and {protocol.name} is a {protocol.task} protocol")
+        if chosen := self.chosen.get(protocol.task):
+            from sklearn.base import clone
+
+            return clone(estimator).set_params(**chosen)
         return estimator
 
 
@@ -70,7 +82,7 @@ def find_method(name: str) -> Method:
 
 
 def read_methods(path: Path) -> dict[str, Method]:
-    """The ``METHODS`` of a method file, which is executed."""
+    """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no method file {path}")
     spec = importlib.util.spec_from_file_location(f"nndynbench_methods_{path.stem}", path)
@@ -81,7 +93,9 @@ def read_methods(path: Path) -> dict[str, Method]:
     methods = getattr(module, "METHODS", None)
     if not isinstance(methods, dict) or not all(isinstance(method, Method) for method in methods.values()):
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
-    return methods
+    recorded = path.parent / CHOSEN_FILE
+    chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
+    return {name: replace(method, chosen=chosen.get(name, method.chosen)) for name, method in methods.items()}
 
 
 def baselines_folder() -> Path:

@@ -7,13 +7,17 @@ metric is computed once on all test networks. A metric that is not defined raise
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+
+SMALLER_IS_BETTER = frozenset({"mae", "rmse", "regret_1", "regret_5"})
+POINT_OF_REGRET = 1.0
+TIES_SEED = 0
 
 
 class UndefinedMetricError(ValueError):
@@ -23,12 +27,18 @@ class UndefinedMetricError(ValueError):
 @dataclass(frozen=True)
 class Scored:
     """What a metric is computed from, an entry per test network: the truth, the prediction (0/1 or percent), the
-    classifier's score, and the fold."""
+    classifier's score, the fold, and (for triage) the epochs trained up to the budget and after it."""
 
     truth: FloatArray
     prediction: FloatArray
     score: FloatArray
     fold: npt.NDArray[np.int64]
+    spent: FloatArray = field(default_factory=lambda: np.zeros(0))
+    remaining: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+    def drawn(self, networks: npt.NDArray[np.int64]) -> Scored:
+        """The entries at some positions, each as often as it is named."""
+        return Scored(*(values[networks] if len(values) else values for values in vars(self).values()))
 
 
 Metric: TypeAlias = Callable[[Scored], float]
@@ -94,10 +104,84 @@ def spearman_rho(scored: Scored) -> float:
     return float(spearmanr(scored.truth, scored.prediction).statistic)
 
 
+def r2_rank_matched(scored: Scored) -> float:
+    """R² of the truths in the order of the predictions: what is left when a method's scale is forgiven, and only its
+    ranking is judged (equal predictions share the mean of their truths' ranks)."""
+    from scipy.stats import rankdata
+    from sklearn.metrics import r2_score
+
+    _need_ranks(scored)
+    ordered = np.sort(scored.truth)
+    first = rankdata(scored.prediction, "min").astype(int) - 1
+    last = rankdata(scored.prediction, "max").astype(int)
+    total = np.concatenate([[0.0], np.cumsum(ordered)])
+    return float(r2_score(scored.truth, (total[last] - total[first]) / (last - first)))
+
+
+def regret_1(scored: Scored) -> float:
+    """Percentage points between the best network and the one that was ranked first."""
+    return regret(scored, 1)
+
+
+def regret_5(scored: Scored) -> float:
+    """Percentage points between the best network and the best of the five that were ranked first."""
+    return regret(scored, 5)
+
+
+def regret(scored: Scored, count: int) -> float:
+    return float(scored.truth.max() - scored.truth[ranking(scored.prediction)[:count]].max())
+
+
+def recall_top_tenth(scored: Scored) -> float:
+    """Share of the best tenth of the networks that is in the tenth ranked first."""
+    count = tenth(len(scored.truth))
+    best, chosen = ranking(scored.truth)[:count], ranking(scored.prediction)[:count]
+    return len(np.intersect1d(best, chosen)) / count
+
+
+def epochs_saved(scored: Scored) -> float:
+    """Percent of all training epochs saved where, after the budget, networks are trained on one by one as ranked, until one
+    is within a point of the best."""
+    order = ranking(scored.prediction)
+    needed = int(np.argmax(scored.truth[order] >= scored.truth.max() - POINT_OF_REGRET)) + 1
+    trained = scored.spent.sum() + scored.remaining[order[:needed]].sum()
+    return float(100 * (1 - trained / (scored.spent.sum() + scored.remaining.sum())))
+
+
+def ranking(values: FloatArray) -> npt.NDArray[np.int64]:
+    """Positions, the largest value first; equal values in an order drawn once, so that the grid's order is no help."""
+    shuffled = np.random.default_rng(TIES_SEED).permutation(len(values))
+    return np.asarray(shuffled[np.argsort(-values[shuffled], kind="stable")])
+
+
+def tenth(count: int) -> int:
+    """A tenth of the networks, at least one."""
+    return max(1, round(count / 10))
+
+
 METRICS: dict[str, Metric] = {
     function.__name__: function
-    for function in (accuracy, balanced_accuracy, roc_auc, mae, rmse, r2, kendall_tau, spearman_rho)
+    for function in (
+        accuracy,
+        balanced_accuracy,
+        roc_auc,
+        mae,
+        rmse,
+        r2,
+        kendall_tau,
+        spearman_rho,
+        r2_rank_matched,
+        regret_1,
+        regret_5,
+        recall_top_tenth,
+        epochs_saved,
+    )
 }
+
+
+def better(metric: str) -> int:
+    """1 where more of the metric is better, −1 where less is."""
+    return -1 if metric in SMALLER_IS_BETTER else 1
 
 
 def _need_both_classes(truth: FloatArray, what: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 from nndynbench.names import known
 
@@ -19,21 +21,49 @@ class Protocol:
 
     name: str
     task: Task
-    split: str
     target: str
     metrics: tuple[str, ...]
     source: str
+    budgets: str
+    split: str | None = None
+    test: Literal["same", "another"] = "same"
+    predictions: str | None = None
+    above_chance: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def fitted(self) -> Protocol:
+        """The protocol whose fits this one scores: itself, or the one that ``predictions`` names."""
+        return protocol(self.predictions) if self.predictions else self
+
+    def lowest_scored(self, *, images: str, chance: float) -> float | None:
+        """The final accuracy from which a network is scored, in percent; None where all are."""
+        if not self.above_chance:
+            return None
+        return chance + self.above_chance.get(images, self.above_chance["default"])
 
 
 @cache
 def protocols() -> dict[str, Protocol]:
     """All protocols, by name."""
     text = files("nndynbench.protocols").joinpath("protocols.toml").read_text(encoding="utf-8")
-    return {
-        name: Protocol(name, **{**facts, "metrics": tuple(facts["metrics"])}) for name, facts in tomllib.loads(text).items()
-    }
+    return {name: _protocol(name, facts) for name, facts in tomllib.loads(text).items()}
 
 
 def protocol(name: str | Protocol) -> Protocol:
     """One protocol; raises `UnknownNameError` for a name that does not exist."""
     return name if isinstance(name, Protocol) else protocols()[known(name, protocols(), what="protocol")]
+
+
+def budgets(text: str) -> list[int]:
+    """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets; raises ValueError for anything else."""
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")
+    chosen: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        chosen += range(int(first), int(last or first) + 1)
+    return chosen
+
+
+def _protocol(name: str, facts: dict[str, Any]) -> Protocol:
+    return Protocol(name, **{**facts, "metrics": tuple(facts["metrics"])})

@@ -1,0 +1,93 @@
+"""Trivial methods, on the board for honesty: what a signature must beat to have seen anything.
+
+Early-stopped networks repeat their last epoch; values of networks without any are the training fold's median.
+"""
+
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import nndynbench as nb
+
+RU = "Ru et al. 2021, arXiv 2006.04492"
+
+
+def learning_rate(history: nb.History) -> dict[str, float]:
+    return {"learning_rate": history.hyperparameters["learning_rate"]}
+
+
+def last(curve: str) -> object:
+    def column(history: nb.History) -> dict[str, float]:
+        return {curve: nb.columns.curves(history)[f"{curve}_{history.epochs}"]}
+
+    return column
+
+
+def sum_of_losses(history: nb.History) -> dict[str, float]:
+    curves = nb.columns.curves(history)
+    return {"sum": sum(curves[f"train_loss_{epoch}"] for epoch in range(1, history.epochs + 1))}
+
+
+class AsItIs(RegressorMixin, BaseEstimator):
+    """Predicts the one column that it is given."""
+
+    def fit(self, X: object, y: object) -> "AsItIs":
+        self.fitted_ = True
+        return self
+
+    def predict(self, X: object) -> object:
+        return X.ravel()
+
+
+def of(column: object, learner: object) -> Pipeline:
+    return make_pipeline(
+        nb.Columns([column]), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), learner
+    )
+
+
+def forest(description: str, column: object) -> nb.Method:
+    return nb.Method(
+        description=f"{description}, random forest",
+        source="facts of the paper's grid: it varies two hyperparameters alone",
+        tier={"hyperparameters"},
+        classifier=of(column, RandomForestClassifier(50, min_samples_leaf=2)),
+        regressor=of(column, RandomForestRegressor(50, min_samples_leaf=2)),
+    )
+
+
+def calibrated(description: str, source: str, column: object) -> nb.Method:
+    return nb.Method(
+        description=f"{description}, calibrated by linear or logistic regression",
+        source=source,
+        tier={"curves"},
+        classifier=of(column, LogisticRegression()),
+        regressor=of(column, LinearRegression()),
+    )
+
+
+METHODS = {
+    "constant": nb.Method(
+        description="the larger class, or the mean final accuracy, of the training networks",
+        source="none needed",
+        tier=set(),
+        classifier=DummyClassifier(),
+        regressor=DummyRegressor(),
+    ),
+    "learning-rate": forest("the learning rate alone", learning_rate),
+    "hyperparameters": forest("every column of the grid", nb.columns.hyperparameters),
+    "validation-accuracy-raw": nb.Method(
+        description="the validation accuracy at the budget, as it is",
+        source="Egele et al. 2024, arXiv 2404.04111, stop after one epoch",
+        tier={"curves"},
+        regressor=make_pipeline(nb.Columns([last("validation_accuracy")]), SimpleImputer(strategy="median"), AsItIs()),
+    ),
+    "validation-accuracy": calibrated(
+        "the validation accuracy at the budget", "Egele et al. 2024, arXiv 2404.04111", last("validation_accuracy")
+    ),
+    "training-loss": calibrated("the training loss at the budget", RU, last("train_loss")),
+    "training-loss-sum": calibrated("the sum of training losses up to the budget, SoTL", RU, sum_of_losses),
+}

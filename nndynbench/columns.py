@@ -1,0 +1,91 @@
+"""Histories as a table: a row per history, a named column per number that a function takes from it.
+
+`Columns` is the scikit-learn transformer; the functions here give it what a history's three information tiers hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nndynbench.subsets.history import History
+
+ColumnFunction: TypeAlias = "Callable[[History], Mapping[str, Any]]"
+
+CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
+
+
+class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Histories to a DataFrame: a scikit-learn transformer.
+
+    Parameters
+    ----------
+    functions
+        Each takes a history and returns numbers or texts by name. A name that a history lacks is NaN. A text becomes a
+        column of 0 and 1 per value that was seen in fitting.
+    """
+
+    def __init__(self, functions: Sequence[ColumnFunction]) -> None:
+        self.functions = functions
+
+    def fit(self, X: Sequence[History], y: object = None) -> Self:
+        """Learn the columns' names."""
+        self.columns_ = self._table(X).columns
+        return self
+
+    def transform(self, X: Sequence[History]) -> pd.DataFrame:
+        """A row per history, float64."""
+        return self._table(X).reindex(columns=self.columns_)
+
+    def get_feature_names_out(self, input_features: object = None) -> Any:
+        """The columns' names."""
+        return self.columns_.to_numpy()
+
+    def _table(self, X: Sequence[History]) -> pd.DataFrame:
+        import pandas as pd
+
+        rows = [{name: value for function in self.functions for name, value in function(h).items()} for h in X]
+        frame = pd.DataFrame(rows)
+        texts = frame.select_dtypes(exclude="number")
+        shown = pd.get_dummies(texts) if len(texts.columns) else texts
+        return pd.concat([frame.drop(columns=texts.columns), shown], axis=1).astype(np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.no_validation = True
+        return tags
+
+
+def hyperparameters(history: History) -> dict[str, Any]:
+    """Every column of the grid; positive numbers as their decimal logarithm beside, since most are drawn on that scale."""
+    columns: dict[str, Any] = {}
+    for name, value in history.hyperparameters.items():
+        columns[name] = value
+        if not isinstance(value, str) and value > 0:
+            columns[f"log10_{name}"] = np.log10(value)
+    return columns
+
+
+def curves(history: History) -> dict[str, float]:
+    """Losses and accuracies of epochs 1 to the budget (the last ones repeated where training ended earlier, NaN where it
+    ended in its first epoch), and the number of epochs that it ran."""
+    frame = history.curves
+    columns = {"epochs_run": float(len(frame))}
+    for name in CURVES:
+        values = frame[name].to_numpy()
+        for epoch in range(1, history.epochs + 1):
+            columns[f"{name}_{epoch}"] = float(values[min(epoch, len(values)) - 1]) if len(values) else np.nan
+    return columns
+
+
+def last_features(history: History) -> dict[str, float]:
+    """The layers' features at the last kept epoch within the budget, ``{"mean conv1": …}``."""
+    table = history.features
+    last = table.loc[table.index.get_level_values("epoch").max()]
+    return {f"{feature} {layer}": value for layer, row in last.iterrows() for feature, value in row.items()}

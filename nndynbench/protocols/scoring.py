@@ -1,0 +1,118 @@
+"""Scores from stored predictions: a case is one method at one budget on one subset, its metrics and their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, resampled
+from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
+from nndynbench.protocols.protocol import Protocol
+
+if TYPE_CHECKING:
+    from nndynbench.subsets import Subset
+
+FloatArray = npt.NDArray[np.float64]
+
+SCORE_COLUMNS = ("subset", "epochs", "metric", "value", "low", "high", "redrawn", "undefined")
+
+
+class Estimate(NamedTuple):
+    """A number with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """The predictions for one subset's test networks at one budget.
+
+    ``networks`` are the tested ids, in the order of ``scored``; ``clusters`` what the bootstrap draws as one.
+    """
+
+    protocol: Protocol
+    networks: npt.NDArray[np.int64]
+    clusters: npt.NDArray[np.generic]
+    scored: Scored
+
+    @cached_property
+    def resamples(self) -> Resamples:
+        return draw_resamples(self.clusters, self.scored, need_classes=self.protocol.task == "classification")
+
+    def estimate(self, metric: str) -> Estimate:
+        """A metric with its interval; raises `UndefinedMetricError`, with the reason, where it has no value."""
+        return Estimate(METRICS[metric](self.scored), *quantiles(self.in_resamples(metric)))
+
+    def in_resamples(self, metric: str) -> FloatArray:
+        """A metric in every resample, (resamples,): equal clusters are drawn for every method on the same networks."""
+        if metric not in self._in_resamples:
+            self._in_resamples[metric] = resampled(metric, self.scored, self.resamples)
+        return self._in_resamples[metric]
+
+    @cached_property
+    def _in_resamples(self) -> dict[str, FloatArray]:
+        return {}
+
+
+
+
+def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Protocol) -> dict[tuple[object, ...], Case]:
+    """Every case of a result's predictions, by the values of `case_columns`; networks that the protocol leaves out are
+    left out."""
+    found = {}
+    for key, part in predictions.groupby(case_columns(predictions), sort=False):
+        subset = subsets[str(part["subset"].iloc[0])]
+        lowest = protocol.lowest_scored(images=subset.manifest.images.name, chance=subset.manifest.chance)
+        kept = part if lowest is None else part[part["truth"] >= lowest]
+        if kept.empty:
+            raise UndefinedMetricError(f"{subset.name} has no network with a final accuracy of {lowest:g}% or more")
+        networks = subset.networks.loc[kept["network"]]
+        trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
+        spent = np.minimum(trained, float(part["epochs"].iloc[0]))
+        numbers = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
+        found[key] = Case(
+            protocol,
+            kept["network"].to_numpy(),
+            cluster_of(networks).to_numpy(),
+            Scored(*numbers, spent=spent, remaining=trained - spent),
+        )
+    return found
+
+
+def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol) -> pd.DataFrame:
+    """A row per case and metric of the protocol; ``undefined`` holds the reason where a metric has no value."""
+    columns = case_columns(predictions)
+    rows = []
+    for key, case in cases(predictions, {subset.name: subset for subset in subsets}, protocol).items():
+        for metric in protocol.metrics:
+            row = {**dict(zip(columns, key, strict=True)), "metric": metric, "redrawn": case.resamples.redrawn, "undefined": ""}
+            try:
+                row |= case.estimate(metric)._asdict()
+            except UndefinedMetricError as reason:
+                row["undefined"] = str(reason)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=[*columns, *(column for column in SCORE_COLUMNS if column not in columns)])
+
+
+def case_columns(predictions: pd.DataFrame) -> list[str]:
+    """What tells cases apart: the tested subset, the budget, and on transfer the subset that was trained on."""
+    return ["subset", "epochs", *(["trained_on"] if "trained_on" in predictions else [])]
+
+
+def cluster_of(networks: pd.DataFrame) -> pd.Series:
+    """What the bootstrap draws as one: a configuration's networks on a drawn grid, a learning rate's on any other."""
+    return networks["configuration" if "configuration" in networks else "learning_rate"]
+
+
+def fold_masks(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
+    """The networks of each fold."""
+    for fold in np.unique(scored.fold):
+        yield scored.fold == fold

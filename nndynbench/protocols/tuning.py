@@ -1,0 +1,73 @@
+"""Free parameters: chosen by cross-validation on one subset alone, recorded, and used unchanged on every other.
+
+A method lists its `choices`. On the tuning subset itself they are chosen anew inside each training fold; for every other
+subset `choose` is run once over the whole tuning subset, and its choice is recorded in ``chosen.toml`` beside the method files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.protocols.protocol import Task, protocol
+
+if TYPE_CHECKING:
+    from nndynbench.protocols.method import Method
+
+TUNING_SUBSET = "digits-lenet"
+TUNING_BUDGET = 5
+TUNING_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
+INNER_FOLDS = 3
+SCORING: dict[Task, str] = {"classification": "accuracy", "regression": "neg_mean_squared_error"}
+
+
+def tuned(
+    estimator: Any,
+    choices: Mapping[str, Sequence[Any]],
+    histories: Sequence[Any],
+    target: npt.NDArray[Any],
+    *,
+    groups: npt.NDArray[Any],
+    task: Task,
+) -> Any:
+    """The estimator fitted with the best of its choices, by cross-validation in which a group is never on both sides."""
+    return _searched(estimator, choices, histories, target, groups, task).best_estimator_
+
+
+def choose(method: Method) -> dict[str, dict[str, Any]]:
+    """A method's choices on all networks of the tuning subset that a task's protocol uses: ``{task: {parameter: value}}``."""
+    from nndynbench.protocols.scoring import cluster_of
+    from nndynbench.subsets import load
+
+    subset = load(TUNING_SUBSET)
+    chosen = {}
+    for task, name in TUNING_PROTOCOLS.items():
+        estimator = method.classifier if task == "classification" else method.regressor
+        if estimator is None or not method.choices:
+            continue
+        ids = sorted({network for _, test in subset.split(str(protocol(name).split)) for network in test})
+        networks = subset.networks.loc[ids]
+        target = networks[protocol(name).target].to_numpy()
+        histories = subset.histories(ids, TUNING_BUDGET)
+        search = _searched(estimator, method.choices, histories, target, cluster_of(networks).to_numpy(), task)
+        chosen[task] = dict(search.best_params_)
+    return chosen
+
+
+def _searched(
+    estimator: Any,
+    choices: Mapping[str, Sequence[Any]],
+    histories: Sequence[Any],
+    target: npt.NDArray[Any],
+    groups: npt.NDArray[Any],
+    task: Task,
+) -> Any:
+    from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
+
+    rule = StratifiedGroupKFold if task == "classification" else GroupKFold
+    inner = list(rule(INNER_FOLDS).split(np.zeros(len(target)), target, groups))
+    search = GridSearchCV(estimator, dict(choices), cv=inner, scoring=SCORING[task], error_score="raise")
+    return search.fit(list(histories), target)

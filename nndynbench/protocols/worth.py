@@ -1,0 +1,101 @@
+"""What a method is worth beside its own score, from stored predictions alone: gain, added, and the ceiling.
+
+All three compare two cases on the same test networks, so their intervals are paired: in every resample both are scored on
+the same draw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.protocols.intervals import quantiles
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError, better
+from nndynbench.protocols.scoring import Case, Estimate, fold_masks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def gain(case: Case, bar: Case, metric: str) -> Estimate:
+    """How much better a method is than the bar, positive where it is better, in the metric's own unit.
+
+    Raises
+    ------
+    UndefinedMetricError
+        Where one of the two has no value.
+    ValueError
+        For cases of different networks.
+    """
+    _need_same_networks(case, bar)
+    value = METRICS[metric](case.scored) - METRICS[metric](bar.scored)
+    low, high = quantiles(better(metric) * (case.in_resamples(metric) - bar.in_resamples(metric)))
+    return Estimate(better(metric) * value, low, high)
+
+
+def added(case: Case, bar: Case) -> Estimate:
+    """R² of the best blend of bar and method, minus the bar's: 0 says that the bar already knew.
+
+    A forecast-encompassing test; see `blend`.
+
+    Raises
+    ------
+    UndefinedMetricError
+        For a split with one fold, which leaves nothing to fit the blend on, or for truths that are all equal.
+    ValueError
+        For cases of different networks.
+    """
+    return gain(blend(case, bar), bar, "r2")
+
+
+def blend(case: Case, bar: Case) -> Case:
+    """(1 − w)·bar + w·method, with w in [0, 1] of least squared error on the predictions of the other folds' networks."""
+    _need_same_networks(case, bar)
+    folds = list(fold_masks(case.scored))
+    if len(folds) < 2:
+        raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
+    difference = case.scored.prediction - bar.scored.prediction
+    missing = bar.scored.truth - bar.scored.prediction
+    blended = bar.scored.prediction.copy()
+    for inside in folds:
+        blended[inside] += blend_weight(difference[~inside], missing[~inside]) * difference[inside]
+    scored = type(case.scored)(**{**vars(case.scored), "prediction": blended})
+    return Case(case.protocol, case.networks, case.clusters, scored)
+
+
+def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
+    """w in [0, 1] that minimises Σ (missing − w·difference)²; 0 where the method says what the bar says."""
+    scale = float(difference @ difference)
+    return float(np.clip(difference @ missing / scale, 0, 1)) if scale > 0 else 0.0
+
+
+def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
+    """The score of whoever knew each configuration's expected final accuracy, from the spread between its two seeds.
+
+    With the variance between seeds σ² (half the mean squared difference of twins): R² 1 − σ² / variance of all final
+    accuracies, RMSE σ, MAE the mean absolute difference of twins over √2. None for other metrics, and for a subset
+    without twins. A method that sees the weights may pass it: it knows the seed's own course.
+    """
+    if "configuration" not in networks:
+        return None
+    accuracies = networks.groupby("configuration")["final_accuracy"]
+    twins = accuracies.agg(["min", "max"])[accuracies.size() == 2]
+    differences = (twins["max"] - twins["min"]).to_numpy()
+    if not len(differences):
+        return None
+    variance = float(np.mean(differences**2) / 2)
+    scores = {
+        "r2": 1 - variance / float(networks["final_accuracy"].var(ddof=0)),
+        "rmse": float(np.sqrt(variance)),
+        "mae": float(np.mean(np.abs(differences)) / np.sqrt(2)),
+    }
+    return scores.get(metric)
+
+
+def _need_same_networks(case: Case, bar: Case) -> None:
+    if not np.array_equal(case.networks, bar.networks):
+        raise ValueError("two methods can be compared on the same test networks alone, in the same order")
