@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nndynbench.cli import evaluation, subsets
+from nndynbench.cli import evaluation, submission, subsets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
 app.command("verify")(subsets.verify)
 app.command("evaluate")(evaluation.evaluate)
+app.command("submit")(submission.submit)
 
 
 def main() -> None:

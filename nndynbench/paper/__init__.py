@@ -18,6 +18,11 @@ def table5() -> dict[str, dict[str, int]]:
     return dict(_numbers()["table5"])
 
 
+def paper_scores() -> list[dict[str, Any]]:
+    """Every score that the paper's text states: subset, protocol, method, epochs, metric, relation, value, place."""
+    return [dict(score) for score in _numbers()["scores"]]
+
+
 def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:
     """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
     asked = {"subset": subset, "protocol": protocol, "method": method, "epochs": epochs}

@@ -1,0 +1,1 @@
+"""The leaderboard: submissions as files, the check that recomputes every score, and the page."""

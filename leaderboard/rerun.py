@@ -1,0 +1,73 @@
+"""Rerunning a submitted method of ``baselines/`` on the same subset, protocol and budgets, compared score by score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaderboard.check import Accepted
+from nndynbench.protocols import evaluate
+from nndynbench.submissions import Submission, submissions_of
+from nndynbench.submissions.admission import is_bundled
+from nndynbench.subsets import load
+
+# Another machine's sums round differently, and an iterative learner stops elsewhere: scores may move by this much.
+RERUN_TOLERANCE = 1e-3
+
+
+class NoRerunError(ValueError):
+    """A submission whose code is not in ``baselines/``: nothing of a stranger is executed here."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """The largest difference between a submitted and a rerun score, and where it is."""
+
+    difference: float
+    where: str
+
+    @property
+    def reproduced(self) -> bool:
+        return self.difference <= RERUN_TOLERANCE
+
+
+def rerun(accepted: Accepted) -> Rerun:
+    """Run a submission's method again and compare its scores.
+
+    Raises
+    ------
+    NoRerunError
+        For a method that is not bundled.
+    """
+    submission = accepted.submission
+    if not is_bundled(submission):
+        raise NoRerunError(f"{submission.method} is no method of baselines/: only those are executed")
+    references = [submission.subset, *submission.trained_on]
+    again = evaluate(
+        submission.method,
+        [load(reference.name, version=reference.version) for reference in references],
+        protocol=submission.protocol,
+        epochs=submission.budgets,
+    )
+    made = submissions_of(
+        again,
+        authors=submission.authors,
+        licence=submission.licence,
+        code=submission.code,
+        commit=submission.commit,
+        seeds=submission.seeds,
+    )
+    [same] = [other for other in made if other.subset == submission.subset]
+    claimed = _scores(submission)
+    differences = {key: _difference(claimed[key], value) for key, value in _scores(same).items() if key in claimed}
+    worst = max(differences, key=lambda key: differences[key])
+    return Rerun(differences[worst], f"{worst[2]} at budget {worst[0]}")
+
+
+def _scores(submission: Submission) -> dict[tuple[int, str | None, str], float | None]:
+    return {(score.epochs, score.trained_on, score.metric): score.value for score in submission.scores}
+
+
+def _difference(claimed: float | None, again: float | None) -> float:
+    if claimed is None or again is None:
+        return 0.0 if claimed is again else float("inf")
+    return abs(claimed - again) / max(1.0, abs(again))

@@ -1,0 +1,97 @@
+"""How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers in ``standing.json``.
+
+A record holds the SHA-256 of the file that it is about: a changed submission is self-reported again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from nndynbench.storage.files import written_whole
+
+STANDING_FILE = Path(__file__).parent / "standing.json"
+
+Standing = Literal["self-reported", "rerun", "audited"]
+# Later ones are worth more: an audit is not undone by a rerun.
+STANDINGS: tuple[Standing, ...] = ("self-reported", "rerun", "audited")
+
+
+class AuditScore(BaseModel):
+    """A score on the fresh zoo beside the claimed one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int
+    metric: str
+    claimed: float | None
+    fresh: float | None
+
+
+class Record(BaseModel):
+    """What was done to one submission file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    standing: Standing
+    date: datetime.date
+    zoo_seed: int | None = None
+    networks: int | None = None
+    scores: list[AuditScore] = []
+
+
+_RECORDS = TypeAdapter(list[Record])
+
+
+def read_records(path: Path = STANDING_FILE) -> list[Record]:
+    """All records; none where there is no file."""
+    return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
+
+
+def record_of(submission: Path, records: list[Record]) -> Record | None:
+    """The best record of a submission file as it is now."""
+    name, digest = _name(submission), _digest(submission)
+    own = [record for record in records if record.file == name and record.sha256 == digest]
+    return max(own, key=lambda record: STANDINGS.index(record.standing), default=None)
+
+
+def add_record(
+    submission: Path,
+    standing: Standing,
+    *,
+    zoo_seed: int | None = None,
+    networks: int | None = None,
+    scores: list[AuditScore] | None = None,
+    path: Path = STANDING_FILE,
+) -> Record:
+    """Write down what was done; an earlier record of the same kind for the same file is replaced."""
+    record = Record(
+        file=_name(submission),
+        sha256=_digest(submission),
+        standing=standing,
+        date=datetime.datetime.now(datetime.UTC).date(),
+        zoo_seed=zoo_seed,
+        networks=networks,
+        scores=scores or [],
+    )
+    others = [r for r in read_records(path) if (r.file, r.standing) != (record.file, record.standing)]
+    ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
+    with written_whole(path) as partial:
+        content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return record
+
+
+def _name(submission: Path) -> str:
+    return "/".join(submission.parts[-2:])
+
+
+def _digest(submission: Path) -> str:
+    return hashlib.sha256(submission.read_bytes()).hexdigest()

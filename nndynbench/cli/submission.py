@@ -1,0 +1,53 @@
+"""The command ``submit``: turn a result into a checked submission file, and say how to propose it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console(soft_wrap=True)
+
+
+def submit(
+    result: Annotated[Path, typer.Argument(help="a result file that `nndynbench evaluate` wrote")],
+    author: Annotated[list[str], typer.Option(help="an author's name; repeat for several")],
+    code: Annotated[str, typer.Option(help="where the method's code is: an https address")],
+    commit: Annotated[str, typer.Option(help="the commit of that code, in hexadecimal")],
+    licence: Annotated[str, typer.Option(help="the code's licence, an SPDX expression")] = "Apache-2.0",
+    method: Annotated[str | None, typer.Option(help="the method's name on the board; by default the result's")] = None,
+    description: Annotated[str | None, typer.Option(help="one line; by default the method's own")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="a seed that the method used; repeat for several")] = None,
+    to: Annotated[Path, typer.Option(help="the folder of submissions")] = Path("leaderboard/submissions"),
+) -> None:
+    """Check a result as the leaderboard will, and write it as a submission. Asks no questions."""
+    from nndynbench.protocols import read_result
+    from nndynbench.protocols.harness import SEED
+    from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
+    from nndynbench.submissions.admission import refused_admission
+
+    made = submissions_of(
+        read_result(result),
+        authors=author,
+        licence=licence,
+        code=code,
+        commit=commit,
+        seeds=seed or [SEED],
+        method=method,
+        description=description,
+    )
+    for submission in made:
+        accepted_predictions(submission)
+    for submission in made:
+        path = write_submission(submission, to)
+        console.print(f"checked: {len(submission.scores)} scores of {submission.method} recomputed; wrote {path}")
+        if reason := refused_admission(submission):
+            console.print(f"a draft: {reason}. It can be built into a page of your own, not be proposed yet.")
+    console.print(
+        "see it as a row:        python -m leaderboard build --out site/\n"
+        f"propose it, in a clone: git switch -c {made[0].method} && git add {to / made[0].method} && "
+        f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
+        "docs/submitting.md says what is checked there"
+    )

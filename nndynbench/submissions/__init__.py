@@ -1,0 +1,19 @@
+"""Submissions to the leaderboard: one JSON file per method, subset and protocol, whose scores anyone can compute again."""
+
+from nndynbench.submissions.files import RefusedError, read_submission, submission_path, write_submission
+from nndynbench.submissions.making import submissions_of
+from nndynbench.submissions.recomputation import TOLERANCE, accepted_predictions
+from nndynbench.submissions.schema import Submission, SubsetReference, json_schema
+
+__all__ = [
+    "TOLERANCE",
+    "RefusedError",
+    "Submission",
+    "SubsetReference",
+    "accepted_predictions",
+    "json_schema",
+    "read_submission",
+    "submission_path",
+    "submissions_of",
+    "write_submission",
+]

@@ -1,0 +1,34 @@
+"""Who may submit to which version: versions below 1.0.0 are unfinished, and take the bundled methods alone."""
+
+from __future__ import annotations
+
+from nndynbench.protocols.method import method_names
+from nndynbench.submissions.schema import Submission
+
+FIRST_OPEN_VERSION = (1, 0, 0)
+
+
+def is_bundled(submission: Submission) -> bool:
+    """Whether it is one of the methods in ``baselines/``, under its own name and with its own file as code."""
+    return submission.method in method_names() and submission.code.startswith("baselines/")
+
+
+def refused_admission(submission: Submission) -> str | None:
+    """Why a submission is not admitted, or None where it is.
+
+    A bundled method's name is kept for it, and its file as code for its name.
+    """
+    if is_bundled(submission):
+        return None
+    if submission.method in method_names():
+        return f"{submission.method} is the name of a method in baselines/"
+    if submission.code.startswith("baselines/"):
+        return f"{submission.method} is no method in baselines/"
+    unfinished = [s for s in (submission.subset, *submission.trained_on) if _numbers(s.version) < FIRST_OPEN_VERSION]
+    if unfinished:
+        return f"{unfinished[0].name} {unfinished[0].version} is below 1.0.0, and takes no submissions from outside yet"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:3])

@@ -1,0 +1,130 @@
+"""Submission files: ``<method>/<subset>.<protocol>.json``, read without trust and written compactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from nndynbench.storage.files import written_whole
+from nndynbench.submissions.schema import Submission
+
+LARGEST_FILE = 8_000_000
+LONGEST_QUOTE = 120
+
+
+class RefusedError(ValueError):
+    """A submission that is not accepted: ``field`` is where, ``reason`` why; both are safe to print."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = quoted(field), quoted(reason, longest=4 * LONGEST_QUOTE)
+        super().__init__(f"{self.field}: {self.reason}")
+
+
+def quoted(text: object, *, longest: int = LONGEST_QUOTE) -> str:
+    """Anything as one short printable line: what a stranger wrote may hold control codes, or fill a screen."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(text))
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def submission_path(submission: Submission) -> Path:
+    """Where a submission belongs, below ``leaderboard/submissions/``."""
+    return Path(submission.method) / f"{submission.subset.name}.{submission.protocol}.json"
+
+
+def read_submission(path: Path) -> Submission:
+    """Read a file that anyone may have written.
+
+    Raises
+    ------
+    RefusedError
+        For anything but a regular file of at most 8 MB, in its right place, with one JSON object of the right shape.
+    """
+    return _in_its_place(parsed(_content(path)), path)
+
+
+def parsed(content: bytes) -> Submission:
+    """A submission from a file's content; raises `RefusedError`."""
+    try:
+        facts = json.loads(content.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except RefusedError:
+        raise
+    except RecursionError:
+        raise RefusedError("file", "is nested too deeply") from None
+    except ValueError as error:
+        raise RefusedError("file", f"is no JSON in UTF-8: {error}") from None
+    try:
+        return Submission.model_validate(facts)
+    except ValidationError as invalid:
+        raise refusal(invalid) from None
+    except RecursionError:
+        raise RefusedError("file", "is nested too deeply") from None
+
+
+def write_submission(submission: Submission, folder: Path) -> Path:
+    """Write a submission where it belongs below ``folder``: a line per field, the numbers without blanks."""
+    fields = submission.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    # A score without a value is a statement: that the metric is not defined.
+    fields["scores"] = [score.model_dump(exclude_defaults=True) for score in submission.scores]
+    fields = {"format": submission.format, **fields}
+    columns = submission.predictions.columns()
+    fields["predictions"] = {name: [_shortest(value) for value in values] for name, values in columns.items()}
+    lines = [f"{json.dumps(name)}: {_compact(value)}" for name, value in fields.items()]
+    path = folder / submission_path(submission)
+    with written_whole(path) as partial:
+        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return path
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        raise RefusedError("file", "is no regular file")
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        raise RefusedError("file", f"has {size} bytes, at most {LARGEST_FILE} are taken")
+    return path.read_bytes()
+
+
+def _in_its_place(submission: Submission, path: Path) -> Submission:
+    right = submission_path(submission)
+    if path.parts[-2:] != right.parts:
+        raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")
+    return submission
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of two equal names: a reader of the file may look at the first.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise RefusedError(next(name for name in names if names.count(name) > 1), "is there twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise RefusedError("file", f"holds {name}, which is no number")
+
+
+def refusal(invalid: ValidationError) -> RefusedError:
+    errors = invalid.errors(include_url=False, include_context=False)
+    first = errors[0]
+    field = ".".join(str(part) for part in first["loc"]) or "file"
+    found = "" if first["type"] in ("missing", "extra_forbidden") else f", not {_shown(first['input'])}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    message = {"extra_forbidden": "is no field of a submission", "missing": "is missing"}.get(first["type"], first["msg"])
+    return RefusedError(field, f"{message}{found}{more}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return quoted(ascii(value), longest=60)
+    return f"a {type(value).__name__}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _shortest(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and abs(value) < 1e15 and value == int(value) else value

@@ -1,0 +1,94 @@
+"""From a result of `nndynbench evaluate` to submissions, one per tested subset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from nndynbench.protocols.protocol import protocol
+from nndynbench.submissions.files import refusal
+from nndynbench.submissions.schema import Submission
+
+if TYPE_CHECKING:
+    from nndynbench.protocols.results import Result
+
+
+def submissions_of(
+    result: Result,
+    *,
+    authors: Sequence[str],
+    licence: str,
+    code: str,
+    commit: str,
+    seeds: Sequence[int],
+    method: str | None = None,
+    description: str | None = None,
+) -> list[Submission]:
+    """A submission per subset that the result tested.
+
+    Parameters
+    ----------
+    result
+        From `nndynbench.evaluate`; its seconds are those of all its subsets together.
+    authors, licence, code, commit
+        Who, under which terms (an SPDX expression), and where the code is: an https address, and its commit.
+    seeds
+        Every seed that the method used.
+    method, description
+        Instead of the result's own.
+
+    Raises
+    ------
+    RefusedError
+        Naming the field that is not as the schema wants it.
+    """
+    facts = result.facts
+    chosen = protocol(facts["protocol"])
+    references = {subset["name"]: subset for subset in facts["subsets"]}
+    made = []
+    for name in dict.fromkeys(result.predictions["subset"]):
+        predictions = result.predictions[result.predictions["subset"] == name]
+        scores = result.scores[result.scores["subset"] == name]
+        fields: dict[str, Any] = {
+            "method": method or facts["method"],
+            "description": description or facts["description"],
+            "source": facts["source"] or None,
+            "authors": list(authors),
+            "licence": licence,
+            "code": code,
+            "commit": commit,
+            "tier": list(facts["tier"]),
+            "protocol": chosen.name,
+            "budgets": [int(budget) for budget in dict.fromkeys(predictions["epochs"])],
+            "subset": references[name],
+            "libraries": facts["libraries"],
+            "seeds": list(seeds),
+            "seconds": float(facts["seconds"]),
+            "scores": _scores(scores),
+            "predictions": _columns(predictions, with_score=chosen.task == "classification"),
+        }
+        if "trained_on" in predictions:
+            fields["trained_on"] = [references[other] for other in dict.fromkeys(predictions["trained_on"])]
+        try:
+            made.append(Submission.model_validate(fields))
+        except ValidationError as invalid:
+            raise refusal(invalid) from None
+    return made
+
+
+def _scores(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = ["epochs", "metric", "value", *(["trained_on"] if "trained_on" in scores else [])]
+    return [
+        {**row, "epochs": int(row["epochs"]), "value": None if pd.isna(row["value"]) else float(row["value"])}
+        for row in scores[keys].to_dict("records")
+    ]
+
+
+def _columns(predictions: pd.DataFrame, *, with_score: bool) -> dict[str, Any]:
+    names = ["epochs", "fold", "network", "prediction"]
+    names += ["score"] if with_score else []
+    names += ["trained_on"] if "trained_on" in predictions else []
+    return {name: predictions[name].tolist() for name in names}

@@ -1,0 +1,183 @@
+"""Every score of a submission, computed again from its predictions and the stored labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from nndynbench.names import UnknownNameError
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.protocol import Protocol, protocol
+from nndynbench.protocols.scoring import Case, cases
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.submissions.files import RefusedError
+from nndynbench.submissions.schema import Submission, SubsetReference
+from nndynbench.subsets import BudgetError, SplitError, Subset, load
+
+TOLERANCE = 1e-9
+"""How far a claimed score may be from the recomputed one: absolutely up to 1, relatively above."""
+
+CaseKey: TypeAlias = tuple[int, str | None]
+"""(budget, the subset trained on where the protocol tests another one)"""
+
+
+def accepted_predictions(submission: Submission, *, subsets: Mapping[str, Subset] | None = None) -> pd.DataFrame:
+    """The predictions of a submission whose every claimed score is right, with their truths, as a result has them.
+
+    Parameters
+    ----------
+    submission
+        As it was read.
+    subsets
+        Loaded subsets by name, so that many submissions share them; others are loaded from the usual places.
+
+    Raises
+    ------
+    RefusedError
+        Naming the field: an unknown protocol, subset or budget, another version or checksum, a missing, extra or
+        duplicate network, a prediction that is none, or a score that differs.
+    """
+    chosen = _protocol(submission)
+    tested = _subset(submission.subset, subsets, "subset")
+    others = {other.name: _subset(other, subsets, f"trained_on.{i}") for i, other in enumerate(submission.trained_on)}
+    _check_budgets(submission, [tested, *others.values()])
+    predictions = _predictions(submission, chosen, tested, others)
+    _check_scores(submission, chosen, cases_by_budget(predictions, tested, chosen))
+    return predictions
+
+
+def cases_by_budget(predictions: pd.DataFrame, tested: Subset, chosen: Protocol) -> dict[CaseKey, Case]:
+    """The cases of one subset's predictions; networks that the protocol leaves out are left out."""
+    found = {}
+    for key, case in cases(predictions, {tested.name: tested}, chosen).items():
+        _, budget, *others = key
+        found[int(str(budget)), str(others[0]) if others else None] = case
+    return found
+
+
+def _protocol(submission: Submission) -> Protocol:
+    try:
+        chosen = protocol(submission.protocol)
+    except UnknownNameError as error:
+        raise RefusedError("protocol", str(error)) from None
+    if chosen.predictions:
+        raise RefusedError("protocol", f"{chosen.name} scores the predictions of {chosen.predictions}: submit those")
+    if (chosen.test == "another") != bool(submission.trained_on):
+        raise RefusedError("trained_on", "names the subsets that were trained on, for protocol transfer and no other")
+    return chosen
+
+
+def _subset(named: SubsetReference, at_hand: Mapping[str, Subset] | None, field: str) -> Subset:
+    subset = (at_hand or {}).get(named.name)
+    if subset is None or subset.version != named.version:
+        try:
+            subset = load(named.name, version=named.version)
+        except (UnknownNameError, NotAtHandError) as error:
+            raise RefusedError(f"{field}.name", str(error)) from None
+    if subset.checksum != named.checksum:
+        raise RefusedError(f"{field}.checksum", f"{named.checksum} is not {subset.name} {subset.version}: {subset.checksum}")
+    return subset
+
+
+def _check_budgets(submission: Submission, subsets: list[Subset]) -> None:
+    for budget in submission.budgets:
+        for subset in subsets:
+            try:
+                subset.budget(budget)
+            except BudgetError as error:
+                raise RefusedError("budgets", str(error)) from None
+
+
+def _predictions(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
+    """The table that `nndynbench.protocols.scoring.cases` reads, in the split's order whatever the file's is."""
+    columns = submission.predictions.columns()
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise RefusedError("predictions", f"its columns differ in length: {lengths}")
+    if chosen.task == "classification":
+        _check_classes(columns)
+    elif "score" in columns:
+        raise RefusedError("predictions.score", f"is for classification alone, and {chosen.name} is a regression")
+    given = pd.DataFrame(columns)
+    expected = _expected_rows(submission, chosen, tested, others)
+    keys = list(expected.columns)
+    if missing_column := next((key for key in keys if key not in given), None):
+        raise RefusedError(f"predictions.{missing_column}", "is missing")
+    if surplus := next((name for name in given if name not in (*keys, "prediction", "score")), None):
+        raise RefusedError(f"predictions.{surplus}", f"is no column of {chosen.name}")
+    _check_rows(given[keys], expected)
+    merged = expected.merge(given, on=keys, how="left", sort=False)
+    truth = tested.networks.loc[merged["network"], chosen.target].to_numpy(dtype=np.float64)
+    return merged.assign(subset=tested.name, truth=truth, score=merged.get("score", np.nan))
+
+
+def _check_classes(columns: Mapping[str, list[object]]) -> None:
+    if wrong := sorted({value for value in columns["prediction"] if value not in (0, 1)}, key=str):
+        raise RefusedError("predictions.prediction", f"must be 0 or 1, not {wrong[0]}")
+    if "score" not in columns:
+        raise RefusedError("predictions.score", "is missing: ROC AUC is computed from it")
+
+
+def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
+    if chosen.test == "another":
+        key = ["epochs", "trained_on", "fold", "network"]
+        rows = [(b, o, 0, n) for b in submission.budgets for o in others for n in tested.network_ids]
+        return pd.DataFrame(rows, columns=key)
+    try:
+        folds = tested.split(str(chosen.split))
+    except SplitError as error:
+        raise RefusedError("protocol", str(error)) from None
+    rows = [(b, f, n) for b in submission.budgets for f, (_, test) in enumerate(folds) for n in test]
+    return pd.DataFrame(rows, columns=["epochs", "fold", "network"])
+
+
+def _check_rows(given: pd.DataFrame, expected: pd.DataFrame) -> None:
+    there, wanted = pd.MultiIndex.from_frame(given), pd.MultiIndex.from_frame(expected)
+    columns = ", ".join(given.columns)
+    for what, rows in (
+        ("twice", there[there.duplicated()]),
+        ("missing", wanted.difference(there)),
+        ("not in the split", there.difference(wanted)),
+    ):
+        if len(rows):
+            first = ", ".join(map(str, rows[0]))
+            raise RefusedError("predictions", f"rows that are {what}: {len(rows)}, the first ({columns}) {first}")
+
+
+def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseKey, Case]) -> None:
+    claimed: dict[tuple[CaseKey, str], float | None] = {}
+    for place, score in enumerate(submission.scores):
+        key = ((score.epochs, score.trained_on), score.metric)
+        if key in claimed:
+            raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.epochs} is there twice")
+        if key[0] not in found or score.metric not in chosen.metrics:
+            reason = f"{score.metric} at budget {score.epochs} is no score of {chosen.name} here"
+            raise RefusedError(f"scores.{place}", reason)
+        claimed[key] = score.value
+    for case_key, case in found.items():
+        for metric in chosen.metrics:
+            where = f"scores: {metric} at budget {case_key[0]}" + (f" from {case_key[1]}" if case_key[1] else "")
+            if (case_key, metric) not in claimed:
+                raise RefusedError(where, "is missing")
+            _check_score(claimed[case_key, metric], recomputed(metric, case), where)
+
+
+def _check_score(claimed: float | None, right: float | None, where: str) -> None:
+    if claimed is None or right is None:
+        if claimed is not right:
+            raise RefusedError(where, f"{claimed} is claimed, the predictions give {right}")
+        return
+    # Written so that a NaN, were one to come about, is refused.
+    if not abs(claimed - right) <= TOLERANCE * max(1.0, abs(right)):
+        raise RefusedError(where, f"{claimed!r} is claimed, the predictions give {right!r}")
+
+
+def recomputed(metric: str, case: Case) -> float | None:
+    """A metric's value, or None where these predictions do not define it."""
+    try:
+        return METRICS[metric](case.scored)
+    except UndefinedMetricError:
+        return None

@@ -1,0 +1,112 @@
+"""What a submission holds, field by field; exported as JSON Schema.
+
+Every text is one printable line, every number finite: a page can show the one as text and compute with the other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+# Squares and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
+LARGEST_NUMBER = 1e100
+
+METHOD_PATTERN = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
+CODE_PATTERN = r"^(https://[a-z0-9.-]+(/[A-Za-z0-9._~%+@/-]*)?|baselines/[a-z0-9_]+\.py)$"
+
+
+def _one_line(text: str) -> str:
+    # isprintable also refuses what turns the direction of the text around it, and halves of characters.
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    if text != text.strip() or not text:
+        raise ValueError("must not be empty, nor begin or end with a blank")
+    return text
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("names the same value twice")
+    return values
+
+
+
+Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
+Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
+Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN)]
+Tier = Literal["weights", "curves", "hyperparameters"]
+Budget = Annotated[int, Field(ge=1, le=10_000)]
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Id = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SubsetReference(_Facts):
+    """A version of a subset, by the SHA-256 of its manifest."""
+
+    name: Word
+    version: Word
+    checksum: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ClaimedScore(_Facts):
+    """A score as the submitter computed it; ``value`` is null where the metric is not defined."""
+
+    epochs: Budget
+    metric: Word
+    value: Number | None
+    trained_on: Word | None = None
+
+
+class Predictions(_Facts):
+    """A table by columns, of equal lengths: a row per budget (``epochs``), fold and test network.
+
+    ``prediction`` is 0 or 1, or percent; ``score`` a classifier's for "high"; ``trained_on`` the other subset, on transfer.
+    """
+
+    epochs: list[Budget]
+    fold: list[Id]
+    network: list[Id]
+    prediction: list[Number]
+    score: list[Number] | None = None
+    trained_on: list[Word] | None = None
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns that are there."""
+        return {name: values for name in type(self).model_fields if (values := getattr(self, name)) is not None}
+
+
+class Submission(_Facts):
+    """One method on one subset under one protocol, at one or more budgets."""
+
+    format: Literal[1] = 1
+    method: MethodName
+    description: Line
+    source: Line | None = None
+    authors: Annotated[list[Name], Field(min_length=1, max_length=50)]
+    licence: Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9 .+()-]*$")]
+    """An SPDX expression, such as Apache-2.0."""
+    code: Annotated[str, Field(max_length=300, pattern=CODE_PATTERN)]
+    """An https address, or the path of a bundled method's file."""
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{7,64}$")]
+    tier: Annotated[list[Tier], AfterValidator(_distinct)]
+    protocol: Word
+    budgets: Annotated[list[Budget], Field(min_length=1, max_length=200), AfterValidator(_distinct)]
+    subset: SubsetReference
+    trained_on: Annotated[list[SubsetReference], Field(max_length=50)] = []
+    """On transfer: the subsets that were trained on, where ``subset`` is the tested one."""
+    libraries: Annotated[dict[Word, Word], Field(max_length=50)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**64)]], Field(max_length=1000)]
+    seconds: Annotated[float, Field(ge=0, le=1e9)]
+    scores: Annotated[list[ClaimedScore], Field(max_length=20_000)]
+    predictions: Predictions
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a submission."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Submission.model_json_schema()}
