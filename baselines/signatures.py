@@ -23,7 +23,7 @@ VARIANTS = {
     "-exponential-average": (
         "the rolled graph, averaged with exponential weights",
         {"weighting": "exponential"},
-        {"signature__alpha": [0.3, 0.5, 0.7]},
+        {"signature__alpha": [0.3, 0.7]},
         "section 3.2, S3",
     ),
     "-unrolled-positive": (
@@ -64,8 +64,8 @@ def methods(centrality: str, suffix: str) -> dict[str, nb.Method]:
             **{task: on_signature(signature, learner) for task, learner in estimator.items()},
         )
 
-    rbf, mlp = {"svc__C": [1, 10, 100]}, {"mlpclassifier__alpha": [0.1, 10]}
-    perceptron = MLPClassifier((32,), solver="lbfgs", max_iter=100)
+    rbf, mlp = {"svc__C": [1, 10, 100]}, {"mlpclassifier__alpha": [0.1, 1]}
+    perceptron = MLPClassifier((32,), solver="lbfgs", tol=0.01)
     return {
         f"{name}-svm": method("support vector machine with a linear kernel", classifier=SVC(kernel="linear")),
         f"{name}-rbf-svm": method("support vector machine with an RBF kernel", rbf, classifier=SVC()),

@@ -93,7 +93,7 @@ def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protoc
     rows = []
     for key, case in cases(predictions, {subset.name: subset for subset in subsets}, protocol).items():
         for metric in protocol.metrics:
-            row = {**dict(zip(columns, key, strict=True)), "metric": metric, "redrawn": case.resamples.redrawn, "undefined": None}
+            row = {**dict(zip(columns, key, strict=True)), "metric": metric, "redrawn": case.resamples.redrawn, "undefined": ""}
             try:
                 row |= case.estimate(metric)._asdict()
             except UndefinedMetricError as reason:

@@ -188,6 +188,8 @@ class _NetworkReader:
         self._diverged = bool(facts["diverged"])
         self._architecture = architecture(subset.manifest.architecture)
         self.architecture = self._architecture.family
+        layers = self._architecture.weighted_layers
+        self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
         self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
 
     def curves(self, last: int) -> pd.DataFrame:
