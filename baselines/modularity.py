@@ -1,7 +1,7 @@
 """n-cut of the rolled graph: how well its nodes fall into clusters that few edges connect, by spectral clustering."""
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
+from sklearn.cluster import KMeans
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,7 +24,7 @@ def n_cut(graph: object) -> np.ndarray:
     _, vectors = np.linalg.eigh(adjacency / np.outer(roots, roots))
     # Shi and Malik's relaxation: the leading eigenvectors of the random walk are nearly constant within clusters.
     embedding = vectors[:, -CLUSTERS:] / roots[:, None]
-    _, cluster = kmeans2(embedding / embedding.std(axis=0), CLUSTERS, minit="++", rng=0, missing="warn")
+    cluster = KMeans(CLUSTERS, n_init=1, random_state=0).fit_predict(embedding / embedding.std(axis=0))
     inside = np.eye(CLUSTERS)[cluster]
     volume = inside.T @ degrees
     kept = np.einsum("ik,ij,jk->k", inside, adjacency, inside, optimize=True)

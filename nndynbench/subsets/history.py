@@ -47,7 +47,7 @@ class History:
     A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN.
     """
 
-    __slots__ = ("__epochs", "__read", "__reader")
+    __slots__ = ("__epochs", "__read", "__reader", "__weakref__")
 
     def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
         self.__reader = reader
