@@ -175,7 +175,11 @@ def write_tier(
 
 
 def _weights(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    return dict(weights)
+    """In the architecture's order, whatever order the file gave them in; batch norm and shortcuts behind."""
+    layers = architecture(plan.entry.architecture).weighted_layers
+    described = [f"{layer.name}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    names = [name for name in described if name in weights] + sorted(set(weights) - set(described))
+    return {name: weights[name] for name in names}
 
 
 def _blocks(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
