@@ -65,7 +65,7 @@ def methods(centrality: str, suffix: str) -> dict[str, nb.Method]:
         )
 
     rbf, mlp = {"svc__C": [1, 10, 100]}, {"mlpclassifier__alpha": [0.1, 1]}
-    perceptron = MLPClassifier((32,), solver="lbfgs", tol=0.01)
+    perceptron = MLPClassifier((32,), solver="lbfgs", tol=0.01, max_iter=1000)
     return {
         f"{name}-svm": method("support vector machine with a linear kernel", classifier=SVC(kernel="linear")),
         f"{name}-rbf-svm": method("support vector machine with an RBF kernel", rbf, classifier=SVC()),

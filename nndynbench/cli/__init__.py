@@ -18,6 +18,8 @@ app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
 app.command("verify")(subsets.verify)
 app.command("evaluate")(evaluation.evaluate)
+app.command("compare")(evaluation.compare)
+app.command("tune")(evaluation.tune)
 
 
 def main() -> None:
