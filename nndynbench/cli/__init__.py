@@ -16,7 +16,9 @@ app = typer.Typer(
 )
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
+app.command("download")(subsets.download)
 app.command("verify")(subsets.verify)
+app.command("export")(subsets.export)
 app.command("evaluate")(evaluation.evaluate)
 
 
