@@ -90,7 +90,7 @@ def verify(
     version: Version = None,
 ) -> None:
     """Hash every file of subsets and compare with their manifests; a bad file that was downloaded is fetched again."""
-    from nndynbench.storage.checks import DamagedFileError
+    from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load, subsets
 
@@ -113,7 +113,9 @@ def verify(
 def export(
     name: SubsetName,
     what: Annotated[str, typer.Option(help="networks, curves, signatures or features")] = "networks",
-    file_format: Annotated[str | None, typer.Option("--format", help="csv, parquet or npz; by default what --out ends in, or csv")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or npz; by default what --out ends in, or csv")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="the file; by default NAME-WHAT.FORMAT here")] = None,
     root: Root = None,
     version: Version = None,

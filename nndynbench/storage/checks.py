@@ -10,17 +10,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from nndynbench.storage.files import file_facts
+from nndynbench.storage.files import DamagedFileError, file_facts
 from nndynbench.storage.manifest import FileFacts
 from nndynbench.storage.places import default_home, home
 
 MEMORY = "found-good"
 
 _found_good: set[str] = set()
-
-
-class DamagedFileError(ValueError):
-    """A file that is not what its manifest says: truncated, altered or missing."""
 
 
 def check(path: Path, expected: FileFacts, *, again: bool = False) -> None:

@@ -11,6 +11,10 @@ from pathlib import Path
 from nndynbench.storage.manifest import FileFacts
 
 
+class DamagedFileError(ValueError):
+    """A file that is not what its manifest says: truncated, altered or missing."""
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a partial name to write to; rename it to ``path`` at the end, or remove it if anything went wrong."""

@@ -19,8 +19,8 @@ from urllib.request import urlopen
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from nndynbench.storage.checks import DamagedFileError, check, remember_good
-from nndynbench.storage.files import file_facts, put_in_place, written_whole
+from nndynbench.storage.checks import check, remember_good
+from nndynbench.storage.files import DamagedFileError, file_facts, put_in_place, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, read_manifest
 from nndynbench.storage.places import NotAtHandError
 

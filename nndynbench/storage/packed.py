@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from nndynbench.storage.checks import DamagedFileError, check
+from nndynbench.storage.checks import check
+from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.hub import Origin, fetch, read_origin
 from nndynbench.storage.manifest import Manifest, TierName, read_manifest
 from nndynbench.storage.places import NotAtHandError, is_offline

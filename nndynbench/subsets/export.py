@@ -25,8 +25,8 @@ def export(
 ) -> Path:
     """Write one of a subset's tables to a file, its keys as the first columns; returns the file.
 
-    ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle); by default what ``path`` ends
-    in. ``path`` is by default ``<subset>-<what>.<file_format>`` in the current folder.
+    ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle); by default what ``path``
+    ends in, or "csv". ``path`` is by default ``<subset>-<what>.<file_format>`` in the current folder.
 
     Raises
     ------

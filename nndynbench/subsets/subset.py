@@ -17,7 +17,7 @@ from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
-from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.places import NotAtHandError, to_regenerate
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.splits import RULES, Fold, SplitError
@@ -248,7 +248,7 @@ class _NetworkReader:
     """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
 
     def __init__(self, subset: Subset, network: int) -> None:
-        facts = subset.networks.loc[network]
+        facts: Any = subset.networks.loc[network]
         self._subset = subset
         self._network = network
         self._last = int(facts["epochs_trained"])
@@ -345,7 +345,7 @@ class _NetworkReader:
             raise NotAtHandError(
                 f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
                 f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
-                f"regenerate it from a clone: python -m generation train {manifest.subset} --out DIR, then load with root=DIR"
+                f"{to_regenerate(manifest.subset)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])
         if self._diverged and epoch > self._last:
