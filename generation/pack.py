@@ -23,7 +23,7 @@ from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arra
 from nndynbench.storage.files import file_facts, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
-from nndynbench.subsets.splits import DrawnSplits, draw_splits
+from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
 from nndynbench.subsets.subset import SPLITS_FILE
 
 Record = dict[str, Any]
@@ -89,11 +89,12 @@ def pack_subset(
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
     folder.mkdir(parents=True, exist_ok=True)
     networks, threshold = networks_table(plan, records)
-    write_table(folder, "networks", networks)
+    splits = draw_splits(networks, subset=plan.entry.name)
+    write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
     write_table(folder, "curves", curves_table(records))
     write_table(folder, "signatures", signatures_table(records))
     write_table(folder, "features", features_table(plan, records))
-    write_splits(folder, draw_splits(networks, subset=plan.entry.name))
+    write_splits(folder, splits)
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
         described[tier] = write_tier(folder, tier, plan, records, selection)
