@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -71,6 +71,16 @@ class Architecture:
         """The conv and fully connected layers, in order: those whose weights are the graph's edges."""
         return tuple(layer for layer in self.layers if layer.kind in ("conv", "fc"))
 
+    def with_input_shape(self, shape: tuple[int, int, int]) -> Architecture:
+        """The same layers over inputs of another shape (channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            For inputs so small that nothing is left of them, naming the layer.
+        """
+        return replace(self, input_shape=shape, layers=tuple(_chain(self.entries, shape)))
+
 
 def architecture_names() -> list[str]:
     """Names of all described architectures, such as ``cifar10-vgg``."""
@@ -109,12 +119,6 @@ def _descriptions() -> dict[str, dict[str, Any]]:
 def _expanded(name: str, width: float) -> Architecture:
     description = _descriptions()[name]
     entries = tuple(_scaled(description["layers"], width))
-    shape = tuple(description["input_shape"])
-    layers: list[Layer] = []
-    for entry in entries:
-        for layer in _layers_of(entry, shape):
-            layers.append(layer)
-            shape = layer.output_shape
     return Architecture(
         name=name if width == 1 else f"{name}@{width:g}",
         family=description["family"],
@@ -122,7 +126,7 @@ def _expanded(name: str, width: float) -> Architecture:
         classes=description["classes"],
         initialisation=description["initialisation"],
         entries=entries,
-        layers=tuple(layers),
+        layers=tuple(_chain(entries, tuple(description["input_shape"]))),
     )
 
 
@@ -131,6 +135,16 @@ def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, A
     for i, entry in enumerate(entries):
         sizes = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
         yield {**entry, **sizes}
+
+
+def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iterator[Layer]:
+    given = shape
+    for entry in entries:
+        for layer in _layers_of(entry, shape):
+            shape = layer.output_shape
+            if min(shape) < 1:
+                raise ValueError(f"an input of shape {given} is too small: {layer.name!r} would have the shape {shape}")
+            yield layer
 
 
 def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:

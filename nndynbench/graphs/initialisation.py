@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
-
-Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+from nndynbench.graphs.weights import Weights
 
 
 def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
