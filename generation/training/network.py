@@ -251,6 +251,12 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, np.n
         position, name = key.split("/")
         states.setdefault(int(position), {})[name] = torch.from_numpy(value)
     optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
+    # The fused update walks through memory: a buffer in another order than its channels-last parameter's would be added
+    # to the wrong weights.
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _precision(recipe: dict[str, Any]) -> Any:
