@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
 
-CENTRALITIES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
+CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]] = {
     "degree": degree,
     "eigenvector": eigenvector_centrality,
 }

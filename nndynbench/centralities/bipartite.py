@@ -42,13 +42,13 @@ class Bipartite:
     def to_even(self, odd: FloatArray) -> FloatArray:
         """Weighted sums over the even nodes' neighbours, (..., odd nodes) to (..., even nodes)."""
         if self._matrix is not None:
-            return np.matvec(self._matrix, odd)
+            return _forward(self._matrix, odd)
         return self._products(odd, np.zeros((*self.stack, self.even_size), self.dtype), target=0)
 
     def to_odd(self, even: FloatArray) -> FloatArray:
         """Weighted sums over the odd nodes' neighbours, (..., even nodes) to (..., odd nodes)."""
         if self._matrix is not None:
-            return np.vecmat(even, self._matrix)
+            return _backward(self._matrix, even)
         return self._products(even, np.zeros((*self.stack, self.odd_size), self.dtype), target=1)
 
     def extremes(self) -> tuple[FloatArray, FloatArray]:
@@ -72,9 +72,9 @@ class Bipartite:
         for position, block in enumerate(self.blocks):
             near, far = self.places[position], self.places[position + 1]
             if position % 2 != target:
-                out[..., far] += np.matvec(block, values[..., near]) if isinstance(block, np.ndarray) else block.matvec(values[near])
+                out[..., far] += _forward(block, values[..., near])
             else:
-                out[..., near] += np.vecmat(values[..., far], block) if isinstance(block, np.ndarray) else block.rmatvec(values[far])
+                out[..., near] += _backward(block, values[..., far])
         return out
 
     def _written_out(self) -> FloatArray | None:
@@ -88,3 +88,11 @@ class Bipartite:
             else:
                 matrix[..., near, far] = np.swapaxes(block, -1, -2)
         return matrix
+
+
+def _forward(block: Block, inputs: FloatArray) -> FloatArray:
+    return np.asarray(np.matvec(block, inputs)) if isinstance(block, np.ndarray) else block.matvec(inputs)
+
+
+def _backward(block: Block, outputs: FloatArray) -> FloatArray:
+    return np.asarray(np.vecmat(outputs, block)) if isinstance(block, np.ndarray) else block.rmatvec(outputs)

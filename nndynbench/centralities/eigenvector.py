@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nndynbench.graphs.layered import Block
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.sparray"
+Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.csr_array[np.floating[Any]]"
 
 TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
 
@@ -55,8 +55,8 @@ def eigenvector_centrality(
     """Eigenvector centrality of every node, shape (..., nodes): unit L2 norm, non-negative sum.
 
     ``graph`` is a sequence of blocks, which may be stacked, or the symmetric adjacency matrix of a graph that is no chain
-    of layers. Computed in the precision of its weights. ``tolerance`` is the relative residual to reach, by default 1e-12
-    in float64 and 1e-6 in float32; ``max_steps`` bounds the Krylov space.
+    of layers, dense or scipy.sparse. Computed in the precision of its weights. ``tolerance`` is the relative residual to
+    reach, by default 1e-12 in float64 and 1e-6 in float32; ``max_steps`` bounds the Krylov space.
 
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
     `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
@@ -125,7 +125,7 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
 
 
 def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> PrincipalPair:
-    values = adjacency if isinstance(adjacency, np.ndarray) else adjacency.tocoo().data
+    values = adjacency if isinstance(adjacency, np.ndarray) else adjacency.data
     if not np.isfinite(values).all():
         return _unknown(adjacency.shape[-1])
     signed = np.asarray(values.min(initial=0.0) < 0)
@@ -135,8 +135,9 @@ def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> Pri
 
 
 def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Uniform, which no principal eigenvector of a non-negative graph is orthogonal to; for signed graphs, where it may be,
-    a fixed vector without any structure."""
+    """Uniform, which no principal eigenvector of a non-negative graph is orthogonal to; for signed graphs, where one may
+    be, a fixed vector without any structure.
+    """
     uniform = np.ones(size, dtype)
     if not signed.any():
         return np.broadcast_to(uniform, (*signed.shape, size))
@@ -148,9 +149,9 @@ def _normalised(
     value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]
 ) -> PrincipalPair:
     """To unit length and Perron's sign; uniform where all weights are 0, NaN where one is not finite."""
-    norm = np.sqrt(np.vecdot(vector, vector))[..., None]
-    uniform = 1 / np.sqrt(vector.shape[-1])
-    vector = np.where((value > 0)[..., None], vector / np.where(norm > 0, norm, 1.0), uniform).astype(vector.dtype, copy=False)
+    norm = np.sqrt(np.vecdot(vector, vector))
+    vector = vector / np.where(norm > 0, norm, 1)[..., None]
+    vector[~(value > 0)] = 1 / np.sqrt(vector.shape[-1])
     vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1, 1)
     # The nodes of a lighter component have exactly 0; what is left there is rounding.
     vector[np.abs(vector) < ROUNDING] = 0.0

@@ -24,8 +24,9 @@ NOTHING_LEFT = 45
 
 
 class Triplet(NamedTuple):
-    """σ (...,), left (..., m) and right (..., n) singular vectors, and the residual ‖Az − σz‖ / σ (...,) of the symmetric
-    matrix A = [0 B; Bᵀ 0] with z = (left, right) / √2."""
+    """σ (...,), left (..., m) and right (..., n) singular vectors of a matrix B, and the residual ‖Az − σz‖ / σ (...,) of
+    the symmetric matrix A = [0 B; Bᵀ 0] with z = (left, right) / √2.
+    """
 
     value: FloatArray
     left: FloatArray
@@ -42,7 +43,14 @@ class Pair(NamedTuple):
 
 
 def largest_triplet(
-    to_left: Product, to_right: Product, start: FloatArray, left_size: int, *, tolerance: float, max_steps: int, every_step: bool
+    to_left: Product,
+    to_right: Product,
+    start: FloatArray,
+    left_size: int,
+    *,
+    tolerance: float,
+    max_steps: int,
+    every_step: bool,
 ) -> Triplet:
     """Golub-Kahan bidiagonalisation of the matrix with products ``to_left`` (B) and ``to_right`` (Bᵀ).
 
@@ -56,7 +64,7 @@ def largest_triplet(
     bidiagonal = np.zeros((*start.shape[:-1], steps, steps))
     right.append(start)
     check = 1 if every_step else FIRST_CHECK
-    scale = np.zeros(start.shape[:-1])
+    scale = beta = np.zeros(start.shape[:-1], start.dtype)
     for step in range(steps):
         candidate = to_left(right.last)
         if step:
@@ -85,7 +93,7 @@ def largest_pair(multiply: Product, start: FloatArray, *, tolerance: float, max_
     tridiagonal = np.zeros((*start.shape[:-1], steps, steps))
     basis.append(start)
     check = FIRST_CHECK
-    scale = np.zeros(start.shape[:-1])
+    scale = beta = np.zeros(start.shape[:-1], start.dtype)
     for step in range(steps):
         candidate = multiply(basis.last)
         scale = np.maximum(scale, np.sqrt(np.vecdot(candidate, candidate)))
@@ -144,7 +152,7 @@ class _Basis:
         if self.count:
             basis = self.vectors[..., : self.count, :]
             vector = vector - np.vecmat(np.matvec(basis, vector), basis)
-        norm = np.sqrt(np.vecdot(vector, vector))
+        norm: FloatArray = np.sqrt(np.vecdot(vector, vector))
         norm = norm * (norm > self.nothing * scale)
         np.divide(vector, np.where(norm, norm, np.inf)[..., None], out=self.vectors[..., self.count, :])
         self.count += 1
@@ -152,4 +160,5 @@ class _Basis:
 
     def combine(self, coefficients: FloatArray) -> FloatArray:
         vectors = self.vectors[..., : coefficients.shape[-1], :]
-        return np.vecmat(coefficients.astype(vectors.dtype, copy=False), vectors)
+        combined: FloatArray = np.vecmat(coefficients.astype(vectors.dtype, copy=False), vectors)
+        return combined

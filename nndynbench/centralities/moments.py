@@ -16,7 +16,7 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     a non-finite value has NaN for all five.
     """
     vectors = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(vectors).all(axis=-1)
+    finite = np.asarray(np.isfinite(vectors).all(axis=-1))
     if not finite.all():
         vectors = np.where(finite[..., None], vectors, 0.0)
     count = vectors.shape[-1]
@@ -43,5 +43,6 @@ def _median(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """numpy.median without its checks, which cost more than the sorting of a small graph's nodes."""
     half = vectors.shape[-1] // 2
     if vectors.shape[-1] % 2:
-        return np.partition(vectors, half, axis=-1)[..., half]
-    return np.partition(vectors, (half - 1, half), axis=-1)[..., half - 1 : half + 1].mean(axis=-1)
+        return np.asarray(np.partition(vectors, half, axis=-1)[..., half])
+    middle = np.partition(vectors, (half - 1, half), axis=-1)[..., half - 1 : half + 1]
+    return np.asarray(middle.mean(axis=-1))

@@ -56,7 +56,8 @@ class Layer:
 @dataclass(frozen=True)
 class Architecture:
     """A chain of layers. ``entries`` are the layers as described (residual stages whole, for building modules),
-    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs)."""
+    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs).
+    """
 
     name: str
     family: str
@@ -133,7 +134,7 @@ def _expanded(name: str, width: float) -> Architecture:
 def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
     last = max(i for i, entry in enumerate(entries) if entry["kind"] == "fc")
     for i, entry in enumerate(entries):
-        sizes = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
+        sizes: dict[str, Any] = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
         yield {**entry, **sizes}
 
 
@@ -163,7 +164,8 @@ def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Lay
         yield Layer(kind, name, shape, shape)
     elif kind in ("basic-blocks", "bottlenecks"):
         for block in range(entry["blocks"]):
-            for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], entry["stride"] if block == 0 else 1):
+            stride = entry["stride"] if block == 0 else 1
+            for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], stride):
                 yield layer
                 shape = layer.output_shape
     else:

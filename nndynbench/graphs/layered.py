@@ -156,7 +156,8 @@ class LayeredGraph:
 
     def to_networkx(self) -> networkx.Graph[int]:
         """A networkx graph: nodes are numbered as here and carry ``layer``, ``name`` and, where the graph has them, their
-        ``attributes`` (see `node_attributes`); edges carry ``weight``."""
+        ``attributes`` (see `node_attributes`); edges carry ``weight``.
+        """
         import networkx
 
         graph: networkx.Graph[int] = networkx.Graph()
@@ -184,7 +185,7 @@ class LayeredGraph:
             import torch
             from torch_geometric.data import Data
         except ImportError as missing:
-            raise ImportError("to_torch_geometric needs the package torch-geometric: pip install torch-geometric") from missing
+            raise ImportError("to_torch_geometric needs torch-geometric: pip install torch-geometric") from missing
         ends, starts, weights = map(torch.from_numpy, self.edges())
         return Data(
             x=None if self.tensors is None else torch.from_numpy(self._padded_attributes()),

@@ -72,7 +72,7 @@ class ConvolutionEdges(EdgeOperator):
     @property
     def number_of_edges(self) -> int:
         height, width = (int(in_bounds(self.layer, axis).sum()) for axis in (1, 2))
-        return self.weight.shape[0] * self.weight.shape[1] * height * width
+        return self.layer.output_shape[0] * self.layer.input_shape[0] * height * width
 
     def matvec(self, values: FloatArray) -> FloatArray:
         return (self._filters @ _windows(values, self.layer).reshape(self._filters.shape[1], -1)).ravel()

@@ -28,7 +28,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
     @property
     def number_of_edges(self) -> int:
         onto_padding = self._reaches_padding() & ~self._reaches_corner()
-        return super().number_of_edges + self.weight.shape[0] * self.weight.shape[1] * int(onto_padding.sum())
+        return super().number_of_edges + len(self.weight) * self.layer.input_shape[0] * int(onto_padding.sum())
 
     def matvec(self, values: FloatArray) -> FloatArray:
         image = values.reshape(self.layer.input_shape).copy()
@@ -56,7 +56,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
 
     def edges(self) -> Edges:
         ends, starts, weights = super().edges()
-        filters, channels = self.weight.shape[:2]
+        channels = self.layer.input_shape[0]
         corners = np.arange(channels) * int(np.prod(self.layer.input_shape[1:]))
         outputs = np.arange(self.shape[0]).reshape(self.layer.output_shape)
         weights = weights.copy()

@@ -47,7 +47,8 @@ def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLi
 
 def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype: npt.DTypeLike = np.float64) -> FloatArray:
     """The (..., outputs, inputs) block of one layer's weights, a tensor of ``shape`` (outputs, …) or a stack of them: L2
-    norms over whatever lies between an output and one of its ``inputs`` (channels, or units)."""
+    norms over whatever lies between an output and one of its ``inputs`` (channels, or units).
+    """
     stack = weight.shape[: weight.ndim - len(shape)]
     slices = weight.reshape(*stack, shape[0], inputs, -1)
     length = slices.shape[-1]
@@ -57,4 +58,4 @@ def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype:
     squares *= squares
     # Summed as a product with ones: numpy's sums over short last axes take twice as long.
     norms = np.sqrt(squares @ np.ones(length))
-    return norms.reshape(slices.shape[:-1]).astype(dtype, copy=False)
+    return np.asarray(norms.reshape(slices.shape[:-1]), dtype)

@@ -45,7 +45,8 @@ def unrolled(
         described = described.with_input_shape(input_shape)
     layers = [layer for layer in described.layers if layer.kind != "dropout"]
     tensors = {
-        layer.name: NodeTensors(layer_weight(weights, layer), layer_bias(weights, layer)) for layer in described.weighted_layers
+        layer.name: NodeTensors(layer_weight(weights, layer), layer_bias(weights, layer))
+        for layer in described.weighted_layers
     }
     blocks: list[Block] = []
     for position, layer in enumerate(layers):
@@ -61,7 +62,7 @@ def unrolled(
 
 def _pooling(layer: Layer, before: Block | None, quirky_follower: Layer | None) -> PoolingEdges:
     if not isinstance(before, EdgeOperator):
-        raise ValueError(f"{layer.name!r} has no unrolled graph: a pooling layer must follow a convolution or a pooling layer")
+        raise ValueError(f"{layer.name!r} has no unrolled graph: a pooling layer must follow a conv or a pooling layer")
     weight = before.smallest_incoming()
     if quirky_follower is not None and quirky_follower.kind != "fc":
         return QuirkyPoolingEdges(layer, weight)
