@@ -51,13 +51,21 @@ class Bipartite:
             return _backward(self._matrix, even)
         return self._products(even, np.zeros((*self.stack, self.odd_size), self.dtype), target=1)
 
+    def multiply(self, both: FloatArray) -> FloatArray:
+        """Weighted sums over all nodes' neighbours, in the order even nodes, odd nodes."""
+        even, odd = both[..., : self.even_size], both[..., self.even_size :]
+        return np.concatenate([self.to_even(odd), self.to_odd(even)], axis=-1)
+
     def extremes(self) -> tuple[FloatArray, FloatArray]:
-        """Each graph's smallest and largest weight, shapes (...,); NaN where a weight is NaN."""
-        if self._matrix is not None:
-            return self._matrix.min(axis=(-2, -1)), self._matrix.max(axis=(-2, -1))
-        smallest = [b.min(axis=(-2, -1)) if isinstance(b, np.ndarray) else b.weight.min() for b in self.blocks]
-        largest = [b.max(axis=(-2, -1)) if isinstance(b, np.ndarray) else b.weight.max() for b in self.blocks]
-        return np.min(smallest, axis=0), np.max(largest, axis=0)
+        """Each graph's smallest and largest weight, shapes (...,); NaN where a weight is NaN.
+
+        A pair of nodes without an edge weighs 0; an operator counts as having such pairs.
+        """
+        dense = [block for block in self.blocks if isinstance(block, np.ndarray)]
+        operators = [block.weight for block in self.blocks if not isinstance(block, np.ndarray)]
+        smallest = [*(b.min(axis=(-2, -1)) for b in dense), *(np.minimum(weight.min(), 0) for weight in operators)]
+        largest = [*(b.max(axis=(-2, -1)) for b in dense), *(weight.max() for weight in operators)]
+        return np.asarray(np.min(smallest, axis=0)), np.asarray(np.max(largest, axis=0))
 
     def emptied(self, graphs: npt.NDArray[np.bool_]) -> Bipartite:
         """The same with all weights 0 in some graphs of the stack, given as a mask (...,)."""

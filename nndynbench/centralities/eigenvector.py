@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.centralities.bipartite import Bipartite
-from nndynbench.centralities.krylov import largest_pair, largest_triplet
+from nndynbench.centralities.krylov import Product, largest_pair, largest_triplet
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -35,6 +35,9 @@ MANY_WEIGHTS = 1 << 20
 
 # Of the entries of a unit vector in float64.
 ROUNDING = 1e-15
+
+# Of the largest entry: a component of the graph that has a share in the principal eigenvector has an entry above this.
+SHARE = 1e-6
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -121,6 +124,11 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         max_steps=max_steps,
         every_step=bipartite.number_of_weights >= MANY_WEIGHTS,
     )
+    incomplete = smallest == 0
+    if incomplete.any():
+        both = np.concatenate([even, odd], axis=-1)
+        both = np.where(incomplete[..., None], _heaviest_component(both, bipartite.multiply), both)
+        even, odd = np.split(both, [bipartite.even_size], axis=-1)
     return _normalised(value, bipartite.interleave(even, odd), residual, finite)
 
 
@@ -131,7 +139,21 @@ def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> Pri
     signed = np.asarray(values.min(initial=0.0) < 0)
     start = _start(signed, adjacency.shape[-1], np.result_type(adjacency.dtype, np.float32))
     value, vector, residual = largest_pair(lambda v: adjacency @ v, start, tolerance=tolerance, max_steps=max_steps)
+    if not signed:
+        vector = _heaviest_component(vector, lambda v: adjacency @ v)
     return _normalised(value, vector, residual, np.array(True))
+
+
+def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
+    """The principal eigenvector of a non-negative matrix with exact zeros at the nodes that no path joins to those where it
+    is large: what is left there is the part of lighter components that has not converged away.
+    """
+    reached = np.abs(vector) > SHARE * np.abs(vector).max(axis=-1, keepdims=True)
+    while True:
+        further = reached | (multiply(reached.astype(vector.dtype)) > 0)
+        if (further == reached).all():
+            return np.where(reached, vector, 0)
+        reached = further
 
 
 def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> FloatArray:
@@ -153,7 +175,6 @@ def _normalised(
     vector = vector / np.where(norm > 0, norm, 1)[..., None]
     vector[~(value > 0)] = 1 / np.sqrt(vector.shape[-1])
     vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1, 1)
-    # The nodes of a lighter component have exactly 0; what is left there is rounding.
     vector[np.abs(vector) < ROUNDING] = 0.0
     if finite.all():
         return PrincipalPair(value, vector, residual)

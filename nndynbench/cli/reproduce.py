@@ -6,8 +6,9 @@ A target is one function here; the paper's numbers are in nndynbench/paper/numbe
 from __future__ import annotations
 
 import typer
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 console = Console()
 
@@ -28,9 +29,10 @@ def table5() -> None:
     from nndynbench.paper import table5 as paper_sizes
 
     table = Table(
-        "architecture",
+        Column("architecture", no_wrap=True),
         *("rolled |V|", "rolled |E|", "unrolled |V|", "unrolled |E|, the paper's", "unrolled |E|, right"),
         title="Table 5; right: without the paper's edges to padding",
+        box=box.SIMPLE,
     )
     differences = 0
     for name, paper in paper_sizes().items():

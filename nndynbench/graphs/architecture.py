@@ -134,7 +134,8 @@ def _expanded(name: str, width: float) -> Architecture:
 def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
     last = max(i for i, entry in enumerate(entries) if entry["kind"] == "fc")
     for i, entry in enumerate(entries):
-        sizes: dict[str, Any] = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
+        scaled = [key for key in ("filters", "units") if key in entry and i != last]
+        sizes: dict[str, Any] = {key: max(1, round(entry[key] * width)) for key in scaled}
         yield {**entry, **sizes}
 
 

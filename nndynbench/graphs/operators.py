@@ -122,7 +122,7 @@ class PoolingEdges(EdgeOperator):
 
     def matvec(self, values: FloatArray) -> FloatArray:
         windows = _windows(self.weight.ravel() * values, self.layer)
-        return windows.sum(axis=(1, 2)).ravel()
+        return np.asarray(windows.sum(axis=(1, 2))).ravel()
 
     def rmatvec(self, values: FloatArray) -> FloatArray:
         kernel = self.layer.kernel

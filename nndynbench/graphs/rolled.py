@@ -53,7 +53,7 @@ def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype:
     slices = weight.reshape(*stack, shape[0], inputs, -1)
     length = slices.shape[-1]
     if length == 1:
-        return np.abs(slices[..., 0].astype(dtype, copy=False))
+        return np.asarray(np.abs(slices[..., 0]), dtype)
     squares = slices.astype(np.float64).reshape(-1, length)
     squares *= squares
     # Summed as a product with ones: numpy's sums over short last axes take twice as long.
