@@ -25,14 +25,14 @@ import nndynbench as nb
 REGRESSORS = [
     {"learner": [make_pipeline(PolynomialFeatures(2), StandardScaler(), Ridge())], "learner__ridge__alpha": [1, 10, 100]},
     {"learner": [SVR()], "learner__C": [10, 100, 1000]},
-    {"learner": [ExtraTreesRegressor(50, max_features=0.5)]},
-    {"learner": [GradientBoostingRegressor(subsample=0.7, max_features=0.5)]},
+    {"learner": [ExtraTreesRegressor(50, max_features=0.5, random_state=0)]},
+    {"learner": [GradientBoostingRegressor(subsample=0.7, max_features=0.5, random_state=0)]},
 ]
 CLASSIFIERS = [
     {"learner": [LogisticRegression()], "learner__C": [0.1, 1, 10]},
     {"learner": [SVC()], "learner__C": [1, 10, 100]},
-    {"learner": [ExtraTreesClassifier(50, max_features=0.5)]},
-    {"learner": [GradientBoostingClassifier(subsample=0.7, max_features=0.5)]},
+    {"learner": [ExtraTreesClassifier(50, max_features=0.5, random_state=0)]},
+    {"learner": [GradientBoostingClassifier(subsample=0.7, max_features=0.5, random_state=0)]},
 ]
 KNOWN = [nb.columns.hyperparameters, nb.columns.curves]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -36,8 +37,14 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Sequence[History], y: object = None) -> Self:
         """Learn the columns' names."""
-        self.columns_ = self._table(X).columns
+        self.fit_transform(X)
         return self
+
+    def fit_transform(self, X: Sequence[History], y: object = None) -> pd.DataFrame:
+        """Learn the columns' names; a row per history, float64."""
+        table = self._table(X)
+        self.columns_ = table.columns
+        return table
 
     def transform(self, X: Sequence[History]) -> pd.DataFrame:
         """A row per history, float64."""
@@ -50,7 +57,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _table(self, X: Sequence[History]) -> pd.DataFrame:
         import pandas as pd
 
-        rows = [{name: value for function in self.functions for name, value in function(h).items()} for h in X]
+        rows = [{name: value for function in self.functions for name, value in _row(function, h).items()} for h in X]
         frame = pd.DataFrame(rows)
         texts = frame.select_dtypes(exclude="number")
         shown = pd.get_dummies(texts) if len(texts.columns) else texts
@@ -60,6 +67,17 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
+
+
+# Cross-validation inside a method asks for the same histories again and again.
+_rows: WeakKeyDictionary[History, dict[ColumnFunction, Mapping[str, Any]]] = WeakKeyDictionary()
+
+
+def _row(function: ColumnFunction, history: History) -> Mapping[str, Any]:
+    remembered = _rows.setdefault(history, {})
+    if function not in remembered:
+        remembered[function] = function(history)
+    return remembered[function]
 
 
 def hyperparameters(history: History) -> dict[str, Any]:

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nndynbench.protocols.metrics import better
 from nndynbench.protocols.protocol import protocol
 from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from nndynbench.protocols.comparison import Comparison
     from nndynbench.protocols.results import Result
 
 
@@ -17,7 +23,7 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
     chosen = protocol(results[0].facts["protocol"])
     metric = metric or chosen.metrics[0]
-    figure, axes = _figure()
+    figure, [axes] = _figure()
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
         for subset, part in scores.groupby("subset", sort=False):
@@ -33,20 +39,83 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
     return _save(figure, Path(path))
 
 
-def _figure() -> tuple[Any, Any]:
+def comparison_over_budget(
+    compared: Comparison, path: str | Path, *, metric: str | None = None, methods: Sequence[str] | None = None
+) -> Path:
+    """A panel per subset, a curve per method over the budget, with the bar's 95% band and the ceiling.
+
+    By default the bar, the trivial methods at either end, and the best twelve at the last budget: a curve for each of fifty
+    methods could not be told apart.
+    """
+    metric = metric or compared.protocol.metrics[0]
+    rows = compared.rows[(compared.rows["metric"] == metric) & compared.rows["value"].notna()]
+    names = list(rows["subset"].unique())
+    figure, panels = _figure(len(names))
+    for axes, subset in zip(panels, names, strict=True):
+        part = rows[rows["subset"] == subset]
+        for position, method in enumerate(methods or _worth_showing(part, metric)):
+            curve = part[part["method"] == method].sort_values("epochs")
+            is_bar = method == "bar"
+            style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
+            style["linestyle"] = "-" if position < 10 else "--"
+            axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
+            axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=style["color"], alpha=0.12 if is_bar else 0.04, linewidth=0)
+        if (known := part["ceiling"].dropna()).size:
+            axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
+        axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
+        axes.set_xlabel("training epochs seen")
+        axes.set_ylabel(metric.replace("_", " "))
+        axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _save(figure, Path(path))
+
+
+def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | None = None) -> Path:
+    """A matrix per method: trained on (rows) × tested on (columns)."""
+    metric = metric or compared.protocol.metrics[0]
+    rows = compared.rows[compared.rows["metric"] == metric]
+    methods = list(rows["method"].unique())
+    names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
+    figure, panels = _figure(len(methods), columns=4, size=(2.6, 2.6))
+    for axes, method in zip(panels, methods, strict=True):
+        table = rows[rows["method"] == method].pivot_table(index="trained_on", columns="subset", values="value")
+        table = table.reindex(index=names, columns=names)
+        axes.imshow(table.to_numpy(), vmin=0, vmax=1, cmap="viridis")
+        axes.grid(visible=False)
+        axes.set_title(method, fontsize=8)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=6)
+        axes.set_yticks(range(len(names)), names, fontsize=6)
+        for (i, j), value in np.ndenumerate(table.to_numpy()):
+            if np.isfinite(value):
+                axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black")
+    return _save(figure, Path(path))
+
+
+def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
+    last = rows[rows["epochs"] == rows["epochs"].max()].set_index("method")["value"]
+    best = last.sort_values(ascending=better(metric) < 0).index
+    always = [name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best]
+    return [*always, *(name for name in best if name not in always)][:14]
+
+
+def _figure(panels: int = 1, *, columns: int = 2, size: tuple[float, float] = (6.4, 4.0)) -> tuple[Any, list[Any]]:
+    """A figure and its axes, in rows of at most ``columns``; ``size`` is one panel's, in inches."""
     # The object interface: importing pyplot would pick a window system and keep every figure alive.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    wide = min(panels, columns)
+    high = -(-panels // wide)
+    figure = Figure(figsize=(size[0] * wide, size[1] * high), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.5)
-    return figure, axes
+    all_axes = [figure.add_subplot(high, wide, position + 1) for position in range(panels)]
+    for axes in all_axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.5)
+    return figure, all_axes
 
 
 def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
     return path

@@ -24,8 +24,8 @@ def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
 
 
 def _row_sums(block: Block) -> npt.NDArray[np.float64]:
-    return block.sum(axis=-1, dtype=np.float64) if isinstance(block, np.ndarray) else block.row_sums()
+    return np.asarray(block.sum(axis=-1, dtype=np.float64) if isinstance(block, np.ndarray) else block.row_sums())
 
 
 def _column_sums(block: Block) -> npt.NDArray[np.float64]:
-    return block.sum(axis=-2, dtype=np.float64) if isinstance(block, np.ndarray) else block.column_sums()
+    return np.asarray(block.sum(axis=-2, dtype=np.float64) if isinstance(block, np.ndarray) else block.column_sums())

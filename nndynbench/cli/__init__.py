@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nndynbench.cli import evaluation, submission, subsets
+from nndynbench.cli import evaluation, graphs, reproduce, submission, subsets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,8 +16,14 @@ app = typer.Typer(
 )
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
+app.command("download")(subsets.download)
 app.command("verify")(subsets.verify)
+app.command("export")(subsets.export)
 app.command("evaluate")(evaluation.evaluate)
+app.command("compare")(evaluation.compare)
+app.command("tune")(evaluation.tune)
+app.command("convert")(graphs.convert)
+app.add_typer(reproduce.app, name="reproduce")
 app.command("submit")(submission.submit)
 
 

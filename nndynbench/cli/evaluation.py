@@ -1,14 +1,19 @@
-"""The command ``evaluate``: score a method, print the table, save the result and its curve."""
+"""The commands ``evaluate``, ``compare`` and ``tune``: score methods, print the tables, save results and plots."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nndynbench.protocols import Comparison, Protocol
 
 console = Console()
 
@@ -28,6 +33,7 @@ def evaluate(
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method
     from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.protocol import budgets
     from nndynbench.subsets import load
 
     found = find_method(method)
@@ -55,12 +61,142 @@ def evaluate(
     console.print(f"result: {saved}\nplot: {plotted}")
 
 
-def budgets(text: str) -> list[int]:
-    """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets; raises ValueError for anything else."""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")
-    chosen: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        chosen += range(int(first), int(last or first) + 1)
-    return chosen
+def compare(
+    subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="a method or method file; repeat; all bundled by default")] = None,
+    protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
+    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
+    metric: Annotated[str | None, typer.Option(help="which metric the table and the plot show; the first by default")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the comparison and its plot")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path("results"),
+    jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+) -> None:
+    """Compare methods at each budget: their scores, their gain over the bar, and what they add to it."""
+    from rich.progress import Progress
+
+    from nndynbench.plots import comparison_over_budget, transfer_matrix
+    from nndynbench.protocols import compare as compare_methods
+    from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.protocol import budgets
+    from nndynbench.subsets import load
+
+    chosen = find_protocol(protocol)
+    loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("the bar", total=None)
+
+        def report(name: str, done: int, total: int) -> None:
+            progress.update(bar, description=name, completed=done, total=total)
+
+        asked = budgets(epochs) if epochs else None
+        compared = compare_methods(
+            loaded, method, protocol=chosen, epochs=asked, results=results, jobs=jobs, progress=report
+        )
+    shown = metric or chosen.metrics[0]
+    for table in comparison_tables(compared, shown):
+        console.print(table)
+    for name, reason in compared.failures.items():
+        console.print(f"[yellow]no result[/yellow] {name}: {reason}")
+    if missing := subsets_missing(root):
+        console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
+    stem = out / f"compare.{'+'.join(part.name for part in loaded)}.{chosen.name}"
+    written = [compared.save(f"{stem}.{suffix}") for suffix in ("csv", "json")]
+    plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
+    written.append(plot(compared, Path(f"{stem}.png"), metric=shown))
+    console.print("written: " + ", ".join(map(str, written)))
+
+
+def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
+    """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
+    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method."""
+    from nndynbench.protocols.metrics import better
+
+    rows = compared.rows[compared.rows["metric"] == metric]
+    if compared.protocol.test == "another":
+        yield from _transfer_tables(rows, metric)
+        return
+    for subset, part in rows.groupby("subset", sort=False):
+        budgets = sorted(part["epochs"].unique())
+        last = part[part["epochs"] == budgets[-1]].set_index("method")
+        title = f"{compared.protocol.name} on {subset}: {metric.replace('_', ' ')}"
+        if (known := part["ceiling"].dropna()).size:
+            title += f" (ceiling {known.iloc[0]:.3f})"
+        adds = "added" in last and last["added"].notna().any()
+        heads = [f"{budget} ep." for budget in budgets]
+        table = Table("method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title)
+        values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
+        for name in last["value"].sort_values(ascending=better(metric) < 0).index:
+            row = last.loc[name]
+            cells = [number(values.loc[name].get(budget)) for budget in budgets]
+            cells += [span(row, "low", "high"), with_span(row, "gain")]
+            cells += [with_span(row, "added")] if adds else []
+            table.add_row(f"[bold]{name}[/bold]" if name == "bar" else str(name), *cells, row["tier"])
+        yield table
+
+
+def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
+    names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
+    for (method, epochs), part in rows.groupby(["method", "epochs"], sort=False):
+        title = f"{method}, {epochs} epochs: {metric.replace('_', ' ')}; trained on ↓ tested on →"
+        table = Table("", *names, title=title)
+        cells = part.set_index(["trained_on", "subset"])
+        for source in names:
+            found = [(source, goal) in cells.index for goal in names]
+            texts = [
+                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}" if there else "–"
+                for goal, there in zip(names, found, strict=True)
+            ]
+            table.add_row(source, *texts)
+        yield table
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point, or a dash."""
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def span(row: pd.Series, low: str, high: str) -> str:
+    """An interval, dimmed; empty where there is none."""
+    return f"[dim]{row[low]:.2f} to {row[high]:.2f}[/dim]" if row[low] == row[low] else ""
+
+
+def with_span(row: pd.Series, column: str) -> str:
+    """A signed number and its interval; a dash where there is none."""
+    value = row[column]
+    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high')}" if value == value else "–"
+
+
+def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
+    """The subsets at hand that have the networks for a protocol."""
+    from nndynbench.subsets import SplitError, load, subsets
+
+    names = []
+    at_hand = subsets(root=root)
+    for name in at_hand.index[at_hand["networks"] > 0]:
+        try:
+            if protocol.split:
+                load(name, root=root).split(protocol.split)
+            names.append(str(name))
+        except SplitError as reason:
+            console.print(f"[yellow]left out[/yellow] {name}: {reason}")
+    return names
+
+
+def subsets_missing(root: str | None = None) -> list[str]:
+    """The catalogue's subsets that are at no place."""
+    from nndynbench.subsets import subsets
+
+    at_hand = subsets(root=root)
+    return [str(name) for name in at_hand.index[at_hand["networks"] == 0]]
+
+
+def tune(
+    folder: Annotated[Path | None, typer.Argument(help="a folder of method files; the bundled ones by default")] = None,
+) -> None:
+    """Choose all methods' free parameters on digits-lenet, and record them in chosen.toml beside the method files."""
+    from nndynbench.protocols.method import baselines_folder
+    from nndynbench.protocols.tuning import record_choices
+
+    path = record_choices(folder or baselines_folder())
+    console.print(f"chosen: {path}")

@@ -12,7 +12,7 @@ from nndynbench.features.norms import NORMS, norms
 from nndynbench.features.persistence import neural_persistence
 from nndynbench.features.weight_statistics import STATISTICS, weight_statistics
 from nndynbench.graphs.architecture import Architecture, architecture
-from nndynbench.graphs.rolled import layer_weight
+from nndynbench.graphs.weights import layer_weight
 
 FEATURES: tuple[str, ...] = (
     *STATISTICS,

@@ -1,19 +1,31 @@
 """Protocols: what is predicted from what on which split, the harness that runs a method, and how it is scored."""
 
+from nndynbench.protocols.checking import Check, check_method
+from nndynbench.protocols.comparison import Comparison, compare
 from nndynbench.protocols.harness import MethodError, evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, method_names
+from nndynbench.protocols.prediction import Prediction, predict
 from nndynbench.protocols.protocol import Protocol, protocol, protocols
 from nndynbench.protocols.results import Result, read_result
+from nndynbench.protocols.tuning import choose
 
 __all__ = [
+    "Check",
+    "Comparison",
     "Method",
     "MethodError",
+    "Prediction",
     "Protocol",
     "Result",
+    "check_method",
+    "choose",
+    "compare",
     "evaluate",
     "find_method",
     "method_names",
+    "predict",
     "protocol",
     "protocols",
     "read_result",
+    "rescore",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from nndynbench.subsets import load
 from nndynbench.subsets.history import INFORMATION_TIERS
 
 if TYPE_CHECKING:
-    from nndynbench.subsets import Subset
+    from nndynbench.subsets import History, Subset
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -118,16 +118,15 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: the histories and targets that the method is fitted on, and the histories that it is asked about."""
+    """One fit: the histories that the method is fitted on and those that it is asked about, by network id."""
 
     trained_on: Subset
     tested_on: Subset
     protocol: Protocol
     epochs: int
     fold: int
-    train: Sequence[int]
-    test: Sequence[int]
-    read: set[str]
+    train: Mapping[int, History]
+    test: Mapping[int, History]
 
     def predictions(self, estimator: Any, choices: dict[str, Sequence[Any]], label: str) -> pd.DataFrame:
         """A row per test network.
@@ -142,10 +141,9 @@ class Fit:
         subset = self.tested_on.name
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
         where = f"{label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
-        facts = self.trained_on.networks.loc[self.train]
+        facts = self.trained_on.networks.loc[list(self.train)]
         target = facts[self.protocol.target].to_numpy()
-        seen = self.trained_on.histories(self.train, self.epochs, read=self.read)
-        asked = self.tested_on.histories(self.test, self.epochs, read=self.read)
+        seen, asked = list(self.train.values()), list(self.test.values())
         try:
             fresh = _seeded(clone(estimator))
             if choices and self.trained_on.name == TUNING_SUBSET:
@@ -157,7 +155,7 @@ class Fit:
         except Exception as error:
             raise MethodError(f"{where}: {type(error).__name__}: {error}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
-        truth = self.tested_on.networks.loc[self.test, self.protocol.target].to_numpy(dtype=np.float64)
+        truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
         key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
@@ -178,13 +176,20 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
     if protocol.test == "another":
         if len(subsets) < 2:
             raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
+        known = {subset.name: _histories(subset, subset.network_ids, budget, read) for subset in subsets}
         for source, goal in permutations(subsets, 2):
-            epochs = (source.budget(budget), goal.budget(budget))
-            yield Fit(source, goal, protocol, epochs[0], 0, source.network_ids, goal.network_ids, read)
+            yield Fit(source, goal, protocol, budget, 0, known[source.name], known[goal.name])
         return
     for subset in subsets:
-        for fold, (train, test) in enumerate(subset.split(str(protocol.split))):
-            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test, read)
+        folds = subset.split(str(protocol.split))
+        histories = _histories(subset, sorted({network for fold in folds for side in fold for network in side}), budget, read)
+        for fold, sides in enumerate(folds):
+            train, test = ({network: histories[network] for network in side} for side in sides)
+            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test)
+
+
+def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) -> dict[int, History]:
+    return dict(zip(ids, subset.histories(ids, budget, read=read), strict=True))
 
 
 def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, jobs: int) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +36,8 @@ class Method:
     regressor: Any = None
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fingerprint: str = ""
+    """Of the file that the method was read from and of what was chosen: equal for equal methods."""
 
     def __post_init__(self) -> None:
         for tier in self.tier:
@@ -95,7 +98,13 @@ def read_methods(path: Path) -> dict[str, Method]:
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
     recorded = path.parent / CHOSEN_FILE
     chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
-    return {name: replace(method, chosen=chosen.get(name, method.chosen)) for name, method in methods.items()}
+    return {name: _recorded(method, chosen.get(name, {}), path) for name, method in methods.items()}
+
+
+def _recorded(method: Method, chosen: Mapping[str, Any], path: Path) -> Method:
+    chosen = chosen or method.chosen
+    fingerprint = hashlib.sha256(path.read_bytes() + repr(sorted(chosen.items())).encode()).hexdigest()
+    return replace(method, chosen=chosen, fingerprint=fingerprint)
 
 
 def baselines_folder() -> Path:

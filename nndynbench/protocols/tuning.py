@@ -6,13 +6,16 @@ subset `choose` is run once over the whole tuning subset, and its choice is reco
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.protocols.protocol import Task, protocol
+from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
     from nndynbench.protocols.method import Method
@@ -55,6 +58,20 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
         search = _searched(estimator, method.choices, histories, target, cluster_of(networks).to_numpy(), task)
         chosen[task] = dict(search.best_params_)
     return chosen
+
+
+def record_choices(folder: Path) -> Path:
+    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns its path."""
+    from nndynbench.protocols.method import CHOSEN_FILE, read_methods
+
+    lines = [f"# Chosen by cross-validation on {TUNING_SUBSET} at {TUNING_BUDGET} epochs, written by `nndynbench tune`."]
+    for path in sorted(folder.glob("*.py")):
+        for name, method in read_methods(path).items():
+            for task, parameters in choose(method).items():
+                lines += ["", f"[{name}.{task}]", *(f"{key} = {json.dumps(value)}" for key, value in parameters.items())]
+    with written_whole(folder / CHOSEN_FILE) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / CHOSEN_FILE
 
 
 def _searched(

@@ -34,7 +34,7 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
     _need_same_networks(case, bar)
     value = METRICS[metric](case.scored) - METRICS[metric](bar.scored)
     low, high = quantiles(better(metric) * (case.in_resamples(metric) - bar.in_resamples(metric)))
-    return Estimate(better(metric) * value, low, high)
+    return Estimate(better(metric) * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added(case: Case, bar: Case) -> Estimate:

@@ -28,6 +28,7 @@ class NetworkReader(Protocol):
     """What a history reads one network's data through; a subset provides it."""
 
     architecture: str
+    layer_sizes: dict[str, int]
     hyperparameters: dict[str, Any]
 
     def curves(self, last: int) -> pd.DataFrame: ...
@@ -46,7 +47,7 @@ class History:
     A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN.
     """
 
-    __slots__ = ("__epochs", "__read", "__reader")
+    __slots__ = ("__epochs", "__read", "__reader", "__weakref__")
 
     def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
         self.__reader = reader
@@ -65,6 +66,11 @@ class History:
     def architecture(self) -> str:
         """The architecture's family, such as "vgg"."""
         return self.__reader.architecture
+
+    @property
+    def layer_sizes(self) -> dict[str, int]:
+        """Nodes of each layer of the rolled graph, in the order of `centrality`: ``{"input": 3, "conv1": 6, …}``."""
+        return dict(self.__reader.layer_sizes)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

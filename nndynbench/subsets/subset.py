@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -15,15 +15,18 @@ import pandas as pd
 
 from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
-from nndynbench.storage.files import checked
-from nndynbench.storage.manifest import TIERS, TierName, read_manifest
-from nndynbench.storage.places import NotAtHandError
-from nndynbench.storage.tables import TableName, read_table, table_file
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import NotAtHandError, to_regenerate
+from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.splits import RULES, Fold, SplitError
 
 if TYPE_CHECKING:
+    import datasets
+
     from nndynbench.storage.arrays import SnapshotArrays
+    from nndynbench.subsets.snapshots import Snapshots
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,16 +37,24 @@ class Subset:
     """All networks of one architecture on one image data set under one grid.
 
     Made by `nndynbench.load`; ``folder`` is the packed version. Opening it reads the manifest alone. Every file is checked
-    against the manifest's size and SHA-256 before it is first read.
+    against the manifest's size and SHA-256 before it is first read. ``also`` are folders of the same version at other
+    places: what ``folder`` lacks is read there, if its tables are the same. Of a downloaded version the tables are fetched
+    when they are asked for, unless ``offline``; the larger tiers by `nndynbench.download`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
         self.folder = folder
-        self.manifest = read_manifest(folder)
+        self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
+        self.manifest = self.folders[0].manifest
+        self._opening = (folder, tuple(also), offline)
         self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str], FloatArray]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
+
+    def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
+        # A worker opens the files itself, once, however many histories it is sent.
+        return _opened_once, self._opening
 
     @property
     def name(self) -> str:
@@ -64,7 +75,7 @@ class Subset:
     @property
     def tiers(self) -> list[TierName]:
         """The tiers at hand, the poorest first."""
-        return [tier for tier in TIERS if tier in self.manifest.tiers]
+        return [tier for tier in TIERS if any(folder.holds_tier(tier) for folder in self.folders)]
 
     @cached_property
     def networks(self) -> pd.DataFrame:
@@ -107,7 +118,7 @@ class Subset:
             With the reason, for one that this version's networks could not fill.
         """
         known(name, RULES, what="split")
-        stored = json.loads(checked(self.folder, SPLITS_FILE, self.manifest).read_text(encoding="utf-8"))
+        stored = json.loads(self._file(SPLITS_FILE).read_text(encoding="utf-8"))
         if name in stored["left_out"]:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
@@ -142,22 +153,63 @@ class Subset:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
         return _NetworkReader(self, int(network))
 
-    def _table(self, table: TableName) -> pd.DataFrame:
-        return read_table(checked(self.folder, table_file(table), self.manifest), table)
+    def to_datasets(self, table: TableName = "networks") -> datasets.Dataset:
+        """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
+        import datasets
 
-    def _arrays(self, tier: TierName) -> SnapshotArrays | None:
-        """The reader of an HDF5 tier, or None where this version does not have it."""
-        if tier not in self.manifest.tiers:
-            return None
+        known(table, KEYS, what="table")
+        return datasets.Dataset.from_pandas(getattr(self, table).reset_index(), preserve_index=False)
+
+    def to_torch(
+        self, tier: TierName = "graphs", *, network_ids: Sequence[int] | None = None, epochs: Sequence[int] | None = None
+    ) -> Snapshots:
+        """The snapshots of a tier as a map-style `torch.utils.data.Dataset`; see `nndynbench.subsets.snapshots.Snapshots`.
+
+        ``network_ids`` are those of a split's side, all by default; ``epochs`` those to take, all that are held by default.
+        Needs torch.
+        """
+        from nndynbench.subsets.snapshots import Snapshots
+
+        return Snapshots(self, tier, network_ids=network_ids, epochs=epochs)
+
+    def _table(self, table: TableName) -> pd.DataFrame:
+        return read_table(self._file(table_file(table)), table)
+
+    def _file(self, name: str) -> Path:
+        """A checked file, from the first folder that holds it; else fetched for the first that was downloaded."""
+        holding = [folder for folder in self.folders if folder.holds(name)]
+        fetching = [folder for folder in self.folders if folder.origin is not None and name in folder.manifest.files]
+        return next(iter(holding + fetching), self.folders[0]).path(name)
+
+    def _arrays(self, tier: TierName) -> list[SnapshotArrays]:
+        """The readers of an HDF5 tier: none where it is not at hand, several where folders hold different parts of it."""
         if tier not in self._opened:
             from nndynbench.storage.arrays import SnapshotArrays
 
-            [name] = self.manifest.tiers[tier].files
-            self._opened[tier] = SnapshotArrays(checked(self.folder, name, self.manifest))
+            holding = [folder for folder in self.folders if folder.holds_tier(tier)]
+            self._opened[tier] = [
+                SnapshotArrays(folder.path(name)) for folder in holding for name in folder.manifest.tiers[tier].files
+            ]
         return self._opened[tier]
 
+    def _arrays_with(self, tier: TierName, network: int, epochs: Collection[int]) -> SnapshotArrays | None:
+        """The first reader of a tier that has all of these epochs of a network."""
+        return next((arrays for arrays in self._arrays(tier) if set(epochs) <= set(arrays.epochs(network))), None)
+
     @cached_property
-    def _opened(self) -> dict[TierName, SnapshotArrays]:
+    def _opened(self) -> dict[TierName, list[SnapshotArrays]]:
+        return {}
+
+    def _own_rows(self, table: TableName, network: int) -> pd.DataFrame:
+        """A table's rows of one network; none for one that diverged in its first epoch."""
+        frame: pd.DataFrame = getattr(self, table)
+        if table not in self._positions:
+            self._positions[table] = frame.groupby(level="network").indices
+        own = self._positions[table].get(network, np.empty(0, dtype=np.intp))
+        return frame.take(own)
+
+    @cached_property
+    def _positions(self) -> dict[TableName, Mapping[Any, Any]]:
         return {}
 
     @cached_property
@@ -177,25 +229,42 @@ class Subset:
         return {network: row for row, network in enumerate(self.network_ids)}
 
 
+def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:
+    """The folders whose tables are those of the first: other networks under the same version are never mixed in."""
+    tables = [table_file(table) for table in KEYS]
+
+    def contents(folder: PackedFolder) -> list[str | None]:
+        return [facts.sha256 if (facts := folder.manifest.files.get(name)) else None for name in tables]
+
+    return [folder for folder in folders if contents(folder) == contents(folders[0])]
+
+
+@lru_cache(maxsize=16)
+def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Subset:
+    return Subset(folder, also=also, offline=offline)
+
+
 class _NetworkReader:
     """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
 
     def __init__(self, subset: Subset, network: int) -> None:
-        facts = subset.networks.loc[network]
+        facts: Any = subset.networks.loc[network]
         self._subset = subset
         self._network = network
         self._last = int(facts["epochs_trained"])
         self._diverged = bool(facts["diverged"])
         self._architecture = architecture(subset.manifest.architecture)
         self.architecture = self._architecture.family
+        layers = self._architecture.weighted_layers
+        self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
         self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
 
     def curves(self, last: int) -> pd.DataFrame:
-        own = self._own_rows(self._subset.curves)
+        own = self._subset._own_rows("curves", self._network)
         return own[own.index.get_level_values("epoch") <= last].droplevel("network")
 
     def features(self, last: int) -> pd.DataFrame:
-        own = self._own_rows(self._subset.features)
+        own = self._subset._own_rows("features", self._network)
         return own[own.index.get_level_values("epoch") <= last].droplevel("network")
 
     def weights(self, epoch: int) -> Weights:
@@ -204,8 +273,8 @@ class _NetworkReader:
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
         from nndynbench.signatures import snapshot_graph
 
-        graphs = self._subset._arrays("graphs")
-        if representation == "rolled" and graphs is not None and self._source_epoch(epoch) in graphs.epochs(self._network):
+        held = self._subset._arrays_with("graphs", self._network, [self._source_epoch(epoch)])
+        if representation == "rolled" and held is not None:
             blocks = self._snapshot("graphs", epoch)
             layers = ("input", *blocks)
             return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
@@ -216,9 +285,9 @@ class _NetworkReader:
         from nndynbench.signatures import CENTRALITIES
 
         known(name, CENTRALITIES, what="centrality")
-        stored = self._subset._arrays("centralities")
         sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
-        if representation == "rolled" and stored is not None and set(sources) <= set(stored.epochs(self._network)):
+        stored = self._subset._arrays_with("centralities", self._network, sources)
+        if representation == "rolled" and stored is not None:
             values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
             return self._blanked(values)
         return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
@@ -270,15 +339,15 @@ class _NetworkReader:
         return graph.subgraph(sign) if sign is not None else graph
 
     def _snapshot(self, tier: TierName, epoch: int, *, instead_of: TierName | None = None) -> dict[str, Any]:
-        arrays = self._subset._arrays(tier)
         source = self._source_epoch(epoch)
-        if arrays is None or source not in arrays.epochs(self._network):
+        arrays = self._subset._arrays_with(tier, self._network, [source])
+        if arrays is None:
             missing = instead_of or tier
             manifest = self._subset.manifest
             raise NotAtHandError(
                 f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
                 f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
-                f"regenerate it from a clone: python -m generation train {manifest.subset} --out DIR, then load with root=DIR"
+                f"{to_regenerate(manifest.subset)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])
         if self._diverged and epoch > self._last:
@@ -295,7 +364,3 @@ class _NetworkReader:
             values = values.copy()
             values[self._last :] = np.nan
         return values
-
-    def _own_rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        # A sorted index would find the rows faster, but a network may have none (it diverged in its first epoch).
-        return table[table.index.get_level_values("network") == self._network]

@@ -1,0 +1,50 @@
+"""Controls: what is left of a graph method when the graph is taken away. Each is a forest, as degree-forest is."""
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+
+import nndynbench as nb
+
+
+def shuffled(centrality: str) -> object:
+    """The signature of the same weights permuted within each layer."""
+
+    def columns(history: nb.History) -> dict[str, float]:
+        values = history.signature(centrality, representation="rolled-shuffled")
+        return {str(position): value for position, value in enumerate(np.ravel(values))}
+
+    return columns
+
+
+def initialisation(history: nb.History) -> dict[str, float]:
+    """All features of epoch 0, before any training."""
+    table = history.features.loc[0].stack()
+    return {f"{feature} {layer}": value for (layer, feature), value in table.items()}
+
+
+def layer_norms(history: nb.History) -> dict[str, float]:
+    """One number a layer and epoch: the L2 norm of its weights."""
+    return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}
+
+
+def control(description: str, source: str, columns: object) -> nb.Method:
+    prepared = (nb.Columns([columns]), SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
+    return nb.Method(
+        description=f"control: {description}, forest of randomised trees",
+        source=source,
+        tier={"weights"},
+        classifier=make_pipeline(*prepared, ExtraTreesClassifier(50, max_features=0.5)),
+        regressor=make_pipeline(*prepared, ExtraTreesRegressor(50, max_features=0.5)),
+    )
+
+
+SHUFFLING = "Girrbach et al. 2023, arXiv 2307.10865"
+
+METHODS = {
+    "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, shuffled("degree")),
+    "control-shuffled-eigenvector": control("eigenvector signatures of shuffled weights", SHUFFLING, shuffled("eigenvector")),
+    "control-epoch-0": control("all features of the initialisation alone", "this benchmark", initialisation),
+    "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),
+}

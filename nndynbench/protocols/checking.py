@@ -1,0 +1,76 @@
+"""`check_method`: tries a method on a few networks in seconds, before it is evaluated for minutes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nndynbench.protocols.harness import Fit, MethodError
+from nndynbench.protocols.method import Method, find_method
+from nndynbench.protocols.protocol import Task, protocol
+from nndynbench.subsets import load
+
+CHECKED_ON = "digits-lenet"
+CHECKED_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
+TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check_method` found: the tasks that the method does, the information tiers that it read, and the seconds taken."""
+
+    tasks: tuple[Task, ...]
+    tier: tuple[str, ...]
+    seconds: float
+
+
+def check_method(method: Any) -> Check:
+    """Fit a method on 60 networks of digits-lenet and ask it about 20, at budgets 1 and 2, each twice.
+
+    Parameters
+    ----------
+    method
+        As for `evaluate`. An estimator is tried as a classifier if scikit-learn says that it is one, else as a regressor.
+
+    Raises
+    ------
+    MethodError
+        Naming budget and task, if it fails, returns something else than predictions, reads a tier that it does not declare,
+        or predicts something else when it is fitted again on the same networks.
+    """
+    resolved = find_method(method) if isinstance(method, str) else method
+    label = method if isinstance(method, str) else type(method).__name__
+    start = time.perf_counter()
+    read: set[str] = set()
+    tasks = _tasks(resolved)
+    for task in tasks:
+        estimator = resolved.estimator(protocol(CHECKED_PROTOCOLS[task])) if isinstance(resolved, Method) else resolved
+        for budget in BUDGETS:
+            fit = _small_fit(task, budget, read)
+            first, again = (fit.predictions(estimator, {}, label)["prediction"] for _ in range(2))
+            if not np.array_equal(first, again):
+                raise MethodError(f"{label}, {task}, budget {budget}: a second fit predicts something else; fix its seeds")
+    if isinstance(resolved, Method) and (undeclared := read - set(resolved.tier)):
+        raise MethodError(f"{label} declares the tier {sorted(resolved.tier)} and read {sorted(undeclared)}")
+    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3))
+
+
+def _tasks(method: Any) -> tuple[Task, ...]:
+    if not isinstance(method, Method):
+        from sklearn.base import is_classifier
+
+        return ("classification",) if is_classifier(method) else ("regression",)
+    tasks: list[Task] = ["classification"] if method.classifier is not None else []
+    return (*tasks, "regression") if method.regressor is not None else tuple(tasks)
+
+
+def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
+    subset, chosen = load(CHECKED_ON), protocol(CHECKED_PROTOCOLS[task])
+    train, test = subset.split(str(chosen.split))[0]
+    # Evenly spaced ids hold both classes: they run along the grid.
+    few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]
+    seen, asked = (dict(zip(ids, subset.histories(ids, budget, read=read), strict=True)) for ids in few)
+    return Fit(subset, subset, chosen, budget, 0, seen, asked)

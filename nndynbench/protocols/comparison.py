@@ -1,0 +1,224 @@
+"""Methods beside each other: every method at every budget, with its gain over the bar and what it adds to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nndynbench.protocols.harness import MethodError
+from nndynbench.protocols.method import find_method, method_names
+from nndynbench.protocols.metrics import Scored, UndefinedMetricError
+from nndynbench.protocols.protocol import Protocol, budgets
+from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.results import Result
+from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
+from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols.triage import RULES, accuracies_by_epoch
+from nndynbench.protocols.worth import added, ceiling, gain
+from nndynbench.storage.files import written_whole
+from nndynbench.subsets import Subset, load
+
+BAR = "bar"
+TRIAGE = "triage"
+DEFAULT_FOLDER = Path("results")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns.
+
+    ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
+    and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
+    knew the configuration; ``tier`` read; ``undefined``, the reason where there is no value. On transfer also ``trained_on``.
+    ``failures``: methods that gave no result, with the reason.
+    """
+
+    protocol: Protocol
+    rows: pd.DataFrame
+    failures: Mapping[str, str]
+
+    def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
+        """One column of a metric (by default the protocol's first), methods × (subset, budget), best at the last budget first."""
+        rows = self.rows[self.rows["metric"] == (metric or self.protocol.metrics[0])]
+        keys = ["trained_on", "subset", "epochs"] if "trained_on" in rows else ["subset", "epochs"]
+        return rows.pivot_table(index="method", columns=keys, values=column, sort=False, dropna=False)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the rows as ``.csv`` or ``.json``.
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        """
+        target = Path(path)
+        if target.suffix not in (".csv", ".json"):
+            raise ValueError(f"a comparison is written as .csv or .json, not as {target.suffix or 'a file without suffix'!r}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(target) as partial:
+            if target.suffix == ".csv":
+                self.rows.to_csv(partial, index=False)
+            else:
+                rows = self.rows.astype(object).where(self.rows.notna(), None).to_dict("records")
+                content = {"protocol": self.protocol.name, "rows": rows, "failures": dict(self.failures)}
+                partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return target
+
+
+def compare(
+    subsets: str | Subset | Sequence[str | Subset],
+    methods: Sequence[str] | None = None,
+    *,
+    protocol: str | Protocol = "regression-folds",
+    epochs: int | Sequence[int] | None = None,
+    results: str | Path = DEFAULT_FOLDER,
+    jobs: int = -1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Comparison:
+    """Score many methods, each beside the bar.
+
+    Parameters
+    ----------
+    subsets
+        One subset or several; for "transfer" two or more, each trained on and tested on each other.
+    methods
+        Names of bundled methods or method files; by default all bundled ones that do the protocol's task.
+    protocol
+        The name of a protocol.
+    epochs
+        Budgets; by default the protocol's, as far as the subset has them.
+    results
+        The folder of stored results: what is there is not fitted again.
+    jobs
+        Methods at a time, in processes; -1 for one a core.
+    progress
+        Called with a method's name, how many are done, and how many there are.
+
+    Raises
+    ------
+    UnknownNameError, BudgetError, SplitError, ValueError
+        For names, budgets and splits that are not to be had. A method that fails is no error: see ``Comparison.failures``.
+    """
+    chosen = find_protocol(protocol)
+    loaded = [load(s) if isinstance(s, str) else s for s in ([subsets] if isinstance(subsets, (str, Subset)) else subsets)]
+    names = list(methods) if methods is not None else _methods_for(chosen)
+    for name in names:
+        find_method(name).estimator(chosen)
+    ordered = sorted(names, key=lambda name: name != BAR)
+    units = [_Unit(part, chosen, _budgets(part, chosen, epochs), Path(results)) for part in _parts(loaded, chosen)]
+    for unit in units:
+        unit.result(BAR, jobs=jobs)
+    tasks = [(unit, name) for name in ordered for unit in units]
+    rows: list[dict[str, Any]] = []
+    failures: dict[str, str] = {}
+    for done, ((_, name), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+        if isinstance(outcome, str):
+            failures[name] = outcome
+        else:
+            rows += outcome
+        if progress:
+            progress(name, done, len(tasks))
+    if chosen.name == TRIAGE:
+        rows += [row for unit in units for row in unit.replayed_rows()]
+    return Comparison(chosen, pd.DataFrame(rows), failures)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What is fitted and scored together: one subset, or on transfer a pair of them."""
+
+    subsets: tuple[Subset, ...]
+    protocol: Protocol
+    budgets: tuple[int, ...]
+    folder: Path
+
+    def result(self, name: str, *, jobs: int = 1) -> Result:
+        return StoredResults(self.folder).result(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
+
+    def rows(self, name: str) -> list[dict[str, Any]] | str:
+        """A method's rows, or why there are none."""
+        try:
+            result = self.result(name)
+        except MethodError as failure:
+            return str(failure)
+        by_name = {subset.name: subset for subset in self.subsets}
+        bars = cases(self.result(BAR).predictions, by_name, self.protocol)
+        columns = case_columns(result.predictions)
+        return [
+            {
+                "method": name,
+                **dict(zip(columns, key, strict=True)),
+                "metric": metric,
+                **_scored(case, bars[key], metric),
+                "ceiling": ceiling(by_name[str(key[0])].networks, metric) if self.protocol.split else None,
+                "tier": "+".join(result.facts["tier"]) or "none",
+            }
+            for key, case in cases(result.predictions, by_name, self.protocol).items()
+            for metric in self.protocol.metrics
+        ]
+
+    def replayed_rows(self) -> list[dict[str, Any]]:
+        """On triage, the rules that fit nothing: the same at every budget, since they set their own."""
+        rows = []
+        for subset in self.subsets:
+            accuracies, epochs = accuracies_by_epoch(subset), subset.networks["epochs_trained"].to_numpy(dtype=np.float64)
+            truth, fold = subset.networks[self.protocol.target].to_numpy(), np.zeros(len(epochs), dtype=np.int64)
+            clusters = cluster_of(subset.networks).to_numpy()
+            for name, rule in RULES.items():
+                ranked, trained = rule(accuracies, epochs)
+                scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
+                case = Case(self.protocol, subset.networks.index.to_numpy(), clusters, scored)
+                for budget in self.budgets:
+                    facts = {"method": name, "subset": subset.name, "epochs": budget, "tier": "curves", "undefined": ""}
+                    rows += [{**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics]
+        return rows
+
+
+def _scored(case: Case, bar: Case, metric: str) -> dict[str, Any]:
+    """A metric with its interval, its gain over the bar, and what it adds to it where the metric is R²."""
+    try:
+        row: dict[str, Any] = {**case.estimate(metric)._asdict(), **_prefixed("gain", gain(case, bar, metric)), "undefined": ""}
+    except UndefinedMetricError as reason:
+        return {"value": np.nan, "undefined": str(reason)}
+    if metric == "r2" and len(np.unique(case.scored.fold)) > 1:
+        row |= _prefixed("added", added(case, bar))
+    return row
+
+
+def _prefixed(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, ...]]:
+    if protocol.test == "same":
+        return [(subset,) for subset in subsets]
+    if len(subsets) < 2:
+        raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
+    return list(combinations(subsets, 2))
+
+
+def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequence[int] | None) -> tuple[int, ...]:
+    if epochs is None:
+        return tuple(budget for budget in budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets))
+    asked = [epochs] if isinstance(epochs, int) else list(epochs)
+    return tuple(subset.budget(budget) for budget in asked for subset in subsets[:1])
+
+
+def _in_processes(tasks: Sequence[tuple[_Unit, str]], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", inner_max_num_threads=1):
+        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(_Unit.rows)(unit, name) for unit, name in tasks)
+
+
+def _methods_for(protocol: Protocol) -> list[str]:
+    """The bundled methods that do a protocol's task."""
+    attribute = "classifier" if protocol.task == "classification" else "regressor"
+    return [name for name in method_names() if getattr(find_method(name), attribute) is not None]

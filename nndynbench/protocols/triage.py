@@ -1,0 +1,53 @@
+"""Rules for stopping networks that fit nothing, replayed on the stored curves: what triage is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.protocols.metrics import ranking
+
+if TYPE_CHECKING:
+    from nndynbench.subsets import Subset
+
+FloatArray = npt.NDArray[np.float64]
+Replay = tuple[FloatArray, FloatArray]
+"""(how high each network is ranked, the epochs that it was trained)"""
+
+
+def accuracies_by_epoch(subset: Subset) -> FloatArray:
+    """Validation accuracies, (networks, epochs): the last is repeated where training ended, chance where it never began."""
+    table = subset.curves["validation_accuracy"].unstack("epoch")
+    table = table.reindex(index=subset.networks.index, columns=pd.RangeIndex(1, subset.manifest.epochs + 1))
+    return np.asarray(table.ffill(axis=1).fillna(subset.manifest.chance), dtype=np.float64)
+
+
+def stop_after_one_epoch(accuracies: FloatArray, epochs: FloatArray) -> Replay:
+    """Rank by the validation accuracy after the first epoch (Egele et al. 2024, arXiv 2404.04111)."""
+    return accuracies[:, 0], np.minimum(epochs, 1)
+
+
+def successive_halving(accuracies: FloatArray, epochs: FloatArray) -> Replay:
+    """After epochs 1, 2, 4, … only the better half by validation accuracy goes on (Jamieson & Talwalkar 2016, arXiv
+    1502.07943). A network is ranked by the round that it reached, and within it by its accuracy there."""
+    ranked, trained = np.zeros(len(epochs)), np.zeros(len(epochs))
+    alive, rung = np.arange(len(epochs)), 1
+    while rung < accuracies.shape[1] and len(alive) > 1:
+        # Accuracies are percent: a round further is worth more than any of them.
+        ranked[alive] = 1000.0 * rung + accuracies[alive, rung - 1]
+        trained[alive] = np.minimum(epochs[alive], rung)
+        alive = alive[ranking(accuracies[alive, rung - 1])[: (len(alive) + 1) // 2]]
+        rung *= 2
+    ranked[alive] = 1000.0 * rung + accuracies[alive, min(rung, accuracies.shape[1]) - 1]
+    trained[alive] = np.minimum(epochs[alive], rung)
+    return ranked, trained
+
+
+RULES: dict[str, Callable[[FloatArray, FloatArray], Replay]] = {
+    "stop-after-one-epoch": stop_after_one_epoch,
+    "successive-halving": successive_halving,
+}
