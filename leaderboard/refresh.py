@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.check import SUBMISSIONS, loaded_subsets
-from nndynbench.protocols import Method, evaluate, find_method, method_names
+from leaderboard.check import loaded_subsets
+from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.harness import SEED
 from nndynbench.protocols.method import baselines_folder, read_methods
 from nndynbench.protocols.protocol import Protocol, budgets, protocols
+from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
 from nndynbench.subsets import SplitError, Subset
 
@@ -49,11 +50,9 @@ def tasks(
     return found
 
 
-def submit_bundled(task: Task, folder: Path = SUBMISSIONS, *, jobs: int = 1) -> list[Path]:
-    """Evaluate, check and write one task's submissions."""
-    result = evaluate(
-        task.method, list(task.subsets), protocol=task.protocol, epochs=_budgets(task), jobs=jobs
-    )
+def submit_bundled(task: Task, folder: Path, results: Path) -> list[Path]:
+    """Evaluate (or read what ``results`` has), check and write one task's submissions."""
+    result = StoredResults(results).result(task.method, task.subsets, task.protocol, _budgets(task))
     made = submissions_of(
         result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
     )

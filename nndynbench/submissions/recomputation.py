@@ -130,8 +130,8 @@ def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, oth
         folds = tested.split(str(chosen.split))
     except SplitError as error:
         raise RefusedError("protocol", str(error)) from None
-    rows = [(b, f, n) for b in submission.budgets for f, (_, test) in enumerate(folds) for n in test]
-    return pd.DataFrame(rows, columns=["epochs", "fold", "network"])
+    tested_in = [(b, f, n) for b in submission.budgets for f, (_, test) in enumerate(folds) for n in test]
+    return pd.DataFrame(tested_in, columns=["epochs", "fold", "network"])
 
 
 def _check_rows(given: pd.DataFrame, expected: pd.DataFrame) -> None:

@@ -1,0 +1,171 @@
+"""``python -m leaderboard``: check, rerun and audit submissions, submit the bundled methods, build the page."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console(soft_wrap=True)
+
+Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="submission files; all by default")] = None,
+    submissions: Folder = SUBMISSIONS,
+    drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
+    rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again, and record those that are reproduced")] = False,
+) -> None:
+    """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
+    from leaderboard.rerun import NoRerunError
+    from leaderboard.rerun import rerun as run_again
+    from leaderboard.standing import add_record
+
+    refused = 0
+    paths = files or submission_files(submissions)
+    for outcome in check_all(paths):
+        if isinstance(outcome, Accepted) and outcome.draft and not drafts:
+            outcome = Refusal(outcome.path, "method", outcome.draft)
+        if isinstance(outcome, Refusal):
+            refused += 1
+            console.print(f"[red]refused[/red] {escape(str(outcome))}")
+            continue
+        if rerun:
+            try:
+                compared = run_again(outcome)
+            except NoRerunError as reason:
+                console.print(f"[yellow]not rerun[/yellow] {escape(str(reason))}")
+                continue
+            if not compared.reproduced:
+                refused += 1
+                reason = f"differs by {compared.difference:.3g} when rerun: {compared.where}"
+                console.print(f"[red]refused[/red] {escape(str(Refusal(outcome.path, 'scores', reason)))}")
+                continue
+            add_record(outcome.path, "rerun")
+            console.print(f"reproduced {escape(str(outcome.path))}: largest difference {compared.difference:.3g}")
+    console.print(f"{len(paths) - refused} of {len(paths)} submissions accepted")
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def refresh(
+    method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
+    subset: Annotated[list[str] | None, typer.Option(help="a subset; all at hand by default")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all by default")] = None,
+    submissions: Folder = SUBMISSIONS,
+    results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = Path("results"),
+    missing: Annotated[bool, typer.Option(help="leave alone what is submitted already")] = False,
+    jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
+) -> None:
+    """Submit the bundled methods: evaluate, check and write each."""
+    from joblib import Parallel, delayed
+
+    from leaderboard.refresh import submit_bundled, tasks
+
+    todo = tasks(methods=method, subset_names=subset, protocol_names=protocol)
+    if missing:
+        todo = [task for task in todo if not all(path.is_file() for path in task.files(submissions))]
+    work = (delayed(submit_bundled)(task, submissions, results) for task in todo)
+    for task, written in zip(todo, Parallel(n_jobs=jobs, return_as="generator")(work), strict=True):
+        console.print(f"submitted {task}: {', '.join(map(str, written))}")
+    console.print(f"{len(todo)} tasks done")
+
+
+@app.command()
+def audit(
+    method: Annotated[str, typer.Argument(help="a submitted method")],
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
+    networks: Annotated[int | None, typer.Option(help="train this many; all 240 by default")] = None,
+    budget: Annotated[list[int] | None, typer.Option(help="a budget; all of the submission by default")] = None,
+    code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
+    record: Annotated[bool, typer.Option(help="write the audit into standing.json")] = True,
+    submissions: Folder = SUBMISSIONS,
+) -> None:
+    """Train a fresh digits zoo with a seed drawn now, and score a method there beside what it claims."""
+    from leaderboard.audit import AUDITED_SUBSET, can_be_audited, train_fresh_zoo
+    from leaderboard.audit import audit as score_on
+    from leaderboard.standing import add_record
+    from nndynbench.protocols.protocol import protocol as find_protocol
+
+    chosen = []
+    for outcome in check_all(sorted((submissions / method).glob("*.json"))):
+        if isinstance(outcome, Refusal):
+            raise ValueError(f"{outcome}: only accepted submissions are audited")
+        asked = not protocol or outcome.submission.protocol in protocol
+        if asked and can_be_audited(outcome, find_protocol(outcome.submission.protocol)):
+            chosen.append(outcome)
+    if not chosen:
+        raise ValueError(f"{method} has no submission on {AUDITED_SUBSET} to audit in {submissions}")
+    seed = secrets.randbelow(2**31)
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(f"training {networks or 'all'} networks of {AUDITED_SUBSET} with the seed {seed}")
+        zoo = train_fresh_zoo(Path(folder), seed=seed, networks=networks)
+        for accepted in chosen:
+            scores = score_on(accepted, zoo, code=code, budgets=budget)
+            title = f"{method}, {accepted.submission.protocol}, on {zoo.subset.manifest.networks} fresh networks"
+            table = Table("epochs", "metric", "claimed", "fresh", title=title)
+            for score in scores:
+                shown = ["–" if value is None else f"{value:.3f}" for value in (score.claimed, score.fresh)]
+                table.add_row(str(score.epochs), score.metric, *shown)
+            console.print(table)
+            if record:
+                add_record(
+                    accepted.path, "audited", zoo_seed=seed, networks=zoo.subset.manifest.networks, scores=scores
+                )
+
+
+@app.command()
+def build(
+    out: Annotated[Path, typer.Option(help="the folder of the page")],
+    submissions: Folder = SUBMISSIONS,
+    jobs: Annotated[int, typer.Option(help="rows scored at a time, in processes; -1 for one a core")] = -1,
+) -> None:
+    """Build the static page. A submission that is refused is left out, and makes the exit status 1."""
+    from leaderboard.board import views
+    from leaderboard.page import build_site
+    from leaderboard.standing import read_records
+
+    outcomes = list(check_all(submission_files(submissions)))
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    subsets, records = loaded_subsets(), read_records()
+    index = build_site(out, views(accepted, subsets, records, jobs=jobs), accepted, subsets, records)
+    for refusal in refusals:
+        console.print(f"[red]left out[/red] {escape(str(refusal))}")
+    console.print(f"{len(accepted)} submissions on the page: {index}")
+    if refusals:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a submission."""
+    from nndynbench.submissions import json_schema
+
+    console.print_json(data=json_schema())
+
+
+def main() -> None:
+    """Run a command; errors that name a bad value are printed in one line, without a traceback."""
+    try:
+        app(prog_name="python -m leaderboard")
+    except (ValueError, LookupError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

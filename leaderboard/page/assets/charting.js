@@ -1,0 +1,116 @@
+// Charts in the page's own colours, drawn again when those change. Marks and axes of the SVG carry labels for screen readers.
+"use strict";
+
+(() => {
+  // Okabe and Ito's colours without the yellow and the black, told apart with every kind of colour blindness.
+  const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"];
+  const DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]];
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  function configuration() {
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--text").trim();
+    const line = style.getPropertyValue("--line").trim();
+    const axis = { labelColor: text, titleColor: text, domainColor: line, tickColor: line, gridColor: line, gridOpacity: 0.5 };
+    return {
+      background: "transparent",
+      font: "system-ui, sans-serif",
+      axis: { ...axis, labelFontSize: 12, titleFontSize: 12 },
+      legend: { labelColor: text, titleColor: text, labelLimit: 240, symbolStrokeWidth: 2 },
+      view: { stroke: null },
+    };
+  }
+
+  async function draw(element, specification, label) {
+    const redraw = () =>
+      window.vegaEmbed(
+        element,
+        { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", height: 320, autosize: { type: "fit", contains: "padding" }, description: label, ...specification },
+        { renderer: "svg", actions: false, ast: true, config: configuration() },
+      );
+    element.redraw = redraw;
+    await redraw();
+  }
+
+  dark.addEventListener("change", () => {
+    for (const element of document.querySelectorAll(".chart")) if (element.redraw) element.redraw();
+  });
+
+  // Rows of {method, budget, value, low, high} for the entries to draw.
+  function scoreRows(view, metric, names) {
+    const rows = [];
+    for (const entry of view.entries) {
+      const name = nameOf(entry);
+      if (!names.has(name)) continue;
+      for (const [budget, scores] of Object.entries(entry.scores)) {
+        const estimate = scores[metric];
+        if (!Array.isArray(estimate) || estimate[0] === null) continue;
+        rows.push({ method: name, budget: Number(budget), value: estimate[0], low: estimate[1], high: estimate[2] });
+      }
+    }
+    return rows;
+  }
+
+  function nameOf(entry) {
+    return entry.trained_on ? `${entry.method} from ${entry.trained_on}` : entry.method;
+  }
+
+  // A line with a band per method, and the ceiling where the subset has one. Returns what was drawn, as rows.
+  async function drawScores(element, view, metric, label, names) {
+    const rows = scoreRows(view, metric, names);
+    const drawn = [...new Set(rows.map((row) => row.method))];
+    const byMethod = {
+      scale: { domain: drawn, range: drawn.map((_, i) => COLOURS[i % COLOURS.length]) },
+      legend: { orient: "bottom", columns: element.clientWidth < 500 ? 1 : 3, title: null },
+    };
+    const dash = { ...byMethod, scale: { domain: drawn, range: drawn.map((_, i) => DASHES[Math.floor(i / COLOURS.length) % DASHES.length]) } };
+    const x = { field: "budget", type: "quantitative", title: "training epochs seen", axis: { tickMinStep: 1, format: "d" } };
+    const y = { type: "quantitative", title: label, scale: { zero: false } };
+    const layer = [
+      { mark: { type: "area", opacity: 0.15 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: { field: "method", ...byMethod } } },
+      {
+        mark: { type: "line", point: true },
+        encoding: {
+          x,
+          y: { ...y, field: "value" },
+          color: { field: "method", ...byMethod },
+          strokeDash: { field: "method", ...dash },
+          tooltip: [
+            { field: "method" },
+            { field: "budget" },
+            { field: "value", title: label, format: ".3f" },
+            { field: "low", format: ".3f" },
+            { field: "high", format: ".3f" },
+          ],
+        },
+      },
+    ];
+    const ceiling = view.ceiling[metric];
+    if (ceiling !== undefined) {
+      layer.push({ data: { values: [{ ceiling }] }, mark: { type: "rule", strokeDash: [3, 3], color: "#888", strokeWidth: 2 }, encoding: { y: { ...y, field: "ceiling" }, tooltip: { field: "ceiling", format: ".3f" } } });
+    }
+    await draw(element, { data: { values: rows }, layer }, `${label} over the budget of ${drawn.join(", ") || "no method"}, with 95% bands`);
+    element.dataset.drawn = drawn.length;
+    return rows;
+  }
+
+  async function drawCurves(element, columns) {
+    const values = columns.epoch.map((epoch, i) => ({ epoch, network: columns.network[i], accuracy: columns.accuracy[i], rate: columns.learning_rate[i] }));
+    await draw(
+      element,
+      {
+        data: { values },
+        mark: { type: "line", opacity: 0.5, strokeWidth: 1, aria: false },
+        encoding: {
+          x: { field: "epoch", type: "quantitative", title: "epoch", axis: { tickMinStep: 1 } },
+          y: { field: "accuracy", type: "quantitative", title: "validation accuracy (%)" },
+          detail: { field: "network" },
+          color: { field: "rate", type: "quantitative", scale: { type: "log", scheme: "viridis" }, title: "learning rate", legend: { orient: "bottom", gradientLength: 180, tickCount: 3, format: ".0e" } },
+        },
+      },
+      "Learning curves: validation accuracy over epochs, a line per network",
+    );
+  }
+
+  window.charting = { drawScores, drawCurves, nameOf };
+})();

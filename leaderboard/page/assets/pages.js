@@ -1,0 +1,15 @@
+// The pages of methods and subsets: each chart says which data block of the page it draws.
+"use strict";
+
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+
+  for (const element of document.querySelectorAll(".chart[data-view]")) {
+    const view = read(element.dataset.view);
+    const { name } = view.metrics[0];
+    window.charting.drawScores(element, view, name, read("metrics")[name].label, new Set(view.entries.map(window.charting.nameOf)));
+  }
+  for (const element of document.querySelectorAll(".chart[data-curves]")) {
+    window.charting.drawCurves(element, read(element.dataset.curves));
+  }
+})();

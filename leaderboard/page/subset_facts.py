@@ -1,0 +1,74 @@
+"""What a subset's page shows: its ranges beside the paper's Table 2, its splits, how it was trained, its learning curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nndynbench.paper import table2
+from nndynbench.subsets import SplitError, Subset, catalogue_entry
+from nndynbench.subsets.splits import RULES
+
+
+@dataclass(frozen=True)
+class SubsetFacts:
+    """``ranges``: (what, ours, the paper's); ``splits``: (name, what it is or why there is none); ``curves``: columns."""
+
+    ranges: list[tuple[str, str, str]]
+    splits: list[tuple[str, str]]
+    settings: dict[str, Any]
+    curves: dict[str, list[Any]]
+
+
+def subset_facts(subset: Subset) -> SubsetFacts:
+    """Everything that the page of a subset at hand says of it."""
+    return SubsetFacts(_ranges(subset), _splits(subset), _settings(subset), _curves(subset))
+
+
+def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
+    networks = subset.networks
+    paper = table2().get(catalogue_entry(subset.name).paper or "")
+    epochs, accuracies, high = networks["epochs_trained"], networks["final_accuracy"], int(networks["label"].sum())
+    return [
+        ("epochs trained", f"{epochs.min()} to {epochs.max()}", str(paper["early_stopping"]) if paper else "–"),
+        ("final accuracy", f"{accuracies.min():.1f} to {accuracies.max():.1f}%", f"{paper['accuracy']}%" if paper else "–"),
+        ("threshold", f"{subset.manifest.threshold:g}%", f"{paper['threshold']}%" if paper else "–"),
+        ("high and low networks", f"{high} and {len(networks) - high}", "–"),
+        ("diverged", str(int(networks["diverged"].sum())), "–"),
+    ]
+
+
+def _splits(subset: Subset) -> list[tuple[str, str]]:
+    found = []
+    for name in RULES:
+        try:
+            folds = subset.split(name)
+        except SplitError as reason:
+            found.append((name, f"none: {reason}"))
+        else:
+            tested = sum(len(test) for _, test in folds)
+            found.append((name, f"{len(folds)} fold{'s' if len(folds) > 1 else ''}, {tested} networks tested"))
+    return found
+
+
+def _settings(subset: Subset) -> dict[str, Any]:
+    manifest = subset.manifest
+    varied = {
+        column: f"{manifest_column.min():g} to {manifest_column.max():g}, {manifest_column.nunique()} values"
+        if manifest_column.dtype.kind in "if"
+        else ", ".join(sorted(map(str, manifest_column.unique())))
+        for column in manifest.hyperparameters
+        for manifest_column in [subset.networks[column]]
+    }
+    return {**manifest.settings, **varied}
+
+
+def _curves(subset: Subset) -> dict[str, list[Any]]:
+    curves = subset.curves.reset_index()
+    rates = subset.networks["learning_rate"].loc[curves["network"]]
+    return {
+        "network": [int(network) for network in curves["network"]],
+        "epoch": [int(epoch) for epoch in curves["epoch"]],
+        "accuracy": [round(float(accuracy), 2) for accuracy in curves["validation_accuracy"]],
+        "learning_rate": [float(f"{rate:.3g}") for rate in rates],
+    }
