@@ -26,7 +26,7 @@ def check(
     files: Annotated[list[Path] | None, typer.Argument(help="submission files; all by default")] = None,
     submissions: Folder = SUBMISSIONS,
     drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
-    rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again, and record those that are reproduced")] = False,
+    rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again; record those that are reproduced")] = False,
 ) -> None:
     """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError

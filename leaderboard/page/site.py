@@ -33,14 +33,25 @@ ASSETS = ("style.css", "board.js", "charting.js", "pages.js")
 def build_site(
     out: Path, views: Sequence[View], accepted: Sequence[Accepted], subsets: Mapping[str, Subset], records: list[Record]
 ) -> Path:
-    """Write the site into a folder, which is emptied first if it holds an older one.
+    """Write the site into a folder; an older one there is replaced when the new one is whole.
 
     Raises
     ------
     FileExistsError
         For a folder with something else in it.
     """
-    _emptied(out)
+    _need_free_or_older(out)
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _write_site(partial, views, accepted, subsets, records)
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+    return out / "index.html"
+
+
+def _write_site(
+    out: Path, views: Sequence[View], accepted: Sequence[Accepted], subsets: Mapping[str, Subset], records: list[Record]
+) -> None:
     libraries = write_libraries(out / "assets")
     for asset in ASSETS:
         (out / "assets" / asset).write_bytes(files("leaderboard.page").joinpath("assets", asset).read_bytes())
@@ -69,7 +80,6 @@ def build_site(
         write(f"code/{source.stem}.html", "code.html", name=source.name, text=source.read_text(encoding="utf-8"))
     schema = json.dumps(json_schema(), indent=1)
     (out / "submission.schema.json").write_text(schema + "\n", encoding="utf-8")
-    return out / "index.html"
 
 
 @cache
@@ -88,12 +98,9 @@ def _templates() -> Environment:
     )
 
 
-def _emptied(out: Path) -> None:
+def _need_free_or_older(out: Path) -> None:
     if out.exists() and any(out.iterdir()) and not (out / "assets" / "board.js").is_file():
         raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
-    if out.exists():
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
 
 
 def _write_view(out: Path, view: View) -> None:

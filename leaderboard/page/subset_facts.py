@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from nndynbench.paper import table2
 from nndynbench.subsets import SplitError, Subset, catalogue_entry
 from nndynbench.subsets.splits import RULES
+
+# Settings of a grid in which 0 stands for something else.
+ZERO_MEANS = {"training_images": "all", "validation_images": "all", "visits": "every image once", "patience": "none"}
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,14 @@ def _splits(subset: Subset) -> list[tuple[str, str]]:
 
 def _settings(subset: Subset) -> dict[str, Any]:
     manifest = subset.manifest
-    varied = {
-        column: f"{manifest_column.min():g} to {manifest_column.max():g}, {manifest_column.nunique()} values"
-        if manifest_column.dtype.kind in "if"
-        else ", ".join(sorted(map(str, manifest_column.unique())))
-        for column in manifest.hyperparameters
-        for manifest_column in [subset.networks[column]]
-    }
-    return {**manifest.settings, **varied}
+    shared = {name: ZERO_MEANS.get(name, value) if value == 0 else value for name, value in manifest.settings.items()}
+    return shared | {column: _range(subset.networks[column]) for column in manifest.hyperparameters}
+
+
+def _range(column: pd.Series) -> str:
+    if column.dtype.kind in "iuf":
+        return f"{column.min():g} to {column.max():g}, {column.nunique()} values"
+    return ", ".join(sorted(map(str, column.unique())))
 
 
 def _curves(subset: Subset) -> dict[str, list[Any]]:

@@ -82,7 +82,7 @@ def submissions_of(
 def _scores(scores: pd.DataFrame) -> list[dict[str, Any]]:
     keys = ["epochs", "metric", "value", *(["trained_on"] if "trained_on" in scores else [])]
     return [
-        {**row, "epochs": int(row["epochs"]), "value": None if pd.isna(row["value"]) else float(row["value"])}
+        {**{str(k): v for k, v in row.items()}, "value": None if pd.isna(row["value"]) else float(row["value"])}
         for row in scores[keys].to_dict("records")
     ]
 

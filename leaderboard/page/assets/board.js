@@ -13,6 +13,12 @@
   let table = null;
   let drawn = new Set();
 
+  // DataTables' own styles have their dark scheme behind a class.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const followScheme = () => document.documentElement.classList.toggle("dark", dark.matches);
+  dark.addEventListener("change", followScheme);
+  followScheme();
+
   // ---- choosing
 
   function start() {
@@ -122,10 +128,9 @@
     const body = make("tbody");
     body.append(...rows().map((row) => rowElement(row, columns)));
     const caption = make("caption", { textContent: `${view.subset}, ${view.protocol}, after ${element.budget.value} epochs` });
-    const head_ = make("thead");
-    head_.append(head);
     const content = make("table", { id: "scores-table", className: "display" });
-    content.append(caption, head_, body);
+    content.append(caption, make("thead"), body);
+    content.tHead.append(head);
     element.table.replaceChildren(content);
     const sorted = columns.findIndex((column) => column.title === "Added");
     table = new window.DataTable(content, {
@@ -181,7 +186,7 @@
   function chartBox(row) {
     const cell = make("td");
     if (row.kind === "paper") return cell;
-    const box = make("input", { type: "checkbox", checked: drawn.has(row.name), ariaLabel: `draw ${row.name}` });
+    const box = make("input", { type: "checkbox", checked: drawn.has(row.name) });
     box.setAttribute("aria-label", `draw ${row.name}`);
     box.addEventListener("change", () => {
       if (box.checked) drawn.add(row.name);

@@ -16,7 +16,7 @@
       background: "transparent",
       font: "system-ui, sans-serif",
       axis: { ...axis, labelFontSize: 12, titleFontSize: 12 },
-      legend: { labelColor: text, titleColor: text, labelLimit: 240, symbolStrokeWidth: 2 },
+      legend: { labelColor: text, titleColor: text, labelLimit: 240, symbolStrokeWidth: 2, labelFontSize: 12 },
       view: { stroke: null },
     };
   }
@@ -61,7 +61,7 @@
     const drawn = [...new Set(rows.map((row) => row.method))];
     const byMethod = {
       scale: { domain: drawn, range: drawn.map((_, i) => COLOURS[i % COLOURS.length]) },
-      legend: { orient: "bottom", columns: element.clientWidth < 500 ? 1 : 3, title: null },
+      legend: { orient: "bottom", columns: element.clientWidth < 500 ? 1 : 3, title: null, symbolType: "stroke", symbolOpacity: 1, symbolSize: 300 },
     };
     const dash = { ...byMethod, scale: { domain: drawn, range: drawn.map((_, i) => DASHES[Math.floor(i / COLOURS.length) % DASHES.length]) } };
     const x = { field: "budget", type: "quantitative", title: "training epochs seen", axis: { tickMinStep: 1, format: "d" } };

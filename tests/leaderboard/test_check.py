@@ -1,0 +1,299 @@
+"""What the check takes, and what it refuses: with the file, the field and the reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from leaderboard.__main__ import app
+from leaderboard.check import Accepted, Refusal, check, submission_files
+from leaderboard.rerun import NoRerunError, rerun
+from leaderboard.standing import add_record, read_records, record_of
+from nndynbench.submissions import json_schema, read_submission, submission_path, write_submission
+from nndynbench.submissions.files import LARGEST_FILE
+from nndynbench.subsets import Subset
+
+Tamper = Callable[..., Path]
+runner = CliRunner(env={"COLUMNS": "400"})
+
+
+def refusal(path: Path, at_hand: dict[str, Subset]) -> Refusal:
+    outcome = check(path, at_hand)
+    assert isinstance(outcome, Refusal), "it was accepted"
+    return outcome
+
+
+def test_every_real_submission_is_accepted(submitted: Path, at_hand: dict[str, Subset]) -> None:
+    outcomes = [check(path, at_hand) for path in submission_files(submitted)]
+    assert outcomes
+    assert [str(outcome) for outcome in outcomes if isinstance(outcome, Refusal)] == []
+
+
+def test_claimed_scores_are_those_of_scikit_learn_on_the_stored_labels(submitted: Path, digits: nb.Subset) -> None:
+    submission = read_submission(submitted / "degree-svm" / "digits-lenet.classification.json")
+    p = {name: np.array(column) for name, column in submission.predictions.columns().items()}
+    truth = digits.networks["label"].loc[p["network"]].to_numpy()
+    for budget in submission.budgets:
+        at = p["epochs"] == budget
+        folds = [at & (p["fold"] == fold) for fold in range(5)]
+        expected = {
+            "accuracy": accuracy_score(truth[at], p["prediction"][at]),
+            "balanced_accuracy": balanced_accuracy_score(truth[at], p["prediction"][at]),
+            "roc_auc": np.mean([roc_auc_score(truth[fold], p["score"][fold]) for fold in folds]),
+        }
+        claimed = {score.metric: score.value for score in submission.scores if score.epochs == budget}
+        assert claimed == pytest.approx(expected, abs=1e-12)
+
+
+def test_reading_and_writing_changes_nothing(submitted: Path, tmp_path: Path) -> None:
+    for path in submission_files(submitted):
+        written = write_submission(read_submission(path), tmp_path)
+        assert written == tmp_path / submission_path(read_submission(path))
+        assert written.read_bytes() == path.read_bytes()
+
+
+def test_the_order_of_the_rows_does_not_matter(tampered: Tamper, at_hand: dict[str, Subset]) -> None:
+    def reverse(facts: dict[str, Any]) -> None:
+        facts["predictions"] = {name: column[::-1] for name, column in facts["predictions"].items()}
+
+    assert isinstance(check(tampered(reverse), at_hand), Accepted)
+
+
+def drop_row(facts: dict[str, Any]) -> None:
+    for column in facts["predictions"].values():
+        column.pop(7)
+
+
+def repeat_row(facts: dict[str, Any]) -> None:
+    for column in facts["predictions"].values():
+        column.append(column[7])
+
+
+def in_predictions(column: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(facts: dict[str, Any]) -> None:
+        facts["predictions"][column][7] = value
+
+    return change
+
+
+def fact(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(facts: dict[str, Any]) -> None:
+        facts[name] = value
+
+    return change
+
+
+def score_off_by(difference: float) -> Callable[[dict[str, Any]], None]:
+    def change(facts: dict[str, Any]) -> None:
+        facts["scores"][0]["value"] += difference
+
+    return change
+
+
+def flip_prediction(facts: dict[str, Any]) -> None:
+    facts["predictions"]["prediction"][7] = 1 - facts["predictions"]["prediction"][7]
+
+
+TAMPERINGS = [
+    (score_off_by(2e-9), "scores: accuracy at budget 1", "is claimed, the predictions give"),
+    (score_off_by(-0.1), "scores: accuracy at budget 1", "is claimed, the predictions give"),
+    (flip_prediction, "scores: accuracy at budget 1", "is claimed, the predictions give"),
+    (lambda f: f["scores"].pop(0), "scores: accuracy at budget 1", "is missing"),
+    (lambda f: f["scores"].append(f["scores"][0]), "scores.6", "is there twice"),
+    (lambda f: f["scores"].append({"epochs": 1, "metric": "mae", "value": 1.0}), "scores.6", "is no score of"),
+    (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "None is claimed"),
+    (drop_row, "predictions", "rows that are missing: 1"),
+    (repeat_row, "predictions", "rows that are twice: 1"),
+    (in_predictions("network", 999_999), "predictions", "rows that are missing: 1"),
+    (in_predictions("fold", 17), "predictions", "rows that are missing: 1"),
+    (in_predictions("prediction", 0.5), "predictions.prediction", "must be 0 or 1, not 0.5"),
+    (in_predictions("prediction", True), "predictions.prediction.7", "not True"),
+    (in_predictions("score", math.nan), "file", "holds NaN"),
+    (in_predictions("score", math.inf), "file", "holds Infinity"),
+    (in_predictions("score", "1"), "predictions.score.7", "not '1'"),
+    (in_predictions("score", None), "predictions.score.7", "not None"),
+    (in_predictions("score", [[]]), "predictions.score.7", "not a list"),
+    (lambda f: f["predictions"].pop("score"), "predictions.score", "is missing"),
+    (lambda f: f["predictions"]["score"].pop(), "predictions", "its columns differ in length"),
+    (lambda f: f["predictions"].update(truth=[1]), "predictions.truth", "is no field of a submission"),
+    (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "is not digits-lenet 0.1.0"),
+    (lambda f: f["subset"].update(version="9.0.0"), "subset.name", "9.0.0"),
+    (fact("protocol", "trained"), "file", "belongs at degree-svm/digits-lenet.trained.json"),
+    (fact("budgets", [1, 3, 99]), "budgets", "99 is no budget of digits-lenet"),
+    (fact("budgets", [1, 1, 3]), "budgets", "names the same value twice"),
+    (fact("budgets", [1]), "predictions", "rows that are not in the split"),
+    (fact("stars", 5), "stars", "is no field of a submission"),
+    (lambda f: f.pop("licence"), "licence", "is missing"),
+    (fact("method", "../../etc/passwd"), "method", "should match pattern"),
+    (fact("method", "CON.txt"), "method", "should match pattern"),
+    (fact("method", "other"), "file", "belongs at other/digits-lenet.classification.json"),
+    (lambda f: f["subset"].update(name="../digits-lenet"), "subset.name", "should match pattern"),
+    (fact("code", "javascript:alert(1)"), "code", "should match pattern"),
+    (fact("code", 'https://a.org/"><script>'), "code", "should match pattern"),
+    (fact("code", "baselines/../../secret.py"), "code", "should match pattern"),
+    (fact("description", "two\nlines"), "description", "must be one line of printable characters"),
+    (fact("description", "\u202eright to left"), "description", "must be one line of printable characters"),
+    (fact("description", "\ud800"), "description", "valid string"),
+    (fact("description", "x" * 301), "description", "at most 300 characters"),
+    (fact("authors", []), "authors", "at least 1 item"),
+    (fact("seconds", -1), "seconds", "greater than or equal to 0"),
+    (fact("tier", ["weights", "labels"]), "tier.1", "not 'labels'"),
+    (fact("format", 2), "format", "not 2"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "reason"), TAMPERINGS, ids=[f"{f}-{r}"[:60] for _, f, r in TAMPERINGS])
+def test_a_tampered_copy_is_refused(
+    change: Callable[[dict[str, Any]], Any], field: str, reason: str, tampered: Tamper, at_hand: dict[str, Subset]
+) -> None:
+    path = tampered(change)
+    refused = refusal(path, at_hand)
+    assert refused.path == path
+    assert refused.field == field
+    assert reason in refused.reason
+    assert str(refused).isprintable()
+
+
+def test_a_score_may_be_off_by_less_than_a_billionth(tampered: Tamper, at_hand: dict[str, Subset]) -> None:
+    assert isinstance(check(tampered(score_off_by(5e-10)), at_hand), Accepted)
+
+
+def test_a_regression_has_no_scores_of_classes(tampered: Tamper, at_hand: dict[str, Subset]) -> None:
+    path = tampered(
+        lambda f: f["predictions"].update(score=f["predictions"]["prediction"]), "degree-linear/digits-lenet.regression.json"
+    )
+    assert refusal(path, at_hand).field == "predictions.score"
+
+
+def test_predictions_of_regression_folds_are_submitted_as_such(submissions: Path, at_hand: dict[str, Subset]) -> None:
+    old = submissions / "degree-linear" / "digits-lenet.regression-folds.json"
+    new = old.with_name("digits-lenet.trained.json")
+    new.write_text(old.read_text().replace('"protocol": "regression-folds"', '"protocol": "trained"'))
+    refused = refusal(new, at_hand)
+    assert (refused.field, refused.reason) == (
+        "protocol",
+        "trained scores the predictions of regression-folds: submit those",
+    )
+
+
+CONTENTS = [
+    (b"", "is no JSON"),
+    (b"[]", "valid dictionary"),
+    (b"\xff\xfe{}", "is no JSON in UTF-8"),
+    (b"[" * 200_000, "is nested too deeply"),
+    (b'{"a":' * 200_000, "is nested too deeply"),
+    (b'{"format": 1, "format": 1}', "is there twice"),
+    (b'{"seconds": ' + b"9" * 5000 + b"}", "is no JSON"),
+    (b" " * (LARGEST_FILE + 1), f"at most {LARGEST_FILE} are taken"),
+    (b"cos\nsystem\n(S'touch executed'\ntR.", "is no JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "reason"), CONTENTS, ids=[reason for _, reason in CONTENTS])
+def test_what_is_no_submission_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine" / "digits-lenet.classification.json"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    outcome = check(path)
+    assert isinstance(outcome, Refusal)
+    assert reason in str(outcome)
+    assert len(str(outcome)) < 2000
+
+
+def test_a_link_is_not_followed(submissions: Path, at_hand: dict[str, Subset]) -> None:
+    path = submissions / "degree-svm" / "digits-lenet.classification.json"
+    secret = submissions.parent / "secret.json"
+    shutil.move(path, secret)
+    os.symlink(secret, path)
+    assert refusal(path, at_hand).reason == "is no regular file"
+
+
+def test_everything_in_the_folder_is_checked(submissions: Path) -> None:
+    for stray in ("index.html", "degree-svm/run.py", ".hidden/x.json"):
+        (submissions / stray).parent.mkdir(exist_ok=True)
+        (submissions / stray).write_text("{}")
+    done = runner.invoke(app, ["check", "--submissions", str(submissions)])
+    assert done.exit_code == 1
+    assert done.stdout.count("refused") == 3
+    assert "7 of 10 submissions accepted" in done.stdout
+
+
+def test_an_outside_method_waits_for_version_1(submissions: Path, tampered: Tamper) -> None:
+    path = tampered(lambda f: f.update(method="mine", code="https://example.org/mine"))
+    mine = submissions / "mine" / path.name
+    mine.parent.mkdir()
+    shutil.move(path, mine)
+    done = runner.invoke(app, ["check", str(mine)])
+    assert done.exit_code == 1
+    assert "method: digits-lenet 0.1.0 is below 1.0.0, and takes no submissions from outside yet" in done.stdout
+    assert runner.invoke(app, ["check", str(mine), "--drafts"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"code": "https://example.org/other"}, "degree-svm is the name of a method in baselines/"),
+        ({"method": "mine"}, "mine is no method in baselines/"),
+    ],
+)
+def test_nobody_takes_a_bundled_methods_name_or_code(change: dict[str, str], reason: str, tampered: Tamper) -> None:
+    path = tampered(lambda f: f.update(change))
+    right = path.parents[1] / change.get("method", "degree-svm") / path.name
+    right.parent.mkdir(exist_ok=True)
+    shutil.move(path, right)
+    outcome = check(right)
+    assert isinstance(outcome, Accepted)
+    assert outcome.draft == reason
+
+
+def test_the_json_schema_describes_the_files(submitted: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json_schema()
+    for path in submission_files(submitted):
+        jsonschema.validate(json.loads(path.read_text()), schema)
+    with pytest.raises(jsonschema.ValidationError, match="stars"):
+        jsonschema.validate({**json.loads(path.read_text()), "stars": 5}, schema)
+
+
+def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tampered: Tamper, at_hand: Any) -> None:
+    own = check(submitted / "degree-svm" / "digits-lenet.classification.json", at_hand)
+    assert isinstance(own, Accepted)
+    assert rerun(own).reproduced
+    path = tampered(lambda f: f.update(method="mine", code="https://example.org/mine"))
+    (path.parents[1] / "mine").mkdir()
+    foreign = check(Path(shutil.move(path, path.parents[1] / "mine" / path.name)), at_hand)
+    assert isinstance(foreign, Accepted)
+    with pytest.raises(NoRerunError, match="mine is no method of baselines/"):
+        rerun(foreign)
+
+
+def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand: dict[str, Subset]) -> None:
+    posing = check(submitted / "bar" / "digits-lenet.regression-folds.json", at_hand)
+    assert isinstance(posing, Accepted)
+    as_constant = Accepted(
+        posing.path, posing.submission.model_copy(update={"method": "constant"}), posing.predictions, None
+    )
+    assert not rerun(as_constant).reproduced
+
+
+def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path, tmp_path: Path) -> None:
+    records, path = tmp_path / "standing.json", submissions / "degree-svm" / "digits-lenet.classification.json"
+    assert record_of(path, read_records(records)) is None
+    add_record(path, "audited", zoo_seed=5, path=records)
+    add_record(path, "rerun", path=records)
+    found = record_of(path, read_records(records))
+    assert found is not None
+    assert (found.standing, found.zoo_seed) == ("audited", 5)
+    path.write_text(path.read_text() + " ")
+    assert record_of(path, read_records(records)) is None
