@@ -135,9 +135,10 @@ def build(
 ) -> None:
     """Build the static page. A submission that is refused is left out, and makes the exit status 1."""
     from leaderboard.board import views
-    from leaderboard.page import build_site
+    from leaderboard.page import build_site, need_free_or_older
     from leaderboard.standing import read_records
 
+    need_free_or_older(out)
     outcomes = list(check_all(submission_files(submissions)))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]

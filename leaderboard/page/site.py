@@ -40,7 +40,7 @@ def build_site(
     FileExistsError
         For a folder with something else in it.
     """
-    _need_free_or_older(out)
+    need_free_or_older(out)
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     _write_site(partial, views, accepted, subsets, records)
@@ -98,7 +98,8 @@ def _templates() -> Environment:
     )
 
 
-def _need_free_or_older(out: Path) -> None:
+def need_free_or_older(out: Path) -> None:
+    """Raise FileExistsError for a folder that holds something else than an older page."""
     if out.exists() and any(out.iterdir()) and not (out / "assets" / "board.js").is_file():
         raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
 

@@ -58,6 +58,12 @@
   // A line with a band per method, and the ceiling where the subset has one. Returns what was drawn, as rows.
   async function drawScores(element, view, metric, label, names) {
     const rows = scoreRows(view, metric, names);
+    if (!rows.length) {
+      element.replaceChildren();
+      element.redraw = null;
+      element.dataset.drawn = 0;
+      return rows;
+    }
     const drawn = [...new Set(rows.map((row) => row.method))];
     const byMethod = {
       scale: { domain: drawn, range: drawn.map((_, i) => COLOURS[i % COLOURS.length]) },
@@ -89,7 +95,7 @@
     if (ceiling !== undefined) {
       layer.push({ data: { values: [{ ceiling }] }, mark: { type: "rule", strokeDash: [3, 3], color: "#888", strokeWidth: 2 }, encoding: { y: { ...y, field: "ceiling" }, tooltip: { field: "ceiling", format: ".3f" } } });
     }
-    await draw(element, { data: { values: rows }, layer }, `${label} over the budget of ${drawn.join(", ") || "no method"}, with 95% bands`);
+    await draw(element, { data: { values: rows }, layer }, `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
     element.dataset.drawn = drawn.length;
     return rows;
   }
@@ -110,6 +116,7 @@
       },
       "Learning curves: validation accuracy over epochs, a line per network",
     );
+    element.dataset.drawn = new Set(columns.network).size;
   }
 
   window.charting = { drawScores, drawCurves, nameOf };
