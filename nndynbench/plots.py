@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nndynbench.centralities import MOMENTS
 from nndynbench.protocols.metrics import better
 from nndynbench.protocols.protocol import protocol
 from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from nndynbench.protocols.comparison import Comparison
@@ -87,6 +89,27 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
         for (i, j), value in np.ndenumerate(table.to_numpy()):
             if np.isfinite(value):
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black")
+    return _save(figure, Path(path))
+
+
+def statistics_over_time(
+    signatures: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], path: str | Path
+) -> Path:
+    """The weight of each aggregator, then mean, standard deviation and median of the degrees over the epochs, a line per
+    network: blue where its label is high, red where it is low. ``signatures`` is (networks, epochs, 5)."""
+    figure, panels = _figure(4)
+    panels[0].bar([moment.replace("_", "\n") for moment in MOMENTS], weights, color="grey")
+    panels[0].set_title("absolute weight in a linear SVM, summed over epochs", fontsize=10)
+    epochs = np.arange(1, signatures.shape[1] + 1)
+    for axes, moment in zip(panels[1:], ("mean", "standard_deviation", "median"), strict=True):
+        for label, color in ((0, "tab:red"), (1, "tab:blue")):
+            lines = signatures[labels == label][:, :, MOMENTS.index(moment)]
+            axes.plot(epochs, lines.T, color=color, alpha=0.15, linewidth=0.7)
+            axes.plot(epochs, np.nanmedian(lines, axis=0), color=color, linewidth=2, label="high" if label else "low")
+        axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.set_title(f"{moment.replace('_', ' ')} of the degrees", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
     return _save(figure, Path(path))
 
 

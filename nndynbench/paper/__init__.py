@@ -18,6 +18,23 @@ def table5() -> dict[str, dict[str, int]]:
     return dict(_numbers()["table5"])
 
 
+def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dict[str, float]]]]:
+    """Table 3 or 4 ("table3", "table4"): its columns with the subsets that they are about, and by window and column mae and r2."""
+    table = dict(_numbers()[name])
+    return dict(table.pop("columns")), table
+
+
+def contradictions(place: str) -> list[str]:
+    """What the paper says against itself about a table or figure, such as "table4"."""
+    return [f"the paper: {statement}" for statement in _numbers()["contradictions"].get(place, [])]
+
+
+def claims() -> list[dict[str, Any]]:
+    """The paper's claims; see the head of claims.toml."""
+    text = files("nndynbench.paper").joinpath("claims.toml").read_text(encoding="utf-8")
+    return list(tomllib.loads(text)["claims"])
+
+
 def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:
     """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
     asked = {"subset": subset, "protocol": protocol, "method": method, "epochs": epochs}
