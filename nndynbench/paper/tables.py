@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,15 @@ def _regression(table: str, title: str, results: Path, root: str | Path | None) 
     columns, windows = regression_table(table)
     rows, found = [], []
     for column, paper_subset in columns.items():
-        for subset in standing_for(paper_subset, root):
-            found.append(subset)
-            for window, paper in windows.items():
-                for reading in READINGS:
-                    row = {"paper's column": f"{column} ({paper_subset})", "subset": subset.name, "window": window}
-                    row |= _on_window(subset, window, reading, results)
-                    row |= {f"paper: {metric}": paper.get(column, {}).get(metric) for metric in ("mae", "r2")}
-                    rows.append(row)
+        standing = standing_for(paper_subset, root)
+        found += standing
+        for window, paper in windows.items():
+            theirs = {f"paper: {metric}": paper.get(column, {}).get(metric) for metric in ("mae", "r2")}
+            place = {"paper's column": f"{column} ({paper_subset})", "window": window}
+            for subset, reading in product(standing, READINGS):
+                rows.append({**place, "subset": subset.name, **_on_window(subset, window, reading, results), **theirs})
+            if not standing:
+                rows.append({**place, "subset": "not at hand", **theirs})
     notes = [
         "half-open: epochs a+1 to b; closed: epochs a to b, without epoch 0, which has no signature",
         "on 20% of the networks, left out once; in brackets 95% intervals",
