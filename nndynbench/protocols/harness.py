@@ -145,7 +145,7 @@ class Fit:
         target = facts[self.protocol.target].to_numpy()
         seen, asked = list(self.train.values()), list(self.test.values())
         try:
-            fresh = _seeded(clone(estimator))
+            fresh = seeded(clone(estimator))
             if choices and self.trained_on.name == TUNING_SUBSET:
                 fitted = tuned(fresh, choices, seen, target, groups=cluster_of(facts).to_numpy(), task=self.protocol.task)
             else:
@@ -200,7 +200,7 @@ def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, 
     return pd.concat(parts, ignore_index=True)
 
 
-def _seeded(estimator: Any) -> Any:
+def seeded(estimator: Any) -> Any:
     """The estimator with a fixed seed wherever it has left one open."""
     parameters = estimator.get_params(deep=True).items()
     # A generator or a step may hold an estimator that is listed on its own: only scalars named random_state are set.
