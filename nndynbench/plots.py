@@ -61,7 +61,14 @@ def comparison_over_budget(
             style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
             style["linestyle"] = "-" if position < 10 else "--"
             axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
-            axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=style["color"], alpha=0.12 if is_bar else 0.04, linewidth=0)
+            axes.fill_between(
+                curve["epochs"],
+                curve["low"],
+                curve["high"],
+                color=style["color"],
+                alpha=0.12 if is_bar else 0.04,
+                linewidth=0,
+            )
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
@@ -88,7 +95,9 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
         axes.set_yticks(range(len(names)), names, fontsize=6)
         for (i, j), value in np.ndenumerate(table.to_numpy()):
             if np.isfinite(value):
-                axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black")
+                axes.text(
+                    j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black"
+                )
     return _save(figure, Path(path))
 
 
@@ -96,7 +105,8 @@ def statistics_over_time(
     signatures: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], path: str | Path
 ) -> Path:
     """The weight of each aggregator, then mean, standard deviation and median of the degrees over the epochs, a line per
-    network: blue where its label is high, red where it is low. ``signatures`` is (networks, epochs, 5)."""
+    network: blue where its label is high, red where it is low. ``signatures`` is (networks, epochs, 5).
+    """
     figure, panels = _figure(4)
     panels[0].bar([moment.replace("_", "\n") for moment in MOMENTS], weights, color="grey")
     panels[0].set_title("absolute weight in a linear SVM, summed over epochs", fontsize=10)
@@ -116,7 +126,9 @@ def statistics_over_time(
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
     last = rows[rows["epochs"] == rows["epochs"].max()].set_index("method")["value"]
     best = last.sort_values(ascending=better(metric) < 0).index
-    always = [name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best]
+    always = [
+        name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
+    ]
     return [*always, *(name for name in best if name not in always)][:14]
 
 

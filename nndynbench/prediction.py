@@ -1,5 +1,6 @@
 """How good will this run become? A named method, fitted on a whole subset, asked about one's own checkpoints (the paper's
-Figure 1)."""
+Figure 1).
+"""
 
 from __future__ import annotations
 
@@ -136,9 +137,8 @@ class CheckpointReader:
     def need(self, epochs: range) -> None:
         """Raise `CheckpointError` where one of these epochs has no checkpoint."""
         if missing := [epoch for epoch in epochs if epoch not in self._snapshots]:
-            raise CheckpointError(
-                f"{self._folder} has no checkpoint of epoch {', '.join(map(str, missing))} (it has {sorted(self._snapshots)})"
-            )
+            lacking = ", ".join(map(str, missing))
+            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} (it has {sorted(self._snapshots)})")
 
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:

@@ -53,7 +53,7 @@ def evaluate(
                 row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
                 for _, row in rows.iterrows()
             ]
-            paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(budget))
+            paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(str(budget)))
             table.add_row(str(budget), *cells, paper or "–")
         console.print(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
@@ -68,9 +68,13 @@ def compare(
     method: Annotated[list[str] | None, typer.Option(help="a method or method file; repeat; all bundled by default")] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
-    metric: Annotated[str | None, typer.Option(help="which metric the table and the plot show; the first by default")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="which metric the table and the plot show; the first by default")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for the comparison and its plot")] = Path("results"),
-    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
+        "results"
+    ),
     jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
@@ -111,7 +115,8 @@ def compare(
 
 def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method."""
+    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method.
+    """
     from nndynbench.protocols.metrics import better
 
     rows = compared.rows[compared.rows["metric"] == metric]
@@ -126,7 +131,9 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
         heads = [f"{budget} ep." for budget in budgets]
-        table = Table("method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title)
+        table = Table(
+            "method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title
+        )
         values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=better(metric) < 0).index:
             row = last.loc[name]
@@ -146,7 +153,9 @@ def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
         for source in names:
             found = [(source, goal) in cells.index for goal in names]
             texts = [
-                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}" if there else "–"
+                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
+                if there
+                else "–"
                 for goal, there in zip(names, found, strict=True)
             ]
             table.add_row(source, *texts)

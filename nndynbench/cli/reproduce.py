@@ -1,6 +1,7 @@
 """The commands ``reproduce TARGET``: a table or figure of the paper from our data, beside the paper's own numbers.
 
-Table 5 is counted here; every other target is a function of `nndynbench.paper`, listed at the end. The paper's numbers are in nndynbench/paper/numbers.toml.
+Table 5 is counted here; every other target is a function of `nndynbench.paper`, listed at the end. The paper's numbers are
+in nndynbench/paper/numbers.toml.
 """
 
 from __future__ import annotations

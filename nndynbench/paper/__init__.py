@@ -19,7 +19,7 @@ def table5() -> dict[str, dict[str, int]]:
 
 
 def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dict[str, float]]]]:
-    """Table 3 or 4 ("table3", "table4"): its columns with the subsets that they are about, and by window and column mae and r2."""
+    """Table 3 or 4 ("table3", "table4"): the subset of each column, and by window and column the paper's mae and r2."""
     table = dict(_numbers()[name])
     return dict(table.pop("columns")), table
 

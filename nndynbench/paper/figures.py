@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,16 @@ import pandas as pd
 
 from nndynbench import plots
 from nndynbench.centralities import MOMENTS
-from nndynbench.graphs import LayeredGraph
 from nndynbench.paper import contradictions
 from nndynbench.paper.reproduction import Reproduction, notes_on, standing_for
 from nndynbench.protocols import MethodError, Result, protocol
 from nndynbench.protocols.protocol import budgets
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.signatures import has_unrolled_graph, snapshot_graph
+from nndynbench.signatures import SIGNS, has_unrolled_graph, snapshot_graph
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import SplitError, Subset
 
+T = TypeVar("T")
 FloatArray = npt.NDArray[np.float64]
 
 LEARNERS = ("svm", "mlp")
@@ -51,13 +51,13 @@ def figure5(results: Path, root: str | Path | None = None) -> Reproduction:
 
 
 def figure6(results: Path, root: str | Path | None = None) -> Reproduction:
-    """Seconds to train a network to its early stop, against graphs and centralities of the epochs that classification needs."""
+    """Seconds to train a network to its early stop, and for the graphs and centralities of the epochs that are needed."""
     asked = ["cifar10-lenet", "cifar10-alexnet", "cifar10-vgg", "cifar10-resnet44"]
     found = _standing(asked, root)
     rows = [row for subset in found for row in _times(subset, results)]
     notes = [
         "needed: the budget of 1 to 10 at which degree-svm classifies best",
-        f"graphs and centralities were timed now, on this machine, on {TIMED_NETWORKS} networks, and scaled to the needed epochs; "
+        f"graphs and centralities were timed now, on this machine, on {TIMED_NETWORKS} networks, times the needed epochs; "
         "training when the subset was made, on the device that it records",
         *notes_on(found, asked),
     ]
@@ -94,7 +94,10 @@ def figure11(results: Path, root: str | Path | None = None) -> Reproduction:
 def _classification(
     figure: str, title: str, asked: dict[str, list[str]], results: Path, root: str | Path | None
 ) -> Reproduction:
-    chosen, rows, drawn, found, failed = protocol("classification"), [], [], [], []
+    chosen, found = protocol("classification"), list[Subset]()
+    rows: list[dict[str, Any]] = []
+    drawn: list[Path] = []
+    failed: list[str] = []
     for paper_subset, signatures in asked.items():
         for subset in standing_for(paper_subset, root):
             if subset.name in {seen.name for seen in found}:
@@ -111,7 +114,7 @@ def _classification(
             if curves:
                 drawn.append(plots.score_over_budget(curves, results / f"{figure}.{subset.name}.png"))
     notes = [
-        "accuracy of five-fold cross-validation on a balanced sample, at some budgets; in brackets the 95% interval at the last",
+        "accuracy of five-fold cross-validation on a balanced sample, at some budgets; the 95% interval is the last one's",
         *notes_on(found, list(asked)),
         *contradictions(figure),
         *failed,
@@ -121,10 +124,11 @@ def _classification(
 
 def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any]:
     scores = result.scores[result.scores["metric"] == "accuracy"].set_index("epochs")
+    values: dict[Any, float] = scores["value"].to_dict()
     row = {"paper's subset": paper_subset, "subset": subset, "method": result.facts["method"]}
-    row |= {f"{budget} epochs": f"{scores.loc[budget, 'value']:.3f}" for budget in SHOWN_BUDGETS if budget in scores.index}
-    last = scores.iloc[-1]
-    return row | {"95%": f"{last['low']:.2f} to {last['high']:.2f}"}
+    row |= {f"{budget} epochs": f"{values[budget]:.3f}" for budget in SHOWN_BUDGETS if budget in values}
+    last = scores[["low", "high"]].to_numpy(dtype=np.float64)[-1]
+    return {**row, "95%": " to ".join(f"{end:.2f}" for end in last)}
 
 
 def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
@@ -136,7 +140,7 @@ def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
     except SplitError as reason:
         return [{**row, "graph": str(reason)}]
     accuracy = scores[scores["metric"] == "accuracy"].set_index("epochs")["value"]
-    needed = int(accuracy.idxmax())
+    needed = int(accuracy.index[int(accuracy.to_numpy().argmax())])
     row |= {"needed epochs": needed, "accuracy": f"{accuracy.max():.3f}"}
     rows = []
     for kind in ("rolled", "unrolled") if has_unrolled_graph(subset.manifest.architecture) else ("rolled",):
@@ -152,29 +156,22 @@ def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
 def _snapshot_seconds(subset: Subset, representation: str) -> dict[str, float]:
     """Median seconds of a snapshot's graph, its degrees, and its eigenvector centrality."""
     ids = subset.network_ids[:: max(1, len(subset.network_ids) // TIMED_NETWORKS)][:TIMED_NETWORKS]
-    weights = [history.weights(1) for history in subset.histories(ids, 1)]
-    graphs: list[LayeredGraph] = []
-    architecture = subset.manifest.architecture
-    steps: dict[str, list[Callable[[], object]]] = {
-        "graph": [lambda w=w: graphs.append(snapshot_graph(w, architecture, representation)) for w in weights],
-        "degree": [lambda i=i: _sides(graphs[i], representation, LayeredGraph.degree) for i in range(len(weights))],
-        "eigenvector": [
-            lambda i=i: _sides(graphs[i], representation, LayeredGraph.eigenvector_centrality) for i in range(len(weights))
-        ],
-    }
-    return {step: float(np.median([_seconds(call) for call in calls])) for step, calls in steps.items()}
+    seconds = []
+    for history in subset.histories(ids, 1):
+        weights = history.weights(1)
+        graph, building = _timed(lambda: snapshot_graph(weights, subset.manifest.architecture, representation))  # noqa: B023
+        # What has a signature: the rolled graph, or the unrolled one's two subgraphs.
+        sides = [graph] if representation == "rolled" else [graph.subgraph(sign) for sign in SIGNS]
+        _, degrees = _timed(lambda: [side.degree() for side in sides])  # noqa: B023
+        _, eigenvectors = _timed(lambda: [side.eigenvector_centrality() for side in sides])  # noqa: B023
+        seconds.append((building, degrees, eigenvectors))
+    return dict(zip(("graph", "degree", "eigenvector"), np.median(seconds, axis=0).tolist(), strict=True))
 
 
-def _sides(graph: LayeredGraph, representation: str, centrality: Callable[[LayeredGraph], FloatArray]) -> None:
-    """A centrality of what has a signature: the rolled graph, or the unrolled one's two subgraphs."""
-    for side in [graph] if representation == "rolled" else [graph.subgraph(sign) for sign in ("positive", "negative")]:
-        centrality(side)
-
-
-def _seconds(call: Callable[[], object]) -> float:
+def _timed(call: Callable[[], T]) -> tuple[T, float]:
     start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    returned = call()
+    return returned, time.perf_counter() - start
 
 
 def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str | Path | None) -> Reproduction:
@@ -193,7 +190,7 @@ def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str 
         ]
         drawn.append(plots.statistics_over_time(signatures, labels, absolute, results / f"{figure}.{subset.name}.png"))
     notes = [
-        f"coefficients of a linear SVM on the standardised degree signatures of epochs 1 to {WEIGHED_BUDGET}, summed over epochs",
+        f"coefficients of a linear SVM on standardised degree signatures, epochs 1 to {WEIGHED_BUDGET}, summed over epochs",
         "the paper: mean, standard deviation and median weigh most (appendix A.3)",
         *notes_on(found, [paper_subset]),
         *contradictions(figure),

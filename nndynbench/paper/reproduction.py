@@ -1,4 +1,4 @@
-"""What a table or figure of the paper becomes here: rows of ours beside the paper's, with what is missing and what is reduced."""
+"""What a table or figure of the paper becomes here: ours beside the paper's, with what is missing and what is reduced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from nndynbench.subsets import Subset, catalogue_entry, load, subsets
 @dataclass(frozen=True)
 class Reproduction:
     """``rows``: ours beside the paper's. ``notes``: how ours differs, what the paper says against itself, and which of its
-    subsets are not at hand. ``plots``: what was drawn."""
+    subsets are not at hand. ``plots``: what was drawn.
+    """
 
     title: str
     rows: pd.DataFrame

@@ -14,7 +14,7 @@ from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, s
 from nndynbench.paper.windows import READINGS, window_epochs
 from nndynbench.protocols import MethodError, protocol
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.subsets import Subset, SplitError, catalogue_entry
+from nndynbench.subsets import SplitError, Subset, catalogue_entry
 
 WINDOW_METHODS = Path(__file__).with_name("windows.py")
 

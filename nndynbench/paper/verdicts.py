@@ -34,8 +34,8 @@ def claims(results: Path, root: str | Path | None = None) -> Reproduction:
     rows = [row for claim in paper_claims() for row in _judged(claim, results, root)]
     notes = [
         "a score claim holds where our value does, whatever the interval (95%) says; ≈ is within 0.05",
-        "a comparison holds where the difference of the two methods on the same networks is not negative; its interval is paired",
-        "\"stands in\" is no test of the claim: a subset of the same family on other images",
+        "a comparison holds where the difference on the same networks is not negative; its interval is paired",
+        '"stands in" is no test of the claim: a subset of the same family on other images',
     ]
     return Reproduction("The paper's claims", pd.DataFrame(rows), notes)
 
@@ -46,7 +46,9 @@ def _judged(claim: Mapping[str, Any], results: Path, root: str | Path | None) ->
     found, missing = at_hand(needed, root)
     if not missing:
         return [{**facts, "subset": claim["subset"], **_tested(claim, found, results)}]
-    rows = [{**facts, "subset": claim["subset"], "ours": "", "verdict": f"not testable here: {', '.join(missing)} not at hand"}]
+    rows = [
+        {**facts, "subset": claim["subset"], "ours": "", "verdict": f"not testable here: {', '.join(missing)} not at hand"}
+    ]
     for subset in at_hand(claim.get("family", []), root)[0]:
         tested = _tested(claim, [subset], results)
         rows.append({**facts, "subset": subset.name, **tested, "verdict": f"stands in: {tested['verdict']}"})
