@@ -1,7 +1,8 @@
 """The bar: the trivial method that sees everything, every column of the grid and the curves up to the budget.
 
-Ridge on products of two columns, support vectors, a forest of randomised trees and boosted trees compete in each fold, by inner cross-validation in which networks
-of one learning rate (so of one configuration) are never on both sides: a weak bar would flatter every other method.
+Ridge on products of two columns, support vectors, a forest of randomised trees and boosted trees compete in each fold, by
+inner cross-validation in which networks of one learning rate (so of one configuration) are never on both sides: a weak bar
+would flatter every other method.
 "The bar and X" has the columns of X beside its own; what it gains over the bar is what X knows beyond the curves.
 """
 
@@ -50,7 +51,9 @@ def best_of(learners: list[dict], scoring: str, columns: list) -> Pipeline:
             ("learner", None),
         ]
     )
-    return make_pipeline(nb.Columns([*KNOWN, *columns]), GridSearchCV(prepared, learners, cv=ByLearningRate(3), scoring=scoring))
+    return make_pipeline(
+        nb.Columns([*KNOWN, *columns]), GridSearchCV(prepared, learners, cv=ByLearningRate(3), scoring=scoring)
+    )
 
 
 def bar(description: str, *columns: object) -> nb.Method:

@@ -44,7 +44,9 @@ SHUFFLING = "Girrbach et al. 2023, arXiv 2307.10865"
 
 METHODS = {
     "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, shuffled("degree")),
-    "control-shuffled-eigenvector": control("eigenvector signatures of shuffled weights", SHUFFLING, shuffled("eigenvector")),
+    "control-shuffled-eigenvector": control(
+        "eigenvector signatures of shuffled weights", SHUFFLING, shuffled("eigenvector")
+    ),
     "control-epoch-0": control("all features of the initialisation alone", "this benchmark", initialisation),
     "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),
 }

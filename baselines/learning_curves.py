@@ -78,7 +78,7 @@ METHODS = {
         choices={"svc__C": [1, 10, 100]},
     ),
     "curve-extrapolation": nb.Method(
-        description=f"power law, exponential and logarithm through the validation accuracies, at epoch {HORIZON}, calibrated",
+        description=f"power law, exponential and logarithm through validation accuracies, at epoch {HORIZON}, calibrated",
         source="Domhan et al. 2015, IJCAI: three of its forms",
         tier={"curves"},
         classifier=scaled([extrapolations], LogisticRegression()),

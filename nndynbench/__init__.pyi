@@ -4,14 +4,14 @@ from . import features as features
 from . import graphs as graphs
 from . import signatures as signatures
 from .columns import Columns as Columns
+from .prediction import Prediction as Prediction
+from .prediction import predict as predict
 from .protocols import Comparison as Comparison
 from .protocols import Method as Method
-from .protocols import Prediction as Prediction
 from .protocols import Result as Result
 from .protocols import check_method as check_method
 from .protocols import compare as compare
 from .protocols import evaluate as evaluate
-from .protocols import predict as predict
 from .protocols import protocols as protocols
 from .signatures import Signature as Signature
 from .signatures import SignedLogarithm as SignedLogarithm

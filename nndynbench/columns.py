@@ -92,7 +92,8 @@ def hyperparameters(history: History) -> dict[str, Any]:
 
 def curves(history: History) -> dict[str, float]:
     """Losses and accuracies of epochs 1 to the budget (the last ones repeated where training ended earlier, NaN where it
-    ended in its first epoch), and the number of epochs that it ran."""
+    ended in its first epoch), and the number of epochs that it ran.
+    """
     frame = history.curves
     columns = {"epochs_run": float(len(frame))}
     for name in CURVES:

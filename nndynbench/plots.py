@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nndynbench.centralities import MOMENTS
 from nndynbench.protocols.metrics import better
 from nndynbench.protocols.protocol import protocol
 from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from nndynbench.protocols.comparison import Comparison
@@ -59,7 +61,14 @@ def comparison_over_budget(
             style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
             style["linestyle"] = "-" if position < 10 else "--"
             axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
-            axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=style["color"], alpha=0.12 if is_bar else 0.04, linewidth=0)
+            axes.fill_between(
+                curve["epochs"],
+                curve["low"],
+                curve["high"],
+                color=style["color"],
+                alpha=0.12 if is_bar else 0.04,
+                linewidth=0,
+            )
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
@@ -86,14 +95,40 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
         axes.set_yticks(range(len(names)), names, fontsize=6)
         for (i, j), value in np.ndenumerate(table.to_numpy()):
             if np.isfinite(value):
-                axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black")
+                axes.text(
+                    j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black"
+                )
+    return _save(figure, Path(path))
+
+
+def statistics_over_time(
+    signatures: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], path: str | Path
+) -> Path:
+    """The weight of each aggregator, then mean, standard deviation and median of the degrees over the epochs, a line per
+    network: blue where its label is high, red where it is low. ``signatures`` is (networks, epochs, 5).
+    """
+    figure, panels = _figure(4)
+    panels[0].bar([moment.replace("_", "\n") for moment in MOMENTS], weights, color="grey")
+    panels[0].set_title("absolute weight in a linear SVM, summed over epochs", fontsize=10)
+    epochs = np.arange(1, signatures.shape[1] + 1)
+    for axes, moment in zip(panels[1:], ("mean", "standard_deviation", "median"), strict=True):
+        for label, color in ((0, "tab:red"), (1, "tab:blue")):
+            lines = signatures[labels == label][:, :, MOMENTS.index(moment)]
+            axes.plot(epochs, lines.T, color=color, alpha=0.15, linewidth=0.7)
+            axes.plot(epochs, np.nanmedian(lines, axis=0), color=color, linewidth=2, label="high" if label else "low")
+        axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.set_title(f"{moment.replace('_', ' ')} of the degrees", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
     return _save(figure, Path(path))
 
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
     last = rows[rows["epochs"] == rows["epochs"].max()].set_index("method")["value"]
     best = last.sort_values(ascending=better(metric) < 0).index
-    always = [name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best]
+    always = [
+        name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
+    ]
     return [*always, *(name for name in best if name not in always)][:14]
 
 

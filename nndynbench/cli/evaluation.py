@@ -1,7 +1,8 @@
-"""The commands ``evaluate``, ``compare`` and ``tune``: score methods, print the tables, save results and plots."""
+"""The commands ``evaluate``, ``compare``, ``predict``, ``plot`` and ``tune``: thin layers over `nndynbench.protocols`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from nndynbench.protocols import Comparison, Protocol
 
-console = Console()
+# A table of many budgets is not folded into 80 columns because it is piped into a file.
+console = Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
                 row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
                 for _, row in rows.iterrows()
             ]
-            paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(budget))
+            paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(str(budget)))
             table.add_row(str(budget), *cells, paper or "–")
         console.print(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
@@ -66,9 +68,13 @@ def compare(
     method: Annotated[list[str] | None, typer.Option(help="a method or method file; repeat; all bundled by default")] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
-    metric: Annotated[str | None, typer.Option(help="which metric the table and the plot show; the first by default")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="which metric the table and the plot show; the first by default")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for the comparison and its plot")] = Path("results"),
-    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
+        "results"
+    ),
     jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
@@ -109,7 +115,8 @@ def compare(
 
 def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method."""
+    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method.
+    """
     from nndynbench.protocols.metrics import better
 
     rows = compared.rows[compared.rows["metric"] == metric]
@@ -124,7 +131,9 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
         heads = [f"{budget} ep." for budget in budgets]
-        table = Table("method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title)
+        table = Table(
+            "method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title
+        )
         values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=better(metric) < 0).index:
             row = last.loc[name]
@@ -144,7 +153,9 @@ def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
         for source in names:
             found = [(source, goal) in cells.index for goal in names]
             texts = [
-                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}" if there else "–"
+                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
+                if there
+                else "–"
                 for goal, there in zip(names, found, strict=True)
             ]
             table.add_row(source, *texts)
@@ -189,6 +200,68 @@ def subsets_missing(root: str | None = None) -> list[str]:
 
     at_hand = subsets(root=root)
     return [str(name) for name in at_hand.index[at_hand["networks"] == 0]]
+
+
+def predict(
+    checkpoints: Annotated[Path, typer.Argument(help="a folder of one run's checkpoints, one an epoch")],
+    subset: Annotated[str, typer.Option(help="the subset that the method is fitted on")],
+    epochs: Annotated[int, typer.Option(help="how many epochs of the run to look at")] = 5,
+    method: Annotated[str, typer.Option(help="a bundled method or method file")] = "degree-forest",
+    curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
+    hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+) -> None:
+    """Predict the final accuracy of a run of one's own from its first epochs."""
+    import pandas as pd
+
+    from nndynbench.prediction import predict as predict_run
+    from nndynbench.subsets import load
+
+    loaded = load(subset, root=root)
+    with console.status(f"fitting {method} on {subset}"):
+        predicted = predict_run(
+            checkpoints,
+            loaded,
+            method=method,
+            epochs=epochs,
+            curves=None if curves is None else pd.read_csv(curves, index_col="epoch"),
+            hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
+        )
+    console.print(
+        f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
+        f"(95%, by {method}'s errors on {subset}: {loaded.manifest.summary})"
+    )
+    console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
+    if predicted.outside:
+        console.print("[yellow]warning[/yellow]: this run is unlike the networks that the method was fitted on:")
+        for value in predicted.outside:
+            console.print(f"  {value}")
+
+
+def named_value(text: str) -> tuple[str, float | str]:
+    """``"dropout=0.2"`` as a name and its value, a number where it is one; raises ValueError without a "="."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r} is no NAME=VALUE")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
+
+
+def plot(
+    results: Annotated[list[Path], typer.Argument(help="result files that evaluate wrote, of one protocol")],
+    out: Annotated[Path, typer.Option(help="the PNG to write")] = Path("results/plot.png"),
+    metric: Annotated[str | None, typer.Option(help="the protocol's first by default")] = None,
+) -> None:
+    """Plot stored results: a metric over the budget, a curve per result, with 95% bands."""
+    from nndynbench.plots import score_over_budget
+    from nndynbench.protocols import read_result
+
+    read = [read_result(path) for path in results]
+    if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
+        raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
+    console.print(f"plot: {score_over_budget(read, out, metric=metric)}")
 
 
 def tune(

@@ -1,14 +1,23 @@
 """The commands ``reproduce TARGET``: a table or figure of the paper from our data, beside the paper's own numbers.
 
-A target is one function here; the paper's numbers are in nndynbench/paper/numbers.toml.
+Table 5 is counted here; every other target is a function of `nndynbench.paper`, listed at the end. The paper's numbers are
+in nndynbench/paper/numbers.toml.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pandas as pd
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
+
+if TYPE_CHECKING:
+    from nndynbench.paper.reproduction import Reproduction
 
 console = Console()
 
@@ -52,3 +61,48 @@ def table5() -> None:
         console.print(f"[red]{differences} of these numbers differ from the paper's[/red]")
         raise typer.Exit(1)
     console.print("all equal to the paper's")
+
+
+Results = Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")]
+Out = Annotated[Path, typer.Option(help="folder for tables and plots")]
+Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
+
+
+def _register(name: str, target: str, explanation: str) -> None:
+    """A command that runs a function of `nndynbench.paper` and prints what it returns."""
+
+    def command(results: Results = Path("results"), out: Out = Path("results"), root: Root = None) -> None:
+        module, _, function = target.partition(":")
+        show(getattr(import_module(f"nndynbench.paper.{module}"), function)(results, root), out / name)
+
+    app.command(name, help=explanation)(command)
+
+
+for _name, _target, _explanation in (
+    ("table2", "tables:table2", "Ranges of early stopping and accuracy of the networks (Table 2)."),
+    ("table3", "tables:table3", "Regression on the ImageNet sample per window of epochs (Table 3)."),
+    ("table4", "tables:table4", "Regression on CIFAR-10 per window of epochs (Table 4)."),
+    ("figure4", "figures:figure4", "Classification with degree signatures, rolled and unrolled (Figure 4)."),
+    ("figure5", "figures:figure5", "Classification on the ImageNet sample (Figure 5)."),
+    ("figure6", "figures:figure6", "Training to early stopping against graphs and centralities, as measured (Figure 6)."),
+    ("figure7", "figures:figure7", "What a linear SVM weighs, and degrees over time: VGG (Figure 7)."),
+    ("figure8", "figures:figure8", "What a linear SVM weighs, and degrees over time: LeNet (Figure 8)."),
+    ("figure9", "figures:figure9", "What a linear SVM weighs, and degrees over time: ResNet-44 (Figure 9)."),
+    ("figure10", "figures:figure10", "Classification with eigenvector signatures (Figure 10)."),
+    ("figure11", "figures:figure11", "Classification of ResNet-32 (Figure 11)."),
+    ("claims", "verdicts:claims", "Every claim of the paper: held, not held, or not testable here."),
+):
+    _register(_name, _target, _explanation)
+
+
+def show(reproduced: Reproduction, stem: Path) -> None:
+    """Print a reproduction, and write its rows as CSV."""
+    table = Table(*reproduced.rows.columns, title=reproduced.title, box=box.SIMPLE)
+    for row in reproduced.rows.itertuples(index=False):
+        table.add_row(*("" if pd.isna(value) else str(value) for value in row))
+    console.print(table)
+    for note in reproduced.notes:
+        console.print(f"[dim]{note}[/dim]")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    reproduced.rows.to_csv(f"{stem}.csv", index=False)
+    console.print("written: " + ", ".join([f"{stem}.csv", *map(str, reproduced.plots)]))

@@ -18,9 +18,38 @@ def table5() -> dict[str, dict[str, int]]:
     return dict(_numbers()["table5"])
 
 
+def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dict[str, float]]]]:
+    """Table 3 or 4 ("table3", "table4"): the subset of each column, and by window and column the paper's mae and r2."""
+    table = dict(_numbers()[name])
+    return dict(table.pop("columns")), table
+
+
 def paper_scores() -> list[dict[str, Any]]:
-    """Every score that the paper's text states: subset, protocol, method, epochs, metric, relation, value, place."""
-    return [dict(score) for score in _numbers()["scores"]]
+    """Every score of the paper as a row: subset, protocol, method, epochs, metric, relation ("=", ">" or "≈"), value, place.
+
+    Those of Tables 3 and 4 saw the two epochs of a window alone, and stand at the epoch with which it ends.
+    """
+    rows = [dict(score) for score in _numbers()["scores"]]
+    for name in ("table3", "table4"):
+        columns, windows = regression_table(name)
+        for window, by_column in windows.items():
+            facts = {"protocol": "regression", "method": "degree-linear", "epochs": int(window.rpartition("-")[2])}
+            place = f"Table {name[-1]}, epochs {window}"
+            for column, scores in by_column.items():
+                about = {"subset": columns[column], **facts, "relation": "=", "place": place}
+                rows += [{**about, "metric": metric, "value": value} for metric, value in scores.items()]
+    return rows
+
+
+def contradictions(place: str) -> list[str]:
+    """What the paper says against itself about a table or figure, such as "table4"."""
+    return [f"the paper: {statement}" for statement in _numbers()["contradictions"].get(place, [])]
+
+
+def claims() -> list[dict[str, Any]]:
+    """The paper's claims; see the head of claims.toml."""
+    text = files("nndynbench.paper").joinpath("claims.toml").read_text(encoding="utf-8")
+    return list(tomllib.loads(text)["claims"])
 
 
 def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:

@@ -4,7 +4,6 @@ from nndynbench.protocols.checking import Check, check_method
 from nndynbench.protocols.comparison import Comparison, compare
 from nndynbench.protocols.harness import MethodError, evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, method_names
-from nndynbench.protocols.prediction import Prediction, predict
 from nndynbench.protocols.protocol import Protocol, protocol, protocols
 from nndynbench.protocols.results import Result, read_result
 from nndynbench.protocols.tuning import choose
@@ -14,7 +13,6 @@ __all__ = [
     "Comparison",
     "Method",
     "MethodError",
-    "Prediction",
     "Protocol",
     "Result",
     "check_method",
@@ -23,7 +21,6 @@ __all__ = [
     "evaluate",
     "find_method",
     "method_names",
-    "predict",
     "protocol",
     "protocols",
     "read_result",

@@ -20,7 +20,7 @@ TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
 
 @dataclass(frozen=True)
 class Check:
-    """What `check_method` found: the tasks that the method does, the information tiers that it read, and the seconds taken."""
+    """What `check_method` found: the tasks that the method does, the information tiers that it read, the seconds taken."""
 
     tasks: tuple[Task, ...]
     tier: tuple[str, ...]

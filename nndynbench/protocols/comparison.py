@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.harness import MethodError
+from nndynbench.protocols.harness import MethodError, loaded_subsets
 from nndynbench.protocols.method import find_method, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, budgets
@@ -23,7 +23,7 @@ from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling, gain
 from nndynbench.storage.files import written_whole
-from nndynbench.subsets import Subset, load
+from nndynbench.subsets import Subset
 
 BAR = "bar"
 TRIAGE = "triage"
@@ -36,7 +36,7 @@ class Comparison:
 
     ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
-    knew the configuration; ``tier`` read; ``undefined``, the reason where there is no value. On transfer also ``trained_on``.
+    knew the configuration; the ``tier`` read; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason.
     """
 
@@ -45,7 +45,7 @@ class Comparison:
     failures: Mapping[str, str]
 
     def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
-        """One column of a metric (by default the protocol's first), methods × (subset, budget), best at the last budget first."""
+        """One column of a metric (by default the protocol's first), methods × (subset, budget)."""
         rows = self.rows[self.rows["metric"] == (metric or self.protocol.metrics[0])]
         keys = ["trained_on", "subset", "epochs"] if "trained_on" in rows else ["subset", "epochs"]
         return rows.pivot_table(index="method", columns=keys, values=column, sort=False, dropna=False)
@@ -60,7 +60,9 @@ class Comparison:
         """
         target = Path(path)
         if target.suffix not in (".csv", ".json"):
-            raise ValueError(f"a comparison is written as .csv or .json, not as {target.suffix or 'a file without suffix'!r}")
+            raise ValueError(
+                f"a comparison is written as .csv or .json, not as {target.suffix or 'a file without suffix'!r}"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as partial:
             if target.suffix == ".csv":
@@ -107,7 +109,7 @@ def compare(
         For names, budgets and splits that are not to be had. A method that fails is no error: see ``Comparison.failures``.
     """
     chosen = find_protocol(protocol)
-    loaded = [load(s) if isinstance(s, str) else s for s in ([subsets] if isinstance(subsets, (str, Subset)) else subsets)]
+    loaded = loaded_subsets(subsets)
     names = list(methods) if methods is not None else _methods_for(chosen)
     for name in names:
         find_method(name).estimator(chosen)
@@ -177,14 +179,20 @@ class _Unit:
                 case = Case(self.protocol, subset.networks.index.to_numpy(), clusters, scored)
                 for budget in self.budgets:
                     facts = {"method": name, "subset": subset.name, "epochs": budget, "tier": "curves", "undefined": ""}
-                    rows += [{**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics]
+                    rows += [
+                        {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
+                    ]
         return rows
 
 
 def _scored(case: Case, bar: Case, metric: str) -> dict[str, Any]:
     """A metric with its interval, its gain over the bar, and what it adds to it where the metric is R²."""
     try:
-        row: dict[str, Any] = {**case.estimate(metric)._asdict(), **_prefixed("gain", gain(case, bar, metric)), "undefined": ""}
+        row: dict[str, Any] = {
+            **case.estimate(metric)._asdict(),
+            **_prefixed("gain", gain(case, bar, metric)),
+            "undefined": "",
+        }
     except UndefinedMetricError as reason:
         return {"value": np.nan, "undefined": str(reason)}
     if metric == "r2" and len(np.unique(case.scored.fold)) > 1:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from importlib.metadata import version
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,16 +74,12 @@ def evaluate(
     resolved = find_method(method) if isinstance(method, str) else method
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or (method if isinstance(method, str) else type(_last_step(estimator)).__name__)
-    loaded = [load(s) if isinstance(s, str) else s for s in ([subsets] if _is_one(subsets) else subsets)]
+    loaded = loaded_subsets(subsets)
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(epochs)
     start = time.perf_counter()
     read: set[str] = set()
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
-    fits = [
-        fit
-        for budget in budgets
-        for fit in _fits(loaded, chosen.fitted, budget, read)
-    ]
+    fits = [fit for budget in budgets for fit in _fits(loaded, chosen.fitted, budget, read)]
     predictions = _predictions(fits, estimator, choices, label, jobs)
     declared = set(resolved.tier) if isinstance(resolved, Method) else set(INFORMATION_TIERS)
     if undeclared := read - declared:
@@ -145,7 +141,7 @@ class Fit:
         target = facts[self.protocol.target].to_numpy()
         seen, asked = list(self.train.values()), list(self.test.values())
         try:
-            fresh = _seeded(clone(estimator))
+            fresh = seeded(clone(estimator))
             if choices and self.trained_on.name == TUNING_SUBSET:
                 fitted = tuned(fresh, choices, seen, target, groups=cluster_of(facts).to_numpy(), task=self.protocol.task)
             else:
@@ -162,6 +158,14 @@ class Fit:
         return pd.DataFrame({**key, "truth": truth, "prediction": predicted, "score": scores})
 
 
+def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subset]:
+    """One subset or several, by name or loaded, as a list of loaded ones."""
+    several: Sequence[str | Subset] = (
+        subsets if isinstance(subsets, Sequence) and not isinstance(subsets, str) else [subsets]
+    )
+    return [load(subset) if isinstance(subset, str) else subset for subset in several]
+
+
 def check_predictions(predicted: FloatArray, count: int, task: Task, where: str) -> None:
     """Raise `MethodError` for predictions of the wrong shape, that are not finite, or that are no classes."""
     if predicted.shape != (count,):
@@ -169,7 +173,9 @@ def check_predictions(predicted: FloatArray, count: int, task: Task, where: str)
     if not np.isfinite(predicted).all():
         raise MethodError(f"{where}: {np.sum(~np.isfinite(predicted))} of {count} predictions are not finite")
     if task == "classification" and not np.isin(predicted, (0, 1)).all():
-        raise MethodError(f"{where}: a classifier must predict 0 or 1, not {sorted(set(predicted.tolist()) - {0.0, 1.0})[:3]}")
+        raise MethodError(
+            f"{where}: a classifier must predict 0 or 1, not {sorted(set(predicted.tolist()) - {0.0, 1.0})[:3]}"
+        )
 
 
 def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:
@@ -182,7 +188,9 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
         return
     for subset in subsets:
         folds = subset.split(str(protocol.split))
-        histories = _histories(subset, sorted({network for fold in folds for side in fold for network in side}), budget, read)
+        histories = _histories(
+            subset, sorted({network for fold in folds for side in fold for network in side}), budget, read
+        )
         for fold, sides in enumerate(folds):
             train, test = ({network: histories[network] for network in side} for side in sides)
             yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test)
@@ -197,13 +205,13 @@ def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, 
 
     # Threads: the histories share the subset's tables, and the fits are short.
     parts = Parallel(n_jobs=jobs, prefer="threads")(delayed(fit.predictions)(estimator, choices, label) for fit in fits)
-    return pd.concat(parts, ignore_index=True)
+    predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return predictions
 
 
-def _seeded(estimator: Any) -> Any:
+def seeded(estimator: Any) -> Any:
     """The estimator with a fixed seed wherever it has left one open."""
     parameters = estimator.get_params(deep=True).items()
-    # A generator or a step may hold an estimator that is listed on its own: only scalars named random_state are set.
     return estimator.set_params(**{k: SEED for k, v in parameters if k.split("__")[-1] == "random_state" and v is None})
 
 
@@ -214,10 +222,6 @@ def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(histories)[:, 1], dtype=np.float64)
     return np.asarray(estimator.predict(histories), dtype=np.float64)
-
-
-def _is_one(subsets: Any) -> bool:
-    return isinstance(subsets, str) or hasattr(subsets, "manifest")
 
 
 def _last_step(estimator: Any) -> Any:

@@ -71,7 +71,7 @@ def quantiles(values: FloatArray) -> tuple[float, float]:
 
 def _has_classes(weights: FloatArray, scored: Scored) -> npt.NDArray[np.bool_]:
     groups = [(scored.fold == fold) & (scored.truth == label) for fold in np.unique(scored.fold) for label in (0, 1)]
-    return np.logical_and.reduce([weights[:, group].sum(axis=1) > 0 for group in groups])
+    return np.asarray(np.logical_and.reduce([weights[:, group].sum(axis=1) > 0 for group in groups]))
 
 
 def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -192,7 +192,7 @@ def _epochs_saved(scored: Scored, weights: FloatArray) -> FloatArray:
     before = np.arange(len(order)) < hit[:, None]
     spent = weights @ scored.spent
     trained = spent + (drawn * before) @ remaining + remaining[hit]
-    return 100 * (1 - trained / (spent + weights @ scored.remaining))
+    return np.asarray(100 * (1 - trained / (spent + weights @ scored.remaining)))
 
 
 def _largest(values: FloatArray, among: npt.NDArray[np.bool_]) -> FloatArray:

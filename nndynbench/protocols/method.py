@@ -25,7 +25,7 @@ class Method:
     ``tier`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
     by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 
-    ``choices`` are its free parameters, ``{"learner__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
+    ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
     there for each task, used on every other subset.
     """
 

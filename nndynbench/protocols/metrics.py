@@ -27,7 +27,8 @@ class UndefinedMetricError(ValueError):
 @dataclass(frozen=True)
 class Scored:
     """What a metric is computed from, an entry per test network: the truth, the prediction (0/1 or percent), the
-    classifier's score, the fold, and (for triage) the epochs trained up to the budget and after it."""
+    classifier's score, the fold, and (for triage) the epochs trained up to the budget and after it.
+    """
 
     truth: FloatArray
     prediction: FloatArray
@@ -106,7 +107,8 @@ def spearman_rho(scored: Scored) -> float:
 
 def r2_rank_matched(scored: Scored) -> float:
     """R² of the truths in the order of the predictions: what is left when a method's scale is forgiven, and only its
-    ranking is judged (equal predictions share the mean of their truths' ranks)."""
+    ranking is judged (equal predictions share the mean of their truths' ranks).
+    """
     from scipy.stats import rankdata
     from sklearn.metrics import r2_score
 
@@ -141,7 +143,8 @@ def recall_top_tenth(scored: Scored) -> float:
 
 def epochs_saved(scored: Scored) -> float:
     """Percent of all training epochs saved where, after the budget, networks are trained on one by one as ranked, until one
-    is within a point of the best."""
+    is within a point of the best.
+    """
     order = ranking(scored.prediction)
     needed = int(np.argmax(scored.truth[order] >= scored.truth.max() - POINT_OF_REGRET)) + 1
     trained = scored.spent.sum() + scored.remaining[order[:needed]].sum()

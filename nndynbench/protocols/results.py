@@ -19,9 +19,10 @@ class Result:
     """What `nndynbench.evaluate` returns.
 
     ``scores``: a row per subset, budget (``epochs``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
-    ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset, budget, fold
-    and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). ``facts``: method,
-    protocol, information tier, subsets with versions and checksums, library versions, seconds.
+    ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset,
+    budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
+    ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, information tier,
+    subsets with versions and checksums, library versions, seconds.
     """
 
     scores: pd.DataFrame

@@ -62,11 +62,10 @@ class Case:
         return {}
 
 
-
-
 def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Protocol) -> dict[tuple[object, ...], Case]:
     """Every case of a result's predictions, by the values of `case_columns`; networks that the protocol leaves out are
-    left out."""
+    left out.
+    """
     found = {}
     for key, part in predictions.groupby(case_columns(predictions), sort=False):
         subset = subsets[str(part["subset"].iloc[0])]
@@ -77,12 +76,12 @@ def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Pr
         networks = subset.networks.loc[kept["network"]]
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
         spent = np.minimum(trained, float(part["epochs"].iloc[0]))
-        numbers = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
+        truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         found[key] = Case(
             protocol,
             kept["network"].to_numpy(),
             cluster_of(networks).to_numpy(),
-            Scored(*numbers, spent=spent, remaining=trained - spent),
+            Scored(truth, prediction, scores, fold, spent, trained - spent),
         )
     return found
 
@@ -93,7 +92,12 @@ def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protoc
     rows = []
     for key, case in cases(predictions, {subset.name: subset for subset in subsets}, protocol).items():
         for metric in protocol.metrics:
-            row = {**dict(zip(columns, key, strict=True)), "metric": metric, "redrawn": case.resamples.redrawn, "undefined": ""}
+            row = {
+                **dict(zip(columns, key, strict=True)),
+                "metric": metric,
+                "redrawn": case.resamples.redrawn,
+                "undefined": "",
+            }
             try:
                 row |= case.estimate(metric)._asdict()
             except UndefinedMetricError as reason:

@@ -45,6 +45,7 @@ class StoredResults:
             If the method fails.
         """
         method, fitted = find_method(name), protocol.fitted
+        subsets = sorted(subsets, key=lambda subset: subset.name)
         path = self._path(name, method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
         known = set(stored.scores["epochs"]) if stored is not None else set()

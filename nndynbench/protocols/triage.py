@@ -21,7 +21,7 @@ Replay = tuple[FloatArray, FloatArray]
 
 def accuracies_by_epoch(subset: Subset) -> FloatArray:
     """Validation accuracies, (networks, epochs): the last is repeated where training ended, chance where it never began."""
-    table = subset.curves["validation_accuracy"].unstack("epoch")
+    table = subset.curves.reset_index().pivot_table(index="network", columns="epoch", values="validation_accuracy")
     table = table.reindex(index=subset.networks.index, columns=pd.RangeIndex(1, subset.manifest.epochs + 1))
     return np.asarray(table.ffill(axis=1).fillna(subset.manifest.chance), dtype=np.float64)
 
@@ -33,7 +33,8 @@ def stop_after_one_epoch(accuracies: FloatArray, epochs: FloatArray) -> Replay:
 
 def successive_halving(accuracies: FloatArray, epochs: FloatArray) -> Replay:
     """After epochs 1, 2, 4, … only the better half by validation accuracy goes on (Jamieson & Talwalkar 2016, arXiv
-    1502.07943). A network is ranked by the round that it reached, and within it by its accuracy there."""
+    1502.07943). A network is ranked by the round that it reached, and within it by its accuracy there.
+    """
     ranked, trained = np.zeros(len(epochs)), np.zeros(len(epochs))
     alive, rung = np.arange(len(epochs)), 1
     while rung < accuracies.shape[1] and len(alive) > 1:

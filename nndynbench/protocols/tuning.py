@@ -1,7 +1,7 @@
 """Free parameters: chosen by cross-validation on one subset alone, recorded, and used unchanged on every other.
 
 A method lists its `choices`. On the tuning subset itself they are chosen anew inside each training fold; for every other
-subset `choose` is run once over the whole tuning subset, and its choice is recorded in ``chosen.toml`` beside the method files.
+subset `choose` is run once over the whole tuning subset, and its choice recorded in ``chosen.toml`` beside the method files.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def tuned(
 
 
 def choose(method: Method) -> dict[str, dict[str, Any]]:
-    """A method's choices on all networks of the tuning subset that a task's protocol uses: ``{task: {parameter: value}}``."""
+    """A method's choices on the networks of the tuning subset that its task's protocol tests, by task and parameter."""
     from nndynbench.protocols.scoring import cluster_of
     from nndynbench.subsets import load
 
     subset = load(TUNING_SUBSET)
-    chosen = {}
+    chosen: dict[str, dict[str, Any]] = {}
     for task, name in TUNING_PROTOCOLS.items():
         estimator = method.classifier if task == "classification" else method.regressor
         if estimator is None or not method.choices:

@@ -68,7 +68,7 @@ def blend(case: Case, bar: Case) -> Case:
 
 
 def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
-    """w in [0, 1] that minimises Σ (missing − w·difference)²; 0 where the method says what the bar says."""
+    """W in [0, 1] that minimises Σ (missing − w·difference)²; 0 where the method says what the bar says."""
     scale = float(difference @ difference)
     return float(np.clip(difference @ missing / scale, 0, 1)) if scale > 0 else 0.0
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nndynbench.cli import app
-from nndynbench.cli.evaluation import budgets
+from nndynbench.protocols.protocol import budgets
 
 runner = CliRunner(env={"COLUMNS": "160"})
 

@@ -201,6 +201,9 @@ def test_the_papers_figures_are_reference_rows(watched: Watched) -> None:
     page = watched.open("index.html#subset=cifar10-lenet&protocol=classification&budget=5")
     page.wait_for_selector("tr.paper")
     assert "> 0.930" in watched.column("accuracy")
+    page.select_option("#protocol", "regression")
+    page.wait_for_selector("text=Table 4, epochs 3-5")
+    assert (watched.column("MAE"), watched.column("R²")) == (["17.1"], ["0.670"])
 
 
 def test_a_link_leads_to_the_method_and_back(watched: Watched) -> None:

@@ -57,6 +57,7 @@ def test_no_public_attribute_leads_to_the_zoo_the_id_the_label_or_the_future(dig
         "features",
         "graph",
         "hyperparameters",
+        "layer_sizes",
         "signature",
         "weights",
     }

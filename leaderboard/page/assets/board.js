@@ -171,10 +171,19 @@
     const own = view.entries
       .filter((entry) => entry.tier.every((tier) => allowed.has(tier)) && entry.scores[budget])
       .map((entry) => ({ ...entry, name: window.charting.nameOf(entry), scores: entry.scores[budget] }));
-    const paper = view.paper
-      .filter((reference) => String(reference.epochs) === budget)
-      .map((reference) => ({ name: reference.method, kind: "paper", place: reference.place, relation: reference.relation, scores: { [reference.metric]: [reference.value, null, null] } }));
-    return [...own, ...paper];
+    return [...own, ...paperRows(budget)];
+  }
+
+  // The paper's figures of one method at one place in it are one row.
+  function paperRows(budget) {
+    const byPlace = new Map();
+    for (const { epochs, method, place, relation, metric, value } of view.paper) {
+      if (String(epochs) !== budget) continue;
+      const key = `${method} ${place}`;
+      if (!byPlace.has(key)) byPlace.set(key, { name: method, kind: "paper", place, relation: relation === "=" ? "" : relation, scores: {} });
+      byPlace.get(key).scores[metric] = [value, null, null];
+    }
+    return [...byPlace.values()];
   }
 
   function rowElement(row, columns) {
@@ -199,7 +208,7 @@
 
   function methodCell(row) {
     const cell = make("th", { scope: "row" });
-    if (row.kind === "paper") cell.append(row.name, " ", badge("paper", row.place));
+    if (row.kind === "paper") cell.append(row.name, " ", badge("paper", row.place), make("span", { className: "interval", textContent: row.place }));
     else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name }));
     if (row.kind === "bar") cell.append(" ", badge("the bar", "the trivial method that sees hyperparameters and curves"));
     if (row.kind === "trivial") cell.append(" ", badge("trivial", "on the board for honesty"));

@@ -1,0 +1,65 @@
+"""What a table or figure of the paper becomes here: ours beside the paper's, with what is missing and what is reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets import Subset, catalogue_entry, load, subsets
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """``rows``: ours beside the paper's. ``notes``: how ours differs, what the paper says against itself, and which of its
+    subsets are not at hand. ``plots``: what was drawn.
+    """
+
+    title: str
+    rows: pd.DataFrame
+    notes: Sequence[str] = ()
+    plots: Sequence[Path] = field(default_factory=list)
+
+
+def at_hand(names: Sequence[str], root: str | Path | None = None) -> tuple[list[Subset], list[str]]:
+    """The named subsets that can be loaded, and the names of those that are at no place."""
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(load(name, root=root))
+        except NotAtHandError:
+            missing.append(name)
+    return found, missing
+
+
+def all_at_hand(root: str | Path | None = None) -> list[Subset]:
+    """Every subset that can be loaded."""
+    table = subsets(root=root)
+    return [load(str(name), root=root) for name in table.index[table["networks"] > 0]]
+
+
+def standing_for(paper_subset: str, root: str | Path | None = None) -> list[Subset]:
+    """The paper's subset where it is at hand, else those of the same architecture on other images or another grid."""
+    exact, _ = at_hand([paper_subset], root)
+    family = catalogue_entry(paper_subset).architecture.rpartition("-")[2]
+    return exact or [s for s in all_at_hand(root) if s.manifest.architecture.rpartition("-")[2] == family]
+
+
+def notes_on(found: Sequence[Subset], asked: Sequence[str]) -> list[str]:
+    """Which of the asked subsets are missing, and how those that stand for them differ."""
+    notes = []
+    names = {subset.name for subset in found}
+    if missing := [name for name in asked if name not in names]:
+        notes.append(f"not at hand: {', '.join(missing)}")
+    for subset in found:
+        manifest = subset.manifest
+        if subset.name not in asked:
+            notes.append(f"{subset.name} is no subset of the paper: {manifest.summary}")
+        if manifest.protocol == "reduced":
+            notes.append(f"{subset.name} was trained under a reduced protocol")
+        if manifest.networks < manifest.networks_planned:
+            notes.append(f"{subset.name} holds {manifest.networks} of {manifest.networks_planned} networks")
+    return notes

@@ -1,0 +1,83 @@
+"""`reproduce claims`: each claim of the paper beside ours, and whether it held."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nndynbench.paper import claims as paper_claims
+from nndynbench.paper.reproduction import Reproduction, at_hand
+from nndynbench.protocols import MethodError, protocol
+from nndynbench.protocols.scoring import Case, Estimate, cases
+from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols.worth import gain
+from nndynbench.subsets import BudgetError, SplitError, Subset
+
+ABOUT = 0.05
+
+RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "≥": operator.ge,
+    "≈": lambda ours, theirs: abs(ours - theirs) <= ABOUT,
+}
+
+
+def claims(results: Path, root: str | Path | None = None) -> Reproduction:
+    """Every claim with ours and its interval, and: held, not held, or not testable here.
+
+    A claim about a subset that is not at hand is not testable; what a subset of the same family says is shown as such.
+    """
+    rows = [row for claim in paper_claims() for row in _judged(claim, results, root)]
+    notes = [
+        "a score claim holds where our value does, whatever the interval (95%) says; ≈ is within 0.05",
+        "a comparison holds where the difference on the same networks is not negative; its interval is paired",
+        '"stands in" is no test of the claim: a subset of the same family on other images',
+    ]
+    return Reproduction("The paper's claims", pd.DataFrame(rows), notes)
+
+
+def _judged(claim: Mapping[str, Any], results: Path, root: str | Path | None) -> list[dict[str, Any]]:
+    facts = {"claim": claim["claim"], "place": claim["place"]}
+    needed = [claim["subset"], *([claim["trained_on"]] if "trained_on" in claim else [])]
+    found, missing = at_hand(needed, root)
+    if not missing:
+        return [{**facts, "subset": claim["subset"], **_tested(claim, found, results)}]
+    rows = [
+        {**facts, "subset": claim["subset"], "ours": "", "verdict": f"not testable here: {', '.join(missing)} not at hand"}
+    ]
+    for subset in at_hand(claim.get("family", []), root)[0]:
+        tested = _tested(claim, [subset], results)
+        rows.append({**facts, "subset": subset.name, **tested, "verdict": f"stands in: {tested['verdict']}"})
+    return rows
+
+
+def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> dict[str, str]:
+    try:
+        ours = _ours(claim, subsets, results)
+    except (SplitError, BudgetError, MethodError) as reason:
+        return {"ours": "", "verdict": f"not testable here: {reason}"}
+    if "better" in claim:
+        held, shown = ours.value >= 0, f"difference {ours.value:+.3f}"
+    else:
+        held, shown = RELATIONS[claim["relation"]](ours.value, claim["value"]), f"{ours.value:.3f}"
+    return {"ours": f"{shown} ({ours.low:.3f} to {ours.high:.3f})", "verdict": "held" if held else "not held"}
+
+
+def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> Estimate:
+    metric = claim["metric"]
+    if "better" in claim:
+        better, worse = (_case(claim, claim[side], subsets, results) for side in ("better", "worse"))
+        return gain(better, worse, metric)
+    return _case(claim, claim["method"], subsets, results).estimate(metric)
+
+
+def _case(claim: Mapping[str, Any], method: str, subsets: list[Subset], results: Path) -> Case:
+    chosen = protocol(claim["protocol"])
+    result = StoredResults(results).result(method, subsets, chosen, [claim["epochs"]])
+    found = cases(result.predictions, {subset.name: subset for subset in subsets}, chosen)
+    wanted = (claim["subset"], claim["epochs"], claim.get("trained_on"))
+    return next(case for key, case in found.items() if len(found) == 1 or (*key, None)[:3] == wanted)

@@ -1,0 +1,197 @@
+"""How good will this run become? A named method, fitted on a whole subset, asked about one's own checkpoints (the paper's
+Figure 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.centralities import MOMENTS, moments
+from nndynbench.convert import CheckpointError, checkpoints
+from nndynbench.features import layer_features
+from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
+from nndynbench.protocols.harness import evaluate, seeded
+from nndynbench.protocols.method import find_method
+from nndynbench.protocols.protocol import protocol
+from nndynbench.signatures import CENTRALITIES, snapshot_graph
+from nndynbench.subsets import History, Subset, load
+
+FloatArray = npt.NDArray[np.float64]
+
+FITTED_AS = "regression-folds"
+LEVEL = 0.95
+
+
+class NotGivenError(ValueError):
+    """Something of a run that a method reads and that was not given."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What `predict` returns, accuracies in percent.
+
+    ``low`` to ``high`` holds 95% of the method's errors on networks of the subset that it was not fitted on;
+    ``probability_high`` is the share of them with which the run would reach the subset's ``threshold``. ``outside`` names
+    what of the run's degree signature lies outside the subset's: there a method extrapolates, and neither number holds.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    probability_high: float
+    threshold: float
+    outside: tuple[str, ...]
+
+
+def predict(
+    run: str | Path | History,
+    subset: str | Subset,
+    *,
+    method: str = "degree-forest",
+    epochs: int = 5,
+    curves: pd.DataFrame | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> Prediction:
+    """Predict the final accuracy of a run from its first epochs.
+
+    Parameters
+    ----------
+    run
+        A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
+        initialisation, where features want it); see `nndynbench.convert.checkpoints`. Or a history.
+    subset
+        The subset that the method is fitted on: the run's training should be like that of its networks.
+    method
+        A bundled method, or a method file, with a regressor.
+    epochs
+        How many epochs of the run to look at.
+    curves, hyperparameters
+        For methods that read them, as `History.curves` and `History.hyperparameters` give them.
+
+    Raises
+    ------
+    UnknownNameError, BudgetError
+        For a subset, method or budget that is not to be had.
+    CheckpointError, FileNotFoundError
+        For checkpoints that are missing, unreadable, or of another architecture.
+    MethodError, NotGivenError
+        If the method fails, or reads what was not given.
+    """
+    from sklearn.base import clone
+
+    loaded = load(subset) if isinstance(subset, str) else subset
+    budget = loaded.budget(epochs)
+    if isinstance(run, History):
+        history = run
+    else:
+        reader = CheckpointReader(Path(run), loaded.manifest.architecture, curves=curves, hyperparameters=hyperparameters)
+        reader.need(range(1, budget + 1))
+        history = History(reader, budget)
+    found = find_method(method)
+    tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method).predictions
+    errors = (tested["truth"] - tested["prediction"]).to_numpy()
+    known = loaded.histories(loaded.network_ids, budget)
+    fitted = seeded(clone(found.estimator(protocol(FITTED_AS)))).fit(known, loaded.networks["final_accuracy"].to_numpy())
+    accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
+    low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
+    threshold = loaded.manifest.threshold
+    reached = float(np.mean(accuracy + errors >= threshold))
+    return Prediction(accuracy, float(low), float(high), reached, threshold, tuple(_outside(history, known)))
+
+
+class CheckpointReader:
+    """Reads a run of one's own for a history: its checkpoints, and what else was given."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str | Architecture,
+        *,
+        curves: pd.DataFrame | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder of checkpoints {folder}")
+        self._folder = folder
+        self._architecture = architecture(name)
+        self._curves = curves
+        self._hyperparameters = hyperparameters
+        layers = self._architecture.weighted_layers
+        self.architecture = self._architecture.family
+        self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        if self._hyperparameters is None:
+            raise NotGivenError("this method reads hyperparameters, and none were given")
+        return dict(self._hyperparameters)
+
+    def need(self, epochs: range) -> None:
+        """Raise `CheckpointError` where one of these epochs has no checkpoint."""
+        if missing := [epoch for epoch in epochs if epoch not in self._snapshots]:
+            lacking = ", ".join(map(str, missing))
+            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} (it has {sorted(self._snapshots)})")
+
+    def curves(self, last: int) -> pd.DataFrame:
+        if self._curves is None:
+            raise NotGivenError("this method reads the curves, and none were given")
+        return self._curves[self._curves.index <= last]
+
+    def features(self, last: int) -> pd.DataFrame:
+        unknown = {name: np.full(tensor.shape, np.nan) for name, tensor in self._snapshots[max(self._snapshots)].items()}
+        initial = self._snapshots.get(0, unknown)
+        epochs = [epoch for epoch in sorted(self._snapshots) if epoch <= last]
+        tables = [layer_features(self._snapshots[epoch], initial, self._architecture) for epoch in epochs]
+        return pd.concat(tables, keys=epochs, names=["epoch"])
+
+    def weights(self, epoch: int) -> Weights:
+        self.need(range(epoch, epoch + 1))
+        return dict(self._snapshots[epoch])
+
+    def graph(self, epoch: int, representation: str) -> LayeredGraph:
+        return snapshot_graph(self.weights(epoch), self._architecture, representation)
+
+    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
+        graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]
+        return np.stack([CENTRALITIES[name](graph.blocks) for graph in graphs])
+
+    def signature(
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+    ) -> FloatArray:
+        if sign == "pos-neg":
+            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
+            return np.concatenate(sides, axis=1)
+        if not callable(centrality):
+            return moments(self.centrality(centrality, representation, sign, last))
+        graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]
+        values = [np.asarray(centrality(graph), dtype=np.float64) for graph in graphs]
+        return np.stack([moments(v) if len(v) == g.number_of_nodes else v for v, g in zip(values, graphs, strict=True)])
+
+    def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
+        graph = self.graph(epoch, representation)
+        return graph.subgraph(sign) if sign else graph
+
+    @cached_property
+    def _snapshots(self) -> dict[int, Weights]:
+        return {checkpoint.epoch: checkpoint.weights for checkpoint in checkpoints(self._folder, self._architecture)}
+
+
+def _outside(history: History, known: list[History]) -> list[str]:
+    """The values of a history's degree signature that no network of the subset reaches."""
+    own = history.signature("degree")
+    others = np.stack([other.signature("degree") for other in known])
+    lowest, highest = np.nanmin(others, axis=0), np.nanmax(others, axis=0)
+    beyond = ~((own >= lowest) & (own <= highest))
+    return [
+        f"{MOMENTS[moment].replace('_', ' ')} of the degrees at epoch {epoch + 1}: {own[epoch, moment]:.4g} "
+        f"(the subset's: {lowest[epoch, moment]:.4g} to {highest[epoch, moment]:.4g})"
+        for epoch, moment in np.argwhere(beyond)
+    ]
