@@ -18,6 +18,9 @@ from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(soft_wrap=True)
 
+RESULTS = Path("results")
+SCORES = RESULTS / "scores"
+
 Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
 
 
@@ -66,7 +69,7 @@ def refresh(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; all at hand by default")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all by default")] = None,
     submissions: Folder = SUBMISSIONS,
-    results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
     missing: Annotated[bool, typer.Option(help="leave alone what is submitted already")] = False,
     jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
 ) -> None:
@@ -131,11 +134,13 @@ def audit(
 def build(
     out: Annotated[Path, typer.Option(help="the folder of the page")],
     submissions: Folder = SUBMISSIONS,
+    scores: Annotated[Path, typer.Option(help="scores of earlier builds: what is there is not computed again")] = SCORES,
     jobs: Annotated[int, typer.Option(help="rows scored at a time, in processes; -1 for one a core")] = -1,
 ) -> None:
     """Build the static page. A submission that is refused is left out, and makes the exit status 1."""
     from leaderboard.board import views
     from leaderboard.page import build_site, need_free_or_older
+    from leaderboard.score_store import ScoreStore
     from leaderboard.standing import read_records
 
     need_free_or_older(out)
@@ -143,7 +148,8 @@ def build(
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records = loaded_subsets(), read_records()
-    index = build_site(out, views(accepted, subsets, records, jobs=jobs), accepted, subsets, records)
+    scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs)
+    index = build_site(out, scored, accepted, subsets, records)
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
     console.print(f"{len(accepted)} submissions on the page: {index}")

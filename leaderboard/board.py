@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from leaderboard.check import Accepted
+from leaderboard.score_store import ScoreStore
+from leaderboard.scores import Scores
 from leaderboard.standing import Record, Standing, record_of
 from nndynbench.paper import paper_scores
-from nndynbench.protocols.metrics import UndefinedMetricError, better
+from nndynbench.protocols.metrics import better
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.scoring import Case, Estimate
-from nndynbench.protocols.worth import added, ceiling, gain
+from nndynbench.protocols.worth import ceiling
 from nndynbench.submissions import Submission
 from nndynbench.submissions.admission import is_bundled
-from nndynbench.submissions.recomputation import cases_by_budget
+from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
 
 BAR = "bar"
@@ -24,18 +26,6 @@ TRIVIAL_CODE = "baselines/trivial.py"
 DIGITS = 6
 
 Kind = Literal["bar", "trivial", "method"]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one method scores at one budget: per metric an estimate, or the reason why it has none.
-
-    ``gain`` is over the bar in the protocol's first metric, ``added`` to the bar's R²; None where there is no such number.
-    """
-
-    metrics: Mapping[str, Estimate | str]
-    gain: Estimate | None = None
-    added: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -68,49 +58,73 @@ class View:
 
 
 def views(
-    accepted: Sequence[Accepted], subsets: Mapping[str, Subset], records: list[Record], *, jobs: int = 1
+    accepted: Sequence[Accepted],
+    subsets: Mapping[str, Subset],
+    records: list[Record],
+    *,
+    store: ScoreStore = ScoreStore(),  # noqa: B008 (frozen)
+    jobs: int = 1,
 ) -> list[View]:
-    """Every view that has a row, scored; views of subsets that have the paper's figures alone come last."""
+    """Every view that has a row, scored; views of subsets that have the paper's figures alone come last.
+
+    ``store`` holds what earlier builds computed, ``jobs`` rows are scored at a time, in processes.
+    """
     from joblib import Parallel, delayed
 
-    found: dict[tuple[str, str], list[Any]] = {}
-    work = []
-    for protocol in protocols().values():
-        served = [a for a in accepted if a.submission.protocol == protocol.fitted.name]
-        for name, subset in subsets.items():
-            group = [a for a in served if a.submission.subset.name == name]
-            if not group:
-                continue
-            rows = {a.submission.method: cases_by_budget(a.predictions, subset, protocol) for a in group}
-            bar = rows.get(BAR, {})
-            for a in group:
-                for other in dict.fromkeys(key[1] for key in rows[a.submission.method]):
-                    own = {budget: case for (budget, o), case in rows[a.submission.method].items() if o == other}
-                    bars = {budget: case for (budget, o), case in bar.items() if o == other}
-                    found.setdefault((protocol.name, name), []).append((a, other))
-                    work.append(delayed(scores_by_budget)(protocol, own, bars))
+    rows = {
+        (protocol, subset.name): found
+        for protocol in protocols().values()
+        for subset in subsets.values()
+        if (found := _rows(accepted, subset, protocol))
+    }
+    work = (delayed(store.scores)(protocol, row.own, row.bars) for (protocol, _), group in rows.items() for row in group)
     scored = iter(Parallel(n_jobs=jobs)(work))
-    made = []
-    for (protocol_name, subset_name), rows_of_view in found.items():
-        protocol = protocols()[protocol_name]
-        entries = [_entry(a, other, next(scored), records) for a, other in rows_of_view]
-        made.append(
-            View(
-                protocol,
-                subset_name,
-                entries,
-                _ceilings(subsets[subset_name], protocol),
-                _references(subset_name, protocol_name),
-            )
+    made = [
+        View(
+            protocol,
+            name,
+            [_entry(row, next(scored), records) for row in group],
+            _ceilings(subsets[name], protocol),
+            _references(name, protocol.name),
         )
+        for (protocol, name), group in rows.items()
+    ]
+    return made + _views_of_the_paper_alone(made)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is scored for a row: its cases by budget, and the bar's."""
+
+    accepted: Accepted
+    trained_on: str | None
+    own: dict[int, Case]
+    bars: dict[int, Case]
+
+
+def _rows(accepted: Sequence[Accepted], subset: Subset, protocol: Protocol) -> list[_Row]:
+    """The rows of a view: one per submission, on transfer one per subset that was trained on."""
+    cases = {
+        a.submission.method: (a, cases_by_budget(a.predictions, subset, protocol))
+        for a in accepted
+        if a.submission.subset.name == subset.name and a.submission.protocol == protocol.fitted.name
+    }
+    bar = cases[BAR][1] if BAR in cases else {}
+    return [
+        _Row(a, other, _from(own, other), _from(bar, other))
+        for a, own in cases.values()
+        for other in dict.fromkeys(trained_on for _, trained_on in own)
+    ]
+
+
+def _from(cases: Mapping[CaseKey, Case], trained_on: str | None) -> dict[int, Case]:
+    return {budget: case for (budget, other), case in cases.items() if other == trained_on}
+
+
+def _views_of_the_paper_alone(made: Sequence[View]) -> list[View]:
     there = {(view.protocol.name, view.subset) for view in made}
-    alone = {(str(s["protocol"]), str(s["subset"])) for s in paper_scores()} - there
-    return made + [View(protocols()[p], s, [], paper=_references(s, p)) for p, s in sorted(alone)]
-
-
-def scores_by_budget(protocol: Protocol, own: Mapping[int, Case], bars: Mapping[int, Case]) -> dict[int, Scores]:
-    """A method's scores at each budget, beside the bar's on the same networks where there is one."""
-    return {budget: _scores(protocol, case, bars.get(budget)) for budget, case in own.items()}
+    missing = {(str(score["protocol"]), str(score["subset"])) for score in paper_scores()} - there
+    return [View(protocols()[p], subset, [], paper=_references(subset, p)) for p, subset in sorted(missing)]
 
 
 def kind_of(submission: Submission) -> Kind:
@@ -120,33 +134,10 @@ def kind_of(submission: Submission) -> Kind:
     return "trivial" if is_bundled(submission) and submission.code == TRIVIAL_CODE else "method"
 
 
-def _scores(protocol: Protocol, case: Case, bar: Case | None) -> Scores:
-    metrics: dict[str, Estimate | str] = {}
-    for metric in protocol.metrics:
-        try:
-            metrics[metric] = case.estimate(metric)
-        except UndefinedMetricError as reason:
-            metrics[metric] = str(reason)
-    if bar is None:
-        return Scores(metrics)
-    gained = _defined(gain, case, bar, protocol.metrics[0])
-    # A blend is of accuracies in percent, on the networks that the bar was fitted for.
-    blended = _defined(added, case, bar) if protocol.task == "regression" and "r2" in protocol.metrics else None
-    return Scores(metrics, gained, blended)
-
-
-def _defined(function: Any, *arguments: Any) -> Estimate | None:
-    try:
-        estimate = function(*arguments)
-    except UndefinedMetricError:
-        return None
-    return estimate if all(map(math.isfinite, estimate)) else None
-
-
-def _entry(accepted: Accepted, trained_on: str | None, scores: Mapping[int, Scores], records: list[Record]) -> Entry:
-    record = record_of(accepted.path, records)
+def _entry(row: _Row, scores: Mapping[int, Scores], records: list[Record]) -> Entry:
+    submission, record = row.accepted.submission, record_of(row.accepted.path, records)
     standing = record.standing if record else "self-reported"
-    return Entry(accepted.submission, kind_of(accepted.submission), standing, accepted.draft, trained_on, scores)
+    return Entry(submission, kind_of(submission), standing, row.accepted.draft, row.trained_on, scores)
 
 
 def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 import nndynbench as nb
@@ -50,8 +51,15 @@ def site(with_a_hostile_text: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return built(with_a_hostile_text, tmp_path_factory.mktemp("site") / "site")
 
 
+def build(submissions: Path, out: Path) -> Result:
+    scores = str(out.parent / "scores")
+    return runner.invoke(
+        app, ["build", "--out", str(out), "--submissions", str(submissions), "--scores", scores, "--jobs", "1"]
+    )
+
+
 def built(submissions: Path, out: Path) -> Path:
-    done = runner.invoke(app, ["build", "--out", str(out), "--submissions", str(submissions), "--jobs", "1"])
+    done = build(submissions, out)
     assert out.is_dir(), done.output
     return out
 
@@ -281,7 +289,7 @@ def test_a_build_says_what_it_left_out(submissions: Path, tmp_path: Path) -> Non
         path.unlink()
     (submissions / "evil").mkdir()
     (submissions / "evil" / "x.json").write_text("{}")
-    done = runner.invoke(app, ["build", "--out", str(tmp_path / "site"), "--submissions", str(submissions), "--jobs", "1"])
+    done = build(submissions, tmp_path / "site")
     assert done.exit_code == 1
     assert "left out" in done.output
     assert "evil/x.json" in done.output
@@ -289,7 +297,7 @@ def test_a_build_says_what_it_left_out(submissions: Path, tmp_path: Path) -> Non
 
 def test_a_folder_with_something_else_is_left_alone(submissions: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    done = runner.invoke(app, ["build", "--out", str(tmp_path), "--submissions", str(submissions / "degree-svm")])
+    done = build(submissions, tmp_path)
     assert isinstance(done.exception, FileExistsError)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
