@@ -48,8 +48,8 @@ def check(
         if rerun:
             try:
                 compared = run_again(outcome)
-            except NoRerunError as reason:
-                console.print(f"[yellow]not rerun[/yellow] {escape(str(reason))}")
+            except NoRerunError as impossible:
+                console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
                 continue
             if not compared.reproduced:
                 refused += 1

@@ -62,7 +62,8 @@ def audit(
     method = find_method(code or submission.method)
     chosen = [budget for budget in submission.budgets if not budgets or budget in budgets]
     fresh = evaluate(method, zoo.subset, protocol=submission.protocol, epochs=chosen, name=submission.method)
-    found = {(row.epochs, row.metric): row.value for row in fresh.scores.itertuples() if not row.undefined}
+    defined = fresh.scores[fresh.scores["undefined"] == ""]
+    found = {(row["epochs"], row["metric"]): float(row["value"]) for row in defined.to_dict("records")}
     return [
         AuditScore(
             epochs=score.epochs, metric=score.metric, claimed=score.value, fresh=found.get((score.epochs, score.metric))

@@ -72,20 +72,24 @@ def views(
     from joblib import Parallel, delayed
 
     rows = {
-        (protocol, subset.name): found
+        (protocol.name, subset.name): found
         for protocol in protocols().values()
         for subset in subsets.values()
         if (found := _rows(accepted, subset, protocol))
     }
-    work = (delayed(store.scores)(protocol, row.own, row.bars) for (protocol, _), group in rows.items() for row in group)
+    work = (
+        delayed(store.scores)(protocols()[protocol], row.own, row.bars)
+        for (protocol, _), group in rows.items()
+        for row in group
+    )
     scored = iter(Parallel(n_jobs=jobs)(work))
     made = [
         View(
-            protocol,
+            protocols()[protocol],
             name,
             [_entry(row, next(scored), records) for row in group],
-            _ceilings(subsets[name], protocol),
-            _references(name, protocol.name),
+            _ceilings(subsets[name], protocols()[protocol]),
+            _references(name, protocol),
         )
         for (protocol, name), group in rows.items()
     ]

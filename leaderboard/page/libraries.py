@@ -21,8 +21,8 @@ def write_libraries(folder: Path) -> dict[str, str]:
     tables = bundled.joinpath("dt_bundle.js").read_text(encoding="utf-8")
     (folder / "tables.js").write_text(as_classic_script(tables, "DataTable"), encoding="utf-8")
     (folder / "tables.css").write_text(bundled.joinpath("dt_bundle.css").read_text(encoding="utf-8"), encoding="utf-8")
-    # It ends by setting window.vegaEmbed.
-    (folder / "charts.js").write_text(as_classic_script(vl_convert.javascript_bundle()), encoding="utf-8")
+    charts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    (folder / "charts.js").write_text(as_classic_script(charts), encoding="utf-8")
     return {package: version(package) for package in ("itables", "vl-convert-python")}
 
 

@@ -20,6 +20,7 @@ from leaderboard.page.libraries import as_classic_script
 from leaderboard.page.site import metric_labels
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.submissions import submissions_of, write_submission
+from tests.leaderboard.conftest import BUNDLED
 
 HOSTILE = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 FLAGS = [
@@ -36,19 +37,22 @@ runner = CliRunner(env={"COLUMNS": "400"})
 
 
 @pytest.fixture(scope="session")
-def with_a_hostile_text(submitted: Path, digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The submissions, and one from outside whose texts are HTML."""
+def submitted_and_hostile(submitted: Path, digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The submissions, one for transfer, and one from outside whose texts are HTML."""
     folder = Path(shutil.copytree(submitted, tmp_path_factory.mktemp("hostile") / "submissions"))
     result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=[1, 3])
     about = {"authors": [HOSTILE], "licence": "MIT", "code": "https://example.org/mine", "commit": "abcdef0", "seeds": [0]}
     for submission in submissions_of(result, method="mine", description=HOSTILE, **about):
         write_submission(submission, folder)
+    result = nb.evaluate("training-loss", [digits, nb.load("digits-lenet-half")], protocol="transfer", epochs=3)
+    for submission in submissions_of(result, code="baselines/trivial.py", **BUNDLED):
+        write_submission(submission, folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def site(with_a_hostile_text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(with_a_hostile_text, tmp_path_factory.mktemp("site") / "site")
+def site(submitted_and_hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(submitted_and_hostile, tmp_path_factory.mktemp("site") / "site")
 
 
 def build(submissions: Path, out: Path) -> Result:
@@ -197,6 +201,13 @@ def test_the_chart_draws_what_is_ticked(watched: Watched) -> None:
     page.wait_for_selector("#chart svg >> text=Kendall's τ")
 
 
+def test_transfer_says_what_was_trained_on(watched: Watched) -> None:
+    page = watched.open("index.html#subset=digits-lenet&protocol=transfer&budget=3")
+    assert watched.column("Method") == ["training-loss from digits-lenet-half trivial"]
+    page.click("#scores-table >> text=training-loss")
+    assert "Trained on digits-lenet-half." in page.locator("caption", has_text="digits-lenet-half").first.inner_text()
+
+
 def test_gain_and_added_are_zero_for_the_bar_itself(watched: Watched) -> None:
     watched.open(FIRST)
     gains, additions = (dict(zip(watched.column("Method"), watched.column(c), strict=True)) for c in ("Gain", "Added"))
@@ -272,8 +283,8 @@ def test_axe_finds_no_serious_issue(path: str, scheme: str, browser: Any, site: 
     page.close()
 
 
-def test_a_refused_file_changes_no_page(with_a_hostile_text: Path, site: Path, tmp_path: Path) -> None:
-    submissions = Path(shutil.copytree(with_a_hostile_text, tmp_path / "submissions"))
+def test_a_refused_file_changes_no_page(submitted_and_hostile: Path, site: Path, tmp_path: Path) -> None:
+    submissions = Path(shutil.copytree(submitted_and_hostile, tmp_path / "submissions"))
     forged = submissions / "degree-svm" / "digits-lenet.regression.json"
     forged.write_text("[" * 10_000)
     (submissions / "evil").mkdir()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
 from leaderboard.refresh import submit_bundled, tasks
-from nndynbench.submissions import read_submission
+from nndynbench.cli import app as nndynbench
+from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.subsets import Subset
 
 ROOT = Path(__file__).parents[2]
@@ -21,28 +22,28 @@ GUIDE = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
 SUBMISSION = Path("leaderboard/submissions/my-method/digits-lenet.regression-folds.json")
 
 
-def run(command: list[str], folder: Path) -> str:
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "400"}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run(*command: str) -> str:
+    """What `nndynbench …` or `python -m leaderboard …` prints in the current folder."""
+    chosen, arguments = (nndynbench, command[1:]) if command[0] == "nndynbench" else (leaderboard, command[3:])
+    return CliRunner(env={"COLUMNS": "400"}).invoke(chosen, arguments, catch_exceptions=False).stdout
 
 
-def test_a_newcomers_method_becomes_a_row_in_three_commands(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
+def test_a_newcomers_method_becomes_a_row_in_three_commands(
+    tmp_path: Path, at_hand: dict[str, Subset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     [(name, method)] = re.findall(r"```python file=(\S+)\n(.*?)```", GUIDE, flags=re.DOTALL)
     (tmp_path / name).write_text(method)
     [commands] = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
     evaluate, submit, build = (shlex.split(line) for line in commands.strip().splitlines())
     assert (evaluate[0], submit[0], build[:3]) == ("nndynbench", "nndynbench", ["python", "-m", "leaderboard"])
 
-    run(evaluate, tmp_path)
-    printed = run(submit, tmp_path)
+    run(*evaluate)
+    printed = run(*submit)
     assert "a draft: digits-lenet 0.1.0 is below 1.0.0" in printed
     assert "git add leaderboard/submissions/my-method" in printed
     # The newcomer's clone has all submissions beside the new one; the new one alone is enough here.
-    run([*build[2:], "--submissions", "leaderboard/submissions"], tmp_path)
+    run(*build, "--submissions", "leaderboard/submissions", "--jobs", "1")
 
     view = (tmp_path / "site" / "data" / "digits-lenet.regression-folds.js").read_text()
     [entry] = json.loads(view.removeprefix("window.receiveView(").removesuffix(");\n"))["entries"]
@@ -59,17 +60,16 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(tmp_path: Path, at_h
     assert outcome.field == "scores: mae at budget 1"
 
 
-def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path) -> None:
-    run(["nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--epochs", "2", "--out", "."], tmp_path)
+def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--epochs", "2", "--out", ".")
     path = tmp_path / "constant.digits-lenet.classification.json"
     result = json.loads(path.read_text())
     result["scores"][0]["value"] = 0.99
     path.write_text(json.dumps(result))
     about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--method", "mine"]
-    command = [sys.executable, "-m", "nndynbench", "submit", path.name, *about]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: scores: accuracy at budget 2: 0.99 is claimed, the predictions give 0.")
+    with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, the predictions give 0\."):
+        run("nndynbench", "submit", path.name, *about)
     assert not (tmp_path / "leaderboard").exists()
 
 
@@ -99,5 +99,5 @@ def test_the_workflow_checks_and_builds_with_commands_that_exist() -> None:
     workflow = (ROOT / ".github" / "workflows" / "leaderboard.yml").read_text(encoding="utf-8")
     commands = re.findall(r"run: python -m leaderboard (\w+)", workflow)
     assert set(commands) == {"check", "build"}
-    help_text = run(["leaderboard", "--help"], ROOT)
+    help_text = run("python", "-m", "leaderboard", "--help")
     assert all(command in help_text for command in commands)
