@@ -147,7 +147,7 @@ def build(
     outcomes = list(check_all(submission_files(submissions)))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-    subsets, records = loaded_subsets(), read_records()
+    subsets, records = loaded_subsets(), read_records(submissions)
     scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs)
     index = build_site(out, scored, accepted, subsets, records)
     for refusal in refusals:

@@ -1,6 +1,6 @@
-"""How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers in ``standing.json``.
+"""How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers.
 
-A record holds the SHA-256 of the file that it is about: a changed submission is self-reported again.
+Records are in ``standing.json`` beside the folder of submissions. A record holds the SHA-256 of the file that it is about: a changed submission is self-reported again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nndynbench.storage.files import written_whole
 
-STANDING_FILE = Path(__file__).parent / "standing.json"
+STANDING_NAME = "standing.json"
 
 Standing = Literal["self-reported", "rerun", "audited"]
 # Later ones are worth more: an audit is not undone by a rerun.
@@ -50,8 +50,9 @@ class Record(BaseModel):
 _RECORDS = TypeAdapter(list[Record])
 
 
-def read_records(path: Path = STANDING_FILE) -> list[Record]:
-    """All records; none where there is no file."""
+def read_records(submissions: Path) -> list[Record]:
+    """All records about a folder of submissions; none where there is no file."""
+    path = submissions.parent / STANDING_NAME
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
 
@@ -69,7 +70,6 @@ def add_record(
     zoo_seed: int | None = None,
     networks: int | None = None,
     scores: list[AuditScore] | None = None,
-    path: Path = STANDING_FILE,
 ) -> Record:
     """Write down what was done; an earlier record of the same kind for the same file is replaced."""
     record = Record(
@@ -81,9 +81,10 @@ def add_record(
         networks=networks,
         scores=scores or [],
     )
-    others = [r for r in read_records(path) if (r.file, r.standing) != (record.file, record.standing)]
+    folder = submission.resolve().parents[1]
+    others = [r for r in read_records(folder) if (r.file, r.standing) != (record.file, record.standing)]
     ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
-    with written_whole(path) as partial:
+    with written_whole(folder.parent / STANDING_NAME) as partial:
         content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return record

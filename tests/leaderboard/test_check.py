@@ -287,13 +287,14 @@ def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand
     assert not rerun(as_constant).reproduced
 
 
-def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path, tmp_path: Path) -> None:
-    records, path = tmp_path / "standing.json", submissions / "degree-svm" / "digits-lenet.classification.json"
-    assert record_of(path, read_records(records)) is None
-    add_record(path, "audited", zoo_seed=5, path=records)
-    add_record(path, "rerun", path=records)
-    found = record_of(path, read_records(records))
+def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None:
+    path = submissions / "degree-svm" / "digits-lenet.classification.json"
+    assert record_of(path, read_records(submissions)) is None
+    add_record(path, "audited", zoo_seed=5)
+    assert runner.invoke(app, ["check", str(path), "--rerun"]).exit_code == 0
+    assert {record.standing for record in read_records(submissions)} == {"rerun", "audited"}
+    found = record_of(path, read_records(submissions))
     assert found is not None
     assert (found.standing, found.zoo_seed) == ("audited", 5)
     path.write_text(path.read_text() + " ")
-    assert record_of(path, read_records(records)) is None
+    assert record_of(path, read_records(submissions)) is None
