@@ -1,6 +1,7 @@
 """How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers.
 
-Records are in ``standing.json`` beside the folder of submissions. A record holds the SHA-256 of the file that it is about: a changed submission is self-reported again.
+Records are in ``standing.json`` beside the folder of submissions. One holds the SHA-256 of the file that it is about: a
+changed submission is self-reported again.
 """
 
 from __future__ import annotations
