@@ -27,8 +27,9 @@ def test_it_has_a_row_per_history_and_a_column_per_name(digits: nb.Subset, histo
 def test_texts_seen_in_fitting_become_columns_of_0_and_1(histories: list[nb.History]) -> None:
     optimisers = dict(zip(histories, ["sgd", "adam", "sgd", "rprop"], strict=False))
     columns = nb.Columns([lambda history: {"optimiser": optimisers[history]}]).fit(histories[:3])
-    table = columns.transform(histories[1:4]).fillna(0)
+    table = columns.transform(histories[1:4])
     assert table.to_dict("list") == {"optimiser_adam": [1, 0, 0], "optimiser_sgd": [0, 1, 0]}
+    assert columns.transform(histories[:1]).to_dict("list") == {"optimiser_adam": [0], "optimiser_sgd": [1]}
 
 
 def test_a_name_that_a_history_lacks_is_missing(histories: list[nb.History]) -> None:
