@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -30,7 +31,8 @@ TRANSFERRED = ("bar", "hyperparameters", "degree-linear", "degree-forest", "weig
 # A graph method and its control, which is the same without the graph.
 CONTROLS = (("degree-forest", "control-shuffled-degree"), ("eigenvector-forest", "control-shuffled-eigenvector"))
 
-Progress = Callable[[str], None]
+Progress: TypeAlias = Callable[[str], None]
+Row: TypeAlias = dict[str, Any]
 
 
 def report(out: Path, results: Path, *, root: str | Path | None = None, jobs: int = -1, progress: Progress = print) -> Path:
@@ -50,12 +52,12 @@ def _document(
     table = subsets(root=root)
     yield f"""# Results
 
-Written by `{COMMAND}` from stored results: change no number here by hand. Accuracies are in percent, MAE and regret in percentage
-points. Behind each value stands its 95% interval: learning rates (configurations, where hyperparameters were drawn) are
-resampled together; those of gain and added are paired. What the words mean is in [benchmark.md](benchmark.md).
+Written by `{COMMAND}` from stored results: change no number here by hand. Accuracies are in percent, MAE and regret in
+percentage points. Behind each value stands its 95% interval: learning rates (configurations, where hyperparameters were
+drawn) are resampled together; those of gain and added are paired.
 
-Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networks, {s.manifest.protocol})" for s in at_hand)}.
-Missing: {", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}. Nothing below speaks of those."""
+Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networks)" for s in at_hand)}. Missing:
+{", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}. Nothing below speaks of those."""
     for subset in _boards(at_hand):
         for name in ("regression-folds", "classification", "blocked", "triage"):
             progress(f"{name} on {subset.name}")
@@ -89,20 +91,19 @@ def _compared(
 def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results: Path, jobs: int) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
-    budgets = sorted(rows["epochs"].unique())
-    last = rows[rows["epochs"] == budgets[-1]].set_index("method")
+    budgets = sorted(int(budget) for budget in rows["epochs"].unique())
+    last = _ranked(rows[rows["epochs"] == budgets[-1]], metric)
     yield f"\n## {subset.name}: {compared.protocol.name}\n"
     yield f"{compared.protocol.source[0].upper()}{compared.protocol.source[1:]}.\n"
-    yield from _sentences(compared, last, metric, budgets[-1])
+    yield from _sentences(last, metric, budgets[-1])
     if compared.protocol.name == "regression-folds":
         trained = compare([subset], protocol="trained", epochs=budgets[-1:], results=results, jobs=jobs)
-        ranks = trained.rows[trained.rows["metric"] == "kendall_tau"].set_index("method")["value"]
-        last = last.assign(trained=ranks.reindex(last.index))
-    shown = _shown(last, metric)
+        for row in trained.rows[trained.rows["metric"] == "kendall_tau"].to_dict("records"):
+            last[row["method"]]["trained"] = row["value"]
     yield ""
-    yield from _table(rows, last.loc[shown], metric, budgets)
-    if len(last) > len(shown):
-        yield f"\n{len(last) - len(shown)} more methods are below these; `nndynbench compare` prints all."
+    yield from _table(rows, last, budgets)
+    if below := [name for name in last if name not in _shown(last)]:
+        yield f"\n{len(below)} more methods are below these; `nndynbench compare` prints all."
     for name, reason in compared.failures.items():
         yield f"\nNo result: {name}, {reason}."
     if len(budgets) > 1:
@@ -110,59 +111,63 @@ def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results
         yield f"\n![{metric} over the budget]({path.relative_to(out.parent)})"
 
 
-def _sentences(compared: Comparison, last: pd.DataFrame, metric: str, budget: int) -> Iterator[str]:
-    """What the table says, in words that depend on its numbers."""
-    said = metric.replace("_", " ")
-    order = last["value"].sort_values(ascending=better(metric) < 0)
-    weights_only = [name for name in order.index if last.loc[name, "tier"] == "weights"]
-    if "gain" in last and weights_only:
-        best = last.loc[weights_only[0]]
+def _ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
+    """Rows by method, the best first."""
+    ordered = rows.sort_values("value", ascending=better(metric) < 0).to_dict("records")
+    return {str(row["method"]): dict(row) for row in ordered}
+
+
+def _sentences(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
+    """What the table says, in words that depend on its numbers; ``last`` is at the last budget, the best first."""
+    ranks = {name: rank for rank, name in enumerate(last)}
+    weights_only = [name for name, row in last.items() if row["tier"] == "weights"]
+    if weights_only:
+        best = last[weights_only[0]]
         yield (
-            f"- At {budget} epochs the best method that reads only weights is `{weights_only[0]}`: {said} {_value(best)}; "
-            f"the bar has {_value(last.loc['bar'])}, a gain of {_value(best, 'gain', signed=True)}."
+            f"- At {budget} epochs the best method that reads only weights is `{weights_only[0]}`: "
+            f"{metric.replace('_', ' ')} {_value(best)}; the bar has {_value(last['bar'])}, "
+            f"so it gains {_value(best, 'gain', signed=True)}."
         )
-        for trivial in ("hyperparameters", "learning-rate", "validation-accuracy"):
-            if trivial in last.index:
-                beaten = [name for name in weights_only if _is_better(last, trivial, name, metric)]
-                yield (
-                    f"- `{trivial}` has {_value(last.loc[trivial])}: better than {len(beaten)} of the {len(weights_only)} "
-                    "methods that read only weights."
-                )
-    if "added" in last:
-        adding = [name for name in last.index if last.loc[name, "added_low"] > 0]
-        names = ", ".join(f"`{name}` ({_value(last.loc[name], 'added', signed=True)})" for name in adding)
-        weighty = [name for name in adding if "weights" in str(last.loc[name, "tier"])]
-        yield f"- Whose added R² has an interval above 0: {names or 'none'}."
-        yield f"- Of these read weights: {', '.join(f'`{name}`' for name in weighty) or 'none: the weights add nothing that the bar lacks'}."
+    for trivial in ("hyperparameters", "learning-rate", "validation-accuracy"):
+        if trivial in last:
+            beaten = sum(ranks[trivial] < ranks[name] for name in weights_only)
+            yield (
+                f"- `{trivial}` has {_value(last[trivial])}: better than {beaten} of the {len(weights_only)} methods "
+                "that read only weights."
+            )
+    if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
+        weighty = [name for name in adding if "weights" in last[name]["tier"]]
+        names = (f"`{name}` ({_value(last[name], 'added', signed=True)})" for name in adding)
+        yield f"- The interval of what they add to the bar's R² lies above 0: {', '.join(names)}."
+        yield f"- Of these {len(weighty) or 'none'} read weights{': ' if weighty else ''}{', '.join(weighty)}."
+    elif any("added" in row and not pd.isna(row["added"]) for row in last.values()):
+        yield "- The interval of what it adds to the bar's R² lies above 0 for no method."
     for method, control in CONTROLS:
-        if {method, control} <= set(last.index):
-            yield f"- `{method}` {_value(last.loc[method])}, its control on shuffled weights {_value(last.loc[control])}."
+        if {method, control} <= last.keys():
+            yield f"- `{method}` has {_value(last[method])}, its control on shuffled weights {_value(last[control])}."
 
 
-def _is_better(last: pd.DataFrame, one: str, other: str, metric: str) -> bool:
-    return bool(better(metric) * (last.loc[one, "value"] - last.loc[other, "value"]) > 0)
+def _shown(last: dict[str, Row]) -> list[str]:
+    order = list(last)
+    controlled = {name for pair in CONTROLS for name in pair}
+    return [name for name in order if name in order[:ROWS] or name in ALWAYS or name in controlled]
 
 
-def _shown(last: pd.DataFrame, metric: str) -> list[str]:
-    order = list(last["value"].sort_values(ascending=better(metric) < 0).index)
-    return [name for name in order if name in order[:ROWS] or name in ALWAYS or name in sum(CONTROLS, ())]
-
-
-def _table(rows: pd.DataFrame, last: pd.DataFrame, metric: str, budgets: Sequence[int]) -> Iterator[str]:
-    values = rows.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
+def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
+    values = {(row["method"], int(row["epochs"])): row["value"] for row in rows.to_dict("records")}
     extra = [("gain", "gain over the bar"), ("added", "added to it")]
-    kept = [(column, head) for column, head in extra if column in last and last[column].notna().any()]
-    trained = ["τ among the trained"] if "trained" in last else []
-    known = rows["ceiling"].dropna()
-    if known.size:
+    kept = [(column, head) for column, head in extra if column in rows and rows[column].notna().any()]
+    trained = ["τ among the trained"] if "trained" in last["bar"] else []
+    if (known := rows["ceiling"].dropna()).size:
         yield f"Ceiling, from the spread between two seeds of one configuration: {known.iloc[0]:.3f}.\n"
     heads = [*(f"{budget} epochs" for budget in budgets[:-1]), f"{budgets[-1]} epochs (95%)"]
     yield _line(["method", *heads, *(head for _, head in kept), *trained, "reads"])
     yield _line(["---"] * (len(heads) + len(kept) + len(trained) + 2))
-    for name, row in last.iterrows():
-        cells = [_number(values.loc[name].get(budget)) for budget in budgets[:-1]] + [_value(row)]
+    for name in _shown(last):
+        row = last[name]
+        cells = [_number(values.get((name, budget))) for budget in budgets[:-1]] + [_value(row)]
         cells += [_value(row, column, signed=True) for column, _ in kept]
-        cells += [_number(row["trained"])] if trained else []
+        cells += [_number(row.get("trained"))] if trained else []
         yield _line([f"`{name}`", *cells, str(row["tier"])])
 
 
@@ -175,8 +180,8 @@ def _transfer(compared: Comparison, drawn: Path, out: Path) -> Iterator[str]:
     yield _line(["method", *(f"{source} → {goal}" for source, goal in pairs)])
     yield _line(["---"] * (len(pairs) + 1))
     for method, part in rows.groupby("method", sort=False):
-        cells = part.set_index(["trained_on", "subset"])
-        yield _line([f"`{method}`", *(_value(cells.loc[pair]) if pair in cells.index else "–" for pair in pairs)])
+        cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
+        yield _line([f"`{method}`", *(_value(cells[pair]) if pair in cells else "–" for pair in pairs)])
     path = plots.transfer_matrix(compared, drawn / "transfer.png")
     yield f"\n![trained on × tested on]({path.relative_to(out.parent)})"
 
@@ -191,7 +196,7 @@ def _reproduced(reproduced: Reproduction) -> Iterator[str]:
     yield from (f"- {note}" for note in reproduced.notes)
 
 
-def _value(row: pd.Series, column: str = "value", *, signed: bool = False) -> str:
+def _value(row: Row, column: str = "value", *, signed: bool = False) -> str:
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     if pd.isna(row[column]):
         return "–"
@@ -203,5 +208,5 @@ def _number(value: float | None) -> str:
     return "–" if value is None or pd.isna(value) else f"{value:.3f}"
 
 
-def _line(cells: Sequence[str] | pd.Index) -> str:
+def _line(cells: Iterable[object]) -> str:
     return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"

@@ -24,6 +24,7 @@ app.command("compare")(evaluation.compare)
 app.command("predict")(evaluation.predict)
 app.command("plot")(evaluation.plot)
 app.command("tune")(evaluation.tune)
+app.command("report")(evaluation.report)
 app.command("convert")(graphs.convert)
 app.add_typer(reproduce.app, name="reproduce")
 

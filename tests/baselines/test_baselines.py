@@ -19,7 +19,7 @@ SLOW = {"bar-and-degree", "bar-and-eigenvector", "n-cut"}
 CHECKED = [
     name
     for name in method_names()
-    if not name.startswith("eigenvector-") or name in ("eigenvector-mlp", "eigenvector-forest", "eigenvector-unrolled-both-svm")
+    if not name.startswith("eigenvector-") or name in ("eigenvector-mlp", "eigenvector-unrolled-both-svm")
     if "linear-average" not in name or name == "degree-linear-average-linear"
 ]
 

@@ -47,7 +47,8 @@ def test_it_has_a_row_per_method_budget_and_metric(compared: nb.Comparison) -> N
 
 
 def test_scores_are_those_of_evaluate(digits: nb.Subset, compared: nb.Comparison) -> None:
-    ours = compared.rows.query("method == 'validation-accuracy' and epochs == 2").set_index("metric")[["value", "low", "high"]]
+    rows = compared.rows.query("method == 'validation-accuracy' and epochs == 2")
+    ours = rows.set_index("metric")[["value", "low", "high"]]
     theirs = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=2).scores.set_index("metric")
     pd.testing.assert_frame_equal(ours, theirs[["value", "low", "high"]])
 

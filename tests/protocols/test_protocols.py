@@ -50,7 +50,7 @@ def test_predictions_of_another_protocol_are_not_rescored(digits: nb.Subset) -> 
         rescore(result, [digits], "trained")
 
 
-def test_transfer_trains_on_the_whole_of_one_subset_and_tests_the_whole_of_another(digits: nb.Subset, half: nb.Subset) -> None:
+def test_transfer_trains_on_one_whole_subset_and_tests_another(digits: nb.Subset, half: nb.Subset) -> None:
     result = nb.evaluate("degree-linear", [digits, half], protocol="transfer", epochs=3)
     pairs = result.scores[["trained_on", "subset"]].drop_duplicates().to_records(index=False).tolist()
     assert pairs == [("digits-lenet", "digits-lenet-half"), ("digits-lenet-half", "digits-lenet")]
