@@ -32,7 +32,7 @@ TRANSFERRED = ("bar", "hyperparameters", "degree-linear", "degree-forest", "weig
 CONTROLS = (("degree-forest", "control-shuffled-degree"), ("eigenvector-forest", "control-shuffled-eigenvector"))
 
 Progress: TypeAlias = Callable[[str], None]
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = dict[Any, Any]
 
 
 def report(out: Path, results: Path, *, root: str | Path | None = None, jobs: int = -1, progress: Progress = print) -> Path:
