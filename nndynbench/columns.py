@@ -42,26 +42,34 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit_transform(self, X: Sequence[History], y: object = None) -> pd.DataFrame:
         """Learn the columns' names; a row per history, float64."""
-        table = self._table(X)
-        self.columns_ = table.columns
-        return table
+        import pandas as pd
+
+        numbers, shown = self._tables(X)
+        self.columns_ = numbers.columns.append(shown.columns)
+        self.shown_ = shown.columns
+        return pd.concat([numbers, shown], axis=1)
 
     def transform(self, X: Sequence[History]) -> pd.DataFrame:
         """A row per history, float64."""
-        return self._table(X).reindex(columns=self.columns_)
+        import pandas as pd
+
+        numbers, shown = self._tables(X)
+        shown = shown.reindex(columns=self.shown_, fill_value=0.0)
+        return pd.concat([numbers, shown], axis=1).reindex(columns=self.columns_)
 
     def get_feature_names_out(self, input_features: object = None) -> Any:
         """The columns' names."""
         return self.columns_.to_numpy()
 
-    def _table(self, X: Sequence[History]) -> pd.DataFrame:
+    def _tables(self, X: Sequence[History]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The numbers, and the texts as columns of 0 and 1."""
         import pandas as pd
 
         rows = [{name: value for function in self.functions for name, value in _row(function, h).items()} for h in X]
         frame = pd.DataFrame(rows)
         texts = frame.select_dtypes(exclude="number")
         shown = pd.get_dummies(texts) if len(texts.columns) else texts
-        return pd.concat([frame.drop(columns=texts.columns), shown], axis=1).astype(np.float64)
+        return frame.drop(columns=texts.columns).astype(np.float64), shown.astype(np.float64)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

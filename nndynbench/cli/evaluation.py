@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,13 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
         adds = "added" in last and last["added"].notna().any()
         heads = [f"{budget} ep." for budget in budgets]
         table = Table(
-            "method", *heads, "95% interval", "gain over the bar", *(["added to it"] if adds else []), "reads", title=title
+            Column("method", no_wrap=True),
+            *heads,
+            "95% interval",
+            "gain over the bar",
+            *(["added to it"] if adds else []),
+            "reads",
+            title=title,
         )
         values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=better(metric) < 0).index:
@@ -262,6 +268,24 @@ def plot(
     if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
         raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
     console.print(f"plot: {score_over_budget(read, out, metric=metric)}")
+
+
+def report(
+    out: Annotated[Path, typer.Option(help="the document; its plots go into a folder of its name")] = Path(
+        "docs/results.md"
+    ),
+    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
+        "results"
+    ),
+    jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+) -> None:
+    """Write docs/results.md: what the numbers say, from the results of all subsets at hand."""
+    from nndynbench.report import report as write_report
+
+    with console.status("reading results") as status:
+        path = write_report(out, results, root=root, jobs=jobs, progress=status.update)
+    console.print(f"written: {path}")
 
 
 def tune(

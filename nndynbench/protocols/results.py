@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nndynbench.storage.files import written_whole
 
 RESULT_FORMAT = 1
+FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,13 @@ def read_result(path: str | Path) -> Result:
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:
         raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
-    scores, predictions = (pd.DataFrame(content.pop(table)) for table in ("scores", "predictions"))
+    scores, predictions = (_numbered(pd.DataFrame(content.pop(table))) for table in ("scores", "predictions"))
     return Result(scores, predictions, content)
+
+
+def _numbered(table: pd.DataFrame) -> pd.DataFrame:
+    # A column of nothing but null (the scores of a regression) reads as objects.
+    return table.astype({column: np.float64 for column in FLOATS if column in table})
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

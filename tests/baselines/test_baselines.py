@@ -1,0 +1,86 @@
+"""The bundled methods: each passes the check that a submission must pass, and says where it comes from."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+import nndynbench as nb
+from nndynbench.protocols import find_method, method_names
+from nndynbench.protocols.method import baselines_folder
+from nndynbench.subsets import History
+
+# The slowest to check, and the bar's variations, which differ by their columns alone.
+SLOW = {"bar-and-degree", "bar-and-eigenvector", "n-cut"}
+# One learner and one signature of each kind: the others of the grid are the same code.
+CHECKED = [
+    name
+    for name in method_names()
+    if not name.startswith("eigenvector-") or name in ("eigenvector-mlp", "eigenvector-unrolled-both-svm")
+    if "linear-average" not in name or name == "degree-linear-average-linear"
+]
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in CHECKED])
+def test_a_bundled_method_passes_the_check_and_reads_what_it_declares(name: str) -> None:
+    assert set(nb.check_method(name).tier) == set(find_method(name).tier)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_bundled_method_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    method = find_method(name)
+    assert len(method.description) > 10
+    assert method.source
+    assert name == name.lower()
+    assert " " not in name
+
+
+def test_method_files_use_public_names_alone() -> None:
+    for path in baselines_folder().glob("*.py"):
+        imported = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        names = [alias.name for node in imported for alias in node.names if isinstance(node, ast.Import)]
+        assert [name for name in names if name.startswith("nndynbench")] == ["nndynbench"], path.name
+        assert not any(str(node.module).startswith("nndynbench") for node in imported if isinstance(node, ast.ImportFrom))
+
+
+def test_the_paper_grid_of_methods_is_complete() -> None:
+    rolled = ["", "-linear-average", "-exponential-average"]
+    unrolled = ["-unrolled-positive", "-unrolled-negative", "-unrolled-both"]
+    expected = {
+        f"{centrality}{variant}-{learner}"
+        for centrality in ("degree", "eigenvector")
+        for variant in rolled + unrolled
+        for learner in ("svm", "rbf-svm", "mlp", "linear")
+    }
+    assert expected <= set(method_names())
+
+
+def test_the_raw_validation_accuracy_is_the_one_at_the_budget(digits: nb.Subset) -> None:
+    predictions = nb.evaluate("validation-accuracy-raw", digits, protocol="regression", epochs=4).predictions
+    curve = digits.curves.xs(4, level="epoch")["validation_accuracy"]
+    np.testing.assert_array_equal(predictions["prediction"], curve.loc[predictions["network"]])
+
+
+def test_the_sum_of_losses_ranks_as_the_sum_of_losses(digits: nb.Subset) -> None:
+    predictions = nb.evaluate("training-loss-sum", digits, protocol="regression", epochs=4).predictions
+    losses = digits.curves["train_loss"].unstack("epoch")[[1, 2, 3, 4]].sum(axis=1).loc[predictions["network"]]
+    assert kendalltau(predictions["prediction"], -losses).statistic == pytest.approx(1)
+
+
+def test_the_bar_sees_more_than_either_half_of_it(digits: nb.Subset) -> None:
+    scores = {
+        name: nb.evaluate(name, digits, protocol="regression-folds", epochs=5).scores.set_index("metric").loc["r2", "value"]
+        for name in ("bar", "learning-rate", "validation-accuracy")
+    }
+    assert scores["bar"] > max(scores["learning-rate"], scores["validation-accuracy"]) + 0.1
+
+
+def test_the_inner_folds_of_the_bar_never_split_a_learning_rate(digits: nb.Subset) -> None:
+    columns, search = find_method("bar").regressor
+    histories: list[History] = digits.histories(digits.network_ids, 1)
+    table = columns.fit_transform(histories)
+    for train, test in search.cv.split(table):
+        assert not set(table["learning_rate"].iloc[train]) & set(table["learning_rate"].iloc[test])

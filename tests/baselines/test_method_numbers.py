@@ -1,0 +1,80 @@
+"""The numbers that single methods compute, against definitions written out here."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import networkx
+import numpy as np
+import pytest
+
+import nndynbench as nb
+from nndynbench.graphs import LayeredGraph
+from nndynbench.protocols.method import baselines_folder
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, baselines_folder() / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_n_cut_is_networkx_normalised_cut_of_a_clear_partition() -> None:
+    modularity = module("modularity")
+    count, random = modularity.CLUSTERS, np.random.default_rng(0)
+    # As many tight groups of 3 + 3 nodes as there are clusters, with faint edges between them.
+    block = np.kron(np.eye(count), np.ones((3, 3))) + random.uniform(0, 0.01, (3 * count, 3 * count))
+    graph = LayeredGraph((block,), ("input", "fc1"))
+    groups = [{*range(3 * g, 3 * g + 3), *range(3 * count + 3 * g, 3 * count + 3 * g + 3)} for g in range(count)]
+    ours = graph.to_networkx()
+    cuts, volumes = ([of(ours, group, weight="weight") for group in groups] for of in (networkx.cut_size, networkx.volume))
+    expected = np.sum(np.divide(cuts, volumes))
+    assert modularity.n_cut(graph)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_n_cut_of_an_exploded_network_is_missing() -> None:
+    assert np.isnan(module("modularity").n_cut(LayeredGraph((np.full((4, 4), np.nan),), ("input", "fc1")))[0])
+
+
+@pytest.mark.parametrize(
+    ("form", "curve"),
+    [
+        ("power", lambda t: 80 - 50 * t**-0.7),
+        ("exponential", lambda t: 80 - 60 * np.exp(-0.3 * t)),
+        ("logarithm", lambda t: 20 + 15 * np.log(t)),
+    ],
+)
+def test_a_curve_of_a_known_form_is_drawn_further(form: str, curve: object) -> None:
+    curves = module("learning_curves")
+    drawn = curves.extrapolated(tuple(curve(np.arange(1.0, 11))))
+    assert drawn[form] == pytest.approx(curve(float(curves.HORIZON)), abs=1.5)
+
+
+@pytest.mark.parametrize("accuracies", [(10.0,), (10.0, 40.0), (10.0, 10.0, 10.0), (90.0, 10.0, 90.0)])
+def test_any_curve_has_an_extrapolation_in_percent(accuracies: tuple[float, ...]) -> None:
+    assert all(0 <= value <= 100 for value in module("learning_curves").extrapolated(accuracies).values())
+
+
+def test_per_layer_degrees_are_the_moments_of_each_layers_nodes(digits: nb.Subset) -> None:
+    history = digits.history(100, 2)
+    columns = list(module("layers").per_layer_degree(history).values())
+    layers = list(history.layer_sizes)
+    assert len(columns) == len(layers) * 2 * 5
+    graph = history.graph(2)
+    start = graph.layer_sizes[0]
+    conv1 = graph.degree()[start : start + graph.layer_sizes[1]]
+    # Laid out by layer, then epoch, then moment: conv1 is the second layer, epoch 2 its second row.
+    found = np.reshape(columns, (len(layers), 2, 5))[1, 1]
+    # Stored centralities are rounded to 12 bits of mantissa.
+    np.testing.assert_allclose(found, nb.centralities.moments(conv1), rtol=0, atol=5e-3)
+
+
+def test_the_control_of_the_initialisation_sees_no_training(digits: nb.Subset) -> None:
+    initialisation = module("controls").initialisation
+    early, late = (initialisation(digits.history(100, budget)) for budget in (1, 9))
+    assert early.keys() == late.keys()
+    assert all(early[key] == late[key] or np.isnan(early[key]) for key in early)

@@ -1,0 +1,114 @@
+"""`compare`: methods × budgets from stored results, each beside the bar."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nndynbench as nb
+from nndynbench import plots
+from nndynbench.protocols import find_method
+from nndynbench.protocols.stored import StoredResults
+
+FAILING = """
+from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import make_pipeline
+import nndynbench as nb
+
+def broken(history):
+    raise RuntimeError("no such feature")
+
+METHODS = {"broken": nb.Method(description="", source="", tier=set(),
+                               regressor=make_pipeline(nb.Columns([broken]), DummyRegressor()))}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def compared(digits: nb.Subset, folder: Path) -> nb.Comparison:
+    failing = folder / "failing.py"
+    failing.write_text(FAILING)
+    methods = ["constant", "validation-accuracy", "bar", str(failing)]
+    return nb.compare(digits, methods, protocol="regression-folds", epochs=[1, 2], results=folder, jobs=1)
+
+
+def test_it_has_a_row_per_method_budget_and_metric(compared: nb.Comparison) -> None:
+    keys = compared.rows[["method", "epochs", "metric"]]
+    assert not keys.duplicated().any()
+    assert len(keys) == 3 * 2 * 5
+    assert compared.table().columns.tolist() == [("digits-lenet", 1), ("digits-lenet", 2)]
+
+
+def test_scores_are_those_of_evaluate(digits: nb.Subset, compared: nb.Comparison) -> None:
+    rows = compared.rows.query("method == 'validation-accuracy' and epochs == 2")
+    ours = rows.set_index("metric")[["value", "low", "high"]]
+    theirs = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=2).scores.set_index("metric")
+    pd.testing.assert_frame_equal(ours, theirs[["value", "low", "high"]])
+
+
+def test_the_bar_gains_nothing_over_itself_and_beats_a_constant(compared: nb.Comparison) -> None:
+    rows = compared.rows.set_index("method")
+    assert (rows.loc["bar", "gain"] == 0).all()
+    r2 = rows[rows["metric"] == "r2"]
+    assert (r2.loc["constant", "gain_high"] < 0).all()
+    assert (r2.loc["constant", "added"].abs() < 0.01).all()
+    assert rows[rows["metric"] != "r2"]["added"].isna().all()
+
+
+def test_a_method_that_fails_is_listed_with_its_reason_and_stops_no_other(compared: nb.Comparison) -> None:
+    [(name, reason)] = compared.failures.items()
+    assert name.endswith("failing.py")
+    assert "no such feature" in reason
+
+
+def test_what_is_undefined_says_why(compared: nb.Comparison) -> None:
+    constant = compared.rows.query("method == 'constant' and metric == 'r2'")
+    assert (constant["undefined"] == "").all()
+    assert compared.rows["undefined"].notna().all()
+
+
+def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) -> None:
+    table = pd.read_csv(compared.save(tmp_path / "comparison.csv"))
+    assert table["value"].tolist() == pytest.approx(compared.rows["value"].tolist())
+    content = json.loads(compared.save(tmp_path / "comparison.json").read_text())
+    assert len(content["rows"]) == len(compared.rows)
+    with pytest.raises(ValueError, match=r"\.csv or \.json, not as '\.xlsx'"):
+        compared.save(tmp_path / "comparison.xlsx")
+
+
+def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:
+    assert plots.comparison_over_budget(compared, tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
+    files = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
+    again = nb.compare(digits, ["constant", "bar"], protocol="regression-folds", epochs=[1, 2], results=folder, jobs=1)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")} == files
+    expected = compared.rows[compared.rows["method"].isin(["constant", "bar"])]
+    key = ["method", "epochs", "metric"]
+    pd.testing.assert_frame_equal(
+        again.rows.sort_values(key, ignore_index=True), expected.sort_values(key, ignore_index=True), check_dtype=False
+    )
+
+
+def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
+    chosen = compared.protocol
+    stored = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
+    assert stored.scores["epochs"].unique().tolist() == [1, 2, 3]
+    fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, epochs=[1, 2, 3])
+    pd.testing.assert_frame_equal(stored.predictions, fresh.predictions, check_dtype=False)
+
+
+def test_a_changed_method_file_is_another_result(digits: nb.Subset, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text((Path(__file__).parents[2] / "baselines" / "trivial.py").read_text())
+    before = find_method(f"{path}:constant").fingerprint
+    path.write_text(path.read_text() + "\n# changed\n")
+    assert find_method(f"{path}:constant").fingerprint != before

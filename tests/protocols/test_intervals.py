@@ -1,0 +1,119 @@
+"""The bootstrap: each of its 1,000 resamples is what scikit-learn and scipy say of the drawn networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nndynbench as nb
+from nndynbench.protocols.intervals import RESAMPLED, draw_resamples, quantiles, resampled
+from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
+from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.scoring import Case, cases
+
+
+def case_of(digits: nb.Subset, method: str, name: str, epochs: int = 3) -> Case:
+    result = nb.evaluate(method, digits, protocol=name, epochs=epochs)
+    [case] = cases(result.predictions, {digits.name: digits}, protocol(name)).values()
+    return case
+
+
+@pytest.fixture(scope="module")
+def classified(digits: nb.Subset) -> Case:
+    return case_of(digits, "degree-svm", "classification")
+
+
+@pytest.fixture(scope="module")
+def regressed(digits: nb.Subset) -> Case:
+    return case_of(digits, "validation-accuracy", "regression-folds")
+
+
+def drawn_positions(weights: np.ndarray) -> np.ndarray:
+    return np.repeat(np.arange(len(weights)), weights.astype(int))
+
+
+# scikit-learn's ROC AUC and balanced accuracy take 10 to 50 ms a resample: all of them are compared in the slow run.
+@pytest.mark.parametrize(
+    ("metric", "step"),
+    [
+        ("accuracy", 1),
+        ("balanced_accuracy", 20),
+        ("roc_auc", 20),
+        pytest.param("balanced_accuracy", 1, marks=pytest.mark.slow),
+        pytest.param("roc_auc", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_every_resample_of_a_classification_equals_scikit_learn(classified: Case, metric: str, step: int) -> None:
+    drawn = classified.resamples.weights[::step]
+    one_by_one = [METRICS[metric](classified.scored.drawn(drawn_positions(weights))) for weights in drawn]
+    np.testing.assert_allclose(classified.in_resamples(metric)[::step], one_by_one, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", [*protocol("regression").metrics, "r2_rank_matched"])
+def test_every_resample_of_a_regression_equals_scikit_learn_and_scipy(regressed: Case, metric: str) -> None:
+    one_by_one = [METRICS[metric](regressed.scored.drawn(drawn_positions(w))) for w in regressed.resamples.weights]
+    np.testing.assert_allclose(regressed.in_resamples(metric), one_by_one, rtol=1e-9, atol=1e-9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count = random.integers(12, 40)
+    # No ties: equal predictions are ordered by a draw, which a resample draws again.
+    scored = Scored(
+        random.permutation(count) * 2.5,
+        random.permutation(count).astype(float),
+        np.zeros(count),
+        np.zeros(count, dtype=int),
+        spent=random.integers(1, 4, count).astype(float),
+        remaining=random.integers(0, 12, count).astype(float),
+    )
+    resamples = draw_resamples(random.integers(0, 8, count), scored, need_classes=False, resamples=20, seed=seed)
+    for metric in ("regret_1", "regret_5", "recall_top_tenth", "epochs_saved"):
+        one_by_one = [METRICS[metric](scored.drawn(drawn_positions(w))) for w in resamples.weights]
+        np.testing.assert_allclose(resampled(metric, scored, resamples), one_by_one, rtol=0, atol=1e-9, err_msg=metric)
+
+
+def test_every_metric_has_an_interval() -> None:
+    assert RESAMPLED.keys() == METRICS.keys()
+
+
+def test_learning_rates_are_drawn_with_all_their_networks(digits: nb.Subset, regressed: Case) -> None:
+    rates = digits.networks.loc[regressed.networks, "learning_rate"].to_numpy()
+    for rate in np.unique(rates):
+        weights = regressed.resamples.weights[:, rates == rate]
+        assert (weights == weights[:, :1]).all()
+    assert regressed.resamples.weights[:, :].max() > 1
+
+
+def test_single_networks_would_give_narrower_intervals(regressed: Case) -> None:
+    scored = regressed.scored
+    single = resampled("r2", scored, draw_resamples(np.arange(len(scored.truth)), scored, need_classes=False))
+    assert np.std(single) < 0.8 * np.std(regressed.in_resamples("r2"))
+
+
+def test_resamples_without_both_classes_are_drawn_again_and_counted() -> None:
+    truth = np.array([0, 0, 0, 1, 1, 1.0])
+    scored = Scored(truth, truth, truth, np.zeros(6, dtype=int))
+    resamples = draw_resamples([0, 0, 1, 2, 2, 2], scored, need_classes=True)
+    assert resamples.redrawn > 0
+    assert len(resamples.weights) == 1000
+    assert (resamples.weights[:, truth == 1].sum(axis=1) > 0).all()
+    assert (resamples.weights[:, truth == 0].sum(axis=1) > 0).all()
+
+
+def test_the_same_clusters_give_the_same_resamples(regressed: Case) -> None:
+    again = draw_resamples(regressed.clusters, regressed.scored, need_classes=False)
+    np.testing.assert_array_equal(again.weights, regressed.resamples.weights)
+
+
+def test_an_interval_holds_the_middle_95_percent() -> None:
+    assert quantiles(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
+def test_a_rank_correlation_of_equal_predictions_is_an_error_with_its_reason() -> None:
+    scored = Scored(np.array([1.0, 2, 3]), np.full(3, 5.0), np.zeros(3), np.zeros(3, dtype=int))
+    with pytest.raises(UndefinedMetricError, match="all predictions are equal"):
+        METRICS["kendall_tau"](scored)

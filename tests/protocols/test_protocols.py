@@ -1,0 +1,66 @@
+"""The protocols that fit nothing of their own, or test another subset."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+import nndynbench as nb
+from nndynbench.protocols import find_method, rescore
+from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.protocol import budgets, protocol, protocols
+from nndynbench.subsets.splits import RULES
+
+
+@pytest.fixture(scope="module")
+def half() -> nb.Subset:
+    return nb.load("digits-lenet-half")
+
+
+@pytest.mark.parametrize("name", protocols())
+def test_a_protocols_facts_name_what_exists(name: str) -> None:
+    chosen = protocol(name)
+    assert set(chosen.metrics) <= METRICS.keys()
+    assert chosen.split in (*RULES, None)
+    assert (chosen.split is None) == (chosen.test == "another")
+    assert chosen.fitted.predictions is None
+    assert budgets(chosen.budgets)
+
+
+def test_trained_scores_the_networks_5_points_above_chance(digits: nb.Subset) -> None:
+    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=3)
+    trained = rescore(result, [digits], "trained")
+    kept = result.predictions[result.predictions["truth"] >= 15]
+    assert 0 < len(kept) < 240
+    value = trained.scores.set_index("metric").loc["kendall_tau", "value"]
+    assert value == kendalltau(kept["truth"], kept["prediction"]).statistic
+
+
+def test_nothing_is_fitted_again_for_trained_and_triage(digits: nb.Subset) -> None:
+    result = nb.evaluate("constant", digits, protocol="regression-folds", epochs=2)
+    for name in ("trained", "triage"):
+        again = nb.evaluate("constant", digits, protocol=name, epochs=2)
+        np.testing.assert_array_equal(again.predictions["prediction"], result.predictions["prediction"])
+
+
+def test_predictions_of_another_protocol_are_not_rescored(digits: nb.Subset) -> None:
+    result = nb.evaluate("constant", digits, protocol="regression", epochs=1)
+    with pytest.raises(ValueError, match="scores predictions of regression-folds, not of regression"):
+        rescore(result, [digits], "trained")
+
+
+def test_transfer_trains_on_one_whole_subset_and_tests_another(digits: nb.Subset, half: nb.Subset) -> None:
+    result = nb.evaluate("degree-linear", [digits, half], protocol="transfer", epochs=3)
+    pairs = result.scores[["trained_on", "subset"]].drop_duplicates().to_records(index=False).tolist()
+    assert pairs == [("digits-lenet", "digits-lenet-half"), ("digits-lenet-half", "digits-lenet")]
+    there = result.predictions[result.predictions["subset"] == "digits-lenet-half"]
+    method = find_method("degree-linear").regressor
+    fitted = method.fit(digits.histories(digits.network_ids, 3), digits.networks["final_accuracy"].to_numpy())
+    np.testing.assert_allclose(there["prediction"], fitted.predict(half.histories(half.network_ids, 3)), rtol=1e-9)
+    np.testing.assert_array_equal(there["truth"], half.networks["final_accuracy"])
+
+
+def test_transfer_of_one_subset_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(ValueError, match="name at least two"):
+        nb.evaluate("degree-linear", digits, protocol="transfer", epochs=1)

@@ -1,0 +1,47 @@
+"""Free parameters: chosen inside each fold on digits-lenet, recorded for every other subset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+
+import nndynbench as nb
+from nndynbench.protocols import choose, find_method, method_names, protocol
+
+
+@pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr"])
+def test_the_recorded_choice_is_what_tuning_chooses_again(name: str) -> None:
+    method = find_method(name)
+    assert choose(method) == method.chosen
+
+
+def test_every_choice_is_recorded_and_is_one_of_the_choices() -> None:
+    for name in method_names():
+        method = find_method(name)
+        assert bool(method.choices) == bool(method.chosen), name
+        for chosen in method.chosen.values():
+            assert chosen.keys() == method.choices.keys()
+            assert all(value in method.choices[key] for key, value in chosen.items())
+
+
+def test_another_subset_gets_the_recorded_choice_unchanged() -> None:
+    half = nb.load("digits-lenet-half")
+    method = replace(find_method("degree-rbf-svm"), chosen={"classification": {"svc__C": 100}})
+    ours = nb.evaluate(method, half, epochs=2).predictions["score"]
+    fixed = method.classifier.set_params(svc=SVC(C=100))
+    np.testing.assert_array_equal(ours, nb.evaluate(fixed, half, epochs=2).predictions["score"])
+
+
+def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) -> None:
+    method = find_method("degree-rbf-svm")
+    changed = replace(method, chosen={"classification": {"svc__C": 1}})
+    one, other = (nb.evaluate(m, digits, epochs=2).predictions["score"] for m in (method, changed))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_method_without_choices_is_used_as_it_is() -> None:
+    method = find_method("degree-svm")
+    assert method.estimator(protocol("classification")) is method.classifier

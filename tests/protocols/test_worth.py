@@ -1,0 +1,129 @@
+"""What a method is worth beside its own score: gain, added and the ceiling, against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from nndynbench.protocols.metrics import Scored, UndefinedMetricError
+from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.scoring import Case
+from nndynbench.protocols.worth import added, blend, blend_weight, ceiling, gain
+
+NETWORKS = 60
+
+
+def case(truth: np.ndarray, prediction: np.ndarray, folds: int = 5) -> Case:
+    count = len(truth)
+    fold = np.arange(count) % folds
+    return Case(
+        protocol("regression-folds"), np.arange(count), np.arange(count) // 3, Scored(truth, prediction, prediction, fold)
+    )
+
+
+@pytest.fixture
+def truth() -> np.ndarray:
+    return np.random.default_rng(0).uniform(10, 90, NETWORKS)
+
+
+def noisy(truth: np.ndarray, seed: int, spread: float = 10) -> np.ndarray:
+    return truth + np.random.default_rng(seed).normal(0, spread, len(truth))
+
+
+def test_gain_is_the_difference_and_positive_where_the_method_is_better(truth: np.ndarray) -> None:
+    good, bar = case(truth, noisy(truth, 1, 5)), case(truth, noisy(truth, 2, 20))
+    r2 = r2_score(truth, good.scored.prediction) - r2_score(truth, bar.scored.prediction)
+    mae = mean_absolute_error(truth, good.scored.prediction) - mean_absolute_error(truth, bar.scored.prediction)
+    assert gain(good, bar, "r2").value == pytest.approx(r2)
+    assert gain(good, bar, "mae").value == pytest.approx(-mae)
+    assert gain(good, bar, "mae").value > 0
+
+
+def test_a_method_gains_nothing_over_itself_in_any_resample(truth: np.ndarray) -> None:
+    bar = case(truth, noisy(truth, 1))
+    assert gain(bar, bar, "r2") == (0, 0, 0)
+    assert added(bar, bar) == (0, 0, 0)
+
+
+def test_paired_intervals_are_narrower_than_those_of_the_two_scores(truth: np.ndarray) -> None:
+    bar = case(truth, noisy(truth, 1, 20))
+    near = case(truth, bar.scored.prediction + np.random.default_rng(3).normal(0, 1, NETWORKS))
+    paired = gain(near, bar, "r2")
+    alone = near.estimate("r2")
+    assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_blend_weight_is_the_least_squares_one_in_0_to_1(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    difference, missing = random.normal(size=20), random.normal(size=20)
+    best = minimize_scalar(lambda w: np.sum((missing - w * difference) ** 2), bounds=(0, 1), method="bounded").x
+    assert blend_weight(difference, missing) == pytest.approx(best, abs=1e-4)
+
+
+def test_the_blend_of_a_fold_is_fitted_on_the_other_folds(truth: np.ndarray) -> None:
+    bar, method = case(truth, noisy(truth, 1)), case(truth, noisy(truth, 2))
+    before = blend(method, bar).scored.prediction
+    inside = bar.scored.fold == 0
+    changed = truth.copy()
+    changed[inside] = 0.0
+    after = blend(
+        Case(method.protocol, method.networks, method.clusters, Scored(changed, method.scored.prediction, *_rest(method))),
+        Case(bar.protocol, bar.networks, bar.clusters, Scored(changed, bar.scored.prediction, *_rest(bar))),
+    ).scored.prediction
+    np.testing.assert_array_equal(after[inside], before[inside])
+    assert not np.allclose(after[~inside], before[~inside])
+
+
+def _rest(given_case: Case) -> tuple[np.ndarray, np.ndarray]:
+    return given_case.scored.score, given_case.scored.fold
+
+
+def test_a_method_with_errors_of_its_own_adds_to_the_bar(truth: np.ndarray) -> None:
+    bar, other = case(truth, noisy(truth, 1, 15)), case(truth, noisy(truth, 2, 15))
+    worth = added(other, bar)
+    assert 0 < worth.low < worth.value < worth.high
+    halved = r2_score(truth, (bar.scored.prediction + other.scored.prediction) / 2)
+    assert worth.value == pytest.approx(halved - r2_score(truth, bar.scored.prediction), abs=0.02)
+
+
+def test_noise_adds_nothing(truth: np.ndarray) -> None:
+    bar = case(truth, noisy(truth, 1, 5))
+    noise = case(truth, np.random.default_rng(5).uniform(10, 90, NETWORKS))
+    assert abs(added(noise, bar).value) < 0.01
+
+
+def test_one_fold_leaves_nothing_to_fit_a_blend_on(truth: np.ndarray) -> None:
+    with pytest.raises(UndefinedMetricError, match="only one"):
+        added(case(truth, truth, folds=1), case(truth, truth, folds=1))
+
+
+def test_cases_of_other_networks_cannot_be_compared(truth: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="same test networks"):
+        gain(case(truth, truth), case(truth[1:], truth[1:]), "r2")
+
+
+def test_the_ceiling_is_what_knowing_each_configuration_would_score() -> None:
+    random = np.random.default_rng(0)
+    expected, spread = random.uniform(10, 90, 20_000), 6.0
+    twins = np.repeat(expected, 2) + random.normal(0, spread, 40_000)
+    networks = pd.DataFrame({"configuration": np.repeat(np.arange(20_000), 2), "final_accuracy": twins})
+    assert ceiling(networks, "r2") == pytest.approx(r2_score(twins, np.repeat(expected, 2)), abs=0.003)
+    assert ceiling(networks, "rmse") == pytest.approx(spread, rel=0.02)
+    assert ceiling(networks, "mae") == pytest.approx(mean_absolute_error(twins, np.repeat(expected, 2)), rel=0.02)
+
+
+def test_single_networks_of_a_configuration_do_not_count_towards_the_ceiling() -> None:
+    networks = pd.DataFrame({"configuration": [0, 0, 1, 2], "final_accuracy": [40.0, 44.0, 90.0, 10.0]})
+    assert ceiling(networks, "rmse") == pytest.approx(np.sqrt(8))
+
+
+def test_without_twins_there_is_no_ceiling() -> None:
+    assert ceiling(pd.DataFrame({"learning_rate": [0.1], "final_accuracy": [50.0]}), "r2") is None
+    assert ceiling(pd.DataFrame({"configuration": [0, 1], "final_accuracy": [50.0, 60.0]}), "r2") is None
+    assert ceiling(pd.DataFrame({"configuration": [0, 0], "final_accuracy": [50.0, 60.0]}), "kendall_tau") is None

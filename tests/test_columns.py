@@ -1,0 +1,59 @@
+"""Histories as a table: columns by name, missing ones as NaN, texts as 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import nndynbench as nb
+
+
+@pytest.fixture(scope="module")
+def histories(digits: nb.Subset) -> list[nb.History]:
+    return digits.histories(digits.network_ids[:20], 3)
+
+
+def test_it_has_a_row_per_history_and_a_column_per_name(digits: nb.Subset, histories: list[nb.History]) -> None:
+    table = nb.Columns([nb.columns.hyperparameters, nb.columns.curves]).fit_transform(histories)
+    assert len(table) == 20
+    assert {"learning_rate", "log10_learning_rate", "train_loss_1", "validation_accuracy_3", "epochs_run"} <= set(table)
+    np.testing.assert_array_equal(table["learning_rate"], digits.networks["learning_rate"].iloc[:20])
+    loss = digits.curves.loc[(digits.network_ids[7], 2), "train_loss"]
+    assert table["train_loss_2"].iloc[7] == loss
+
+
+def test_texts_seen_in_fitting_become_columns_of_0_and_1(histories: list[nb.History]) -> None:
+    optimisers = dict(zip(histories, ["sgd", "adam", "sgd", "rprop"], strict=False))
+    columns = nb.Columns([lambda history: {"optimiser": optimisers[history]}]).fit(histories[:3])
+    table = columns.transform(histories[1:4])
+    assert table.to_dict("list") == {"optimiser_adam": [1, 0, 0], "optimiser_sgd": [0, 1, 0]}
+    assert columns.transform(histories[:1]).to_dict("list") == {"optimiser_adam": [0], "optimiser_sgd": [1]}
+
+
+def test_a_name_that_a_history_lacks_is_missing(histories: list[nb.History]) -> None:
+    known = histories[0]
+    columns = nb.Columns([lambda history: {"a": 1.0} | ({"b": 2.0} if history is known else {})]).fit(histories[:2])
+    table = columns.transform(histories[:2])
+    assert table["b"].tolist()[0] == 2
+    assert np.isnan(table["b"].tolist()[1])
+    assert columns.transform(histories[1:2]).columns.tolist() == ["a", "b"]
+
+
+def test_a_network_that_stopped_early_repeats_its_last_epoch(digits: nb.Subset) -> None:
+    [stopped, *_] = digits.networks.index[digits.networks["epochs_trained"] == 11]
+    columns = nb.columns.curves(digits.history(int(stopped), 14))
+    assert columns["train_loss_14"] == columns["train_loss_11"] != columns["train_loss_10"]
+    assert columns["epochs_run"] == 11
+
+
+def test_last_features_are_those_at_the_budget(digits: nb.Subset) -> None:
+    columns = nb.columns.last_features(digits.history(100, 4))
+    expected = digits.features.loc[(100, 4)]
+    assert columns["spectral_norm conv2"] == expected.loc["conv2", "spectral_norm"]
+
+
+def test_it_is_a_scikit_learn_transformer(histories: list[nb.History]) -> None:
+    columns = nb.Columns([nb.columns.curves])
+    pd.testing.assert_frame_equal(clone(columns).fit(histories).transform(histories), columns.fit_transform(histories))

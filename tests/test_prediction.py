@@ -1,0 +1,78 @@
+"""`predict`: a run of one's own, from its checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import nndynbench as nb
+from nndynbench.convert import CheckpointError
+from nndynbench.protocols import MethodError
+
+NETWORK, EPOCHS = 100, 3
+
+
+@pytest.fixture(scope="module")
+def half() -> nb.Subset:
+    return nb.load("digits-lenet-half")
+
+
+def written(folder: Path, digits: nb.Subset, *, scale: float = 1) -> Path:
+    history = digits.history(NETWORK, EPOCHS)
+    folder.mkdir()
+    for epoch in range(EPOCHS + 1):
+        weights = {name: np.ascontiguousarray(scale * tensor) for name, tensor in history.weights(epoch).items()}
+        save_file(weights, folder / f"epoch_{epoch}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("runs") / "run", digits)
+
+
+@pytest.mark.parametrize("method", ["degree-linear", "weight-statistics", "per-layer-degree"])
+def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, run: Path, method: str) -> None:
+    ours = nb.predict(run, digits, method=method, epochs=EPOCHS)
+    stored = nb.predict(digits.history(NETWORK, EPOCHS), digits, method=method, epochs=EPOCHS)
+    # Stored weights are rounded to 12 bits of mantissa, and what is stored of them was computed before.
+    assert ours.accuracy == pytest.approx(stored.accuracy, abs=1.5)
+    assert ours.outside == ()
+
+
+def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Path) -> None:
+    predicted = nb.predict(run, digits, epochs=EPOCHS)
+    assert 0 <= predicted.low < predicted.accuracy < predicted.high <= 100
+    assert 0 <= predicted.probability_high <= 1
+    tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", epochs=EPOCHS).predictions
+    errors = tested["truth"] - tested["prediction"]
+    assert predicted.probability_high == pytest.approx(np.mean(predicted.accuracy + errors >= predicted.threshold))
+
+
+def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path) -> None:
+    predicted = nb.predict(written(tmp_path / "large", digits, scale=30), digits, epochs=EPOCHS)
+    assert any(line.startswith("mean of the degrees at epoch 3") for line in predicted.outside)
+
+
+def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None:
+    with pytest.raises(ValueError, match="reads hyperparameters, and none were given"):
+        nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS)
+    given = {"learning_rate": 0.005, "dropout": 0.2}
+    assert 0 < nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS, hyperparameters=given).accuracy < 100
+
+
+def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint of epoch 4, 5 \(it has \[0, 1, 2, 3\]\)"):
+        nb.predict(run, digits, epochs=5)
+    with pytest.raises(CheckpointError, match="epoch_0"):
+        nb.predict(run, half, epochs=EPOCHS)
+    with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
+        nb.predict(run / "nowhere", digits, epochs=EPOCHS)
+
+
+def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -> None:
+    with pytest.raises((ValueError, MethodError), match="classifier alone"):
+        nb.predict(run, digits, method="degree-svm", epochs=EPOCHS)
