@@ -27,7 +27,7 @@ class Bipartite:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = blocks
         self.stack: tuple[int, ...] = blocks[0].shape[:-2]
-        self.dtype = np.result_type(*(block.dtype for block in blocks))
+        self.dtype = np.result_type(np.float32, *(block.dtype for block in blocks))
         sizes = [blocks[0].shape[-1], *(block.shape[-2] for block in blocks)]
         self.even_size, self.odd_size = sum(sizes[0::2]), sum(sizes[1::2])
         starts = [0, 0]
