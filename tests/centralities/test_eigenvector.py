@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +44,7 @@ def chains(draw: st.DrawFn, *, signed: bool = False) -> list[np.ndarray]:
     random = np.random.default_rng(draw(st.integers(0, 10_000)))
     scale = draw(st.sampled_from([1e-12, 1.0, 1e20]))
     blocks = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         block = random.random((outputs, inputs)) - (0.5 if signed else 0.0)
         if draw(st.booleans()):
             block = np.round(block, 1)

@@ -19,9 +19,8 @@ def plain_architectures(draw: st.DrawFn) -> Architecture:
         kernel = draw(st.integers(1, min(3, height, width)))
         stride, padding = draw(st.integers(1, 2)), draw(st.integers(0, kernel - 1))
         filters = draw(st.integers(1, 3))
-        entries.append(
-            {"kind": "conv", "name": f"conv{number}", "filters": filters, "kernel": kernel, "stride": stride, "padding": padding}
-        )
+        sizes = {"filters": filters, "kernel": kernel, "stride": stride, "padding": padding}
+        entries.append({"kind": "conv", "name": f"conv{number}", **sizes})
         height, width = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width))
         if min(height, width) >= 2 and draw(st.booleans()):
             pool, step = draw(st.integers(2, min(3, height, width))), draw(st.integers(1, 2))

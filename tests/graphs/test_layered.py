@@ -24,7 +24,7 @@ def graph(weights) -> LayeredGraph:
 
 
 def test_nodes_are_numbered_layer_after_layer(graph):
-    assert [graph.nodes(layer) for layer in graph.layers[:3]] == [range(0, 1), range(1, 5), range(5, 13)]
+    assert [graph.nodes(layer) for layer in graph.layers[:3]] == [range(1), range(1, 5), range(5, 13)]
     assert graph.node_names[5] == "conv2/0"
     assert len(graph.node_names) == graph.number_of_nodes
 

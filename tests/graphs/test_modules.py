@@ -102,11 +102,11 @@ def test_a_torchvision_vgg_is_represented():
         (nn.Sequential(nn.ReLU()), "no conv or linear layer"),
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)), "'2' has 10 inputs, no multiple of the 3 nodes"),
         (
-            returning(lambda self, x: self.last(torch.cat([self.one(x), x], 1)), one=nn.Conv2d(2, 2, 1), last=nn.Conv2d(4, 1, 1)),
+            returning(lambda self, x: self.last(torch.cat([self.one(x), x], 1)), one=nn.Linear(2, 2), last=nn.Linear(4, 1)),
             "'cat' joins 2 branches by cat",
         ),
         (
-            returning(lambda self, x: self.one(x) * torch.sigmoid(self.gate(x)), one=nn.Conv2d(2, 2, 1), gate=nn.Conv2d(2, 2, 1)),
+            returning(lambda self, x: self.one(x) * self.gate(x).sigmoid(), one=nn.Linear(2, 2), gate=nn.Linear(2, 2)),
             "'mul' joins 2 branches by mul",
         ),
         (
