@@ -7,8 +7,8 @@ the rounds' ratios. Snapshots are the standard initialisation and the weights af
 
 from __future__ import annotations
 
-import resource
 import time
+import tracemalloc
 from collections.abc import Callable
 from statistics import median
 from typing import Annotated
@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 from nndynbench.centralities import moments
 from nndynbench.centralities.bipartite import Bipartite
 from nndynbench.graphs import Weights, architecture, random_weights, rolled, unrolled
+from nndynbench.graphs.layered import SIGNS
 from tests.graphs.trained import initial, trained
 
 console = Console(width=120)
@@ -127,9 +128,13 @@ def ratio(theirs: list[float], own: list[float]) -> float:
     return median(a / b for a, b in zip(theirs, own, strict=True))
 
 
-def megabytes() -> float:
-    """The most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def peak_megabytes(function: Callable[..., object], *arguments: object) -> float:
+    """The most memory that a call holds at once, beyond what was there before."""
+    tracemalloc.start()
+    function(*arguments)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 1e6
 
 
 @app.command()
@@ -169,9 +174,7 @@ def memory_bound(name: Annotated[str, typer.Argument()] = "imagenet-resnet50", r
     """Eigenvector centrality beside reading each weight once per half-step, and the memory that it takes."""
     for label, snapshot in SNAPSHOTS_OF.items():
         weights = snapshot(name)
-        before = megabytes()
-        ours(weights, name)
-        extra = megabytes() - before
+        extra = peak_megabytes(ours, weights, name)
         graph = rolled(weights, name)
         with mock.patch.object(Bipartite, "to_even", autospec=True, side_effect=Bipartite.to_even) as counted:
             graph.eigenvector_centrality()
@@ -184,7 +187,8 @@ def memory_bound(name: Annotated[str, typer.Argument()] = "imagenet-resnet50", r
         console.print(
             f"{name}, {label}: {half_steps} half-steps in {1e3 * median(solved):.0f} ms; peak extra memory from weights to "
             f"signatures {extra:.0f} MB\n"
-            f"  each weight multiplied once per half-step {1e3 * median(multiplied):.0f} ms: {ratio(solved, multiplied):.2f} times\n"
+            f"  each weight multiplied once per half-step {1e3 * median(multiplied):.0f} ms: "
+            f"{ratio(solved, multiplied):.2f} times\n"
             f"  each weight summed once per half-step {1e3 * median(read):.0f} ms: {ratio(solved, read):.2f} times"
         )
 
@@ -208,24 +212,22 @@ def unrolled_graphs(name: Annotated[str, typer.Argument()] = "cifar10-vgg") -> N
     """Degree and eigenvector centrality of the unrolled graph, with the memory that they take."""
     for label, snapshot in SNAPSHOTS_OF.items():
         weights = snapshot(name)
-        before, started = megabytes(), time.process_time()
+        taken, peak = seconds(degrees, weights, name), peak_megabytes(degrees, weights, name)
         signed = unrolled(weights, name)
-        graphs = {"signed": signed, "positive": signed.subgraph("positive"), "negative": signed.subgraph("negative")}
-        for graph in graphs.values():
-            graph.degree()
-        taken = time.process_time() - started
         console.print(
             f"{name}, {label}: {signed.number_of_edges:,} edges; weights to the degrees of the signed graph and of both "
-            f"subgraphs {taken:.2f} s, peak extra memory {megabytes() - before:.0f} MB"
+            f"subgraphs {taken:.2f} s, peak extra memory {peak:.0f} MB"
         )
-        for sign, graph in graphs.items():
-            started = time.process_time()
-            pair = graph.principal_pair()
-            taken = time.process_time() - started
-            console.print(
-                f"  {sign}: eigenvector centrality {taken:.2f} s, residual {pair.residual:.1e}, "
-                f"peak extra memory {megabytes() - before:.0f} MB"
-            )
+        for sign, graph in {**{sign: signed.subgraph(sign) for sign in SIGNS}, "signed": signed}.items():
+            taken = seconds(graph.principal_pair)
+            console.print(f"  {sign}: eigenvector centrality {taken:.2f} s, residual {graph.principal_pair().residual:.1e}")
+
+
+def degrees(weights: Weights, name: str) -> None:
+    """The degrees of the signed unrolled graph and of both of its subgraphs."""
+    signed = unrolled(weights, name)
+    for graph in (signed, *(signed.subgraph(sign) for sign in SIGNS)):
+        graph.degree()
 
 
 if __name__ == "__main__":
