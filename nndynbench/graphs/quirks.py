@@ -100,7 +100,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
                 yield output, tap
 
     def _overwritten_outputs(self) -> Iterator[tuple[tuple[int, int], FloatArray]]:
-        """The outputs whose edge to position (0, 0) lost its weight, each with the (filters, edges) weights of the others."""
+        """The outputs whose edge to position (0, 0) lost its weight, each with its other edges' weights (filters, edges)."""
         surviving = dict(self._surviving_corner_edges())
         for output, tap in self._corner_edges():
             if output not in surviving:
