@@ -100,10 +100,46 @@ def pack(subset: Subset, out: Out) -> None:
     _pack(subset_plan(subset, out))
 
 
+@app.command()
+def card(
+    root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; what the package bundles by default")] = None,
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
+) -> None:
+    """Write the data set's card, its numbers taken from packed subsets."""
+    from generation.card import dataset_card, packed_subsets
+    from nndynbench.storage.places import bundled_folder
+
+    out.write_text(dataset_card(packed_subsets(root or bundled_folder())), encoding="utf-8")
+    console.print(f"wrote {out}")
+
+
+@app.command()
+def publish(
+    root: Annotated[Path, typer.Argument(help="a folder of packed subsets")],
+    repo: Annotated[str, typer.Option(help="the hub's dataset repository")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would go, and send nothing")] = False,
+) -> None:
+    """Upload the packed versions that the hub does not have, in one commit, each tagged <subset>-<version>."""
+    from generation.publish import plan_upload
+    from generation.publish import publish as send
+
+    upload = plan_upload(root, repo)
+    for address, path in upload.files.items():
+        console.print(f"{path.stat().st_size / 1e6:10.2f} MB  {address}")
+    names = ", ".join(f"{name} {version}" for name, version in upload.versions)
+    if dry_run:
+        console.print(f"would publish {names} on {repo}: {len(upload.files)} files and the card, {upload.bytes / 1e6:.1f} MB")
+        return
+    console.print(f"published {names} on {repo} as commit {send(upload, repo)}")
+
+
 def _pack(made: SubsetPlan) -> None:
+    from generation.card import write_card
     from generation.pack import pack_subset
 
-    console.print(f"packed {pack_subset(made)}")
+    folder = pack_subset(made)
+    write_card(folder.parents[1])
+    console.print(f"packed {folder}")
 
 
 class _Tracker:

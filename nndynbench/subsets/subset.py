@@ -269,13 +269,13 @@ class _NetworkReader:
         return dict(self._snapshot("weights", epoch))
 
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
-        from nndynbench.signatures import snapshot_graph
-
         held = self._subset._arrays_with("graphs", self._network, [self._source_epoch(epoch)])
         if representation == "rolled" and held is not None:
             blocks = self._snapshot("graphs", epoch)
             layers = ("input", *blocks)
             return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
+        from nndynbench.signatures import snapshot_graph
+
         weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
         return snapshot_graph(weights, self._architecture, representation)
 

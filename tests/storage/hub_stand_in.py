@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         oid = self._seen().rpartition("/")[2]
         content = self.rfile.read(min(int(self.headers["Content-Length"]), BODY_LIMIT))
         if self.hub.next_fault("upload") == "refuse":
-            self._error(500, "Refused")
+            self._error(403, "Refused")  # a 5xx would be tried again for most of a minute
         elif hashlib.sha256(content).hexdigest() != oid:
             self._error(400, "WrongChecksum")
         else:
