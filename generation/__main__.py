@@ -95,9 +95,20 @@ def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] sec
 
 
 @app.command()
-def pack(subset: Subset, out: Out) -> None:
+def pack(
+    subset: Subset,
+    out: Out,
+    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+) -> None:
     """Write a subset's files from its runs, finished or not."""
-    _pack(subset_plan(subset, out))
+    from generation.pack import bundled_selection, pack_subset
+    from nndynbench.storage.places import bundled_folder
+
+    made = subset_plan(subset, out)
+    if bundle:
+        console.print(f"packed {pack_subset(made, tiers=bundled_selection(made), into=bundled_folder())}")
+    else:
+        _pack(made)
 
 
 @app.command()

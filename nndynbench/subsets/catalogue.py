@@ -34,6 +34,7 @@ class CatalogueEntry:
     summary: str
     paper: str | None = None
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
+    bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:
