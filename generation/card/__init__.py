@@ -22,8 +22,8 @@ from nndynbench.subsets.catalogue import hub_repository
 
 CARD_NAME = "README.md"  # the hub's name for a repository's card
 
-# What the hub calls the one split of data that has none. `datasets` reserves "all" for the union of the splits, which is then
-# the same rows: split="all" loads them.
+# What the hub calls the one split of data that has none. `datasets` reserves "all" for the union of the splits, here the
+# same rows: split="all" loads them.
 SPLIT = "train"
 
 NEAR_CHANCE = 5.0  # points above chance
@@ -116,8 +116,8 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "sizes": {tier: _size(subset, tier) for tier in TIERS},
         "near_chance": f"{100 * (accuracy <= manifest.chance + NEAR_CHANCE).mean():.0f}",
         "larger_class": f"{100 * networks['label'].value_counts(normalize=True).max():.0f}",
-        "after_one": f"{_rank_correlation(subset, 1):.2f}",
-        "after_five": f"{_rank_correlation(subset, 5):.2f}",
+        "after_one": _rank_correlation(subset, 1),
+        "after_five": _rank_correlation(subset, 5),
         "superseded": catalogue_entry(subset.name).superseded,
     }
 
@@ -135,8 +135,9 @@ def _size(subset: Subset, tier: TierName) -> str:
     return f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
 
 
-def _rank_correlation(subset: Subset, epoch: int) -> float:
+def _rank_correlation(subset: Subset, epoch: int) -> str:
     """Spearman's correlation of the validation accuracy after an epoch, or the last before it, with the final one."""
     accuracies = subset.curves["validation_accuracy"].unstack("epoch").ffill(axis=1)
     seen = accuracies[min(epoch, subset.manifest.epochs)].reindex(subset.networks.index).fillna(subset.manifest.chance)
-    return float(seen.corr(subset.networks["final_accuracy"], method="spearman"))
+    final = subset.networks["final_accuracy"]
+    return f"{seen.corr(final, method='spearman'):.2f}" if min(seen.nunique(), final.nunique()) > 1 else "–"

@@ -87,8 +87,9 @@ class SnapshotArrays:
     def _values(self) -> h5py.Dataset:
         process = os.getpid()
         if self._open is None or self._open[0] != process:
-            # A chunk is read once and remembered here: HDF5's own cache would only copy it.
-            self._open = process, h5py.File(self.path, "r", rdcc_nbytes=0)["values"]
+            # A chunk is read once and remembered here: HDF5's own cache would only copy it. A packed file never changes, and
+            # some clusters' file systems have no locks.
+            self._open = process, h5py.File(self.path, "r", rdcc_nbytes=0, locking=False)["values"]
         return self._open[1]
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -66,11 +67,10 @@ class Subset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the manifest, which holds the checksum of every file: equal for equal data."""
-        from nndynbench.storage.files import file_facts
-        from nndynbench.storage.manifest import MANIFEST_NAME
-
-        return file_facts(self.folder / MANIFEST_NAME).sha256
+        """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
+        files = self.manifest.files
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        return hashlib.sha256(listed.encode()).hexdigest()
 
     @property
     def tiers(self) -> list[TierName]:
@@ -80,7 +80,9 @@ class Subset:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision."""
+        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision, and the splits as
+        sample_fold, fold, blocked_fold and holdout (see `nndynbench.subsets.splits.fold_columns`).
+        """
         return self._table("networks")
 
     @cached_property

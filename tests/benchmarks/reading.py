@@ -117,7 +117,10 @@ def compare(architecture: str, console: Console) -> None:
                 start = time.perf_counter()
                 reader(paths[name], zoo)
                 speeds[name].append(size / (time.perf_counter() - start) / 1e9)
-        bytes_of = {name: sum(f.stat().st_size for f in [path, *path.glob("*")] if f.is_file()) for name, path in paths.items()}
+        bytes_of = {
+            name: sum(file.stat().st_size for file in [path, *path.glob("*")] if file.is_file())
+            for name, path in paths.items()
+        }
     table = Table("format", "GB/s, median", "range", "against a data set per array", "bytes / float32", title=architecture)
     reference = speeds["data set per array"][1:]
     for name, measured in speeds.items():

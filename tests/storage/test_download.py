@@ -286,7 +286,7 @@ class TestHome:
         entry = facts["subsets"]["digits-lenet"] | {"superseded": old}
         changed = facts | {"subsets": facts["subsets"] | {"digits-lenet": entry}}
         monkeypatch.setattr(catalogue, "_catalogue", lambda: changed)
-        with pytest.warns(nb.SupersededWarning, match=r"0.0.9 is superseded by 0.1.0: labels were cut at the wrong accuracy"):
+        with pytest.warns(nb.SupersededWarning, match=r"0.0.9 is superseded by 0.1.0: labels were cut at the wrong"):
             assert len(nb.load("digits-lenet", version=PUBLISHED).networks) == 240
 
 

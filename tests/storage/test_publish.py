@@ -48,7 +48,8 @@ def test_what_is_published_loads_by_name(empty_hub: HubStandIn, packed: Path, di
     assert empty_hub.tags == {f"digits-lenet-{digits.version}": commit}
     assert len(empty_hub.commits) == 2, "the empty repository and one commit"
     folder = f"digits-lenet/{digits.version}"
-    assert set(empty_hub.commits[commit]) == {f"{folder}/{f}" for f in (*digits.manifest.files, "subset.json")} | {"README.md"}
+    files = {f"{folder}/{file}" for file in (*digits.manifest.files, "subset.json")}
+    assert set(empty_hub.commits[commit]) == files | {"README.md"}
     zoo = nb.download("digits-lenet", tiers=["graphs"])
     assert zoo.checksum == digits.checksum
     pd.testing.assert_frame_equal(zoo.signatures, digits.signatures)
@@ -71,7 +72,9 @@ def test_the_command_publishes_and_a_second_time_there_is_nothing_new(empty_hub:
         plan_upload(packed, REPOSITORY)
 
 
-def test_the_card_also_describes_what_the_repository_has_already(empty_hub: HubStandIn, packed: Path, tmp_path: Path) -> None:
+def test_the_card_also_describes_what_the_repository_has_already(
+    empty_hub: HubStandIn, packed: Path, tmp_path: Path
+) -> None:
     publish(plan_upload(packed, REPOSITORY), REPOSITORY)
     other = tmp_path / "other" / "digits-lenet-half" / "0.1.0"
     shutil.copytree(next((packed / "digits-lenet").glob("0*")), other)
