@@ -25,11 +25,11 @@ SPLITS = ["sample_fold", "fold", "blocked_fold", "holdout"]
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> nb.Subset:
-    """Two networks of the digits' grid, trained and packed here, with a mirror in a folder."""
+    """One network of the digits' grid, trained and packed here, with a mirror in a folder."""
     out = tmp_path_factory.mktemp("packed")
     mirror = f"file://{out}/mirror/{{subset}}/{{version}}/{{file}}"
     for command in (
-        ["train", "digits-lenet", "--out", str(out), "--networks", "2", "--workers", "1", "--no-pack"],
+        ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--no-pack"],
         ["pack", "digits-lenet", "--out", str(out), "--mirror", mirror],
     ):
         done = CliRunner().invoke(app, command)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +56,24 @@ def test_what_is_published_loads_by_name(empty_hub: HubStandIn, packed: Path, di
     zoo = nb.download("digits-lenet", tiers=["graphs"])
     assert zoo.checksum == digits.checksum
     pd.testing.assert_frame_equal(zoo.signatures, digits.signatures)
+
+
+def test_datasets_loads_what_is_published_by_the_repositorys_name(
+    empty_hub: HubStandIn, packed: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("datasets")
+    publish(plan_upload(packed, REPOSITORY), REPOSITORY)
+    code = f"""
+import datasets
+table = datasets.load_dataset("{REPOSITORY}", "digits-lenet-curves", split="all")
+print(table.num_rows, *table.column_names)
+"""
+    environment = os.environ | {"HF_HOME": str(tmp_path / "hf")}  # datasets reads HF_ENDPOINT when it is imported
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    curves = nb.load("digits-lenet").curves.reset_index()
+    assert done.stdout.split() == [str(len(curves)), *curves.columns]
 
 
 def test_a_dry_run_lists_what_would_go_and_sends_nothing(empty_hub: HubStandIn, packed: Path, digits: nb.Subset) -> None:
