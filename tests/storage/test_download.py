@@ -269,6 +269,16 @@ class TestHome:
             nb.download("digits-lenet", version=PUBLISHED)
         assert read_manifest(own).zoo_seed == 7
 
+    def test_another_hubs_pack_of_the_same_version_is_not_mixed_in(
+        self, hub: HubStandIn, bundled: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nb.download("digits-lenet", version=PUBLISHED)
+        hub.repository = "someone/else"
+        publish(hub, read_manifest(bundled).model_copy(update={"version": PUBLISHED, "zoo_seed": 7}), bundled)
+        monkeypatch.setenv("NNDYNBENCH_HUB", hub.repository)
+        with pytest.raises(FileExistsError, match=r"holds another pack of digits-lenet 0.0.9 than someone/else"):
+            nb.download("digits-lenet", version=PUBLISHED)
+
     def test_a_home_that_cannot_be_written_is_named(
         self, hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -295,7 +305,7 @@ class TestCommands:
         done = command("download", "digits-lenet", "--tier", "graphs", "--version", PUBLISHED)
         assert done.returncode == 0, done.stderr
         assert f"digits-lenet {PUBLISHED}: networks, graphs at hand" in done.stdout
-        damage(home / FOLDER / "graphs.h5")
+        damage(home / FOLDER / "graphs.h5", keep_time=True)
         done = command("verify", "digits-lenet", "--version", PUBLISHED)
         assert done.returncode == 0, done.stdout
         assert "graphs.h5.damaged and fetched again" in done.stderr

@@ -19,7 +19,6 @@ from nndynbench.storage.manifest import read_manifest
 from nndynbench.subsets.splits import DrawnSplits, fold_columns
 from tests.storage.hub_stand_in import HubStandIn
 
-
 SPLITS = ["sample_fold", "fold", "blocked_fold", "holdout"]
 
 
