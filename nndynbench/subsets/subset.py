@@ -18,7 +18,7 @@ from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
-from nndynbench.storage.places import NotAtHandError, to_regenerate
+from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.splits import RULES, Fold, SplitError
@@ -346,7 +346,7 @@ class _NetworkReader:
             manifest = self._subset.manifest
             raise NotAtHandError(
                 f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
-                f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
+                f"network; get all of it from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
                 f"{to_regenerate(manifest.subset)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])

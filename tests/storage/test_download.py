@@ -67,8 +67,11 @@ class TestWhatIsFetched:
 
     def test_a_tier_that_was_not_downloaded_gives_an_error_with_the_command(self, hub: HubStandIn) -> None:
         history = nb.load("digits-lenet", version=PUBLISHED).history(3, 5)
-        with pytest.raises(NotAtHandError, match=r"nndynbench download digits-lenet --tier weights"):
+        with pytest.raises(NotAtHandError, match=r"nndynbench download digits-lenet --tier weights --version 0.0.9"):
             history.weights(5)
+        pytest.importorskip("torch")
+        with pytest.raises(NotAtHandError, match=r"nndynbench download digits-lenet --tier graphs --version 0.0.9"):
+            nb.load("digits-lenet", version=PUBLISHED).to_torch("graphs")
 
     def test_what_is_there_is_not_fetched_again(self, hub: HubStandIn) -> None:
         nb.download("digits-lenet", version=PUBLISHED)
