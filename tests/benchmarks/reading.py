@@ -2,9 +2,9 @@
 
 Per architecture, rolled graphs of a few networks are written as the graphs tier (whole floats, and rounded as bundled), as
 one HDF5 data set per array, and as one pickle per snapshot (`torch.save`), then every snapshot is read from a warm cache,
-all formats in turn, ``ROUNDS`` times. Printed are gigabytes of float32 per second of processor time (of one core, and reading
-from a warm cache takes nothing else, so other work on the machine counts little), median and range, and each format's
-ratio to one data set per array, paired by round. The weights are initial ones that drift, so their low bits are as hard to
+all formats in turn, ``ROUNDS`` times. Printed are gigabytes of float32 per second of processor time, median and range, and
+each format's ratio to one data set per array, paired by round. One core reads, and from a warm cache nothing else takes
+time, so other work on the machine counts little. The weights are initial ones that drift, so their low bits are as hard to
 compress as trained ones'.
 """
 
