@@ -156,13 +156,18 @@ def _references(subset: str, protocol: str) -> list[Mapping[str, Any]]:
     return [score for score in paper_scores() if score["subset"] == subset and score["protocol"] == protocol]
 
 
-def plain(view: View) -> dict[str, Any]:
-    """A view as the page's script reads it: numbers rounded to six decimals, an estimate as [value, low, high]."""
+def plain(view: View, trained: View | None = None) -> dict[str, Any]:
+    """A view as the page's script reads it: numbers rounded to six decimals, an estimate as [value, low, high].
+
+    With the view of the same predictions on the networks that learned anything, τ there stands beside.
+    """
+    beside = _tau_by_method(trained) if trained else {}
     return {
         "protocol": view.protocol.name,
         "subset": view.subset,
         "metrics": [{"name": metric, "better": better(metric)} for metric in view.protocol.metrics],
         "budgets": view.budgets,
+        "beside": bool(trained),
         "ceiling": {metric: round(value, DIGITS) for metric, value in view.ceiling.items()},
         "paper": [dict(reference) for reference in view.paper],
         "entries": [
@@ -175,10 +180,21 @@ def plain(view: View) -> dict[str, Any]:
                 "tier": entry.submission.tier,
                 "seconds": entry.submission.seconds,
                 "code": entry.submission.code,
-                "scores": {str(budget): _plain_scores(scores) for budget, scores in entry.scores.items()},
+                "scores": {
+                    str(budget): _plain_scores(scores) | {"trained_tau": beside.get((entry.submission.method, budget))}
+                    for budget, scores in entry.scores.items()
+                },
             }
             for entry in view.entries
         ],
+    }
+
+
+def _tau_by_method(trained: View) -> dict[tuple[str, int], Any]:
+    return {
+        (entry.submission.method, budget): _plain(scores.metrics["kendall_tau"])
+        for entry in trained.entries
+        for budget, scores in entry.scores.items()
     }
 
 

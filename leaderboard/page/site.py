@@ -26,6 +26,8 @@ from nndynbench.subsets import Subset
 
 # What the board shows first, where it is there; else the first view that has a row.
 FIRST_SUBSET, FIRST_PROTOCOL = "cifar10-lenet-diverse", "regression-folds"
+# Its τ stands beside the scores of the protocol whose predictions it ranks.
+TRAINED = "trained"
 
 ASSETS = ("style.css", "board.js", "charting.js", "pages.js")
 
@@ -65,7 +67,8 @@ def _write_site(
         target.write_text(templates.get_template(template).render(up=up, **shared, **content), encoding="utf-8")
 
     for view in views:
-        _write_view(out, view)
+        same = [v for v in views if v.subset == view.subset and v.protocol.predictions == view.protocol.name]
+        _write_view(out, view, next((v for v in same if v.protocol.name == TRAINED), None))
     write("index.html", "index.html", index=_index(views, subsets))
     for method in dict.fromkeys(entry.submission.method for view in views for entry in view.entries):
         own = [a for a in accepted if a.submission.method == method]
@@ -104,11 +107,11 @@ def need_free_or_older(out: Path) -> None:
         raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
 
 
-def _write_view(out: Path, view: View) -> None:
+def _write_view(out: Path, view: View, trained: View | None) -> None:
     # A script, not JSON that is fetched: a page opened from a file may load the one and not the other.
     target = out / "data" / f"{view.subset}.{view.protocol.name}.js"
     target.parent.mkdir(exist_ok=True)
-    content = json.dumps(plain(view), separators=(",", ":"), ensure_ascii=True)
+    content = json.dumps(plain(view, trained), separators=(",", ":"), ensure_ascii=True)
     target.write_text(f"window.receiveView({content});\n", encoding="utf-8")
 
 

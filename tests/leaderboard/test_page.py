@@ -205,6 +205,15 @@ def test_the_chart_draws_what_is_ticked(watched: Watched) -> None:
     page.wait_for_selector("#chart svg >> text=Kendall's τ")
 
 
+def test_the_rank_correlation_among_the_trained_stands_beside(watched: Watched) -> None:
+    page = watched.open(FIRST)
+    beside = dict(zip(watched.column("Method"), watched.column("τ, trained"), strict=True))
+    page.select_option("#protocol", "trained")
+    page.wait_for_selector("text=digits-lenet, trained, after 3 epochs")
+    assert beside == dict(zip(watched.column("Method"), watched.column("Kendall's τ"), strict=True))
+    assert len(set(beside.values())) > 2
+
+
 def test_transfer_says_what_was_trained_on(watched: Watched) -> None:
     page = watched.open("index.html#subset=digits-lenet&protocol=transfer&budget=3")
     assert watched.column("Method") == ["training-loss from digits-lenet-half trivial"]

@@ -157,6 +157,7 @@
       { title: "Gain", hint: `over the bar, in ${label(metrics[0].name)}`, number: true, better: 1, of: (row) => row.scores?.gain },
     ];
     if (metrics.some(({ name }) => name === "r2")) columns.push({ title: "Added", hint: "to the bar's R²", number: true, better: 1, of: (row) => row.scores?.added });
+    if (view.beside) columns.push({ title: "τ, trained", hint: "Kendall's τ among the networks that learned anything", number: true, better: 1, of: (row) => row.scores?.trained_tau });
     columns.push(
       { title: "Seconds", hint: "for all budgets", number: true, better: -1, cell: (row) => ordered(row.seconds === undefined ? "–" : row.seconds.toFixed(1), row.seconds, -1) },
       { title: "Standing", cell: (row) => text(row.standing || "the paper") },
