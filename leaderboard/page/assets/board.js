@@ -132,11 +132,13 @@
     content.append(caption, make("thead"), body);
     content.tHead.append(head);
     element.table.replaceChildren(content);
-    const sorted = columns.findIndex((column) => column.title === "Added");
+    const [first] = view.metrics;
+    const by = (title, better) => [columns.findIndex((column) => column.title === title), better > 0 ? "desc" : "asc"];
+    const order = [by("Added", 1), by(label(first.name), first.better)].filter(([column]) => column >= 0);
     table = new window.DataTable(content, {
       paging: false,
       autoWidth: false,
-      order: sorted > 0 ? [[sorted, "desc"], [3, view.metrics[0].better > 0 ? "desc" : "asc"]] : [[3, view.metrics[0].better > 0 ? "desc" : "asc"]],
+      order,
       columnDefs: [
         { targets: 0, orderable: false, searchable: false },
         { targets: columns.map((column, i) => (column.number ? i : -1)).filter((i) => i >= 0), type: "num" },
@@ -148,22 +150,23 @@
   }
 
   function columnsOf({ metrics }) {
-    const estimates = metrics.map(({ name, better }) => ({ title: label(name), hint: index.metrics[name].meaning, number: true, better, of: (row) => row.scores?.[name] }));
-    const columns = [
+    const estimate = (title, hint, better, name) => ({ title, hint, number: true, better, of: (row) => row.scores?.[name] });
+    const [first, ...others] = metrics.map(({ name, better }) => estimate(label(name), index.metrics[name].meaning, better, name));
+    const hasAdded = metrics.some(({ name }) => name === "r2");
+    // What the board is sorted by comes first: on a narrow screen the rest is scrolled to.
+    return [
       { title: "Chart", cell: (row) => chartBox(row) },
       { title: "Method", cell: (row) => methodCell(row) },
       { title: "Looks at", cell: (row) => text(row.tier ? row.tier.join(", ") || "nothing" : "–") },
-      ...estimates,
-      { title: "Gain", hint: `over the bar, in ${label(metrics[0].name)}`, number: true, better: 1, of: (row) => row.scores?.gain },
-    ];
-    if (metrics.some(({ name }) => name === "r2")) columns.push({ title: "Added", hint: "to the bar's R²", number: true, better: 1, of: (row) => row.scores?.added });
-    if (view.beside) columns.push({ title: "τ, trained", hint: "Kendall's τ among the networks that learned anything", number: true, better: 1, of: (row) => row.scores?.trained_tau });
-    columns.push(
+      ...(hasAdded ? [estimate("Added", "to the bar's R²", 1, "added")] : []),
+      first,
+      ...(view.beside ? [estimate("τ, trained", "Kendall's τ among the networks that learned anything", 1, "trained_tau")] : []),
+      estimate("Gain", `over the bar, in ${label(metrics[0].name)}`, 1, "gain"),
+      ...others,
       { title: "Seconds", hint: "for all budgets", number: true, better: -1, cell: (row) => ordered(row.seconds === undefined ? "–" : row.seconds.toFixed(1), row.seconds, -1) },
       { title: "Standing", cell: (row) => text(row.standing || "the paper") },
       { title: "Code", cell: (row) => codeCell(row) },
-    );
-    return columns;
+    ];
   }
 
   function rows() {
