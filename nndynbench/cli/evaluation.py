@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+
+from nndynbench.cli.console import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nndynbench.protocols import Comparison, Protocol
 
-# A table of many budgets is not folded into 80 columns because it is piped into a file.
-console = Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def evaluate(
