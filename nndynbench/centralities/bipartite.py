@@ -27,7 +27,7 @@ class Bipartite:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = blocks
         self.stack: tuple[int, ...] = blocks[0].shape[:-2]
-        self.dtype = np.result_type(*(block.dtype for block in blocks))
+        self.dtype = np.result_type(np.float32, *(block.dtype for block in blocks))
         sizes = [blocks[0].shape[-1], *(block.shape[-2] for block in blocks)]
         self.even_size, self.odd_size = sum(sizes[0::2]), sum(sizes[1::2])
         starts = [0, 0]
@@ -43,13 +43,13 @@ class Bipartite:
         """Weighted sums over the even nodes' neighbours, (..., odd nodes) to (..., even nodes)."""
         if self._matrix is not None:
             return _forward(self._matrix, odd)
-        return self._products(odd, np.zeros((*self.stack, self.even_size), self.dtype), target=0)
+        return self._products(odd, target=0)
 
     def to_odd(self, even: FloatArray) -> FloatArray:
         """Weighted sums over the odd nodes' neighbours, (..., even nodes) to (..., odd nodes)."""
         if self._matrix is not None:
             return _backward(self._matrix, even)
-        return self._products(even, np.zeros((*self.stack, self.odd_size), self.dtype), target=1)
+        return self._products(even, target=1)
 
     def multiply(self, both: FloatArray) -> FloatArray:
         """Weighted sums over all nodes' neighbours, in the order even nodes, odd nodes."""
@@ -76,13 +76,19 @@ class Bipartite:
         sides = (even, odd)
         return np.concatenate([sides[i % 2][..., place] for i, place in enumerate(self.places)], axis=-1)
 
-    def _products(self, values: FloatArray, out: FloatArray, target: int) -> FloatArray:
-        for position, block in enumerate(self.blocks):
-            near, far = self.places[position], self.places[position + 1]
-            if position % 2 != target:
-                out[..., far] += _forward(block, values[..., near])
-            else:
-                out[..., near] += _backward(block, values[..., far])
+    def _products(self, values: FloatArray, target: int) -> FloatArray:
+        """Per layer of the target side, what comes from the layer before it and from the one behind it."""
+        out = np.empty((*self.stack, (self.even_size, self.odd_size)[target]), self.dtype)
+        for position in range(target, len(self.places), 2):
+            here = out[..., self.places[position]]
+            if position:
+                here[...] = _forward(self.blocks[position - 1], values[..., self.places[position - 1]])
+            if position < len(self.blocks):
+                behind = _backward(self.blocks[position], values[..., self.places[position + 1]])
+                if position:
+                    here += behind
+                else:
+                    here[...] = behind
         return out
 
     def _written_out(self) -> FloatArray | None:
@@ -99,8 +105,10 @@ class Bipartite:
 
 
 def _forward(block: Block, inputs: FloatArray) -> FloatArray:
-    return np.asarray(np.matvec(block, inputs)) if isinstance(block, np.ndarray) else block.matvec(inputs)
+    product: FloatArray = np.matvec(block, inputs) if isinstance(block, np.ndarray) else block.matvec(inputs)
+    return product
 
 
 def _backward(block: Block, outputs: FloatArray) -> FloatArray:
-    return np.asarray(np.vecmat(outputs, block)) if isinstance(block, np.ndarray) else block.rmatvec(outputs)
+    product: FloatArray = np.vecmat(outputs, block) if isinstance(block, np.ndarray) else block.rmatvec(outputs)
+    return product

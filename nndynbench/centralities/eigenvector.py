@@ -74,8 +74,9 @@ def principal_pair(
     graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
 ) -> PrincipalPair:
     """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`."""
-    dtype = np.result_type(*(block.dtype for block in graph)) if isinstance(graph, Sequence) else graph.dtype
-    accepted = TOLERANCES.get(dtype, TOLERANCES[np.dtype(np.float64)]) if tolerance is None else tolerance
+    weights = graph if isinstance(graph, Sequence) else [graph]
+    dtype = np.result_type(np.float32, *(part.dtype for part in weights))
+    accepted = TOLERANCES[dtype] if tolerance is None else tolerance
     if isinstance(graph, Sequence):
         pair = _of_stack(graph, accepted, max_steps)
     else:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 Product = Callable[[FloatArray], FloatArray]
 
-FIRST_CHECK = 5
+FIRST_CHECK = 6
 MOST_STEPS_BETWEEN_CHECKS = 8
 
 # Of the norm of the matrix: what is left below this of a new direction is rounding, in units of the precision.

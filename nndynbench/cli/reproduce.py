@@ -36,11 +36,13 @@ def table5() -> None:
     from nndynbench.graphs import random_weights, rolled, unrolled
     from nndynbench.paper import table5 as paper_sizes
 
+    counts = ("rolled\n|V|", "rolled\n|E|", "unrolled\n|V|", "unrolled\n|E|, paper", "unrolled\n|E|, right")
     table = Table(
         Column("architecture", no_wrap=True),
-        *("rolled |V|", "rolled |E|", "unrolled |V|", "unrolled |E|, the paper's", "unrolled |E|, right"),
+        *(Column(heading, justify="right", no_wrap=True) for heading in counts),
         title="Table 5; right: without the paper's edges to padding",
         box=box.SIMPLE,
+        pad_edge=False,
     )
     differences = 0
     for name, paper in paper_sizes().items():

@@ -49,10 +49,10 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
 
     def smallest_incoming(self) -> FloatArray:
         smallest = super().smallest_incoming()
-        # An overwritten edge still counts in this minimum's taps, so outputs at the corner are looked at one by one.
-        for output, _ in self._corner_edges():
-            smallest[:, *output] = self._survivors(output).min(axis=1)
-        return np.where(self._reaches_padding(), np.minimum(smallest, 0), smallest)
+        for output, weights in self._overwritten_outputs():
+            smallest[:, *output] = weights.min(axis=1, initial=0)
+        onto_padding = self._reaches_padding() & ~self._reaches_corner()
+        return np.where(onto_padding, np.minimum(smallest, 0), smallest)
 
     def edges(self) -> Edges:
         ends, starts, weights = super().edges()
@@ -60,10 +60,8 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
         corners = np.arange(channels) * int(np.prod(self.layer.input_shape[1:]))
         outputs = np.arange(self.shape[0]).reshape(self.layer.output_shape)
         weights = weights.copy()
-        surviving = {output for output, _ in self._surviving_corner_edges()}
-        for output, _ in self._corner_edges():
-            if output not in surviving:
-                weights[np.isin(starts, corners) & np.isin(ends, outputs[:, *output])] = 0
+        for output, _ in self._overwritten_outputs():
+            weights[np.isin(starts, corners) & np.isin(ends, outputs[:, *output])] = 0
         onto_padding = outputs[:, self._reaches_padding() & ~self._reaches_corner()].ravel()
         more_ends, more_starts = np.repeat(onto_padding, channels), np.tile(corners, len(onto_padding))
         return Edges(
@@ -101,14 +99,14 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
             if not len(on_padding) or on_padding[-1] < tap[0] * self.layer.kernel + tap[1]:
                 yield output, tap
 
-    def _survivors(self, output: tuple[int, int]) -> FloatArray:
-        """(filters, edges): the weights of the real edges that enter an output."""
-        inside = self._taps_inside(output)
+    def _overwritten_outputs(self) -> Iterator[tuple[tuple[int, int], FloatArray]]:
+        """The outputs whose edge to position (0, 0) lost its weight, each with its other edges' weights (filters, edges)."""
         surviving = dict(self._surviving_corner_edges())
-        for corner_output, tap in self._corner_edges():
-            if corner_output == output and output not in surviving:
-                inside[tap] = False
-        return self.weight[:, :, inside].reshape(len(self.weight), -1)
+        for output, tap in self._corner_edges():
+            if output not in surviving:
+                others = self._taps_inside(output)
+                others[tap] = False
+                yield output, self.weight[:, :, others].reshape(len(self.weight), -1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,9 @@ from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+# Of a layer's weights in float64: more no longer fit in the processor's cache.
+SQUARES_AT_A_TIME = 1 << 18
+
 
 def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
     """Turn a snapshot's weights into its rolled graph.
@@ -54,8 +57,21 @@ def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype:
     length = slices.shape[-1]
     if length == 1:
         return np.asarray(np.abs(slices[..., 0]), dtype)
-    squares = slices.astype(np.float64).reshape(-1, length)
-    squares *= squares
-    # Summed as a product with ones: numpy's sums over short last axes take twice as long.
-    norms = np.sqrt(squares @ np.ones(length))
-    return np.asarray(norms.reshape(slices.shape[:-1]), dtype)
+    return np.asarray(_norms(slices.reshape(-1, length)).reshape(slices.shape[:-1]), dtype)
+
+
+def _norms(rows: FloatArray) -> npt.NDArray[np.float64]:
+    """L2 norms of many short rows, (rows, length) to (rows,), in float64."""
+    length = rows.shape[1]
+    at_a_time = max(1, SQUARES_AT_A_TIME // length)
+    squares = np.empty((min(at_a_time, len(rows)), length))
+    ones = np.ones(length)
+    sums = np.empty(len(rows))
+    for first in range(0, len(rows), at_a_time):
+        some = rows[first : first + at_a_time]
+        part = squares[: len(some)]
+        np.copyto(part, some)
+        np.multiply(part, part, out=part)
+        # numpy's sums over short rows take twice as long as a product with ones.
+        np.matmul(part, ones, out=sums[first : first + at_a_time])
+    return np.sqrt(sums, out=sums)

@@ -123,11 +123,11 @@ def adopt(origin: Origin, subset: str, version: str, folder: Path) -> None:
         put_in_place(fetched, there)
 
 
-def fetch(origin: Origin, address: str, expected: FileFacts, path: Path) -> None:
+def fetch(origin: Origin, address: str, expected: FileFacts, path: Path, *, again: bool = False) -> None:
     """Fetch a file of the repository to ``path``, unless a good one is there; a bad one there is set aside.
 
     ``address`` is the file's path in the repository. Its mirrors are tried where the hub fails. Processes that want the
-    same file wait for each other.
+    same file wait for each other. ``again`` hashes what is there even where it was found good before.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def fetch(origin: Origin, address: str, expected: FileFacts, path: Path) -> None
     with _locked(path.parent, path.name) as staging:
         if path.is_file():
             try:
-                check(path, expected)
+                check(path, expected, again=again)
                 return  # another process was quicker
             except DamagedFileError as damage:
                 aside = path.with_name(f"{path.name}.damaged")

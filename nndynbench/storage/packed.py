@@ -58,7 +58,8 @@ class PackedFolder:
             if self.origin is None:
                 raise
             if not is_offline(self.offline):
-                fetch(self.origin, f"{self.manifest.subset}/{self.manifest.version}/{name}", expected, path)
+                address = f"{self.manifest.subset}/{self.manifest.version}/{name}"
+                fetch(self.origin, address, expected, path, again=again)
             elif path.is_file():
                 raise DamagedFileError(f"{damage}; offline, so it cannot be fetched again") from None
             else:

@@ -78,6 +78,11 @@ def not_at_hand(subset: str, *, version: str | None, root: str | Path | None, wh
     )
 
 
+def to_download(subset: str, version: str, tier: str) -> str:
+    """The command that brings a tier of the version at hand."""
+    return f"nndynbench download {subset} --tier {tier} --version {version}"
+
+
 def to_regenerate(subset: str) -> str:
     """What to do about a subset that cannot be had."""
     return f"regenerate it from a clone: python -m generation train {subset} --out DIR, then load it with root=DIR"

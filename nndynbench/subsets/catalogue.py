@@ -33,8 +33,8 @@ class CatalogueEntry:
     version: str
     summary: str
     paper: str | None = None
-    bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
+    bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:

@@ -120,7 +120,8 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
 
 def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
     """The folder of a published version below the home folder, with at least its manifest; the error says why not."""
-    downloaded = [v for v in versions_at(home(), name) if read_origin(home() / name / v) is not None]
+    origins = {v: origin for v in versions_at(home(), name) if (origin := read_origin(home() / name / v)) is not None}
+    downloaded = list(origins)
     if is_offline(offline):
         if downloaded and version in (None, *downloaded):
             return home() / name / (version or downloaded[-1])
@@ -132,6 +133,6 @@ def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
         versions = ", ".join(sorted(published, key=version_key)) or "none"
         raise NotAtHandError(f"the hub's repository {repository} does not have it (its versions: {versions})")
     folder = home() / name / chosen
-    if chosen not in downloaded:
+    if chosen not in origins or origins[chosen].repository != repository:
         adopt(published[chosen], name, chosen, folder)
     return folder

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from nndynbench.names import known
 from nndynbench.storage.manifest import TIERS, TierName
-from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.places import NotAtHandError, to_download
 
 if TYPE_CHECKING:
     from nndynbench.subsets.subset import Subset
@@ -41,7 +41,7 @@ class Snapshots(Dataset[dict[str, Any]]):
         if not self._arrays:
             raise NotAtHandError(
                 f"the {tier} tier of {subset.name} {subset.version} is not at hand: "
-                f"nndynbench download {subset.name} --tier {tier}"
+                f"{to_download(subset.name, subset.version, tier)}"
             )
         self._items = [
             (network, epoch, reader)

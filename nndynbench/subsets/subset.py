@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -13,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
-from nndynbench.storage.places import NotAtHandError, to_regenerate
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.splits import RULES, Fold, SplitError
+from nndynbench.subsets.stored import StoredNetwork
 
 if TYPE_CHECKING:
     import datasets
@@ -66,11 +66,10 @@ class Subset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the manifest, which holds the checksum of every file: equal for equal data."""
-        from nndynbench.storage.files import file_facts
-        from nndynbench.storage.manifest import MANIFEST_NAME
-
-        return file_facts(self.folder / MANIFEST_NAME).sha256
+        """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
+        files = self.manifest.files
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        return hashlib.sha256(listed.encode()).hexdigest()
 
     @property
     def tiers(self) -> list[TierName]:
@@ -80,7 +79,9 @@ class Subset:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision."""
+        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision, and the splits as
+        sample_fold, fold, blocked_fold and holdout (see `nndynbench.subsets.splits.fold_columns`).
+        """
         return self._table("networks")
 
     @cached_property
@@ -148,10 +149,10 @@ class Subset:
             )
         return int(epochs)
 
-    def _reader(self, network: int) -> _NetworkReader:
+    def _reader(self, network: int) -> StoredNetwork:
         if network not in self.networks.index:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
-        return _NetworkReader(self, int(network))
+        return StoredNetwork(self, int(network))
 
     def to_datasets(self, table: TableName = "networks") -> datasets.Dataset:
         """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
@@ -242,125 +243,3 @@ def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:
 @lru_cache(maxsize=16)
 def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Subset:
     return Subset(folder, also=also, offline=offline)
-
-
-class _NetworkReader:
-    """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
-
-    def __init__(self, subset: Subset, network: int) -> None:
-        facts: Any = subset.networks.loc[network]
-        self._subset = subset
-        self._network = network
-        self._last = int(facts["epochs_trained"])
-        self._diverged = bool(facts["diverged"])
-        self._architecture = architecture(subset.manifest.architecture)
-        self.architecture = self._architecture.family
-        layers = self._architecture.weighted_layers
-        self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
-        self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
-
-    def curves(self, last: int) -> pd.DataFrame:
-        own = self._subset._own_rows("curves", self._network)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
-
-    def features(self, last: int) -> pd.DataFrame:
-        own = self._subset._own_rows("features", self._network)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
-
-    def weights(self, epoch: int) -> Weights:
-        return dict(self._snapshot("weights", epoch))
-
-    def graph(self, epoch: int, representation: str) -> LayeredGraph:
-        from nndynbench.signatures import snapshot_graph
-
-        held = self._subset._arrays_with("graphs", self._network, [self._source_epoch(epoch)])
-        if representation == "rolled" and held is not None:
-            blocks = self._snapshot("graphs", epoch)
-            layers = ("input", *blocks)
-            return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
-        weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
-        return snapshot_graph(weights, self._architecture, representation)
-
-    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
-        from nndynbench.signatures import CENTRALITIES
-
-        known(name, CENTRALITIES, what="centrality")
-        sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
-        stored = self._subset._arrays_with("centralities", self._network, sources)
-        if representation == "rolled" and stored is not None:
-            values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
-            return self._blanked(values)
-        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
-
-    def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
-    ) -> FloatArray:
-        if sign == "pos-neg":
-            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
-            return np.concatenate(sides, axis=1)
-        if callable(centrality):
-            values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
-            return np.stack(values)
-        stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
-        if stored is None:
-            return self._derived_signature(centrality, representation, sign, last)
-        row = stored[self._subset._rows[self._network]]
-        return self._blanked(row[[min(epoch, self._last) for epoch in range(1, last + 1)]])
-
-    def _derived_signature(self, centrality: str, representation: str, sign: str | None, last: int) -> FloatArray:
-        from nndynbench.centralities import moments
-        from nndynbench.signatures import REPRESENTATIONS, SIGNS
-
-        known(representation, REPRESENTATIONS, what="representation")
-        if representation == "unrolled":
-            known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
-        elif sign is not None:
-            raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
-        return moments(self.centrality(centrality, representation, sign, last))
-
-    def _function_value(
-        self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
-    ) -> FloatArray:
-        """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
-        from nndynbench.centralities import moments
-
-        remembered = self._subset._function_values.setdefault(function, {})
-        key = (self._network, epoch, f"{representation}/{sign}")
-        if key not in remembered:
-            graph = self._signed_graph(epoch, representation, sign)
-            value = np.asarray(function(graph), dtype=np.float64)
-            if value.ndim != 1:
-                raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
-            remembered[key] = moments(value) if len(value) == graph.number_of_nodes else value
-        return remembered[key]
-
-    def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
-        graph = self.graph(epoch, representation)
-        return graph.subgraph(sign) if sign is not None else graph
-
-    def _snapshot(self, tier: TierName, epoch: int, *, instead_of: TierName | None = None) -> dict[str, Any]:
-        source = self._source_epoch(epoch)
-        arrays = self._subset._arrays_with(tier, self._network, [source])
-        if arrays is None:
-            missing = instead_of or tier
-            manifest = self._subset.manifest
-            raise NotAtHandError(
-                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
-                f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
-                f"{to_regenerate(manifest.subset)}"
-            )
-        parts = arrays.parts(arrays.read(self._network, [source])[0])
-        if self._diverged and epoch > self._last:
-            return {name: np.full_like(values, np.nan) for name, values in parts.items()}
-        return dict(parts)
-
-    def _source_epoch(self, epoch: int) -> int:
-        """The epoch whose snapshot stands for this one: the last, once training has ended."""
-        return min(epoch, self._last)
-
-    def _blanked(self, values: FloatArray) -> FloatArray:
-        """Rows of epochs 1, 2, …, NaN from a divergence on."""
-        if self._diverged:
-            values = values.copy()
-            values[self._last :] = np.nan
-        return values

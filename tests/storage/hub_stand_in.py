@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
+from urllib.parse import unquote
 
 Fault = Literal["drop", "truncate", "corrupt", "refuse", "slow"]
 
@@ -67,6 +68,17 @@ class HubStandIn:
         known = {"main": self.head, **self.tags, **{commit: commit for commit in self.commits}}
         return known.get(name)
 
+    def listing(self, revision: str, folder: str) -> list[dict[str, object]]:
+        """The files and folders directly in a folder of a revision."""
+        below = f"{folder}/" if folder else ""
+        entries: dict[str, dict[str, object]] = {}
+        for path, content in self.commits[self.revision(revision) or self.head].items():
+            if path.startswith(below):
+                name, rest = (below + path.removeprefix(below).partition("/")[0]), "/" in path.removeprefix(below)
+                kind = {"type": "directory"} if rest else {"type": "file", "size": len(content)}
+                entries[name] = {"path": name, "oid": hashlib.sha1(name.encode()).hexdigest(), **kind}
+        return list(entries.values())
+
     def next_fault(self, path: str) -> Fault | None:
         for end, faults in self.faults.items():
             if path.endswith(end) and faults:
@@ -93,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"branches": [branch], "converts": [], "tags": tags})
         elif path == repository or path.startswith(f"{repository}/revision/"):
             self._json({"id": self.hub.repository, "sha": self.hub.head, "tags": [], "siblings": [], "private": False})
+        elif listed := re.fullmatch(rf"{repository}/tree/([^/]+)/?(.*)", path):
+            self._json(self.hub.listing(listed[1], unquote(listed[2])))
         elif path in self.hub.mirrored:
             self._send(200, self.hub.mirrored[path])
         else:
@@ -133,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         oid = self._seen().rpartition("/")[2]
         content = self.rfile.read(min(int(self.headers["Content-Length"]), BODY_LIMIT))
         if self.hub.next_fault("upload") == "refuse":
-            self._error(500, "Refused")
+            self._error(403, "Refused")  # a 5xx would be tried again for most of a minute
         elif hashlib.sha256(content).hexdigest() != oid:
             self._error(400, "WrongChecksum")
         else:
