@@ -27,7 +27,7 @@ Row: TypeAlias = dict[Any, Any]
 
 
 def report(out: Path, results: Path, *, root: str | Path | None = None) -> Path:
-    """Write the document, and the plots beside it, from the comparisons that ``nndynbench compare`` wrote into ``results``."""
+    """Write the document and its plots, from the comparisons that ``nndynbench compare`` wrote into ``results``."""
     text = "\n".join(_document(out, results, root))
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as partial:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nndynbench.protocols import Comparison, Protocol
 
 
-
 def evaluate(
     method: Annotated[str, typer.Argument(help="a bundled method such as degree-svm, or FILE.py[:NAME]")],
     subset: Annotated[list[str], typer.Option(help="a subset; repeat for several")],
@@ -91,8 +90,186 @@ def compare(
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("the bar", total=None)
 
-        def report(
-    out: Annotated[Path, typer.Option(help="the document; its plots go into a folder of its name")] = Path("docs/results.md"),
+        def report(name: str, done: int, total: int) -> None:
+            progress.update(bar, description=name, completed=done, total=total)
+
+        asked = budgets(epochs) if epochs else None
+        compared = compare_methods(
+            loaded, method, protocol=chosen, epochs=asked, results=results, jobs=jobs, progress=report
+        )
+    shown = metric or chosen.metrics[0]
+    for table in comparison_tables(compared, shown):
+        console.print(table)
+    for name, reason in compared.failures.items():
+        console.print(f"[yellow]no result[/yellow] {name}: {reason}")
+    if missing := subsets_missing(root):
+        console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
+    path = comparison_file(out, [part.name for part in loaded], chosen.name)
+    written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
+    plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
+    written.append(plot(compared, path.with_suffix(".png"), metric=shown))
+    console.print("written: " + ", ".join(map(str, written)))
+
+
+def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
+    """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
+    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method.
+    """
+    from nndynbench.protocols.metrics import better
+
+    rows = compared.rows[compared.rows["metric"] == metric]
+    if compared.protocol.test == "another":
+        yield from _transfer_tables(rows, metric)
+        return
+    for subset, part in rows.groupby("subset", sort=False):
+        budgets = sorted(part["epochs"].unique())
+        last = part[part["epochs"] == budgets[-1]].set_index("method")
+        title = f"{compared.protocol.name} on {subset}: {metric.replace('_', ' ')}"
+        if (known := part["ceiling"].dropna()).size:
+            title += f" (ceiling {known.iloc[0]:.3f})"
+        adds = "added" in last and last["added"].notna().any()
+        heads = [f"{budget} ep." for budget in budgets]
+        table = Table(
+            Column("method", no_wrap=True),
+            *heads,
+            "95% interval",
+            "gain over the bar",
+            *(["added to it"] if adds else []),
+            "reads",
+            title=title,
+        )
+        values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
+        for name in last["value"].sort_values(ascending=better(metric) < 0).index:
+            row = last.loc[name]
+            cells = [number(values.loc[name].get(budget)) for budget in budgets]
+            cells += [span(row, "low", "high"), with_span(row, "gain")]
+            cells += [with_span(row, "added")] if adds else []
+            table.add_row(f"[bold]{name}[/bold]" if name == "bar" else str(name), *cells, row["tier"])
+        yield table
+
+
+def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
+    names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
+    for (method, epochs), part in rows.groupby(["method", "epochs"], sort=False):
+        title = f"{method}, {epochs} epochs: {metric.replace('_', ' ')}; trained on ↓ tested on →"
+        table = Table("", *names, title=title)
+        cells = part.set_index(["trained_on", "subset"])
+        for source in names:
+            found = [(source, goal) in cells.index for goal in names]
+            texts = [
+                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
+                if there
+                else "–"
+                for goal, there in zip(names, found, strict=True)
+            ]
+            table.add_row(source, *texts)
+        yield table
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point, or a dash."""
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def span(row: pd.Series, low: str, high: str) -> str:
+    """An interval, dimmed; empty where there is none."""
+    return f"[dim]{row[low]:.2f} to {row[high]:.2f}[/dim]" if row[low] == row[low] else ""
+
+
+def with_span(row: pd.Series, column: str) -> str:
+    """A signed number and its interval; a dash where there is none."""
+    value = row[column]
+    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high')}" if value == value else "–"
+
+
+def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
+    """The subsets at hand that have the networks for a protocol."""
+    from nndynbench.subsets import SplitError, load, subsets
+
+    names = []
+    at_hand = subsets(root=root)
+    for name in at_hand.index[at_hand["networks"] > 0]:
+        try:
+            if protocol.split:
+                load(name, root=root).split(protocol.split)
+            names.append(str(name))
+        except SplitError as reason:
+            console.print(f"[yellow]left out[/yellow] {name}: {reason}")
+    return names
+
+
+def subsets_missing(root: str | None = None) -> list[str]:
+    """The catalogue's subsets that are at no place."""
+    from nndynbench.subsets import subsets
+
+    at_hand = subsets(root=root)
+    return [str(name) for name in at_hand.index[at_hand["networks"] == 0]]
+
+
+def predict(
+    checkpoints: Annotated[Path, typer.Argument(help="a folder of one run's checkpoints, one an epoch")],
+    subset: Annotated[str, typer.Option(help="the subset that the method is fitted on")],
+    epochs: Annotated[int, typer.Option(help="how many epochs of the run to look at")] = 5,
+    method: Annotated[str, typer.Option(help="a bundled method or method file")] = "degree-forest",
+    curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
+    hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+) -> None:
+    """Predict the final accuracy of a run of one's own from its first epochs."""
+    import pandas as pd
+
+    from nndynbench.prediction import predict as predict_run
+    from nndynbench.subsets import load
+
+    loaded = load(subset, root=root)
+    with console.status(f"fitting {method} on {subset}"):
+        predicted = predict_run(
+            checkpoints,
+            loaded,
+            method=method,
+            epochs=epochs,
+            curves=None if curves is None else pd.read_csv(curves, index_col="epoch"),
+            hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
+        )
+    console.print(
+        f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
+        f"(95%, by {method}'s errors on {subset}: {loaded.manifest.summary})"
+    )
+    console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
+    if predicted.outside:
+        console.print("[yellow]warning[/yellow]: this run is unlike the networks that the method was fitted on:")
+        for value in predicted.outside:
+            console.print(f"  {value}")
+
+
+def named_value(text: str) -> tuple[str, float | str]:
+    """``"dropout=0.2"`` as a name and its value, a number where it is one; raises ValueError without a "="."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r} is no NAME=VALUE")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
+
+
+def plot(
+    results: Annotated[list[Path], typer.Argument(help="result files that evaluate wrote, of one protocol")],
+    out: Annotated[Path, typer.Option(help="the PNG to write")] = Path("results/plot.png"),
+    metric: Annotated[str | None, typer.Option(help="the protocol's first by default")] = None,
+) -> None:
+    """Plot stored results: a metric over the budget, a curve per result, with 95% bands."""
+    from nndynbench.plots import score_over_budget
+    from nndynbench.protocols import read_result
+
+    read = [read_result(path) for path in results]
+    if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
+        raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
+    console.print(f"plot: {score_over_budget(read, out, metric=metric)}")
+
+
+def report(
+    out: Annotated[Path, typer.Option(help="the document to write, its plots beside it")] = Path("docs/results.md"),
     results: Annotated[Path, typer.Option(help="the folder into which compare wrote")] = Path("results"),
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
