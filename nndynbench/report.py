@@ -62,7 +62,7 @@ Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networ
         yield f"\n## Not compared yet\n\n{'; '.join(uncompared)}."
 
 
-def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results: Path, jobs: int) -> Iterator[str]:
+def _board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
     budgets = sorted(int(budget) for budget in rows["epochs"].unique())
