@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,43 +11,31 @@ import pandas as pd
 from nndynbench import plots
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction, all_at_hand
-from nndynbench.protocols import Comparison, compare
+from nndynbench.protocols import Comparison, comparison_file, read_comparison
 from nndynbench.protocols.metrics import better
 from nndynbench.storage.files import written_whole
-from nndynbench.subsets import SplitError, Subset, subsets
+from nndynbench.subsets import Subset, subsets
 
 COMMAND = "nndynbench report"
 ROWS = 15
 ALWAYS = ("bar", "hyperparameters", "learning-rate", "validation-accuracy", "constant")
-# The budgets that the document shows; the first of a protocol's list is read first.
-BUDGETS: dict[str, list[int]] = {
-    "regression-folds": [1, 2, 3, 4, 5],
-    "classification": [1, 3, 5, 10],
-    "blocked": [5],
-    "triage": [1, 5],
-    "transfer": [5],
-}
-TRANSFERRED = ("bar", "hyperparameters", "degree-linear", "degree-forest", "weight-statistics", "control-shuffled-degree")
+BOARDS = ("regression-folds", "classification", "blocked", "triage")
 # A graph method and its control, which is the same without the graph.
 CONTROLS = (("degree-forest", "control-shuffled-degree"), ("eigenvector-forest", "control-shuffled-eigenvector"))
 
-Progress: TypeAlias = Callable[[str], None]
 Row: TypeAlias = dict[Any, Any]
 
 
-def report(out: Path, results: Path, *, root: str | Path | None = None, jobs: int = -1, progress: Progress = print) -> Path:
-    """Write the document and the plots beside it; what is not among the stored results is fitted first."""
-    drawn = out.with_suffix("")
-    text = "\n".join(_document(out, drawn, results, root, jobs, progress))
+def report(out: Path, results: Path, *, root: str | Path | None = None) -> Path:
+    """Write the document and its plots, from the comparisons that ``nndynbench compare`` wrote into ``results``."""
+    text = "\n".join(_document(out, results, root))
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as partial:
         partial.write_text(text.rstrip() + "\n", encoding="utf-8")
     return out
 
 
-def _document(
-    out: Path, drawn: Path, results: Path, root: str | Path | None, jobs: int, progress: Progress
-) -> Iterator[str]:
+def _document(out: Path, results: Path, root: str | Path | None) -> Iterator[str]:
     at_hand = all_at_hand(root)
     table = subsets(root=root)
     yield f"""# Results
@@ -58,37 +46,23 @@ drawn) are resampled together; those of gain and added are paired.
 
 Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networks)" for s in at_hand)}. Missing:
 {", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}. Nothing below speaks of those."""
-    for subset in _boards(at_hand):
-        for name in ("regression-folds", "classification", "blocked", "triage"):
-            progress(f"{name} on {subset.name}")
-            try:
-                compared = _compared([subset], name, results, jobs)
-            except SplitError as reason:
-                yield f"\n## {subset.name}: {name}\n\nNone: {reason}."
-                continue
-            yield from _board(compared, subset, out, drawn, results, jobs)
-    widths = [subset for subset in at_hand if subset.manifest.images.name == "digits"]
-    if len(widths) > 1:
-        progress("transfer")
-        yield from _transfer(_compared(widths, "transfer", results, jobs, TRANSFERRED), drawn, out)
-    progress("the paper")
+    uncompared = []
+    for subset in at_hand:
+        for name in BOARDS:
+            path = comparison_file(results, [subset.name], name)
+            if path.is_file():
+                yield from _board(read_comparison(path), subset, out, results)
+            else:
+                uncompared.append(f"`nndynbench compare --subset {subset.name} --protocol {name}`")
+    for path in sorted(results.glob("compare.*.transfer.json")):
+        yield from _transfer(read_comparison(path), out)
     yield from _reproduced(verdicts.claims(results, root))
     yield from _reproduced(tables.table4(results, root))
+    if uncompared:
+        yield f"\n## Not compared yet\n\n{'; '.join(uncompared)}."
 
 
-def _boards(at_hand: Sequence[Subset]) -> list[Subset]:
-    """The subsets with a board of their own: other widths are there for transfer alone."""
-    return [subset for subset in at_hand if "@" not in subset.manifest.architecture]
-
-
-def _compared(
-    parts: Sequence[Subset], name: str, results: Path, jobs: int, methods: Sequence[str] | None = None
-) -> Comparison:
-    known = [budget for budget in BUDGETS[name] if all(budget in subset.budgets for subset in parts)]
-    return compare(parts, methods, protocol=name, epochs=known, results=results, jobs=jobs)
-
-
-def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results: Path, jobs: int) -> Iterator[str]:
+def _board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
     budgets = sorted(int(budget) for budget in rows["epochs"].unique())
@@ -96,9 +70,10 @@ def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results
     yield f"\n## {subset.name}: {compared.protocol.name}\n"
     yield f"{compared.protocol.source[0].upper()}{compared.protocol.source[1:]}.\n"
     yield from _sentences(last, metric, budgets[-1])
-    if compared.protocol.name == "regression-folds":
-        trained = compare([subset], protocol="trained", epochs=budgets[-1:], results=results, jobs=jobs)
-        for row in trained.rows[trained.rows["metric"] == "kendall_tau"].to_dict("records"):
+    trained = comparison_file(results, [subset.name], "trained")
+    if compared.protocol.name == "regression-folds" and trained.is_file():
+        ranks = read_comparison(trained).rows.query(f"metric == 'kendall_tau' and epochs == {budgets[-1]}")
+        for row in ranks.to_dict("records"):
             last[row["method"]]["trained"] = row["value"]
     yield ""
     yield from _table(rows, last, budgets)
@@ -107,7 +82,7 @@ def _board(compared: Comparison, subset: Subset, out: Path, drawn: Path, results
     for name, reason in compared.failures.items():
         yield f"\nNo result: {name}, {reason}."
     if len(budgets) > 1:
-        path = plots.comparison_over_budget(compared, drawn / f"{subset.name}.{compared.protocol.name}.png")
+        path = plots.comparison_over_budget(compared, out.with_suffix("") / f"{subset.name}.{compared.protocol.name}.png")
         yield f"\n![{metric} over the budget]({path.relative_to(out.parent)})"
 
 
@@ -171,18 +146,18 @@ def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> 
         yield _line([f"`{name}`", *cells, str(row["tier"])])
 
 
-def _transfer(compared: Comparison, drawn: Path, out: Path) -> Iterator[str]:
+def _transfer(compared: Comparison, out: Path) -> Iterator[str]:
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield "\n## Transfer\n"
-    yield f"{compared.protocol.source}. Kendall's τ at {BUDGETS['transfer'][0]} epochs, trained on → tested on.\n"
+    yield f"{compared.protocol.source}. Kendall's τ at {rows['epochs'].iloc[0]} epochs, trained on → tested on.\n"
     yield _line(["method", *(f"{source} → {goal}" for source, goal in pairs)])
     yield _line(["---"] * (len(pairs) + 1))
     for method, part in rows.groupby("method", sort=False):
         cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
         yield _line([f"`{method}`", *(_value(cells[pair]) if pair in cells else "–" for pair in pairs)])
-    path = plots.transfer_matrix(compared, drawn / "transfer.png")
+    path = plots.transfer_matrix(compared, out.with_suffix("") / "transfer.png")
     yield f"\n![trained on × tested on]({path.relative_to(out.parent)})"
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+
+from nndynbench.cli.console import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nndynbench.protocols import Comparison, Protocol
-
-# A table of many budgets is not folded into 80 columns because it is piped into a file.
-console = Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def evaluate(
@@ -83,6 +80,7 @@ def compare(
 
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
+    from nndynbench.protocols import comparison_file
     from nndynbench.protocols import protocol as find_protocol
     from nndynbench.protocols.protocol import budgets
     from nndynbench.subsets import load
@@ -106,10 +104,10 @@ def compare(
         console.print(f"[yellow]no result[/yellow] {name}: {reason}")
     if missing := subsets_missing(root):
         console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
-    stem = out / f"compare.{'+'.join(part.name for part in loaded)}.{chosen.name}"
-    written = [compared.save(f"{stem}.{suffix}") for suffix in ("csv", "json")]
+    path = comparison_file(out, [part.name for part in loaded], chosen.name)
+    written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
     plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
-    written.append(plot(compared, Path(f"{stem}.png"), metric=shown))
+    written.append(plot(compared, path.with_suffix(".png"), metric=shown))
     console.print("written: " + ", ".join(map(str, written)))
 
 
@@ -271,20 +269,15 @@ def plot(
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="the document; its plots go into a folder of its name")] = Path(
-        "docs/results.md"
-    ),
-    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
-        "results"
-    ),
-    jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
+    out: Annotated[Path, typer.Option(help="the document to write, its plots beside it")] = Path("docs/results.md"),
+    results: Annotated[Path, typer.Option(help="the folder into which compare wrote")] = Path("results"),
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
-    """Write docs/results.md: what the numbers say, from the results of all subsets at hand."""
+    """Write docs/results.md: what the numbers say, from the comparisons of all subsets at hand."""
     from nndynbench.report import report as write_report
 
-    with console.status("reading results") as status:
-        path = write_report(out, results, root=root, jobs=jobs, progress=status.update)
+    with console.status("reading results"):
+        path = write_report(out, results, root=root)
     console.print(f"written: {path}")
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
+
+from nndynbench.cli.console import console
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
-
-console = Console()
 
 COLUMNS = ("rolled_nodes", "rolled_edges", "unrolled_nodes", "unrolled_edges", "unrolled_edges_right")
 

@@ -1,7 +1,7 @@
 """Protocols: what is predicted from what on which split, the harness that runs a method, and how it is scored."""
 
 from nndynbench.protocols.checking import Check, check_method
-from nndynbench.protocols.comparison import Comparison, compare
+from nndynbench.protocols.comparison import Comparison, compare, comparison_file, read_comparison
 from nndynbench.protocols.harness import MethodError, evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, method_names
 from nndynbench.protocols.protocol import Protocol, protocol, protocols
@@ -18,11 +18,13 @@ __all__ = [
     "check_method",
     "choose",
     "compare",
+    "comparison_file",
     "evaluate",
     "find_method",
     "method_names",
     "protocol",
     "protocols",
+    "read_comparison",
     "read_result",
     "rescore",
 ]

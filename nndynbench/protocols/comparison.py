@@ -28,6 +28,7 @@ from nndynbench.subsets import Subset
 BAR = "bar"
 TRIAGE = "triage"
 DEFAULT_FOLDER = Path("results")
+NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,27 @@ class Comparison:
                 content = {"protocol": self.protocol.name, "rows": rows, "failures": dict(self.failures)}
                 partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return target
+
+
+def comparison_file(folder: str | Path, subsets: Sequence[str], protocol: str) -> Path:
+    """Where the command ``compare`` writes a comparison in a folder."""
+    return Path(folder) / f"compare.{'+'.join(subsets)}.{protocol}.json"
+
+
+def read_comparison(path: str | Path) -> Comparison:
+    """Read what `Comparison.save` wrote as JSON.
+
+    Raises
+    ------
+    ValueError
+        For a file that is no comparison.
+    """
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
+        raise ValueError(f"{path} is no comparison")
+    rows = pd.DataFrame(content["rows"])
+    numbers = [column for column in rows if str(column).startswith(NUMBERS)]
+    return Comparison(find_protocol(content["protocol"]), rows.astype(dict.fromkeys(numbers, float)), content["failures"])
 
 
 def compare(

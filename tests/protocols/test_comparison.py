@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench import plots
-from nndynbench.protocols import find_method
+from nndynbench.protocols import find_method, read_comparison
 from nndynbench.protocols.stored import StoredResults
 
 FAILING = """
@@ -77,8 +76,9 @@ def test_what_is_undefined_says_why(compared: nb.Comparison) -> None:
 def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) -> None:
     table = pd.read_csv(compared.save(tmp_path / "comparison.csv"))
     assert table["value"].tolist() == pytest.approx(compared.rows["value"].tolist())
-    content = json.loads(compared.save(tmp_path / "comparison.json").read_text())
-    assert len(content["rows"]) == len(compared.rows)
+    again = read_comparison(compared.save(tmp_path / "comparison.json"))
+    pd.testing.assert_frame_equal(again.rows, compared.rows, check_dtype=False)
+    assert (again.protocol, again.failures) == (compared.protocol, compared.failures)
     with pytest.raises(ValueError, match=r"\.csv or \.json, not as '\.xlsx'"):
         compared.save(tmp_path / "comparison.xlsx")
 

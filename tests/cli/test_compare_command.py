@@ -1,0 +1,57 @@
+"""The commands ``compare``, ``reproduce`` and ``predict``: what they print and write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from nndynbench.cli import app
+from nndynbench.cli.evaluation import named_value
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(tmp_path: Path) -> None:
+    where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
+    methods = ("--method", "constant", "--method", "bar", "--method", "hyperparameters")
+    output = run("compare", "--subset", "digits-lenet", "--epochs", "1", *methods, *where)
+    assert "regression-folds on digits-lenet: r2" in output
+    assert output.index("hyperparameters") < output.index("constant")
+    assert "gain over the bar" in output
+    assert "not at hand" in output
+    for suffix in ("csv", "json", "png"):
+        assert (tmp_path / f"compare.digits-lenet.regression-folds.{suffix}").stat().st_size > 0
+
+
+def test_reproduce_table2_prints_ours_and_the_papers_contradictions(tmp_path: Path) -> None:
+    output = run("reproduce", "table2", "--results", tmp_path, "--out", tmp_path)
+    assert "9.2 to 96.0" in output
+    assert "the paper: LeNet's accuracies are 9.4 to 73.8 in Table 2" in output
+    assert (tmp_path / "table2.csv").is_file()
+
+
+def test_predict_prints_the_accuracy_its_interval_and_the_probability(digits: nb.Subset, tmp_path: Path) -> None:
+    history = digits.history(100, 2)
+    for epoch in (1, 2):
+        weights = {name: np.ascontiguousarray(tensor) for name, tensor in history.weights(epoch).items()}
+        save_file(weights, tmp_path / f"epoch_{epoch}.safetensors")
+    output = run("predict", tmp_path, "--subset", "digits-lenet", "--epochs", "2")
+    assert "predicted final accuracy" in output
+    assert "probability of 40% or more" in output
+    assert "warning" not in output
+
+
+@pytest.mark.parametrize(("text", "value"), [("dropout=0.2", ("dropout", 0.2)), ("optimiser=adam", ("optimiser", "adam"))])
+def test_hyperparameters_are_given_by_name(text: str, value: tuple[str, object]) -> None:
+    assert named_value(text) == value
+    with pytest.raises(ValueError, match="is no NAME=VALUE"):
+        named_value("dropout")

@@ -1,0 +1,113 @@
+"""Ours beside the paper's: tables, figures and claims, with what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import nndynbench as nb
+from nndynbench.paper import claims as paper_claims
+from nndynbench.paper import regression_table
+from nndynbench.paper.figures import aggregator_weights, figure7
+from nndynbench.paper.tables import table2, table4
+from nndynbench.paper.verdicts import RELATIONS, claims
+from nndynbench.paper.windows import window_epochs
+from nndynbench.protocols import find_method, protocol
+from nndynbench.subsets import catalogue
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+def test_windows_are_read_in_two_ways() -> None:
+    assert window_epochs("3-5", "half-open") == [4, 5]
+    assert window_epochs("3-5", "closed") == [3, 4, 5]
+    assert window_epochs("0-2", "half-open") == window_epochs("0-2", "closed") == [1, 2]
+
+
+def test_table_4_is_linear_regression_on_the_windows_degrees(digits: nb.Subset, results: Path) -> None:
+    rows = table4(results).rows
+    [ours] = rows.query("subset == 'digits-lenet' and window == '5-7' and reading == 'half-open'").to_dict("records")
+    [(train, test)] = digits.split("holdout")
+    signatures = {network: digits.history(network, 7).signature("degree")[5:7].ravel() for network in digits.network_ids}
+    x = {network: np.sign(values) * np.log1p(np.abs(values)) for network, values in signatures.items()}
+    target = digits.networks["final_accuracy"]
+    fitted = make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression()).fit([x[n] for n in train], target[train])
+    predicted = fitted.predict([x[n] for n in test])
+    assert ours["mae"].startswith(f"{mean_absolute_error(target[test], predicted):.2f} (")
+    assert ours["r2"].startswith(f"{r2_score(target[test], predicted):.2f} (")
+
+
+def test_table_4_shows_the_papers_numbers_and_says_what_is_missing(results: Path) -> None:
+    reproduced = table4(results)
+    columns, windows = regression_table("table4")
+    shown = reproduced.rows.drop_duplicates(["paper's column", "window"])
+    assert len(shown) == len(columns) * len(windows) == 16
+    lenet = shown[shown["paper's column"].str.startswith("LeNet")]
+    assert lenet["paper: mae"].tolist() == [14.95, 14.67, 17.09, 12.49]
+    assert lenet["paper: r2"].tolist() == [0.16, 0.3, 0.67, 0.75]
+    notes = "\n".join(reproduced.notes)
+    assert "not at hand: cifar10-lenet, cifar10-alexnet, cifar10-vgg" in notes
+    assert "5.74 and 0.91" in notes
+
+
+def test_table_2_has_every_subset_at_hand(results: Path) -> None:
+    rows = table2(results).rows.set_index("subset")
+    assert {"digits-lenet", "digits-lenet-half", "digits-lenet-double"} <= set(rows.index)
+    assert rows.loc["digits-lenet", "final accuracy, test half"] == "9.2 to 96.0"
+
+
+def test_the_weights_of_a_linear_svm_are_summed_over_epochs_per_aggregator(digits: nb.Subset, results: Path) -> None:
+    random = np.random.default_rng(0)
+    signatures, labels = random.normal(size=(40, 3, 5)), np.tile([0, 1], 20)
+    signatures[labels == 1, :, 2] += 3
+    weights = aggregator_weights(signatures, labels)
+    flat = np.sign(signatures) * np.log1p(np.abs(signatures))
+    by_hand = SVC(kernel="linear").fit(StandardScaler().fit_transform(flat.reshape(40, -1)), labels).coef_
+    np.testing.assert_allclose(weights, by_hand.reshape(3, 5), atol=1e-9)
+    assert np.abs(weights).sum(axis=0).argmax() == 2
+
+
+def test_a_figure_of_a_subset_that_nothing_stands_for_says_so(results: Path) -> None:
+    reproduced = figure7(results)
+    assert reproduced.rows.empty
+    assert "not at hand: cifar10-vgg" in reproduced.notes
+
+
+@pytest.mark.parametrize("claim", paper_claims(), ids=lambda claim: claim["claim"][:50])
+def test_a_claims_facts_name_what_exists(claim: dict) -> None:
+    chosen = protocol(claim["protocol"])
+    assert claim["subset"] in catalogue()
+    assert claim["metric"] in chosen.metrics
+    methods = [claim[key] for key in ("method", "better", "worse") if key in claim]
+    assert len(methods) == (1 if "value" in claim else 2)
+    for method in methods:
+        find_method(method).estimator(chosen)
+    assert claim.get("relation", ">") in RELATIONS
+
+
+def test_relations_are_those_that_the_paper_uses() -> None:
+    assert RELATIONS[">"](0.94, 0.93)
+    assert not RELATIONS[">"](0.93, 0.93)
+    assert RELATIONS["≈"](0.86, 0.90)
+    assert not RELATIONS["≈"](0.84, 0.90)
+
+
+@pytest.mark.slow
+def test_every_claim_is_held_not_held_or_not_testable_here(results: Path) -> None:
+    rows = claims(results).rows
+    assert set(rows["claim"]) == {claim["claim"] for claim in paper_claims()}
+    words = rows["verdict"].str.removeprefix("stands in: ").str.partition(":")[0]
+    assert set(words) <= {"held", "not held", "not testable here"}
+    judged = rows[words.isin(["held", "not held"])]
+    assert judged["ours"].str.contains(" to ").all()
