@@ -108,7 +108,7 @@ def write_snapshot_arrays(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
     epochs: Mapping[int, Sequence[int]],
-    snapshots: Iterable[tuple[int, Sequence[Mapping[str, npt.ArrayLike]]]],
+    snapshots: Iterable[tuple[int, Iterable[Mapping[str, npt.ArrayLike]]]],
     *,
     mantissa_bits: int = FLOAT32_MANTISSA_BITS,
 ) -> None:
