@@ -69,7 +69,7 @@ def train(
     if outcome.stopped and left:
         console.print("stopped before the last one: the same command goes on from here")
     elif pack_at_end:
-        _pack(made)
+        _pack(made, [])
 
 
 @app.command()
@@ -99,6 +99,9 @@ def pack(
     subset: Subset,
     out: Out,
     bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
+    ] = None,
 ) -> None:
     """Write a subset's files from its runs, finished or not."""
     from generation.pack import bundled_selection, pack_subset
@@ -108,13 +111,50 @@ def pack(
     if bundle:
         console.print(f"packed {pack_subset(made, tiers=bundled_selection(made), into=bundled_folder())}")
     else:
-        _pack(made)
+        _pack(made, mirror or [])
 
 
-def _pack(made: SubsetPlan) -> None:
+@app.command()
+def card(
+    root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; the package's by default")] = None,
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
+) -> None:
+    """Write the data set's card, its numbers taken from packed subsets."""
+    from generation.card import dataset_card, packed_subsets
+    from nndynbench.storage.places import bundled_folder
+
+    out.write_text(dataset_card(packed_subsets(root or bundled_folder())), encoding="utf-8")
+    console.print(f"wrote {out}")
+
+
+@app.command()
+def publish(
+    root: Annotated[Path, typer.Argument(help="a folder of packed subsets")],
+    repo: Annotated[str, typer.Option(help="the hub's dataset repository")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would go, and send nothing")] = False,
+) -> None:
+    """Upload the packed versions that the hub does not have, in one commit, each tagged <subset>-<version>."""
+    from generation.publish import plan_upload
+    from generation.publish import publish as send
+
+    upload = plan_upload(root, repo)
+    for address, path in upload.files.items():
+        console.print(f"{path.stat().st_size / 1e6:10.2f} MB  {address}")
+    names = ", ".join(f"{name} {version}" for name, version in upload.versions)
+    if dry_run:
+        size = f"{len(upload.files)} files and the card, {upload.bytes / 1e6:.1f} MB"
+        console.print(f"would publish {names} on {repo}: {size}")
+        return
+    console.print(f"published {names} on {repo} as commit {send(upload, repo)}")
+
+
+def _pack(made: SubsetPlan, mirrors: list[str]) -> None:
+    from generation.card import write_card
     from generation.pack import pack_subset
 
-    console.print(f"packed {pack_subset(made)}")
+    folder = pack_subset(made, mirrors=mirrors)
+    write_card(folder.parents[1])
+    console.print(f"packed {folder}")
 
 
 class _Tracker:
