@@ -91,10 +91,9 @@ def refresh(
 def audit(
     method: Annotated[str, typer.Argument(help="a submitted method")],
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
-    networks: Annotated[int | None, typer.Option(help="train this many; all 240 by default")] = None,
+    networks: Annotated[int | None, typer.Option(help="a trial with this many, which is not recorded; all by default")] = None,
     budget: Annotated[list[int] | None, typer.Option(help="a budget; all of the submission by default")] = None,
     code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
-    record: Annotated[bool, typer.Option(help="write the audit into standing.json")] = True,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
     """Train a fresh digits zoo with a seed drawn now, and score a method there beside what it claims."""
@@ -124,10 +123,10 @@ def audit(
                 shown = ["–" if value is None else f"{value:.3f}" for value in (score.claimed, score.fresh)]
                 table.add_row(str(score.epochs), score.metric, *shown)
             console.print(table)
-            if record:
-                add_record(
-                    accepted.path, "audited", zoo_seed=seed, networks=zoo.subset.manifest.networks, scores=scores
-                )
+            # Fewer networks to learn from are another problem: only a whole zoo is held against a claim.
+            if networks is None:
+                trained = zoo.subset.manifest.networks
+                add_record(accepted.path, "audited", zoo_seed=seed, networks=trained, scores=scores)
 
 
 @app.command()
