@@ -91,7 +91,7 @@ def refresh(
 def audit(
     method: Annotated[str, typer.Argument(help="a submitted method")],
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
-    networks: Annotated[int | None, typer.Option(help="a trial with this many, which is not recorded; all by default")] = None,
+    networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
     budget: Annotated[list[int] | None, typer.Option(help="a budget; all of the submission by default")] = None,
     code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
     submissions: Folder = SUBMISSIONS,
