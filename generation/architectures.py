@@ -56,6 +56,7 @@ class BasicBlock(nn.Module):
     def __init__(self, first: Layer, second: Layer) -> None:
         super().__init__()
         self.stride = first.stride
+        self.channels = first.input_shape[0]
         self.missing = second.output_shape[0] - first.input_shape[0]
         for label, module in (_conv("conv1", first) | _conv("conv2", second)).items():
             self.add_module(label, module)
@@ -65,7 +66,10 @@ class BasicBlock(nn.Module):
         shortcut = inputs[:, :, :: self.stride, :: self.stride]
         if self.missing:
             before = self.missing // 2
-            shortcut = functional.pad(shortcut, (0, 0, 0, 0, before, self.missing - before))
+            # Networks side by side have their channels in one axis: each gets its own missing ones.
+            single = shortcut.reshape(-1, self.channels, *shortcut.shape[2:])
+            padded = functional.pad(single, (0, 0, 0, 0, before, self.missing - before))
+            shortcut = padded.reshape(len(inputs), -1, *shortcut.shape[2:])
         return functional.relu(self.conv2_norm(self.conv2(hidden)) + shortcut)
 
 

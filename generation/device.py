@@ -8,8 +8,12 @@ from pathlib import Path
 
 
 @cache
-def device_name() -> str:
-    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``."""
+def device_name(device: str = "cpu") -> str:
+    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``; of "cuda" the GPU's name."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n", 1)[0].splitlines()
     except OSError:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,10 +70,20 @@ class NetworkRun:
         return (self.folder / "network.json").exists()
 
     def record(self) -> dict[str, Any] | None:
-        """The finished network's record, or None."""
+        """The finished network's record, or None.
+
+        Raises
+        ------
+        DamagedFileError
+            Naming the file.
+        """
         if not self.finished:
             return None
-        return dict(json.loads((self.folder / "network.json").read_text(encoding="utf-8")))
+        path = self.folder / "network.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise DamagedFileError(f"{path} is damaged ({error}): remove {self.folder} and train it again") from error
 
     def finish(self, record: dict[str, Any]) -> None:
         """Write the final record; the states are no longer needed."""
@@ -96,8 +105,7 @@ class NetworkRun:
             try:
                 arrays, text = read_arrays(path)
             except DamagedFileError as damage:
-                path.rename(path.with_suffix(".damaged"))
-                logger.warning("%s; going on from the epoch before", damage)
+                _set_aside(path, f"{damage}; going on from the epoch before")
                 continue
             parts: dict[str, Arrays] = {"weights": {}, "optimiser": {}}
             for key, value in arrays.items():
@@ -107,7 +115,7 @@ class NetworkRun:
         return None
 
     def write_snapshot(self, epoch: int, weights: Weights) -> None:
-        write_arrays(self.folder / f"snapshot-{epoch:04d}.safetensors", weights)
+        write_arrays(self._snapshot(epoch), weights)
 
     def read_snapshot(self, epoch: int) -> Weights | None:
         """The weights after an epoch, or None where they are not kept.
@@ -117,8 +125,16 @@ class NetworkRun:
         DamagedFileError
             Naming the file.
         """
-        path = self.folder / f"snapshot-{epoch:04d}.safetensors"
+        path = self._snapshot(epoch)
         return read_arrays(path)[0] if path.exists() else None
+
+    def has_snapshot(self, epoch: int) -> bool:
+        """Whether a snapshot is there and whole; a damaged one is set aside with a warning."""
+        try:
+            return self.read_snapshot(epoch) is not None
+        except DamagedFileError as damage:
+            _set_aside(self._snapshot(epoch), f"{damage}; writing it again")
+            return False
 
     def progress(self) -> int:
         """Epochs trained so far."""
@@ -127,8 +143,8 @@ class NetworkRun:
         states = self._states()
         return int(states[-1].stem.removeprefix("state-")) if states else 0
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _snapshot(self, epoch: int) -> Path:
+        return self.folder / f"snapshot-{epoch:04d}.safetensors"
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"))
@@ -150,7 +166,7 @@ def read_arrays(path: Path) -> tuple[Arrays, str]:
         if _checksum(arrays, metadata["text"]) != metadata["sha256"]:
             raise ValueError("wrong checksum")
     except (ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DamagedFileError(f"{path} is damaged ({error})") from error
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
     return arrays, metadata["text"]
 
 
@@ -165,6 +181,11 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    path.rename(path.with_suffix(".damaged"))
+    logger.warning("%s", reason)
 
 
 def _checksum(arrays: Arrays, text: str) -> str:
