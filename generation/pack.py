@@ -69,6 +69,8 @@ def pack_subset(
         raise NothingToPackError(f"no network in {plan.folder} is finished")
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
     folder.mkdir(parents=True, exist_ok=True)
+    # Until all files are new, this is no packed subset.
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
     networks, threshold = networks_table(plan, records)
     write_table(folder, "networks", networks)
     write_table(folder, "curves", curves_table(records))
@@ -170,7 +172,9 @@ def _centralities(weights: Weights, name: str) -> dict[str, npt.ArrayLike]:
 
 def _kept_epochs(plan: SubsetPlan, record: Record) -> list[int]:
     last = record["epochs_trained"]
-    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | {last})
+    # Runs from before a diverged network's last snapshot was kept lack it.
+    has_last = not record["diverged"] or plan.run(record["network"]).has_snapshot(last)
+    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
 
 
 def _read(plan: SubsetPlan, network: int, epoch: int) -> Weights:
@@ -196,7 +200,9 @@ def _manifest(
         architecture=plan.entry.architecture,
         images=ImageFacts(**facts["images"]),
         grid=facts["grid"],
-        settings=plan.grid.recipe(next(iter(records))) | {column: "varies" for column in plan.grid.networks},
+        settings=plan.grid.recipe(next(iter(records)))
+        | {column: "varies" for column in plan.grid.networks}
+        | {"trainer": plan.trainer},
         hyperparameters=plan.grid.hyperparameters,
         zoo_seed=facts["zoo_seed"],
         libraries=facts["libraries"],

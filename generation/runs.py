@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,12 +136,23 @@ class NetworkRun:
             _set_aside(self._snapshot(epoch), f"{damage}; writing it again")
             return False
 
-    def progress(self) -> int:
-        """Epochs trained so far."""
-        if (record := self.record()) is not None:
-            return len(record["epochs"])
-        states = self._states()
-        return int(states[-1].stem.removeprefix("state-")) if states else 0
+    def latest_record(self) -> dict[str, Any] | None:
+        """The record so far of a network that may be in training right now, or None before its first epoch. Unchecked: for
+        watching, not for resuming."""
+        if not self.finished:
+            for path in reversed(self._states()):
+                # Its owner may have just replaced it.
+                with suppress(ValueError, KeyError, FileNotFoundError):
+                    return dict(json.loads(_metadata(path)["text"])["record"])
+        return self.record()
+
+    def latest_change(self) -> float:
+        """When an epoch was last written, in seconds since 1970."""
+        latest = 0.0
+        for path in (*self._states(), self.folder / "network.json"):
+            with suppress(FileNotFoundError):
+                latest = max(latest, path.stat().st_mtime)
+        return latest
 
     def _snapshot(self, epoch: int) -> Path:
         return self.folder / f"snapshot-{epoch:04d}.safetensors"
@@ -159,10 +170,8 @@ def write_arrays(path: Path, arrays: Arrays, text: str = "") -> None:
 def read_arrays(path: Path) -> tuple[Arrays, str]:
     """Read what `write_arrays` wrote; raises `DamagedFileError` if it is not that."""
     try:
-        content = path.read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-        arrays = safetensors.numpy.load(content)
+        metadata = _metadata(path)
+        arrays = safetensors.numpy.load(path.read_bytes())
         if _checksum(arrays, metadata["text"]) != metadata["sha256"]:
             raise ValueError("wrong checksum")
     except (ValueError, KeyError, safetensors.SafetensorError) as error:
@@ -181,6 +190,15 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header, read without its arrays."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > path.stat().st_size:
+            raise ValueError("no header")
+        return dict(json.loads(file.read(size))["__metadata__"])
 
 
 def _set_aside(path: Path, reason: str) -> None:

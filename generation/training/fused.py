@@ -24,6 +24,7 @@ from generation.device import device_name
 from generation.images import Images
 from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
+from generation.training.network import prepare_torch
 from generation.training.plan import NetworkPlan
 from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome
 from generation.training.stacked import dropouts, load_stacked, stacked
@@ -242,6 +243,7 @@ def train_side_by_side(
     the networks may be at different epochs: those behind catch up first, then all go on together.
     """
     check_stackable(plans)
+    prepare_torch(plans[0].architecture)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
     members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True)]
     group: Group | None = None
@@ -260,7 +262,7 @@ def train_side_by_side(
     # A kill between a network's last state and its final record leaves one that has ended, but lacks its accuracies.
     unmarked = [member for member in members if member.ended and not member.run.finished]
     if unmarked:
-        _finish(_load(unmarked, images, device), unmarked)
+        _finish(_load(unmarked, images, device), unmarked, report)
     return sum(member.run.finished for member in members)
 
 
@@ -313,10 +315,10 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
     for member in members:
         report(member.record)
     if any(member.ended for member in members):
-        _finish(group, members)
+        _finish(group, members, report)
 
 
-def _finish(group: Group, members: Sequence[Member]) -> None:
+def _finish(group: Group, members: Sequence[Member], report: Callable[[Record], None]) -> None:
     """Write the final records of those members that have ended; the test half is looked at here alone."""
     test, both = group.accuracies(group.images.test), group.accuracies(group.images.validation, group.images.test)
     for row, member in enumerate(members):
@@ -327,6 +329,7 @@ def _finish(group: Group, members: Sequence[Member]) -> None:
             keep_last(member.plan, member.run, member.record, _initial(member.run))
         member.record |= outcome(member.plan, member.record, test=test[row], both_halves=both[row])
         member.run.finish(member.record)
+        report(member.record)
 
 
 def _keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState) -> Record:
