@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from filelock import FileLock
@@ -132,10 +132,17 @@ def pack(
     subset: Subset,
     out: Out,
     version: Annotated[str | None, typer.Option(help="of the pack; the catalogue's by default")] = None,
-    mantissa_bits: Annotated[int, typer.Option(help="round the arrays' float32 values to this many bits of mantissa")] = 23,
+    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
 ) -> None:
     """Write a subset's files from its runs, finished or not."""
-    _pack(begun_plan(subset, out), version=version, mantissa_bits=mantissa_bits)
+    from generation.pack import bundled_selection
+    from nndynbench.storage.places import bundled_folder
+
+    made = begun_plan(subset, out)
+    if bundle:
+        _pack(made, version=version, tiers=bundled_selection(made), into=bundled_folder())
+    else:
+        _pack(made, version=version)
 
 
 @app.command()
@@ -199,14 +206,15 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
         _pack(made)
 
 
-def _pack(made: SubsetPlan, *, version: str | None = None, mantissa_bits: int = 23) -> None:
+def _pack(made: SubsetPlan, **options: Any) -> None:
+    """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.pack import pack_subset
     from nndynbench.subsets.subset import SPLITS_FILE
     from nndynbench.subsets.subset import Subset as Packed
 
     # Two shards may end at the same moment.
     with FileLock(made.folder / "pack.lock"):
-        packed = Packed(pack_subset(made, version=version, mantissa_bits=mantissa_bits))
+        packed = Packed(pack_subset(made, **options))
     console.print(f"packed {packed.folder}: {packed.manifest.networks} of {packed.manifest.networks_planned} networks")
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")

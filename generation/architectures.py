@@ -15,7 +15,8 @@ from nndynbench.graphs import Architecture, Layer, Weights, architecture, random
 
 def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module:
     """The architecture as a torch module whose parameters are named as in its description. Weights are torch's default;
-    `initialise` draws them by the architecture's rule."""
+    `initialise` draws them by the architecture's rule.
+    """
     described = architecture(name)
     if described.family == "resnet50":
         return _torchvision_resnet50(described, dropout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -31,33 +31,53 @@ Record = dict[str, Any]
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
+# A package must stay light: at 12 bits a weight is within 0.013% of what it was.
+BUNDLED_MANTISSA_BITS = 12
+
 
 class NothingToPackError(ValueError):
     """No network of a folder is finished."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Which snapshots a tier of a pack holds, and at which precision."""
+class Selection:
+    """What of an HDF5 tier goes into a pack: how many networks (the first in the order of training, which is spread over
+    the grid; None is all), which of the kept epochs (None is all), and to how many bits of mantissa.
+    """
 
-    networks: Sequence[int]
-    epochs: Mapping[int, Sequence[int]]
+    networks: int | None = None
+    epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
+
+    def of(self, plan: SubsetPlan, records: Mapping[int, Record]) -> dict[int, list[int]]:
+        """The selected networks with their epochs, by id."""
+        chosen = [network for network in plan.order if network in records][: self.networks]
+        kept = {network: _kept_epochs(plan, records[network]) for network in sorted(chosen)}
+        if self.epochs is None:
+            return kept
+        return {network: [epoch for epoch in epochs if epoch in self.epochs] for network, epochs in kept.items()}
+
+
+WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
+
+
+def bundled_selection(plan: SubsetPlan) -> dict[TierName, Selection]:
+    """What the catalogue says that the package bundles of a subset's tiers, rounded to 12 bits of mantissa."""
+    return {tier: Selection(**facts, mantissa_bits=BUNDLED_MANTISSA_BITS) for tier, facts in plan.entry.bundle.items()}
 
 
 def pack_subset(
     plan: SubsetPlan,
     *,
     version: str | None = None,
-    tiers: Sequence[TierName] = ARRAY_TIERS,
-    mantissa_bits: int = FLOAT32_MANTISSA_BITS,
+    tiers: Mapping[TierName, Selection] = WHOLE,
     into: Path | None = None,
 ) -> Path:
     """Pack the finished networks of a folder of runs; returns the packed folder.
 
-    Tables and splits are always written; ``tiers`` are those of the HDF5 tiers to write beside them, their values rounded
-    to ``mantissa_bits``. ``into`` replaces the runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that
-    are not finished are left out; the manifest says how many were planned.
+    Tables and splits are always written; ``tiers`` says what to write of the HDF5 tiers beside them. ``into`` replaces the
+    runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out; the manifest
+    says how many were planned.
 
     Raises
     ------
@@ -78,8 +98,8 @@ def pack_subset(
     write_table(folder, "features", features_table(plan, records))
     write_splits(folder, draw_splits(networks, subset=plan.entry.name))
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
-    for tier in tiers:
-        described[tier] = write_tier(folder, tier, plan, records, mantissa_bits=mantissa_bits)
+    for tier, selection in tiers.items():
+        described[tier] = write_tier(folder, tier, plan, records, selection)
     manifest = _manifest(plan, folder, records, threshold, described)
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -115,7 +135,7 @@ def signatures_table(records: Mapping[int, Record]) -> pd.DataFrame:
         for name, values in signatures.items()
     ]
     table = pd.DataFrame(rows, columns=[*KEYS["signatures"], *MOMENTS])
-    names = {key: "category" for key in ("representation", "sign", "centrality")}
+    names = dict.fromkeys(("representation", "sign", "centrality"), "category")
     return table.astype(names).set_index(KEYS["signatures"])
 
 
@@ -140,34 +160,46 @@ def write_splits(folder: Path, splits: DrawnSplits) -> None:
 
 
 def write_tier(
-    folder: Path, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], *, mantissa_bits: int
+    folder: Path, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], selection: Selection
 ) -> TierFacts:
-    """Write one HDF5 tier of every kept snapshot."""
-    kept = {network: _kept_epochs(plan, record) for network, record in records.items()}
-    parts_of = {"weights": dict, "graphs": _blocks, "centralities": _centralities}[tier]
-    first = parts_of(_read(plan, next(iter(kept)), 0), plan.entry.architecture) if tier != "weights" else None
-    example = first if first is not None else _read(plan, next(iter(kept)), 0)
-
-    def snapshots() -> Iterator[tuple[int, list[Mapping[str, npt.ArrayLike]]]]:
-        for network, epochs in track(kept.items(), description=f"packing {tier}", transient=True):
-            weights = [_read(plan, network, epoch) for epoch in epochs]
-            yield network, [w if tier == "weights" else parts_of(w, plan.entry.architecture) for w in weights]
-
+    """Write the selected snapshots of one HDF5 tier."""
+    parts_of = PARTS[tier]
+    kept = selection.of(plan, records)
+    first = next(iter(kept))
+    shapes = {name: np.shape(part) for name, part in parts_of(_read(plan, first, kept[first][0]), plan).items()}
+    snapshots = (
+        (network, [parts_of(_read(plan, network, epoch), plan) for epoch in epochs])
+        for network, epochs in track(kept.items(), description=f"packing {tier}", transient=True)
+    )
     name = f"{tier}.h5"
-    shapes = {part: np.shape(values) for part, values in example.items()}
-    write_snapshot_arrays(folder / name, shapes, kept, snapshots(), mantissa_bits=mantissa_bits)
-    epochs = [*plan.kept_epochs, "last"]
-    return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=mantissa_bits)
+    write_snapshot_arrays(folder / name, shapes, kept, snapshots, mantissa_bits=selection.mantissa_bits)
+    epochs = [*plan.kept_epochs, "last"] if selection.epochs is None else list(selection.epochs)
+    return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=selection.mantissa_bits)
 
 
-def _blocks(weights: Weights, name: str) -> dict[str, npt.ArrayLike]:
-    graph = rolled(weights, name)
+def _weights(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
+    """In the architecture's order, whatever order the file gave them in; batch norm and shortcuts behind."""
+    layers = architecture(plan.entry.architecture).weighted_layers
+    described = [f"{layer.name}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    names = [name for name in described if name in weights] + sorted(set(weights) - set(described))
+    return {name: weights[name] for name in names}
+
+
+def _blocks(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
+    graph = rolled(weights, plan.entry.architecture)
     return dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
 
 
-def _centralities(weights: Weights, name: str) -> dict[str, npt.ArrayLike]:
-    blocks = rolled(weights, name).blocks
+def _centralities(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
+    blocks = rolled(weights, plan.entry.architecture).blocks
     return {centrality: function(blocks) for centrality, function in CENTRALITIES.items()}
+
+
+PARTS: dict[TierName, Callable[[Weights, SubsetPlan], dict[str, npt.ArrayLike]]] = {
+    "weights": _weights,
+    "graphs": _blocks,
+    "centralities": _centralities,
+}
 
 
 def _kept_epochs(plan: SubsetPlan, record: Record) -> list[int]:
@@ -201,7 +233,7 @@ def _manifest(
         images=ImageFacts(**facts["images"]),
         grid=facts["grid"],
         settings=plan.grid.recipe(next(iter(records)))
-        | {column: "varies" for column in plan.grid.networks}
+        | dict.fromkeys(plan.grid.networks, "varies")
         | {"trainer": plan.trainer},
         hyperparameters=plan.grid.hyperparameters,
         zoo_seed=facts["zoo_seed"],

@@ -137,7 +137,8 @@ def subset_plan(
     device: str = "cpu",
 ) -> SubsetPlan:
     """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
-    grid and the grid's precision."""
+    grid and the grid's precision.
+    """
     entry = catalogue_entry(subset)
     chosen = read_grid(grid or entry.grid)
     if precision is not None:

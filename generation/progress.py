@@ -12,7 +12,6 @@ import numpy as np
 from generation.plan import SubsetPlan
 from generation.training import Record
 
-
 # A network whose latest epoch is older than this and five more epochs is not being trained.
 RECENT_SECONDS = 60.0
 
@@ -36,7 +35,8 @@ class Progress:
     @property
     def epochs_left(self) -> float:
         """Epochs until the last network ends: as many for each as the finished ones took on average, the most they may take
-        where none has finished."""
+        where none has finished.
+        """
         expected = float(np.mean(list(self.epochs_of.values()))) if self.epochs_of else float(self.longest)
         waiting = len(self.networks) - len(self.epochs_of) - len(self.begun)
         return waiting * expected + sum(max(expected - epochs, 1.0) for epochs in self.begun.values())

@@ -138,7 +138,8 @@ class NetworkRun:
 
     def latest_record(self) -> dict[str, Any] | None:
         """The record so far of a network that may be in training right now, or None before its first epoch. Unchecked: for
-        watching, not for resuming."""
+        watching, not for resuming.
+        """
         if not self.finished:
             for path in reversed(self._states()):
                 # Its owner may have just replaced it.

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     images = os.environ.get("NNDYNBENCH_IMAGES")
     for item in items:
         if "images" in item.keywords and not images:
-            item.add_marker(pytest.mark.skip(reason="needs real images: set NNDYNBENCH_IMAGES to the folder that holds them"))
+            item.add_marker(pytest.mark.skip(reason="needs real images: set NNDYNBENCH_IMAGES to their folder"))
         if "slow" in item.keywords and not os.environ.get("NNDYNBENCH_SLOW"):
             item.add_marker(pytest.mark.skip(reason="runs for minutes: set NNDYNBENCH_SLOW=1"))
 

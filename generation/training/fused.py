@@ -117,7 +117,8 @@ class Group:
 
     def epoch(self, epoch: int) -> tuple[list[float], list[float]]:
         """One epoch: every network's mean loss over its batches and accuracy in percent. A loss that is not finite stays
-        so, and disturbs no other network."""
+        so, and disturbs no other network.
+        """
         self.model.train()
         keys = torch.tensor([plan.dropout_seed(epoch) for plan in self.plans], device=self.device)
         for layer in dropouts(self.model):
@@ -155,7 +156,7 @@ class Group:
         return outputs.unflatten(1, (len(self.plans), -1)).transpose(1, 2)
 
     def _update(self, gradients: Sequence[Tensor]) -> None:
-        """torch's SGD with every network's own learning rate, momentum and weight decay."""
+        """Torch's SGD with every network's own learning rate, momentum and weight decay."""
         for parameter, velocity, gradient in zip(self.parameters, self.velocities, gradients, strict=True):
             shape = (-1,) + (1,) * (parameter.dim() - 1)
             decayed = torch.addcmul(gradient, self.decays.view(shape), parameter)

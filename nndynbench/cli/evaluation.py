@@ -38,16 +38,17 @@ def evaluate(
         result = evaluate_method(found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs)
     for part in loaded:
         scores = result.scores[result.scores["subset"] == part.name]
-        table = Table("epochs", *chosen.metrics, "paper", title=f"{label} on {part.name} ({part.manifest.protocol} protocol), {chosen.name}")
+        title = f"{label} on {part.name} ({part.manifest.protocol} protocol), {chosen.name}"
+        table = Table("epochs", *chosen.metrics, "paper", title=title)
         for budget, rows in scores.groupby("epochs"):
             cells = [
-                row["undefined"] or f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/dim]"
+                row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
                 for _, row in rows.iterrows()
             ]
             paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(budget))
             table.add_row(str(budget), *cells, paper or "–")
         console.print(table)
-    console.print("[dim]in brackets: 95% intervals, learning rates (or configurations) resampled together[/dim]")
+    console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
     stem = out / f"{label}.{'+'.join(subset)}.{chosen.name}"
     saved = result.save(stem.with_name(f"{stem.name}.json"))
     plotted = score_over_budget([result], stem.with_name(f"{stem.name}.png"))

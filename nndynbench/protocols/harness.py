@@ -162,7 +162,7 @@ def _scores(predictions: pd.DataFrame, subsets: Sequence[Subset], chosen: Protoc
         clusters = cluster_of(networks[str(subset)]).loc[part["network"]]
         resamples = draw_resamples(clusters, scored, need_classes=chosen.task == "classification")
         for metric in chosen.metrics:
-            row = {"subset": subset, "epochs": epochs, "metric": metric, "redrawn": resamples.redrawn, "undefined": None}
+            row = {"subset": subset, "epochs": epochs, "metric": metric, "redrawn": resamples.redrawn, "undefined": ""}
             try:
                 row["value"] = METRICS[metric](scored)
                 row["low"], row["high"] = interval(metric, scored, resamples)

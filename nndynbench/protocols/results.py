@@ -19,7 +19,7 @@ class Result:
     """What `nndynbench.evaluate` returns.
 
     ``scores``: a row per subset, budget (``epochs``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
-    ``undefined`` holds the reason where a metric could not be computed. ``predictions``: a row per subset, budget, fold
+    ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset, budget, fold
     and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). ``facts``: method,
     protocol, information tier, subsets with versions and checksums, library versions, seconds.
     """
@@ -34,8 +34,8 @@ class Result:
         content = {
             "format": RESULT_FORMAT,
             **self.facts,
-            "scores": json.loads(self.scores.to_json(orient="records", double_precision=15)),
-            "predictions": json.loads(self.predictions.to_json(orient="records", double_precision=15)),
+            "scores": _records(self.scores),
+            "predictions": _records(self.predictions),
         }
         with written_whole(target) as partial:
             partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -55,3 +55,8 @@ def read_result(path: str | Path) -> Result:
         raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
     scores, predictions = (pd.DataFrame(content.pop(table)) for table in ("scores", "predictions"))
     return Result(scores, predictions, content)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    # Not pandas' to_json: it rounds to 15 digits, and a score must read back as it was.
+    return table.astype(object).where(table.notna(), None).to_dict("records")  # type: ignore[return-value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -23,6 +23,7 @@ class CatalogueEntry:
     version: str
     summary: str
     paper: str | None = None
+    bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:

@@ -1,0 +1,77 @@
+"""The command line as a newcomer types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from typer.testing import CliRunner
+
+from nndynbench.cli import app
+from nndynbench.cli.evaluation import budgets
+
+runner = CliRunner(env={"COLUMNS": "160"})
+
+
+def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> None:
+    command = ["evaluate", "degree-svm", "--subset", "digits-lenet", "--epochs", "1-3", "--out", str(tmp_path)]
+    printed = runner.invoke(app, command, catch_exceptions=False).stdout
+    result = json.loads((tmp_path / "degree-svm.digits-lenet.classification.json").read_text())
+    first = next(row for row in result["scores"] if row["metric"] == "accuracy")
+    assert f"{first['value']:.3f}" in printed
+    assert f"{first['low']:.2f}–{first['high']:.2f}" in printed
+    assert "full protocol" in printed
+    plot = matplotlib.image.imread(tmp_path / "degree-svm.digits-lenet.classification.png")
+    assert plot.shape[0] > 300
+    assert plot.std() > 0
+
+
+def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import nndynbench as nb\n"
+        "from sklearn.dummy import DummyRegressor\n"
+        "METHODS = {'mean': nb.Method(description='mean', source='', tier=set(), regressor=DummyRegressor())}\n"
+    )
+    command = ["evaluate", str(file), "--subset", "digits-lenet", "--epochs", "5", "--out", str(tmp_path)]
+    printed = runner.invoke(app, command, catch_exceptions=False).stdout
+    assert "mine on digits-lenet" in printed
+    assert "predictions are equal" in " ".join(printed.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("5", [5]), ("1-3", [1, 2, 3]), ("1,3,5", [1, 3, 5]), ("1-2,10", [1, 2, 10])]
+)
+def test_budgets_are_written_as_numbers_ranges_and_lists(text: str, expected: list[int]) -> None:
+    assert budgets(text) == expected
+
+
+@pytest.mark.parametrize("text", ["five", "", "1-", "-3", "1;2"])
+def test_anything_else_is_no_budget(text: str) -> None:
+    with pytest.raises(ValueError, match="names no budgets: write 5, 1-10, or 1,3,5"):
+        budgets(text)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["info", "digit-lenet"], "error: unknown subset 'digit-lenet'; did you mean 'digits-lenet'?"),
+        (["evaluate", "degree-svm", "--subset", "digits-lenet", "--epochs", "99"], "error: 99 is no budget of digits-lenet"),
+        (["evaluate", "degree-svm", "--subset", "digits-lenet", "--protocol", "x"], "error: unknown protocol 'x'"),
+        (["info", "imagenet-resnet50"], "error: imagenet-resnet50 is not in"),
+    ],
+)
+def test_a_bad_value_gives_one_line_and_exit_status_2(
+    command: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nndynbench.cli import main
+
+    monkeypatch.setattr("sys.argv", ["nndynbench", *command])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1

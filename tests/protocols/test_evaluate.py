@@ -1,0 +1,199 @@
+"""The harness gives the score that scikit-learn gives by hand, and one clear error for each way a method can fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, spearmanr
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, mean_absolute_error, r2_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import nndynbench as nb
+from nndynbench.names import UnknownNameError
+from nndynbench.protocols import MethodError, read_result
+from nndynbench.subsets import BudgetError
+
+
+def degree_signatures_by_hand(digits: nb.Subset, epochs: int) -> dict[int, np.ndarray]:
+    """From the signatures table alone: an early-stopped network repeats its last epoch."""
+    table = digits.signatures.xs(("rolled", "", "degree"), level=("representation", "sign", "centrality"))
+    last = digits.networks["epochs_trained"]
+    vectors = {}
+    for network in digits.network_ids:
+        own = table.loc[network].to_numpy()
+        vectors[network] = np.concatenate([own[min(epoch, last[network])] for epoch in range(1, epochs + 1)])
+    return vectors
+
+
+def signed_logarithm(values: np.ndarray) -> np.ndarray:
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 12])
+def test_classification_equals_scikit_learn_by_hand(digits: nb.Subset, epochs: int) -> None:
+    signatures, label = degree_signatures_by_hand(digits, epochs), digits.networks["label"]
+    truth, predicted, aucs = [], [], []
+    for train, test in digits.split("sample_folds"):
+        train_x, test_x = (signed_logarithm(np.stack([signatures[n] for n in side])) for side in (train, test))
+        scaler = StandardScaler().fit(train_x)
+        machine = SVC(kernel="linear").fit(scaler.transform(train_x), label.loc[train])
+        predicted += list(machine.predict(scaler.transform(test_x)))
+        truth += list(label.loc[test])
+        aucs.append(roc_auc_score(label.loc[test], machine.decision_function(scaler.transform(test_x))))
+    scores = nb.evaluate("degree-svm", digits, epochs=epochs).scores.set_index("metric")["value"]
+    assert scores["accuracy"] == accuracy_score(truth, predicted)
+    assert scores["balanced_accuracy"] == balanced_accuracy_score(truth, predicted)
+    assert scores["roc_auc"] == np.mean(aucs)
+
+
+def test_regression_equals_scikit_learn_by_hand(digits: nb.Subset) -> None:
+    signatures, target = degree_signatures_by_hand(digits, 5), digits.networks["final_accuracy"]
+    [(train, test)] = digits.split("holdout")
+    train_x, test_x = (signed_logarithm(np.stack([signatures[n] for n in side])) for side in (train, test))
+    scaler = StandardScaler().fit(train_x)
+    predicted = LinearRegression().fit(scaler.transform(train_x), target.loc[train]).predict(scaler.transform(test_x))
+    scores = nb.evaluate("degree-linear", digits, protocol="regression", epochs=5).scores.set_index("metric")["value"]
+    assert scores["mae"] == pytest.approx(mean_absolute_error(target.loc[test], predicted), abs=1e-12)
+    assert scores["r2"] == pytest.approx(r2_score(target.loc[test], predicted), abs=1e-12)
+    assert scores["kendall_tau"] == pytest.approx(kendalltau(target.loc[test], predicted).statistic, abs=1e-12)
+    assert scores["spearman_rho"] == pytest.approx(spearmanr(target.loc[test], predicted).statistic, abs=1e-12)
+
+
+def test_more_epochs_tell_more_and_every_value_lies_in_its_interval(digits: nb.Subset) -> None:
+    scores = nb.evaluate("degree-svm", digits, epochs=[1, 10]).scores
+    accuracy = scores[scores["metric"] == "accuracy"].set_index("epochs")
+    assert accuracy.loc[10, "value"] > accuracy.loc[1, "value"] + 0.2
+    assert ((scores["low"] <= scores["value"]) & (scores["value"] <= scores["high"])).all()
+
+
+def test_a_plain_scikit_learn_pipeline_is_a_method(digits: nb.Subset) -> None:
+    own = make_pipeline(nb.Signature(lambda graph: graph.degree()), SimpleImputer(), StandardScaler(), SVC())
+    result = nb.evaluate(own, digits, epochs=3, name="mine")
+    assert result.facts["method"] == "mine"
+    assert result.facts["tier"] == ["weights"]
+    assert len(result.predictions) == 234
+
+
+def test_a_saved_result_reads_back_the_same(digits: nb.Subset, tmp_path: Path) -> None:
+    result = nb.evaluate("degree-svm", digits, epochs=[2, 4])
+    again = read_result(result.save(tmp_path / "result.json"))
+    assert again.facts == result.facts
+    np.testing.assert_array_equal(again.scores["value"], result.scores["value"])
+    np.testing.assert_array_equal(again.predictions["score"], result.predictions["score"])
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"other\.json is no result"):
+        read_result(tmp_path / "other.json")
+
+
+class Constant(RegressorMixin, BaseEstimator):
+    """Predicts ``value`` for everyone."""
+
+    def __init__(self, value: Any = 50.0) -> None:
+        self.value = value
+
+    def fit(self, X: Any, y: Any) -> Constant:
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        return np.full(len(X), self.value)
+
+
+def test_an_undefined_metric_says_why_and_the_others_are_scored(digits: nb.Subset) -> None:
+    scores = nb.evaluate(Constant(), digits, protocol="regression", epochs=1).scores.set_index("metric")
+    assert "all predictions are equal" in scores.loc["kendall_tau", "undefined"]
+    assert np.isnan(scores.loc["kendall_tau", "value"])
+    assert scores.loc["mae", "undefined"] == ""
+    assert scores.loc["mae", "value"] > 0
+
+
+class Raises(Constant):
+    def fit(self, X: Any, y: Any) -> Constant:
+        raise ZeroDivisionError("by accident")
+
+
+class WrongShape(Constant):
+    def predict(self, X: Any) -> np.ndarray:
+        return np.ones((len(X), 2))
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Raises(), "ZeroDivisionError: by accident"),
+        (WrongShape(), r"predictions have shape \(48, 2\), expected \(48,\)"),
+        (Constant(np.nan), "48 of 48 predictions are not finite"),
+        (Constant(np.inf), "48 of 48 predictions are not finite"),
+    ],
+)
+def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, method: Any, message: str) -> None:
+    where = f"{type(method).__name__} on digits-lenet, regression, budget 3, fold 0: "
+    with pytest.raises(MethodError, match=where + message):
+        nb.evaluate(method, digits, protocol="regression", epochs=3)
+
+
+class Percent(ClassifierMixin, Constant):
+    pass
+
+
+def test_a_classifier_that_predicts_no_class_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(MethodError, match="a classifier must predict 0 or 1"):
+        nb.evaluate(Percent(50.0), digits, epochs=1)
+
+
+class ReadsCurves(Constant):
+    def predict(self, X: Any) -> np.ndarray:
+        return np.array([history.curves["validation_accuracy"].iloc[-1] for history in X])
+
+
+def test_a_method_that_reads_what_it_did_not_declare_is_refused(digits: nb.Subset) -> None:
+    method = nb.Method(description="", source="", tier={"weights"}, regressor=ReadsCurves())
+    with pytest.raises(MethodError, match=r"declares the tier \['weights'\] and read \['curves'\]"):
+        nb.evaluate(method, digits, protocol="regression", epochs=1)
+
+
+def test_networks_that_diverge_are_imputed_inside_the_fold(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other network's signatures become NaN, as a diverged network's are: the bundled method takes them."""
+    signature = nb.History.signature
+
+    def sometimes_diverged(self: nb.History, *args: Any, **options: Any) -> np.ndarray:
+        values = signature(self, *args, **options)
+        return np.full_like(values, np.nan) if self.hyperparameters["dropout"] in (0.0, 0.4) else values
+
+    monkeypatch.setattr(nb.History, "signature", sometimes_diverged)
+    method = nb.Method(
+        description="", source="", tier={"weights", "hyperparameters"}, classifier=bundled("degree-svm").classifier
+    )
+    assert len(nb.evaluate(method, digits, epochs=2).predictions) == 234
+
+
+def bundled(name: str) -> nb.Method:
+    from nndynbench.protocols import find_method
+
+    return find_method(name)
+
+
+@pytest.mark.parametrize("budget", [0, 99, "five"])
+def test_a_bad_budget_is_refused(digits: nb.Subset, budget: Any) -> None:
+    with pytest.raises(BudgetError, match="valid are whole numbers from 1 to 15"):
+        nb.evaluate("degree-svm", digits, epochs=budget)
+
+
+def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:
+    with pytest.raises(UnknownNameError, match="unknown protocol 'clasification'; did you mean 'classification'"):
+        nb.evaluate("degree-svm", digits, protocol="clasification")
+    with pytest.raises(UnknownNameError, match="unknown method 'degre-svm'; did you mean 'degree-svm'"):
+        nb.evaluate("degre-svm", digits)
+    with pytest.raises(ValueError, match="has a classifier alone, and regression is a regression protocol"):
+        nb.evaluate("degree-svm", digits, protocol="regression")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
+        nb.evaluate("nowhere.py", digits)
+    with pytest.raises(UnknownNameError, match="unknown information tier 'weight'; did you mean 'weights'"):
+        nb.Method(description="", source="", tier={"weight"}, regressor=Constant())

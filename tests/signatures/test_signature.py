@@ -1,0 +1,120 @@
+"""Temporal signatures: the paper's definitions (section 3.2, S3), and a function of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import nndynbench as nb
+from nndynbench.names import UnknownNameError
+from nndynbench.signatures import snapshot_signatures, weighted
+
+SIGNATURES = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(5)), elements=st.floats(-1e6, 1e6))
+
+
+@given(SIGNATURES)
+def test_the_linear_weighting_is_the_average_weighted_by_epoch(signatures: np.ndarray) -> None:
+    for epoch in range(1, len(signatures) + 1):
+        expected = np.average(signatures[:epoch], axis=0, weights=np.arange(1, epoch + 1))
+        np.testing.assert_allclose(weighted(signatures, "linear")[epoch - 1], expected, rtol=1e-9, atol=1e-6)
+
+
+@given(SIGNATURES, st.floats(0.05, 1.0))
+def test_the_exponential_weighting_is_recursive(signatures: np.ndarray, alpha: float) -> None:
+    expected = signatures[0]
+    for epoch, own in enumerate(signatures):
+        expected = own if epoch == 0 else alpha * own + (1 - alpha) * expected
+        np.testing.assert_allclose(weighted(signatures, "exponential", alpha=alpha)[epoch], expected, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("weighting", [None, "linear", "exponential"])
+def test_all_epochs_are_concatenated_or_the_last_one_kept(digits: nb.Subset, weighting: str | None) -> None:
+    histories = digits.histories([0, 100], 5)
+    whole = nb.Signature("degree", weighting=weighting).fit_transform(histories)
+    last = nb.Signature("degree", weighting=weighting, concatenate=False).fit_transform(histories)
+    assert whole.shape == (2, 25)
+    assert (whole[:, -5:] == last).all()
+    assert (whole[:, :5] == [h.signature("degree")[0] for h in histories]).all()
+
+
+def test_chosen_epochs_are_windows_of_the_history(digits: nb.Subset) -> None:
+    histories = digits.histories([0, 100], 10)
+    window = nb.Signature("eigenvector", epochs=[2, 5, 99]).fit_transform(histories)
+    expected = [h.signature("eigenvector")[[1, 4]].ravel() for h in histories]
+    assert (window == expected).all()
+    with pytest.raises(ValueError, match=r"none of the epochs \[12\] lies within the budget of 10"):
+        nb.Signature("degree", epochs=[12]).fit_transform(histories)
+
+
+def test_a_function_of_the_graph_that_returns_node_values_is_summarised(digits: nb.Subset) -> None:
+    histories = digits.histories([0, 100], 3)
+    own = nb.Signature(lambda graph: graph.degree()).fit_transform(histories)
+    np.testing.assert_allclose(own, nb.Signature("degree").fit_transform(histories), rtol=1e-2, atol=1e-2)
+
+
+def test_a_function_of_the_graph_that_returns_a_vector_is_taken_as_it_is(digits: nb.Subset) -> None:
+    histories = digits.histories([0, 100], 3)
+    norms = nb.Signature(lambda graph: [np.linalg.norm(block) for block in graph.blocks]).fit_transform(histories)
+    assert norms.shape == (2, 3 * 5)
+    assert norms[1, -1] == np.linalg.norm(histories[1].graph(3).blocks[-1])
+
+
+def test_a_function_is_called_once_per_snapshot(digits: nb.Subset) -> None:
+    calls = []
+
+    def counted(graph: nb.graphs.LayeredGraph) -> np.ndarray:
+        calls.append(1)
+        return graph.degree()
+
+    for budget in (1, 2, 3):
+        nb.Signature(counted).fit_transform(digits.histories([0, 1], budget))
+    assert len(calls) == 2 * 3
+
+
+def test_a_function_that_returns_no_vector_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(ValueError, match="must return a vector"):
+        nb.Signature(lambda graph: 1.0).fit_transform(digits.histories([0], 1))
+
+
+def test_it_is_a_scikit_learn_transformer() -> None:
+    signature = nb.Signature("degree", weighting="linear", alpha=0.3)
+    copy = clone(signature)
+    assert copy.get_params() == signature.get_params()
+    assert "weighting='linear'" in repr(signature)
+    assert make_pipeline(copy, StandardScaler()).get_params()["signature__alpha"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"centrality": "degre"}, "unknown centrality 'degre'; did you mean 'degree'"),
+        ({"representation": "unroled"}, "unknown representation 'unroled'; did you mean"),
+        ({"weighting": "square"}, "unknown weighting 'square'"),
+    ],
+)
+def test_unknown_parameters_are_refused_when_fitted(digits: nb.Subset, parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message):
+        nb.Signature(**parameters).fit(digits.histories([0], 1))  # type: ignore[arg-type]
+
+
+def test_weights_that_are_not_finite_give_nan_signatures_not_a_crash() -> None:
+    weights = nb.graphs.random_weights("digits-lenet", seed=0)
+    weights["fc2.weight"][0, 0] = np.nan
+    for key, signature in snapshot_signatures(weights, "digits-lenet").items():
+        assert np.isnan(signature).all(), key
+
+
+def test_the_shuffled_control_has_the_same_weights_and_another_structure(digits: nb.Subset) -> None:
+    history = digits.history(100, 10)
+    graph, control = history.graph(10), history.graph(10, "rolled-shuffled")
+    weights = history.weights(10)["fc2.weight"]
+    assert control.layer_sizes == graph.layer_sizes
+    fc2 = control.blocks[graph.layers.index("fc2") - 1]
+    np.testing.assert_array_equal(np.sort(np.abs(weights), axis=None), np.sort(fc2, axis=None))  # type: ignore[arg-type]
+    assert not np.allclose(control.degree(), graph.degree(), rtol=0.01)

@@ -1,0 +1,137 @@
+"""A history knows its network up to its budget, and nothing later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nndynbench as nb
+from nndynbench.names import UnknownNameError
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets import BudgetError
+
+
+@pytest.mark.parametrize("budget", [1, 5, 10])
+def test_everything_it_hands_out_ends_at_the_budget(digits: nb.Subset, budget: int) -> None:
+    history = digits.history(100, budget)
+    assert history.epochs == budget
+    assert list(history.curves.index) == list(range(1, budget + 1))
+    assert history.features.index.get_level_values("epoch").max() == budget
+    assert history.signature("degree").shape == (budget, 5)
+    assert history.signature("degree", representation="unrolled", sign="pos-neg").shape == (budget, 10)
+    assert history.centrality("eigenvector").shape == (budget, 51)
+
+
+@pytest.mark.parametrize("epoch", [-1, 6, 15])
+def test_no_later_epoch_can_be_read(digits: nb.Subset, epoch: int) -> None:
+    history = digits.history(100, 5)
+    for read in (history.weights, history.graph):
+        with pytest.raises(BudgetError, match=f"epoch {epoch} .*valid are 0 to 5"):
+            read(epoch)
+
+
+@pytest.mark.parametrize("budget", [0, 99, -1, "five", 2.5, None, True])
+def test_a_bad_budget_is_refused_with_the_valid_ones(digits: nb.Subset, budget: Any) -> None:
+    with pytest.raises(BudgetError, match="no budget of digits-lenet: valid are whole numbers from 1 to 15"):
+        digits.history(0, budget)
+
+
+def test_an_unknown_network_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(KeyError, match="no network 240"):
+        digits.history(240, 1)
+
+
+def test_no_public_attribute_leads_to_the_zoo_the_id_the_label_or_the_future(digits: nb.Subset) -> None:
+    network = 100
+    facts = digits.networks.loc[network]
+    history = digits.history(network, 3)
+    public = {name for name in dir(history) if not name.startswith("_")}
+    assert public == {
+        "architecture",
+        "centrality",
+        "curves",
+        "epochs",
+        "features",
+        "graph",
+        "hyperparameters",
+        "signature",
+        "weights",
+    }
+    hidden = {"seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "best_accuracy", "label", "network"}
+    handed_out: list[Any] = [history.hyperparameters, history.curves, history.features]
+    for part in handed_out:
+        names = set(part) if isinstance(part, dict) else {*part.columns, *part.index.names}
+        assert not names & hidden
+    assert set(history.hyperparameters) == {"learning_rate", "dropout"}
+    assert str(int(facts["seed"])) not in repr(history)
+    with pytest.raises(AttributeError):
+        history.label = 1  # type: ignore[attr-defined]
+
+
+def test_a_network_that_stopped_early_repeats_its_last_epoch(digits: nb.Subset) -> None:
+    stopped = digits.networks[digits.networks["stopped_early"]]
+    network, last = int(stopped.index[0]), int(stopped["epochs_trained"].iloc[0])
+    assert last < 15
+    signatures = digits.history(network, 15).signature("degree")
+    assert np.isfinite(signatures).all()
+    assert (signatures[last:] == signatures[last - 1]).all()
+    assert list(digits.history(network, 15).curves.index) == list(range(1, last + 1))
+
+
+def test_what_is_read_is_noted_by_information_tier(digits: nb.Subset) -> None:
+    read: set[str] = set()
+    [history] = digits.histories([0], 2, read=read)
+    assert read == set()
+    _ = history.curves
+    assert read == {"curves"}
+    _ = history.hyperparameters
+    history.signature("degree")
+    assert read == {"curves", "hyperparameters", "weights"}
+
+
+def test_a_snapshot_that_is_not_kept_says_where_to_get_it(digits: nb.Subset) -> None:
+    longest = digits.networks["epochs_trained"].idxmax()
+    with pytest.raises(NotAtHandError, match=r"graphs tier .*epoch 12.*nndynbench download digits-lenet --tier graphs"):
+        digits.history(int(longest), 15).graph(12)
+
+
+def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.Subset) -> None:
+    history = digits.history(0, 1)
+    with pytest.raises(UnknownNameError, match="unknown representation 'roled'; did you mean 'rolled'"):
+        history.graph(1, "roled")
+    with pytest.raises(UnknownNameError, match="unknown centrality 'degre'; did you mean 'degree'"):
+        history.signature("degre")
+    with pytest.raises(ValueError, match="sign"):
+        history.signature("degree", sign="positive")
+    with pytest.raises(UnknownNameError, match="sign of the unrolled graph"):
+        history.signature("degree", representation="unrolled")
+
+
+def test_weights_and_graphs_are_real_snapshots(digits: nb.Subset) -> None:
+    history = digits.history(100, 5)
+    assert {name: w.shape for name, w in history.weights(0).items()} == {
+        "conv1.weight": (4, 1, 3, 3),
+        "conv1.bias": (4,),
+        "conv2.weight": (8, 4, 3, 3),
+        "conv2.bias": (8,),
+        "fc1.weight": (16, 32),
+        "fc1.bias": (16,),
+        "fc2.weight": (12, 16),
+        "fc2.bias": (12,),
+        "fc3.weight": (10, 12),
+        "fc3.bias": (10,),
+    }
+    graph = history.graph(5)
+    assert graph.number_of_nodes == 1 + 4 + 8 + 16 + 12 + 10
+    drawn = nb.graphs.random_weights("digits-lenet", seed=int(digits.networks.loc[100, "seed"]))
+    for name, weights in history.weights(0).items():
+        np.testing.assert_allclose(weights, drawn[name], rtol=2**-12)
+    assert not np.allclose(history.weights(5)["conv2.weight"], drawn["conv2.weight"], rtol=0.01)
+
+
+def test_curves_are_those_of_the_table(digits: nb.Subset) -> None:
+    expected = digits.curves.loc[100].loc[1:4]
+    pd.testing.assert_frame_equal(digits.history(100, 4).curves, expected)

@@ -1,0 +1,88 @@
+"""The fixed splits: drawn by one seeded rule, balanced where the paper's are, and closed to leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nndynbench as nb
+from nndynbench.names import UnknownNameError
+from nndynbench.subsets.splits import RULES, draw_splits
+
+
+@pytest.mark.parametrize("split", sorted(RULES))
+def test_no_network_is_on_both_sides(digits: nb.Subset, split: str) -> None:
+    for train, test in digits.split(split):
+        assert not set(train) & set(test)
+        assert {*train, *test} <= set(digits.network_ids)
+
+
+def test_the_sample_is_balanced_and_each_of_its_networks_tested_once(digits: nb.Subset) -> None:
+    tested = [network for _, test in digits.split("sample_folds") for network in test]
+    labels = digits.networks.loc[tested, "label"]
+    assert len(tested) == len(set(tested))
+    assert labels.sum() * 2 == len(labels) == 2 * min(125, digits.networks["label"].value_counts().min())
+
+
+def test_folds_test_every_network_once_and_keep_the_share_of_high_ones(digits: nb.Subset) -> None:
+    folds = digits.split("folds")
+    assert sorted(network for _, test in folds for network in test) == digits.network_ids
+    shares = [digits.networks.loc[test, "label"].mean() for _, test in folds]
+    assert np.ptp(shares) < 0.05
+
+
+def test_holdout_leaves_a_fifth_out(digits: nb.Subset) -> None:
+    [(train, test)] = digits.split("holdout")
+    assert len(test) == pytest.approx(len(digits.networks) / 5, abs=1)
+    assert len(train) + len(test) == len(digits.networks)
+
+
+def test_blocked_trains_on_no_rate_next_to_a_tested_one(digits: nb.Subset) -> None:
+    rates = digits.networks["learning_rate"]
+    position = {rate: i for i, rate in enumerate(sorted(rates.unique()))}
+    folds = digits.split("blocked")
+    assert len(folds) == 12
+    for train, test in folds:
+        tested = {position[rate] for rate in rates.loc[test]}
+        trained = {position[rate] for rate in rates.loc[train]}
+        assert len(tested) == 4
+        assert min(abs(a - b) for a in tested for b in trained) == 2
+
+
+def test_the_rule_draws_the_stored_splits_again(digits: nb.Subset) -> None:
+    drawn = draw_splits(digits.networks, subset="digits-lenet")
+    for name, folds in drawn.folds.items():
+        assert folds == digits.split(name)
+
+
+def test_twins_are_never_split_and_optimisers_are_the_blocks() -> None:
+    random = np.random.default_rng(0)
+    configuration = np.r_[np.arange(100), np.arange(40)]
+    networks = pd.DataFrame(
+        {
+            "configuration": configuration,
+            "optimiser": np.array(["adam", "momentum", "sgd"])[configuration % 3],
+            "learning_rate": random.random(100)[configuration],
+            "label": (random.random(100)[configuration] > 0.5).astype(int),
+        }
+    )
+    drawn = draw_splits(networks, subset="twins")
+    assert drawn.left_out == {}
+    for folds in drawn.folds.values():
+        for train, test in folds:
+            assert not set(configuration[train]) & set(configuration[test])
+    assert len(drawn.folds["blocked"]) == 3
+
+
+def test_a_split_that_cannot_be_filled_says_why() -> None:
+    few = pd.DataFrame({"learning_rate": [0.1, 0.2, 0.3, 0.4], "label": [0, 0, 1, 1]})
+    drawn = draw_splits(few, subset="few")
+    assert drawn.folds == {}
+    assert drawn.left_out["sample_folds"] == "2 high and 2 low networks: a class needs at least 15"
+    assert "learning rates" in drawn.left_out["blocked"]
+
+
+def test_an_unknown_split_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(UnknownNameError, match="unknown split 'fold'; did you mean 'folds'"):
+        digits.split("fold")
