@@ -21,7 +21,7 @@ from rich.table import Table
 
 from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
 from generation.engines.here import train_here
-from generation.images import load_images
+from generation.images import OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
@@ -41,7 +41,7 @@ class Engine(StrEnum):
 Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as digits-lenet")]
 Out = Annotated[Path, typer.Option(help="the folder that holds <subset>/runs/ and the packed versions")]
 Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all others are derived")]
-GridName = Annotated[str | None, typer.Option("--grid", help="another grid than the catalogue's: a name, or the path of a .toml")]
+GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its name, or the path of a .toml")]
 Keep = Annotated[int, typer.Option(help="keep snapshots and features of epochs 0 to this one, and of the last")]
 ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
 Networks = Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")]
@@ -78,7 +78,7 @@ def train(
     keep: Keep = KEPT_EPOCHS[-1],
     seed: Seed = 0,
     grid: GridName = None,
-    precision: Annotated[str | None, typer.Option(help="float32, bfloat16, or (on a GPU) tf32; the grid's by default")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")] = None,
     side_by_side: Annotated[int, typer.Option(help="train this many networks as one group: for GPUs")] = 1,
     device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = "cpu",
     engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
@@ -148,7 +148,7 @@ def pack(
 @app.command()
 def retrain(
     subset: Subset,
-    root: Annotated[Path | None, typer.Option(help="where the packed subset is; by default as nndynbench.load finds it")] = None,
+    root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
     sample: Annotated[int, typer.Option(help="how many networks to train again")] = 10,
     draw: Annotated[int, typer.Option(help="the seed that draws them")] = 0,
     images: ImageSource = None,
@@ -162,11 +162,12 @@ def retrain(
     with TemporaryDirectory() as folder:
         made = again.stored_plan(zoo, Path(folder))
         if made.trainer != "one by one":
-            raise typer.BadParameter(f"{zoo} was trained {made.trainer}; networks are repeated one by one", param_hint="SUBSET")
+            raise ValueError(f"{zoo} was trained {made.trainer}; networks are repeated one by one")
         cache = Path(folder) / "images"
         found = load_images(made.entry.images, source=images, cache=cache)
         if found.digest != zoo.manifest.images.digest:
-            raise ValueError(f"{zoo} was trained on images with the digest {zoo.manifest.images.digest}, these have {found.digest}")
+            expected = zoo.manifest.images.digest
+            raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
         made.bind(found)
         job = Job(made, again.sample(zoo, sample, seed=draw), cache)
         with _progress(made, job.networks) as report:
@@ -224,9 +225,10 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
 
 
 def _summary(so_far: Progress) -> str:
-    rate = f"{60 * so_far.rate:.1f} epochs a minute, " if so_far.rate else ""
-    left = "" if not so_far.epochs_left else f"about {so_far.epochs_left:.0f} epochs left ({duration(so_far.seconds_left)}), "
-    return f"{rate}{left}{so_far.accuracy_summary}"
+    parts = [f"{60 * so_far.rate:.1f} epochs a minute"] if so_far.rate else []
+    if so_far.epochs_left:
+        parts.append(f"about {so_far.epochs_left:.0f} epochs left (time left: {duration(so_far.seconds_left)})")
+    return ", ".join([*parts, so_far.accuracy_summary])
 
 
 @contextmanager
@@ -234,7 +236,7 @@ def _progress(made: SubsetPlan, networks: list[int]) -> Iterator[Report]:
     """A bar of networks, with rate, time left and accuracies; yields what takes in a network's record."""
     so_far, meter = folder_progress(made, networks), Meter()
     so_far.rate = None
-    columns = (bars.SpinnerColumn(), "{task.description}", bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
+    columns = ("{task.description}", bars.BarColumn(20), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
     with bars.Progress(*columns, "{task.fields[detail]}", console=console) as bar:
         task = bar.add_task(made.entry.name, total=len(networks), completed=len(so_far.epochs_of), detail="")
 

@@ -83,7 +83,7 @@ def initialise(model: nn.Module, name: str | Architecture, *, seed: int, scale: 
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     drawn = {key: torch.from_numpy(value) for key, value in random_weights(name, seed=seed, scale=scale).items()}
-    missing, unexpected = model.load_state_dict(drawn, strict=False)
+    _, unexpected = model.load_state_dict(drawn, strict=False)
     if unexpected:
         raise ValueError(f"the module of {architecture(name).name} lacks {', '.join(unexpected)}")
 

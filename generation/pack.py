@@ -29,6 +29,8 @@ from nndynbench.subsets.subset import SPLITS_FILE
 Record = dict[str, Any]
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
+# The columns of the networks table that a record has as they are.
+OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
 # A package must stay light: at 12 bits a weight is within 0.013% of what it was.
@@ -108,8 +110,7 @@ def pack_subset(
 
 def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
     """The networks table, and the threshold that its labels were cut at."""
-    columns = ("seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy")
-    measured = pd.DataFrame([{column: record[column] for column in columns} for record in records.values()])
+    measured = pd.DataFrame([{column: record[column] for column in OUTCOMES} for record in records.values()])
     measured.index = pd.Index(records, name="network")
     table = plan.grid.networks.loc[list(records)].join(measured)
     cut = plan.entry.threshold

@@ -121,7 +121,7 @@ class SubsetPlan:
             "trainer": self.trainer,
             "device": device_name(self.device),
             "images": {"name": images.name, "digest": images.digest},
-            "libraries": {library: version(library) for library in BINDING_LIBRARIES} | {"python": platform.python_version()},
+            "libraries": {name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
         }
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from generation.device import device_name
 from generation.grids import Grid
-from generation.pack import curves_table, signatures_table
+from generation.pack import OUTCOMES, curves_table, signatures_table
 from generation.plan import BINDING_LIBRARIES, SubsetPlan, runs_folder
 from generation.runs import NetworkRun
 from generation.training import Record
@@ -29,7 +29,6 @@ ACCURACY_TOLERANCE = 5.0
 """Of the final accuracy, in percentage points."""
 
 CURVES = ["train_loss", "train_accuracy", "validation_accuracy"]
-OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        return self.initial_weights is not False and self.weights is not False and self.curves and self.signatures and self.outcome
+        parts = (self.initial_weights, self.weights, self.curves, self.signatures, self.outcome)
+        return all(part is not False for part in parts)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def stored_plan(zoo: Subset, out: Path) -> SubsetPlan:
 
 def sample(zoo: Subset, count: int, *, seed: int = 0) -> list[int]:
     """``count`` of a subset's networks, drawn by a seed."""
-    return sorted(int(n) for n in np.random.default_rng(seed).choice(zoo.network_ids, min(count, len(zoo.network_ids)), False))
+    chosen = np.random.default_rng(seed).choice(zoo.network_ids, min(count, len(zoo.network_ids)), replace=False)
+    return sorted(int(network) for network in chosen)
 
 
 def compare(zoo: Subset, plan: SubsetPlan, networks: Sequence[int]) -> Verdict:
@@ -160,8 +161,7 @@ def _rows(table: pd.DataFrame, network: int) -> pd.DataFrame:
 
 def _equal(new: pd.DataFrame, old: pd.DataFrame) -> bool:
     """Whether both tables have the same rows with the same numbers, in any order."""
-    keys = [tuple(map(str, key)) for key in new.index], [tuple(map(str, key)) for key in old.index]
-    if sorted(keys[0]) != sorted(keys[1]):
-        return False
-    aligned = [table.to_numpy()[sorted(range(len(table)), key=own.__getitem__)] for table, own in zip((new, old), keys, strict=True)]
-    return np.array_equal(*aligned, equal_nan=True)
+    rows = [{tuple(map(str, key)): values for key, values in zip(t.index, t.to_numpy(), strict=True)} for t in (new, old)]
+    return rows[0].keys() == rows[1].keys() and all(
+        np.array_equal(values, rows[1][key], equal_nan=True) for key, values in rows[0].items()
+    )

@@ -1,7 +1,8 @@
 """Grids as data: which networks a subset trains, in which order, and the settings that all of them share.
 
-One TOML file per grid: by its name in this folder, or by the path of one's own. ``[settings]`` holds what its networks share; ``[product]`` the values whose every combination is
-a network, the first varying slowest, or ``rows`` names a CSV file with a network per line. A network's id is its row.
+One TOML file per grid: by its name in this folder, or by the path of one's own. ``[settings]`` holds what its networks
+share; ``[product]`` the values whose every combination is a network, the first varying slowest, or ``rows`` names a CSV file
+with a network per line. A network's id is its row.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Grid:
 
 
 def grid_names() -> list[str]:
-    return sorted(file.name.removesuffix(".toml") for file in files("generation.grids").iterdir() if file.name.endswith(".toml"))
+    names = [file.name for file in files("generation.grids").iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def read_grid(name: str) -> Grid:
