@@ -99,7 +99,7 @@ def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
     Distances are between the ranks of each column's values, so a logarithmic axis counts like a linear one. A drawn grid
     (no column repeats its values) is kept in its own order.
     """
-    columns = [networks[column] for column in networks if networks[column].nunique() > 1]
+    columns = [networks[column] for column in networks if len(networks[column].unique()) > 1]
     if all(column.nunique() == len(column) for column in columns) or "configuration" in networks:
         return networks.index.to_numpy(dtype=np.int64)
     ranks = np.stack([np.unique(column, return_inverse=True)[1] / (column.nunique() - 1) for column in columns], axis=1)

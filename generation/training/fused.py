@@ -49,10 +49,12 @@ def check_stackable(plans: Sequence[NetworkPlan]) -> None:
         raise NotStackableError(f"unknown precision {first['precision']!r} (valid: {', '.join(PRECISIONS)})")
     for plan in plans:
         if plan.recipe["optimiser"] not in MOMENTUM:
-            raise NotStackableError(f"no side-by-side update rule for {plan.recipe['optimiser']!r} (there are: {', '.join(MOMENTUM)})")
+            optimiser = plan.recipe["optimiser"]
+            raise NotStackableError(f"no side-by-side update rule for {optimiser!r} (there are: {', '.join(MOMENTUM)})")
         for setting, value in plan.recipe.items():
             if setting not in MAY_VARY and value != first[setting]:
-                raise NotStackableError(f"network {plan.network} has {setting} {value!r}, network {plans[0].network} {first[setting]!r}")
+                other = f"network {plans[0].network} has {first[setting]!r}"
+                raise NotStackableError(f"network {plan.network} has {setting} {value!r}, {other}: train them apart")
 
 
 class Group:
@@ -142,7 +144,7 @@ class Group:
             layer.step = step
         with self._precision():
             outputs = self._outputs(inputs)
-            losses = functional.cross_entropy(outputs.float() if self.dtype == torch.float32 else outputs, labels, reduction="none")
+            losses = functional.cross_entropy(outputs, labels, reduction="none")
         losses = losses.mean(0)
         # Each network's loss depends on its own weights alone: the gradient of the sum is every one's own.
         gradients = torch.autograd.grad(losses.sum(), self.parameters)
