@@ -176,7 +176,7 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray
     """The optimiser's state as arrays: ``"3/momentum_buffer"`` is that of the model's fourth parameter."""
     states = optimiser.state_dict()["state"]
     return {
-        f"{position}/{name}": np.array(value, order="C")
+        f"{position}/{name}": np.array(value.numpy(), order="C")
         for position, state in states.items()
         for name, value in state.items()
         if value is not None
