@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from generation.images import Images, load_images  # noqa: E402
+from generation.images import Images, load_images
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,9 @@ def write_grid(
     return str(path)
 
 
-def begin(folder: Path, images: Images, *, subset: str = "digits-lenet", trainer: Any = "one by one", **grid: Any) -> SubsetPlan:
+def begin(
+    folder: Path, images: Images, *, subset: str = "digits-lenet", trainer: Any = "one by one", **grid: Any
+) -> SubsetPlan:
     """Begin the runs of such a grid below a new folder."""
     made = subset_plan(subset, folder, grid=write_grid(folder / "small.toml", **grid), trainer=trainer)
     made.bind(images)

@@ -15,12 +15,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from generation.engines import Job, TrainingFailedError  # noqa: E402
-from generation.images import Images  # noqa: E402
-from generation.plan import SubsetPlan  # noqa: E402
-from generation.runs import DamagedFileError  # noqa: E402
-from generation.training import train_network  # noqa: E402
-from tests.generation.small_runs import begin, outcome  # noqa: E402
+from generation.engines import Job, TrainingFailedError
+from generation.images import Images
+from generation.plan import SubsetPlan
+from generation.runs import DamagedFileError
+from generation.training import train_network
+from tests.generation.small_runs import begin, outcome
 
 # Torch is imported once, by the server that all children are forked from.
 context = get_context("forkserver")
@@ -50,16 +50,19 @@ def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None
                 break
 
 
-def train_all(job: Job, log: Path | None = None) -> None:
-    """What a child process does: every unit, noting each epoch in a file of its own."""
+def train_all(job: Job, log: Path | None = None, training: Any = None) -> None:
+    """What a child process does: every unit, noting each epoch in a file of its own; ``training`` is set when it begins."""
 
     def report(record: dict[str, Any]) -> None:
         if log is not None and "final_accuracy" not in record:
             with log.open("a", encoding="utf-8") as file:
                 print(record["network"], len(record["epochs"]), file=file)
 
+    images = job.images()
+    if training is not None:
+        training.set()
     for unit in job.units():
-        job.train(unit, job.images(), stop=lambda: False, report=report)
+        job.train(unit, images, stop=lambda: False, report=report)
 
 
 def job(made: SubsetPlan) -> Job:
@@ -88,19 +91,17 @@ def test_ten_kills_at_random_moments_leave_no_trace(tmp_path: Path, digit_images
     train(quiet, digit_images)
     seconds = time.monotonic() - start
     moments = random.Random(0)
-    kills = 0
-    while kills < 10:
-        child = context.Process(target=train_all, args=(job(killed),))
+    for _ in range(10):
+        training = context.Event()
+        child = context.Process(target=train_all, args=(job(killed), None, training))
         child.start()
-        # Short enough that something is left for the next one, long enough to reach training on a busy machine.
-        child.join(moments.uniform(0.05, 0.2 + seconds / 6))
-        if child.exitcode is None:
-            os.kill(child.pid, signal.SIGKILL)
-            kills += 1
+        training.wait()
+        # Ten such spans are half of what the whole training takes.
+        child.join(moments.uniform(0, seconds / 10))
+        assert child.exitcode is None, "the training ended before it could be killed"
+        os.kill(child.pid, signal.SIGKILL)
         child.join()
-        if not job(killed).unfinished():
-            break
-    assert kills >= 3, "the training ended before it could be killed"
+    assert job(killed).unfinished()
     train_all(job(killed))
     assert outcome(killed) == outcome(quiet)
     assert not list(killed.folder.rglob("state-*")), "a finished network needs no state"
@@ -201,7 +202,7 @@ def test_a_damaged_final_record_says_what_to_do(tmp_path: Path, digit_images: Im
     train(made, digit_images)
     run = made.run(made.order[0])
     (run.folder / "network.json").write_text('{"network": 0, "epo', encoding="utf-8")
-    with pytest.raises(DamagedFileError, match="remove .* and train it again"):
+    with pytest.raises(DamagedFileError, match=r"remove .* and train it again"):
         run.record()
 
 
