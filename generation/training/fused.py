@@ -121,12 +121,8 @@ class Group:
         """One epoch: every network's mean loss over its batches and accuracy in percent. A loss that is not finite stays
         so, and disturbs no other network.
         """
-        self.model.train()
-        keys = torch.tensor([plan.dropout_seed(epoch) for plan in self.plans], device=self.device)
-        for layer in dropouts(self.model):
-            layer.keys = keys
         losses, right, visited = [], torch.zeros(len(self.plans), dtype=torch.int64, device=self.device), 0
-        for step, (inputs, labels) in enumerate(self._batches(epoch)):
+        for step, (inputs, labels) in enumerate(self.begin(epoch)):
             loss, hits = self.step(inputs, labels, step)
             losses.append(loss)
             right += hits
@@ -134,7 +130,12 @@ class Group:
         # The one place that waits for the device.
         return torch.stack(losses).double().mean(0).tolist(), (100 * right.double() / visited).tolist()
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def begin(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Make ready for an epoch's steps: dropout on, with this epoch's masks; returns its batches, each for a `step`."""
+        self.model.train()
+        keys = torch.tensor([plan.dropout_seed(epoch) for plan in self.plans], device=self.device)
+        for layer in dropouts(self.model):
+            layer.keys = keys
         seed = self.plans[0].batch_seed(epoch)
         return epoch_batches(self.pixels, self.labels, self.recipe, brightest=self.images.brightest, seed=seed)
 
@@ -248,7 +249,7 @@ def train_side_by_side(
     check_stackable(plans)
     prepare_torch(plans[0].architecture)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
-    members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True)]
+    members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True) if not run.finished]
     group: Group | None = None
     grouped: list[Member] = []
     while (training := [member for member in members if not member.ended]) and not stop():
@@ -266,7 +267,7 @@ def train_side_by_side(
     unmarked = [member for member in members if member.ended and not member.run.finished]
     if unmarked:
         _finish(_load(unmarked, images, device), unmarked, report)
-    return sum(member.run.finished for member in members)
+    return sum(run.finished for run in runs)
 
 
 def _member(plan: NetworkPlan, run: NetworkRun, device: str) -> Member:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
+import torch
 from torch.nn import functional
 
 from generation.architectures import build_module
@@ -44,7 +45,8 @@ def colour_images(digit_images: Images) -> Images:
 def plans(architecture: str, count: int, **settings: Any) -> list[NetworkPlan]:
     """Networks of different learning rates, weight decays and optimisers."""
     varied = [
-        {"learning_rate": 0.02 / (1 + i), "weight_decay": 1e-3 * i, "optimiser": ("momentum", "sgd")[i % 2]} for i in range(count)
+        {"learning_rate": 0.02 / (1 + i), "weight_decay": 1e-3 * i, "optimiser": ("momentum", "sgd")[i % 2]}
+        for i in range(count)
     ]
     common = {**DEFAULTS, "dropout": 0.0, "batch_size": 32, **settings}
     return [NetworkPlan("tested", i, architecture, {**common, **own}) for i, own in enumerate(varied)]
@@ -88,10 +90,10 @@ def largest_difference(group: Group, expected: Sequence[dict[str, Any]]) -> floa
     )
 
 
-CHAINS = ["cifar10-lenet", "imagenet-lenet", "cifar10-alexnet", "cifar10-vgg@0.5"]
+CHAINS = ["cifar10-lenet", "imagenet-lenet@0.5", "cifar10-alexnet@0.125", "cifar10-vgg@0.125"]
 
 
-@pytest.mark.parametrize("architecture", [*CHAINS, "cifar10-resnet32", "cifar10-resnet44@0.5"])
+@pytest.mark.parametrize("architecture", [*CHAINS, "cifar10-resnet32@0.25"])
 def test_an_epoch_side_by_side_equals_torch_alone_in_float64(architecture: str, colour_images: Images) -> None:
     group = loaded(plans(architecture, 3), colour_images, torch.float64)
     group.epoch(1)
@@ -99,20 +101,34 @@ def test_an_epoch_side_by_side_equals_torch_alone_in_float64(architecture: str, 
     assert largest_difference(group, expected) <= 1e-9
 
 
-@pytest.mark.parametrize("architecture", [*CHAINS, "cifar10-resnet32"])
+@pytest.mark.parametrize("architecture", CHAINS)
 def test_a_step_side_by_side_equals_torch_alone_in_float32(architecture: str, colour_images: Images) -> None:
     group = loaded(plans(architecture, 3), colour_images, torch.float32)
-    group.model.train()
-    inputs, labels = next(group._batches(1))
+    inputs, labels = next(group.begin(1))
     group.step(inputs, labels)
     expected = [alone(plan, colour_images, initial_weights(plan), torch.float32, 1) for plan in group.plans]
     assert largest_difference(group, expected) <= 1e-6
 
 
+def test_a_step_with_batch_norm_equals_torch_alone_in_float32(colour_images: Images) -> None:
+    """Over all weights of a network: batch norm's biases start at zero, so they are a step's gradient, which float32 has to
+    five digits alone.
+    """
+    group = loaded(plans("cifar10-resnet32@0.25", 3), colour_images, torch.float32)
+    inputs, labels = next(group.begin(1))
+    group.step(inputs, labels)
+    state = group.model.state_dict()
+    for row, plan in enumerate(group.plans):
+        expected = alone(plan, colour_images, initial_weights(plan), torch.float32, 1)
+        ours, theirs = (torch.cat([tensors[name].flatten() for name in state]) for tensors in (
+            {name: value[row] for name, value in state.items()}, expected
+        ))
+        assert float((ours - theirs).norm() / theirs.norm()) <= 1e-6
+
+
 def test_torchvisions_resnet50_with_its_projections_can_be_stacked(colour_images: Images) -> None:
     group = loaded(plans("imagenet-resnet50", 2, batch_size=16), colour_images, torch.float64)
-    group.model.train()
-    inputs, labels = next(group._batches(1))
+    inputs, labels = next(group.begin(1))
     group.step(inputs, labels)
     expected = [alone(plan, colour_images, initial_weights(plan), torch.float64, 1) for plan in group.plans]
     assert largest_difference(group, expected) <= 1e-9
@@ -127,8 +143,8 @@ def test_label_noise_is_every_networks_own(colour_images: Images) -> None:
 
 
 def test_networks_that_leave_do_not_change_those_that_stay(colour_images: Images) -> None:
-    whole = loaded(plans("cifar10-resnet32", 3), colour_images, torch.float64)
-    left = loaded(plans("cifar10-resnet32", 3), colour_images, torch.float64)
+    whole = loaded(plans("cifar10-resnet32@0.25", 3), colour_images, torch.float64)
+    left = loaded(plans("cifar10-resnet32@0.25", 3), colour_images, torch.float64)
     whole.epoch(1)
     left.epoch(1)
     left.select([0, 2])
@@ -139,7 +155,7 @@ def test_networks_that_leave_do_not_change_those_that_stay(colour_images: Images
 
 
 def test_a_diverging_network_disturbs_no_other(colour_images: Images) -> None:
-    networks = plans("cifar10-resnet32", 3)
+    networks = plans("cifar10-lenet", 3)
     calm = loaded([networks[0], networks[2]], colour_images, torch.float64)
     calm.epoch(1)
     networks[1].recipe["learning_rate"] = 1e60
@@ -183,7 +199,7 @@ def test_dropout_is_off_where_accuracy_is_measured() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
-    [("batches", "own", "different batches"), ("optimiser", "adam", "update rule"), ("precision", "float8", "unknown precision")],
+    """In a few steps float32 has no time to drift: the same ends, early stops, divergences, nearly the same weights."""
 )
 def test_what_cannot_be_stacked_says_why(setting: str, value: str, message: str) -> None:
     networks = plans("cifar10-lenet", 2)
@@ -226,8 +242,10 @@ def train_group(made: SubsetPlan, images: Images, describers: ThreadPoolExecutor
 GROUP = {"trainer": "side by side", "rates": (0.002, 0.01, 1e30), "dropouts": (0.0,), "epochs": 5, "patience": 2}
 
 
-def test_a_group_ends_like_its_networks_alone(tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor) -> None:
-    """In a few steps float32 has no time to drift: the same ends, early stops and divergences, and nearly the same weights."""
+def test_a_group_ends_like_its_networks_alone(
+    tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor
+) -> None:
+    """In a few steps float32 has no time to drift: the same ends, early stops, divergences, and nearly the same weights."""
     together = begin(tmp_path / "together", digit_images, **GROUP)
     apart = begin(tmp_path / "apart", digit_images, **GROUP | {"trainer": "one by one"})
     assert train_group(together, digit_images, describers) == 3
@@ -253,7 +271,8 @@ def test_a_group_ends_like_its_networks_alone(tmp_path: Path, digit_images: Imag
 def test_a_group_stopped_after_every_epoch_ends_as_one_never_stopped(
     tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor
 ) -> None:
-    never, always = begin(tmp_path / "never", digit_images, **GROUP), begin(tmp_path / "always", digit_images, **GROUP)
+    never = begin(tmp_path / "never", digit_images, **GROUP)
+    always = begin(tmp_path / "always", digit_images, **GROUP)
     train_group(never, digit_images, describers)
     while train_group(always, digit_images, describers, epochs=1) < 3:
         pass
