@@ -1,7 +1,7 @@
 """What training costs: ``python -m tests.benchmarks.training epoch|fused|packing``.
 
-``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, what a user
-would write, both on the same cores (ours as one-thread processes, two networks at once). ``fused``: many networks side by side
+``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, as a user
+would write it, both on the same cores (ours as one-thread processes, two networks at once). ``fused``: many networks side by side
 against that loop, for a GPU. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
 """
 
@@ -26,6 +26,7 @@ from torch.nn import functional
 from generation.architectures import build_module
 from generation.grids import read_grid
 from generation.images import Images, load_images
+from generation.pack import OUTCOMES
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan, train_network
 
@@ -33,6 +34,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__d
 console = Console()
 
 LEARNING_RATE = 0.01
+CACHE = Path(tempfile.gettempdir()) / "nndynbench-benchmark-images"
 
 
 def network_plan(subset: str, network: int, *, images: int, epochs: int, precision: str = "float32") -> NetworkPlan:
@@ -51,6 +53,10 @@ def network_plan(subset: str, network: int, *, images: int, epochs: int, precisi
 def plain_loop(subset: str, images: Images, count: int, epochs: int, device: str = "cpu", workers: int = 0) -> list[float]:
     """The reference: torchvision's transforms in a DataLoader; returns the mean loss of each epoch."""
     from torch.utils.data import DataLoader, Dataset
+
+    from tests.conftest import pytest_configure
+
+    pytest_configure()  # torchvision's operators, where torch is a CPU build
     from torchvision import transforms
 
     transform = transforms.Compose(
@@ -119,12 +125,12 @@ def epoch(
     count: Annotated[int, typer.Option(help="training images")] = 10_000,
     epochs: int = 3,
     repeats: int = 3,
-    cache: Path = Path(tempfile.gettempdir()) / "nndynbench-benchmark-images",
+    cache: Path = CACHE,
 ) -> None:
     """A LeNet epoch, two networks at once on two cores, one thread each, against the plain loop the same way."""
     cifar = load_images("cifar10", source=images, cache=cache)
     ratios = []
-    table = Table("repeat", "ours: s an epoch", "plain loop: s an epoch", "ratio", "our loss", "plain loss", "our MB", "plain MB")
+    table = Table("repeat", "our s an epoch", "plain s an epoch", "ratio", "our loss", "plain loss", "our MB", "plain MB")
     for repeat in range(repeats):
         plans = [network_plan("cifar10-lenet", 2 * repeat + i, images=count, epochs=epochs) for i in range(2)]
         mine = at_once(ours, [(plan, cifar) for plan in plans])
@@ -154,9 +160,9 @@ def fused(
     device: str = "cuda",
     precision: str = "tf32",
     epochs: int = 2,
-    cache: Path = Path(tempfile.gettempdir()) / "nndynbench-benchmark-images",
+    cache: Path = CACHE,
 ) -> None:
-    """Networks side by side against the plain loop with a worker per core, on one device, in seconds per network and epoch."""
+    """Networks side by side against the plain loop with a worker per core, on one device, in seconds a network and epoch."""
     from generation.training.fused import Group, initial_weights
 
     cifar = load_images("cifar10", source=images, cache=cache)
@@ -173,7 +179,8 @@ def fused(
     plain = plain_loop(subset, cifar, count, epochs, device, workers=len(os.sched_getaffinity(0)))
     theirs = (time.perf_counter() - start) / epochs
     memory = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else peak_megabytes()
-    table = Table("", "s a network and epoch", "loss after", title=f"{subset}, {networks} networks, {count} images, {precision}")
+    title = f"{subset}, {networks} networks, {count} images, {precision}"
+    table = Table("", "s a network and epoch", "loss after", title=title)
     table.add_row("side by side", f"{mine:.4f}", f"{np.mean(losses):.3f} (epoch {epochs + 1})")
     table.add_row("plain loop", f"{theirs:.4f}", f"{plain[-1]:.3f} (epoch {epochs})")
     console.print(table)
@@ -214,9 +221,8 @@ def restore(zoo: Any, run: NetworkRun, network: int, kept: tuple[int, ...]) -> i
         run.write_snapshot(epoch, weights)
         total += sum(values.nbytes for values in weights.values())
     curves = zoo.curves.xs(network, level="network").reset_index()
-    record = {"network": network, "epochs": curves.to_dict("records"), "signatures": {}, "features": {}, "device": facts["device"]}
-    outcome = ("seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy")
-    run.finish(record | {name: facts[name].item() for name in outcome})
+    record = {"network": network, "device": facts["device"], "epochs": curves.to_dict("records"), "signatures": {}, "features": {}}
+    run.finish(record | {name: facts[name].item() for name in OUTCOMES})
     return total
 
 
