@@ -1,7 +1,7 @@
 """What training costs: ``python -m tests.benchmarks.training epoch|fused|packing``.
 
 ``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, as a user
-would write it, both on the same cores (ours as one-thread processes, two networks at once). ``fused``: many networks side by side
+would write it, both on the same two cores (two networks at once, one thread each). ``fused``: many networks side by side
 against that loop, for a GPU. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
 """
 
@@ -221,7 +221,8 @@ def restore(zoo: Any, run: NetworkRun, network: int, kept: tuple[int, ...]) -> i
         run.write_snapshot(epoch, weights)
         total += sum(values.nbytes for values in weights.values())
     curves = zoo.curves.xs(network, level="network").reset_index()
-    record = {"network": network, "device": facts["device"], "epochs": curves.to_dict("records"), "signatures": {}, "features": {}}
+    record = {"network": network, "device": facts["device"], "epochs": curves.to_dict("records")}
+    record |= {"signatures": {}, "features": {}}
     run.finish(record | {name: facts[name].item() for name in OUTCOMES})
     return total
 
