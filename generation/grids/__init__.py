@@ -96,11 +96,16 @@ def read_grid(name: str) -> Grid:
 def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Ids in an order whose every prefix is spread over the grid: each next cell is the farthest from all before it.
 
-    Distances are between the ranks of each column's values, so a logarithmic axis counts like a linear one. A drawn grid
-    (no column repeats its values) is kept in its own order.
+    Distances are between the ranks of each column's values, so a logarithmic axis counts like a linear one. A drawn grid is
+    spread as it stands: its configurations keep their order, and every prefix has its share of their twins.
     """
+    if "configuration" in networks:
+        occurrence = networks.groupby("configuration").cumcount()
+        place = occurrence.groupby(occurrence).cumcount() + 1
+        share = place / occurrence.groupby(occurrence).transform("size")
+        return share.sort_values(kind="stable").index.to_numpy(dtype=np.int64)
     columns = [networks[column] for column in networks if len(networks[column].unique()) > 1]
-    if all(column.nunique() == len(column) for column in columns) or "configuration" in networks:
+    if not columns:
         return networks.index.to_numpy(dtype=np.int64)
     ranks = np.stack([np.unique(column, return_inverse=True)[1] / (column.nunique() - 1) for column in columns], axis=1)
     order = [int(np.linalg.norm(ranks - 0.5, axis=1).argmin())]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from generation import plan as plans
-from generation.grids import grid_names, read_grid, spread_order
+from generation.grids import read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
 from nndynbench.names import UnknownNameError
@@ -109,24 +109,6 @@ def test_the_reduced_vgg_grid_is_a_part_of_the_papers() -> None:
     expected = {"training_images": 5000, "batch_size": 16, "precision": "bfloat16", "validation_images": 2000, "epochs": 25}
     assert {setting: recipe[setting] for setting in expected} == expected
     assert reduced.protocol == "reduced"
-
-
-@pytest.mark.parametrize("name", grid_names())
-def test_every_grid_is_trained_in_an_order_of_all_its_networks(name: str) -> None:
-    networks = read_grid(name).networks
-    assert sorted(spread_order(networks)) == list(networks.index)
-
-
-def test_every_prefix_of_the_papers_order_is_spread_over_the_grid() -> None:
-    networks = read_grid("paper").networks
-    for count in (8, 24, 96):
-        first = networks.loc[spread_order(networks)[:count]]
-        for column in ("learning_rate", "dropout"):
-            ranks = first[column].rank(method="dense")
-            halves = (ranks <= ranks.max() / 2).mean()
-            assert 0.3 <= halves <= 0.7, (count, column)
-        assert first["learning_rate"].min() == networks["learning_rate"].min()
-        assert first["learning_rate"].max() == networks["learning_rate"].max()
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
