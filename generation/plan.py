@@ -18,6 +18,7 @@ from generation.grids import Grid, read_grid, spread_order
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
+from nndynbench.names import known
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
 # Those whose versions decide the bits of a network.
@@ -27,6 +28,9 @@ PLAN_FILE = "plan.json"
 KEPT_EPOCHS = tuple(range(11))
 
 Trainer = Literal["one by one", "side by side"]
+
+# What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
+PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
 
 
 class PlanMismatchError(ValueError):
@@ -119,10 +123,9 @@ class SubsetPlan:
             "networks": {str(column): self.grid.networks[column].tolist() for column in self.grid.networks},
             "kept_epochs": list(self.kept_epochs),
             "trainer": self.trainer,
-            "device": device_name(self.device),
             "images": {"name": images.name, "digest": images.digest},
             "libraries": {name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
-        }
+        } | ({"device": name} if (name := device_name(self.device)) is not None else {})
 
 
 def subset_plan(
@@ -138,12 +141,20 @@ def subset_plan(
 ) -> SubsetPlan:
     """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
     grid and the grid's precision.
+
+    Raises
+    ------
+    UnknownNameError
+        For a subset, grid, device or precision that does not exist.
     """
     entry = catalogue_entry(subset)
     chosen = read_grid(grid or entry.grid)
     if precision is not None:
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
-    return SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
+    made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
+    kind = known(device.partition(":")[0], PRECISIONS, what="device")
+    known(made.network(made.order[0]).recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
+    return made
 
 
 def begun_plan(subset: str, out: Path) -> SubsetPlan:

@@ -33,7 +33,6 @@ from nndynbench.graphs import Weights, architecture
 # What networks of one group may differ in; everything else decides which batches they see, or how they run.
 MAY_VARY = ("learning_rate", "dropout", "optimiser", "weight_decay", "initialisation_scale", "label_noise", "configuration")
 MOMENTUM = {"sgd": 0.0, "momentum": 0.9}
-PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class NotStackableError(ValueError):
@@ -45,8 +44,6 @@ def check_stackable(plans: Sequence[NetworkPlan]) -> None:
     first = plans[0].recipe
     if first["batches"] != "shared":
         raise NotStackableError(f"networks with batches = {first['batches']!r} see different batches: train them one by one")
-    if first["precision"] not in PRECISIONS:
-        raise NotStackableError(f"unknown precision {first['precision']!r} (valid: {', '.join(PRECISIONS)})")
     for plan in plans:
         if plan.recipe["optimiser"] not in MOMENTUM:
             optimiser = plan.recipe["optimiser"]

@@ -35,6 +35,17 @@ def test_other_settings_are_refused(tmp_path: Path, digit_images: Images, change
         other.bind(digit_images)
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "named"),
+    [("cpu", "tf32", "unknown precision on cpu 'tf32'"), ("cuda", "float8", "precision"), ("tpu", None, "device 'tpu'")],
+)
+def test_a_precision_that_a_device_has_not_is_refused(
+    tmp_path: Path, device: str, precision: str | None, named: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=named):
+        subset_plan("digits-lenet", tmp_path, device=device, precision=precision)
+
+
 def test_other_rows_under_the_same_name_are_refused(tmp_path: Path, digit_images: Images) -> None:
     begin(tmp_path, digit_images)
     with pytest.raises(PlanMismatchError, match="other networks"):
