@@ -199,7 +199,7 @@ def test_dropout_is_off_where_accuracy_is_measured() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
-    """In a few steps float32 has no time to drift: the same ends, early stops, divergences, nearly the same weights."""
+    [("batches", "own", "different batches"), ("optimiser", "adam", "update rule")],
 )
 def test_what_cannot_be_stacked_says_why(setting: str, value: str, message: str) -> None:
     networks = plans("cifar10-lenet", 2)
