@@ -133,6 +133,9 @@ def pack(
     out: Out,
     version: Annotated[str | None, typer.Option(help="of the pack; the catalogue's by default")] = None,
     bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
+    ] = None,
 ) -> None:
     """Write a subset's files from its runs, finished or not."""
     from generation.pack import bundled_selection
@@ -142,7 +145,7 @@ def pack(
     if bundle:
         _pack(made, version=version, tiers=bundled_selection(made), into=bundled_folder())
     else:
-        _pack(made, version=version)
+        _pack(made, version=version, mirrors=mirror or [])
 
 
 @app.command()
@@ -196,6 +199,40 @@ def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] sec
     console.print(f"drew {path}")
 
 
+@app.command()
+def card(
+    root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; the package's by default")] = None,
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
+) -> None:
+    """Write the data set's card, its numbers taken from packed subsets."""
+    from generation.card import dataset_card, packed_subsets
+    from nndynbench.storage.places import bundled_folder
+
+    out.write_text(dataset_card(packed_subsets(root or bundled_folder())), encoding="utf-8")
+    console.print(f"wrote {out}")
+
+
+@app.command()
+def publish(
+    root: Annotated[Path, typer.Argument(help="a folder of packed subsets")],
+    repo: Annotated[str, typer.Option(help="the hub's dataset repository")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would go, and send nothing")] = False,
+) -> None:
+    """Upload the packed versions that the hub does not have, in one commit, each tagged <subset>-<version>."""
+    from generation.publish import plan_upload
+    from generation.publish import publish as send
+
+    upload = plan_upload(root, repo)
+    for address, path in upload.files.items():
+        console.print(f"{path.stat().st_size / 1e6:10.2f} MB  {address}")
+    names = ", ".join(f"{name} {version}" for name, version in upload.versions)
+    if dry_run:
+        size = f"{len(upload.files)} files and the card, {upload.bytes / 1e6:.1f} MB"
+        console.print(f"would publish {names} on {repo}: {size}")
+        return
+    console.print(f"published {names} on {repo} as commit {send(upload, repo)}")
+
+
 def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
     console.print(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}")
     missing = len(chosen) - len(made.finished(chosen))
@@ -209,6 +246,7 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
 
 def _pack(made: SubsetPlan, **options: Any) -> None:
     """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
+    from generation.card import write_card
     from generation.pack import pack_subset
     from nndynbench.subsets.subset import SPLITS_FILE
     from nndynbench.subsets.subset import Subset as Packed
@@ -216,6 +254,8 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     # Two shards may end at the same moment.
     with FileLock(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
+        if "into" not in options:
+            write_card(packed.folder.parents[1])
     console.print(f"packed {packed.folder}: {packed.manifest.networks} of {packed.manifest.networks_planned} networks")
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")

@@ -21,9 +21,9 @@ from nndynbench.graphs import Weights, architecture, rolled
 from nndynbench.signatures import CENTRALITIES
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
 from nndynbench.storage.files import file_facts, written_whole
-from nndynbench.storage.manifest import MANIFEST_NAME, ImageFacts, Manifest, TierFacts, TierName
+from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
-from nndynbench.subsets.splits import DrawnSplits, draw_splits
+from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
 from nndynbench.subsets.subset import SPLITS_FILE
 
 Record = dict[str, Any]
@@ -74,12 +74,14 @@ def pack_subset(
     version: str | None = None,
     tiers: Mapping[TierName, Selection] = WHOLE,
     into: Path | None = None,
+    mirrors: Sequence[str] = (),
 ) -> Path:
     """Pack the finished networks of a folder of runs; returns the packed folder.
 
     Tables and splits are always written; ``tiers`` says what to write of the HDF5 tiers beside them. ``into`` replaces the
     runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out; the manifest
-    says how many were planned.
+    says how many were planned. ``mirrors`` are addresses of other hosts that will have the files, where the hub fails:
+    "https://example.org/{subset}/{version}/{file}".
 
     Raises
     ------
@@ -94,15 +96,16 @@ def pack_subset(
     # Until all files are new, this is no packed subset.
     (folder / MANIFEST_NAME).unlink(missing_ok=True)
     networks, threshold = networks_table(plan, records)
-    write_table(folder, "networks", networks)
+    splits = draw_splits(networks, subset=plan.entry.name)
+    write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
     write_table(folder, "curves", curves_table(records))
     write_table(folder, "signatures", signatures_table(records))
     write_table(folder, "features", features_table(plan, records))
-    write_splits(folder, draw_splits(networks, subset=plan.entry.name))
+    write_splits(folder, splits)
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
         described[tier] = write_tier(folder, tier, plan, records, selection)
-    manifest = _manifest(plan, folder, records, threshold, described)
+    manifest = _manifest(plan, folder, records, threshold, described, mirrors)
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return folder
@@ -223,8 +226,14 @@ def _manifest(
     records: Mapping[int, Record],
     threshold: float,
     tiers: dict[TierName, TierFacts],
+    mirrors: Sequence[str],
 ) -> Manifest:
     facts = plan.facts()
+
+    def described(file: str) -> FileFacts:
+        addresses = [mirror.format(subset=plan.entry.name, version=folder.name, file=file) for mirror in mirrors]
+        return file_facts(folder / file).model_copy(update={"mirrors": addresses})
+
     return Manifest(
         subset=plan.entry.name,
         version=folder.name,
@@ -246,5 +255,5 @@ def _manifest(
         networks=len(records),
         networks_planned=len(plan.order),
         tiers=tiers,
-        files={name: file_facts(folder / name) for tier in tiers.values() for name in tier.files},
+        files={file: described(file) for tier in tiers.values() for file in tier.files},
     )

@@ -9,5 +9,8 @@ from .protocols import protocols as protocols
 from .signatures import Signature as Signature
 from .subsets import History as History
 from .subsets import Subset as Subset
+from .subsets import SupersededWarning as SupersededWarning
+from .subsets import download as download
+from .subsets import export as export
 from .subsets import load as load
 from .subsets import subsets as subsets

@@ -16,8 +16,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from nndynbench.centralities import degree, eigenvector_centrality, moments
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import LayeredGraph
-from nndynbench.graphs.rolled import layer_weight, rolled
+from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
+from nndynbench.graphs.weights import layer_weight
 from nndynbench.names import known
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
 
-CENTRALITIES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
+CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]] = {
     "degree": degree,
     "eigenvector": eigenvector_centrality,
 }

@@ -24,8 +24,12 @@ def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
 
 
 def _row_sums(block: Block) -> npt.NDArray[np.float64]:
-    return block.sum(axis=-1, dtype=np.float64) if isinstance(block, np.ndarray) else block.row_sums()
+    if isinstance(block, np.ndarray):
+        return np.asarray(np.matvec(block, np.ones(block.shape[-1])))
+    return np.asarray(block.row_sums())
 
 
 def _column_sums(block: Block) -> npt.NDArray[np.float64]:
-    return block.sum(axis=-2, dtype=np.float64) if isinstance(block, np.ndarray) else block.column_sums()
+    if isinstance(block, np.ndarray):
+        return np.asarray(np.vecmat(np.ones(block.shape[-2]), block))
+    return np.asarray(block.column_sums())

@@ -1,30 +1,43 @@
 """Eigenvector centrality (paper, section 2.1), exact to rounding, without ever forming the adjacency matrix.
 
-Edges run between consecutive layers, so the graph is bipartite: layers 0, 2, 4, … against layers 1, 3, 5, …. The
-principal eigenvector of such a graph is the largest singular triplet of its biadjacency matrix, both vectors side by
-side over √2. Golub-Kahan bidiagonalisation with full reorthogonalisation finds it (Golub & Van Loan, "Matrix
-Computations", 4th ed., section 10.4); power iteration would oscillate between λ and −λ.
+Edges run between consecutive layers, so the graph is bipartite. The principal eigenvector of such a graph is the largest
+singular triplet of its biadjacency matrix, both vectors side by side over √2; power iteration would oscillate between λ
+and −λ. Any other graph is given as its adjacency matrix.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.centralities.bipartite import Bipartite
+from nndynbench.centralities.krylov import Product, largest_pair, largest_triplet
+
 if TYPE_CHECKING:
+    import scipy.sparse
+
     from nndynbench.graphs.layered import Block
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]
+Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.csr_array[np.floating[Any]]"
 
-# Steps between looks at the residual: a look costs a small singular value decomposition.
-STEPS_BETWEEN_CHECKS = 4
+TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
+
+# Weights of stacked graphs that are worked on at a time: more no longer fit in the processor's cache.
+WEIGHTS_AT_A_TIME = 1 << 20
+
+# Weights from which one product costs more than a look at the residual.
+MANY_WEIGHTS = 1 << 20
 
 # Of the entries of a unit vector in float64.
 ROUNDING = 1e-15
+
+# Of the largest entry: a component of the graph that has a share in the principal eigenvector has an entry above this.
+SHARE = 1e-6
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -40,140 +53,136 @@ class PrincipalPair(NamedTuple):
 
 
 def eigenvector_centrality(
-    blocks: Sequence[Block], *, tolerance: float = 1e-12, max_steps: int = 500
+    graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
 ) -> FloatArray:
     """Eigenvector centrality of every node, shape (..., nodes): unit L2 norm, non-negative sum.
 
+    ``graph`` is a sequence of blocks, which may be stacked, or the symmetric adjacency matrix of a graph that is no chain
+    of layers, dense or scipy.sparse. Computed in the precision of its weights. ``tolerance`` is the relative residual to
+    reach, by default 1e-12 in float64 and 1e-6 in float32; ``max_steps`` bounds the Krylov space.
+
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
     `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
-    eigenspace reached from a uniform start; a graph whose weights are all zero gives the uniform vector.
+    eigenspace reached from a uniform start; nodes outside the heaviest component have 0. A graph whose weights are all
+    zero gives the uniform vector. In signed graphs the two largest eigenvalues may lie close, so that a small residual
+    does not make the vector as exact: see `principal_pair`.
     """
-    return principal_pair(blocks, tolerance=tolerance, max_steps=max_steps).vector
+    return principal_pair(graph, tolerance=tolerance, max_steps=max_steps).vector
 
 
-def principal_pair(blocks: Sequence[Block], *, tolerance: float = 1e-12, max_steps: int = 500) -> PrincipalPair:
+def principal_pair(
+    graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
+) -> PrincipalPair:
     """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`."""
-    finite = np.logical_and.reduce([_is_finite(block) for block in blocks])
-    if not finite.all():
-        blocks = [np.where(finite[..., None, None], b, 0.0) if isinstance(b, np.ndarray) else b for b in blocks]
-        if finite.ndim == 0:
-            nodes = blocks[0].shape[-1] + sum(block.shape[-2] for block in blocks)
-            return PrincipalPair(np.array(np.nan), np.full(nodes, np.nan), np.array(np.nan))
-    bipartite = _Bipartite(blocks)
-    value, even, odd, residual = _largest_triplet(bipartite, tolerance, max_steps)
-    vector = bipartite.interleave(even, odd) / np.sqrt(2.0)
-    norm = np.linalg.norm(vector, axis=-1, keepdims=True)
-    uniform = np.full(vector.shape[-1], 1 / np.sqrt(vector.shape[-1]))
-    vector = np.where((value > 0)[..., None], vector / np.where(norm > 0, norm, 1.0), uniform)
-    vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1.0, 1.0)
-    # The nodes of a lighter component have exactly 0; what is left there is rounding.
-    vector[np.abs(vector) < ROUNDING] = 0.0
-    found = residual <= tolerance
-    if not found[finite].all():
+    weights = graph if isinstance(graph, Sequence) else [graph]
+    dtype = np.result_type(np.float32, *(part.dtype for part in weights))
+    accepted = TOLERANCES[dtype] if tolerance is None else tolerance
+    if isinstance(graph, Sequence):
+        pair = _of_stack(graph, accepted, max_steps)
+    else:
+        pair = _of_adjacency(graph, accepted, max_steps)
+    missed = pair.residual > accepted
+    if missed.any():
         warnings.warn(
-            f"no eigenvector within {max_steps} steps for {np.sum(finite & ~found)} graph(s), "
-            f"largest relative residual {residual[finite].max():.1e}; NaN returned in its place",
+            f"no eigenvector within {max_steps} steps for {np.sum(missed)} graph(s), "
+            f"largest relative residual {pair.residual[missed].max():.1e}; NaN returned in its place",
             ConvergenceWarning,
             stacklevel=2,
         )
-    kept = finite & found
+    return pair._replace(vector=np.where(missed[..., None], np.nan, pair.vector))
+
+
+def _of_stack(blocks: Sequence[Block], tolerance: float, max_steps: int) -> PrincipalPair:
+    """Stacked graphs a few at a time, so that what one product reads is still in the cache for the next."""
+    stack = blocks[0].shape[:-2]
+    count = int(np.prod(stack))
+    weights = sum(block.shape[-1] * block.shape[-2] for block in blocks)
+    at_a_time = max(1, WEIGHTS_AT_A_TIME // weights)
+    if count <= 1 or not stack:
+        return _of_blocks(blocks, tolerance, max_steps)
+    flat = [block.reshape(count, *block.shape[-2:]) for block in blocks]  # type: ignore[union-attr]  # arrays alone stack
+    pairs = [
+        _of_blocks([block[first : first + at_a_time] for block in flat], tolerance, max_steps)
+        for first in range(0, count, at_a_time)
+    ]
+    return PrincipalPair(*(np.concatenate(parts).reshape(*stack, *parts[0].shape[1:]) for parts in zip(*pairs, strict=True)))
+
+
+def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> PrincipalPair:
+    bipartite = Bipartite(blocks)
+    smallest, largest = bipartite.extremes()
+    finite = np.isfinite(smallest) & np.isfinite(largest)
+    if not finite.all():
+        if not bipartite.stack:
+            return _unknown(bipartite.even_size + bipartite.odd_size)
+        bipartite = bipartite.emptied(~finite)
+    value, even, odd, residual = largest_triplet(
+        bipartite.to_even,
+        bipartite.to_odd,
+        _start(smallest < 0, bipartite.odd_size, bipartite.dtype),
+        bipartite.even_size,
+        tolerance=tolerance,
+        max_steps=max_steps,
+        every_step=bipartite.number_of_weights >= MANY_WEIGHTS,
+    )
+    incomplete = smallest == 0
+    if incomplete.any():
+        both = np.concatenate([even, odd], axis=-1)
+        both = np.where(incomplete[..., None], _heaviest_component(both, bipartite.multiply), both)
+        even, odd = np.split(both, [bipartite.even_size], axis=-1)
+    return _normalised(value, bipartite.interleave(even, odd), residual, finite)
+
+
+def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> PrincipalPair:
+    values = adjacency if isinstance(adjacency, np.ndarray) else adjacency.data
+    if not np.isfinite(values).all():
+        return _unknown(adjacency.shape[-1])
+    signed = np.asarray(values.min(initial=0.0) < 0)
+    start = _start(signed, adjacency.shape[-1], np.result_type(adjacency.dtype, np.float32))
+    value, vector, residual = largest_pair(lambda v: adjacency @ v, start, tolerance=tolerance, max_steps=max_steps)
+    if not signed:
+        vector = _heaviest_component(vector, lambda v: adjacency @ v)
+    return _normalised(value, vector, residual, np.array(True))
+
+
+def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
+    """The principal eigenvector of a non-negative matrix with exact zeros at the nodes that no path joins to those where it
+    is large: what is left there is the part of lighter components that has not converged away.
+    """
+    reached = np.abs(vector) > SHARE * np.abs(vector).max(axis=-1, keepdims=True)
+    while True:
+        further = reached | (multiply(reached.astype(vector.dtype)) > 0)
+        if (further == reached).all():
+            return np.where(reached, vector, 0)
+        reached = further
+
+
+def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> FloatArray:
+    """Uniform, which no principal eigenvector of a non-negative graph is orthogonal to; for signed graphs, where one may
+    be, a fixed vector without any structure.
+    """
+    uniform = np.ones(size, dtype)
+    if not signed.any():
+        return np.broadcast_to(uniform, (*signed.shape, size))
+    structureless = np.random.default_rng(size).standard_normal(size).astype(dtype)
+    return np.where(signed[..., None], structureless, uniform)
+
+
+def _normalised(
+    value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]
+) -> PrincipalPair:
+    """To unit length and Perron's sign; uniform where all weights are 0, NaN where one is not finite."""
+    norm = np.sqrt(np.vecdot(vector, vector))
+    vector = vector / np.where(norm > 0, norm, 1)[..., None]
+    vector[~(value > 0)] = 1 / np.sqrt(vector.shape[-1])
+    vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1, 1)
+    vector[np.abs(vector) < ROUNDING] = 0.0
+    if finite.all():
+        return PrincipalPair(value, vector, residual)
     return PrincipalPair(
-        np.where(finite, value, np.nan), np.where(kept[..., None], vector, np.nan), np.where(finite, residual, np.nan)
+        np.where(finite, value, np.nan), np.where(finite[..., None], vector, np.nan), np.where(finite, residual, np.nan)
     )
 
 
-class _Bipartite:
-    """The biadjacency matrix of a chain of blocks, from odd layers (columns) to even layers (rows)."""
-
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self.blocks = blocks
-        first = blocks[0]
-        self.stack: tuple[int, ...] = first.shape[:-2]
-        sizes = [first.shape[-1], *(block.shape[-2] for block in blocks)]
-        self.even_size, self.odd_size = sum(sizes[0::2]), sum(sizes[1::2])
-        starts = [0, 0]
-        self.places: list[slice] = []
-        for position, size in enumerate(sizes):
-            start = starts[position % 2]
-            self.places.append(slice(start, start + size))
-            starts[position % 2] += size
-
-    def to_even(self, odd: FloatArray) -> FloatArray:
-        return self._half_step(odd, np.zeros((*self.stack, self.even_size)), parity=1)
-
-    def to_odd(self, even: FloatArray) -> FloatArray:
-        return self._half_step(even, np.zeros((*self.stack, self.odd_size)), parity=0)
-
-    def _half_step(self, values: FloatArray, out: FloatArray, parity: int) -> FloatArray:
-        for position, block in enumerate(self.blocks):
-            near, far = self.places[position], self.places[position + 1]
-            if position % 2 == parity:
-                out[..., far] += np.matvec(block, values[..., near]) if isinstance(block, np.ndarray) else block.matvec(values[near])
-            else:
-                out[..., near] += np.vecmat(values[..., far], block) if isinstance(block, np.ndarray) else block.rmatvec(values[far])
-        return out
-
-    def interleave(self, even: FloatArray, odd: FloatArray) -> FloatArray:
-        """Both sides' vectors as one over all nodes, layer after layer."""
-        sides = (even, odd)
-        return np.concatenate([sides[i % 2][..., place] for i, place in enumerate(self.places)], axis=-1)
-
-
-def _largest_triplet(
-    bipartite: _Bipartite, tolerance: float, max_steps: int
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Golub-Kahan from a uniform vector over the odd layers: σ, left (even) and right (odd) vectors, residual over σ."""
-    steps = min(max_steps, bipartite.even_size, bipartite.odd_size)
-    left = _Basis(bipartite.stack, bipartite.even_size, steps)
-    right = _Basis(bipartite.stack, bipartite.odd_size, steps + 1)
-    bidiagonal = np.zeros((*bipartite.stack, steps, steps))
-    right.append(np.full((*bipartite.stack, bipartite.odd_size), 1.0))
-    for step in range(steps):
-        bidiagonal[..., step, step] = left.append(bipartite.to_even(right.last))
-        beta = right.append(bipartite.to_odd(left.last))
-        if step + 1 < steps:
-            bidiagonal[..., step, step + 1] = beta
-        if step + 1 == steps or (step + 1) % STEPS_BETWEEN_CHECKS == 0:
-            p, values, q = np.linalg.svd(bidiagonal[..., : step + 1, : step + 1])
-            sigma = values[..., 0]
-            # For z = (Up, Vq)/√2 the error of A z = σ z is β |last entry of p| / √2.
-            error = beta * np.abs(p[..., -1, 0]) / np.sqrt(2.0)
-            residual = error / np.where(sigma > 0, sigma, 1.0)
-            if (residual <= tolerance).all():
-                break
-    return sigma, left.combine(p[..., :, 0]), right.combine(q[..., 0, :]), residual
-
-
-class _Basis:
-    """Orthonormal vectors, grown one at a time, for each graph of the stack."""
-
-    def __init__(self, stack: tuple[int, ...], size: int, capacity: int) -> None:
-        # Pages of an empty array cost memory only once they are written.
-        self.vectors = np.empty((*stack, capacity, size))
-        self.count = 0
-
-    @property
-    def last(self) -> FloatArray:
-        return self.vectors[..., self.count - 1, :]
-
-    def append(self, vector: FloatArray) -> FloatArray:
-        """Add ``vector`` less its projection on the basis; return the norm of what was added, 0 once the space is full."""
-        size = np.linalg.norm(vector, axis=-1)
-        basis = self.vectors[..., : self.count, :]
-        for _ in range(2):  # twice is enough (Kahan and Parlett)
-            vector = vector - np.vecmat(np.matvec(basis, vector), basis)
-        norm = np.linalg.norm(vector, axis=-1)
-        # What is left below rounding is no new direction: the space is invariant, and the residual exactly 0.
-        norm = np.where(norm > 1e-14 * size, norm, 0.0)
-        self.vectors[..., self.count, :] = vector / np.where(norm > 0, norm, 1.0)[..., None] * (norm > 0)[..., None]
-        self.count += 1
-        return norm
-
-    def combine(self, coefficients: FloatArray) -> FloatArray:
-        return np.vecmat(coefficients, self.vectors[..., : coefficients.shape[-1], :])
-
-
-def _is_finite(block: Block) -> npt.NDArray[np.bool_]:
-    if isinstance(block, np.ndarray):
-        return np.asarray(np.isfinite(block).all(axis=(-2, -1)))
-    return np.asarray(block.is_finite())
+def _unknown(nodes: int) -> PrincipalPair:
+    return PrincipalPair(np.array(np.nan), np.full(nodes, np.nan), np.array(np.nan))

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nndynbench.cli import evaluation, subsets
+from nndynbench.cli import evaluation, graphs, reproduce, subsets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,8 +16,12 @@ app = typer.Typer(
 )
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
+app.command("download")(subsets.download)
 app.command("verify")(subsets.verify)
+app.command("export")(subsets.export)
 app.command("evaluate")(evaluation.evaluate)
+app.command("convert")(graphs.convert)
+app.add_typer(reproduce.app, name="reproduce")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""Commands about subsets: ``list``, ``info``, ``verify``."""
+"""Commands about subsets: ``list``, ``info``, ``download``, ``verify``, ``export``."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.table import Table
 console = Console()
 
 SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
+Version = Annotated[str | None, typer.Option(help="a version; by default the highest at hand")]
 Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
 
 
@@ -26,13 +28,13 @@ def list_subsets(root: Root = None) -> None:
     console.print(table)
 
 
-def info(name: SubsetName, root: Root = None) -> None:
+def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     """Show what a subset is: how it was trained, its ranges beside the paper's Table 2, its splits and tiers."""
     from nndynbench.paper import table2
     from nndynbench.subsets import catalogue_entry, load
     from nndynbench.subsets.splits import RULES, SplitError
 
-    subset = load(name, root=root)
+    subset = load(name, root=root, version=version)
     manifest = subset.manifest
     console.print(f"[bold]{name} {manifest.version}[/bold]: {manifest.summary}")
     console.print(
@@ -61,26 +63,71 @@ def info(name: SubsetName, root: Root = None) -> None:
     for tier, facts in manifest.tiers.items():
         size = sum(manifest.files[file].bytes for file in facts.files) / 1e6
         epochs = f", epochs {facts.epochs[0]} to {facts.epochs[-1]}" if facts.epochs else ""
-        console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {facts.mantissa_bits} bits of mantissa")
+        at_hand = "" if tier in subset.tiers else "; to be downloaded"
+        bits = f"{facts.mantissa_bits} bits of mantissa"
+        console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {bits}{at_hand}")
+
+
+def download(
+    name: SubsetName,
+    tier: Annotated[list[str] | None, typer.Option(help="centralities, graphs or weights; repeat for several")] = None,
+    version: Version = None,
+) -> None:
+    """Download a subset's tables, and the tiers that are asked for, from the hub to NNDYNBENCH_HOME."""
+    from typing import cast
+
+    from nndynbench.storage.manifest import TierName
+    from nndynbench.subsets import download as download_tiers
+
+    subset = download_tiers(name, tiers=cast(list[TierName], tier or ["networks"]), version=version)
+    size = sum(file.stat().st_size for file in subset.folder.iterdir() if file.is_file()) / 1e6
+    console.print(f"{name} {subset.version}: {', '.join(subset.tiers)} at hand, {size:.1f} MB in {subset.folder}")
 
 
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="subsets; all at hand by default")] = None, root: Root = None
+    names: Annotated[list[str] | None, typer.Argument(help="subsets; all at hand by default")] = None,
+    root: Root = None,
+    version: Version = None,
 ) -> None:
-    """Check every file of subsets against its manifest's size and SHA-256."""
-    from nndynbench.storage.files import DamagedFileError, checked
+    """Hash every file of subsets and compare with their manifests; a bad file that was downloaded is fetched again."""
+    from nndynbench.storage.files import DamagedFileError
+    from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load, subsets
 
     at_hand = subsets(root=root)
     bad = 0
     for name in names or list(at_hand.index[at_hand["networks"] > 0]):
-        subset = load(name, root=root)
-        for file in subset.manifest.files:
-            try:
-                checked(subset.folder, file, subset.manifest, again=True)
-            except DamagedFileError as damage:
-                bad += 1
-                console.print(f"[red]damaged[/red] {damage}")
-        console.print(f"{name} {subset.version}: {len(subset.manifest.files)} files checked in {subset.folder}")
+        for packed in load(name, root=root, version=version).folders:
+            files = [file for file in packed.manifest.files if packed.holds(file) or packed.origin is None]
+            for file in files:
+                try:
+                    packed.path(file, again=True)
+                except (DamagedFileError, NotAtHandError) as damage:
+                    bad += 1
+                    console.print(f"[red]damaged[/red] {damage}")
+            console.print(f"{name} {packed.manifest.version}: {len(files)} files checked in {packed.folder}")
     if bad:
         raise typer.Exit(1)
+
+
+def export(
+    name: SubsetName,
+    what: Annotated[str, typer.Option(help="networks, curves, signatures or features")] = "networks",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or npz; by default what --out ends in, or csv")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="the file; by default NAME-WHAT.FORMAT here")] = None,
+    root: Root = None,
+    version: Version = None,
+) -> None:
+    """Write one of a subset's tables to a file that other tools read."""
+    from typing import cast
+
+    from nndynbench.storage.tables import TableName
+    from nndynbench.subsets import export as export_table
+    from nndynbench.subsets import load
+    from nndynbench.subsets.export import FormatName
+
+    subset = load(name, root=root, version=version)
+    written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
+    console.print(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)")

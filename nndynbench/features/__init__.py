@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.features.norms import NORMS, norms
 from nndynbench.features.persistence import neural_persistence
 from nndynbench.features.weight_statistics import STATISTICS, weight_statistics
 from nndynbench.graphs.architecture import Architecture, architecture
-from nndynbench.graphs.rolled import layer_weight
+from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
 FEATURES: tuple[str, ...] = (
     *STATISTICS,
@@ -22,9 +19,7 @@ FEATURES: tuple[str, ...] = (
 )
 
 
-def layer_features(
-    weights: Mapping[str, npt.ArrayLike], initial: Mapping[str, npt.ArrayLike], name: str | Architecture
-) -> pd.DataFrame:
+def layer_features(weights: WeightsLike, initial: WeightsLike, name: str | Architecture) -> pd.DataFrame:
     """All features of one snapshot: a row per conv and fully connected layer (index ``layer``), columns `FEATURES`.
 
     ``initial`` are the same network's weights at snapshot 0. Computed in float64. NaN where a weight is not finite, and
@@ -33,16 +28,16 @@ def layer_features(
     layers = architecture(name).weighted_layers
     tensors = {layer.name: np.asarray(layer_weight(weights, layer), dtype=np.float64) for layer in layers}
     # Rieck et al. scale by the largest absolute weight of the whole network, so layers stay comparable.
-    largest = max(float(np.abs(tensor).max()) for tensor in tensors.values())
+    largest = float(np.max([np.abs(tensor).max() for tensor in tensors.values()]))
     rows = []
     for layer in layers:
         tensor = tensors[layer.name]
-        bias = np.asarray(weights[f"{layer.name}.bias"]) if layer.has_bias else np.full(1, np.nan)
+        bias = layer_bias(weights, layer)
         rows.append(
             [
                 *weight_statistics(tensor),
-                *weight_statistics(bias),
-                *norms(tensor, np.asarray(layer_weight(initial, layer))),
+                *weight_statistics(np.nan if bias is None else bias),
+                *norms(tensor, layer_weight(initial, layer)),
                 neural_persistence(tensor, largest=largest),
             ]
         )

@@ -1,19 +1,26 @@
-"""Snapshots as graphs: architectures as data, rolled and unrolled graphs, initial weights."""
+"""Snapshots as graphs: architectures as data, rolled and unrolled graphs of their weights or of a user's module."""
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture, architecture_names
-from nndynbench.graphs.initialisation import Weights, random_weights
+from nndynbench.graphs.initialisation import random_weights
 from nndynbench.graphs.layered import LayeredGraph
+from nndynbench.graphs.modules import NotRepresentableError, from_module
+from nndynbench.graphs.naming import NamingError, renamed
 from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
+from nndynbench.graphs.weights import Weights
 
 __all__ = [
     "Architecture",
     "Layer",
     "LayeredGraph",
+    "NamingError",
+    "NotRepresentableError",
     "Weights",
     "architecture",
     "architecture_names",
+    "from_module",
     "random_weights",
+    "renamed",
     "rolled",
     "unrolled",
 ]

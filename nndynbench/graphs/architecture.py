@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -56,7 +56,8 @@ class Layer:
 @dataclass(frozen=True)
 class Architecture:
     """A chain of layers. ``entries`` are the layers as described (residual stages whole, for building modules),
-    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs)."""
+    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs).
+    """
 
     name: str
     family: str
@@ -70,6 +71,16 @@ class Architecture:
     def weighted_layers(self) -> tuple[Layer, ...]:
         """The conv and fully connected layers, in order: those whose weights are the graph's edges."""
         return tuple(layer for layer in self.layers if layer.kind in ("conv", "fc"))
+
+    def with_input_shape(self, shape: tuple[int, int, int]) -> Architecture:
+        """The same layers over inputs of another shape (channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            For inputs so small that nothing is left of them, naming the layer.
+        """
+        return replace(self, input_shape=shape, layers=tuple(_chain(self.entries, shape)))
 
 
 def architecture_names() -> list[str]:
@@ -109,12 +120,6 @@ def _descriptions() -> dict[str, dict[str, Any]]:
 def _expanded(name: str, width: float) -> Architecture:
     description = _descriptions()[name]
     entries = tuple(_scaled(description["layers"], width))
-    shape = tuple(description["input_shape"])
-    layers: list[Layer] = []
-    for entry in entries:
-        for layer in _layers_of(entry, shape):
-            layers.append(layer)
-            shape = layer.output_shape
     return Architecture(
         name=name if width == 1 else f"{name}@{width:g}",
         family=description["family"],
@@ -122,15 +127,26 @@ def _expanded(name: str, width: float) -> Architecture:
         classes=description["classes"],
         initialisation=description["initialisation"],
         entries=entries,
-        layers=tuple(layers),
+        layers=tuple(_chain(entries, tuple(description["input_shape"]))),
     )
 
 
 def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
     last = max(i for i, entry in enumerate(entries) if entry["kind"] == "fc")
     for i, entry in enumerate(entries):
-        sizes = {key: max(1, round(entry[key] * width)) for key in ("filters", "units") if key in entry and i != last}
+        scaled = [key for key in ("filters", "units") if key in entry and i != last]
+        sizes: dict[str, Any] = {key: max(1, round(entry[key] * width)) for key in scaled}
         yield {**entry, **sizes}
+
+
+def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iterator[Layer]:
+    given = shape
+    for entry in entries:
+        for layer in _layers_of(entry, shape):
+            shape = layer.output_shape
+            if min(shape) < 1:
+                raise ValueError(f"an input of shape {given} is too small: {layer.name!r} would have the shape {shape}")
+            yield layer
 
 
 def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:
@@ -149,7 +165,8 @@ def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Lay
         yield Layer(kind, name, shape, shape)
     elif kind in ("basic-blocks", "bottlenecks"):
         for block in range(entry["blocks"]):
-            for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], entry["stride"] if block == 0 else 1):
+            stride = entry["stride"] if block == 0 else 1
+            for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], stride):
                 yield layer
                 shape = layer.output_shape
     else:

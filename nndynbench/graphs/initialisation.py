@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
-
-Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+from nndynbench.graphs.weights import Weights
 
 
 def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
@@ -26,7 +24,8 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     for layer in described.weighted_layers:
         fan_in = math.prod(layer.weight_shape[1:])
         rule = described.initialisation[layer.kind]
-        weights[f"{layer.name}.weight"] = _draw(random, rule, layer.weight_shape, fan_in, _fan_out(layer)) * np.float32(scale)
+        weight = _draw(random, rule, layer.weight_shape, fan_in, _fan_out(layer))
+        weights[f"{layer.name}.weight"] = weight * np.float32(scale)
         if layer.has_bias:
             bias = _draw(random, described.initialisation["bias"], layer.weight_shape[:1], fan_in, fan_in)
             weights[f"{layer.name}.bias"] = bias * np.float32(scale)

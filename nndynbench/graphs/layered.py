@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.centralities.degree import degree
-from nndynbench.centralities.eigenvector import eigenvector_centrality
+from nndynbench.centralities.eigenvector import PrincipalPair, eigenvector_centrality, principal_pair
+from nndynbench.names import known
 
 if TYPE_CHECKING:
     import networkx
@@ -17,20 +19,44 @@ if TYPE_CHECKING:
 
     from nndynbench.graphs.operators import EdgeOperator
 
-Block: TypeAlias = "npt.NDArray[np.float64] | EdgeOperator"
+FloatArray = npt.NDArray[np.floating[Any]]
+Block: TypeAlias = "FloatArray | EdgeOperator"
+
+SIGNS = ("positive", "negative")
 
 
-@dataclass(frozen=True)
+class NodeTensors(NamedTuple):
+    """What a layer's nodes are made of: its weights (..., outputs, …), and its bias (..., outputs) if it has one."""
+
+    weight: FloatArray
+    bias: FloatArray | None
+
+
+class Edges(NamedTuple):
+    """Edges one by one, three arrays of the same length: their ends' numbers, and their weights."""
+
+    ends: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    weights: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class LayeredGraph:
     """An undirected weighted graph whose edges run between consecutive layers only.
 
     ``blocks[l]`` holds the edge weights from ``layers[l]`` to ``layers[l + 1]``, shape (n_out, n_in): a dense array (the
     rolled graph, fully connected layers) or an operator that never writes its matrix out (the unrolled graph's convs and
     pools). Nodes are numbered layer after layer. Every pair within a dense block counts as an edge, also one of weight 0.
+
+    Dense blocks with further axes in front, the same for all, are a stack of graphs: the centralities are computed side by
+    side, with those axes in front; what concerns a single graph's edges is an error.
+
+    ``tensors`` are what `node_attributes` are read from; a graph made of blocks alone has none.
     """
 
     blocks: tuple[Block, ...]
     layers: tuple[str, ...]
+    tensors: Mapping[str, NodeTensors] | None = field(default=None, repr=False)
     layer_sizes: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +64,14 @@ class LayeredGraph:
         for name, size, block in zip(self.layers[1:], sizes[:-1], self.blocks, strict=True):
             if block.shape[-1] != size:
                 raise ValueError(f"block {name!r} has {block.shape[-1]} inputs, the layer before it {size} nodes")
+            if block.shape[:-2] != self.stack:
+                raise ValueError(f"block {name!r} stacks {block.shape[:-2]} graphs, the first one {self.stack}")
         object.__setattr__(self, "layer_sizes", sizes)
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The shape of a stack of graphs; () for a single one."""
+        return self.blocks[0].shape[:-2]
 
     @property
     def number_of_nodes(self) -> int:
@@ -51,52 +84,129 @@ class LayeredGraph:
     @property
     def node_names(self) -> list[str]:
         """``conv1/0``, ``conv1/1``, …: the layer's name and the node's position in it."""
-        return [
-            f"{layer}/{i}" for layer, size in zip(self.layers, self.layer_sizes, strict=True) for i in range(size)
-        ]
+        return [f"{layer}/{i}" for layer, size in zip(self.layers, self.layer_sizes, strict=True) for i in range(size)]
+
+    def nodes(self, layer: str) -> range:
+        """The numbers of a layer's nodes."""
+        position = self._position(layer)
+        start = sum(self.layer_sizes[:position])
+        return range(start, start + self.layer_sizes[position])
+
+    def node_attributes(self, layer: str) -> FloatArray:
+        """What each of a layer's nodes is made of (paper, section 3.1), shape (..., nodes, values).
+
+        A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. Of the unrolled
+        graph, every position of a filter has the filter's. Input and pooling layers have no values.
+
+        Raises
+        ------
+        ValueError
+            For a graph that was made of blocks alone, such as one read from the `graphs` tier.
+        """
+        nodes = self.layer_sizes[self._position(layer)]
+        if self.tensors is None:
+            raise ValueError("a graph made of blocks alone has no node attributes: build it from the snapshot's weights")
+        if layer not in self.tensors:
+            return np.empty((*self.stack, nodes, 0), np.float32)
+        weight, bias = self.tensors[layer]
+        outputs = weight.shape[len(self.stack)]
+        values = weight.reshape(*self.stack, outputs, -1)
+        if bias is not None:
+            values = np.concatenate([values, bias[..., None]], axis=-1)
+        return np.repeat(values, nodes // outputs, axis=-2)
 
     def degree(self) -> npt.NDArray[np.float64]:
-        """Weighted degree of every node, shape (nodes,)."""
+        """Weighted degree of every node, shape (..., nodes)."""
         return degree(self.blocks)
 
-    def eigenvector_centrality(self) -> npt.NDArray[np.float64]:
-        """Eigenvector centrality of every node, shape (nodes,); see `nndynbench.centralities.eigenvector_centrality`."""
+    def eigenvector_centrality(self) -> FloatArray:
+        """Eigenvector centrality of every node, shape (..., nodes); see `nndynbench.centralities.eigenvector_centrality`."""
         return eigenvector_centrality(self.blocks)
+
+    def principal_pair(self) -> PrincipalPair:
+        """The largest eigenvalue, its eigenvector and their residual; see `nndynbench.centralities.principal_pair`."""
+        return principal_pair(self.blocks)
 
     def subgraph(self, sign: str) -> LayeredGraph:
         """The graph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes."""
-        if sign not in ("positive", "negative"):
-            raise ValueError(f"sign must be 'positive' or 'negative', not {sign!r}")
-        factor = 1.0 if sign == "positive" else -1.0
+        factor = 1 if known(sign, SIGNS, what="sign") == "positive" else -1
         parts = (np.maximum(factor * b, 0) if isinstance(b, np.ndarray) else b.subgraph(sign) for b in self.blocks)
-        return LayeredGraph(blocks=tuple(parts), layers=self.layers)
+        return replace(self, blocks=tuple(parts))
+
+    def edges(self) -> Edges:
+        """Every edge once, also those of weight 0, from the layer behind (``ends``) to the one before it (``starts``)."""
+        if self.stack:
+            raise ValueError(f"a stack of {self.stack} graphs has no single list of edges: build one snapshot's graph")
+        first = np.concatenate([[0], np.cumsum(self.layer_sizes)])
+        parts = [_dense_edges(block) if isinstance(block, np.ndarray) else block.edges() for block in self.blocks]
+        return Edges(
+            np.concatenate([part.ends + first[position + 1] for position, part in enumerate(parts)]),
+            np.concatenate([part.starts + first[position] for position, part in enumerate(parts)]),
+            np.concatenate([part.weights for part in parts]),
+        )
 
     def to_scipy(self) -> scipy.sparse.csr_array:
-        """The symmetric adjacency matrix, (nodes, nodes)."""
+        """The symmetric adjacency matrix, (nodes, nodes); edges of weight 0 are stored zeros."""
         import scipy.sparse
 
-        starts = np.concatenate([[0], np.cumsum(self.layer_sizes)])
-        rows, columns, values = [], [], []
-        for position, block in enumerate(self.blocks):
-            part = scipy.sparse.coo_array(block) if isinstance(block, np.ndarray) else block.to_scipy().tocoo()
-            rows.append(part.coords[0] + starts[position + 1])
-            columns.append(part.coords[1] + starts[position])
-            values.append(part.data)
-        row, column, value = np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
+        ends, starts, weights = self.edges()
+        both_ways = (np.concatenate([ends, starts]), np.concatenate([starts, ends]))
         shape = (self.number_of_nodes, self.number_of_nodes)
-        lower = scipy.sparse.coo_array((value, (row, column)), shape=shape)
-        return (lower + lower.T).tocsr()
+        return scipy.sparse.coo_array((np.concatenate([weights, weights]), both_ways), shape=shape).tocsr()
 
-    def to_networkx(self) -> networkx.Graph:
-        """A networkx graph; nodes are numbered as here and carry ``layer`` and ``name``, edges carry ``weight``."""
+    def to_networkx(self) -> networkx.Graph[int]:
+        """A networkx graph: nodes are numbered as here and carry ``layer``, ``name`` and, where the graph has them, their
+        ``attributes`` (see `node_attributes`); edges carry ``weight``.
+        """
         import networkx
 
-        graph = networkx.Graph()
-        layer_of = np.repeat(self.layers, self.layer_sizes)
+        graph: networkx.Graph[int] = networkx.Graph()
         names = self.node_names
-        graph.add_nodes_from((i, {"layer": str(layer_of[i]), "name": names[i]}) for i in range(self.number_of_nodes))
-        adjacency = self.to_scipy().tocoo()
-        upper = adjacency.coords[0] < adjacency.coords[1]
-        rows, columns = (c[upper].tolist() for c in adjacency.coords)
-        graph.add_weighted_edges_from(zip(rows, columns, adjacency.data[upper].tolist(), strict=True))
+        for layer in self.layers:
+            graph.add_nodes_from((node, {"layer": layer, "name": names[node]}) for node in self.nodes(layer))
+            if self.tensors is not None:
+                for node, attributes in zip(self.nodes(layer), self.node_attributes(layer), strict=True):
+                    graph.nodes[node]["attributes"] = attributes
+        ends, starts, weights = (part.tolist() for part in self.edges())
+        graph.add_weighted_edges_from(zip(ends, starts, weights, strict=True))
         return graph
+
+    def to_torch_geometric(self) -> Any:
+        """A `torch_geometric.data.Data`: ``edge_index`` and ``edge_weight`` with every edge in both directions, ``layer``
+        (the position of each node's layer), ``layers`` (their names), and ``x``, the node attributes as float32, each row
+        filled up with zeros to the longest. A graph made of blocks alone has no ``x``.
+
+        Raises
+        ------
+        ImportError
+            Where torch-geometric is not installed; nothing else here needs it.
+        """
+        try:
+            import torch
+            from torch_geometric.data import Data
+        except ImportError as missing:
+            raise ImportError("to_torch_geometric needs torch-geometric: pip install torch-geometric") from missing
+        ends, starts, weights = map(torch.from_numpy, self.edges())
+        return Data(
+            x=None if self.tensors is None else torch.from_numpy(self._padded_attributes()),
+            edge_index=torch.stack([torch.cat([starts, ends]), torch.cat([ends, starts])]),
+            edge_weight=torch.cat([weights, weights]),
+            layer=torch.from_numpy(np.repeat(np.arange(len(self.layers)), self.layer_sizes)),
+            layers=self.layers,
+            num_nodes=self.number_of_nodes,
+        )
+
+    def _padded_attributes(self) -> npt.NDArray[np.float32]:
+        attributes = [self.node_attributes(layer) for layer in self.layers]
+        padded = np.zeros((self.number_of_nodes, max(part.shape[1] for part in attributes)), np.float32)
+        for layer, part in zip(self.layers, attributes, strict=True):
+            padded[self.nodes(layer), : part.shape[1]] = part
+        return padded
+
+    def _position(self, layer: str) -> int:
+        return self.layers.index(known(layer, self.layers, what="layer"))
+
+
+def _dense_edges(block: FloatArray) -> Edges:
+    ends, starts = np.indices(block.shape)
+    return Edges(ends.ravel(), starts.ravel(), block.ravel())

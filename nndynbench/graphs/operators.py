@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nndynbench.graphs.architecture import Layer
+from nndynbench.graphs.layered import Edges
 
-if TYPE_CHECKING:
-    import scipy.sparse
-
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 
+@dataclass(frozen=True, eq=False)
 class EdgeOperator(ABC):
-    """Edge weights between the positions of one layer and the next, as a linear map of shape (n_out, n_in)."""
+    """Edge weights between the positions of one layer and the next, as a linear map of shape (n_out, n_in).
+
+    ``weight`` holds the signed weights that all edges take theirs from.
+    """
 
     layer: Layer
+    weight: FloatArray
 
     @property
     def shape(self) -> tuple[int, int]:
         return int(np.prod(self.layer.output_shape)), int(np.prod(self.layer.input_shape))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.weight.dtype
 
     @property
     @abstractmethod
@@ -40,19 +47,16 @@ class EdgeOperator(ABC):
         """The transposed map, (n_out,) to (n_in,)."""
 
     @abstractmethod
-    def subgraph(self, sign: str) -> EdgeOperator:
-        """The edges of one sign, "positive" or "negative", with absolute weights."""
-
-    @abstractmethod
     def smallest_incoming(self) -> FloatArray:
         """The smallest signed weight among the edges entering each output, in the output's shape."""
 
     @abstractmethod
-    def is_finite(self) -> bool: ...
+    def edges(self) -> Edges:
+        """Every edge once, from output to input: the matrix written out, for small layers."""
 
-    @abstractmethod
-    def to_scipy(self) -> scipy.sparse.csr_array:
-        """The matrix written out, for small layers."""
+    def subgraph(self, sign: str) -> Self:
+        """The edges of one sign, "positive" or "negative", with absolute weights."""
+        return replace(self, weight=np.maximum(self.weight if sign == "positive" else -self.weight, 0))
 
     def row_sums(self) -> FloatArray:
         return self.matvec(np.ones(self.shape[1]))
@@ -61,17 +65,14 @@ class EdgeOperator(ABC):
         return self.rmatvec(np.ones(self.shape[0]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConvolutionEdges(EdgeOperator):
     """A convolution: input position to output position, weighing the signed filter weight; no edges to padding."""
 
-    layer: Layer
-    weight: FloatArray
-
     @property
     def number_of_edges(self) -> int:
-        height, width = (int(_in_bounds(self.layer, axis).sum()) for axis in (1, 2))
-        return self.weight.shape[0] * self.weight.shape[1] * height * width
+        height, width = (int(in_bounds(self.layer, axis).sum()) for axis in (1, 2))
+        return self.layer.output_shape[0] * self.layer.input_shape[0] * height * width
 
     def matvec(self, values: FloatArray) -> FloatArray:
         return (self._filters @ _windows(values, self.layer).reshape(self._filters.shape[1], -1)).ravel()
@@ -81,13 +82,10 @@ class ConvolutionEdges(EdgeOperator):
         kernel = self.layer.kernel
         return _overlap_add(spread.reshape(-1, kernel, kernel, *self.layer.output_shape[1:]), self.layer)
 
-    def subgraph(self, sign: str) -> ConvolutionEdges:
-        return ConvolutionEdges(self.layer, _part(self.weight, sign))
-
     def smallest_incoming(self) -> FloatArray:
         smallest = self.weight.min(axis=1)
-        rows, columns = _in_bounds(self.layer, 1), _in_bounds(self.layer, 2)
-        out = np.empty(self.layer.output_shape)
+        rows, columns = in_bounds(self.layer, 1), in_bounds(self.layer, 2)
+        out = np.empty(self.layer.output_shape, self.dtype)
         # Outputs that see the same part of the kernel share their minimum; there are few such parts.
         for row in np.unique(rows, axis=0):
             for column in np.unique(columns, axis=0):
@@ -96,41 +94,35 @@ class ConvolutionEdges(EdgeOperator):
                 out[:, here[0], here[1]] = seen[:, None, None]
         return out
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self.weight).all())
-
-    def to_scipy(self) -> scipy.sparse.csr_array:
+    def edges(self) -> Edges:
         window_inputs, inside = _window_inputs(self.layer)
         outputs = np.arange(self.shape[0]).reshape(self.weight.shape[0], -1)
         rows = np.broadcast_to(outputs[:, None, :], (len(outputs), *window_inputs.shape))
         columns = np.broadcast_to(window_inputs, rows.shape)
         values = np.broadcast_to(self._filters[:, :, None], rows.shape)
         kept = np.broadcast_to(inside, rows.shape)
-        return _csr(values[kept], rows[kept], columns[kept], self.shape)
+        return Edges(rows[kept], columns[kept], values[kept])
 
     @property
     def _filters(self) -> FloatArray:
         return self.weight.reshape(len(self.weight), -1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PoolingEdges(EdgeOperator):
     """A pooling layer: every position to the pooled positions whose window holds it.
 
     ``weight`` has the input's shape: all edges leaving a position weigh the same (see `unrolled`).
     """
 
-    layer: Layer
-    weight: FloatArray
-
     @property
     def number_of_edges(self) -> int:
-        height, width = (int(_in_bounds(self.layer, axis).sum()) for axis in (1, 2))
+        height, width = (int(in_bounds(self.layer, axis).sum()) for axis in (1, 2))
         return self.layer.input_shape[0] * height * width
 
     def matvec(self, values: FloatArray) -> FloatArray:
         windows = _windows(self.weight.ravel() * values, self.layer)
-        return windows.sum(axis=(1, 2)).ravel()
+        return np.asarray(windows.sum(axis=(1, 2))).ravel()
 
     def rmatvec(self, values: FloatArray) -> FloatArray:
         kernel = self.layer.kernel
@@ -138,30 +130,20 @@ class PoolingEdges(EdgeOperator):
         spread = np.broadcast_to(pooled, (len(pooled), kernel, kernel, *self.layer.output_shape[1:]))
         return self.weight.ravel() * _overlap_add(spread, self.layer)
 
-    def subgraph(self, sign: str) -> PoolingEdges:
-        return PoolingEdges(self.layer, _part(self.weight, sign))
-
     def smallest_incoming(self) -> FloatArray:
         padded = _padded(self.weight.ravel(), self.layer, fill=np.inf)
         return np.asarray(_strided_windows(padded, self.layer).min(axis=(3, 4)))
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self.weight).all())
-
-    def to_scipy(self) -> scipy.sparse.csr_array:
+    def edges(self) -> Edges:
         window_inputs, inside = _window_inputs(self.layer)
         channels = self.layer.input_shape[0]
         columns = window_inputs.reshape(channels, self.layer.kernel**2, -1)
         rows = np.broadcast_to(np.arange(self.shape[0]).reshape(channels, 1, -1), columns.shape)
         kept = inside.reshape(columns.shape)
-        return _csr(self.weight.ravel()[columns[kept]], rows[kept], columns[kept], self.shape)
+        return Edges(rows[kept], columns[kept], self.weight.ravel()[columns[kept]])
 
 
-def _part(weight: FloatArray, sign: str) -> FloatArray:
-    return np.maximum(weight if sign == "positive" else -weight, 0.0)
-
-
-def _in_bounds(layer: Layer, axis: int) -> npt.NDArray[np.bool_]:
+def in_bounds(layer: Layer, axis: int) -> npt.NDArray[np.bool_]:
     """(outputs, kernel) along one axis: whether that tap of that output's window lies on an input, not on padding."""
     starts = np.arange(layer.output_shape[axis])[:, None] * layer.stride - layer.padding
     taps = starts + np.arange(layer.kernel)
@@ -190,7 +172,7 @@ def _overlap_add(windows: FloatArray, layer: Layer) -> FloatArray:
     """The transpose of `_windows`: windows summed back where they lie on the input, flat."""
     channels, height, width = layer.input_shape
     padding, stride = layer.padding, layer.stride
-    out = np.zeros((channels, height + 2 * padding, width + 2 * padding))
+    out = np.zeros((channels, height + 2 * padding, width + 2 * padding), windows.dtype)
     rows, columns = layer.output_shape[1:]
     for i in range(layer.kernel):
         for j in range(layer.kernel):
@@ -204,10 +186,3 @@ def _window_inputs(layer: Layer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
     taps = _windows(indices, layer).reshape(layer.input_shape[0] * layer.kernel**2, -1).astype(np.int64)
     return taps - 1, taps > 0
 
-
-def _csr(
-    values: FloatArray, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], shape: tuple[int, int]
-) -> scipy.sparse.csr_array:
-    import scipy.sparse
-
-    return scipy.sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.architecture import Architecture, Layer, architecture
-from nndynbench.graphs.layered import LayeredGraph
+from nndynbench.graphs.architecture import Architecture, architecture
+from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# Of a layer's weights in float64: more no longer fit in the processor's cache.
+SQUARES_AT_A_TIME = 1 << 18
 
 
-def rolled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> LayeredGraph:
+def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
     """Turn a snapshot's weights into its rolled graph.
 
     The edge between a conv filter and one of its input channels weighs the L2 norm of the k×k slice between them; between
     fully connected units it weighs |w|; the first fully connected layer after a conv is taken channel by channel, as the
-    L2 norm over the channel's positions. Biases, batch norm and shortcuts are no edges. Blocks are float64.
+    L2 norm over the channel's positions. Biases, batch norm and shortcuts are no edges.
+
+    ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. Tensors with further
+    axes in front, the same for all, stack snapshots into a graph whose blocks are stacks. ``dtype`` is that of the blocks;
+    norms are summed in float64 whichever it is.
 
     Raises
     ------
@@ -25,27 +35,43 @@ def rolled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> La
     """
     described = architecture(name)
     layers = described.weighted_layers
+    tensors = {
+        layer.name: NodeTensors(layer_weight(weights, layer, stacked=True), layer_bias(weights, layer, stacked=True))
+        for layer in layers
+    }
     return LayeredGraph(
-        blocks=tuple(rolled_block(layer_weight(weights, layer), layer) for layer in layers),
-        layers=("input", *(layer.name for layer in layers)),
+        blocks=tuple(
+            rolled_block(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0], dtype) for layer in layers
+        ),
+        layers=("input", *tensors),
+        tensors=tensors,
     )
 
 
-def rolled_block(weight: npt.NDArray[np.floating], layer: Layer) -> npt.NDArray[np.float64]:
-    """The (outputs, inputs) block of one layer's weight tensor, which may be a stack with further axes in front."""
-    stack = weight.shape[: weight.ndim - len(layer.weight_shape)]
-    slices = weight.reshape(*stack, layer.output_shape[0], layer.input_shape[0], -1).astype(np.float64, copy=False)
-    if slices.shape[-1] == 1:
-        return np.abs(slices[..., 0])
-    return np.sqrt(np.einsum("...k,...k->...", slices, slices))
+def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype: npt.DTypeLike = np.float64) -> FloatArray:
+    """The (..., outputs, inputs) block of one layer's weights, a tensor of ``shape`` (outputs, …) or a stack of them: L2
+    norms over whatever lies between an output and one of its ``inputs`` (channels, or units).
+    """
+    stack = weight.shape[: weight.ndim - len(shape)]
+    slices = weight.reshape(*stack, shape[0], inputs, -1)
+    length = slices.shape[-1]
+    if length == 1:
+        return np.asarray(np.abs(slices[..., 0]), dtype)
+    return np.asarray(_norms(slices.reshape(-1, length)).reshape(slices.shape[:-1]), dtype)
 
 
-def layer_weight(weights: Mapping[str, npt.ArrayLike], layer: Layer) -> npt.NDArray[np.floating]:
-    """The layer's weight tensor, checked against the architecture's shape."""
-    tensor = f"{layer.name}.weight"
-    if tensor not in weights:
-        raise ValueError(f"the weights have no {tensor!r} (they have: {', '.join(weights)})")
-    weight = np.asarray(weights[tensor])
-    if weight.shape != layer.weight_shape:
-        raise ValueError(f"{tensor!r} has shape {weight.shape}; the architecture says {layer.weight_shape}")
-    return weight
+def _norms(rows: FloatArray) -> npt.NDArray[np.float64]:
+    """L2 norms of many short rows, (rows, length) to (rows,), in float64."""
+    length = rows.shape[1]
+    at_a_time = max(1, SQUARES_AT_A_TIME // length)
+    squares = np.empty((min(at_a_time, len(rows)), length))
+    ones = np.ones(length)
+    sums = np.empty(len(rows))
+    for first in range(0, len(rows), at_a_time):
+        some = rows[first : first + at_a_time]
+        part = squares[: len(some)]
+        np.copyto(part, some)
+        np.multiply(part, part, out=part)
+        # numpy's sums over short rows take twice as long as a product with ones.
+        np.matmul(part, ones, out=sums[first : first + at_a_time])
+    return np.sqrt(sums, out=sums)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.architecture import Architecture, architecture
-from nndynbench.graphs.layered import Block, LayeredGraph
+from nndynbench.graphs.architecture import Architecture, Layer, architecture
+from nndynbench.graphs.layered import Block, LayeredGraph, NodeTensors
 from nndynbench.graphs.operators import ConvolutionEdges, EdgeOperator, PoolingEdges
-from nndynbench.graphs.rolled import layer_weight
+from nndynbench.graphs.quirks import QuirkyConvolutionEdges, QuirkyPoolingEdges
+from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
 
-def unrolled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> LayeredGraph:
+def unrolled(
+    weights: WeightsLike,
+    name: str | Architecture,
+    input_shape: tuple[int, int, int] | None = None,
+    *,
+    reference_quirks: bool = False,
+    dtype: npt.DTypeLike = np.float64,
+) -> LayeredGraph:
     """Turn a snapshot's weights into its unrolled graph.
 
     Nodes are every input pixel-channel, conv output position, pooled position and fully connected unit. A conv edge weighs
@@ -21,31 +27,43 @@ def unrolled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> 
     among the edges that enter the position it leaves (the reference code's rule). There are no edges to padding. Take
     ``.subgraph("positive")`` or ``.subgraph("negative")`` for the paper's G_pos and G_neg (appendix A.2).
 
+    ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. ``input_shape``
+    (channels, height, width) is the architecture's by default. ``reference_quirks`` gives the graph that the paper's code
+    builds instead of the one it describes: see `nndynbench.graphs.quirks`. ``dtype`` is that of the edge weights.
+
     Raises
     ------
     ValueError
-        For an architecture with shortcuts or average pooling, naming the layer; for missing or misshapen weights.
+        For an architecture with shortcuts or average pooling, naming the layer; for missing or misshapen weights, also
+        where these do not fit ``input_shape``.
     """
     described = architecture(name)
-    blocks: list[Block] = []
-    layers = ["input"]
     for entry in described.entries:
         if entry["kind"] in ("basic-blocks", "bottlenecks", "average-pool"):
             raise ValueError(f"{described.name} has no unrolled graph: {entry['name']!r} is of kind {entry['kind']!r}")
-    for layer in described.layers:
-        if layer.kind == "dropout":
-            continue
-        layers.append(layer.name)
-        if layer.kind == "conv":
-            blocks.append(ConvolutionEdges(layer, layer_weight(weights, layer).astype(np.float64)))
-        elif layer.kind == "max-pool":
-            blocks.append(PoolingEdges(layer, _smallest_incoming(blocks[-1])))
+    if input_shape is not None:
+        described = described.with_input_shape(input_shape)
+    layers = [layer for layer in described.layers if layer.kind != "dropout"]
+    tensors = {
+        layer.name: NodeTensors(layer_weight(weights, layer), layer_bias(weights, layer))
+        for layer in described.weighted_layers
+    }
+    blocks: list[Block] = []
+    for position, layer in enumerate(layers):
+        if layer.kind == "max-pool":
+            follower = layers[position + 1] if reference_quirks else None
+            blocks.append(_pooling(layer, blocks[-1] if blocks else None, follower))
         else:
-            blocks.append(layer_weight(weights, layer).astype(np.float64))
-    return LayeredGraph(blocks=tuple(blocks), layers=tuple(layers))
+            weight = tensors[layer.name].weight.astype(dtype, copy=False)
+            convolution = QuirkyConvolutionEdges if reference_quirks else ConvolutionEdges
+            blocks.append(convolution(layer, weight) if layer.kind == "conv" else weight)
+    return LayeredGraph(tuple(blocks), ("input", *(layer.name for layer in layers)), tensors=tensors)
 
 
-def _smallest_incoming(block: Block) -> npt.NDArray[np.float64]:
-    if isinstance(block, EdgeOperator):
-        return block.smallest_incoming()
-    raise ValueError("a pooling layer must follow a convolution or a pooling layer")
+def _pooling(layer: Layer, before: Block | None, quirky_follower: Layer | None) -> PoolingEdges:
+    if not isinstance(before, EdgeOperator):
+        raise ValueError(f"{layer.name!r} has no unrolled graph: a pooling layer must follow a conv or a pooling layer")
+    weight = before.smallest_incoming()
+    if quirky_follower is not None and quirky_follower.kind != "fc":
+        return QuirkyPoolingEdges(layer, weight)
+    return PoolingEdges(layer, weight)

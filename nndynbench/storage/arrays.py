@@ -7,9 +7,12 @@ the parts of a snapshot are in the attributes. One data set per layer would read
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import hdf5plugin
@@ -19,55 +22,93 @@ import numpy.typing as npt
 from nndynbench.storage.files import written_whole
 
 FLOAT32_MANTISSA_BITS = 23
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20  # up to which all of a network's epochs are one chunk
+LARGEST_CHUNK_BYTES = 4 << 20  # of one snapshot: reading a large one needs little memory beside what is read
 
 Snapshot = dict[str, npt.NDArray[np.float32]]
 
 
+class _Index(NamedTuple):
+    parts: dict[str, tuple[slice, tuple[int, ...]]]  # place and shape
+    rows: dict[int, int]  # by network
+    slots: list[dict[int, int]]  # of each row, by epoch
+    values: int  # of a snapshot
+    whole_network: bool  # whether all of a network's epochs are one chunk
+
+
 class SnapshotArrays:
-    """Reader of one file. The file is opened for each read, so it is safe in forked and spawned workers."""
+    """Reader of one file.
+
+    The file stays open, since opening it costs more than reading a small network; a forked worker opens it anew, and a
+    spawned one is sent the path alone.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._open: tuple[int, h5py.Dataset] | None = None
+        self._latest: tuple[int, npt.NDArray[np.float32]] | None = None
 
-    @cached_property
-    def _index(self) -> tuple[dict[str, tuple[int, tuple[int, ...]]], dict[int, int], npt.NDArray[np.int64]]:
-        with h5py.File(self.path, "r") as file:
-            parts = {name: (offset, tuple(shape)) for name, offset, shape in json.loads(file.attrs["parts"])}
-            return parts, {int(n): row for row, n in enumerate(file["networks"][:])}, file["epochs"][:]
+    def __reduce__(self) -> tuple[type[SnapshotArrays], tuple[Path]]:
+        return SnapshotArrays, (self.path,)
 
     @property
     def networks(self) -> list[int]:
-        return list(self._index[1])
+        return list(self._index.rows)
 
     def epochs(self, network: int) -> list[int]:
         """The epochs whose snapshots of this network are here."""
-        _, rows, epochs = self._index
-        return [int(epoch) for epoch in epochs[rows[network]] if epoch >= 0] if network in rows else []
+        row = self._index.rows.get(network)
+        return [] if row is None else list(self._index.slots[row])
 
     def read(self, network: int, epochs: Sequence[int]) -> npt.NDArray[np.float32]:
-        """The flat values of some epochs of a network, (epochs, values), in one read of the file."""
-        _, rows, kept = self._index
-        slots = [int(np.flatnonzero(kept[rows[network]] == epoch)[0]) for epoch in epochs]
-        with h5py.File(self.path, "r") as file:
-            span = file["values"][rows[network], min(slots) : max(slots) + 1]
-        return np.asarray(span[[slot - min(slots) for slot in slots]])
+        """The flat values of some epochs of a network, (epochs, values); a new array, the caller's own."""
+        index = self._index
+        row = index.rows[network]
+        slots = [index.slots[row][epoch] for epoch in epochs]
+        if not index.whole_network:
+            values = np.empty((len(slots), index.values), dtype=np.float32)
+            for position, slot in enumerate(slots):
+                self._values.read_direct(values, np.s_[row, slot], np.s_[position])
+            return values
+        # The chunk is kept until another network is read.
+        latest = self._latest
+        if latest is None or latest[0] != network:
+            self._latest = latest = (network, self._values[row])
+        return latest[1][slots]
 
     def parts(self, values: npt.NDArray[np.float32]) -> Snapshot:
         """Flat values (..., values) as their named parts (..., *shape)."""
-        parts, _, _ = self._index
         stack = values.shape[:-1]
         return {
-            name: values[..., offset : offset + int(np.prod(shape))].reshape(*stack, *shape)
-            for name, (offset, shape) in parts.items()
+            name: values[..., place].reshape(*stack, *shape) for name, (place, shape) in self._index.parts.items()
         }
+
+    @property
+    def _values(self) -> h5py.Dataset:
+        process = os.getpid()
+        if self._open is None or self._open[0] != process:
+            # A chunk is read once and remembered here: HDF5's own cache would only copy it. A packed file never changes, and
+            # some clusters' file systems have no locks.
+            self._open = process, h5py.File(self.path, "r", rdcc_nbytes=0, locking=False)["values"]
+        return self._open[1]
+
+    @cached_property
+    def _index(self) -> _Index:
+        file = self._values.file
+        parts = {
+            name: (slice(offset, offset + math.prod(shape)), tuple(shape))
+            for name, offset, shape in json.loads(file.attrs["parts"])
+        }
+        rows = {int(network): row for row, network in enumerate(file["networks"][:])}
+        slots = [{epoch: slot for slot, epoch in enumerate(kept) if epoch >= 0} for kept in file["epochs"][:].tolist()]
+        return _Index(parts, rows, slots, self._values.shape[2], whole_network=self._values.chunks[1] > 1)
 
 
 def write_snapshot_arrays(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
     epochs: Mapping[int, Sequence[int]],
-    snapshots: Iterable[tuple[int, Sequence[Mapping[str, npt.ArrayLike]]]],
+    snapshots: Iterable[tuple[int, Iterable[Mapping[str, npt.ArrayLike]]]],
     *,
     mantissa_bits: int = FLOAT32_MANTISSA_BITS,
 ) -> None:
@@ -90,9 +131,8 @@ def write_snapshot_arrays(
             (len(epochs), slots, values_count),
             dtype=np.float32,
             fillvalue=np.nan,
-            chunks=(1, slots if whole_network else 1, values_count),
-            # Of what was tried on digits-lenet (gzip, lz4, bit shuffling) the smallest: 6.0 MB against 6.1 to 7.2.
-            **hdf5plugin.Blosc2(cname="zstd", clevel=9, filters=hdf5plugin.Blosc2.SHUFFLE),
+            chunks=(1, slots, values_count) if whole_network else (1, 1, min(values_count, LARGEST_CHUNK_BYTES // 4)),
+            **_compression(mantissa_bits),
         )
         offsets = np.concatenate([[0], np.cumsum([int(np.prod(shape)) for shape in shapes.values()])])
         parts = [(name, int(offset), list(shape)) for (name, shape), offset in zip(shapes.items(), offsets, strict=False)]
@@ -103,6 +143,15 @@ def write_snapshot_arrays(
             for slot, snapshot in enumerate(kept_snapshots):
                 flat = np.concatenate([np.asarray(snapshot[name], dtype=np.float32).ravel() for name in shapes])
                 values[rows[network], slot] = rounded(flat, mantissa_bits)
+
+
+def _compression(mantissa_bits: int) -> hdf5plugin.Blosc2:
+    # Rounded values are rounded to be small, so they take the slow level 9: of what was tried on digits-lenet (gzip, lz4,
+    # bit shuffling) the smallest, 6.0 MB against 6.1 to 7.2. Whole ones hardly compress, so they take what is read fastest:
+    # of Blosc2's codecs lz4 at level 9, at 4% more bytes than zstd at 9 and written more than ten times as fast.
+    if mantissa_bits < FLOAT32_MANTISSA_BITS:
+        return hdf5plugin.Blosc2(cname="zstd", clevel=9, filters=hdf5plugin.Blosc2.SHUFFLE)
+    return hdf5plugin.Blosc2(cname="lz4", clevel=9, filters=hdf5plugin.Blosc2.BITSHUFFLE)
 
 
 def rounded(values: npt.NDArray[np.float32], mantissa_bits: int) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Single files: written whole or not at all, and checked against their manifest before they are read."""
+"""Single files: written whole or not at all, and their size and checksum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nndynbench.storage.manifest import FileFacts, Manifest
+from nndynbench.storage.manifest import FileFacts
 
 
 class DamagedFileError(ValueError):
@@ -22,11 +22,16 @@ def written_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        put_in_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def put_in_place(whole: Path, path: Path) -> None:
+    """Rename a whole file to ``path``, replacing what is there; after a power cut it is seen whole or not at all."""
+    with whole.open("rb") as file:
+        os.fsync(file.fileno())
+    whole.replace(path)
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -34,32 +39,3 @@ def file_facts(path: Path) -> FileFacts:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileFacts(bytes=path.stat().st_size, sha256=digest)
-
-
-# Files found good in this process, by path, size and modification time: hashing is not repeated at every read.
-_found_good: set[tuple[str, int, int]] = set()
-
-
-def checked(folder: Path, name: str, manifest: Manifest, *, again: bool = False) -> Path:
-    """The path of one of a subset's files, after checking its size and SHA-256 (once; ``again`` always).
-
-    Raises
-    ------
-    DamagedFileError
-        Naming the file with the expected and the found checksum, or saying that it is missing.
-    """
-    path, expected = folder / name, manifest.files[name]
-    if not path.is_file():
-        raise DamagedFileError(f"{path} is missing; {manifest.subset} {manifest.version} lists it")
-    stat = path.stat()
-    seen = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-    if seen in _found_good and not again:
-        return path
-    found = file_facts(path)
-    if found != expected:
-        raise DamagedFileError(
-            f"{path} is damaged: expected {expected.bytes} bytes with SHA-256 {expected.sha256}, "
-            f"found {found.bytes} bytes with SHA-256 {found.sha256}"
-        )
-    _found_good.add(seen)
-    return path

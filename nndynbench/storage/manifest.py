@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MANIFEST_NAME = "subset.json"
+
+FORMAT = 1
 
 TierName = Literal["networks", "centralities", "graphs", "weights"]
 
@@ -20,10 +23,16 @@ class _Facts(BaseModel):
 
 
 class FileFacts(_Facts):
-    """A file's size and content."""
+    """A file's size and content, and where else it may be fetched from."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    mirrors: list[str] = []
+    """Addresses of the same file on other hosts, tried in order where the hub fails."""
+
+    def same_content(self, other: FileFacts) -> bool:
+        """Whether both are facts of the same bytes."""
+        return (self.bytes, self.sha256) == (other.bytes, other.sha256)
 
 
 class TierFacts(_Facts):
@@ -73,10 +82,22 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     ValueError
-        Naming the file and the field, where it is no valid manifest.
+        Naming the file and the field, where it is no valid manifest, or one of a later format.
     """
     path = folder / MANIFEST_NAME
+    content = path.read_bytes()
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(content)
     except ValueError as error:
+        if (found := _format_of(content)) > FORMAT:
+            raise ValueError(
+                f"{path} is of format {found}; this version of nndynbench reads up to {FORMAT}: pip install -U nndynbench"
+            ) from error
         raise ValueError(f"{path} is no valid manifest: {error}") from error
+
+
+def _format_of(content: bytes) -> int:
+    try:
+        return int(json.loads(content)["format"])
+    except (ValueError, KeyError, TypeError):
+        return 0

@@ -1,4 +1,8 @@
-"""The places a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package itself."""
+"""The places a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package itself, what was downloaded.
+
+All have one layout, ``<subset>/<version>/subset.json``. Downloads go to the home folder: ``NNDYNBENCH_HOME``, or else the
+user's cache folder.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,30 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+import platformdirs
+
 from nndynbench.storage.manifest import MANIFEST_NAME
 
 
 class NotAtHandError(LookupError):
     """A subset, version or tier that is at none of the places; says how to get it."""
+
+
+def default_home() -> Path:
+    """The home folder where ``NNDYNBENCH_HOME`` is not set: ``~/.cache/nndynbench``, or what the system has instead."""
+    return Path(platformdirs.user_cache_dir("nndynbench", appauthor=False))
+
+
+def home() -> Path:
+    """The folder that downloads go to. Nothing here creates it."""
+    return Path(named) if (named := os.environ.get("NNDYNBENCH_HOME")) else default_home()
+
+
+def is_offline(offline: bool | None = None) -> bool:
+    """Whether the hub may not be asked: as the argument says, else ``NNDYNBENCH_OFFLINE`` (1, true, yes, on)."""
+    if offline is not None:
+        return offline
+    return os.environ.get("NNDYNBENCH_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
 
 
 def bundled_folder() -> Path:
@@ -22,39 +45,49 @@ def places(root: str | Path | None = None) -> list[Path]:
     """Folders that may hold ``<subset>/<version>/``; with ``root``, that one alone."""
     if root is not None:
         return [Path(root)]
-    home = os.environ.get("NNDYNBENCH_HOME")
-    return [*([Path(home)] if home else []), bundled_folder()]
+    if os.environ.get("NNDYNBENCH_HOME"):
+        return [home(), bundled_folder()]
+    return [bundled_folder(), home()]
 
 
 def versions_at(place: Path, subset: str) -> list[str]:
     """Versions of a subset at one place, lowest first."""
     found = [manifest.parent.name for manifest in (place / subset).glob(f"*/{MANIFEST_NAME}")]
-    return sorted(found, key=_version_key)
+    return sorted(found, key=version_key)
 
 
-def find(subset: str, *, version: str | None = None, root: str | Path | None = None) -> Path:
-    """The folder of a packed subset: the first place that has it, there the highest version or the asked one.
+def find(subset: str, *, version: str | None = None, root: str | Path | None = None) -> list[Path]:
+    """The folders that hold one version of a subset, in the order of the places; none where no place has it.
 
-    Raises
-    ------
-    NotAtHandError
-        Naming the places looked at, the versions they have, and the command that regenerates the subset.
+    The version is the asked one, or the highest at the first place that has any.
     """
     looked = places(root)
-    for place in looked:
-        found = versions_at(place, subset)
-        if found and version is None:
-            return place / subset / found[-1]
-        if version in found:
-            return place / subset / str(version)
-    at_hand = {v for place in looked for v in versions_at(place, subset)}
+    if version is None:
+        version = next((found[-1] for place in looked if (found := versions_at(place, subset))), None)
+    return [place / subset / version for place in looked if version is not None and version in versions_at(place, subset)]
+
+
+def not_at_hand(subset: str, *, version: str | None, root: str | Path | None, why: str = "") -> NotAtHandError:
+    """The error for a subset that no place has: the places looked at, their versions, and what to do."""
+    looked = places(root)
+    at_hand = sorted({found for place in looked for found in versions_at(place, subset)}, key=version_key)
     wanted = f"{subset} {version}" if version else subset
-    versions = f" (versions there: {', '.join(sorted(at_hand, key=_version_key))})" if at_hand else ""
-    raise NotAtHandError(
-        f"{wanted} is not in {', '.join(map(str, looked))}{versions}; "
-        f"regenerate it from a clone: python -m generation train {subset} --out DIR, then load it with root=DIR"
+    versions = f" (versions there: {', '.join(at_hand)})" if at_hand else ""
+    return NotAtHandError(
+        f"{wanted} is not in {', '.join(map(str, looked))}{versions}{f', and {why}' if why else ''}; {to_regenerate(subset)}"
     )
 
 
-def _version_key(version: str) -> tuple[int, ...]:
+def to_download(subset: str, version: str, tier: str) -> str:
+    """The command that brings a tier of the version at hand."""
+    return f"nndynbench download {subset} --tier {tier} --version {version}"
+
+
+def to_regenerate(subset: str) -> str:
+    """What to do about a subset that cannot be had."""
+    return f"regenerate it from a clone: python -m generation train {subset} --out DIR, then load it with root=DIR"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Orders versions: 0.10.0 comes after 0.9.0."""
     return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))

@@ -27,7 +27,7 @@ def table_file(table: TableName) -> str:
 def write_table(folder: Path, table: TableName, frame: pd.DataFrame) -> None:
     """Write a frame whose index is the table's keys."""
     flat = frame.reset_index()
-    numbers = list(flat.select_dtypes("floating"))
+    numbers = [column for column in flat if pd.api.types.is_float_dtype(flat[column].dtype)]
     with written_whole(folder / table_file(table)) as partial:
         flat.to_parquet(
             partial,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from nndynbench.names import known
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """An old version's successor, and why it was needed."""
+
+    by: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -23,12 +33,13 @@ class CatalogueEntry:
     version: str
     summary: str
     paper: str | None = None
+    superseded: Mapping[str, Superseded] = field(default_factory=dict)
     bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:
     """Every subset's entry, by name."""
-    return {name: CatalogueEntry(name, **facts) for name, facts in _catalogue()["subsets"].items()}
+    return {name: _entry(name, **facts) for name, facts in _catalogue()["subsets"].items()}
 
 
 def catalogue_entry(name: str) -> CatalogueEntry:
@@ -39,7 +50,12 @@ def catalogue_entry(name: str) -> CatalogueEntry:
 
 def hub_repository() -> str:
     """The hub's repository of packed subsets, unless ``NNDYNBENCH_HUB`` names another."""
-    return str(_catalogue()["hub"])
+    return os.environ.get("NNDYNBENCH_HUB") or str(_catalogue()["hub"])
+
+
+def _entry(name: str, *, superseded: Mapping[str, Mapping[str, str]] | None = None, **facts: Any) -> CatalogueEntry:
+    old = {version: Superseded(**successor) for version, successor in (superseded or {}).items()}
+    return CatalogueEntry(name, superseded=old, **facts)
 
 
 @cache

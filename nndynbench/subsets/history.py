@@ -74,8 +74,10 @@ class History:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent), seconds. Epochs after an
-        early stop or a divergence are absent."""
+        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent), seconds.
+
+        Epochs after an early stop or a divergence are absent.
+        """
         self.__read.add(TIER_CURVES)
         return self.__reader.curves(self.epochs)
 

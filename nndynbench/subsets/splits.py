@@ -46,6 +46,28 @@ def draw_splits(networks: pd.DataFrame, *, subset: str) -> DrawnSplits:
     return DrawnSplits(folds, left_out)
 
 
+FOLD_COLUMNS = {"sample_folds": "sample_fold", "folds": "fold", "blocked": "blocked_fold", "holdout": "holdout"}
+
+
+def fold_columns(splits: DrawnSplits, network_ids: Ids) -> pd.DataFrame:
+    """The splits as columns of the networks table, by network id.
+
+    ``sample_fold``, ``fold`` and ``blocked_fold`` are the number of the fold that tests the network, ``holdout`` is whether
+    the held-out side has it. Missing where a network is in no test side, or the split could not be drawn. A blocked fold's
+    training side leaves out the networks next to it as well: `Subset.split` has the training ids.
+    """
+    index = pd.Index(network_ids, name="network")
+    columns = pd.DataFrame(index=index)
+    for split, column in FOLD_COLUMNS.items():
+        folds = splits.folds.get(split, [])
+        if split == "holdout":
+            columns[column] = pd.array(index.isin(folds[0][1]) if folds else [pd.NA] * len(index), dtype="boolean")
+        else:
+            fold_of = {network: number for number, (_, test) in enumerate(folds) for network in test}
+            columns[column] = pd.array([fold_of.get(network, pd.NA) for network in index], dtype="Int8")
+    return columns
+
+
 def sample_folds(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
     """5 stratified folds of a balanced sample: min(125, the smaller class) networks of each class."""
     sizes = networks["label"].value_counts().reindex([0, 1], fill_value=0)
@@ -69,7 +91,8 @@ def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
 
 def blocked(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
     """Extrapolation: bands of four adjacent learning rates, without the nearest rate on either side in training; where
-    the optimiser varies, one fold per optimiser."""
+    the optimiser varies, one fold per optimiser.
+    """
     if "optimiser" in networks:
         for optimiser in sorted(networks["optimiser"].unique()):
             inside = networks["optimiser"] == optimiser
@@ -98,8 +121,9 @@ def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:
 
     smallest = networks["label"].value_counts().min()
     if networks["label"].nunique() < 2 or smallest < FOLDS:
-        raise SplitError(f"{len(networks)} networks with {smallest} in the smaller class: {FOLDS} folds need {FOLDS} of each")
-    groups = networks["configuration"] if "configuration" in networks else networks.index
+        counted = f"{len(networks)} networks with {smallest} in the smaller class"
+        raise SplitError(f"{counted}: {FOLDS} folds need {FOLDS} of each")
+    groups = networks.get("configuration", networks.index)
     rule = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for train, test in rule.split(networks, networks["label"], groups):
         yield _ids(networks.index[train]), _ids(networks.index[test])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
-from nndynbench.storage.files import checked
-from nndynbench.storage.manifest import TIERS, TierName, read_manifest
-from nndynbench.storage.places import NotAtHandError
-from nndynbench.storage.tables import TableName, read_table, table_file
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.splits import RULES, Fold, SplitError
+from nndynbench.subsets.stored import StoredNetwork
 
 if TYPE_CHECKING:
+    import datasets
+
     from nndynbench.storage.arrays import SnapshotArrays
+    from nndynbench.subsets.snapshots import Snapshots
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,16 +37,24 @@ class Subset:
     """All networks of one architecture on one image data set under one grid.
 
     Made by `nndynbench.load`; ``folder`` is the packed version. Opening it reads the manifest alone. Every file is checked
-    against the manifest's size and SHA-256 before it is first read.
+    against the manifest's size and SHA-256 before it is first read. ``also`` are folders of the same version at other
+    places: what ``folder`` lacks is read there, if its tables are the same. Of a downloaded version the tables are fetched
+    when they are asked for, unless ``offline``; the larger tiers by `nndynbench.download`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
         self.folder = folder
-        self.manifest = read_manifest(folder)
+        self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
+        self.manifest = self.folders[0].manifest
+        self._opening = (folder, tuple(also), offline)
         self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str], FloatArray]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
+
+    def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
+        # A worker opens the files itself, once, however many histories it is sent.
+        return _opened_once, self._opening
 
     @property
     def name(self) -> str:
@@ -55,21 +66,22 @@ class Subset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the manifest, which holds the checksum of every file: equal for equal data."""
-        from nndynbench.storage.files import file_facts
-        from nndynbench.storage.manifest import MANIFEST_NAME
-
-        return file_facts(self.folder / MANIFEST_NAME).sha256
+        """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
+        files = self.manifest.files
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        return hashlib.sha256(listed.encode()).hexdigest()
 
     @property
     def tiers(self) -> list[TierName]:
         """The tiers at hand, the poorest first."""
-        return [tier for tier in TIERS if tier in self.manifest.tiers]
+        return [tier for tier in TIERS if any(folder.holds_tier(tier) for folder in self.folders)]
 
     @cached_property
     def networks(self) -> pd.DataFrame:
         """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision."""
+        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision, and the splits as
+        sample_fold, fold, blocked_fold and holdout (see `nndynbench.subsets.splits.fold_columns`).
+        """
         return self._table("networks")
 
     @cached_property
@@ -107,7 +119,7 @@ class Subset:
             With the reason, for one that this version's networks could not fill.
         """
         known(name, RULES, what="split")
-        stored = json.loads(checked(self.folder, SPLITS_FILE, self.manifest).read_text(encoding="utf-8"))
+        stored = json.loads(self._file(SPLITS_FILE).read_text(encoding="utf-8"))
         if name in stored["left_out"]:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
@@ -137,27 +149,68 @@ class Subset:
             )
         return int(epochs)
 
-    def _reader(self, network: int) -> _NetworkReader:
+    def _reader(self, network: int) -> StoredNetwork:
         if network not in self.networks.index:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
-        return _NetworkReader(self, int(network))
+        return StoredNetwork(self, int(network))
+
+    def to_datasets(self, table: TableName = "networks") -> datasets.Dataset:
+        """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
+        import datasets
+
+        known(table, KEYS, what="table")
+        return datasets.Dataset.from_pandas(getattr(self, table).reset_index(), preserve_index=False)
+
+    def to_torch(
+        self, tier: TierName = "graphs", *, network_ids: Sequence[int] | None = None, epochs: Sequence[int] | None = None
+    ) -> Snapshots:
+        """The snapshots of a tier as a map-style `torch.utils.data.Dataset`; see `nndynbench.subsets.snapshots.Snapshots`.
+
+        ``network_ids`` are those of a split's side, all by default; ``epochs`` those to take, all that are held by default.
+        Needs torch.
+        """
+        from nndynbench.subsets.snapshots import Snapshots
+
+        return Snapshots(self, tier, network_ids=network_ids, epochs=epochs)
 
     def _table(self, table: TableName) -> pd.DataFrame:
-        return read_table(checked(self.folder, table_file(table), self.manifest), table)
+        return read_table(self._file(table_file(table)), table)
 
-    def _arrays(self, tier: TierName) -> SnapshotArrays | None:
-        """The reader of an HDF5 tier, or None where this version does not have it."""
-        if tier not in self.manifest.tiers:
-            return None
+    def _file(self, name: str) -> Path:
+        """A checked file, from the first folder that holds it; else fetched for the first that was downloaded."""
+        holding = [folder for folder in self.folders if folder.holds(name)]
+        fetching = [folder for folder in self.folders if folder.origin is not None and name in folder.manifest.files]
+        return next(iter(holding + fetching), self.folders[0]).path(name)
+
+    def _arrays(self, tier: TierName) -> list[SnapshotArrays]:
+        """The readers of an HDF5 tier: none where it is not at hand, several where folders hold different parts of it."""
         if tier not in self._opened:
             from nndynbench.storage.arrays import SnapshotArrays
 
-            [name] = self.manifest.tiers[tier].files
-            self._opened[tier] = SnapshotArrays(checked(self.folder, name, self.manifest))
+            holding = [folder for folder in self.folders if folder.holds_tier(tier)]
+            self._opened[tier] = [
+                SnapshotArrays(folder.path(name)) for folder in holding for name in folder.manifest.tiers[tier].files
+            ]
         return self._opened[tier]
 
+    def _arrays_with(self, tier: TierName, network: int, epochs: Collection[int]) -> SnapshotArrays | None:
+        """The first reader of a tier that has all of these epochs of a network."""
+        return next((arrays for arrays in self._arrays(tier) if set(epochs) <= set(arrays.epochs(network))), None)
+
     @cached_property
-    def _opened(self) -> dict[TierName, SnapshotArrays]:
+    def _opened(self) -> dict[TierName, list[SnapshotArrays]]:
+        return {}
+
+    def _own_rows(self, table: TableName, network: int) -> pd.DataFrame:
+        """A table's rows of one network; none for one that diverged in its first epoch."""
+        frame: pd.DataFrame = getattr(self, table)
+        if table not in self._positions:
+            self._positions[table] = frame.groupby(level="network").indices
+        own = self._positions[table].get(network, np.empty(0, dtype=np.intp))
+        return frame.take(own)
+
+    @cached_property
+    def _positions(self) -> dict[TableName, Mapping[Any, Any]]:
         return {}
 
     @cached_property
@@ -177,125 +230,16 @@ class Subset:
         return {network: row for row, network in enumerate(self.network_ids)}
 
 
-class _NetworkReader:
-    """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
+def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:
+    """The folders whose tables are those of the first: other networks under the same version are never mixed in."""
+    tables = [table_file(table) for table in KEYS]
 
-    def __init__(self, subset: Subset, network: int) -> None:
-        facts = subset.networks.loc[network]
-        self._subset = subset
-        self._network = network
-        self._last = int(facts["epochs_trained"])
-        self._diverged = bool(facts["diverged"])
-        self._architecture = architecture(subset.manifest.architecture)
-        self.architecture = self._architecture.family
-        self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
+    def contents(folder: PackedFolder) -> list[str | None]:
+        return [facts.sha256 if (facts := folder.manifest.files.get(name)) else None for name in tables]
 
-    def curves(self, last: int) -> pd.DataFrame:
-        own = self._own_rows(self._subset.curves)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+    return [folder for folder in folders if contents(folder) == contents(folders[0])]
 
-    def features(self, last: int) -> pd.DataFrame:
-        own = self._own_rows(self._subset.features)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
 
-    def weights(self, epoch: int) -> Weights:
-        return dict(self._snapshot("weights", epoch))
-
-    def graph(self, epoch: int, representation: str) -> LayeredGraph:
-        from nndynbench.signatures import snapshot_graph
-
-        graphs = self._subset._arrays("graphs")
-        if representation == "rolled" and graphs is not None and self._source_epoch(epoch) in graphs.epochs(self._network):
-            blocks = self._snapshot("graphs", epoch)
-            layers = ("input", *blocks)
-            return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
-        weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
-        return snapshot_graph(weights, self._architecture, representation)
-
-    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
-        from nndynbench.signatures import CENTRALITIES
-
-        known(name, CENTRALITIES, what="centrality")
-        stored = self._subset._arrays("centralities")
-        sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
-        if representation == "rolled" and stored is not None and set(sources) <= set(stored.epochs(self._network)):
-            values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
-            return self._blanked(values)
-        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
-
-    def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
-    ) -> FloatArray:
-        if sign == "pos-neg":
-            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
-            return np.concatenate(sides, axis=1)
-        if callable(centrality):
-            values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
-            return np.stack(values)
-        stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
-        if stored is None:
-            return self._derived_signature(centrality, representation, sign, last)
-        row = stored[self._subset._rows[self._network]]
-        return self._blanked(row[[min(epoch, self._last) for epoch in range(1, last + 1)]])
-
-    def _derived_signature(self, centrality: str, representation: str, sign: str | None, last: int) -> FloatArray:
-        from nndynbench.centralities import moments
-        from nndynbench.signatures import REPRESENTATIONS, SIGNS
-
-        known(representation, REPRESENTATIONS, what="representation")
-        if representation == "unrolled":
-            known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
-        elif sign is not None:
-            raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
-        return moments(self.centrality(centrality, representation, sign, last))
-
-    def _function_value(
-        self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
-    ) -> FloatArray:
-        """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
-        from nndynbench.centralities import moments
-
-        remembered = self._subset._function_values.setdefault(function, {})
-        key = (self._network, epoch, f"{representation}/{sign}")
-        if key not in remembered:
-            graph = self._signed_graph(epoch, representation, sign)
-            value = np.asarray(function(graph), dtype=np.float64)
-            if value.ndim != 1:
-                raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
-            remembered[key] = moments(value) if len(value) == graph.number_of_nodes else value
-        return remembered[key]
-
-    def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
-        graph = self.graph(epoch, representation)
-        return graph.subgraph(sign) if sign is not None else graph
-
-    def _snapshot(self, tier: TierName, epoch: int, *, instead_of: TierName | None = None) -> dict[str, Any]:
-        arrays = self._subset._arrays(tier)
-        source = self._source_epoch(epoch)
-        if arrays is None or source not in arrays.epochs(self._network):
-            missing = instead_of or tier
-            manifest = self._subset.manifest
-            raise NotAtHandError(
-                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
-                f"network; get all of it from the hub: nndynbench download {manifest.subset} --tier {missing}, or "
-                f"regenerate it from a clone: python -m generation train {manifest.subset} --out DIR, then load with root=DIR"
-            )
-        parts = arrays.parts(arrays.read(self._network, [source])[0])
-        if self._diverged and epoch > self._last:
-            return {name: np.full_like(values, np.nan) for name, values in parts.items()}
-        return dict(parts)
-
-    def _source_epoch(self, epoch: int) -> int:
-        """The epoch whose snapshot stands for this one: the last, once training has ended."""
-        return min(epoch, self._last)
-
-    def _blanked(self, values: FloatArray) -> FloatArray:
-        """Rows of epochs 1, 2, …, NaN from a divergence on."""
-        if self._diverged:
-            values = values.copy()
-            values[self._last :] = np.nan
-        return values
-
-    def _own_rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        # A sorted index would find the rows faster, but a network may have none (it diverged in its first epoch).
-        return table[table.index.get_level_values("network") == self._network]
+@lru_cache(maxsize=16)
+def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Subset:
+    return Subset(folder, also=also, offline=offline)

@@ -1,0 +1,143 @@
+"""The data set's card: the hub's YAML metadata and a datasheet, its numbers taken from packed subsets.
+
+The text is card.md.jinja, the fields' units and meanings are fields.toml.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from nndynbench.storage.files import written_whole
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.tables import KEYS, TableName, table_file
+from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
+from nndynbench.subsets.catalogue import hub_repository
+
+CARD_NAME = "README.md"  # the hub's name for a repository's card
+
+# What the hub calls the one split of data that has none. `datasets` reserves "all" for the union of the splits, here the
+# same rows: split="all" loads them.
+SPLIT = "train"
+
+NEAR_CHANCE = 5.0  # points above chance
+
+CAPTIONS: dict[TableName, str] = {
+    "networks": "A row per network. The grid's columns differ from subset to subset.",
+    "curves": "A row per network and epoch.",
+    "signatures": "A row per network, epoch, representation, sign and centrality.",
+    "features": "A row per network, kept epoch and layer; missing where a weight is not finite.",
+}
+
+
+def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) -> str:
+    """The card of a repository that holds these subsets, the newest version of each."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    template = environment.from_string(files("generation.card").joinpath("card.md.jinja").read_text(encoding="utf-8"))
+    facts = [subset_facts(subset) for subset in subsets]
+    return template.render(
+        metadata=yaml.safe_dump(metadata(subsets), sort_keys=False, allow_unicode=True),
+        repository=repository or hub_repository(),
+        subsets=facts,
+        networks=sum(subset["networks"] for subset in facts),
+        tables=described_fields(),
+        captions=CAPTIONS,
+    )
+
+
+def write_card(root: Path) -> Path:
+    """Write the card of all packed subsets below ``root``, which makes it a repository that `datasets` can load."""
+    path = root / CARD_NAME
+    with written_whole(path) as partial:
+        partial.write_text(dataset_card(packed_subsets(root)), encoding="utf-8")
+    return path
+
+
+def packed_subsets(root: Path) -> list[Subset]:
+    """The newest version of every subset that is packed below ``root``, in the catalogue's order."""
+    return [load(name, root=root) for name in catalogue() if any((root / name).glob("*/subset.json"))]
+
+
+def metadata(subsets: Sequence[Subset]) -> dict[str, Any]:
+    """The hub's YAML: licence, tasks, and a configuration per subset and table, each with one split."""
+    networks = sum(subset.manifest.networks for subset in subsets)
+    return {
+        "pretty_name": "nndynbench",
+        "license": "cc-by-4.0",
+        "task_categories": ["tabular-regression", "tabular-classification"],
+        "tags": ["neural-networks", "training-dynamics", "model-zoo", "performance-prediction", "graphs"],
+        "size_categories": [f"{'n<1K' if networks < 1000 else '1K<n<10K'}"],
+        "configs": [_configuration(subset, table) for subset in subsets for table in KEYS],
+    }
+
+
+def configuration_name(subset: str, table: TableName) -> str:
+    """``cifar10-vgg`` for the networks, ``cifar10-vgg-curves`` and so on for the other tables."""
+    return subset if table == "networks" else f"{subset}-{table}"
+
+
+def described_fields() -> dict[TableName, dict[str, tuple[str, str]]]:
+    """Per table, each column's unit and meaning."""
+    text = files("generation.card").joinpath("fields.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
+    return {table: {name: (unit, meaning) for name, (unit, meaning) in tables[table].items()} for table in KEYS}
+
+
+def subset_facts(subset: Subset) -> dict[str, Any]:
+    """What the card says of a subset, from its manifest and tables."""
+    manifest, networks = subset.manifest, subset.networks
+    accuracy = networks["final_accuracy"]
+    return {
+        "name": subset.name,
+        "version": subset.version,
+        "summary": manifest.summary,
+        "protocol": manifest.protocol,
+        "architecture": manifest.architecture,
+        "images": manifest.images.name,
+        "digest": manifest.images.digest[:12],
+        "grid": manifest.grid,
+        "libraries": ", ".join(f"{library} {version}" for library, version in manifest.libraries.items()),
+        "code_version": manifest.code_version,
+        "networks": manifest.networks,
+        "planned": manifest.networks_planned,
+        "threshold": f"{manifest.threshold:.4g}",
+        "fewest_epochs": int(networks["epochs_trained"].min()),
+        "most_epochs": int(networks["epochs_trained"].max()),
+        "high": int(networks["label"].sum()),
+        "diverged": int(networks["diverged"].sum()),
+        "lowest": f"{accuracy.min():.1f}",
+        "highest": f"{accuracy.max():.1f}",
+        "sizes": {tier: _size(subset, tier) for tier in TIERS},
+        "near_chance": f"{100 * (accuracy <= manifest.chance + NEAR_CHANCE).mean():.0f}",
+        "larger_class": f"{100 * networks['label'].value_counts(normalize=True).max():.0f}",
+        "after_one": _rank_correlation(subset, 1),
+        "after_five": _rank_correlation(subset, 5),
+        "superseded": catalogue_entry(subset.name).superseded,
+    }
+
+
+def _configuration(subset: Subset, table: TableName) -> dict[str, Any]:
+    path = f"{subset.name}/{subset.version}/{table_file(table)}"
+    name = configuration_name(subset.name, table)
+    return {"config_name": name, "data_files": [{"split": SPLIT, "path": path}]}
+
+
+def _size(subset: Subset, tier: TierName) -> str:
+    facts = subset.manifest.tiers.get(tier)
+    if facts is None:
+        return "–"
+    return f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
+
+
+def _rank_correlation(subset: Subset, epoch: int) -> str:
+    """Spearman's correlation of the validation accuracy after an epoch, or the last before it, with the final one."""
+    accuracies = subset.curves["validation_accuracy"].unstack("epoch").ffill(axis=1)
+    seen = accuracies[min(epoch, subset.manifest.epochs)].reindex(subset.networks.index).fillna(subset.manifest.chance)
+    final = subset.networks["final_accuracy"]
+    return f"{seen.corr(final, method='spearman'):.2f}" if min(seen.nunique(), final.nunique()) > 1 else "–"

@@ -1,0 +1,104 @@
+"""Publishing packed subsets on the hub: one commit for all that is new, a tag ``<subset>-<version>`` for each version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation.card import CARD_NAME, dataset_card
+from nndynbench.storage.hub import Origin, endpoint, published_versions, tag_of
+from nndynbench.storage.manifest import MANIFEST_NAME
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import version_key, versions_at
+from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
+
+
+class PublishError(ValueError):
+    """Packs that may not be published as they are; says why."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a commit would hold: the new versions, the files by their path in the repository, and the card."""
+
+    versions: list[tuple[str, str]]
+    files: dict[str, Path]
+    card: str
+
+    @property
+    def bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.files.values()) + len(self.card.encode())
+
+
+def plan_upload(root: Path, repository: str) -> Upload:
+    """What publishing the packed versions below ``root`` would upload: those that the repository does not have.
+
+    Every file is hashed. The card describes the repository as it will be: also the subsets that it has and ``root`` has not.
+
+    Raises
+    ------
+    PublishError
+        If nothing is new, or a version would supersede another and the catalogue does not say why.
+    DamagedFileError
+        For a file that is not what its manifest says.
+    HubUnreachableError
+        If the hub cannot be asked what it has.
+    """
+    published = {name: published_versions(repository, name) for name in catalogue()}
+    versions = [
+        (name, version)
+        for name in catalogue()
+        for version in versions_at(root, name)
+        if version not in published[name]
+    ]
+    if not versions:
+        raise PublishError(f"{repository} has every version that is packed in {root}, or none is")
+    files = {}
+    for name, version in versions:
+        _check_superseding(name, version, list(published[name]))
+        packed = PackedFolder(root / name / version)
+        for file in packed.manifest.files:
+            files[f"{name}/{version}/{file}"] = packed.path(file, again=True)
+        files[f"{name}/{version}/{MANIFEST_NAME}"] = packed.folder / MANIFEST_NAME
+    return Upload(versions, files, dataset_card(_subsets_afterwards(root, published), repository=repository))
+
+
+def publish(upload: Upload, repository: str) -> str:
+    """Upload in one commit and tag it; returns the commit. What was interrupted goes on when it is called again."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    hub = HfApi(endpoint=endpoint())
+    hub.create_repo(repository, repo_type="dataset", exist_ok=True)
+    additions = [CommitOperationAdd(address, path) for address, path in upload.files.items()]
+    commit = hub.create_commit(
+        repository,
+        [*additions, CommitOperationAdd(CARD_NAME, upload.card.encode())],
+        commit_message="Add " + ", ".join(f"{name} {version}" for name, version in upload.versions),
+        repo_type="dataset",
+    )
+    # The tags last: a version is published once its tag is there, and then all its files are.
+    for name, version in upload.versions:
+        hub.create_tag(repository, tag=tag_of(name, version), revision=commit.oid, repo_type="dataset", exist_ok=True)
+    return commit.oid
+
+
+def _check_superseding(name: str, version: str, published: list[str]) -> None:
+    older = [old for old in published if version_key(old) < version_key(version)]
+    unexplained = [old for old in older if old not in catalogue_entry(name).superseded]
+    if unexplained:
+        raise PublishError(
+            f"{name} {version} supersedes {', '.join(unexplained)}: say by what and why in the catalogue, "
+            f'[subsets.{name}] superseded."{unexplained[-1]}" = {{ by = "{version}", why = "…" }}'
+        )
+
+
+def _subsets_afterwards(root: Path, published: dict[str, dict[str, Origin]]) -> list[Subset]:
+    """The newest version of every subset, packed here or published there."""
+    afterwards = []
+    for name in catalogue():
+        here, there = versions_at(root, name), list(published[name])
+        if not here and not there:
+            continue
+        newest = max([*here, *there], key=version_key)
+        afterwards.append(load(name, version=newest, root=root if newest in here else None))
+    return afterwards

@@ -1,0 +1,72 @@
+"""A snapshot's weights: what is taken for them, and a layer's tensors among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.graphs.architecture import Layer
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+
+
+@runtime_checkable
+class TorchModule(Protocol):
+    """What is asked of a torch module: nothing here imports torch."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+
+WeightsLike: TypeAlias = Mapping[str, Any] | TorchModule
+
+
+def tensors(weights: WeightsLike) -> Mapping[str, Any]:
+    """The tensors by name: a mapping (also a torch state dict) as it is, a torch module's state dict."""
+    if isinstance(weights, Mapping):
+        return weights
+    if isinstance(weights, TorchModule):
+        return weights.state_dict()
+    raise TypeError(f"weights are a mapping from names to tensors, or a torch module, not {type(weights).__name__}")
+
+
+def as_array(tensor: Any) -> npt.NDArray[Any]:
+    """A tensor as a numpy array; a torch one from any device, copied only where numpy cannot share it."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        tensor = (tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy()
+    return np.asarray(tensor)
+
+
+def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray:
+    """The layer's weight tensor, checked against the architecture's shape; ``stacked`` allows further axes in front.
+
+    Raises
+    ------
+    ValueError
+        Naming the tensor, if it is missing or has another shape.
+    """
+    return _tensor(weights, f"{layer.name}.weight", layer.weight_shape, stacked)
+
+
+def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray | None:
+    """The layer's bias, shape (outputs,), or None where the architecture gives it none or the weights hold none."""
+    name = f"{layer.name}.bias"
+    if not layer.has_bias or name not in tensors(weights):
+        return None
+    return _tensor(weights, name, layer.weight_shape[:1], stacked)
+
+
+def _tensor(weights: WeightsLike, name: str, shape: tuple[int, ...], stacked: bool) -> FloatArray:
+    found = tensors(weights)
+    if name not in found:
+        raise ValueError(f"the weights have no {name!r} (they have: {', '.join(found)})")
+    tensor = as_array(found[name])
+    own = tensor.shape[-len(shape) :] if stacked else tensor.shape
+    if own != shape:
+        raise ValueError(f"{name!r} has shape {tensor.shape}; the architecture says {shape}")
+    return tensor

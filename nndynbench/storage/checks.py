@@ -1,0 +1,76 @@
+"""Files are checked against their manifest before they are first read; what was found good is remembered on disk.
+
+A file is remembered by its path, size, modification time and checksum: one small file per file found good, in
+``found-good/`` of the home folder, so that processes share the memory without a lock. Where no folder can be written, the
+memory is this process's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from nndynbench.storage.files import DamagedFileError, file_facts
+from nndynbench.storage.manifest import FileFacts
+from nndynbench.storage.places import default_home, home
+
+MEMORY = "found-good"
+
+_found_good: set[str] = set()
+
+
+def check(path: Path, expected: FileFacts, *, again: bool = False) -> None:
+    """Check a file's size and SHA-256; ``again`` also where it was found good before.
+
+    Raises
+    ------
+    DamagedFileError
+        Naming the file with the expected and the found checksum, or saying that it is missing.
+    """
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is missing; its manifest lists it")
+    mark = _mark(path, expected)
+    if not again and _is_remembered(mark):
+        return
+    found = file_facts(path)
+    if not found.same_content(expected):
+        raise DamagedFileError(
+            f"{path} is damaged: expected {expected.bytes} bytes with SHA-256 {expected.sha256}, "
+            f"found {found.bytes} bytes with SHA-256 {found.sha256}"
+        )
+    # Marked as it was before it was hashed: a file that changed meanwhile is hashed again.
+    _remember(mark, path)
+
+
+def remember_good(path: Path, expected: FileFacts) -> None:
+    """Remember a file that the caller has just found to be what ``expected`` says."""
+    _remember(_mark(path, expected), path)
+
+
+def _mark(path: Path, expected: FileFacts) -> str:
+    stat = path.stat()
+    facts = f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{expected.sha256}"
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def _is_remembered(mark: str) -> bool:
+    if mark not in _found_good and not any((folder / mark).exists() for folder in _memories()):
+        return False
+    _found_good.add(mark)
+    return True
+
+
+def _remember(mark: str, path: Path) -> None:
+    _found_good.add(mark)
+    for folder in _memories():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / mark).write_text(f"{path.resolve()}\n", encoding="utf-8")
+        except OSError:  # read-only, or full
+            continue
+        return
+
+
+def _memories() -> list[Path]:
+    """Where marks may be: the home folder, and the default one for a home that cannot be written."""
+    return [folder / MEMORY for folder in dict.fromkeys((home(), default_home()))]

@@ -1,0 +1,70 @@
+"""One packed folder: its manifest, and its files, each checked before it is first read and fetched where it may be."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from nndynbench.storage.checks import check
+from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.hub import Origin, fetch, read_origin
+from nndynbench.storage.manifest import Manifest, TierName, read_manifest
+from nndynbench.storage.places import NotAtHandError, is_offline
+
+
+class PackedFolder:
+    """``<subset>/<version>/``, bundled, downloaded or regenerated. Opening it reads the manifest alone.
+
+    A downloaded folder holds the files that were asked for so far; the others, and those that are found bad, are fetched
+    from where it came from, unless ``offline``.
+    """
+
+    def __init__(self, folder: Path, *, offline: bool | None = None) -> None:
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        self.offline = offline
+
+    @cached_property
+    def origin(self) -> Origin | None:
+        """Where the folder was downloaded from, or None."""
+        return read_origin(self.folder)
+
+    def holds(self, name: str) -> bool:
+        """Whether a file of the manifest is here, good or bad."""
+        return name in self.manifest.files and (self.folder / name).is_file()
+
+    def holds_tier(self, tier: TierName) -> bool:
+        """Whether all files of a tier are here.
+
+        A listed file that a folder of one's own lacks counts as here: it is damage, to be named when it is read.
+        """
+        facts = self.manifest.tiers.get(tier)
+        return facts is not None and (self.origin is None or all(map(self.holds, facts.files)))
+
+    def path(self, name: str, *, again: bool = False) -> Path:
+        """The path of a file that is what the manifest says (hashed ``again`` even where it was found good before).
+
+        Raises
+        ------
+        DamagedFileError
+            For a bad or missing file that cannot be fetched again, with both checksums.
+        NotAtHandError
+            For a file that is still to be fetched, and cannot be: offline, or no host delivered it.
+        """
+        path, expected = self.folder / name, self.manifest.files[name]
+        try:
+            check(path, expected, again=again)
+        except DamagedFileError as damage:
+            if self.origin is None:
+                raise
+            if not is_offline(self.offline):
+                address = f"{self.manifest.subset}/{self.manifest.version}/{name}"
+                fetch(self.origin, address, expected, path, again=again)
+            elif path.is_file():
+                raise DamagedFileError(f"{damage}; offline, so it cannot be fetched again") from None
+            else:
+                raise NotAtHandError(
+                    f"{name} of {self.manifest.subset} {self.manifest.version} was not downloaded to {self.folder}, and the "
+                    "hub may not be asked (offline)"
+                ) from None
+        return path

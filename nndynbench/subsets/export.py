@@ -1,0 +1,56 @@
+"""Exports of a subset's tables to the formats that other tools read: CSV, Parquet, NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.names import known
+from nndynbench.storage.files import written_whole
+from nndynbench.storage.tables import KEYS, TableName
+
+if TYPE_CHECKING:
+    from nndynbench.subsets.subset import Subset
+
+FormatName = Literal["csv", "parquet", "npz"]
+FORMATS: tuple[FormatName, ...] = ("csv", "parquet", "npz")
+
+
+def export(
+    subset: Subset, what: TableName, path: str | Path | None = None, *, file_format: FormatName | None = None
+) -> Path:
+    """Write one of a subset's tables to a file, its keys as the first columns; returns the file.
+
+    ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle); by default what ``path``
+    ends in, or "csv". ``path`` is by default ``<subset>-<what>.<file_format>`` in the current folder.
+
+    Raises
+    ------
+    UnknownNameError
+        For a table or a format that does not exist.
+    """
+    table = cast(TableName, known(what, KEYS, what="table"))
+    chosen = known(file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format")
+    target = Path(path) if path is not None else Path(f"{subset.name}-{table}.{chosen}")
+    frame = cast(pd.DataFrame, getattr(subset, table)).reset_index()
+    with written_whole(target) as partial:
+        if chosen == "csv":
+            frame.to_csv(partial, index=False, lineterminator="\n")
+        elif chosen == "parquet":
+            frame.to_parquet(partial, index=False)
+        else:
+            columns: dict[str, Any] = {str(column): _plain(frame[column]) for column in frame}
+            with partial.open("wb") as file:
+                np.savez_compressed(file, **columns)
+    return target
+
+
+def _plain(column: pd.Series) -> npt.NDArray[Any]:
+    """Numbers as they are, anything else as text: NumPy would pickle objects."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy(dtype=np.float64 if column.isna().any() else None)
+    return column.astype(str).to_numpy(dtype=np.str_)

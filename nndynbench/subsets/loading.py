@@ -1,0 +1,138 @@
+"""Loading a subset by name from the first place that has it, and downloading from the last: the hub."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nndynbench.names import known
+from nndynbench.storage.hub import adopt, published_versions, read_origin
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import (
+    NotAtHandError,
+    find,
+    home,
+    is_offline,
+    not_at_hand,
+    to_regenerate,
+    version_key,
+    versions_at,
+)
+from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository
+from nndynbench.subsets.subset import Subset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class SupersededWarning(UserWarning):
+    """An old version was loaded; names its successor and why it was needed."""
+
+
+def load(
+    name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None
+) -> Subset:
+    """Load a subset by name, such as ``load("digits-lenet")``.
+
+    The first place that has it is taken: ``root`` if given (then no other), else the folder that ``NNDYNBENCH_HOME`` names,
+    what is bundled in the package, what was downloaded, and the hub; there the highest version, unless one is asked for.
+    Of a subset on the hub its manifest is fetched, and each table when it is first asked for; for the larger tiers see
+    `download`. ``offline`` keeps away from the hub, as the variable ``NNDYNBENCH_OFFLINE`` does. Never prompts.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is not in the catalogue, with a guess.
+    NotAtHandError
+        Where no place has it, with the command that regenerates it.
+
+    Warns
+    -----
+    SupersededWarning
+        For an old version, by what and why.
+    """
+    entry = catalogue_entry(name)
+    found = find(name, version=version, root=root)
+    if not found:
+        if root is not None:
+            raise not_at_hand(name, version=version, root=root)
+        try:
+            found = [_from_hub(name, version, offline=offline)]
+        except NotAtHandError as error:
+            raise not_at_hand(name, version=version, root=None, why=str(error)) from error
+    subset = Subset(found[0], also=found[1:], offline=offline)
+    if (successor := entry.superseded.get(subset.version)) is not None:
+        warnings.warn(
+            f"{name} {subset.version} is superseded by {successor.by}: {successor.why}", SupersededWarning, stacklevel=2
+        )
+    return subset
+
+
+def download(
+    name: str, *, tiers: Sequence[TierName] = ("networks",), version: str | None = None, offline: bool | None = None
+) -> Subset:
+    """Download tiers of a subset from the hub to the home folder, and load it; what is there and good is kept.
+
+    The tables (tier "networks") always come with the others. The highest published version, unless one is asked for.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is no subset or no tier.
+    NotAtHandError
+        Where the hub does not have the version or the tier, cannot be reached, or may not be asked.
+    """
+    catalogue_entry(name)
+    for tier in tiers:
+        known(tier, TIERS, what="tier")
+    try:
+        folder = PackedFolder(_from_hub(name, version, offline=offline), offline=offline)
+    except NotAtHandError as error:
+        wanted = f"{name} {version}" if version else name
+        raise NotAtHandError(f"{wanted} cannot be downloaded: {error}; {to_regenerate(name)}") from error
+    for tier in dict.fromkeys(("networks", *tiers)):
+        if tier not in folder.manifest.tiers:
+            held = ", ".join(folder.manifest.tiers)
+            raise NotAtHandError(f"{name} {folder.manifest.version} was published without the tier {tier} (it has {held})")
+        for file in folder.manifest.tiers[tier].files:
+            folder.path(file)
+    return Subset(folder.folder, also=find(name, version=folder.manifest.version), offline=offline)
+
+
+def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
+    """All subsets of the catalogue, by name: summary, version at hand, networks, protocol, and tiers at hand."""
+    import pandas as pd
+
+    rows = []
+    for entry in catalogue().values():
+        row: dict[str, object] = {"subset": entry.name, "summary": entry.summary, "version": None, "networks": 0}
+        if found := find(entry.name, root=root):
+            subset = Subset(found[0], also=found[1:])
+            manifest = subset.manifest
+            row |= {"version": manifest.version, "networks": manifest.networks, "protocol": manifest.protocol}
+            row |= {"tiers": ", ".join(subset.tiers)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "protocol", "tiers"]).set_index("subset")
+
+
+def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
+    """The folder of a published version below the home folder, with at least its manifest; the error says why not."""
+    origins = {v: origin for v in versions_at(home(), name) if (origin := read_origin(home() / name / v)) is not None}
+    downloaded = list(origins)
+    if is_offline(offline):
+        if downloaded and version in (None, *downloaded):
+            return home() / name / (version or downloaded[-1])
+        raise NotAtHandError("the hub may not be asked (offline)")
+    repository = hub_repository()
+    published = published_versions(repository, name)
+    chosen = version or max(published, key=version_key, default=None)
+    if chosen is None or chosen not in published:
+        versions = ", ".join(sorted(published, key=version_key)) or "none"
+        raise NotAtHandError(f"the hub's repository {repository} does not have it (its versions: {versions})")
+    folder = home() / name / chosen
+    if chosen not in origins or origins[chosen].repository != repository:
+        adopt(published[chosen], name, chosen, folder)
+    return folder

@@ -1,0 +1,74 @@
+"""The snapshots of a subset as a `torch.utils.data.Dataset`.
+
+The one module of the package that imports torch: ask for it through `Subset.to_torch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.utils.data import Dataset
+
+from nndynbench.names import known
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.places import NotAtHandError, to_download
+
+if TYPE_CHECKING:
+    from nndynbench.subsets.subset import Subset
+
+
+class Snapshots(Dataset[dict[str, Any]]):
+    """One item per network and kept epoch, in that order: ``network`` and ``epoch``, the snapshot's named arrays under
+    ``values`` (float32 tensors: the blocks of the rolled graph, the weights, or the centralities), and the network's
+    ``final_accuracy`` (percent) and ``label``.
+
+    The default collation makes batches of them. Reads each snapshot when it is asked for, in forked and spawned workers too.
+    """
+
+    def __init__(
+        self,
+        subset: Subset,
+        tier: TierName = "graphs",
+        *,
+        network_ids: Sequence[int] | None = None,
+        epochs: Collection[int] | None = None,
+    ) -> None:
+        known(tier, TIERS[1:], what="tier of arrays")
+        self._subset = subset
+        self._arrays = subset._arrays(tier)
+        if not self._arrays:
+            raise NotAtHandError(
+                f"the {tier} tier of {subset.name} {subset.version} is not at hand: "
+                f"{to_download(subset.name, subset.version, tier)}"
+            )
+        self._items = [
+            (network, epoch, reader)
+            for network in (subset.network_ids if network_ids is None else network_ids)
+            for epoch, reader in self._held(network).items()
+            if epochs is None or epoch in epochs
+        ]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        network, epoch, reader = self._items[item]
+        arrays = self._arrays[reader]
+        values = arrays.parts(arrays.read(network, [epoch])[0])
+        facts = self._subset.networks.loc[network]
+        return {
+            "network": network,
+            "epoch": epoch,
+            "values": {name: torch.from_numpy(part) for name, part in values.items()},
+            "final_accuracy": cast(float, facts["final_accuracy"]),
+            "label": cast(int, facts["label"]),
+        }
+
+    def _held(self, network: int) -> dict[int, int]:
+        """The epochs held of a network, each with the first reader that has it."""
+        held: dict[int, int] = {}
+        for reader, arrays in enumerate(self._arrays):
+            held |= {epoch: reader for epoch in arrays.epochs(network) if epoch not in held}
+        return dict(sorted(held.items()))

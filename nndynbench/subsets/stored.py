@@ -1,0 +1,140 @@
+"""One network of a packed subset, as a history reads it: stored values first, else derived from a richer tier at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.graphs import LayeredGraph, Weights, architecture
+from nndynbench.names import known
+from nndynbench.storage.manifest import TierName
+from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
+
+if TYPE_CHECKING:
+    from nndynbench.subsets.subset import Subset
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class StoredNetwork:
+    """Reads one network's data from its subset, for a history; knows what to repeat and what to leave NaN."""
+
+    def __init__(self, subset: Subset, network: int) -> None:
+        facts: Any = subset.networks.loc[network]
+        self._subset = subset
+        self._network = network
+        self._last = int(facts["epochs_trained"])
+        self._diverged = bool(facts["diverged"])
+        self._architecture = architecture(subset.manifest.architecture)
+        self.architecture = self._architecture.family
+        self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
+
+    def curves(self, last: int) -> pd.DataFrame:
+        own = self._subset._own_rows("curves", self._network)
+        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+
+    def features(self, last: int) -> pd.DataFrame:
+        own = self._subset._own_rows("features", self._network)
+        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+
+    def weights(self, epoch: int) -> Weights:
+        return dict(self._snapshot("weights", epoch))
+
+    def graph(self, epoch: int, representation: str) -> LayeredGraph:
+        held = self._subset._arrays_with("graphs", self._network, [self._source_epoch(epoch)])
+        if representation == "rolled" and held is not None:
+            blocks = self._snapshot("graphs", epoch)
+            layers = ("input", *blocks)
+            return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
+        from nndynbench.signatures import snapshot_graph
+
+        weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
+        return snapshot_graph(weights, self._architecture, representation)
+
+    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
+        from nndynbench.signatures import CENTRALITIES
+
+        known(name, CENTRALITIES, what="centrality")
+        sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
+        stored = self._subset._arrays_with("centralities", self._network, sources)
+        if representation == "rolled" and stored is not None:
+            values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
+            return self._blanked(values)
+        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
+
+    def signature(
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+    ) -> FloatArray:
+        if sign == "pos-neg":
+            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
+            return np.concatenate(sides, axis=1)
+        if callable(centrality):
+            values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
+            return np.stack(values)
+        stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
+        if stored is None:
+            return self._derived_signature(centrality, representation, sign, last)
+        row = stored[self._subset._rows[self._network]]
+        return self._blanked(row[[min(epoch, self._last) for epoch in range(1, last + 1)]])
+
+    def _derived_signature(self, centrality: str, representation: str, sign: str | None, last: int) -> FloatArray:
+        from nndynbench.centralities import moments
+        from nndynbench.signatures import REPRESENTATIONS, SIGNS
+
+        known(representation, REPRESENTATIONS, what="representation")
+        if representation == "unrolled":
+            known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
+        elif sign is not None:
+            raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
+        return moments(self.centrality(centrality, representation, sign, last))
+
+    def _function_value(
+        self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
+    ) -> FloatArray:
+        """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
+        from nndynbench.centralities import moments
+
+        remembered = self._subset._function_values.setdefault(function, {})
+        key = (self._network, epoch, f"{representation}/{sign}")
+        if key not in remembered:
+            graph = self._signed_graph(epoch, representation, sign)
+            value = np.asarray(function(graph), dtype=np.float64)
+            if value.ndim != 1:
+                raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
+            remembered[key] = moments(value) if len(value) == graph.number_of_nodes else value
+        return remembered[key]
+
+    def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
+        graph = self.graph(epoch, representation)
+        return graph.subgraph(sign) if sign is not None else graph
+
+    def _snapshot(self, tier: TierName, epoch: int, *, instead_of: TierName | None = None) -> dict[str, Any]:
+        source = self._source_epoch(epoch)
+        arrays = self._subset._arrays_with(tier, self._network, [source])
+        if arrays is None:
+            missing = instead_of or tier
+            manifest = self._subset.manifest
+            raise NotAtHandError(
+                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
+                f"network; get all of it from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
+                f"{to_regenerate(manifest.subset)}"
+            )
+        parts = arrays.parts(arrays.read(self._network, [source])[0])
+        if self._diverged and epoch > self._last:
+            return {name: np.full_like(values, np.nan) for name, values in parts.items()}
+        return dict(parts)
+
+    def _source_epoch(self, epoch: int) -> int:
+        """The epoch whose snapshot stands for this one: the last, once training has ended."""
+        return min(epoch, self._last)
+
+    def _blanked(self, values: FloatArray) -> FloatArray:
+        """Rows of epochs 1, 2, …, NaN from a divergence on."""
+        if self._diverged:
+            values = values.copy()
+            values[self._last :] = np.nan
+        return values

@@ -1,0 +1,114 @@
+"""Folders of checkpoints to graphs, centralities and signatures, through the command line and the library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from nndynbench.cli import app
+from nndynbench.convert import CheckpointError, checkpoints, convert
+from nndynbench.graphs import rolled
+from nndynbench.storage.arrays import SnapshotArrays
+
+EPOCHS = (1, 2, 10)
+
+
+@pytest.fixture
+def history(digits):
+    return digits.history(digits.network_ids[1], epochs=10)
+
+
+@pytest.fixture
+def folder(history, tmp_path):
+    """Three snapshots of a real network, as somebody else would have saved them."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for epoch in EPOCHS:
+        weights = {f"module.{name}": np.ascontiguousarray(value) for name, value in history.weights(epoch).items()}
+        save_file(weights, folder / f"epoch-{epoch}.safetensors")
+    return folder
+
+
+def test_checkpoints_come_in_the_order_of_their_epochs(folder, history):
+    found = list(checkpoints(folder, "digits-lenet"))
+    assert [checkpoint.epoch for checkpoint in found] == list(EPOCHS)
+    for checkpoint in found:
+        theirs = history.weights(checkpoint.epoch)
+        assert all(np.array_equal(checkpoint.weights[name], theirs[name]) for name in checkpoint.weights)
+
+
+def test_the_files_are_those_of_a_subset(folder, history, tmp_path):
+    signatures = convert(folder, "digits-lenet", tmp_path / "out")
+    graphs = SnapshotArrays(tmp_path / "out" / "graphs.h5")
+    assert graphs.epochs(0) == list(EPOCHS)
+    blocks = graphs.parts(graphs.read(0, [10])[0])
+    expected = rolled(history.weights(10), "digits-lenet")
+    assert list(blocks) == list(expected.layers[1:])
+    for block, ours in zip(blocks.values(), expected.blocks, strict=True):
+        assert np.array_equal(block, ours.astype(np.float32))
+    centralities = SnapshotArrays(tmp_path / "out" / "centralities.h5")
+    values = centralities.parts(centralities.read(0, [2])[0])
+    np.testing.assert_allclose(values["degree"], rolled(history.weights(2), "digits-lenet").degree(), rtol=1e-6)
+    stored = pd.read_parquet(tmp_path / "out" / "signatures.parquet").set_index(signatures.index.names)
+    pd.testing.assert_frame_equal(stored, signatures)
+
+
+def test_signatures_are_those_of_the_zoo(folder, digits, tmp_path):
+    ours = convert(folder, "digits-lenet", tmp_path / "out").xs(10, level="epoch").loc[0, "unrolled", "negative", "degree"]
+    theirs = digits.signatures.loc[digits.network_ids[1], 10, "unrolled", "negative", "degree"]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)  # the bundled weights are rounded to 12 bits
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+def test_torch_files_are_read_alike(history, tmp_path, suffix):
+    torch = pytest.importorskip("torch")
+    state = {name: torch.from_numpy(np.array(value)) for name, value in history.weights(3).items()}
+    torch.save({"model_state_dict": state, "epoch": 3}, tmp_path / f"last{suffix}")
+    [found] = checkpoints(tmp_path, "digits-lenet")
+    assert all(np.array_equal(found.weights[name], state[name].numpy()) for name in found.weights)
+
+
+class Payload:
+    """Anything that only unpickling could bring back."""
+
+
+def test_a_pickled_object_is_refused_and_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(Payload(), tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"model\.pt.*nothing is unpickled.*state_dict"):
+        list(checkpoints(tmp_path, "digits-lenet"))
+
+
+def test_another_architectures_checkpoint_is_an_error_that_names_the_file_and_leaves_nothing_behind(folder, tmp_path):
+    with pytest.raises(CheckpointError, match=r"epoch-1\.safetensors: cifar10-lenet has 1 layer"):
+        convert(folder, "cifar10-lenet", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "first.safetensors").write_bytes(b"no header")
+    with pytest.raises(CheckpointError, match=r"first\.safetensors is no safetensors file"):
+        list(checkpoints(tmp_path, "digits-lenet"))
+
+
+def test_a_folder_without_checkpoints_says_what_it_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file ends in \.safetensors, \.pt"):
+        list(checkpoints(tmp_path, "digits-lenet"))
+
+
+def test_the_command_prints_a_row_per_epoch_and_centrality(folder, tmp_path):
+    arguments = ["convert", str(folder), "--architecture", "digits-lenet", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("eigenvector") == len(EPOCHS)
+    assert (tmp_path / "out" / "graphs.h5").exists()
+
+
+def test_table_5_is_reproduced_by_the_command():
+    result = CliRunner().invoke(app, ["reproduce", "table5"])
+    assert result.exit_code == 0, result.output
+    assert "all equal to the paper's" in result.output
+    assert "119,714,496" in result.output

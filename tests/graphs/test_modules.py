@@ -1,0 +1,127 @@
+"""from_module: a user's own CNN or ResNet as a rolled graph, or an error that says which layer and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nndynbench.graphs import NotRepresentableError, from_module, rolled
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+functional = torch.nn.functional
+
+
+class Residual(nn.Module):
+    """A basic block with a projection shortcut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.project = nn.Conv2d(inputs, outputs, 1, 2, bias=False)
+
+    def forward(self, x):
+        hidden = self.second(functional.relu(self.norm(self.first(x))))
+        return functional.relu(hidden + self.project(x))
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.block = Residual(8, 12)
+        self.head = nn.Linear(12 * 16, 5)
+
+    def forward(self, x):
+        x = self.block(functional.max_pool2d(self.stem(x), 2))
+        return self.head(x.view(x.size(0), -1))
+
+
+def returning(forward, **modules):
+    """A module with a forward of one's own."""
+    model = type("Model", (nn.Module,), {"forward": forward})()
+    for name, module in modules.items():
+        model.add_module(name, module)
+    return model
+
+
+def test_layers_come_in_the_order_of_the_forward_pass_not_of_their_registration():
+    model = returning(
+        lambda self, x: self.last(self.first(x).flatten(1)), last=nn.Linear(4 * 9, 2), first=nn.Conv2d(1, 4, 2)
+    )
+    graph = from_module(model)
+    assert graph.layers == ("input", "first", "last")
+    assert graph.layer_sizes == (1, 4, 2)
+
+
+def test_shortcuts_are_no_layers_even_with_weights():
+    graph = from_module(Classifier())
+    assert graph.layers == ("input", "stem", "block.first", "block.second", "head")
+    assert graph.layer_sizes == (3, 8, 12, 12, 5)
+
+
+def test_blocks_are_those_of_the_rolled_definition():
+    model = Classifier()
+    graph = from_module(model)
+    kernel = model.block.first.weight.detach().numpy().astype(np.float64)
+    np.testing.assert_allclose(graph.blocks[1], np.sqrt((kernel**2).sum(axis=(2, 3))), rtol=1e-13)
+    head = model.head.weight.detach().numpy().astype(np.float64).reshape(5, 12, 16)
+    np.testing.assert_allclose(graph.blocks[-1], np.sqrt((head**2).sum(axis=2)), rtol=1e-13)
+    assert graph.node_attributes("head").shape == (5, 12 * 16 + 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["digits-lenet", "cifar10-lenet", "cifar10-vgg", "cifar10-alexnet", "cifar10-resnet32", "imagenet-resnet50"]
+)
+def test_the_zoos_own_modules_give_the_graphs_of_their_architectures(name):
+    if name == "imagenet-resnet50":
+        pytest.importorskip("torchvision")
+    from generation.architectures import build_module
+
+    model = build_module(name, dropout=0.5)
+    expected, graph = rolled(model, name), from_module(model)
+    assert graph.layers == expected.layers
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(graph.blocks, expected.blocks, strict=True))
+
+
+def test_a_torchvision_vgg_is_represented():
+    models = pytest.importorskip("torchvision").models
+    graph = from_module(models.vgg11_bn(num_classes=7))
+    assert graph.layer_sizes[:3] == (3, 64, 128)
+    assert graph.layer_sizes[-3:] == (4096, 4096, 7)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 8, 3, groups=8)), "'1' is a conv of 8 groups"),
+        (nn.Sequential(nn.Conv2d(4, 8, 3), nn.ConvTranspose2d(8, 4, 3)), "'1' is a ConvTranspose2d"),
+        (nn.Sequential(nn.LSTM(4, 8)), "'0' is a LSTM"),
+        (nn.Sequential(nn.ReLU()), "no conv or linear layer"),
+        (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)), "'2' has 10 inputs, no multiple of the 3 nodes"),
+        (
+            returning(lambda self, x: self.last(torch.cat([self.one(x), x], 1)), one=nn.Linear(2, 2), last=nn.Linear(4, 1)),
+            "'cat' joins 2 branches by cat",
+        ),
+        (
+            returning(lambda self, x: self.one(x) * self.gate(x).sigmoid(), one=nn.Linear(2, 2), gate=nn.Linear(2, 2)),
+            "'mul' joins 2 branches by mul",
+        ),
+        (
+            returning(lambda self, x: self.one(x) + self.other(x), one=nn.Conv2d(2, 2, 1), other=nn.Conv2d(2, 2, 1)),
+            "two branches of equally many layers, ending in 'one' and 'other'",
+        ),
+        (returning(lambda self, x: self.one(self.one(x)), one=nn.Conv2d(2, 2, 1)), "'one' is used twice"),
+        (
+            returning(lambda self, x: functional.linear(x, self.one.weight), one=nn.Linear(2, 2)),
+            "'one.weight' is used in a function",
+        ),
+        (returning(lambda self, x: self.one(x) if x.sum() > 0 else x, one=nn.Linear(2, 2)), "torch.fx cannot follow"),
+        (returning(lambda self, x: (self.one(x), x), one=nn.Linear(2, 2)), "returns 2 values"),
+    ],
+)
+def test_what_cannot_be_represented_says_which_layer_and_why(model, message):
+    with pytest.raises(NotRepresentableError, match=message.replace("(", r"\(")):
+        from_module(model)

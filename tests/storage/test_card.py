@@ -1,0 +1,100 @@
+"""The card: current, complete, valid for the hub, and enough for `datasets` to load a packed folder by."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from huggingface_hub import DatasetCard
+
+import nndynbench as nb
+from generation.card import configuration_name, dataset_card, described_fields, packed_subsets, write_card
+from nndynbench.storage.places import bundled_folder
+from nndynbench.storage.tables import KEYS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_card_says_what_the_bundled_subsets_are() -> None:
+    current = dataset_card(packed_subsets(bundled_folder()))
+    written = (ROOT / "DATASET_CARD.md").read_text(encoding="utf-8")
+    assert written == current, "stale: run python -m generation card"
+
+
+def test_every_column_of_every_bundled_table_is_described() -> None:
+    fields = described_fields()
+    for subset in packed_subsets(bundled_folder()):
+        for table in KEYS:
+            columns = set(getattr(subset, table).reset_index().columns)
+            assert columns <= set(fields[table]), f"{subset.name} {table}: {columns - set(fields[table])}"
+
+
+def test_every_column_of_every_grid_is_described() -> None:
+    from generation.grids import grid_names, read_grid
+
+    for grid in grid_names():
+        assert set(read_grid(grid).networks.columns) <= set(described_fields()["networks"])
+
+
+def test_the_metadata_is_what_the_hub_knows() -> None:
+    card = DatasetCard((ROOT / "DATASET_CARD.md").read_text(encoding="utf-8"))
+    data = card.data.to_dict()
+    assert data["license"] == "cc-by-4.0"
+    assert set(data["task_categories"]) <= {"tabular-regression", "tabular-classification"}
+    names = [configuration["config_name"] for configuration in data["configs"]]
+    expected = {configuration_name(s.name, table) for s in packed_subsets(bundled_folder()) for table in KEYS}
+    assert set(names) == expected
+    assert len(names) == len(set(names))
+    assert all(len(configuration["data_files"]) == 1 for configuration in data["configs"])
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A packed folder with its card, as `python -m generation pack` leaves it."""
+    folder = tmp_path_factory.mktemp("repository")
+    shutil.copytree(bundled_folder() / "digits-lenet", folder / "digits-lenet")
+    write_card(folder)
+    return folder
+
+
+@pytest.mark.parametrize("table", list(KEYS))
+def test_datasets_loads_each_table_of_a_packed_folder(
+    table: str, repository: Path, digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_OFFLINE", True)
+    name = "digits-lenet" if table == "networks" else f"digits-lenet-{table}"
+    loaded = datasets.load_dataset(str(repository), name, split="all", cache_dir=str(tmp_path))
+    ours = getattr(digits, table).reset_index()
+    theirs = loaded.to_pandas()
+    assert list(theirs.columns) == list(ours.columns)
+    assert len(theirs) == len(ours)
+    for column in ours:
+        kind = loaded.features[column].dtype
+        if pd.api.types.is_bool_dtype(ours[column].dtype):
+            assert kind == "bool"
+        elif pd.api.types.is_integer_dtype(ours[column].dtype):
+            assert kind.startswith("int")
+        elif pd.api.types.is_float_dtype(ours[column].dtype):
+            assert kind.startswith("float")
+        else:
+            assert kind.endswith("string")
+        assert values(theirs[column]) == values(ours[column])
+
+
+def values(column: pd.Series) -> list[object]:
+    return [None if pd.isna(value) else value for value in column]
+
+
+def test_the_folds_are_columns_that_agree_with_the_splits(digits: nb.Subset) -> None:
+    networks = digits.networks
+    for split, column in {"sample_folds": "sample_fold", "folds": "fold", "blocked": "blocked_fold"}.items():
+        folds = digits.split(split)
+        for number, (_, test) in enumerate(folds):
+            assert sorted(networks.index[networks[column] == number]) == sorted(test)
+        assert networks[column].notna().sum() == sum(len(test) for _, test in folds)
+    [(train, test)] = digits.split("holdout")
+    assert sorted(networks.index[networks["holdout"]]) == sorted(test)
+    assert sorted(networks.index[~networks["holdout"]]) == sorted(train)

@@ -1,0 +1,61 @@
+"""The commands `list`, `info` and `verify`: what they say of subsets that are bundled, downloaded in part, or one's own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import nndynbench as nb
+from nndynbench.cli import app
+from tests.storage.conftest import PUBLISHED
+from tests.storage.hub_stand_in import HubStandIn
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nndynbench.cli.subsets.console.width", 300)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def row(listed: Result, name: str) -> list[str]:
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in listed.output.splitlines()]
+    [cells] = [cells for cells in rows if cells[:1] == [name]]
+    return cells
+
+
+def test_list_has_every_subset_and_what_of_it_is_at_hand(digits: nb.Subset) -> None:
+    listed = run("list")
+    assert listed.exit_code == 0
+    assert row(listed, "digits-lenet")[2:] == [digits.version, "240", "full", "networks, centralities, graphs, weights"]
+    assert row(listed, "imagenet-resnet50")[2:] == ["–"] * 4
+
+
+def test_list_with_a_root_looks_nowhere_else(tmp_path: Path) -> None:
+    assert row(run("list", "--root", str(tmp_path)), "digits-lenet")[2:] == ["–"] * 4
+
+
+def test_info_says_which_tiers_are_still_to_be_downloaded(hub: HubStandIn) -> None:
+    nb.download("digits-lenet", tiers=["graphs"], version=PUBLISHED)
+    shown = run("info", "digits-lenet", "--version", PUBLISHED)
+    assert shown.exit_code == 0, shown.output
+    tiers = {line.split()[1].rstrip(":"): line for line in shown.output.splitlines() if line.startswith("tier ")}
+    assert {name for name, line in tiers.items() if "to be downloaded" in line} == {"centralities", "weights"}
+
+
+def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(bundled, own / "digits-lenet" / bundled.name)
+    good = run("verify", "--root", str(own))
+    assert (good.exit_code, good.output.count("8 files checked")) == (0, 1)
+    path = own / "digits-lenet" / bundled.name / "weights.h5"
+    path.write_bytes(path.read_bytes()[:-1])
+    bad = run("verify", "--root", str(own))
+    assert bad.exit_code == 1
+    assert "damaged" in bad.output
+    assert "weights.h5" in bad.output

@@ -1,0 +1,71 @@
+"""What packing leaves: a folder that `nndynbench` and `datasets` read, its splits as columns, its mirrors named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from generation.__main__ import app
+from nndynbench.storage.hub import Origin, fetch
+from nndynbench.storage.manifest import read_manifest
+from nndynbench.subsets.splits import DrawnSplits, fold_columns
+from tests.storage.hub_stand_in import HubStandIn
+
+SPLITS = ["sample_fold", "fold", "blocked_fold", "holdout"]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> nb.Subset:
+    """One network of the digits' grid, trained and packed here, with a mirror in a folder."""
+    out = tmp_path_factory.mktemp("packed")
+    mirror = f"file://{out}/mirror/{{subset}}/{{version}}/{{file}}"
+    for command in (
+        ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--no-pack"],
+        ["pack", "digits-lenet", "--out", str(out), "--mirror", mirror],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+    return nb.load("digits-lenet", root=out)
+
+
+def test_it_is_read_at_every_tier(packed: nb.Subset) -> None:
+    assert packed.tiers == ["networks", "centralities", "graphs", "weights"]
+    history = packed.history(packed.network_ids[0], 3)
+    assert history.graph(3).blocks[0].shape == history.weights(3)["conv1.weight"].shape[:2]
+
+
+def test_datasets_loads_it(packed: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_OFFLINE", True)
+    root = str(packed.folder.parents[1])
+    loaded = datasets.load_dataset(root, "digits-lenet", split="all", cache_dir=str(tmp_path))
+    assert loaded["network"] == packed.network_ids
+    assert set(SPLITS) <= set(loaded.column_names)
+
+
+def test_a_file_can_be_had_from_the_mirror_alone(packed: nb.Subset, hub: HubStandIn, tmp_path: Path) -> None:
+    manifest = read_manifest(packed.folder)
+    facts = manifest.files["curves.parquet"]
+    [address] = facts.mirrors
+    place = Path(address.removeprefix("file://"))
+    assert place.parts[-3:] == ("digits-lenet", packed.version, "curves.parquet")
+    place.parent.mkdir(parents=True)
+    shutil.copy(packed.folder / "curves.parquet", place)
+    origin = Origin(repository="nobody/nothing", commit="0" * 40)
+    fetch(origin, f"digits-lenet/{packed.version}/curves.parquet", facts, tmp_path / "curves.parquet")
+    assert (tmp_path / "curves.parquet").read_bytes() == place.read_bytes()
+
+
+def test_a_split_that_could_not_be_drawn_is_a_column_of_missing_values(packed: nb.Subset) -> None:
+    assert packed.networks[SPLITS].isna().all(axis=None)
+    drawn = fold_columns(DrawnSplits({"holdout": [([1], [2])], "folds": [([1], [2]), ([2], [1])]}, {}), [1, 2])
+    expected = pd.DataFrame({"fold": [1, 0], "holdout": [False, True]}, index=pd.Index([1, 2], name="network"))
+    pd.testing.assert_frame_equal(drawn[["fold", "holdout"]], expected.astype({"fold": "Int8", "holdout": "boolean"}))

@@ -1,0 +1,113 @@
+"""Reading lazily: little memory, in any worker, and in the shapes that other libraries expect."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import Parallel, delayed
+
+import nndynbench as nb
+
+NETWORKS = [0, 7, 100, 239]
+
+
+def total_weight(history: nb.History) -> float:
+    """A number that takes a whole graph to compute."""
+    return float(sum(block.sum() for block in history.graph(history.epochs).blocks))
+
+
+def network_weight(subset: nb.Subset, network: int) -> float:
+    return total_weight(subset.history(network, 5))
+
+
+class TestWorkers:
+    def test_joblib_processes_read_what_this_one_reads(self, digits: nb.Subset) -> None:
+        histories = digits.histories(NETWORKS, 5)
+        expected = [total_weight(history) for history in histories]
+        assert Parallel(n_jobs=2)(delayed(total_weight)(history) for history in histories) == expected
+
+    def test_forked_processes_read_what_this_one_reads_and_goes_on_reading(self, digits: nb.Subset) -> None:
+        expected = [network_weight(digits, network) for network in NETWORKS]  # leaves the file open in this process
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.starmap(network_weight, [(digits, network) for network in NETWORKS]) == expected
+        assert [network_weight(digits, network) for network in NETWORKS] == expected
+
+    @pytest.mark.parametrize("start", ["fork", "spawn"])
+    def test_a_torch_loader_with_workers_reads_every_snapshot_once(self, start: str, digits: nb.Subset) -> None:
+        torch = pytest.importorskip("torch")
+        snapshots = digits.to_torch("graphs", network_ids=NETWORKS, epochs=range(1, 6))
+        _ = snapshots[0]
+        loader = torch.utils.data.DataLoader(snapshots, batch_size=3, num_workers=2, multiprocessing_context=start)
+        seen = [
+            (int(network), int(epoch), float(sum(part[row].double().sum() for part in batch["values"].values())))
+            for batch in loader
+            for row, (network, epoch) in enumerate(zip(batch["network"], batch["epoch"], strict=True))
+        ]
+        assert [(network, epoch) for network, epoch, _ in seen] == [(n, e) for n in NETWORKS for e in range(1, 6)]
+        expected = [float(sum(b.sum() for b in digits.history(n, e).graph(e).blocks)) for n, e, _ in seen]
+        np.testing.assert_allclose([total for *_, total in seen], expected, rtol=1e-12)
+
+    def test_a_worker_opens_a_subset_once_however_many_histories_it_is_sent(self, digits: nb.Subset) -> None:
+        first, second = (pickle.loads(pickle.dumps(digits)) for _ in range(2))
+        assert first is second
+        assert len(pickle.dumps(digits.histories(range(240), 5))) < 100_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads its peak memory from /proc")
+def test_iterating_over_every_snapshots_graph_stays_under_300_megabytes() -> None:
+    # VmHWM is this program's own peak; getrusage would count what the process was before it ran it.
+    code = """
+import re
+from pathlib import Path
+import nndynbench as nb
+
+zoo = nb.load("digits-lenet")
+edges = 0
+for network in zoo.network_ids:
+    last = int(zoo.networks.loc[network, "epochs_trained"])
+    history = zoo.history(network, last)
+    edges += sum(history.graph(epoch).number_of_edges for epoch in [*range(min(last, 10) + 1), last])
+print(edges, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 // 10**6)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    edges, megabytes = map(int, done.stdout.split())
+    assert edges > 240 * 10 * 400
+    assert megabytes < 300
+
+
+def test_a_historys_tables_are_its_networks_rows_up_to_the_budget(digits: nb.Subset) -> None:
+    for network in NETWORKS:
+        history = digits.history(network, 4)
+        pd.testing.assert_frame_equal(history.curves, digits.curves.loc[network].loc[:4])
+        pd.testing.assert_frame_equal(history.features, digits.features.loc[network].loc[:4])
+
+
+def test_to_datasets_has_the_keys_as_columns(digits: nb.Subset) -> None:
+    pytest.importorskip("datasets")
+    curves = digits.to_datasets("curves")
+    assert curves.column_names[:2] == ["network", "epoch"]
+    assert curves[0]["validation_accuracy"] == digits.curves["validation_accuracy"].iloc[0]
+    assert digits.to_datasets().num_rows == 240
+    with pytest.raises(ValueError, match=r"unknown table 'curve'; did you mean 'curves'"):
+        digits.to_datasets("curve")  # type: ignore[arg-type]
+
+
+def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> None:
+    torch = pytest.importorskip("torch")
+    snapshots = digits.to_torch("weights", network_ids=[3], epochs=[0, 2])
+    assert isinstance(snapshots, torch.utils.data.Dataset)
+    assert [(item["network"], item["epoch"]) for item in snapshots] == [(3, 0), (3, 2)]
+    weights = digits.history(3, 2).weights(2)
+    assert snapshots[1]["values"].keys() == weights.keys()
+    for name, values in weights.items():
+        np.testing.assert_array_equal(snapshots[1]["values"][name].numpy(), values)
+    facts = digits.networks.loc[3]
+    assert (snapshots[1]["final_accuracy"], snapshots[1]["label"]) == (facts["final_accuracy"], facts["label"])
+    with pytest.raises(ValueError, match=r"unknown tier of arrays 'networks'"):
+        digits.to_torch("networks")
