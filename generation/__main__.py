@@ -1,87 +1,192 @@
-"""``python -m generation``: plan, train, watch and pack a subset."""
+"""``python -m generation``: plan, train, watch, pack and repeat a subset."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import typer
+from filelock import FileLock
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from generation.engines import train_here
-from generation.images import load_images
-from generation.plan import SubsetPlan, subset_plan
+from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
+from generation.engines.here import train_here
+from generation.images import OtherImagesError, load_images
+from generation.plan import KEPT_EPOCHS, SubsetPlan, begun_plan, subset_plan
+from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
+from nndynbench.storage.places import NotAtHandError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
 
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
 Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as digits-lenet")]
 Out = Annotated[Path, typer.Option(help="the folder that holds <subset>/runs/ and the packed versions")]
 Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all others are derived")]
-GridName = Annotated[str | None, typer.Option("--grid", help="another grid than the catalogue's")]
+GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its name, or the path of a .toml")]
 Keep = Annotated[int, typer.Option(help="keep snapshots and features of epochs 0 to this one, and of the last")]
+ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
+Networks = Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")]
+Workers = Annotated[int, typer.Option(help="processes of one thread each")]
+TimeLimit = Annotated[float | None, typer.Option(help="stop cleanly, at the end of an epoch, after this many seconds")]
+CORES = len(os.sched_getaffinity(0))
 
 
 @app.command()
-def plan(subset: Subset, grid: GridName = None) -> None:
+def plan(subset: Subset, grid: GridName = None, networks: Networks = None) -> None:
     """Show what a subset trains, and the settings that all of its networks share."""
     made = subset_plan(subset, Path(), grid=grid)
-    console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(made.grid.networks)} networks")
+    chosen = made.order[:networks]
+    console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, protocol {made.grid.protocol}")
     for column in made.grid.networks:
-        values = made.grid.networks[column]
+        values = made.grid.networks.loc[chosen, column]
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))
     console.print(table)
-    console.print(made.grid.recipe(made.order[0]))
+    shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
+    console.print("shared by all: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
+    console.print(f"in this order: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
 
 
 @app.command()
 def train(
     subset: Subset,
     out: Out,
-    images: Annotated[str | None, typer.Option(help="a local folder of the images, or a hub id")] = None,
-    networks: Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")] = None,
-    workers: Annotated[int, typer.Option(help="processes of one thread each")] = len(os.sched_getaffinity(0)),
-    time_limit: Annotated[float | None, typer.Option(help="stop cleanly after this many seconds")] = None,
-    keep: Keep = 10,
+    images: ImageSource = None,
+    networks: Networks = None,
+    part: Annotated[str, typer.Option("--shard", help="only the i-th of n parts, written i/n")] = "1/1",
+    workers: Workers = CORES,
+    time_limit: TimeLimit = None,
+    keep: Keep = KEPT_EPOCHS[-1],
     seed: Seed = 0,
     grid: GridName = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")] = None,
+    side_by_side: Annotated[int, typer.Option(help="train this many networks as one group: for GPUs")] = 1,
+    device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = "cpu",
+    engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
+    address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
+    gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
 ) -> None:
     """Train a subset's networks, or go on where an earlier run stopped, and pack them."""
-    made = subset_plan(subset, out, zoo_seed=seed, kept_epochs=tuple(range(keep + 1)), grid=grid)
-    cache = out / "images"
+    if device != "cpu" and side_by_side == 1:
+        raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
+    trainer = "one by one" if side_by_side == 1 else "side by side"
+    made = subset_plan(
+        subset,
+        out,
+        zoo_seed=seed,
+        kept_epochs=tuple(range(keep + 1)),
+        grid=grid,
+        precision=precision,
+        trainer=trainer,
+        device=device,
+    )
+    cache = out.resolve() / "images"
     made.bind(load_images(made.entry.images, source=images, cache=cache))
     chosen = made.order[:networks]
-    todo = [network for network in chosen if not made.run(network).finished]
-    with _progress() as progress:
-        bar = progress.add_task(subset, total=len(chosen), completed=len(chosen) - len(todo), detail="")
-        tracker = _Tracker(progress, bar, made)
-        outcome = train_here(
-            made, todo, image_cache=cache, workers=workers, time_limit=time_limit, report=tracker.report
-        )
-    left = sum(not made.run(network).finished for network in chosen)
-    console.print(f"{len(chosen) - left} of {len(chosen)} networks trained in {made.folder}")
-    if outcome.stopped and left:
-        console.print("stopped before the last one: the same command goes on from here")
-    elif pack_at_end:
-        _pack(made, [])
+    job = Job(made, shard(chosen, part), cache, side_by_side=side_by_side, device=device, describers=workers)
+    with _progress(made, job.networks) as report:
+        if engine is Engine.ray:
+            from generation.engines.cluster import train_with_ray
+
+            outcome = train_with_ray(job, address=address, gpus=gpus, time_limit=time_limit, report=report)
+        else:
+            outcome = train_here(job, workers=workers, time_limit=time_limit, report=report)
+    _conclude(made, job, outcome, chosen, pack_at_end=pack_at_end)
 
 
 @app.command()
-def status(subset: Subset, out: Out) -> None:
-    """Show how far a folder is."""
-    made = subset_plan(subset, out)
-    runs = [made.run(network) for network in made.order]
-    finished = sum(run.finished for run in runs)
-    begun = {run.folder.name: run.progress() for run in runs if run.folder.exists() and not run.finished}
-    console.print(f"{subset}: {finished} of {len(runs)} networks trained, {len(begun)} begun")
-    for name, epochs in begun.items():
-        console.print(f"  network {int(name)}: {epochs} epochs")
+def status(subset: Subset, out: Out, networks: Networks = None) -> None:
+    """Show how far a folder is: also while it is being trained."""
+    made = begun_plan(subset, out)
+    chosen = made.order[:networks]
+    so_far = folder_progress(made, chosen)
+    console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
+    for network, epochs in sorted(so_far.begun.items()):
+        accuracy = so_far.accuracies[network]
+        console.print(f"  network {network}: {epochs} of at most {so_far.longest} epochs, {accuracy:.1f}%")
+    console.print(_summary(so_far))
+
+
+@app.command()
+def pack(
+    subset: Subset,
+    out: Out,
+    version: Annotated[str | None, typer.Option(help="of the pack; the catalogue's by default")] = None,
+    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
+    ] = None,
+) -> None:
+    """Write a subset's files from its runs, finished or not."""
+    from generation.pack import bundled_selection
+    from nndynbench.storage.places import bundled_folder
+
+    made = begun_plan(subset, out)
+    if bundle:
+        _pack(made, version=version, tiers=bundled_selection(made), into=bundled_folder())
+    else:
+        _pack(made, version=version, mirrors=mirror or [])
+
+
+@app.command()
+def retrain(
+    subset: Subset,
+    root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
+    sample: Annotated[int, typer.Option(help="how many networks to train again")] = 10,
+    draw: Annotated[int, typer.Option(help="the seed that draws them")] = 0,
+    images: ImageSource = None,
+    workers: Workers = CORES,
+) -> None:
+    """Train some of a packed subset's networks again, and compare them with what is stored."""
+    import nndynbench
+    from generation import retrain as again
+
+    zoo = nndynbench.load(subset, root=root)
+    with TemporaryDirectory() as folder:
+        made = again.stored_plan(zoo, Path(folder))
+        if made.trainer != "one by one":
+            raise ValueError(f"{zoo} was trained {made.trainer}; networks are repeated one by one")
+        cache = Path(folder) / "images"
+        found = load_images(made.entry.images, source=images, cache=cache)
+        if found.digest != zoo.manifest.images.digest:
+            expected = zoo.manifest.images.digest
+            raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
+        made.bind(found)
+        job = Job(made, again.sample(zoo, sample, seed=draw), cache)
+        with _progress(made, job.networks) as report:
+            train_here(job, workers=workers, report=report)
+        verdict = again.compare(zoo, made, made.finished(job.networks))
+    table = Table("network", "initial weights", "weights", "curves", "signatures", "outcome", "first loss", "final accuracy")
+    for row in verdict.comparisons:
+        parts = (row.initial_weights, row.weights, row.curves, row.signatures, row.outcome)
+        words = [{True: "equal", False: "differ", None: "not at hand"}[part] for part in parts]
+        table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_difference:.2f} points")
+    console.print(table)
+    identical = sum(row.identical for row in verdict.comparisons)
+    console.print(f"{identical} of {len(verdict.comparisons)} networks identical; {verdict.expectation}")
+    if not verdict.passed or len(verdict.comparisons) < len(job.networks):
+        console.print("[bold]not reproduced[/bold]")
+        raise typer.Exit(1)
 
 
 @app.command("draw-grid")
@@ -92,26 +197,6 @@ def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] sec
     path = Path(__file__).parent / "grids" / f"{name}.csv"
     draw_rows(name).to_csv(path, index=False, lineterminator="\n")
     console.print(f"drew {path}")
-
-
-@app.command()
-def pack(
-    subset: Subset,
-    out: Out,
-    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
-    mirror: Annotated[
-        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
-    ] = None,
-) -> None:
-    """Write a subset's files from its runs, finished or not."""
-    from generation.pack import bundled_selection, pack_subset
-    from nndynbench.storage.places import bundled_folder
-
-    made = subset_plan(subset, out)
-    if bundle:
-        console.print(f"packed {pack_subset(made, tiers=bundled_selection(made), into=bundled_folder())}")
-    else:
-        _pack(made, mirror or [])
 
 
 @app.command()
@@ -148,44 +233,69 @@ def publish(
     console.print(f"published {names} on {repo} as commit {send(upload, repo)}")
 
 
-def _pack(made: SubsetPlan, mirrors: list[str]) -> None:
+def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
+    console.print(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}")
+    missing = len(chosen) - len(made.finished(chosen))
+    if outcome.stopped and outcome.finished < len(job.networks):
+        console.print("stopped before the last one: the same command goes on from here")
+    elif missing:
+        console.print(f"{missing} networks of other shards are not finished: the last shard packs")
+    elif pack_at_end:
+        _pack(made)
+
+
+def _pack(made: SubsetPlan, **options: Any) -> None:
+    """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
     from generation.pack import pack_subset
+    from nndynbench.subsets.subset import SPLITS_FILE
+    from nndynbench.subsets.subset import Subset as Packed
 
-    folder = pack_subset(made, mirrors=mirrors)
-    write_card(folder.parents[1])
-    console.print(f"packed {folder}")
-
-
-class _Tracker:
-    """Feeds the progress bar: networks done, epochs a second, the accuracies of the latest network."""
-
-    def __init__(self, progress: Progress, bar: object, made: SubsetPlan) -> None:
-        self.progress, self.bar, self.made = progress, bar, made
-        self.best = 0.0
-
-    def report(self, record: Record) -> None:
-        if not record["epochs"]:
-            return
-        latest = record["epochs"][-1]
-        self.best = max(self.best, latest["validation_accuracy"])
-        detail = f"network {record['network']}: {latest['validation_accuracy']:.1f}% at epoch {latest['epoch']}, best so far {self.best:.1f}%"
-        done = sum(self.made.run(network).finished for network in self.made.order)
-        self.progress.update(self.bar, completed=done, detail=detail)  # type: ignore[arg-type]
+    # Two shards may end at the same moment.
+    with FileLock(made.folder / "pack.lock"):
+        packed = Packed(pack_subset(made, **options))
+        if "into" not in options:
+            write_card(packed.folder.parents[1])
+    console.print(f"packed {packed.folder}: {packed.manifest.networks} of {packed.manifest.networks_planned} networks")
+    for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
+        console.print(f"  without the split {split}: {reason}")
+    devices = packed.networks["device"].value_counts()
+    if len(devices) > 1:
+        console.print(f"  [bold]trained on {len(devices)} kinds of processor[/bold]: {', '.join(devices.index)}")
 
 
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
-        console=console,
-    )
+def _summary(so_far: Progress) -> str:
+    parts = [f"{60 * so_far.rate:.1f} epochs a minute"] if so_far.rate else []
+    if so_far.epochs_left:
+        parts.append(f"about {so_far.epochs_left:.0f} epochs left (time left: {duration(so_far.seconds_left)})")
+    return ", ".join([*parts, so_far.accuracy_summary])
+
+
+@contextmanager
+def _progress(made: SubsetPlan, networks: list[int]) -> Iterator[Report]:
+    """A bar of networks, with rate, time left and accuracies; yields what takes in a network's record."""
+    so_far, meter = folder_progress(made, networks), Meter()
+    so_far.rate = None
+    columns = ("{task.description}", bars.BarColumn(20), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
+    with bars.Progress(*columns, "{task.fields[detail]}", console=console) as bar:
+        task = bar.add_task(made.entry.name, total=len(networks), completed=len(so_far.epochs_of), detail="")
+
+        def report(record: Record) -> None:
+            so_far.rate = meter.count(so_far.add(record))
+            bar.update(task, completed=len(so_far.epochs_of), detail=_summary(so_far))
+
+        yield report
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are told without a traceback."""
+    # A scheduler's request to end is a Ctrl-C: stop at the end of the epoch.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(prog_name="python -m generation")
+    except (TrainingFailedError, NotAtHandError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m generation")
+    main()

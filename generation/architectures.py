@@ -15,7 +15,8 @@ from nndynbench.graphs import Architecture, Layer, Weights, architecture, random
 
 def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module:
     """The architecture as a torch module whose parameters are named as in its description. Weights are torch's default;
-    `initialise` draws them by the architecture's rule."""
+    `initialise` draws them by the architecture's rule.
+    """
     described = architecture(name)
     if described.family == "resnet50":
         return _torchvision_resnet50(described, dropout)
@@ -56,6 +57,7 @@ class BasicBlock(nn.Module):
     def __init__(self, first: Layer, second: Layer) -> None:
         super().__init__()
         self.stride = first.stride
+        self.channels = first.input_shape[0]
         self.missing = second.output_shape[0] - first.input_shape[0]
         for label, module in (_conv("conv1", first) | _conv("conv2", second)).items():
             self.add_module(label, module)
@@ -65,7 +67,10 @@ class BasicBlock(nn.Module):
         shortcut = inputs[:, :, :: self.stride, :: self.stride]
         if self.missing:
             before = self.missing // 2
-            shortcut = functional.pad(shortcut, (0, 0, 0, 0, before, self.missing - before))
+            # Networks side by side have their channels in one axis: each gets its own missing ones.
+            single = shortcut.reshape(-1, self.channels, *shortcut.shape[2:])
+            padded = functional.pad(single, (0, 0, 0, 0, before, self.missing - before))
+            shortcut = padded.reshape(len(inputs), -1, *shortcut.shape[2:])
         return functional.relu(self.conv2_norm(self.conv2(hidden)) + shortcut)
 
 
@@ -78,7 +83,7 @@ def initialise(model: nn.Module, name: str | Architecture, *, seed: int, scale: 
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     drawn = {key: torch.from_numpy(value) for key, value in random_weights(name, seed=seed, scale=scale).items()}
-    missing, unexpected = model.load_state_dict(drawn, strict=False)
+    _, unexpected = model.load_state_dict(drawn, strict=False)
     if unexpected:
         raise ValueError(f"the module of {architecture(name).name} lacks {', '.join(unexpected)}")
 

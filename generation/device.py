@@ -8,8 +8,14 @@ from pathlib import Path
 
 
 @cache
-def device_name() -> str:
-    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``."""
+def device_name(device: str = "cpu") -> str | None:
+    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``; of "cuda" the GPU's name, or None
+    on a machine that has no GPU (such as one that only hands out a cluster's work).
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else None
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n", 1)[0].splitlines()
     except OSError:

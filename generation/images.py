@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.names import known
+from nndynbench.storage.files import written_whole
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -21,6 +22,15 @@ Labels = npt.NDArray[np.int64]
 # Images of each class in each half, for image data without a test set of its own.
 DIGITS_HALF_PER_CLASS = 25
 IMAGENET_SAMPLE_CLASSES = 100
+
+# Folders below NNDYNBENCH_IMAGES.
+LOCAL_FOLDERS = {"cifar10": "cifar10", "imagenet": "tiny-imagenet"}
+
+FACTS_FILE = "images.json"
+
+
+class OtherImagesError(ValueError):
+    """Images that are not those that a folder was begun with."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +52,40 @@ class Images:
 def load_images(name: str, *, source: str | Path | None = None, cache: Path | None = None) -> Images:
     """Load "digits", "cifar10" or "imagenet" (the benchmark's ImageNet sample).
 
-    ``source`` is a folder or hub id for `datasets.load_dataset`; by default the hub's copy. Decoded arrays are kept in
-    ``cache`` and memory-mapped from there, so that many processes share one copy.
+    ``source`` is a folder or hub id for `datasets.load_dataset`; by default what is in ``cache``, else the folder that
+    NNDYNBENCH_IMAGES names, else the hub's copy. Decoded arrays are kept in ``cache`` and memory-mapped from there, so that
+    many processes share one copy; they are checked against their digest whenever they are opened.
 
     Raises
     ------
     UnknownNameError
         For another name.
+    OtherImagesError
+        If ``cache`` holds other images than ``source``, or is damaged.
     ValueError
         If a class has no even number of test images to cut in halves.
     """
     known(name, SOURCES, what="images")
     folder = cache / name if cache is not None else None
-    if folder is not None and source is None and (folder / "images.json").exists():
+    cached = folder is not None and (folder / FACTS_FILE).exists()
+    if cached and (source is None or _fingerprint(source) == _facts(folder)["sources"].get(str(source))):
         return _read(folder)
-    images = SOURCES[name](source)
+    images = SOURCES[name](source if source is not None else local_copy(name))
     if folder is None:
         return images
-    if not (folder / "images.json").exists() or _read(folder).digest != images.digest:
-        _write(folder, images)
+    if cached and _facts(folder)["digest"] != images.digest:
+        raise OtherImagesError(
+            f"{folder} was made from images with the digest {_facts(folder)['digest']}, {source} has {images.digest}: "
+            "choose another --out, or the same images"
+        )
+    _write(folder, images, source)
     return _read(folder)
+
+
+def local_copy(name: str) -> Path | None:
+    """Where NNDYNBENCH_IMAGES has these images, or None."""
+    home = os.environ.get("NNDYNBENCH_IMAGES")
+    return Path(home) / LOCAL_FOLDERS[name] if home and name in LOCAL_FOLDERS else None
 
 
 def canonical_order(pixels: Pixels, labels: Labels) -> npt.NDArray[np.int64]:
@@ -151,34 +175,48 @@ def _in_canonical_order(pixels: Pixels, labels: Labels) -> tuple[Pixels, Labels]
 def _cut(name: str, train: tuple[Pixels, Labels], test: tuple[Pixels, Labels], *, brightest: int = 255) -> Images:
     validation, held_out = halves(test[1])
     parts = (train, (test[0][validation], test[1][validation]), (test[0][held_out], test[1][held_out]))
+    return Images(name, brightest, *parts, _digest(parts))
+
+
+def _digest(parts: Iterable[tuple[Pixels, Labels]]) -> str:
     digest = hashlib.sha256()
     for pixels, labels in parts:
         digest.update(np.ascontiguousarray(pixels))
         digest.update(np.ascontiguousarray(labels))
-    return Images(name, brightest, *parts, digest.hexdigest())
+    return digest.hexdigest()
 
 
-def _write(folder: Path, images: Images) -> None:
+def _fingerprint(source: str | Path) -> dict[str, list[int]]:
+    """Sizes and modification times of a folder's files: decoding 60,000 images takes 20 seconds. A hub id has none."""
+    files = sorted(path for path in Path(source).rglob("*") if path.is_file())
+    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return {"sources": {}} | json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+
+
+def _write(folder: Path, images: Images, source: str | Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for part, (pixels, labels) in _parts(images):
         for kind, array in (("pixels", pixels), ("labels", labels)):
-            partial = folder / f"{part}-{kind}.{os.getpid()}.partial"
-            with partial.open("wb") as file:
+            with written_whole(folder / f"{part}-{kind}.npy") as partial, partial.open("wb") as file:
                 np.save(file, array)
-            partial.replace(folder / f"{part}-{kind}.npy")
     facts = {"name": images.name, "brightest": images.brightest, "digest": images.digest}
-    partial = folder / f"images.{os.getpid()}.partial"
-    partial.write_text(json.dumps(facts), encoding="utf-8")
-    partial.replace(folder / "images.json")
+    facts["sources"] = {str(source): _fingerprint(source)} if source is not None else {}
+    with written_whole(folder / FACTS_FILE) as partial:
+        partial.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _read(folder: Path) -> Images:
-    facts = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+    facts = _facts(folder)
     parts = {
         part: tuple(np.load(folder / f"{part}-{kind}.npy", mmap_mode="c") for kind in ("pixels", "labels"))
         for part in ("train", "validation", "test")
     }
-    return Images(**facts, **parts)
+    if _digest(parts.values()) != facts["digest"]:
+        raise OtherImagesError(f"the decoded images in {folder} are damaged: remove that folder, and they are decoded again")
+    return Images(name=facts["name"], brightest=facts["brightest"], digest=facts["digest"], **parts)
 
 
 def _parts(images: Images) -> Iterator[tuple[str, tuple[Pixels, Labels]]]:

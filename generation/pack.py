@@ -29,6 +29,8 @@ from nndynbench.subsets.subset import SPLITS_FILE
 Record = dict[str, Any]
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
+# The columns of the networks table that a record has as they are.
+OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
 # A package must stay light: at 12 bits a weight is within 0.013% of what it was.
@@ -42,7 +44,8 @@ class NothingToPackError(ValueError):
 @dataclass(frozen=True)
 class Selection:
     """What of an HDF5 tier goes into a pack: how many networks (the first in the order of training, which is spread over
-    the grid; None is all), which of the kept epochs (None is all), and to how many bits of mantissa."""
+    the grid; None is all), which of the kept epochs (None is all), and to how many bits of mantissa.
+    """
 
     networks: int | None = None
     epochs: Sequence[int] | None = None
@@ -90,6 +93,8 @@ def pack_subset(
         raise NothingToPackError(f"no network in {plan.folder} is finished")
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
     folder.mkdir(parents=True, exist_ok=True)
+    # Until all files are new, this is no packed subset.
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
     networks, threshold = networks_table(plan, records)
     splits = draw_splits(networks, subset=plan.entry.name)
     write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
@@ -108,8 +113,7 @@ def pack_subset(
 
 def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
     """The networks table, and the threshold that its labels were cut at."""
-    columns = ("seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy")
-    measured = pd.DataFrame([{column: record[column] for column in columns} for record in records.values()])
+    measured = pd.DataFrame([{column: record[column] for column in OUTCOMES} for record in records.values()])
     measured.index = pd.Index(records, name="network")
     table = plan.grid.networks.loc[list(records)].join(measured)
     cut = plan.entry.threshold
@@ -135,7 +139,7 @@ def signatures_table(records: Mapping[int, Record]) -> pd.DataFrame:
         for name, values in signatures.items()
     ]
     table = pd.DataFrame(rows, columns=[*KEYS["signatures"], *MOMENTS])
-    names = {key: "category" for key in ("representation", "sign", "centrality")}
+    names = dict.fromkeys(("representation", "sign", "centrality"), "category")
     return table.astype(names).set_index(KEYS["signatures"])
 
 
@@ -204,7 +208,9 @@ PARTS: dict[TierName, Callable[[Weights, SubsetPlan], dict[str, npt.ArrayLike]]]
 
 def _kept_epochs(plan: SubsetPlan, record: Record) -> list[int]:
     last = record["epochs_trained"]
-    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | {last})
+    # Runs from before a diverged network's last snapshot was kept lack it.
+    has_last = not record["diverged"] or plan.run(record["network"]).has_snapshot(last)
+    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
 
 
 def _read(plan: SubsetPlan, network: int, epoch: int) -> Weights:
@@ -236,7 +242,9 @@ def _manifest(
         architecture=plan.entry.architecture,
         images=ImageFacts(**facts["images"]),
         grid=facts["grid"],
-        settings=plan.grid.recipe(next(iter(records))) | dict.fromkeys(plan.grid.networks, "varies"),
+        settings=plan.grid.recipe(next(iter(records)))
+        | dict.fromkeys(plan.grid.networks, "varies")
+        | {"trainer": plan.trainer},
         hyperparameters=plan.grid.hyperparameters,
         zoo_seed=facts["zoo_seed"],
         libraries=facts["libraries"],

@@ -4,34 +4,58 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
+from filelock import FileLock
+
+from generation.device import device_name
 from generation.grids import Grid, read_grid, spread_order
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
+from nndynbench.names import known
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
-RECORDED_LIBRARIES = ("torch", "numpy", "scipy")
+# Those whose versions decide the bits of a network.
+BINDING_LIBRARIES = ("torch", "numpy", "scipy")
+
+PLAN_FILE = "plan.json"
+KEPT_EPOCHS = tuple(range(11))
+
+Trainer = Literal["one by one", "side by side"]
+
+# What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
+PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
 
 
 class PlanMismatchError(ValueError):
     """A folder's networks were trained under another plan: going on would mix two zoos."""
 
 
+class NoRunsError(FileNotFoundError):
+    """A folder in which nothing was trained yet."""
+
+
 @dataclass(frozen=True)
 class SubsetPlan:
-    """A subset's runs below ``DIR/<subset>/runs/``."""
+    """A subset's runs below ``DIR/<subset>/runs/``.
+
+    ``trainer`` and ``device`` decide the bits of every network, as the grid and the seed do, so they bind too: training
+    side by side draws other dropout masks, and another kind of processor rounds differently.
+    """
 
     entry: CatalogueEntry
     grid: Grid
     folder: Path
     zoo_seed: int = 0
-    kept_epochs: tuple[int, ...] = tuple(range(11))
+    kept_epochs: tuple[int, ...] = KEPT_EPOCHS
+    trainer: Trainer = "one by one"
+    device: str = "cpu"
 
     @cached_property
     def order(self) -> list[int]:
@@ -45,31 +69,48 @@ class SubsetPlan:
     def run(self, network: int) -> NetworkRun:
         return NetworkRun(self.folder / f"{network:04d}")
 
+    def finished(self, networks: list[int]) -> list[int]:
+        """Those of ``networks`` that are trained to their end."""
+        return [network for network in networks if self.run(network).finished]
+
     def bind(self, images: Images) -> None:
         """Write the plan, or check that the folder's is the same.
 
         Raises
         ------
         PlanMismatchError
-            Naming what differs: seed, grid, settings, or the content of the images.
+            Naming what differs: seed, grid, settings, trainer, the version of a library, or the content of the images.
         """
-        here = self._facts(images)
-        path = self.folder / "plan.json"
-        if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(here, indent=1).encode())
-            return
-        there = json.loads(path.read_text(encoding="utf-8"))
-        for fact in here:
-            if here[fact] != there.get(fact) and fact != "libraries":
-                raise PlanMismatchError(
-                    f"{self.folder} was begun with {fact} {there.get(fact)!r}, now it is {here[fact]!r}; "
-                    "choose another --out, or the same settings and images"
-                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "plan.lock"):
+            here = self._facts(images)
+            if not (self.folder / PLAN_FILE).exists():
+                write_whole(self.folder / PLAN_FILE, json.dumps(here, indent=1).encode())
+            self._check(here)
+
+    def check_device(self, images: Images) -> None:
+        """Check that this process would train as the first one did: same images, same kind of processor.
+
+        Raises
+        ------
+        PlanMismatchError
+            Naming what differs.
+        """
+        self._check({"device": device_name(self.device), "images": {"name": images.name, "digest": images.digest}})
 
     def facts(self) -> dict[str, Any]:
         """The plan as it was written."""
-        return dict(json.loads((self.folder / "plan.json").read_text(encoding="utf-8")))
+        return dict(json.loads((self.folder / PLAN_FILE).read_text(encoding="utf-8")))
+
+    def _check(self, here: dict[str, Any]) -> None:
+        # A plan from before a fact was recorded leaves it open.
+        there = here | self.facts()
+        for fact in here:
+            if _binding(fact, here[fact]) != _binding(fact, there[fact]):
+                shown = "other networks" if fact == "networks" else f"{there[fact]!r}, now it is {here[fact]!r}"
+                raise PlanMismatchError(
+                    f"{self.folder} was begun with {fact} {shown}; choose another --out, or the same settings and images"
+                )
 
     def _facts(self, images: Images) -> dict[str, Any]:
         return {
@@ -79,11 +120,12 @@ class SubsetPlan:
             "grid": self.grid.name,
             "protocol": self.grid.protocol,
             "settings": self.grid.settings,
+            "networks": {str(column): self.grid.networks[column].tolist() for column in self.grid.networks},
             "kept_epochs": list(self.kept_epochs),
+            "trainer": self.trainer,
             "images": {"name": images.name, "digest": images.digest},
-            "libraries": {library: version(library) for library in RECORDED_LIBRARIES}
-            | {"python": platform.python_version()},
-        }
+            "libraries": {name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
+        } | ({"device": name} if (name := device_name(self.device)) is not None else {})
 
 
 def subset_plan(
@@ -91,10 +133,56 @@ def subset_plan(
     out: Path,
     *,
     zoo_seed: int = 0,
-    kept_epochs: tuple[int, ...] = tuple(range(11)),
+    kept_epochs: tuple[int, ...] = KEPT_EPOCHS,
     grid: str | None = None,
+    precision: str | None = None,
+    trainer: Trainer = "one by one",
+    device: str = "cpu",
 ) -> SubsetPlan:
-    """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` replaces the catalogue's."""
+    """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
+    grid and the grid's precision.
+
+    Raises
+    ------
+    UnknownNameError
+        For a subset, grid, device or precision that does not exist.
+    """
     entry = catalogue_entry(subset)
-    folder = out / subset / "runs"
-    return SubsetPlan(entry, read_grid(grid or entry.grid), folder, zoo_seed, kept_epochs)
+    chosen = read_grid(grid or entry.grid)
+    if precision is not None:
+        chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
+    made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
+    kind = known(device.partition(":")[0], PRECISIONS, what="device")
+    known(made.network(made.order[0]).recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
+    return made
+
+
+def begun_plan(subset: str, out: Path) -> SubsetPlan:
+    """The plan that a folder of runs was begun with, read from the folder.
+
+    Raises
+    ------
+    NoRunsError
+        If nothing was trained there.
+    """
+    entry, folder = catalogue_entry(subset), runs_folder(subset, out)
+    if not (folder / PLAN_FILE).exists():
+        raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
+    facts = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    if "networks" in facts:
+        networks = pd.DataFrame(facts["networks"])
+        networks.index = pd.RangeIndex(len(networks), name="network")
+    else:
+        networks = read_grid(facts["grid"]).networks
+    grid = Grid(facts["grid"], facts["protocol"], networks, facts["settings"])
+    trainer = facts.get("trainer", "one by one")
+    return SubsetPlan(entry, grid, folder, facts["zoo_seed"], tuple(facts["kept_epochs"]), trainer)
+
+
+def runs_folder(subset: str, out: Path) -> Path:
+    return out / subset / "runs"
+
+
+def _binding(fact: str, value: Any) -> Any:
+    """The part of a fact that must not change: of the libraries, not Python's own version."""
+    return {library: value[library] for library in BINDING_LIBRARIES} if fact == "libraries" else value

@@ -10,9 +10,8 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +70,20 @@ class NetworkRun:
         return (self.folder / "network.json").exists()
 
     def record(self) -> dict[str, Any] | None:
-        """The finished network's record, or None."""
+        """The finished network's record, or None.
+
+        Raises
+        ------
+        DamagedFileError
+            Naming the file.
+        """
         if not self.finished:
             return None
-        return dict(json.loads((self.folder / "network.json").read_text(encoding="utf-8")))
+        path = self.folder / "network.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise DamagedFileError(f"{path} is damaged ({error}): remove {self.folder} and train it again") from error
 
     def finish(self, record: dict[str, Any]) -> None:
         """Write the final record; the states are no longer needed."""
@@ -96,8 +105,7 @@ class NetworkRun:
             try:
                 arrays, text = read_arrays(path)
             except DamagedFileError as damage:
-                path.rename(path.with_suffix(".damaged"))
-                logger.warning("%s; going on from the epoch before", damage)
+                _set_aside(path, f"{damage}; going on from the epoch before")
                 continue
             parts: dict[str, Arrays] = {"weights": {}, "optimiser": {}}
             for key, value in arrays.items():
@@ -107,7 +115,7 @@ class NetworkRun:
         return None
 
     def write_snapshot(self, epoch: int, weights: Weights) -> None:
-        write_arrays(self.folder / f"snapshot-{epoch:04d}.safetensors", weights)
+        write_arrays(self._snapshot(epoch), weights)
 
     def read_snapshot(self, epoch: int) -> Weights | None:
         """The weights after an epoch, or None where they are not kept.
@@ -117,18 +125,38 @@ class NetworkRun:
         DamagedFileError
             Naming the file.
         """
-        path = self.folder / f"snapshot-{epoch:04d}.safetensors"
+        path = self._snapshot(epoch)
         return read_arrays(path)[0] if path.exists() else None
 
-    def progress(self) -> int:
-        """Epochs trained so far."""
-        if (record := self.record()) is not None:
-            return len(record["epochs"])
-        states = self._states()
-        return int(states[-1].stem.removeprefix("state-")) if states else 0
+    def has_snapshot(self, epoch: int) -> bool:
+        """Whether a snapshot is there and whole; a damaged one is set aside with a warning."""
+        try:
+            return self.read_snapshot(epoch) is not None
+        except DamagedFileError as damage:
+            _set_aside(self._snapshot(epoch), f"{damage}; writing it again")
+            return False
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def latest_record(self) -> dict[str, Any] | None:
+        """The record so far of a network that may be in training right now, or None before its first epoch. Unchecked: for
+        watching, not for resuming.
+        """
+        if not self.finished:
+            for path in reversed(self._states()):
+                # Its owner may have just replaced it.
+                with suppress(ValueError, KeyError, FileNotFoundError):
+                    return dict(json.loads(_metadata(path)["text"])["record"])
+        return self.record()
+
+    def latest_change(self) -> float:
+        """When an epoch was last written, in seconds since 1970."""
+        latest = 0.0
+        for path in (*self._states(), self.folder / "network.json"):
+            with suppress(FileNotFoundError):
+                latest = max(latest, path.stat().st_mtime)
+        return latest
+
+    def _snapshot(self, epoch: int) -> Path:
+        return self.folder / f"snapshot-{epoch:04d}.safetensors"
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"))
@@ -143,14 +171,12 @@ def write_arrays(path: Path, arrays: Arrays, text: str = "") -> None:
 def read_arrays(path: Path) -> tuple[Arrays, str]:
     """Read what `write_arrays` wrote; raises `DamagedFileError` if it is not that."""
     try:
-        content = path.read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-        arrays = safetensors.numpy.load(content)
+        metadata = _metadata(path)
+        arrays = safetensors.numpy.load(path.read_bytes())
         if _checksum(arrays, metadata["text"]) != metadata["sha256"]:
             raise ValueError("wrong checksum")
     except (ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DamagedFileError(f"{path} is damaged ({error})") from error
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
     return arrays, metadata["text"]
 
 
@@ -165,6 +191,20 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header, read without its arrays."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > path.stat().st_size:
+            raise ValueError("no header")
+        return dict(json.loads(file.read(size))["__metadata__"])
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    path.rename(path.with_suffix(".damaged"))
+    logger.warning("%s", reason)
 
 
 def _checksum(arrays: Arrays, text: str) -> str:

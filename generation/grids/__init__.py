@@ -1,7 +1,8 @@
 """Grids as data: which networks a subset trains, in which order, and the settings that all of them share.
 
-One TOML file per grid. ``[settings]`` holds what its networks share; ``[product]`` the values whose every combination is
-a network, the first varying slowest, or ``rows`` names a CSV file with a network per line. A network's id is its row.
+One TOML file per grid: by its name in this folder, or by the path of one's own. ``[settings]`` holds what its networks
+share; ``[product]`` the values whose every combination is a network, the first varying slowest, or ``rows`` names a CSV file
+with a network per line. A network's id is its row.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,28 +61,35 @@ class Grid:
 
 
 def grid_names() -> list[str]:
-    return sorted(file.name.removesuffix(".toml") for file in files("generation.grids").iterdir() if file.name.endswith(".toml"))
+    names = [file.name for file in files("generation.grids").iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def read_grid(name: str) -> Grid:
-    """Read ``grids/<name>.toml``.
+    """Read ``<name>.toml`` of this folder, or the file at the path ``name`` if it ends in ".toml".
 
     Raises
     ------
     UnknownNameError
         For a grid, or a setting in it, that does not exist.
     """
-    folder = files("generation.grids")
-    facts = tomllib.loads(folder.joinpath(f"{known(name, grid_names(), what='grid')}.toml").read_text(encoding="utf-8"))
+    if name.endswith(".toml"):
+        file: Traversable = Path(name)
+        name = Path(name).stem
+        beside: Traversable = Path(str(file)).parent
+    else:
+        beside = files("generation.grids")
+        file = beside.joinpath(f"{known(name, grid_names(), what='grid')}.toml")
+    facts = tomllib.loads(file.read_text(encoding="utf-8"))
     if "rows" in facts:
-        with folder.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
+        with beside.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
             networks = pd.read_csv(lines)
     else:
         axes = {column: _axis(values) for column, values in facts["product"].items()}
         networks = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
+    networks.index = pd.RangeIndex(len(networks), name="network")
     for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
         known(setting, DEFAULTS, what=f"setting of grid {name!r}")
-    networks.index = pd.RangeIndex(len(networks), name="network")
     return Grid(name, facts["protocol"], networks, facts["settings"])
 
 
@@ -94,7 +104,9 @@ def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
         place = occurrence.groupby(occurrence).cumcount() + 1
         share = place / occurrence.groupby(occurrence).transform("size")
         return share.sort_values(kind="stable").index.to_numpy(dtype=np.int64)
-    columns = [networks[column] for column in networks if networks[column].nunique() > 1]
+    columns = [networks[column] for column in networks if len(networks[column].unique()) > 1]
+    if not columns:
+        return networks.index.to_numpy(dtype=np.int64)
     ranks = np.stack([np.unique(column, return_inverse=True)[1] / (column.nunique() - 1) for column in columns], axis=1)
     order = [int(np.linalg.norm(ranks - 0.5, axis=1).argmin())]
     nearest = np.linalg.norm(ranks - ranks[order[0]], axis=1)

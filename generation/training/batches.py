@@ -29,7 +29,9 @@ def epoch_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of normalised images and labels, in an order and with an augmentation that follow from ``seed`` alone.
 
-    An epoch visits every image once, or ``visits`` images: as many permutations as that takes, one after another.
+    An epoch visits every image once, or ``visits`` images: as many permutations as that takes, one after another. All is
+    drawn on the CPU, so a GPU (where ``pixels`` and ``labels`` may lie) sees the same batches. Labels may have further axes,
+    such as one per network.
     """
     random = torch.Generator().manual_seed(seed)
     visits = recipe["visits"] or len(pixels)
@@ -38,6 +40,8 @@ def epoch_batches(
     if recipe["augmentation"]:
         shifts = torch.randint(0, 2 * CROP_PADDING + 1, (2, visits), generator=random)
         flips = torch.rand(visits, generator=random) < 0.5
+        shifts, flips = shifts.to(pixels.device), flips.to(pixels.device)
+    order = order.to(pixels.device)
     for start in range(0, visits, recipe["batch_size"]):
         part = slice(start, start + recipe["batch_size"])
         images = pixels[order[part]]
@@ -51,7 +55,7 @@ def shifted_and_flipped(images: Tensor, rows: Tensor, columns: Tensor, flips: Te
     height, width = images.shape[2:]
     padded = functional.pad(images, (CROP_PADDING,) * 4)
     crops = padded.unfold(2, height, 1).unfold(3, width, 1)
-    cropped = crops[torch.arange(len(images)), :, rows, columns]
+    cropped = crops[torch.arange(len(images), device=images.device), :, rows, columns]
     return torch.where(flips[:, None, None, None], cropped.flip(-1), cropped)
 
 

@@ -13,43 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generation.device import device_name
 from generation.architectures import build_module, initialise, snapshot
+from generation.device import device_name
 from generation.images import Images
 from generation.runs import NetworkRun, TrainingState
-from generation.seeds import derived_seed
 from generation.training.batches import epoch_batches, normalised, training_labels
-from nndynbench.features import layer_features
+from generation.training.plan import NetworkPlan
+from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome
 from nndynbench.graphs import Weights, architecture
-from nndynbench.signatures import snapshot_signatures
 
 EVALUATION_BATCH = 1000
 
 # On images of fewer pixels oneDNN's preparations cost more than it saves: 0.87 against 0.57 ms a step at 8×8.
 ONEDNN_PIXELS = 16 * 16
-
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """All that decides a network: its subset's architecture and seed, its id, and its recipe (grid row and settings)."""
-
-    subset: str
-    network: int
-    architecture: str
-    recipe: dict[str, Any]
-    zoo_seed: int = 0
-    kept_epochs: tuple[int, ...] = tuple(range(11))  # the last one is always kept
-
-    @property
-    def seed(self) -> int:
-        return derived_seed(self.zoo_seed, self.subset, self.network)
-
-    def batch_seed(self, epoch: int) -> int:
-        own = self.recipe["batches"] == "own"
-        return derived_seed(self.seed if own else derived_seed(self.zoo_seed, self.subset), "batches", epoch)
-
 
 @dataclass
 class _Training:
@@ -70,11 +46,11 @@ class _Training:
         self.pixels = torch.from_numpy(np.asarray(self.images.train[0][:count]))
         labels = torch.from_numpy(np.array(self.images.train[1][:count]))
         classes = architecture(self.plan.architecture).classes
-        self.labels = training_labels(labels, recipe, classes, seed=derived_seed(self.plan.seed, "label noise"))
+        self.labels = training_labels(labels, recipe, classes, seed=self.plan.label_noise_seed)
 
     def epoch(self, epoch: int) -> tuple[float, float] | None:
         """One epoch: mean loss over its batches and accuracy in percent while training; None once a loss is not finite."""
-        torch.manual_seed(derived_seed(self.plan.seed, "dropout", epoch))
+        torch.manual_seed(self.plan.dropout_seed(epoch))
         self.model.train()
         losses: list[float] = []
         right = visited = 0
@@ -131,34 +107,45 @@ def train_network(
 ) -> bool:
     """Train a network to its end, from where ``run`` left it; returns whether it ended (False: ``stop`` said so).
 
-    After every epoch ``run`` holds the state to resume from and the record so far, and ``report`` is called. A network
+    After every epoch ``run`` holds the state to resume from and the record so far, and ``report`` is called; at the end once
+    more. A network
     ends at its last epoch, by early stopping on the validation half, or by divergence (a loss or weight that is not
     finite), which gives it chance accuracy. The test half is looked at once, at the end.
     """
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    _, height, width = architecture(plan.architecture).input_shape
-    torch.backends.mkldnn.enabled = height * width >= ONEDNN_PIXELS
+    prepare_torch(plan.architecture)
     training = _Training(plan, images)
-    initial = run.read_snapshot(0)
+    initial = snapshot(training.model)
     state = run.read_state()
-    if initial is None or state is None:
-        initial = snapshot(training.model)
-        record: Record = {"network": plan.network, "seed": plan.seed, "device": device_name(), "epochs": [], "features": {}}
-        _describe(plan, record, 0, initial, initial)
+    if not run.has_snapshot(0):
         run.write_snapshot(0, initial)
+    if state is None:
+        record = new_record(plan, device_name(), initial)
     else:
         training.restore(state)
         record = state.record
-    while not _ended(plan, record):
+    while not ended(plan, record):
         if stop():
             return False
         _train_epoch(plan, training, run, record, initial)
         report(record)
-    if "final_accuracy" not in record:
-        record |= _outcome(plan, training, images, record)
+    diverged = bool(record.get("diverged"))
+    record |= outcome(
+        plan,
+        record,
+        test=float("nan") if diverged else training.accuracy(images.test),
+        both_halves=float("nan") if diverged else training.accuracy(images.validation, images.test),
+    )
     run.finish(record)
+    report(record)
     return True
+
+
+def prepare_torch(name: str) -> None:
+    """How torch uses a core in every training process: one thread, no denormals, oneDNN where it pays."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    _, height, width = architecture(name).input_shape
+    torch.backends.mkldnn.enabled = height * width >= ONEDNN_PIXELS
 
 
 def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record: Record, initial: Weights) -> None:
@@ -167,63 +154,14 @@ def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record
     measured = training.epoch(epoch)
     if measured is None:
         record["diverged"] = True
+        keep_last(plan, run, record, initial)
         return
     loss, accuracy = measured
     validation = training.validation_accuracy()
-    seconds = time.perf_counter() - start
-    record["epochs"].append(
-        {
-            "epoch": epoch,
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "validation_accuracy": validation,
-            "seconds": round(seconds, 3),
-        }
-    )
+    add_epoch(record, loss=loss, accuracy=accuracy, validation=validation, seconds=time.perf_counter() - start)
     weights = snapshot(training.model)
-    last = _ended(plan, record)
-    _describe(plan, record, epoch, weights, initial, features=last or epoch in plan.kept_epochs)
-    if last or epoch in plan.kept_epochs:
-        run.write_snapshot(epoch, weights)
-    run.write_state(TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record))
-
-
-def _describe(
-    plan: NetworkPlan, record: Record, epoch: int, weights: Weights, initial: Weights, *, features: bool = True
-) -> None:
-    """Add a snapshot's signatures, and its features where they are kept, to the record."""
-    signatures = snapshot_signatures(weights, plan.architecture)
-    described = {"/".join(key): values.tolist() for key, values in signatures.items()}
-    record.setdefault("signatures", {})[str(epoch)] = described
-    if features:
-        table = layer_features(weights, initial, plan.architecture)
-        record["features"][str(epoch)] = table.to_numpy().tolist()
-
-
-def _ended(plan: NetworkPlan, record: Record) -> bool:
-    epochs = record["epochs"]
-    return bool(record.get("diverged")) or len(epochs) >= plan.recipe["epochs"] or _out_of_patience(plan, epochs)
-
-
-def _out_of_patience(plan: NetworkPlan, epochs: list[dict[str, float]]) -> bool:
-    """Whether the validation accuracy has not risen above its best for ``patience`` epochs in a row."""
-    accuracies = [row["validation_accuracy"] for row in epochs]
-    patience = plan.recipe["patience"]
-    return bool(patience and len(accuracies) > patience and len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience)
-
-
-def _outcome(plan: NetworkPlan, training: _Training, images: Images, record: Record) -> Record:
-    diverged = bool(record.get("diverged"))
-    chance = 100 / architecture(plan.architecture).classes
-    epochs = record["epochs"]
-    return {
-        "diverged": diverged,
-        "epochs_trained": len(epochs),
-        "stopped_early": not diverged and len(epochs) < plan.recipe["epochs"],
-        "final_accuracy": chance if diverged else training.accuracy(images.test),
-        "final_accuracy_all": chance if diverged else training.accuracy(images.validation, images.test),
-        "best_accuracy": max((row["validation_accuracy"] for row in epochs), default=chance),
-    }
+    state = TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record)
+    keep_epoch(plan, run, state, initial)
 
 
 def _optimiser(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimizer:
@@ -238,7 +176,7 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray
     """The optimiser's state as arrays: ``"3/momentum_buffer"`` is that of the model's fourth parameter."""
     states = optimiser.state_dict()["state"]
     return {
-        f"{position}/{name}": np.array(value, order="C")
+        f"{position}/{name}": np.array(value.numpy(), order="C")
         for position, state in states.items()
         for name, value in state.items()
         if value is not None

@@ -1,0 +1,121 @@
+"""On this machine: one-thread processes side by side, which beat every fused form on a CPU, or groups on its GPU."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any
+
+from generation.engines.job import BUSY_SECONDS, Job, Outcome, Report, TrainingFailedError, Unit
+from generation.engines.processes import worker_processes
+
+POLL_SECONDS = 0.2
+
+
+def train_here(job: Job, *, workers: int, time_limit: float | None = None, report: Report = lambda record: None) -> Outcome:
+    """Do a job on this machine, in ``workers`` processes (a group with side-by-side networks runs in one).
+
+    ``report`` is called in this process with a network's record after each of its epochs. At ``time_limit`` seconds, or
+    on Ctrl-C, every process stops at the end of the epoch it is in; a second Ctrl-C stops at once. Nothing is lost
+    either way: `generation.runs` holds the state of every epoch. Networks that another process is training are waited
+    for, and taken over should it die.
+
+    Raises
+    ------
+    TrainingFailedError
+        When the disk is full, or a process was killed; all others have stopped at the end of their epoch.
+    """
+    deadline = None if time_limit is None else time.time() + time_limit
+    with _Workers(job, workers if job.side_by_side == 1 else 1, deadline, report) as pool:
+        while units := job.units():
+            pool.work(units)
+            if pool.stopped:
+                break
+            if job.unfinished():
+                pool.rest(BUSY_SECONDS)
+        return Outcome(len(job.networks) - len(job.unfinished()), pool.stopped)
+
+
+class _Workers:
+    """The worker processes of one call to `train_here`, and what passes between them and this one."""
+
+    def __init__(self, job: Job, workers: int, deadline: float | None, report: Report) -> None:
+        context = get_context("spawn")
+        self.deadline, self.report = deadline, report
+        self.stop, self.records = context.Event(), context.Queue()
+        self.pool = worker_processes(workers, _start_worker, job, self.stop, self.records, deadline)
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop.set()
+        self.pool.shutdown(cancel_futures=True)
+        self._pass_on(wait=0)
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.stop.is_set() or (self.deadline is not None and time.time() >= self.deadline))
+
+    def work(self, units: list[Unit]) -> None:
+        """Have all units done; returns early, with every process idle, when told to stop."""
+        waiting: set[Future[None]] = {self.pool.submit(_train, unit) for unit in units}
+        while waiting:
+            try:
+                self._pass_on(wait=POLL_SECONDS)
+                for done in [future for future in waiting if future.done()]:
+                    waiting.remove(done)
+                    done.result()
+            except KeyboardInterrupt:
+                self._interrupted()
+            except BrokenProcessPool as error:
+                raise TrainingFailedError(
+                    "a worker process was killed (out of memory? try fewer --workers); the same command goes on from here"
+                ) from error
+
+    def rest(self, seconds: float) -> None:
+        try:
+            self.stop.wait(seconds)
+        except KeyboardInterrupt:
+            self._interrupted()
+
+    def _interrupted(self) -> None:
+        if self.stop.is_set():
+            for process in list(self.pool._processes.values()):
+                process.kill()
+            raise KeyboardInterrupt
+        self.stop.set()
+
+    def _pass_on(self, *, wait: float) -> None:
+        try:
+            self.report(self.records.get(timeout=wait) if wait else self.records.get_nowait())
+            while True:
+                self.report(self.records.get_nowait())
+        except queue.Empty:
+            return
+
+
+# What a worker process holds for all of its units.
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(job: Job, stop: Any, records: Any, deadline: float | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.update(job=job, stop=stop, records=records, deadline=deadline)
+
+
+def _should_stop() -> bool:
+    late = _worker["deadline"] is not None and time.time() >= _worker["deadline"]
+    return bool(_worker["stop"].is_set() or late)
+
+
+def _train(unit: Unit) -> None:
+    job: Job = _worker["job"]
+    # Here, not when the process starts: an error there would be lost with the process.
+    if "images" not in _worker:
+        _worker["images"] = job.images()
+    job.train(unit, _worker["images"], stop=_should_stop, report=_worker["records"].put)

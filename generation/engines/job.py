@@ -1,0 +1,100 @@
+"""What every engine does: units of work, a unit being the networks that one process trains in one go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation.engines.processes import worker_processes
+from generation.images import Images, load_images
+from generation.plan import SubsetPlan
+from generation.training import Record, train_network
+
+Report = Callable[[Record], None]
+Stop = Callable[[], bool]
+Unit = list[int]
+
+# How long to wait before looking again for networks that another process holds.
+BUSY_SECONDS = 2.0
+
+
+class TrainingFailedError(RuntimeError):
+    """Training stopped for a reason outside of it, such as a full disk; everything up to the last whole epoch is safe."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Networks of a plan to be trained, and how.
+
+    ``side_by_side`` networks are trained as one group on ``device``; 1 trains each alone, on a CPU. ``describers`` is the
+    number of processes that make signatures and features beside a group.
+    """
+
+    plan: SubsetPlan
+    networks: list[int]
+    image_cache: Path
+    side_by_side: int = 1
+    device: str = "cpu"
+    describers: int = 1
+
+    def unfinished(self) -> Unit:
+        return [network for network in self.networks if not self.plan.run(network).finished]
+
+    def units(self) -> list[Unit]:
+        """The unfinished networks, in the order of training."""
+        todo = self.unfinished()
+        return [todo[start : start + self.side_by_side] for start in range(0, len(todo), self.side_by_side)]
+
+    def images(self) -> Images:
+        """The images, and the check that this process trains what the first one began."""
+        images = load_images(self.plan.entry.images, cache=self.image_cache)
+        self.plan.check_device(images)
+        return images
+
+    def train(self, unit: Unit, images: Images, *, stop: Stop, report: Report) -> None:
+        """Train a unit as far as ``stop`` lets it, leaving out networks that are finished or that another process holds."""
+        with ExitStack() as locks:
+            ours = [network for network in unit if not self.plan.run(network).finished]
+            ours = [network for network in ours if locks.enter_context(self.plan.run(network).locked())]
+            # Between the look and the lock another process may have finished one.
+            ours = [network for network in ours if not self.plan.run(network).finished]
+            if not ours or stop():
+                return
+            plans, runs = [self.plan.network(n) for n in ours], [self.plan.run(n) for n in ours]
+            try:
+                if self.side_by_side == 1:
+                    train_network(plans[0], images, runs[0], stop=stop, report=report)
+                else:
+                    from generation.training.fused import train_side_by_side
+
+                    with worker_processes(self.describers) as describers:
+                        train_side_by_side(
+                            plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
+                        )
+            except OSError as error:
+                raise TrainingFailedError(f"{self.plan.folder}, network {ours[0]}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an engine's work ended: how many of the job's networks are finished, and whether it was told to stop."""
+
+    finished: int
+    stopped: bool
+
+
+def shard(networks: list[int], part: str) -> list[int]:
+    """The networks of one part of n, written "2/5": every fifth, so that each part is spread over the grid.
+
+    Raises
+    ------
+    ValueError
+        For anything but i/n with 1 ≤ i ≤ n.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", part)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"{part!r} is no shard: write i/n, from 1/n to n/n")
+    return networks[int(match[1]) - 1 :: int(match[2])]

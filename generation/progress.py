@@ -1,0 +1,114 @@
+"""How far a folder of runs is: networks finished and begun, epochs a minute, the time left, and the accuracies so far."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from generation.plan import SubsetPlan
+from generation.training import Record
+
+# A network whose latest epoch is older than this and five more epochs is not being trained.
+RECENT_SECONDS = 60.0
+
+
+@dataclass
+class Progress:
+    """What is known of some networks' training; ``rate`` and ``seconds_left`` are None before there is a measurement.
+
+    ``epochs_of`` maps a finished network to the epochs it trained, ``begun`` an unfinished one to its epochs so far.
+    """
+
+    networks: Sequence[int]
+    longest: int
+    epochs_of: dict[int, int] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+    accuracies: dict[int, float] = field(default_factory=dict)
+    """Percent: a finished network's final accuracy, another's latest on the validation half."""
+    rate: float | None = None
+    """Epochs a second, of all processes together."""
+
+    @property
+    def epochs_left(self) -> float:
+        """Epochs until the last network ends: as many for each as the finished ones took on average, the most they may take
+        where none has finished.
+        """
+        expected = float(np.mean(list(self.epochs_of.values()))) if self.epochs_of else float(self.longest)
+        waiting = len(self.networks) - len(self.epochs_of) - len(self.begun)
+        return waiting * expected + sum(max(expected - epochs, 1.0) for epochs in self.begun.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        return self.epochs_left / self.rate if self.rate else None
+
+    @property
+    def accuracy_summary(self) -> str:
+        if not self.accuracies:
+            return "no accuracies yet"
+        low, middle, high = np.percentile(list(self.accuracies.values()), [0, 50, 100])
+        return f"accuracies {low:.1f} to {high:.1f}%, median {middle:.1f}%"
+
+    def add(self, record: Record) -> int:
+        """Take in a network's record after one of its epochs, or at its end; returns how many epochs of it are new."""
+        network, epochs = record["network"], record["epochs"]
+        before = self.epochs_of.get(network, self.begun.get(network, 0))
+        if "final_accuracy" in record:
+            self.begun.pop(network, None)
+            self.epochs_of[network] = len(epochs)
+            self.accuracies[network] = record["final_accuracy"]
+        elif network not in self.epochs_of and epochs:
+            self.begun[network] = len(epochs)
+            self.accuracies[network] = epochs[-1]["validation_accuracy"]
+        return max(len(epochs) - before, 0)
+
+
+def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> Progress:
+    """How far a folder is, from its files alone: also while other processes are at work on it.
+
+    The rate is that of the networks whose latest epoch was written just now, each at its own pace.
+    """
+    chosen = plan.order if networks is None else list(networks)
+    progress = Progress(chosen, longest=plan.grid.settings["epochs"])
+    paces = []
+    for network in chosen:
+        run = plan.run(network)
+        record = run.latest_record()
+        if record is None:
+            continue
+        progress.add(record)
+        if network in progress.begun:
+            seconds = record["epochs"][-1]["seconds"]
+            if time.time() - run.latest_change() < RECENT_SECONDS + 5 * seconds:
+                paces.append(1 / max(seconds, 1e-3))
+    if paces:
+        # Networks side by side share the seconds of their epoch among them.
+        progress.rate = float(np.mean(paces) if plan.trainer == "side by side" else np.sum(paces))
+    return progress
+
+
+class Meter:
+    """The rate of a running training, over its latest reports."""
+
+    def __init__(self, window: int = 200) -> None:
+        self.reports: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=window)
+
+    def count(self, epochs: int) -> float | None:
+        """Count new epochs; returns epochs a second, or None where it is too early to tell."""
+        self.reports.append((time.monotonic(), epochs))
+        seconds = self.reports[-1][0] - self.reports[0][0]
+        counted = sum(epochs for _, epochs in list(self.reports)[1:])
+        return counted / seconds if counted > 3 and seconds > 0 else None
+
+
+def duration(seconds: float | None) -> str:
+    """Such as ``3 h 05 min``."""
+    if seconds is None:
+        return "unknown"
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

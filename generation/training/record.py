@@ -1,0 +1,98 @@
+"""What is learned of a network while it trains: its record, which grows with every epoch and decides when it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from generation.runs import NetworkRun, TrainingState
+from generation.training.plan import NetworkPlan
+from nndynbench.features import layer_features
+from nndynbench.graphs import Weights, architecture
+from nndynbench.signatures import snapshot_signatures
+
+Record = dict[str, Any]
+
+
+def new_record(plan: NetworkPlan, device: str, initial: Weights) -> Record:
+    """The record of a network at its initialisation."""
+    record: Record = {"network": plan.network, "seed": plan.seed, "device": device, "epochs": [], "features": {}}
+    describe(plan, record, 0, initial, initial)
+    return record
+
+
+def add_epoch(record: Record, *, loss: float, accuracy: float, validation: float, seconds: float) -> None:
+    """Add the next epoch's row of the curves: mean loss of its batches, accuracies in percent."""
+    record["epochs"].append(
+        {
+            "epoch": len(record["epochs"]) + 1,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "validation_accuracy": validation,
+            "seconds": round(seconds, 3),
+        }
+    )
+
+
+def describe(plan: NetworkPlan, record: Record, epoch: int, weights: Weights, initial: Weights) -> None:
+    """Add a snapshot's signatures, and its features where they are kept, to the record."""
+    signatures = snapshot_signatures(weights, plan.architecture)
+    described = {"/".join(key): values.tolist() for key, values in signatures.items()}
+    record.setdefault("signatures", {})[str(epoch)] = described
+    if keeps(plan, record, epoch):
+        table = layer_features(weights, initial, plan.architecture)
+        record["features"][str(epoch)] = table.to_numpy().tolist()
+
+
+def keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState, initial: Weights) -> None:
+    """Describe an epoch's snapshot in the state's record, and write what is kept of it: the state, last, makes it count."""
+    describe(plan, state.record, state.epoch, state.weights, initial)
+    if keeps(plan, state.record, state.epoch):
+        run.write_snapshot(state.epoch, state.weights)
+    run.write_state(state)
+
+
+def keep_last(plan: NetworkPlan, run: NetworkRun, record: Record, initial: Weights) -> None:
+    """Once a network has diverged: the snapshot before that is its last, to be kept like any other network's."""
+    state = run.read_state()
+    if state is not None:
+        describe(plan, record, state.epoch, state.weights, initial)
+        run.write_snapshot(state.epoch, state.weights)
+
+
+def keeps(plan: NetworkPlan, record: Record, epoch: int) -> bool:
+    """Whether an epoch's snapshot and features are kept: those asked for, the initialisation and the last."""
+    return epoch == 0 or epoch in plan.kept_epochs or ended(plan, record)
+
+
+def ended(plan: NetworkPlan, record: Record) -> bool:
+    """Whether the network has diverged, trained all of its epochs, or run out of patience."""
+    epochs = record["epochs"]
+    return bool(record.get("diverged")) or len(epochs) >= plan.recipe["epochs"] or _out_of_patience(plan, epochs)
+
+
+def chance(plan: NetworkPlan) -> float:
+    """The accuracy of guessing, in percent: what a diverged network gets."""
+    return 100 / architecture(plan.architecture).classes
+
+
+def outcome(plan: NetworkPlan, record: Record, *, test: float, both_halves: float) -> Record:
+    """What an ended network's record gets last; the accuracies are ignored where it diverged."""
+    diverged = bool(record.get("diverged"))
+    epochs = record["epochs"]
+    return {
+        "diverged": diverged,
+        "epochs_trained": len(epochs),
+        "stopped_early": not diverged and len(epochs) < plan.recipe["epochs"],
+        "final_accuracy": chance(plan) if diverged else test,
+        "final_accuracy_all": chance(plan) if diverged else both_halves,
+        "best_accuracy": max((row["validation_accuracy"] for row in epochs), default=chance(plan)),
+    }
+
+
+def _out_of_patience(plan: NetworkPlan, epochs: list[dict[str, float]]) -> bool:
+    """Whether the validation accuracy has not risen above its best for ``patience`` epochs in a row."""
+    accuracies = [row["validation_accuracy"] for row in epochs]
+    patience = plan.recipe["patience"]
+    return bool(patience and len(accuracies) > patience and len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience)

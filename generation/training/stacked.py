@@ -1,0 +1,163 @@
+"""Modules of many networks side by side: one of each layer holds the weights of all, and runs them in one call.
+
+Networks share one axis with the channels: activations are (images, networks · channels, height, width) or (images,
+networks · features). Convs are grouped, dense layers batched products, batch norm keeps every network's own statistics,
+and dropout has a rate per network. Any module tree of these layers can be stacked, torchvision's too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+UINT32 = 0xFFFFFFFF
+
+
+def stacked(model: nn.Module, networks: int) -> nn.Module:
+    """Replace every layer of ``model`` that has weights or is random by one that holds ``networks`` of them.
+
+    Parameters keep their names and get an axis in front; they are zero until `load_stacked`. The first conv sees the
+    same images for all networks, so it runs as one conv with all their filters.
+
+    Raises
+    ------
+    TypeError
+        For a layer with weights that has no stacked form.
+    """
+    images_are_shared = True
+    for name, module in list(model.named_modules()):
+        layer = _stacked_layer(module, networks, images_are_shared)
+        if layer is None:
+            continue
+        images_are_shared = images_are_shared and not isinstance(layer, StackedConv2d)
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, layer)
+    return model
+
+
+def load_stacked(model: nn.Module, weights: Sequence[Mapping[str, Tensor]]) -> None:
+    """Give the networks of a stacked model their weights, one mapping for each."""
+    state = model.state_dict()
+    missing = set(state) - set(weights[0])
+    if missing:
+        raise ValueError(f"the weights lack {', '.join(sorted(missing))}")
+    model.load_state_dict({name: torch.stack([network[name] for network in weights]).to(state[name]) for name in state})
+
+
+class StackedConv2d(nn.Module):
+    """``weight`` is (networks, outputs, inputs, k, k), ``bias`` (networks, outputs)."""
+
+    def __init__(self, conv: nn.Conv2d, networks: int, *, images_are_shared: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(conv.weight.new_zeros(networks, *conv.weight.shape))
+        self.bias = None if conv.bias is None else nn.Parameter(conv.bias.new_zeros(networks, *conv.bias.shape))
+        self.stride, self.padding = conv.stride, conv.padding
+        self.images_are_shared = images_are_shared
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        groups = 1 if self.images_are_shared else len(self.weight)
+        bias = None if self.bias is None else self.bias.flatten()
+        return functional.conv2d(inputs, self.weight.flatten(0, 1), bias, self.stride, self.padding, groups=groups)
+
+
+class StackedLinear(nn.Module):
+    """``weight`` is (networks, outputs, inputs), ``bias`` (networks, outputs)."""
+
+    def __init__(self, linear: nn.Linear, networks: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(linear.weight.new_zeros(networks, *linear.weight.shape))
+        self.bias = nn.Parameter(linear.weight.new_zeros(networks, linear.out_features))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        per_network = inputs.reshape(len(inputs), len(self.weight), -1).transpose(0, 1)
+        outputs = torch.baddbmm(self.bias[:, None], per_network, self.weight.transpose(1, 2))
+        return outputs.transpose(0, 1).flatten(1)
+
+
+class StackedBatchNorm2d(nn.Module):
+    """Every tensor is (networks, channels)."""
+
+    def __init__(self, norm: nn.BatchNorm2d, networks: int) -> None:
+        super().__init__()
+        shape = (networks, norm.num_features)
+        self.weight = nn.Parameter(norm.weight.new_zeros(shape))
+        self.bias = nn.Parameter(norm.weight.new_zeros(shape))
+        self.register_buffer("running_mean", norm.weight.new_zeros(shape))
+        self.register_buffer("running_var", norm.weight.new_zeros(shape))
+        self.momentum, self.eps = norm.momentum, norm.eps
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        statistics = self.running_mean.view(-1), self.running_var.view(-1)
+        scale, shift = self.weight.flatten(), self.bias.flatten()
+        return functional.batch_norm(
+            inputs, *statistics, scale, shift, training=self.training, momentum=self.momentum, eps=self.eps
+        )
+
+
+class StackedDropout(nn.Module):
+    """Dropout at every network's own rate, its masks drawn from every network's own key.
+
+    ``rates`` and ``keys`` are (networks,); set them and ``step`` (the count of training steps) before a training step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = torch.zeros(0)
+        self.keys = torch.zeros(0, dtype=torch.int64)
+        self.step = 0
+        self.salt = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if not self.training:
+            return inputs
+        per_network = inputs.reshape(len(inputs), len(self.rates), -1)
+        drawn = uniform(self.keys, (self.step << 4) + self.salt, len(inputs) * per_network.shape[2])
+        drawn = drawn.reshape(len(self.rates), len(inputs), -1).transpose(0, 1)
+        rates = self.rates[:, None]
+        # A rate of 1 would be 0/0: such a network is silent.
+        scale = torch.where(drawn >= rates, 1 / (1 - rates), 0.0).to(inputs.dtype)
+        return (per_network * scale).reshape(inputs.shape)
+
+
+def dropouts(model: nn.Module) -> list[StackedDropout]:
+    """The dropout layers of a stacked model, in order."""
+    return [module for module in model.modules() if isinstance(module, StackedDropout)]
+
+
+def uniform(keys: Tensor, counter: int, count: int) -> Tensor:
+    """``count`` numbers in [0, 1) for each 63-bit key (networks,): shape (networks, count), from key and counter alone.
+
+    A hash of key, counter and position, by two rounds of Wellons' 32-bit mixer (github.com/skeeto/hash-prospector): unlike a
+    generator's, a network's numbers do not depend on who is drawn for beside it, nor on the device.
+    """
+    positions = torch.arange(count, device=keys.device, dtype=torch.int64)
+    low, high = keys & UINT32, keys >> 32
+    seeds = _mixed(_mixed((low + counter) & UINT32) ^ high)
+    mixed = _mixed(_mixed(positions)[None] ^ seeds[:, None])
+    return (mixed >> 8).to(torch.float32) * 2.0**-24
+
+
+def _mixed(values: Tensor) -> Tensor:
+    values = ((values ^ (values >> 16)) * 0x7FEB352D) & UINT32
+    values = ((values ^ (values >> 15)) * 0x846CA68B) & UINT32
+    return values ^ (values >> 16)
+
+
+def _stacked_layer(module: nn.Module, networks: int, images_are_shared: bool) -> nn.Module | None:
+    """The stacked form of one layer; None for one that runs on stacked activations as it is."""
+    if isinstance(module, nn.Conv2d):
+        if module.groups != 1 or module.dilation != (1, 1):
+            raise TypeError(f"no stacked form of {module}")
+        return StackedConv2d(module, networks, images_are_shared=images_are_shared)
+    if isinstance(module, nn.Linear):
+        return StackedLinear(module, networks)
+    if isinstance(module, nn.BatchNorm2d):
+        return StackedBatchNorm2d(module, networks)
+    if isinstance(module, nn.Dropout):
+        return StackedDropout()
+    if next(module.parameters(recurse=False), None) is not None:
+        raise TypeError(f"no stacked form of {module}")
+    return None

@@ -1,0 +1,68 @@
+"""Few and short trainings on the real digits: how to begin them, and how to compare what they found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from generation.images import Images
+from generation.plan import SubsetPlan, subset_plan
+from generation.runs import read_arrays
+
+GRID = """
+protocol = "reduced"
+
+[settings]
+optimiser = "{optimiser}"
+batch_size = 16
+training_images = 320
+epochs = {epochs}
+patience = {patience}
+augmentation = true
+
+[product]
+learning_rate = {rates}
+dropout = {dropouts}
+"""
+
+
+def write_grid(
+    path: Path,
+    *,
+    optimiser: str = "momentum",
+    epochs: int = 4,
+    patience: int = 0,
+    rates: tuple[float, ...] = (0.02,),
+    dropouts: tuple[float, ...] = (0.0, 0.5),
+) -> str:
+    """Write a grid, of two networks by default; returns its path."""
+    text = GRID.format(optimiser=optimiser, epochs=epochs, patience=patience, rates=list(rates), dropouts=list(dropouts))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def begin(
+    folder: Path, images: Images, *, subset: str = "digits-lenet", trainer: Any = "one by one", **grid: Any
+) -> SubsetPlan:
+    """Begin the runs of such a grid below a new folder."""
+    made = subset_plan(subset, folder, grid=write_grid(folder / "small.toml", **grid), trainer=trainer)
+    made.bind(images)
+    for network in made.order:
+        made.run(network).folder.mkdir(exist_ok=True)
+    return made
+
+
+def outcome(made: SubsetPlan) -> dict[str, Any]:
+    """All that a folder's runs have found, but the time it took: records, and the bits of every kept snapshot."""
+    found: dict[str, Any] = {}
+    for network in made.order:
+        record = made.run(network).record()
+        assert record is not None, f"network {network} is not finished"
+        for epoch in record["epochs"]:
+            del epoch["seconds"]
+        found[str(network)] = record
+        for snapshot in sorted(made.run(network).folder.glob("snapshot-*.safetensors")):
+            arrays, _ = read_arrays(snapshot)
+            found[f"{network}/{snapshot.name}"] = {name: array.tobytes() for name, array in sorted(arrays.items())}
+    return found

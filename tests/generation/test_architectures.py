@@ -1,0 +1,38 @@
+"""Torch modules from descriptions: their weights make the paper's graphs, and start as the description says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from generation.architectures import build_module, initialise, snapshot
+from nndynbench.graphs import architecture, random_weights, rolled
+from nndynbench.graphs.architecture import architecture_names
+from nndynbench.paper import table5
+
+
+@pytest.mark.parametrize("name", sorted(table5()))
+def test_real_modules_weights_give_table_5s_rolled_row(name: str) -> None:
+    graph = rolled(snapshot(build_module(name)), name)
+    expected = table5()[name]
+    assert (graph.number_of_nodes, graph.number_of_edges) == (expected["rolled_nodes"], expected["rolled_edges"])
+
+
+@pytest.mark.parametrize("name", [name for name in architecture_names() if "resnet50" not in name])
+def test_a_module_runs_and_starts_from_the_weights_that_need_no_torch(name: str) -> None:
+    described = architecture(name)
+    model = build_module(name).eval()
+    initialise(model, name, seed=3)
+    assert model(torch.zeros(2, *described.input_shape)).shape == (2, described.classes)
+    drawn, found = random_weights(name, seed=3), snapshot(model)
+    for tensor, values in drawn.items():
+        np.testing.assert_array_equal(found[tensor], values)
+
+
+def test_dropout_sits_at_the_networks_own_rate() -> None:
+    model = build_module("cifar10-vgg", dropout=0.3)
+    assert [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)] == [0.3, 0.3]

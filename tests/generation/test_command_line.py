@@ -1,0 +1,144 @@
+"""``python -m generation``: train, watch, pack and repeat a subset, as a user would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from generation.__main__ import app
+from generation.engines import shard
+from generation.plan import begun_plan
+from tests.generation.small_runs import outcome, write_grid
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def generation(*arguments: object) -> str:
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0, done.stdout
+    return " ".join(done.stdout.split())
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "generation", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=1)
+    train = ("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--keep", 0)
+    assert "1 networks of other shards are not finished" in generation(*train, "--shard", "1/2")
+    assert "1 of 2 networks trained, 0 begun" in generation("status", "digits-lenet", "--out", tmp_path)
+    # Packing an unfinished folder works and says what is missing.
+    assert "1 of 2 networks" in generation("pack", "digits-lenet", "--out", tmp_path, "--version", "0.0.1")
+    told = generation(*train, "--shard", "2/2")
+    assert "2 of 2 networks" in told
+    assert "without the split folds: 2 networks" in told
+    subset = nb.load("digits-lenet", root=tmp_path)
+    assert subset.version == "0.1.0"
+    assert subset.manifest.settings["trainer"] == "one by one"
+    # The folder's own plan counts, not the options' defaults.
+    assert subset.manifest.tiers["weights"].epochs == [0, "last"]
+    assert subset.manifest.grid == "small"
+    assert nb.load("digits-lenet", root=tmp_path, version="0.0.1").manifest.networks == 1
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0"])
+def test_what_is_no_shard_says_so(part: str) -> None:
+    with pytest.raises(ValueError, match="is no shard"):
+        shard([1, 2, 3], part)
+
+
+def test_shards_are_a_partition() -> None:
+    networks = list(range(17))
+    for parts in (1, 2, 5, 17, 20):
+        shards = [shard(networks, f"{i}/{parts}") for i in range(1, parts + 1)]
+        assert sorted(network for part in shards for network in part) == networks
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
+    told = generation("retrain", "digits-lenet", "--sample", 2, "--workers", 2)
+    if "same kind of processor" in told:
+        assert "2 of 2 networks identical" in told
+
+
+def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path) -> None:
+    """Networks of another seed must not pass for the stored ones, on any processor."""
+    from dataclasses import replace
+
+    from generation.engines import Job
+    from generation.engines.here import train_here
+    from generation.images import load_images
+    from generation.retrain import compare, stored_plan
+
+    made = replace(stored_plan(digits, tmp_path), zoo_seed=1)
+    made.bind(load_images("digits", cache=tmp_path))
+    assert train_here(Job(made, [100], tmp_path), workers=1).finished == 1
+    verdict = compare(digits, made, [100])
+    assert not verdict.passed
+    [comparison] = verdict.comparisons
+    assert (comparison.initial_weights, comparison.curves, comparison.outcome) == (False, False, False)
+
+
+def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=60)
+    train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 2, "--no-pack")
+    stopped = subprocess.Popen(train, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(tmp_path.rglob("state-*.safetensors")):
+        time.sleep(0.05)
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGTERM)
+    told = " ".join(stopped.communicate(timeout=60)[0].split())
+    assert stopped.returncode == 0, told
+    assert "the same command goes on from here" in told
+    made = begun_plan("digits-lenet", tmp_path)
+    assert made.run(made.order[0]).latest_record() is not None
+
+
+@pytest.mark.slow
+def test_ten_kills_of_the_whole_command_leave_no_trace(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=80, rates=(0.005, 0.02))
+
+    def train(folder: Path) -> subprocess.Popen[bytes]:
+        arguments = command("train", "digits-lenet", "--out", folder, "--grid", grid, "--workers", 2)
+        return subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
+
+    assert train(tmp_path / "quiet").wait() == 0
+    killed = tmp_path / "killed"
+    for seconds in range(10):
+        child = train(killed)
+        before = {path: path.stat().st_mtime_ns for path in killed.rglob("state-*")}
+        while {path: path.stat().st_mtime_ns for path in killed.rglob("state-*") if path.exists()} == before:
+            time.sleep(0.01)
+            assert child.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.07 * seconds)
+        child.kill()
+        child.wait()
+    assert train(killed).wait() == 0
+    assert outcome(begun_plan("digits-lenet", killed)) == outcome(begun_plan("digits-lenet", tmp_path / "quiet"))
+    assert nb.load("digits-lenet", root=killed).manifest.networks == 4
+    assert not list(killed.rglob("*.partial")), "no half file is left where files are written whole"
+
+
+def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("pack", "digits-lenet", "--out", tmp_path), env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nothing was trained in")
+    assert "Traceback" not in done.stderr

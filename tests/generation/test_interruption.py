@@ -1,0 +1,228 @@
+"""Interruption is normal: whatever stops a training, the same command ends as if nothing had."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from generation.engines import Job, TrainingFailedError
+from generation.images import Images
+from generation.plan import SubsetPlan
+from generation.runs import DamagedFileError
+from generation.training import train_network
+from tests.generation.small_runs import begin, outcome
+
+# Torch is imported once, by the server that all children are forked from.
+context = get_context("forkserver")
+context.set_forkserver_preload(["generation.engines.job"])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, digit_images: Images) -> dict[str, Any]:
+    """What the small grid's networks become when nothing happens."""
+    made = begin(tmp_path_factory.mktemp("undisturbed"), digit_images)
+    train(made, digit_images)
+    return outcome(made)
+
+
+def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None) -> None:
+    """Train all networks here; with ``epochs_at_once``, stop and resume each that often."""
+    for network in made.order:
+        while True:
+            asked = 0
+
+            def stop() -> bool:
+                nonlocal asked
+                asked += 1
+                return epochs_at_once is not None and asked > epochs_at_once
+
+            if train_network(made.network(network), images, made.run(network), stop=stop):
+                break
+
+
+def train_all(job: Job, log: Path | None = None, training: Any = None) -> None:
+    """What a child process does: every unit, noting each epoch in a file of its own; ``training`` is set when it begins."""
+
+    def report(record: dict[str, Any]) -> None:
+        if log is not None and "final_accuracy" not in record:
+            with log.open("a", encoding="utf-8") as file:
+                print(record["network"], len(record["epochs"]), file=file)
+
+    images = job.images()
+    if training is not None:
+        training.set()
+    for unit in job.units():
+        job.train(unit, images, stop=lambda: False, report=report)
+
+
+def job(made: SubsetPlan) -> Job:
+    return Job(made, made.order, made.folder.parents[1] / "images")
+
+
+@pytest.mark.parametrize(
+    ("subset", "optimiser"),
+    [("digits-lenet", "momentum"), ("digits-lenet", "adam"), ("digits-lenet", "sgd"), ("digits-lenet-half", "momentum")],
+)
+def test_a_network_stopped_after_every_epoch_ends_as_one_never_stopped(
+    tmp_path: Path, digit_images: Images, subset: str, optimiser: str
+) -> None:
+    grid = {"subset": subset, "optimiser": optimiser, "rates": (0.002,) if optimiser == "adam" else (0.02,)}
+    never = begin(tmp_path / "never", digit_images, **grid)
+    always = begin(tmp_path / "always", digit_images, **grid)
+    train(never, digit_images)
+    train(always, digit_images, epochs_at_once=1)
+    assert outcome(always) == outcome(never)
+
+
+def test_ten_kills_at_random_moments_leave_no_trace(tmp_path: Path, digit_images: Images) -> None:
+    quiet = begin(tmp_path / "quiet", digit_images, epochs=12)
+    killed = begin(tmp_path / "killed", digit_images, epochs=12)
+    start = time.monotonic()
+    train(quiet, digit_images)
+    seconds = time.monotonic() - start
+    moments = random.Random(0)
+    for _ in range(10):
+        training = context.Event()
+        child = context.Process(target=train_all, args=(job(killed), None, training))
+        child.start()
+        training.wait()
+        # Ten such spans are half of what the whole training takes.
+        child.join(moments.uniform(0, seconds / 10))
+        assert child.exitcode is None, "the training ended before it could be killed"
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+    assert job(killed).unfinished()
+    train_all(job(killed))
+    assert outcome(killed) == outcome(quiet)
+    assert not list(killed.folder.rglob("state-*")), "a finished network needs no state"
+
+
+def test_two_processes_on_one_folder_train_every_epoch_once(
+    tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any]
+) -> None:
+    shared = begin(tmp_path, digit_images)
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    children = [context.Process(target=train_all, args=(job(shared), log)) for log in logs]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
+    assert len(lines) == len(set(lines)) == 2 * 4
+    assert outcome(shared) == undisturbed
+
+
+def test_a_full_disk_is_a_clear_error_and_costs_the_epoch_under_way_alone(
+    tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = begin(tmp_path, digit_images)
+    writes = 0
+
+    def fsync(file: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    first = full.order[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        with pytest.raises(TrainingFailedError, match=f"network {first}: .*No space left on device"):
+            job(full).train([first], digit_images, stop=lambda: False, report=lambda record: None)
+    assert full.run(first).latest_record() is not None
+    assert not list(full.folder.rglob("*.partial"))
+    train(full, digit_images)
+    assert outcome(full) == undisturbed
+
+
+def begun(made: SubsetPlan, images: Images, *, epochs: int) -> Path:
+    """Train the first network for some epochs; returns its folder."""
+    network, asked = made.order[0], 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > epochs
+
+    assert not train_network(made.network(network), images, made.run(network), stop=stop)
+    return made.run(network).folder
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["one bit flipped", "cut short", "empty"])
+@pytest.mark.parametrize("states", [1, 2], ids=["the newest", "both"])
+def test_a_damaged_state_falls_back_to_the_epoch_before(
+    tmp_path: Path,
+    digit_images: Images,
+    undisturbed: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+    states: int,
+) -> None:
+    damaged = begin(tmp_path, digit_images)
+    folder = begun(damaged, digit_images, epochs=3)
+    for state in sorted(folder.glob("state-*.safetensors"))[-states:]:
+        if how == "one bit flipped":
+            damage(state)
+        else:
+            state.write_bytes(state.read_bytes()[: 1000 if how == "cut short" else 0])
+    train(damaged, digit_images)
+    assert outcome(damaged) == undisturbed
+    assert caplog.text.count("is damaged") == states
+    assert "going on from the epoch before" in caplog.text
+
+
+def test_a_damaged_first_snapshot_is_drawn_again(
+    tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any]
+) -> None:
+    damaged = begin(tmp_path, digit_images)
+    damage(begun(damaged, digit_images, epochs=2) / "snapshot-0000.safetensors")
+    train(damaged, digit_images)
+    assert outcome(damaged) == undisturbed
+
+
+def test_a_damaged_final_record_says_what_to_do(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, epochs=1)
+    train(made, digit_images)
+    run = made.run(made.order[0])
+    (run.folder / "network.json").write_text('{"network": 0, "epo', encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"remove .* and train it again"):
+        run.record()
+
+
+def test_a_network_that_diverges_late_keeps_its_last_snapshot(tmp_path: Path, digit_images: Images) -> None:
+    from dataclasses import replace
+
+    from generation.training.network import _Training
+
+    made = begin(tmp_path, digit_images)
+    network = replace(made.network(made.order[0]), kept_epochs=(0,))
+    run = made.run(made.order[0])
+    honest = _Training.epoch
+    try:
+        # No learning rate diverges late for certain.
+        _Training.epoch = lambda self, epoch: honest(self, epoch) if epoch < 3 else None  # type: ignore[method-assign]
+        assert train_network(network, digit_images, run)
+    finally:
+        _Training.epoch = honest  # type: ignore[method-assign]
+    record = run.record()
+    assert record is not None
+    assert (record["diverged"], record["epochs_trained"], record["final_accuracy"]) == (True, 2, 10.0)
+    assert sorted(record["features"]) == ["0", "2"]
+    assert run.read_snapshot(2) is not None

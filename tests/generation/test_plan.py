@@ -1,0 +1,129 @@
+"""A folder's plan binds: nothing can be trained into it that would make another zoo."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from generation import plan as plans
+from generation.grids import read_grid
+from generation.images import Images
+from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
+from nndynbench.names import UnknownNameError
+from tests.generation.small_runs import begin, write_grid
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"zoo_seed": 1}, "zoo_seed 0, now it is 1"),
+        ({"kept_epochs": (0, 1)}, "kept_epochs"),
+        ({"trainer": "side by side"}, "trainer 'one by one'"),
+        ({"precision": "bfloat16"}, "settings"),
+        ({"grid": "digits"}, "grid 'small', now it is 'digits'"),
+    ],
+)
+def test_other_settings_are_refused(tmp_path: Path, digit_images: Images, changed: dict[str, object], named: str) -> None:
+    begin(tmp_path, digit_images)
+    other = subset_plan("digits-lenet", tmp_path, **{"grid": str(tmp_path / "small.toml")} | changed)  # type: ignore[arg-type]
+    with pytest.raises(PlanMismatchError, match=named):
+        other.bind(digit_images)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "named"),
+    [("cpu", "tf32", "unknown precision on cpu 'tf32'"), ("cuda", "float8", "precision"), ("tpu", None, "device 'tpu'")],
+)
+def test_a_precision_that_a_device_has_not_is_refused(
+    tmp_path: Path, device: str, precision: str | None, named: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=named):
+        subset_plan("digits-lenet", tmp_path, device=device, precision=precision)
+
+
+def test_other_rows_under_the_same_name_are_refused(tmp_path: Path, digit_images: Images) -> None:
+    begin(tmp_path, digit_images)
+    with pytest.raises(PlanMismatchError, match="other networks"):
+        begin(tmp_path, digit_images, rates=(0.03,))
+
+
+def test_other_images_are_refused(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images)
+    other = replace(digit_images, digest="0" * 64)
+    with pytest.raises(PlanMismatchError, match=r"images .*, now it is .*0000"):
+        made.bind(other)
+    with pytest.raises(PlanMismatchError, match="images"):
+        made.check_device(other)
+
+
+def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = begin(tmp_path, digit_images)
+    monkeypatch.setattr(plans, "version", lambda library: "0.0")
+    with pytest.raises(PlanMismatchError, match="libraries"):
+        made.bind(digit_images)
+
+
+def test_another_kind_of_processor_is_refused(
+    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = begin(tmp_path, digit_images)
+    monkeypatch.setattr(plans, "device_name", lambda device: "an abacus")
+    with pytest.raises(PlanMismatchError, match=r"device .*, now it is 'an abacus'"):
+        made.check_device(digit_images)
+
+
+def test_a_folder_tells_its_own_plan(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, rates=(0.1 + 0.2, 1e-5 / 3))
+    (tmp_path / "small.toml").unlink()
+    read = begun_plan("digits-lenet", tmp_path)
+    assert read.order == made.order
+    for network in made.order:
+        assert read.network(network) == made.network(network)
+
+
+def test_a_plan_from_before_trainer_device_and_rows_were_recorded_still_binds(tmp_path: Path, digit_images: Images) -> None:
+    made = subset_plan("digits-lenet", tmp_path)
+    made.bind(digit_images)
+    path = made.folder / "plan.json"
+    facts = json.loads(path.read_text())
+    for fact in ("trainer", "device", "networks"):
+        del facts[fact]
+    path.write_text(json.dumps(facts))
+    made.bind(digit_images)
+    assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
+
+
+def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(NoRunsError, match="python -m generation train digits-lenet"):
+        begun_plan("digits-lenet", tmp_path)
+
+
+def test_the_papers_grid_is_its_48_rates_by_10_dropouts() -> None:
+    networks = read_grid("paper").networks
+    assert len(networks) == 480
+    rates = sorted(networks["learning_rate"].unique())
+    assert (len(rates), rates[0], rates[-1]) == (48, 1e-6, 0.45)
+    assert sorted(networks["dropout"].unique()) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert read_grid("paper-resnet").settings["epochs"] == 120
+
+
+def test_the_reduced_vgg_grid_is_a_part_of_the_papers() -> None:
+    reduced, paper = read_grid("reduced-vgg"), read_grid("paper").networks
+    for column in ("learning_rate", "dropout"):
+        assert set(reduced.networks[column]) <= set(paper[column])
+    recipe = reduced.recipe(0)
+    expected = {"training_images": 5000, "batch_size": 16, "precision": "bfloat16", "validation_images": 2000, "epochs": 25}
+    assert {setting: recipe[setting] for setting in expected} == expected
+    assert reduced.protocol == "reduced"
+
+
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(Path(write_grid(path)).read_text().replace("batch_size", "batchsize"))
+    with pytest.raises(UnknownNameError, match="batch_size"):
+        read_grid(str(path))

@@ -1,0 +1,96 @@
+"""How far a folder is: counted from its files, with a rate and a time left that follow from them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from generation.plan import SubsetPlan, subset_plan
+from generation.progress import Meter, duration, folder_progress
+from generation.runs import TrainingState
+from tests.generation.small_runs import write_grid
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> SubsetPlan:
+    """Four networks of at most ten epochs."""
+    grid = write_grid(tmp_path / "small.toml", epochs=10, rates=(0.01, 0.02))
+    made = subset_plan("digits-lenet", tmp_path, grid=grid)
+    for network in made.order:
+        made.run(network).folder.mkdir(parents=True)
+    return made
+
+
+def record(network: int, epochs: int, *, seconds: float = 2.0) -> dict[str, Any]:
+    curve = [{"epoch": e + 1, "validation_accuracy": 10.0 * (e + 1), "seconds": seconds} for e in range(epochs)]
+    return {"network": network, "epochs": curve}
+
+
+def begin(plan: SubsetPlan, network: int, epochs: int, **facts: Any) -> None:
+    state = TrainingState(epochs, {"w": np.zeros(3, np.float32)}, {}, record(network, epochs, **facts))
+    plan.run(network).write_state(state)
+
+
+def test_an_empty_folder_has_everything_left(plan: SubsetPlan) -> None:
+    progress = folder_progress(plan)
+    assert (progress.epochs_left, progress.rate, progress.seconds_left) == (40, None, None)
+    assert progress.accuracy_summary == "no accuracies yet"
+
+
+def test_networks_under_way_give_the_rate_and_finished_ones_the_length(plan: SubsetPlan) -> None:
+    begin(plan, 1, 3)
+    begin(plan, 2, 5, seconds=4.0)
+    plan.run(0).finish(record(0, 8) | {"final_accuracy": 76.0})
+    progress = folder_progress(plan)
+    assert progress.epochs_of == {0: 8}
+    assert progress.begun == {1: 3, 2: 5}
+    # As long as the finished one: 8 for the waiting one, 5 and 3 for those begun.
+    assert progress.epochs_left == 8 + 5 + 3
+    assert progress.rate == pytest.approx(1 / 2 + 1 / 4)
+    assert progress.seconds_left == pytest.approx(16 / 0.75)
+    assert progress.accuracy_summary == "accuracies 30.0 to 76.0%, median 50.0%"
+
+
+def test_a_network_left_lying_does_not_count_as_being_trained(plan: SubsetPlan) -> None:
+    begin(plan, 1, 3)
+    long_ago = time.time() - 3600
+    for state in plan.run(1).folder.glob("state-*"):
+        os.utime(state, (long_ago, long_ago))
+    progress = folder_progress(plan)
+    assert progress.begun == {1: 3}
+    assert progress.rate is None
+
+
+def test_only_the_chosen_networks_are_counted(plan: SubsetPlan) -> None:
+    begin(plan, 1, 3)
+    assert folder_progress(plan, [0, 3]).begun == {}
+
+
+def test_each_epoch_is_counted_once(plan: SubsetPlan) -> None:
+    progress = folder_progress(plan)
+    assert progress.add(record(1, 1)) == 1
+    assert progress.add(record(1, 2)) == 1
+    assert progress.add(record(1, 2) | {"final_accuracy": 50.0}) == 0
+
+
+def test_a_rate_needs_some_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    meter = Meter()
+    assert meter.count(1) is None
+    now = 10.0
+    assert meter.count(9) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(None, "unknown"), (20, "under a minute"), (300, "5 min"), (3600 * 3 + 300, "3 h 05 min")]
+)
+def test_durations_are_told_in_hours_and_minutes(seconds: float | None, told: str) -> None:
+    assert duration(seconds) == told
