@@ -72,6 +72,7 @@ def comparison_over_budget(
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
+        axes.set_xticks(sorted(part["epochs"].unique()))
         axes.set_xlabel("training epochs seen")
         axes.set_ylabel(metric.replace("_", " "))
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))

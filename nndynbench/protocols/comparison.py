@@ -91,9 +91,7 @@ def read_comparison(path: str | Path) -> Comparison:
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
-    rows = pd.DataFrame(content["rows"])
-    numbers = [column for column in rows if str(column).startswith(NUMBERS)]
-    return Comparison(find_protocol(content["protocol"]), rows.astype(dict.fromkeys(numbers, float)), content["failures"])
+    return Comparison(find_protocol(content["protocol"]), _frame(content["rows"]), content["failures"])
 
 
 def compare(
@@ -151,7 +149,7 @@ def compare(
             progress(name, done, len(tasks))
     if chosen.name == TRIAGE:
         rows += [row for unit in units for row in unit.replayed_rows()]
-    return Comparison(chosen, pd.DataFrame(rows), failures)
+    return Comparison(chosen, _frame(rows), failures)
 
 
 @dataclass(frozen=True)
@@ -205,6 +203,13 @@ class _Unit:
                         {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
                     ]
         return rows
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows as a frame whose numbers are floats, also where a column has none."""
+    frame = pd.DataFrame(rows)
+    numbers = [column for column in frame if str(column).startswith(NUMBERS)]
+    return frame.astype(dict.fromkeys(numbers, np.float64))
 
 
 def _scored(case: Case, bar: Case, metric: str) -> dict[str, Any]:
