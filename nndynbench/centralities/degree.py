@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from nndynbench.graphs.layered import Block
+    from nndynbench.graphs.operators import Block
 
 
 def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:

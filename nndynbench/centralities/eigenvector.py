@@ -20,7 +20,7 @@ from nndynbench.centralities.krylov import Product, largest_pair, largest_triple
 if TYPE_CHECKING:
     import scipy.sparse
 
-    from nndynbench.graphs.layered import Block
+    from nndynbench.graphs.operators import Block
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.csr_array[np.floating[Any]]"

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.centralities.degree import degree
 from nndynbench.centralities.eigenvector import PrincipalPair, eigenvector_centrality, principal_pair
+from nndynbench.graphs.operators import Block, Edges
 from nndynbench.names import known
 
 if TYPE_CHECKING:
     import networkx
     import scipy.sparse
 
-    from nndynbench.graphs.operators import EdgeOperator
-
 FloatArray = npt.NDArray[np.floating[Any]]
-Block: TypeAlias = "FloatArray | EdgeOperator"
 
 SIGNS = ("positive", "negative")
 
@@ -30,14 +28,6 @@ class NodeTensors(NamedTuple):
 
     weight: FloatArray
     bias: FloatArray | None
-
-
-class Edges(NamedTuple):
-    """Edges one by one, three arrays of the same length: their ends' numbers, and their weights."""
-
-    ends: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    weights: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

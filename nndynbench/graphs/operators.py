@@ -1,19 +1,29 @@
-"""Blocks of the unrolled graph as operators: convolutions and pooling by position, never written out as matrices."""
+"""Blocks of edges; those of the unrolled graph as operators, convolutions and pooling by position, never written out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nndynbench.graphs.architecture import Layer
-from nndynbench.graphs.layered import Edges
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+Block: TypeAlias = "FloatArray | EdgeOperator"
+"""The edge weights between two layers of nodes: written out, or as an operator."""
+
+
+class Edges(NamedTuple):
+    """Edges one by one, three arrays of the same length: their ends' numbers, and their weights."""
+
+    ends: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    weights: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

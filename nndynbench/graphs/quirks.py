@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.layered import Edges
-from nndynbench.graphs.operators import ConvolutionEdges, FloatArray, PoolingEdges, in_bounds
+from nndynbench.graphs.operators import ConvolutionEdges, Edges, FloatArray, PoolingEdges, in_bounds
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
-from nndynbench.graphs.layered import Block, LayeredGraph, NodeTensors
-from nndynbench.graphs.operators import ConvolutionEdges, EdgeOperator, PoolingEdges
+from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.operators import Block, ConvolutionEdges, EdgeOperator, PoolingEdges
 from nndynbench.graphs.quirks import QuirkyConvolutionEdges, QuirkyPoolingEdges
 from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
