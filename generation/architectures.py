@@ -68,9 +68,8 @@ class BasicBlock(nn.Module):
         if self.missing:
             before = self.missing // 2
             # Networks side by side have their channels in one axis: each gets its own missing ones.
-            single = shortcut.reshape(-1, self.channels, *shortcut.shape[2:])
-            padded = functional.pad(single, (0, 0, 0, 0, before, self.missing - before))
-            shortcut = padded.reshape(len(inputs), -1, *shortcut.shape[2:])
+            networks = shortcut.unflatten(1, (-1, self.channels))
+            shortcut = functional.pad(networks, (0, 0, 0, 0, before, self.missing - before)).flatten(1, 2)
         return functional.relu(self.conv2_norm(self.conv2(hidden)) + shortcut)
 
 
