@@ -166,9 +166,6 @@ class CheckpointReader:
     def signature(
         self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
     ) -> FloatArray:
-        if sign == "pos-neg":
-            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
-            return np.concatenate(sides, axis=1)
         if not callable(centrality):
             return moments(self.centrality(centrality, representation, sign, last))
         graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]

@@ -121,7 +121,9 @@ class History:
         ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`.
         """
         self.__read.add(TIER_WEIGHTS)
-        return self.__reader.signature(centrality, representation, sign, self.epochs)
+        signs = ("positive", "negative") if sign == "pos-neg" else (sign,)
+        sides = [self.__reader.signature(centrality, representation, side, self.epochs) for side in signs]
+        return np.concatenate(sides, axis=1)
 
     def __check(self, epoch: int) -> None:
         self.__read.add(TIER_WEIGHTS)

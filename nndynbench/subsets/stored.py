@@ -71,9 +71,6 @@ class StoredNetwork:
     def signature(
         self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
     ) -> FloatArray:
-        if sign == "pos-neg":
-            sides = [self.signature(centrality, representation, side, last) for side in ("positive", "negative")]
-            return np.concatenate(sides, axis=1)
         if callable(centrality):
             values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
             return np.stack(values)
