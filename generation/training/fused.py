@@ -24,7 +24,7 @@ from generation.device import device_name
 from generation.images import Images
 from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
-from generation.training.network import prepare_torch
+from generation.training.network import one_core
 from generation.training.plan import NetworkPlan
 from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome
 from generation.training.stacked import dropouts, load_stacked, stacked
@@ -244,27 +244,27 @@ def train_side_by_side(
     the networks may be at different epochs: those behind catch up first, then all go on together.
     """
     check_stackable(plans)
-    prepare_torch(plans[0].architecture)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
-    members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True) if not run.finished]
-    group: Group | None = None
-    grouped: list[Member] = []
-    while (training := [member for member in members if not member.ended]) and not stop():
-        epoch = min(member.epochs for member in training)
-        active = [member for member in training if member.epochs == epoch]
-        if group is None or not {id(member) for member in active} <= {id(member) for member in grouped}:
-            group = _load(active, images, device)
-        elif len(active) < len(grouped):
-            group.select([grouped.index(member) for member in active])
-        grouped = active
-        _train_epoch(group, grouped, describers, report)
-    for member in members:
-        member.settle()
-    # A kill between a network's last state and its final record leaves one that has ended, but lacks its accuracies.
-    unmarked = [member for member in members if member.ended and not member.run.finished]
-    if unmarked:
-        _finish(_load(unmarked, images, device), unmarked, report)
-    return sum(run.finished for run in runs)
+    with one_core(plans[0].architecture):
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
+        members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True) if not run.finished]
+        group: Group | None = None
+        grouped: list[Member] = []
+        while (training := [member for member in members if not member.ended]) and not stop():
+            epoch = min(member.epochs for member in training)
+            active = [member for member in training if member.epochs == epoch]
+            if group is None or not {id(member) for member in active} <= {id(member) for member in grouped}:
+                group = _load(active, images, device)
+            elif len(active) < len(grouped):
+                group.select([grouped.index(member) for member in active])
+            grouped = active
+            _train_epoch(group, grouped, describers, report)
+        for member in members:
+            member.settle()
+        # A kill between a network's last state and its final record leaves one that has ended, but lacks its accuracies.
+        unmarked = [member for member in members if member.ended and not member.run.finished]
+        if unmarked:
+            _finish(_load(unmarked, images, device), unmarked, report)
+        return sum(run.finished for run in runs)
 
 
 def _member(plan: NetworkPlan, run: NetworkRun, device: str) -> Member:

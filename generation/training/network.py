@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,44 +108,51 @@ def train_network(
     """Train a network to its end, from where ``run`` left it; returns whether it ended (False: ``stop`` said so).
 
     After every epoch ``run`` holds the state to resume from and the record so far, and ``report`` is called; at the end once
-    more. A network
-    ends at its last epoch, by early stopping on the validation half, or by divergence (a loss or weight that is not
-    finite), which gives it chance accuracy. The test half is looked at once, at the end.
+    more. A network ends at its last epoch, by early stopping on the validation half, or by divergence (a loss or weight that
+    is not finite), which gives it chance accuracy. The test half is looked at once, at the end.
     """
-    prepare_torch(plan.architecture)
-    training = _Training(plan, images)
-    initial = snapshot(training.model)
-    state = run.read_state()
-    if not run.has_snapshot(0):
-        run.write_snapshot(0, initial)
-    if state is None:
-        record = new_record(plan, device_name(), initial)
-    else:
-        training.restore(state)
-        record = state.record
-    while not ended(plan, record):
-        if stop():
-            return False
-        _train_epoch(plan, training, run, record, initial)
+    with one_core(plan.architecture):
+        training = _Training(plan, images)
+        initial = snapshot(training.model)
+        state = run.read_state()
+        if not run.has_snapshot(0):
+            run.write_snapshot(0, initial)
+        if state is None:
+            record = new_record(plan, device_name(), initial)
+        else:
+            training.restore(state)
+            record = state.record
+        while not ended(plan, record):
+            if stop():
+                return False
+            _train_epoch(plan, training, run, record, initial)
+            report(record)
+        diverged = bool(record.get("diverged"))
+        record |= outcome(
+            plan,
+            record,
+            test=float("nan") if diverged else training.accuracy(images.test),
+            both_halves=float("nan") if diverged else training.accuracy(images.validation, images.test),
+        )
+        run.finish(record)
         report(record)
-    diverged = bool(record.get("diverged"))
-    record |= outcome(
-        plan,
-        record,
-        test=float("nan") if diverged else training.accuracy(images.test),
-        both_halves=float("nan") if diverged else training.accuracy(images.validation, images.test),
-    )
-    run.finish(record)
-    report(record)
-    return True
+        return True
 
 
-def prepare_torch(name: str) -> None:
-    """How torch uses a core in every training process: one thread, no denormals, oneDNN where it pays."""
+@contextmanager
+def one_core(name: str) -> Iterator[None]:
+    """How torch uses a core while it trains: one thread, no denormals, oneDNN where it pays. Afterwards as it was."""
+    threads, onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
+    _, height, width = architecture(name).input_shape
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    _, height, width = architecture(name).input_shape
     torch.backends.mkldnn.enabled = height * width >= ONEDNN_PIXELS
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
+        torch.backends.mkldnn.enabled = onednn
 
 
 def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record: Record, initial: Weights) -> None:

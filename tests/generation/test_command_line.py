@@ -107,7 +107,7 @@ def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
     assert stopped.returncode == 0, told
     assert "the same command goes on from here" in told
     made = begun_plan("digits-lenet", tmp_path)
-    assert made.run(made.order[0]).latest_record() is not None
+    assert any(made.run(network).latest_record() is not None for network in made.order)
 
 
 @pytest.mark.slow

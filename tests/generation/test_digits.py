@@ -74,3 +74,15 @@ def test_splits_that_four_networks_cannot_fill_are_left_out_with_the_reason(
 ) -> None:
     with pytest.raises(ValueError, match=r"no split 'sample_folds': .* a class needs at least 15"):
         retrained[0].split("sample_folds")
+
+
+def test_training_leaves_the_arithmetic_of_its_process_as_it_was(tmp_path: Path) -> None:
+    from generation.images import load_images
+    from generation.plan import subset_plan
+    from generation.training import train_network
+
+    made = subset_plan("digits-lenet", tmp_path)
+    with made.run(0).locked():
+        train_network(made.network(0), load_images("digits"), made.run(0), stop=lambda: True)
+    assert np.float64(5e-324) / 1 > 0
+    assert torch.tensor(1e-40) * 1 > 0
