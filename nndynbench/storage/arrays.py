@@ -1,7 +1,8 @@
 """Snapshot arrays in HDF5: one flat data set (network, slot, value), for weights, graph blocks and centralities.
 
 A slot is one kept epoch of a network; ``epochs`` says which (−1: none, its values are NaN). Names, offsets and shapes of
-the parts of a snapshot are in the attributes. One data set per layer would read at 0.09 GB/s, a flat one at 3.7.
+the parts of a snapshot are in the attributes. A data set per array reads at a small
+fraction of this one's speed: tests/benchmarks/reading.py.
 """
 
 from __future__ import annotations
