@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nndynbench.protocols.results import Result
 
 
+# Where a plot's axis ends below: one linear fit with an R² of −60 would flatten every other curve.
+LOWEST_SHOWN = {"r2": -0.5}
+
+
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
     chosen = protocol(results[0].facts["protocol"])
@@ -35,7 +39,7 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
     if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
         axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
     axes.set_xlabel("training epochs seen")
-    axes.set_ylabel(metric.replace("_", " "))
+    _label_score(axes, metric)
     axes.set_title(f"{chosen.name}: {metric.replace('_', ' ')} over the budget, 95% intervals", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     return _save(figure, Path(path))
@@ -74,7 +78,7 @@ def comparison_over_budget(
         axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
         axes.set_xticks(sorted(part["epochs"].unique()))
         axes.set_xlabel("training epochs seen")
-        axes.set_ylabel(metric.replace("_", " "))
+        _label_score(axes, metric)
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
     return _save(figure, Path(path))
 
@@ -122,6 +126,12 @@ def statistics_over_time(
         axes.set_title(f"{moment.replace('_', ' ')} of the degrees", fontsize=10)
         axes.legend(frameon=False, fontsize=8)
     return _save(figure, Path(path))
+
+
+def _label_score(axes: Any, metric: str) -> None:
+    axes.set_ylabel(metric.replace("_", " "))
+    if metric in LOWEST_SHOWN:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST_SHOWN[metric]))
 
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
