@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from nndynbench.protocols.results import Result
 
 
-# Where a plot's axis ends below: one linear fit with an R² of −60 would flatten every other curve.
-LOWEST_SHOWN = {"r2": -0.5}
+# Where a plot's axis ends at the most: one linear fit with an R² of −60 would flatten every other curve.
+SHOWN = {"r2": (-0.5, 1.02)}
 
 
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
@@ -130,8 +130,9 @@ def statistics_over_time(
 
 def _label_score(axes: Any, metric: str) -> None:
     axes.set_ylabel(metric.replace("_", " "))
-    if metric in LOWEST_SHOWN:
-        axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST_SHOWN[metric]))
+    if metric in SHOWN:
+        (low, high), (lowest, highest) = axes.get_ylim(), SHOWN[metric]
+        axes.set_ylim(max(low, lowest), min(high, highest))
 
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
