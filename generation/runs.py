@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import safetensors.numpy
 from filelock import FileLock, Timeout
 
 from nndynbench.graphs import Weights
+from nndynbench.storage.files import DamagedFileError, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,6 @@ Arrays = dict[str, np.ndarray]
 
 # One fallback: more would cost disk and win nothing, since a damaged pair means a damaged disk.
 STATES_KEPT = 2
-
-
-class DamagedFileError(ValueError):
-    """A file whose content does not match its own checksum."""
 
 
 @dataclass
@@ -182,15 +178,8 @@ def read_arrays(path: Path) -> tuple[Arrays, str]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is seen whole or not at all, also after a power cut."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
 from nndynbench.protocols.harness import evaluate, seeded
 from nndynbench.protocols.method import find_method
 from nndynbench.protocols.protocol import protocol
-from nndynbench.signatures import CENTRALITIES, snapshot_graph
+from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph
 from nndynbench.subsets import History, Subset, load
 
 FloatArray = npt.NDArray[np.float64]
@@ -169,8 +169,7 @@ class CheckpointReader:
         if not callable(centrality):
             return moments(self.centrality(centrality, representation, sign, last))
         graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]
-        values = [np.asarray(centrality(graph), dtype=np.float64) for graph in graphs]
-        return np.stack([moments(v) if len(v) == g.number_of_nodes else v for v, g in zip(values, graphs, strict=True)])
+        return np.stack([function_signature(centrality, graph) for graph in graphs])
 
     def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)

@@ -93,6 +93,20 @@ def snapshot_signatures(
     return signatures
 
 
+def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
+    """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is.
+
+    Raises
+    ------
+    ValueError
+        If the function returns no vector.
+    """
+    value = np.asarray(function(graph), dtype=np.float64)
+    if value.ndim != 1:
+        raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
+    return moments(value) if len(value) == graph.number_of_nodes else value
+
+
 def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.5) -> FloatArray:
     """Redefine each epoch's signature by those up to it (paper, section 3.2, S3), (epochs, values) to the same shape.
 

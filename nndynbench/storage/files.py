@@ -12,7 +12,7 @@ from nndynbench.storage.manifest import FileFacts
 
 
 class DamagedFileError(ValueError):
-    """A file that is not what its manifest says: truncated, altered or missing."""
+    """A file that is not what its manifest, or its own checksum, says: truncated, altered or missing."""
 
 
 @contextmanager

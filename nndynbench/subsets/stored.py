@@ -95,16 +95,12 @@ class StoredNetwork:
         self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
     ) -> FloatArray:
         """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
-        from nndynbench.centralities import moments
+        from nndynbench.signatures import function_signature
 
         remembered = self._subset._function_values.setdefault(function, {})
         key = (self._network, epoch, f"{representation}/{sign}")
         if key not in remembered:
-            graph = self._signed_graph(epoch, representation, sign)
-            value = np.asarray(function(graph), dtype=np.float64)
-            if value.ndim != 1:
-                raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
-            remembered[key] = moments(value) if len(value) == graph.number_of_nodes else value
+            remembered[key] = function_signature(function, self._signed_graph(epoch, representation, sign))
         return remembered[key]
 
     def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
