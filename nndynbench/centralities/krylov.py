@@ -61,7 +61,8 @@ def largest_triplet(
     steps = min(max_steps, min(left_size, start.shape[-1]) + 1)
     left = _Basis((*start.shape[:-1], steps, left_size), start.dtype)
     right = _Basis((*start.shape[:-1], steps + 1, start.shape[-1]), start.dtype)
-    bidiagonal = np.zeros((*start.shape[:-1], steps, steps))
+    diagonal: list[FloatArray] = []
+    above: list[FloatArray] = []
     right.append(start)
     check = 1 if every_step else FIRST_CHECK
     scale = beta = np.zeros(start.shape[:-1], start.dtype)
@@ -72,17 +73,16 @@ def largest_triplet(
         alpha = left.append(candidate, scale)
         scale = np.maximum(scale, alpha)
         beta = right.append(to_right(left.last) - alpha[..., None] * right.last, scale)
-        bidiagonal[..., step, step] = alpha
+        diagonal.append(alpha)
         if step + 1 == check or step + 1 == steps:
-            p, values, q = np.linalg.svd(bidiagonal[..., : step + 1, : step + 1])
+            p, values, q = np.linalg.svd(_bidiagonal(diagonal, above))
             sigma = values[..., 0]
             # Bᵀ leaves the left space by β times the last entry of p alone.
             residual = _relative(beta * np.abs(p[..., -1, 0]) / np.sqrt(2.0), sigma)
             if (residual <= tolerance).all():
                 break
             check += 1 if every_step else _steps_to_go(step + 1, residual, tolerance)
-        if step + 1 < steps:
-            bidiagonal[..., step, step + 1] = beta
+        above.append(beta)
     return Triplet(sigma, left.combine(p[..., :, 0]), right.combine(q[..., 0, :]), residual)
 
 
@@ -90,7 +90,8 @@ def largest_pair(multiply: Product, start: FloatArray, *, tolerance: float, max_
     """Symmetric Lanczos for the algebraically largest eigenvalue of the matrix with the product ``multiply``."""
     steps = min(max_steps, start.shape[-1])
     basis = _Basis((*start.shape[:-1], steps + 1, start.shape[-1]), start.dtype)
-    tridiagonal = np.zeros((*start.shape[:-1], steps, steps))
+    diagonal: list[FloatArray] = []
+    beside: list[FloatArray] = []
     basis.append(start)
     check = FIRST_CHECK
     scale = beta = np.zeros(start.shape[:-1], start.dtype)
@@ -101,16 +102,26 @@ def largest_pair(multiply: Product, start: FloatArray, *, tolerance: float, max_
             candidate = candidate - beta[..., None] * basis.previous
         alpha = np.vecdot(candidate, basis.last)
         beta = basis.append(candidate - alpha[..., None] * basis.last, scale)
-        tridiagonal[..., step, step] = alpha
+        diagonal.append(alpha)
         if step + 1 == check or step + 1 == steps:
-            values, vectors = np.linalg.eigh(tridiagonal[..., : step + 1, : step + 1])
+            # Symmetric; the lower triangle is all that is read.
+            values, vectors = np.linalg.eigh(np.swapaxes(_bidiagonal(diagonal, beside), -1, -2))
             residual = _relative(beta * np.abs(vectors[..., -1, -1]), np.abs(values[..., -1]))
             if (residual <= tolerance).all():
                 break
             check += _steps_to_go(step + 1, residual, tolerance)
-        if step + 1 < steps:
-            tridiagonal[..., step, step + 1] = tridiagonal[..., step + 1, step] = beta
+        beside.append(beta)
     return Pair(values[..., -1], basis.combine(vectors[..., :, -1]), residual)
+
+
+def _bidiagonal(diagonal: list[FloatArray], above: list[FloatArray]) -> FloatArray:
+    """The upper bidiagonal matrix (..., steps, steps) of two lists over the steps."""
+    matrix = np.zeros((*diagonal[0].shape, len(diagonal), len(diagonal)))
+    for step, entry in enumerate(diagonal):
+        matrix[..., step, step] = entry
+    for step, entry in enumerate(above):
+        matrix[..., step, step + 1] = entry
+    return matrix
 
 
 def _relative(error: FloatArray, value: FloatArray) -> FloatArray:

@@ -13,8 +13,11 @@ from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-# Of a layer's weights in float64: more no longer fit in the processor's cache.
-SQUARES_AT_A_TIME = 1 << 18
+# Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
+SQUARES_AT_A_TIME = 1 << 16
+
+# Rows are taken in multiples of this: a product sums the last few rows in another order, so where a part ends would show.
+ROWS_TOGETHER = 64
 
 
 def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
@@ -63,7 +66,7 @@ def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype:
 def _norms(rows: FloatArray) -> npt.NDArray[np.float64]:
     """L2 norms of many short rows, (rows, length) to (rows,), in float64."""
     length = rows.shape[1]
-    at_a_time = max(1, SQUARES_AT_A_TIME // length)
+    at_a_time = ROWS_TOGETHER * max(1, SQUARES_AT_A_TIME // length // ROWS_TOGETHER)
     squares = np.empty((min(at_a_time, len(rows)), length))
     ones = np.ones(length)
     sums = np.empty(len(rows))
