@@ -246,6 +246,7 @@ def train_side_by_side(
     check_stackable(plans)
     with one_core(plans[0].architecture):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
+        torch.backends.cudnn.benchmark = True  # every step has the same shapes: the fastest kernels are worth looking for
         members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True) if not run.finished]
         group: Group | None = None
         grouped: list[Member] = []
