@@ -18,6 +18,16 @@ def shuffled(centrality: str) -> object:
     return columns
 
 
+def initial_signature(centrality: str) -> object:
+    """The signature of epoch 0, before any training."""
+
+    def columns(history: nb.History) -> dict[str, float]:
+        [values] = history.signature(centrality, epochs=[0])
+        return {str(position): value for position, value in enumerate(values)}
+
+    return columns
+
+
 def initialisation(history: nb.History) -> dict[str, float]:
     """All features of epoch 0, before any training."""
     table = history.features.loc[0].stack()
@@ -46,6 +56,12 @@ METHODS = {
     "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, shuffled("degree")),
     "control-shuffled-eigenvector": control(
         "eigenvector signatures of shuffled weights", SHUFFLING, shuffled("eigenvector")
+    ),
+    "control-epoch-0-degree": control(
+        "degree signatures of the initialisation alone", "this benchmark", initial_signature("degree")
+    ),
+    "control-epoch-0-eigenvector": control(
+        "eigenvector signatures of the initialisation alone", "this benchmark", initial_signature("eigenvector")
     ),
     "control-epoch-0": control("all features of the initialisation alone", "this benchmark", initialisation),
     "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),

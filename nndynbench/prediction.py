@@ -4,7 +4,7 @@ Figure 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -159,16 +159,16 @@ class CheckpointReader:
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
         return snapshot_graph(self.weights(epoch), self._architecture, representation)
 
-    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
-        graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]
+    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
+        graphs = [self._side(epoch, representation, sign) for epoch in epochs]
         return np.stack([CENTRALITIES[name](graph.blocks) for graph in graphs])
 
     def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
         if not callable(centrality):
-            return moments(self.centrality(centrality, representation, sign, last))
-        graphs = [self._side(epoch, representation, sign) for epoch in range(1, last + 1)]
+            return moments(self.centrality(centrality, representation, sign, epochs))
+        graphs = [self._side(epoch, representation, sign) for epoch in epochs]
         return np.stack([function_signature(centrality, graph) for graph in graphs])
 
     def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:

@@ -142,7 +142,8 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     concatenate
         True for the signatures of all epochs side by side (5·t values), False for the last one's alone.
     epochs
-        Which snapshots up to the budget to use, such as ``[1, 5, 10]``; all by default. Those beyond it are left out.
+        Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. By default all after an
+        epoch. Those beyond the budget are left out.
 
     Diverged networks have NaN from their divergence on: put an imputer behind it.
     """
@@ -180,12 +181,10 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.stack([self._temporal(history) for history in X])
 
     def _temporal(self, history: History) -> FloatArray:
-        signatures = history.signature(self.centrality, representation=self.representation, sign=self.sign)
-        if self.epochs is not None:
-            chosen = [epoch - 1 for epoch in self.epochs if 1 <= epoch <= history.epochs]
-            if not chosen:
-                raise ValueError(f"none of the epochs {list(self.epochs)} lies within the budget of {history.epochs}")
-            signatures = signatures[chosen]
+        chosen = None if self.epochs is None else [epoch for epoch in self.epochs if 0 <= epoch <= history.epochs]
+        if chosen == []:
+            raise ValueError(f"none of the epochs {self.epochs} lies within the budget of {history.epochs}")
+        signatures = history.signature(self.centrality, representation=self.representation, sign=self.sign, epochs=chosen)
         signatures = weighted(signatures, self.weighting, alpha=self.alpha)
         return signatures.ravel() if self.concatenate else signatures[-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -36,9 +36,9 @@ class NetworkReader(Protocol):
     def features(self, last: int) -> pd.DataFrame: ...
     def weights(self, epoch: int) -> Weights: ...
     def graph(self, epoch: int, representation: str) -> LayeredGraph: ...
-    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray: ...
+    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray: ...
     def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray: ...
 
 
@@ -107,7 +107,7 @@ class History:
     def centrality(self, name: str, *, representation: str = "rolled", sign: str | None = None) -> FloatArray:
         """A centrality of every node after each epoch, (epochs, nodes); ``sign`` for the unrolled graph."""
         self.__read.add(TIER_WEIGHTS)
-        return self.__reader.centrality(name, representation, sign, self.epochs)
+        return self.__reader.centrality(name, representation, sign, range(1, self.epochs + 1))
 
     def signature(
         self,
@@ -115,14 +115,18 @@ class History:
         *,
         representation: str = "rolled",
         sign: str | None = None,
+        epochs: Sequence[int] | None = None,
     ) -> FloatArray:
         """The snapshot signature after each epoch, (epochs, 5); (epochs, 10) for ``sign="pos-neg"``.
 
-        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`.
+        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` are 1 to the budget, or
+        those that are named; 0 is the initialisation.
         """
-        self.__read.add(TIER_WEIGHTS)
+        chosen = range(1, self.epochs + 1) if epochs is None else epochs
+        for epoch in chosen:
+            self.__check(epoch)
         signs = ("positive", "negative") if sign == "pos-neg" else (sign,)
-        sides = [self.__reader.signature(centrality, representation, side, self.epochs) for side in signs]
+        sides = [self.__reader.signature(centrality, representation, side, chosen) for side in signs]
         return np.concatenate(sides, axis=1)
 
     def __check(self, epoch: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,30 +57,31 @@ class StoredNetwork:
         weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
         return snapshot_graph(weights, self._architecture, representation)
 
-    def centrality(self, name: str, representation: str, sign: str | None, last: int) -> FloatArray:
+    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         from nndynbench.signatures import CENTRALITIES
 
         known(name, CENTRALITIES, what="centrality")
-        sources = [self._source_epoch(epoch) for epoch in range(1, last + 1)]
+        sources = [self._source_epoch(epoch) for epoch in epochs]
         stored = self._subset._arrays_with("centralities", self._network, sources)
         if representation == "rolled" and stored is not None:
             values = stored.parts(stored.read(self._network, sources))[name].astype(np.float64)
-            return self._blanked(values)
-        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in range(1, last + 1)])
+            return self._blanked(values, epochs)
+        return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in epochs])
 
     def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, last: int
+        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
         if callable(centrality):
-            values = [self._function_value(centrality, epoch, representation, sign) for epoch in range(1, last + 1)]
-            return np.stack(values)
+            return np.stack([self._function_value(centrality, epoch, representation, sign) for epoch in epochs])
         stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
         if stored is None:
-            return self._derived_signature(centrality, representation, sign, last)
+            return self._derived_signature(centrality, representation, sign, epochs)
         row = stored[self._subset._rows[self._network]]
-        return self._blanked(row[[min(epoch, self._last) for epoch in range(1, last + 1)]])
+        return self._blanked(row[[self._source_epoch(epoch) for epoch in epochs]], epochs)
 
-    def _derived_signature(self, centrality: str, representation: str, sign: str | None, last: int) -> FloatArray:
+    def _derived_signature(
+        self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
+    ) -> FloatArray:
         from nndynbench.centralities import moments
         from nndynbench.signatures import REPRESENTATIONS, SIGNS
 
@@ -89,7 +90,7 @@ class StoredNetwork:
             known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
         elif sign is not None:
             raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
-        return moments(self.centrality(centrality, representation, sign, last))
+        return moments(self.centrality(centrality, representation, sign, epochs))
 
     def _function_value(
         self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
@@ -127,9 +128,9 @@ class StoredNetwork:
         """The epoch whose snapshot stands for this one: the last, once training has ended."""
         return min(epoch, self._last)
 
-    def _blanked(self, values: FloatArray) -> FloatArray:
-        """Rows of epochs 1, 2, …, NaN from a divergence on."""
+    def _blanked(self, values: FloatArray, epochs: Sequence[int]) -> FloatArray:
+        """A row per epoch, NaN from a divergence on."""
         if self._diverged:
             values = values.copy()
-            values[self._last :] = np.nan
+            values[np.asarray(epochs) > self._last] = np.nan
         return values

@@ -43,6 +43,7 @@ FORBIDDEN = {
     "a later epoch's curves": lambda history: history.curves.loc[BUDGET + 1],
     "a later epoch's features": lambda history: history.features.loc[BUDGET + 1],
     "a later epoch's signature": lambda history: history.signature("degree")[BUDGET],
+    "a later epoch's signature, by name": lambda history: history.signature("degree", epochs=[BUDGET + 1]),
     "a later epoch's centralities": lambda history: history.centrality("degree")[BUDGET],
     "a larger budget": lambda history: setattr(history, "epochs", BUDGET + 1),
 }

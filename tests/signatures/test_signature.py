@@ -48,6 +48,9 @@ def test_chosen_epochs_are_windows_of_the_history(digits: nb.Subset) -> None:
     window = nb.Signature("eigenvector", epochs=[2, 5, 99]).fit_transform(histories)
     expected = [h.signature("eigenvector")[[1, 4]].ravel() for h in histories]
     assert (window == expected).all()
+    moments_of_the_start = [nb.centralities.moments(history.graph(0).degree()) for history in histories]
+    start = nb.Signature("degree", epochs=[0]).fit_transform(histories)
+    np.testing.assert_allclose(start, moments_of_the_start, rtol=1e-2, atol=1e-2)
     with pytest.raises(ValueError, match=r"none of the epochs \[12\] lies within the budget of 10"):
         nb.Signature("degree", epochs=[12]).fit_transform(histories)
 
