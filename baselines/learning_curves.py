@@ -1,7 +1,5 @@
 """Learning curves: support vectors on a curve's values and differences, and curves of a given form drawn further."""
 
-from functools import cache
-
 import numpy as np
 from scipy.optimize import least_squares
 from sklearn.impute import SimpleImputer
@@ -31,17 +29,8 @@ def values_and_differences(history: nb.History) -> dict[str, float]:
 
 
 def extrapolations(history: nb.History) -> dict[str, float]:
-    return extrapolated(tuple(validation_accuracies(history)))
-
-
-def validation_accuracies(history: nb.History) -> list[float]:
-    curves = nb.columns.curves(history)
-    return [curves[f"validation_accuracy_{epoch}"] for epoch in range(1, history.epochs + 1)]
-
-
-@cache
-def extrapolated(accuracies: tuple[float, ...]) -> dict[str, float]:
     """Each form's accuracy at the horizon, within 0 and 100 percent; with too few epochs the form's prior is its start."""
+    accuracies = validation_accuracies(history)
     if np.isnan(accuracies).any():
         return dict.fromkeys(FORMS, np.nan)
     epochs = np.arange(1.0, len(accuracies) + 1)
@@ -52,6 +41,11 @@ def extrapolated(accuracies: tuple[float, ...]) -> dict[str, float]:
         errors = lambda p: np.concatenate([form(epochs, p) - accuracies, 0.1 * (p - first)])  # noqa: B023, E731
         drawn[name] = float(np.clip(form(np.array(float(HORIZON)), least_squares(errors, first, max_nfev=50).x), 0, 100))
     return drawn
+
+
+def validation_accuracies(history: nb.History) -> list[float]:
+    curves = nb.columns.curves(history)
+    return [curves[f"validation_accuracy_{epoch}"] for epoch in range(1, history.epochs + 1)]
 
 
 def scaled(columns: list, learner: object) -> object:

@@ -84,7 +84,7 @@ _rows: WeakKeyDictionary[History, dict[ColumnFunction, Mapping[str, Any]]] = Wea
 def _row(function: ColumnFunction, history: History) -> Mapping[str, Any]:
     remembered = _rows.setdefault(history, {})
     if function not in remembered:
-        remembered[function] = function(history)
+        remembered[function] = history._row(function)
     return remembered[function]
 
 

@@ -126,6 +126,7 @@ class CheckpointReader:
         self._hyperparameters = hyperparameters
         layers = self._architecture.weighted_layers
         self.architecture = self._architecture.family
+        self.identity: str | None = None
         self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
 
     @property

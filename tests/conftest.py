@@ -13,6 +13,8 @@ import nndynbench as nb
 def pytest_configure() -> None:
     # No test but those of the stand-in hub, which say otherwise, may reach for the network.
     os.environ.setdefault("NNDYNBENCH_OFFLINE", "1")
+    # What one run of the tests computed must not hide from the next what became of the code, but where that is tested.
+    os.environ.setdefault("NNDYNBENCH_CACHE", "off")
     # A CPU build of torch beside the registry's torchvision lacks the operators that torchvision's import looks for.
     try:
         import torch

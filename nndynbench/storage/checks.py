@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nndynbench.storage.files import DamagedFileError, file_facts
 from nndynbench.storage.manifest import FileFacts
-from nndynbench.storage.places import default_home, home
+from nndynbench.storage.places import memory_folders
 
 MEMORY = "found-good"
 
@@ -72,5 +72,4 @@ def _remember(mark: str, path: Path) -> None:
 
 
 def _memories() -> list[Path]:
-    """Where marks may be: the home folder, and the default one for a home that cannot be written."""
-    return [folder / MEMORY for folder in dict.fromkeys((home(), default_home()))]
+    return [folder / MEMORY for folder in memory_folders()]

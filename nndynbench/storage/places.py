@@ -29,6 +29,13 @@ def home() -> Path:
     return Path(named) if (named := os.environ.get("NNDYNBENCH_HOME")) else default_home()
 
 
+def memory_folders() -> list[Path]:
+    """Folders for what processes remember for each other, the first that can be written: the home folder, or the default
+    one.
+    """
+    return list(dict.fromkeys((home(), default_home())))
+
+
 def is_offline(offline: bool | None = None) -> bool:
     """Whether the hub may not be asked: as the argument says, else ``NNDYNBENCH_OFFLINE`` (1, true, yes, on)."""
     if offline is not None:

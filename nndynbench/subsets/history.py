@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from nndynbench.storage.computed import kept, key_of
 
 if TYPE_CHECKING:
     from nndynbench.graphs import LayeredGraph, Weights
@@ -29,6 +31,8 @@ class NetworkReader(Protocol):
 
     architecture: str
     layer_sizes: dict[str, int]
+    identity: str | None
+    """What tells this network's data from all other: what is computed from it may be kept. None where it may not."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]: ...
@@ -128,6 +132,24 @@ class History:
         signs = ("positive", "negative") if sign == "pos-neg" else (sign,)
         sides = [self.__reader.signature(centrality, representation, side, chosen) for side in signs]
         return np.concatenate(sides, axis=1)
+
+    def _row(self, function: Callable[[History], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What a function says of this history; where it is kept on disk, so are the tiers that it read."""
+        identity = self.__reader.identity
+        key = None if identity is None else key_of(function, identity, self.epochs)
+        if key is None:
+            return function(self)
+
+        def compute() -> dict[str, Any]:
+            read: set[str] = set()
+            row = function(History(self.__reader, self.__epochs, read))
+            plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
+            return {"row": plain, "read": sorted(read)}
+
+        found: dict[str, Any] = kept(key, compute)
+        self.__read.update(found["read"])
+        row: Mapping[str, Any] = found["row"]
+        return row
 
     def __check(self, epoch: int) -> None:
         self.__read.add(TIER_WEIGHTS)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
+from nndynbench.storage.computed import kept, key_of
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
 
@@ -31,6 +32,7 @@ class StoredNetwork:
         self._diverged = bool(facts["diverged"])
         self._architecture = architecture(subset.manifest.architecture)
         self.architecture = self._architecture.family
+        self.identity: str | None = f"{subset.content} network {network}"
         layers = self._architecture.weighted_layers
         self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
         self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
@@ -95,14 +97,17 @@ class StoredNetwork:
     def _function_value(
         self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
     ) -> FloatArray:
-        """A user's function of one snapshot's graph, remembered: each fold and budget asks for it again."""
+        """A user's function of one snapshot's graph, remembered: each fold, budget and process asks for it again."""
         from nndynbench.signatures import function_signature
 
         remembered = self._subset._function_values.setdefault(function, {})
-        key = (self._network, epoch, f"{representation}/{sign}")
-        if key not in remembered:
-            remembered[key] = function_signature(function, self._signed_graph(epoch, representation, sign))
-        return remembered[key]
+        place = (self._network, epoch, f"{representation}/{sign}")
+        if place not in remembered:
+            key = key_of(function, self.identity, *place[1:])
+            remembered[place] = np.array(
+                kept(key, lambda: function_signature(function, self._signed_graph(epoch, representation, sign)).tolist())
+            )
+        return remembered[place]
 
     def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)

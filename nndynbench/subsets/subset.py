@@ -71,6 +71,18 @@ class Subset:
         listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
         return hashlib.sha256(listed.encode()).hexdigest()
 
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 over ``checksum`` and the checksums of the arrays at hand: of all that a history is read from."""
+        held = [
+            folder.manifest.files[name].sha256
+            for tier in TIERS[1:]
+            for folder in self.folders
+            if folder.holds_tier(tier)
+            for name in folder.manifest.tiers[tier].files
+        ]
+        return hashlib.sha256(" ".join([self.checksum, *held]).encode()).hexdigest()
+
     @property
     def tiers(self) -> list[TierName]:
         """The tiers at hand, the poorest first."""

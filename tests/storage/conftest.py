@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nndynbench.storage import checks
+from nndynbench.storage import checks, places
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, read_manifest
 from nndynbench.storage.places import bundled_folder
 from tests.storage.hub_stand_in import HubStandIn
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("NNDYNBENCH_HOME", str(folder))
     monkeypatch.setattr(checks, "_found_good", set())
-    monkeypatch.setattr(checks, "default_home", lambda: folder)
+    monkeypatch.setattr(places, "default_home", lambda: folder)
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nndynbench.storage import checks
+from nndynbench.storage import checks, places
 from nndynbench.storage.checks import check
 from nndynbench.storage.files import DamagedFileError, file_facts, written_whole
 from nndynbench.storage.manifest import FileFacts, read_manifest
@@ -79,7 +79,7 @@ def test_a_home_that_cannot_be_written_costs_the_memory_alone(
     blocked = tmp_path / "blocked"
     blocked.touch()
     monkeypatch.setenv("NNDYNBENCH_HOME", str(blocked / "home"))
-    monkeypatch.setattr(checks, "default_home", lambda: blocked / "cache")
+    monkeypatch.setattr(places, "default_home", lambda: blocked / "cache")
     check(path, facts)
     alter(path, keep_time=True)
     check(path, facts)

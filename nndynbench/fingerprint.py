@@ -1,0 +1,117 @@
+"""Fingerprints of functions: equal ones compute the same, so what one computed may be kept for the other.
+
+Taken from the code that runs, not from its source file: the bytecode and constants of a function, of what it is closed over
+and of every function that it names, however far away; what is installed counts by its name, and every library's version.
+A function that reaches anything else, such as an object or a module of one's own, has no fingerprint.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+# A longer container is data of one's own, slow to go through at each call.
+LARGEST = 1000
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
+FACTS_OF_CODE = ("argcount", "code", "exceptiontable", "flags", "kwonlyargcount", "names", "varnames")
+IMPORTING = frozenset({"IMPORT_NAME"})
+NAMING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+PACKAGE = __name__.partition(".")[0]
+
+
+class _NoFingerprintError(ValueError):
+    """Something that may change without being seen."""
+
+
+def fingerprint(function: Callable[..., Any]) -> str | None:
+    """SHA-256 of all that decides what a function returns for an argument; None where that cannot be told."""
+    try:
+        parts = [_environment(), *_parts(function, {})]
+    except (_NoFingerprintError, RecursionError):
+        return None
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
+    """What a value is, in words that are equal for equal ones; ``seen`` are the functions passed already, numbered."""
+    if isinstance(value, CONSTANTS):
+        yield repr(value)
+        return
+    if (name := _installed_name(value)) is not None:
+        yield name
+        return
+    yield type(value).__name__
+    if isinstance(value, (list, tuple, set, frozenset, dict)) and len(value) > LARGEST:
+        raise _NoFingerprintError
+    if isinstance(value, (list, tuple)):
+        yield str(len(value))
+        for item in value:
+            yield from _parts(item, seen)
+    elif isinstance(value, (set, frozenset)):
+        yield from sorted("\n".join(_parts(item, seen)) for item in value)
+    elif isinstance(value, dict):
+        yield from _parts(list(value.items()), seen)
+    elif isinstance(value, CodeType):
+        yield from (repr(getattr(value, f"co_{fact}")) for fact in FACTS_OF_CODE)
+        yield from _parts(value.co_consts, seen)
+    elif id(value) in seen:
+        yield seen[id(value)]
+    elif isinstance(value, FunctionType):
+        seen[id(value)] = f"function {len(seen)}"
+        yield from _function_parts(value, seen)
+    else:
+        raise _NoFingerprintError
+
+
+def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[str]:
+    if not all(map(_is_installed, _names(function.__code__, IMPORTING))) or vars(function).keys() - {"__wrapped__"}:
+        raise _NoFingerprintError
+    named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
+    try:
+        closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
+    except ValueError as not_yet_set:
+        raise _NoFingerprintError from not_yet_set
+    for part in (function.__code__, function.__defaults__, function.__kwdefaults__, closed_over, named):
+        yield from _parts(part, seen)
+
+
+@cache
+def _names(code: CodeType, instructions: frozenset[str]) -> tuple[str, ...]:
+    """What some instructions of a function, and of those defined in it, name."""
+    own = {i.argval for i in dis.get_instructions(code) if i.opname in instructions}
+    inner = {name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part, instructions)}
+    return tuple(sorted(own | inner))
+
+
+def _installed_name(value: Any) -> str | None:
+    """The name of an installed module, or of what is found there by its name."""
+    if isinstance(value, ModuleType):
+        return value.__name__ if _is_installed(value.__name__) else None
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or not _is_installed(module):
+        return None
+    return f"{module}.{name}" if getattr(sys.modules.get(module), name, None) is value else None
+
+
+def _is_installed(module: str) -> bool:
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top == PACKAGE:
+        return True
+    return not INSTALLED.isdisjoint(Path(getattr(sys.modules.get(top), "__file__", None) or "").parts)
+
+
+@cache
+def _environment() -> str:
+    """What all functions run on: the interpreter, the libraries, and the code of this package."""
+    libraries = sorted({path.name for folder in sys.path for path in Path(folder).glob("*.dist-info")})
+    package = Path(__file__).parent
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py"))))
+    return " ".join([sys.version, platform.machine(), code.hexdigest(), *libraries])

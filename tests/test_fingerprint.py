@@ -1,0 +1,103 @@
+"""Fingerprints of functions: equal for the same code wherever it stands, another for any edit that could change a value."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from nndynbench.fingerprint import fingerprint
+
+SOURCE = """
+import numpy as np
+from numpy.linalg import norm
+
+SCALE = 2.0
+NAMES = {"conv1", "fc1"}
+FORMS = {"power": lambda t: t**2}
+
+def deepest(values):
+    return np.sort(values)
+
+def helper(values, *, floor=0.1):
+    return [max(value, floor) for value in deepest(values)]
+
+def within(limit):
+    def own(graph):
+        inner = lambda values: norm(values) * SCALE
+        return inner(helper(graph.degree())) + limit + len(NAMES) + FORMS["power"](3)
+    return own
+
+FUNCTION = within(5)
+"""
+
+EDITS = {
+    "the function itself": ("+ limit", "- limit"),
+    "a function inside it": ("norm(values) *", "norm(values) /"),
+    "the function that it calls": ("max(value, floor)", "min(value, floor)"),
+    "what that one calls": ("np.sort", "np.argsort"),
+    "a default": ("floor=0.1", "floor=0.2"),
+    "a constant": ("SCALE = 2.0", "SCALE = 2"),
+    "a name in a set": ('"fc1"', '"fc2"'),
+    "a function in a dictionary": ("t**2", "t**3"),
+    "what it is closed over": ("within(5)", "within(6)"),
+    "a library's function": ("import norm", "import det as norm"),
+}
+
+UNKNOWABLE = {
+    "an object of one's own": "class Own:\n    pass\nOWN = Own()\ndef function(graph):\n    return OWN",
+    "a module of one's own": "import own\ndef function(graph):\n    return own.value",
+    "a module of one's own, imported late": "def function(graph):\n    import own\n    return own.value",
+    "an array": "import numpy as np\nTABLE = np.ones(3)\ndef function(graph):\n    return TABLE",
+    "a long table": "TABLE = list(range(5000))\ndef function(graph):\n    return TABLE",
+    "an attribute of its own": "def function(graph):\n    return function.count\nfunction.count = 1",
+}
+
+
+def function_of(source: str, name: str = "FUNCTION") -> Any:
+    namespace: dict[str, Any] = {"__name__": "a_method_file"}
+    exec(compile(source, "somewhere.py", "exec"), namespace)
+    return namespace[name]
+
+
+def test_the_same_code_has_the_same_fingerprint_wherever_it_stands() -> None:
+    moved = "\n\n# A remark.\n" + SOURCE + "\nUNUSED = 1\n"
+    assert fingerprint(function_of(SOURCE)) == fingerprint(function_of(moved)) is not None
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_an_edit_of_anything_that_it_reaches_gives_another(what: str) -> None:
+    before, after = EDITS[what]
+    assert SOURCE.count(before) == 1
+    assert fingerprint(function_of(SOURCE.replace(before, after))) != fingerprint(function_of(SOURCE))
+
+
+def test_a_constant_that_is_changed_while_it_runs_gives_another() -> None:
+    function = function_of(SOURCE)
+    before = fingerprint(function)
+    helper = function.__globals__["helper"]
+    function.__globals__["SCALE"] = 3.0
+    changed = fingerprint(function)
+    helper.__globals__["FORMS"]["power"] = lambda t: t**4
+    assert len({before, changed, fingerprint(function)}) == 3
+
+
+@pytest.mark.parametrize("what", UNKNOWABLE)
+def test_what_may_change_unseen_has_none(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "own", ModuleType("own"))
+    assert fingerprint(function_of(UNKNOWABLE[what], "function")) is None
+
+
+def test_it_is_the_same_in_every_process() -> None:
+    command = "from tests.test_fingerprint import *; print(fingerprint(function_of(SOURCE)))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", command], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {f"{fingerprint(function_of(SOURCE))}\n".encode()}
