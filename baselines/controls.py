@@ -30,8 +30,9 @@ def initial_signature(centrality: str) -> object:
 
 def initialisation(history: nb.History) -> dict[str, float]:
     """All features of epoch 0, before any training."""
-    table = history.features.loc[0].stack()
-    return {f"{feature} {layer}": value for (layer, feature), value in table.items()}
+    table = history.features.loc[0]
+    names = [f"{feature} {layer}" for layer in table.index for feature in table.columns]
+    return dict(zip(names, table.to_numpy().ravel(), strict=True))
 
 
 def layer_norms(history: nb.History) -> dict[str, float]:

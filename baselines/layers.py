@@ -24,8 +24,9 @@ def at_every_epoch(*features: str) -> object:
     """Some features of each layer at every kept epoch up to the budget."""
 
     def columns(history: nb.History) -> dict[str, float]:
-        table = history.features[list(features)].stack()
-        return {f"{feature} {layer} {epoch}": value for (epoch, layer, feature), value in table.items()}
+        table = history.features[list(features)]
+        names = [f"{feature} {layer} {epoch}" for epoch, layer in table.index for feature in features]
+        return dict(zip(names, table.to_numpy().ravel(), strict=True))
 
     return columns
 

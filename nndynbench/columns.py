@@ -115,4 +115,5 @@ def last_features(history: History) -> dict[str, float]:
     """The layers' features at the last kept epoch within the budget, ``{"mean conv1": …}``."""
     table = history.features
     last = table.loc[table.index.get_level_values("epoch").max()]
-    return {f"{feature} {layer}": value for layer, row in last.iterrows() for feature, value in row.items()}
+    names = [f"{feature} {layer}" for layer in last.index for feature in last.columns]
+    return dict(zip(names, last.to_numpy().ravel(), strict=True))

@@ -38,12 +38,10 @@ class StoredNetwork:
         self.hyperparameters = {name: facts[name] for name in subset.manifest.hyperparameters}
 
     def curves(self, last: int) -> pd.DataFrame:
-        own = self._subset._own_rows("curves", self._network)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+        return self._subset._own_rows("curves", self._network, last)
 
     def features(self, last: int) -> pd.DataFrame:
-        own = self._subset._own_rows("features", self._network)
-        return own[own.index.get_level_values("epoch") <= last].droplevel("network")
+        return self._subset._own_rows("features", self._network, last)
 
     def weights(self, epoch: int) -> Weights:
         return dict(self._snapshot("weights", epoch))

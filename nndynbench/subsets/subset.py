@@ -213,16 +213,19 @@ class Subset:
     def _opened(self) -> dict[TierName, list[SnapshotArrays]]:
         return {}
 
-    def _own_rows(self, table: TableName, network: int) -> pd.DataFrame:
-        """A table's rows of one network; none for one that diverged in its first epoch."""
-        frame: pd.DataFrame = getattr(self, table)
-        if table not in self._positions:
-            self._positions[table] = frame.groupby(level="network").indices
-        own = self._positions[table].get(network, np.empty(0, dtype=np.intp))
-        return frame.take(own)
+    def _own_rows(self, table: TableName, network: int, last: int) -> pd.DataFrame:
+        """A table's rows of one network up to an epoch; none for one that diverged in its first epoch."""
+        if table not in self._by_network:
+            frame: pd.DataFrame = getattr(self, table)
+            epochs = frame.index.get_level_values("epoch").to_numpy()
+            self._by_network[table] = frame.droplevel("network"), epochs, frame.groupby(level="network").indices
+        rows, epochs, positions = self._by_network[table]
+        own = positions.get(network, np.empty(0, dtype=np.intp))
+        return rows.take(own[epochs[own] <= last])
 
     @cached_property
-    def _positions(self) -> dict[TableName, Mapping[Any, Any]]:
+    def _by_network(self) -> dict[TableName, tuple[pd.DataFrame, npt.NDArray[Any], Mapping[Any, Any]]]:
+        """Of a table its rows without the network, their epochs, and the positions of each network's."""
         return {}
 
     @cached_property

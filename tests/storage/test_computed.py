@@ -1,4 +1,4 @@
-"""What slow functions computed: kept between processes, whatever happens to the file, and never in place of something else."""
+"""What slow functions computed: kept between processes, whatever happens to the file, never in place of something else."""
 
 from __future__ import annotations
 
