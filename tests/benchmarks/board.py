@@ -1,11 +1,13 @@
 """Seconds of each bundled method at one budget, scores and intervals included: ``python -m tests.benchmarks.board``.
 
-Processor time of one core beside the clock's, since the clock's means little on a busy machine.
+Processor time of one core beside the clock's, since the clock's means little on a busy machine. Everything is computed;
+with ``--kept`` also read from what an earlier run kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 
 from rich.console import Console
@@ -21,22 +23,35 @@ def main() -> None:
     parser.add_argument("--protocol", default="regression-folds")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--method", action="append", help="all that do the task by default; repeat")
+    parser.add_argument("--kept", action="store_true", help="each also as the second run in which values are kept")
     chosen = parser.parse_args()
-    subset = nb.load(chosen.subset)
     task = "classifier" if protocol(chosen.protocol).task == "classification" else "regressor"
     names = chosen.method or [name for name in method_names() if getattr(find_method(name), task) is not None]
-    nb.evaluate("constant", subset, protocol=chosen.protocol, epochs=1)  # imports and tables are not what is measured
-    table = Table("method", "processor seconds", "seconds", title=f"{chosen.protocol}, {chosen.epochs} epochs")
+    heads = ["method", "processor seconds", "seconds", *(["kept: processor seconds", "ratio"] if chosen.kept else [])]
+    table = Table(*heads, title=f"{chosen.protocol} on {chosen.subset}, {chosen.epochs} epochs")
     total = 0.0
     for name in names:
-        clock, processor = time.perf_counter(), time.process_time()
-        nb.evaluate(name, subset, protocol=chosen.protocol, epochs=chosen.epochs)
-        used = time.process_time() - processor
-        total += used
-        table.add_row(name, f"{used:.2f}", f"{time.perf_counter() - clock:.2f}")
+        processor, clock = seconds(name, chosen, cache="off")
+        total += processor
+        cells = [f"{processor:.2f}", f"{clock:.2f}"]
+        if chosen.kept:
+            seconds(name, chosen, cache="on")
+            kept, _ = seconds(name, chosen, cache="on")
+            cells += [f"{kept:.2f}", f"{processor / kept:.1f}"]
+        table.add_row(name, *cells)
     table.add_section()
-    table.add_row("all", f"{total:.1f}", "")
+    table.add_row("all", f"{total:.1f}")
     Console().print(table)
+
+
+def seconds(name: str, chosen: argparse.Namespace, *, cache: str) -> tuple[float, float]:
+    """Processor time and the clock's of one evaluation, on a subset that remembers nothing of an earlier one."""
+    os.environ["NNDYNBENCH_CACHE"] = cache
+    subset = nb.load(chosen.subset)
+    nb.evaluate("constant", subset, protocol=chosen.protocol, epochs=1)  # imports and tables are not what is measured
+    clock, processor = time.perf_counter(), time.process_time()
+    nb.evaluate(name, subset, protocol=chosen.protocol, epochs=chosen.epochs)
+    return time.process_time() - processor, time.perf_counter() - clock
 
 
 if __name__ == "__main__":
