@@ -148,7 +148,7 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
         drawn = LineCollection(lines, array=rates, cmap="plasma", norm=LogNorm(), linewidths=0.7, alpha=0.6)
         axes.add_collection(drawn)
         axes.autoscale()
-        axes.set_ylim(accuracies.min(axis=None) - 2, accuracies.max(axis=None) + 2)
+        axes.set_ylim(np.nanmin(accuracies) - 2, np.nanmax(accuracies) + 2)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.axhline(subset.manifest.threshold, color="grey", linestyle=":", linewidth=1)
         axes.set_xlabel("epoch")
