@@ -48,8 +48,7 @@ class StoredResults:
         subsets = sorted(subsets, key=lambda subset: subset.name)
         path = self._path(name, method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
-        known = set(stored.scores["epochs"]) if stored is not None else set()
-        if missing := [budget for budget in budgets if budget not in known]:
+        if missing := _missing(stored, budgets):
             fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=_label(name), jobs=jobs)
             stored = fresh if stored is None else _joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +56,11 @@ class StoredResults:
         assert stored is not None
         asked = _at(stored, budgets)
         return asked if protocol.name == fitted.name else rescore(asked, subsets, protocol)
+
+    def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
+        """Whether `result` would fit nothing."""
+        path = self._path(name, find_method(name), subsets, protocol.fitted)
+        return path.is_file() and not _missing(read_result(path), budgets)
 
     def _path(self, name: str, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         parts = (*(subset.checksum for subset in subsets), method.fingerprint, repr(protocol), _code())
@@ -68,6 +72,11 @@ class StoredResults:
 def _label(name: str) -> str:
     """A method's name, also of one in a file: "my_method" of "folder/my_method.py"."""
     return name.rpartition("/")[2].replace(".py:", "-").removesuffix(".py")
+
+
+def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
+    known = set(stored.scores["epochs"]) if stored is not None else set()
+    return [budget for budget in budgets if budget not in known]
 
 
 def _at(result: Result, budgets: Iterable[int]) -> Result:
