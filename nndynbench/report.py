@@ -272,7 +272,7 @@ def _sentences(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
         names = (f"`{name}` ({_value(last[name], 'added', signed=True)})" for name in adding)
         weighty = [f"`{name}`" for name in adding if "weights" in last[name]["tier"]]
         yield f"- These add to the bar's R², by an interval above 0: {', '.join(names)}."
-        yield f"- Of them, these read weights: {', '.join(weighty) or 'none'}."
+        yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
     elif any("added" in row and not pd.isna(row["added"]) for row in last.values()):
         yield "- No method adds to the bar's R² by an interval above 0."
     for method, controls in CONTROLS.items():
