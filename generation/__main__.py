@@ -21,11 +21,12 @@ from rich.table import Table
 
 from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
 from generation.engines.here import train_here
-from generation.images import OtherImagesError, load_images
+from generation.images import Images, OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
 from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets.subset import Subset as Packed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -167,11 +168,7 @@ def retrain(
         if made.trainer != "one by one":
             raise ValueError(f"{zoo} was trained {made.trainer}; networks are repeated one by one")
         cache = Path(folder) / "images"
-        found = load_images(made.entry.images, source=images, cache=cache)
-        if found.digest != zoo.manifest.images.digest:
-            expected = zoo.manifest.images.digest
-            raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
-        made.bind(found)
+        made.bind(_same_images(zoo, images, cache))
         job = Job(made, again.sample(zoo, sample, seed=draw), cache)
         with _progress(made, job.networks) as report:
             train_here(job, workers=workers, report=report)
@@ -187,6 +184,28 @@ def retrain(
     if not verdict.passed or len(verdict.comparisons) < len(job.networks):
         console.print("[bold]not reproduced[/bold]")
         raise typer.Exit(1)
+
+
+@app.command()
+def restore(
+    subset: Subset,
+    out: Out,
+    root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
+    images: ImageSource = None,
+    grid: GridName = None,
+    device: Annotated[str, typer.Option(help="that trained it: cpu or cuda")] = "cpu",
+) -> None:
+    """Put a packed subset's networks back into a folder of runs, to train and pack more networks beside them."""
+    import nndynbench
+    from generation.restore import plan_beyond
+    from generation.restore import restore as put_back
+
+    zoo = nndynbench.load(subset, root=root)
+    made = plan_beyond(zoo, out, grid=grid, device=device)
+    made.bind(_same_images(zoo, images, out.resolve() / "images"))
+    restored = put_back(zoo, made)
+    there = len(made.finished(made.order))
+    console.print(f"restored {len(restored)} networks of {zoo} in {made.folder}; {there} of {len(made.order)} are trained")
 
 
 @app.command("draw-grid")
@@ -233,6 +252,15 @@ def publish(
     console.print(f"published {names} on {repo} as commit {send(upload, repo)}")
 
 
+def _same_images(zoo: Packed, source: str | None, cache: Path) -> Images:
+    """The images that a packed subset was trained on; raises `OtherImagesError` for others."""
+    found = load_images(zoo.manifest.images.name, source=source, cache=cache)
+    if found.digest != zoo.manifest.images.digest:
+        expected = zoo.manifest.images.digest
+        raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
+    return found
+
+
 def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
     console.print(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}")
     missing = len(chosen) - len(made.finished(chosen))
@@ -249,7 +277,6 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     from generation.card import write_card
     from generation.pack import pack_subset
     from nndynbench.subsets.subset import SPLITS_FILE
-    from nndynbench.subsets.subset import Subset as Packed
 
     # Two shards may end at the same moment.
     with FileLock(made.folder / "pack.lock"):

@@ -51,13 +51,18 @@ class Selection:
     epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
 
-    def of(self, plan: SubsetPlan, records: Mapping[int, Record]) -> dict[int, list[int]]:
-        """The selected networks with their epochs, by id."""
-        chosen = [network for network in plan.order if network in records][: self.networks]
-        kept = {network: _kept_epochs(plan, records[network]) for network in sorted(chosen)}
-        if self.epochs is None:
-            return kept
-        return {network: [epoch for epoch in epochs if epoch in self.epochs] for network, epochs in kept.items()}
+    def of(self, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record]) -> dict[int, list[int]]:
+        """The selected networks with their epochs, by id; without those of which an earlier pack was all that is left, where
+        that pack had none of this tier.
+        """
+        kept: dict[int, list[int]] = {}
+        for network in (network for network in plan.order if network in records):
+            if len(kept) == self.networks:
+                break
+            epochs = _kept_epochs(tier, plan, records[network], self.mantissa_bits)
+            if chosen := [epoch for epoch in epochs if self.epochs is None or epoch in self.epochs]:
+                kept[network] = chosen
+        return dict(sorted(kept.items()))
 
 
 WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
@@ -104,7 +109,8 @@ def pack_subset(
     write_splits(folder, splits)
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
-        described[tier] = write_tier(folder, tier, plan, records, selection)
+        if kept := selection.of(tier, plan, records):
+            described[tier] = write_tier(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, records, threshold, described, mirrors)
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -164,15 +170,13 @@ def write_splits(folder: Path, splits: DrawnSplits) -> None:
 
 
 def write_tier(
-    folder: Path, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], selection: Selection
+    folder: Path, tier: TierName, plan: SubsetPlan, kept: Mapping[int, Sequence[int]], selection: Selection
 ) -> TierFacts:
-    """Write the selected snapshots of one HDF5 tier."""
-    parts_of = PARTS[tier]
-    kept = selection.of(plan, records)
+    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network."""
     first = next(iter(kept))
-    shapes = {name: np.shape(part) for name, part in parts_of(_read(plan, first, kept[first][0]), plan).items()}
+    shapes = {name: np.shape(part) for name, part in _parts(tier, plan, first, kept[first][0]).items()}
     snapshots = (
-        (network, [parts_of(_read(plan, network, epoch), plan) for epoch in epochs])
+        (network, [_parts(tier, plan, network, epoch) for epoch in epochs])
         for network, epochs in track(kept.items(), description=f"packing {tier}", transient=True)
     )
     name = f"{tier}.h5"
@@ -206,18 +210,23 @@ PARTS: dict[TierName, Callable[[Weights, SubsetPlan], dict[str, npt.ArrayLike]]]
 }
 
 
-def _kept_epochs(plan: SubsetPlan, record: Record) -> list[int]:
-    last = record["epochs_trained"]
+def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits: int) -> list[int]:
+    run, last = plan.run(record["network"]), record["epochs_trained"]
+    if "restored_from" in record:
+        return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
     # Runs from before a diverged network's last snapshot was kept lack it.
-    has_last = not record["diverged"] or plan.run(record["network"]).has_snapshot(last)
+    has_last = not record["diverged"] or run.has_snapshot(last)
     return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
 
 
-def _read(plan: SubsetPlan, network: int, epoch: int) -> Weights:
-    weights = plan.run(network).read_snapshot(epoch)
-    if weights is None:
-        raise FileNotFoundError(f"{plan.run(network).folder} has no snapshot of epoch {epoch}")
-    return weights
+def _parts(tier: TierName, plan: SubsetPlan, network: int, epoch: int) -> dict[str, npt.ArrayLike]:
+    """The named arrays of one snapshot in a tier."""
+    run = plan.run(network)
+    if (weights := run.read_snapshot(epoch)) is not None:
+        return PARTS[tier](weights, plan)
+    if (parts := run.read_parts(tier, epoch)) is not None:
+        return dict(parts)
+    raise FileNotFoundError(f"{run.folder} has no snapshot of epoch {epoch}")
 
 
 def _manifest(

@@ -149,7 +149,7 @@ def subset_plan(
     """
     entry = catalogue_entry(subset)
     chosen = read_grid(grid or entry.grid)
-    if precision is not None:
+    if precision is not None and any(precision != chosen.recipe(network)["precision"] for network in chosen.networks.index):
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
     made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
     kind = known(device.partition(":")[0], PRECISIONS, what="device")

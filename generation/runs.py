@@ -132,6 +132,27 @@ class NetworkRun:
             _set_aside(self._snapshot(epoch), f"{damage}; writing it again")
             return False
 
+    def write_parts(self, tier: str, epoch: int, parts: Arrays, *, mantissa_bits: int) -> None:
+        """Keep a snapshot's parts of one HDF5 tier, in their order: they stand for it where only a pack of it is left."""
+        facts = {"parts": list(parts), "mantissa_bits": mantissa_bits}
+        write_arrays(self._parts(tier, epoch), parts, json.dumps(facts))
+
+    def read_parts(self, tier: str, epoch: int) -> Arrays | None:
+        """What `write_parts` kept, or None; raises `DamagedFileError` naming the file."""
+        path = self._parts(tier, epoch)
+        if not path.exists():
+            return None
+        arrays, text = read_arrays(path)
+        return {name: arrays[name] for name in json.loads(text)["parts"]}
+
+    def epochs_with_parts(self, tier: str, *, mantissa_bits: int) -> list[int]:
+        """The epochs whose parts of a tier are kept to that many bits of mantissa at least."""
+        facts = {_epoch(path): json.loads(_metadata(path)["text"]) for path in self.folder.glob(f"{tier}-*.safetensors")}
+        return sorted(epoch for epoch, fact in facts.items() if fact["mantissa_bits"] >= mantissa_bits)
+
+    def epochs_with_snapshots(self) -> list[int]:
+        return sorted(map(_epoch, self.folder.glob("snapshot-*.safetensors")))
+
     def latest_record(self) -> dict[str, Any] | None:
         """The record so far of a network that may be in training right now, or None before its first epoch. Unchecked: for
         watching, not for resuming.
@@ -153,6 +174,9 @@ class NetworkRun:
 
     def _snapshot(self, epoch: int) -> Path:
         return self.folder / f"snapshot-{epoch:04d}.safetensors"
+
+    def _parts(self, tier: str, epoch: int) -> Path:
+        return self.folder / f"{tier}-{epoch:04d}.safetensors"
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.safetensors"))
@@ -189,6 +213,10 @@ def _metadata(path: Path) -> dict[str, str]:
         if size > path.stat().st_size:
             raise ValueError("no header")
         return dict(json.loads(file.read(size))["__metadata__"])
+
+
+def _epoch(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _set_aside(path: Path, reason: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.protocols.metrics import better
@@ -15,10 +16,10 @@ from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from nndynbench.protocols.comparison import Comparison
     from nndynbench.protocols.results import Result
+    from nndynbench.subsets import Subset
 
 
 # Where a plot's axis ends at the most: one linear fit with an R² of −60 would flatten every other curve.
@@ -128,6 +129,38 @@ def statistics_over_time(
     return _save(figure, Path(path))
 
 
+def learning_curves(subset: Subset, path: str | Path) -> Path:
+    """The validation accuracy of every network over its epochs, coloured by its learning rate: a panel per optimiser, since
+    what is a high rate for one is a low one for another.
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import LogNorm
+
+    networks = subset.networks
+    optimisers = networks["optimiser"] if "optimiser" in networks else pd.Series("", index=networks.index)
+    accuracies = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
+    figure, panels = _figure(optimisers.nunique(), columns=3)
+    for axes, (optimiser, own) in zip(panels, networks.groupby(optimisers), strict=True):
+        # A network that diverged in its first epoch has no curve.
+        shown = accuracies.reindex(own.index).dropna(how="all")
+        lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
+        rates = own.loc[shown.index, "learning_rate"]
+        drawn = LineCollection(lines, array=rates, cmap="plasma", norm=LogNorm(), linewidths=0.7, alpha=0.6)
+        axes.add_collection(drawn)
+        axes.autoscale()
+        axes.set_ylim(np.nanmin(accuracies) - 2, np.nanmax(accuracies) + 2)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.axhline(subset.manifest.threshold, color="grey", linestyle=":", linewidth=1)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("validation accuracy, percent")
+        axes.set_title(f"{optimiser or subset.name}: {len(shown)} networks", fontsize=10)
+        figure.colorbar(drawn, ax=axes, label="learning rate")
+    protocol_name = subset.manifest.protocol
+    figure.suptitle(f"{subset.name} {subset.version} ({protocol_name} protocol); dotted: the threshold", fontsize=11)
+    # Hundreds of lines make a large file.
+    return _save(figure, Path(path), dpi=100)
+
+
 def _label_score(axes: Any, metric: str) -> None:
     axes.set_ylabel(metric.replace("_", " "))
     if metric in SHOWN:
@@ -161,8 +194,8 @@ def _figure(panels: int = 1, *, columns: int = 2, size: tuple[float, float] = (6
     return figure, all_axes
 
 
-def _save(figure: Any, path: Path) -> Path:
+def _save(figure: Any, path: Path, *, dpi: int = 150) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
-        figure.savefig(partial, dpi=150, format="png")
+        figure.savefig(partial, dpi=dpi, format="png")
     return path

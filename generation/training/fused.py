@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,9 @@ def train_side_by_side(
     check_stackable(plans)
     with one_core(plans[0].architecture):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
-        members = [_member(plan, run, device) for plan, run in zip(plans, runs, strict=True) if not run.finished]
+        torch.backends.cudnn.benchmark = True  # every step has the same shapes: the fastest kernels are worth looking for
+        unfinished = [(plan, run) for plan, run in zip(plans, runs, strict=True) if not run.finished]
+        members = list(describers.map(partial(_member, device=device_name(device)), *zip(*unfinished, strict=True)))
         group: Group | None = None
         grouped: list[Member] = []
         while (training := [member for member in members if not member.ended]) and not stop():
@@ -267,12 +270,14 @@ def train_side_by_side(
         return sum(run.finished for run in runs)
 
 
-def _member(plan: NetworkPlan, run: NetworkRun, device: str) -> Member:
+def _member(plan: NetworkPlan, run: NetworkRun, *, device: str | None) -> Member:
+    """A network as its files have it, or as it begins: its initialisation is described at once."""
+    torch.set_num_threads(1)
     initial = initial_weights(plan)
     state = run.read_state()
     if not run.has_snapshot(0):
         run.write_snapshot(0, initial)
-    return Member(plan, run, new_record(plan, device_name(device), initial) if state is None else state.record)
+    return Member(plan, run, new_record(plan, device, initial) if state is None else state.record)
 
 
 def initial_weights(plan: NetworkPlan) -> Weights:

@@ -15,6 +15,10 @@ from torch.nn import functional
 
 UINT32 = 0xFFFFFFFF
 
+# Input channels of a network up to which a GPU is given its conv as products: a grouped conv of few channels keeps little of
+# it busy. Of more channels the windows would take too much memory.
+FEW_CHANNELS = 8
+
 
 def stacked(model: nn.Module, networks: int) -> nn.Module:
     """Replace every layer of ``model`` that has weights or is random by one that holds ``networks`` of them.
@@ -58,9 +62,27 @@ class StackedConv2d(nn.Module):
         self.images_are_shared = images_are_shared
 
     def forward(self, inputs: Tensor) -> Tensor:
+        if inputs.is_cuda and not self.images_are_shared and self.weight.shape[2] <= FEW_CHANNELS:
+            return convolved_by_products(inputs, self.weight, self.bias, stride=self.stride, padding=self.padding)
         groups = 1 if self.images_are_shared else len(self.weight)
         bias = None if self.bias is None else self.bias.flatten()
         return functional.conv2d(inputs, self.weight.flatten(0, 1), bias, self.stride, self.padding, groups=groups)
+
+
+def convolved_by_products(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, *, stride: tuple[int, int], padding: tuple[int, int]
+) -> Tensor:
+    """`StackedConv2d`'s grouped conv as one matrix product a network, over its windows written out."""
+    networks, outputs, channels, *kernel = weight.shape
+    images, _, *size = inputs.shape
+    own = inputs.reshape(images * networks, channels, *size)
+    windows = functional.unfold(own, tuple(kernel), padding=padding, stride=stride)
+    columns = windows.reshape(images, networks, windows.shape[1], -1).permute(1, 2, 0, 3).flatten(2)
+    products = torch.bmm(weight.flatten(2), columns)
+    if bias is not None:
+        products = products + bias[..., None]
+    height, width = ((s + 2 * p - k) // step + 1 for s, p, k, step in zip(size, padding, kernel, stride, strict=True))
+    return products.reshape(networks, outputs, images, height, width).permute(2, 0, 1, 3, 4).flatten(1, 2)
 
 
 class StackedLinear(nn.Module):

@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
+app.command("curves")(subsets.curves)
 app.command("download")(subsets.download)
 app.command("verify")(subsets.verify)
 app.command("export")(subsets.export)

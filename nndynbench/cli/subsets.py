@@ -68,6 +68,19 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {bits}{at_hand}")
 
 
+def curves(
+    names: Annotated[list[str] | None, typer.Argument(help="subsets; all at hand by default")] = None,
+    out: Annotated[Path, typer.Option(help="the folder of the plots, NAME.png each")] = Path("curves"),
+    root: Root = None,
+) -> None:
+    """Plot the learning curves of every network of a subset, coloured by learning rate."""
+    from nndynbench.plots import learning_curves
+    from nndynbench.subsets import load
+
+    for name in names or names_at_hand(root):
+        console.print(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}")
+
+
 def download(
     name: SubsetName,
     tier: Annotated[list[str] | None, typer.Option(help="centralities, graphs or weights; repeat for several")] = None,
@@ -92,11 +105,10 @@ def verify(
     """Hash every file of subsets and compare with their manifests; a bad file that was downloaded is fetched again."""
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
-    from nndynbench.subsets import load, subsets
+    from nndynbench.subsets import load
 
-    at_hand = subsets(root=root)
     bad = 0
-    for name in names or list(at_hand.index[at_hand["networks"] > 0]):
+    for name in names or names_at_hand(root):
         for packed in load(name, root=root, version=version).folders:
             files = [file for file in packed.manifest.files if packed.holds(file) or packed.origin is None]
             for file in files:
@@ -131,3 +143,11 @@ def export(
     subset = load(name, root=root, version=version)
     written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
     console.print(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)")
+
+
+def names_at_hand(root: str | None) -> list[str]:
+    """The subsets that are at some place here, or in the folder ``root``."""
+    from nndynbench.subsets import subsets
+
+    at_hand = subsets(root=root)
+    return [str(name) for name in at_hand.index[at_hand["networks"] > 0]]

@@ -26,7 +26,7 @@ from torch.nn import functional
 from generation.architectures import build_module
 from generation.grids import read_grid
 from generation.images import Images, load_images
-from generation.pack import OUTCOMES
+from generation.restore import record_of
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan, train_network
 
@@ -199,7 +199,7 @@ def packing(networks: int = 24, subset: str = "digits-lenet") -> None:
         made.bind(load_images(made.entry.images))
         total = 0
         for network in sample(zoo, networks):
-            total += restore(zoo, made.run(network), network, made.kept_epochs)
+            total += put_back(zoo, made.run(network), network, made.kept_epochs)
         start = time.perf_counter()
         pack_subset(made)
         seconds = time.perf_counter() - start
@@ -209,20 +209,16 @@ def packing(networks: int = 24, subset: str = "digits-lenet") -> None:
     )
 
 
-def restore(zoo: Any, run: NetworkRun, network: int, kept: tuple[int, ...]) -> int:
+def put_back(zoo: Any, run: NetworkRun, network: int, kept: tuple[int, ...]) -> int:
     """Write a packed network's snapshots and record as its run had them; returns the bytes of its weights."""
-    facts = zoo.networks.loc[network]
-    last = int(facts["epochs_trained"])
+    last = int(zoo.networks.loc[network, "epochs_trained"])
     run.folder.mkdir(parents=True)
     total = 0
     for epoch in sorted({e for e in kept if e <= last} | {last}):
         weights = zoo.history(network, max(epoch, 1)).weights(epoch)
         run.write_snapshot(epoch, weights)
         total += sum(values.nbytes for values in weights.values())
-    curves = zoo.curves.xs(network, level="network").reset_index()
-    record = {"network": network, "device": facts["device"], "epochs": curves.to_dict("records")}
-    record |= {"signatures": {}, "features": {}}
-    run.finish(record | {name: facts[name].item() for name in OUTCOMES})
+    run.finish(record_of(zoo, network))
     return total
 
 

@@ -25,7 +25,7 @@ from generation.training.batches import epoch_batches
 from generation.training.fused import Group, NotStackableError, check_stackable, initial_weights, train_side_by_side
 from generation.training.network import train_network
 from generation.training.plan import NetworkPlan
-from generation.training.stacked import StackedDropout, stacked, uniform
+from generation.training.stacked import StackedDropout, convolved_by_products, stacked, uniform
 from nndynbench.graphs import Weights
 from tests.generation.small_runs import begin, outcome
 
@@ -132,6 +132,24 @@ def test_torchvisions_resnet50_with_its_projections_can_be_stacked(colour_images
     group.step(inputs, labels)
     expected = [alone(plan, colour_images, initial_weights(plan), torch.float64, 1) for plan in group.plans]
     assert largest_difference(group, expected) <= 1e-9
+
+
+@pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 2), (1, 1)), ((1, 2), (2, 0))])
+def test_convs_by_products_equal_grouped_convs_and_their_gradients(
+    stride: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    shapes = ((4, 3 * 6, 9, 8), (3, 5, 6, 3, 2), (3, 5))
+    inputs, weight, bias = (
+        torch.randn(shape, generator=random, dtype=torch.float64).requires_grad_() for shape in shapes
+    )
+    expected = functional.conv2d(inputs, weight.flatten(0, 1), bias.flatten(), stride, padding, groups=3)
+    found = convolved_by_products(inputs, weight, bias, stride=stride, padding=padding)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    upstream = torch.randn(expected.shape, generator=random, dtype=torch.float64)
+    gradients = [torch.autograd.grad(outputs, (inputs, weight, bias), upstream) for outputs in (found, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_label_noise_is_every_networks_own(colour_images: Images) -> None:

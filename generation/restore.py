@@ -1,0 +1,114 @@
+"""A packed subset put back as a folder of runs: training goes on behind it, and packing packs both together.
+
+What a pack holds of a network is all that a later pack needs: its tables give back the network's record, its HDF5 tiers give
+back the snapshots where they are whole, and else the parts of each tier, rounded as they are.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from generation.device import device_name
+from generation.pack import ARRAY_TIERS, OUTCOMES
+from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
+from generation.retrain import stored_plan
+from generation.training import Record
+from nndynbench.features import FEATURES
+from nndynbench.graphs import architecture
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, SnapshotArrays
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.subsets.subset import Subset
+
+
+def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str = "cpu") -> SubsetPlan:
+    """The plan of a packed subset's whole grid, with runs below ``out``: of the networks that it has and of those to come.
+
+    ``grid`` is the path of the grid's file where it is none of this package's.
+
+    Raises
+    ------
+    PlanMismatchError
+        Where networks trained here and now would differ in kind from the packed ones: naming a network whose row the grid
+        has otherwise, a library of another version, or another kind of processor.
+    """
+    packed = stored_plan(zoo, out)
+    described = zoo.features.index.to_frame(index=False)[["network", "epoch"]].drop_duplicates()
+    before_last = described["epoch"].to_numpy() < zoo.networks.loc[described["network"], "epochs_trained"].to_numpy()
+    made = subset_plan(
+        zoo.name,
+        out,
+        zoo_seed=packed.zoo_seed,
+        kept_epochs=tuple(sorted({*packed.kept_epochs, *map(int, described["epoch"][before_last])})),
+        grid=grid or packed.grid.name,
+        precision=packed.grid.settings.get("precision"),
+        trainer=packed.trainer,
+        device=device,
+    )
+    for network in zoo.network_ids:
+        expected, found = packed.grid.recipe(network), made.grid.recipe(network)
+        if expected != found:
+            there = {name: value for name, value in found.items() if value != expected[name]}
+            raise PlanMismatchError(f"network {network} of {zoo} was trained otherwise: its grid now says {there}")
+    for library in BINDING_LIBRARIES:
+        if version(library) != zoo.manifest.libraries[library]:
+            trained_with = zoo.manifest.libraries[library]
+            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, installed is {version(library)}")
+    if (devices := set(zoo.networks["device"])) != {device_name(device)}:
+        raise PlanMismatchError(f"{zoo} was trained on {', '.join(sorted(devices))}, this is {device_name(device)}")
+    return made
+
+
+def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
+    """Write the runs of a packed subset's networks into the plan's folder; returns those that were not there already."""
+    restored = [network for network in zoo.network_ids if not plan.run(network).finished]
+    packed = PackedFolder(zoo.folder, offline=True)
+    held = {tier: packed.manifest.tiers[tier] for tier in ARRAY_TIERS if packed.holds_tier(tier)}
+    # Whole weights give every other tier.
+    if "weights" in held and held["weights"].mantissa_bits == FLOAT32_MANTISSA_BITS:
+        held = {"weights": held["weights"]}
+    readers = [(tier, SnapshotArrays(packed.path(name))) for tier, facts in held.items() for name in facts.files]
+    for network in restored:
+        run = plan.run(network)
+        with run.locked():
+            for tier, arrays in readers:
+                for epoch in arrays.epochs(network):
+                    parts = arrays.parts(arrays.read(network, [epoch])[0])
+                    bits = held[tier].mantissa_bits
+                    if tier == "weights" and bits == FLOAT32_MANTISSA_BITS:
+                        run.write_snapshot(epoch, parts)
+                    else:
+                        run.write_parts(tier, epoch, parts, mantissa_bits=bits)
+            run.finish(record_of(zoo, network))
+    return restored
+
+
+def record_of(zoo: Subset, network: int) -> Record:
+    """A network's record, as its training wrote it, from the tables of its subset."""
+    facts = zoo.networks.loc[network].to_dict()
+    layers = [layer.name for layer in architecture(zoo.manifest.architecture).weighted_layers]
+    signatures: dict[str, dict[str, list[float]]] = {}
+    for (epoch, *name), values in _rows(zoo.signatures, network):
+        signatures.setdefault(str(epoch), {})["/".join(name)] = values
+    features: dict[str, dict[str, list[float]]] = {}
+    for (epoch, layer), values in _rows(zoo.features[list(FEATURES)], network):
+        features.setdefault(str(epoch), {})[layer] = values
+    curves = zoo.curves[zoo.curves.index.get_level_values("network") == network].reset_index().drop(columns="network")
+    return {
+        "network": network,
+        "restored_from": zoo.version,
+        "device": facts["device"],
+        **{column: facts[column] for column in OUTCOMES},
+        "epochs": curves.to_dict("records"),
+        "signatures": signatures,
+        "features": {epoch: [table[layer] for layer in layers] for epoch, table in features.items()},
+    }
+
+
+def _rows(table: pd.DataFrame, network: int) -> list[tuple[tuple[Any, ...], list[float]]]:
+    """A network's rows of a table: their keys behind the network, and their values."""
+    own = table[table.index.get_level_values("network") == network].droplevel("network")
+    return list(zip(own.index, own.to_numpy().tolist(), strict=True))

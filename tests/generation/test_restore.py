@@ -1,0 +1,118 @@
+"""Runs that are lost come back from a pack of them, and training goes on behind it as if nothing had been lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from generation.__main__ import app
+from generation.pack import Selection, pack_subset
+from generation.plan import PlanMismatchError, begun_plan
+from nndynbench.storage.places import bundled_folder
+from tests.generation.small_runs import write_grid
+
+TABLES = ("networks", "curves", "signatures", "features")
+
+
+def run(*command: str) -> str:
+    done = CliRunner().invoke(app, list(command))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return " ".join(done.output.split())
+
+
+def train(out: Path, grid: str, networks: int) -> None:
+    run("train", "digits-lenet", "--out", str(out), "--grid", grid, "--networks", str(networks), "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_grid(tmp_path_factory.mktemp("grid") / "small.toml", epochs=2, rates=(0.005, 0.02))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, grid: str) -> Path:
+    """Four networks, trained in one folder and packed."""
+    out = tmp_path_factory.mktemp("whole")
+    train(out, grid, 4)
+    return out
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory, grid: str) -> Path:
+    """The first two of them, packed; their runs are lost."""
+    out = tmp_path_factory.mktemp("half")
+    train(out, grid, 2)
+    shutil.rmtree(out / "digits-lenet" / "runs")
+    return out
+
+
+def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="seconds", errors="ignore").sort_index()
+
+
+def test_training_beyond_a_pack_gives_the_networks_of_an_uninterrupted_run(
+    whole: Path, half: Path, grid: str, tmp_path: Path
+) -> None:
+    told = run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", grid)
+    assert "restored 2 networks" in told
+    assert "2 of 4 are trained" in told
+    train(tmp_path, grid, 4)
+    expected, found = (nb.load("digits-lenet", root=root) for root in (whole, tmp_path))
+    for table in TABLES:
+        pd.testing.assert_frame_equal(without_seconds(getattr(found, table)), without_seconds(getattr(expected, table)))
+    for network in expected.network_ids:
+        for epoch in (0, 2):
+            theirs = expected.history(network, 2).weights(epoch)
+            ours = found.history(network, 2).weights(epoch)
+            assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_packing_what_was_restored_gives_the_same_files(half: Path, grid: str, tmp_path: Path) -> None:
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", grid)
+    pack_subset(begun_plan("digits-lenet", tmp_path))
+    assert nb.load("digits-lenet", root=tmp_path).checksum == nb.load("digits-lenet", root=half).checksum
+
+
+def test_rounded_values_go_into_packs_of_their_precision_and_into_no_finer_one(
+    half: Path, grid: str, tmp_path: Path
+) -> None:
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path / "exact"), "--grid", grid)
+    rounded = {"graphs": Selection(mantissa_bits=12)}
+    pack_subset(begun_plan("digits-lenet", tmp_path / "exact"), tiers=rounded, into=tmp_path / "light")
+    run("restore", "digits-lenet", "--root", str(tmp_path / "light"), "--out", str(tmp_path / "again"), "--grid", grid)
+    again = begun_plan("digits-lenet", tmp_path / "again")
+    pack_subset(again, tiers=rounded)
+    light, repacked = nb.load("digits-lenet", root=tmp_path / "light"), nb.load("digits-lenet", root=tmp_path / "again")
+    network = light.network_ids[0]
+    for ours, theirs in zip(
+        repacked.history(network, 2).graph(2).blocks, light.history(network, 2).graph(2).blocks, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    train(tmp_path / "again", grid, 3)
+    finer = nb.load("digits-lenet", root=tmp_path / "again").manifest.tiers
+    assert (finer["networks"].networks, finer["graphs"].networks, finer["graphs"].mantissa_bits) == (3, 1, 23)
+
+
+def test_a_grid_that_says_otherwise_is_refused_by_network(half: Path, tmp_path: Path) -> None:
+    other = write_grid(tmp_path / "small.toml", epochs=2, rates=(0.005, 0.03))
+    with pytest.raises(PlanMismatchError, match=r"network \d .*'learning_rate': 0.03"):
+        run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", other)
+
+
+def test_a_pack_of_another_library_version_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(bundled_folder() / "digits-lenet-half", tmp_path / "pack" / "digits-lenet-half")
+    [manifest] = (tmp_path / "pack").rglob("subset.json")
+    libraries = nb.load("digits-lenet-half", root=tmp_path / "pack").manifest.libraries
+    manifest.write_text(manifest.read_text().replace(f'"{libraries["torch"]}"', '"1.0.0"'))
+    with pytest.raises(PlanMismatchError, match=r"trained with torch 1\.0\.0, installed is"):
+        run("restore", "digits-lenet-half", "--root", str(tmp_path / "pack"), "--out", str(tmp_path / "runs"))
