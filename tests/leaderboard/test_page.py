@@ -36,6 +36,7 @@ FLAGS = [
 ]
 PAGES = ["index.html", "methods/mine.html", "methods/degree-linear.html", "subsets/digits-lenet.html", "code/trivial.html"]
 WITH_TWINS = "cifar10-lenet-diverse"
+CEILING_LINE = ".mark-rule.role-mark line"
 runner = CliRunner(env={"COLUMNS": "400"})
 
 
@@ -256,14 +257,14 @@ def test_the_ceiling_is_drawn_and_stands_below_the_scores(watched: Watched) -> N
         page.select_option("#metric", metric)
         page.wait_for_selector(f"#chart svg >> text=ceiling {value}")
         line, inside = (
-            page.locator(f"#chart svg {part}").first.bounding_box() for part in (".mark-rule line", ".background")
+            page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background")
         )
         assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
         assert line["width"] == pytest.approx(inside["width"], abs=4)
     assert "ceiling" in page.inner_text("#chart-caption")
     page.select_option("#metric", "kendall_tau")
     page.wait_for_selector("#chart svg >> text=Kendall's τ")
-    assert page.locator("#chart svg .mark-rule line").count() == 0
+    assert page.locator(f"#chart svg {CEILING_LINE}").count() == 0
 
 
 TRANSFER = "index.html#subset=digits-lenet&protocol=transfer&budget=3"
@@ -273,7 +274,7 @@ def matrix(page: Any) -> dict[tuple[str, str], str]:
     """The shown matrix by (trained on, tested on), without intervals."""
     tested = page.locator("#matrix thead tr:last-child th").all_inner_texts()
     rows = [row.query_selector_all("th, td") for row in page.query_selector_all("#matrix tbody tr")]
-    cells = [[cell.inner_text().partition(" ")[0].strip() for cell in row] for row in rows]
+    cells = [[cell.inner_text().split()[0] for cell in row] for row in rows]
     return {(row[0], name): value for row in cells for name, value in zip(tested, row[1:], strict=True)}
 
 
