@@ -126,6 +126,7 @@
     element.table.replaceChildren(content);
     element.meanings.replaceChildren(...columns.filter(({ hint }) => hint).flatMap(({ title, hint }) => [make("dt", { textContent: title }), make("dd", { textContent: hint })]));
     const [first] = view.metrics;
+    const places = (wanted) => columns.flatMap((column, i) => (wanted(column) ? [i] : []));
     const by = (title, better) => [columns.findIndex((column) => column.title === title), better > 0 ? "desc" : "asc"];
     const order = [by("Added", 1), by(label(first.name), first.better)].filter(([column]) => column >= 0);
     table = new window.DataTable(content, {
@@ -133,8 +134,8 @@
       autoWidth: false,
       order,
       columnDefs: [
-        { targets: 0, orderable: false, searchable: false },
-        { targets: columns.map((column, i) => (column.number ? i : -1)).filter((i) => i >= 0), type: "num" },
+        { targets: places((column) => column.fixed), orderable: false, searchable: false },
+        { targets: places((column) => column.number), type: "num" },
       ],
       layout: { topStart: "info", topEnd: "search", bottomStart: null, bottomEnd: null },
       language: { search: "Search:", info: "_TOTAL_ rows", infoEmpty: "no rows", infoFiltered: "of _MAX_", emptyTable: "no method looks at so little", zeroRecords: "no row matches" },
@@ -148,7 +149,7 @@
     const has = (name) => view.entries.some((entry) => Object.values(entry.scores).some((scores) => scores[name]));
     // What the board is sorted by comes first: on a narrow screen the rest is scrolled to.
     return [
-      { title: "Chart", cell: (row) => chartBox(row) },
+      ...(hasLines() ? [{ title: "Chart", fixed: true, cell: (row) => chartBox(row) }] : []),
       { title: "Method", cell: (row) => methodCell(row) },
       ...(has("added") ? [score("Added", "what the best blend of method and bar adds to the bar's R²: 0 says that the bar already knew", 1, "added")] : []),
       first,
@@ -249,11 +250,15 @@
 
   // ---- the chart
 
+  // One budget is a point, and no line.
+  function hasLines() {
+    return view.budgets.length > 1;
+  }
+
   async function drawChart() {
     const metric = element.metric.value;
-    // One budget is no line.
-    element["chart-section"].hidden = view.budgets.length < 2;
-    const points = await window.charting.drawScores(element.chart, view, index.words.metrics[metric], metric, element["chart-section"].hidden ? new Set() : drawn);
+    element["chart-section"].hidden = !hasLines();
+    const points = await window.charting.drawScores(element.chart, view, index.words.metrics[metric], metric, hasLines() ? drawn : new Set());
     const ceiling = metric in view.ceiling ? ` The dotted line is the ceiling: ${CEILING}` : "";
     element["chart-caption"].textContent = points.length ? `${label(metric)} on ${view.subset}, ${view.protocol}, with 95% bands.${ceiling}` : "No method is drawn: tick some in the table.";
   }
