@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +94,8 @@ def is_right(task: Task, folder: Path) -> bool:
 
 def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
     """What each task may take, as its method did per prediction in ``folder``; one that is not there, as the slowest."""
-    seconds: Counter[str] = Counter()
-    predictions: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
+    predictions: defaultdict[str, int] = defaultdict(int)
     for path in folder.glob("*/*.json"):
         try:
             submission = read_submission(path)
