@@ -256,9 +256,7 @@ def test_the_ceiling_is_drawn_and_stands_below_the_scores(watched: Watched) -> N
     for metric, value in expected.items():
         page.select_option("#metric", metric)
         page.wait_for_selector(f"#chart svg >> text=ceiling {value}")
-        line, inside = (
-            page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background")
-        )
+        line, inside = (page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background"))
         assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
         assert line["width"] == pytest.approx(inside["width"], abs=4)
     assert "ceiling" in page.inner_text("#chart-caption")
