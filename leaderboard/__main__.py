@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import sys
 import tempfile
@@ -30,14 +31,17 @@ def check(
     submissions: Folder = SUBMISSIONS,
     drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
     rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again; record those that are reproduced")] = False,
+    missing: Annotated[bool, typer.Option(help="with --rerun: leave alone what is recorded already")] = False,
 ) -> None:
     """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError
     from leaderboard.rerun import rerun as run_again
-    from leaderboard.standing import add_record
+    from leaderboard.standing import add_record, is_recorded
 
     refused = 0
     paths = files or submission_files(submissions)
+    if rerun and missing:
+        paths = [path for path in paths if not is_recorded(path)]
     for outcome in check_all(paths):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
@@ -66,25 +70,37 @@ def check(
 @app.command()
 def refresh(
     method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
-    subset: Annotated[list[str] | None, typer.Option(help="a subset; all at hand by default")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all by default")] = None,
+    subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat; all at hand by default")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all by default")] = None,
+    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
     submissions: Folder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
-    missing: Annotated[bool, typer.Option(help="leave alone what is submitted already")] = False,
+    missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
     jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
 ) -> None:
-    """Submit the bundled methods: evaluate, check and write each."""
-    from joblib import Parallel, delayed
+    """Submit the bundled methods: evaluate, check and write each, the quickest first.
 
-    from leaderboard.refresh import submit_bundled, tasks
+    With --missing, again those that are refused or out of date: another version or checksum of a subset, or other budgets.
+    It may be interrupted at any time, and goes on from there when it is run again.
+    """
+    from leaderboard.refresh import is_right, submit_all, tasks
+    from nndynbench.protocols.protocol import budgets
 
-    todo = tasks(methods=method, subset_names=subset, protocol_names=protocol)
-    if missing:
-        todo = [task for task in todo if not all(path.is_file() for path in task.files(submissions))]
-    work = (delayed(submit_bundled)(task, submissions, results) for task in todo)
-    for task, written in zip(todo, Parallel(n_jobs=jobs, return_as="generator")(work), strict=True):
-        console.print(f"submitted {task}: {', '.join(map(str, written))}")
-    console.print(f"{len(todo)} tasks done")
+    asked = budgets(epochs) if epochs else None
+    chosen = tasks(methods=method, subset_names=subset, protocol_names=protocol, chosen_budgets=asked)
+    todo = [task for task in chosen if not (missing and is_right(task, submissions))]
+    console.print(f"{len(todo)} of {len(chosen)} tasks to do")
+    failed = 0
+    for done, (result, left) in enumerate(submit_all(todo, submissions, results, jobs=jobs), start=1):
+        progress = f"[dim]{done} of {len(todo)}, about {math.ceil(left / 60)} min left[/dim]"
+        if result.failure:
+            failed += 1
+            console.print(f"{progress} [red]failed[/red] {escape(f'{result.task}: {result.failure}')}")
+        else:
+            console.print(f"{progress} submitted {escape(str(result.task))}")
+    if failed:
+        console.print(f"{failed} of {len(todo)} tasks failed")
+        raise typer.Exit(1)
 
 
 @app.command()

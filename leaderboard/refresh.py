@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.check import loaded_subsets
+from leaderboard.check import Refusal, check, loaded_subsets
+from nndynbench.names import known
 from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.harness import SEED
 from nndynbench.protocols.method import baselines_folder, read_methods
 from nndynbench.protocols.protocol import Protocol, budgets, protocols
+from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
+from nndynbench.submissions import (
+    RefusedError,
+    accepted_predictions,
+    read_submission,
+    submissions_of,
+    write_submission,
+)
 from nndynbench.subsets import SplitError, Subset
 
 AUTHORS = ("The nndynbench maintainers",)
@@ -27,6 +37,7 @@ class Task:
     method: str
     protocol: Protocol
     subsets: tuple[Subset, ...]
+    budgets: tuple[int, ...]
 
     def __str__(self) -> str:
         return f"{self.method} on {', '.join(s.name for s in self.subsets)}, {self.protocol.name}"
@@ -34,31 +45,94 @@ class Task:
     def files(self, folder: Path) -> list[Path]:
         return [folder / self.method / f"{subset.name}.{self.protocol.name}.json" for subset in self.subsets]
 
+    @property
+    def predictions(self) -> int:
+        """How many it makes, were every network tested."""
+        return len(self.budgets) * sum(len(s.network_ids) for s in self.subsets) * max(1, len(self.subsets) - 1)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a task: the files written, or why there are none."""
+
+    task: Task
+    files: Sequence[Path] = ()
+    failure: str = ""
+
 
 def tasks(
-    *, methods: list[str] | None = None, subset_names: list[str] | None = None, protocol_names: list[str] | None = None
+    *,
+    methods: list[str] | None = None,
+    subset_names: list[str] | None = None,
+    protocol_names: list[str] | None = None,
+    chosen_budgets: list[int] | None = None,
 ) -> list[Task]:
-    """What is to be submitted; each argument narrows it."""
-    at_hand = {name: subset for name, subset in loaded_subsets().items() if not subset_names or name in subset_names}
+    """What is to be submitted; each argument narrows it. The budgets are the protocol's by default.
+
+    Raises
+    ------
+    UnknownNameError
+        For a method or protocol that does not exist, or a subset that is not at hand, listing what is.
+    """
+    loaded = loaded_subsets()
+    at_hand = {name: loaded[known(name, loaded, what="subset at hand")] for name in subset_names or loaded}
     found = []
-    for protocol in protocols().values():
-        if protocol.predictions or (protocol_names and protocol.name not in protocol_names):
+    for protocol in map(find_protocol, protocol_names or protocols()):
+        if protocol.predictions:
             continue
         for name in methods or method_names():
             if _has_estimator(find_method(name), protocol):
-                found += [Task(name, protocol, group) for group in _groups(protocol, at_hand)]
-    return found
+                for group in _groups(protocol, at_hand):
+                    found.append(Task(name, protocol, group, _budgets(chosen_budgets or budgets(protocol.budgets), group)))
+    return [task for task in found if task.budgets]
 
 
-def submit_bundled(task: Task, folder: Path, results: Path) -> list[Path]:
+def is_right(task: Task, folder: Path) -> bool:
+    """Whether all of a task's submissions are there, pass the check, and are of these subsets as they are packed now."""
+    return all(_covers(path, task) for path in task.files(folder))
+
+
+def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
+    """What each task may take, as its method did per prediction in ``folder``; one that is not there, as the slowest."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    predictions: defaultdict[str, int] = defaultdict(int)
+    for path in folder.glob("*/*.json"):
+        try:
+            submission = read_submission(path)
+        except RefusedError:
+            continue
+        seconds[submission.method] += submission.seconds
+        predictions[submission.method] += len(submission.predictions.network)
+    rates = {method: seconds[method] / count for method, count in predictions.items()}
+    slowest = max(rates.values(), default=1.0)
+    return [task.predictions * rates.get(task.method, slowest) for task in todo]
+
+
+def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int = 1) -> Iterator[tuple[Submitted, float]]:
+    """Submit, the quickest first; with what came of each task the seconds that those ahead may take."""
+    from joblib import Parallel, delayed
+
+    expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
+    work = (delayed(submit_bundled)(task, folder, results) for task in sorted(todo, key=lambda t: expected[str(t)]))
+    start, total, done = time.monotonic(), sum(expected.values()), 0.0
+    for submitted in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+        done += expected[str(submitted.task)]
+        # What was expected is of other subsets and machines: what it was off by so far is taken to go on.
+        yield submitted, (time.monotonic() - start) * (total - done) / max(done, 1e-9)
+
+
+def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
-    result = StoredResults(results).result(task.method, task.subsets, task.protocol, _budgets(task))
-    made = submissions_of(
-        result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
-    )
-    for submission in made:
-        accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})
-    return [write_submission(submission, folder) for submission in made]
+    try:
+        result = StoredResults(results).result(task.method, task.subsets, task.protocol, task.budgets)
+        made = submissions_of(
+            result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
+        )
+        for submission in made:
+            accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})
+    except ValueError as failure:  # of a method, or of what it predicted
+        return Submitted(task, failure=str(failure))
+    return Submitted(task, [write_submission(submission, folder) for submission in made])
 
 
 def code_of(method: str) -> str:
@@ -92,6 +166,16 @@ def _groups(protocol: Protocol, at_hand: dict[str, Subset]) -> Iterator[tuple[Su
         yield (subset,)
 
 
-def _budgets(task: Task) -> list[int]:
-    most = min(subset.budgets[-1] for subset in task.subsets)
-    return [budget for budget in budgets(task.protocol.budgets) if budget <= most]
+def _covers(path: Path, task: Task) -> bool:
+    outcome = check(path, {subset.name: subset for subset in task.subsets})
+    if isinstance(outcome, Refusal):
+        return False
+    submission = outcome.submission
+    packed = {(reference.name, reference.checksum) for reference in (submission.subset, *submission.trained_on)}
+    wanted = {(subset.name, subset.checksum) for subset in task.subsets}
+    return wanted <= packed and set(task.budgets) <= set(submission.budgets)
+
+
+def _budgets(wanted: list[int], subsets: tuple[Subset, ...]) -> tuple[int, ...]:
+    most = min(subset.budgets[-1] for subset in subsets)
+    return tuple(budget for budget in wanted if budget <= most)

@@ -64,6 +64,11 @@ def record_of(submission: Path, records: list[Record]) -> Record | None:
     return max(own, key=lambda record: STANDINGS.index(record.standing), default=None)
 
 
+def is_recorded(submission: Path) -> bool:
+    """Whether a submission file as it is now was rerun or audited."""
+    return submission.is_file() and record_of(submission, read_records(submission.resolve().parents[1])) is not None
+
+
 def add_record(
     submission: Path,
     standing: Standing,

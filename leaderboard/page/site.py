@@ -19,9 +19,11 @@ from leaderboard.check import Accepted
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_facts import SubsetFacts, subset_facts
 from leaderboard.standing import Record, record_of
+from nndynbench.plots import SHOWN
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.protocol import protocols
 from nndynbench.submissions import json_schema
+from nndynbench.submissions.admission import is_unfinished
 from nndynbench.subsets import Subset
 
 # What the board shows first, where it is there; else the first view that has a row.
@@ -29,7 +31,7 @@ FIRST_SUBSET, FIRST_PROTOCOL = "cifar10-lenet-diverse", "regression-folds"
 # Its τ stands beside the scores of the protocol whose predictions it ranks.
 TRAINED = "trained"
 
-ASSETS = ("style.css", "board.js", "charting.js", "pages.js")
+ASSETS = ("style.css", "cells.js", "charting.js", "matrix.js", "board.js", "pages.js")
 
 
 def build_site(
@@ -57,7 +59,7 @@ def _write_site(
     libraries = write_libraries(out / "assets")
     for asset in ASSETS:
         (out / "assets" / asset).write_bytes(files("leaderboard.page").joinpath("assets", asset).read_bytes())
-    shared = {"metrics": metric_labels(), "libraries": libraries, "version": version("nndynbench"), "protocols": protocols()}
+    shared = {"words": words(), "libraries": libraries, "version": version("nndynbench")}
     templates = _templates()
 
     def write(path: str, template: str, **content: Any) -> None:
@@ -78,7 +80,8 @@ def _write_site(
     for name, subset in subsets.items():
         there = [view for view in views if view.subset == name]
         facts: SubsetFacts = subset_facts(subset)
-        write(f"subsets/{name}.html", "subset.html", subset=subset, facts=facts, views=there)
+        unfinished = is_unfinished(subset.version)
+        write(f"subsets/{name}.html", "subset.html", subset=subset, facts=facts, views=there, unfinished=unfinished)
     for source in sorted(baselines_folder().glob("*.py")):
         write(f"code/{source.stem}.html", "code.html", name=source.name, text=source.read_text(encoding="utf-8"))
     schema = json.dumps(json_schema(), indent=1)
@@ -86,9 +89,11 @@ def _write_site(
 
 
 @cache
-def metric_labels() -> dict[str, dict[str, str]]:
-    """Per metric its label and what it is."""
-    return tomllib.loads(files("leaderboard.page").joinpath("metrics.toml").read_text(encoding="utf-8"))
+def words() -> dict[str, dict[str, Any]]:
+    """What the page calls things; per metric also where a chart's axis ends at the most (``shown``), as in the plots."""
+    said = tomllib.loads(files("leaderboard.page").joinpath("words.toml").read_text(encoding="utf-8"))
+    metrics = {metric: {**facts, "shown": SHOWN.get(metric)} for metric, facts in said["metrics"].items()}
+    return {**said, "metrics": metrics}
 
 
 def _templates() -> Environment:
@@ -128,19 +133,23 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset]) -> dict[str, An
             {
                 "name": name,
                 "protocols": [protocol for protocol in protocols() if (name, protocol) in there],
-                "summary": f"{subsets[name].manifest.summary} ({_how(subsets[name])})" if name in subsets else "not at hand",
-                "page": name in subsets,
+                **(_about(subsets[name]) if name in subsets else {"summary": "not at hand: the paper's figures alone"}),
             }
             for name in names
         ],
-        "protocols": {name: protocol.source for name, protocol in protocols().items()},
-        "metrics": metric_labels(),
+        "words": words(),
     }
 
 
-def _how(subset: Subset) -> str:
+def _about(subset: Subset) -> dict[str, Any]:
     manifest = subset.manifest
-    return f"{manifest.networks} networks, {manifest.protocol} protocol, version {manifest.version}"
+    how = f"{manifest.networks} of {manifest.networks_planned} networks, {words()['training'][manifest.protocol]}"
+    return {
+        "summary": f"{manifest.summary} ({how})",
+        "version": manifest.version,
+        "epochs": manifest.epochs,
+        "unfinished": is_unfinished(manifest.version),
+    }
 
 
 def _of_method(view: View, method: str) -> dict[str, Any]:
@@ -148,4 +157,6 @@ def _of_method(view: View, method: str) -> dict[str, Any]:
     shown = [entry for entry in view.entries if entry.submission.method == method or entry.kind == "bar"]
     own = View(view.protocol, view.subset, shown, view.ceiling)
     entries = [entry for entry in view.entries if entry.submission.method == method]
-    return {"view": view, "entries": entries, "chart": plain(own)}
+    scores = [scores for entry in entries for scores in entry.scores.values()]
+    worth = [name for name in ("gain", "added") if any(getattr(score, name) for score in scores)]
+    return {"view": view, "entries": entries, "worth": worth, "chart": plain(own)}

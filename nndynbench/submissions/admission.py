@@ -24,10 +24,15 @@ def refused_admission(submission: Submission) -> str | None:
         return f"{submission.method} is the name of a method in baselines/"
     if submission.code.startswith("baselines/"):
         return f"{submission.method} is no method in baselines/"
-    unfinished = [s for s in (submission.subset, *submission.trained_on) if _numbers(s.version) < FIRST_OPEN_VERSION]
+    unfinished = [s for s in (submission.subset, *submission.trained_on) if is_unfinished(s.version)]
     if unfinished:
         return f"{unfinished[0].name} {unfinished[0].version} is below 1.0.0, and takes no submissions from outside yet"
     return None
+
+
+def is_unfinished(version: str) -> bool:
+    """Whether a version of a subset is below 1.0.0."""
+    return _numbers(version) < FIRST_OPEN_VERSION
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -296,5 +296,9 @@ def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None
     found = record_of(path, read_records(submissions))
     assert found is not None
     assert (found.standing, found.zoo_seed) == ("audited", 5)
+    # What is recorded is left alone by --missing, until its file changes.
+    again = ["check", str(path), "--rerun", "--missing"]
+    assert "0 of 0 submissions" in runner.invoke(app, again).output
     path.write_text(path.read_text() + " ")
     assert record_of(path, read_records(submissions)) is None
+    assert "1 of 1 submissions" in runner.invoke(app, again).output

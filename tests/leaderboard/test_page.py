@@ -17,9 +17,11 @@ import nndynbench as nb
 from leaderboard.__main__ import app
 from leaderboard.check import Accepted, check, submission_files
 from leaderboard.page.libraries import as_classic_script
-from leaderboard.page.site import metric_labels
+from leaderboard.page.site import words
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.submissions import submissions_of, write_submission
+from nndynbench.protocols.protocol import protocols
+from nndynbench.protocols.worth import ceiling
+from nndynbench.submissions import read_submission, submissions_of, write_submission
 from tests.leaderboard.conftest import BUNDLED
 
 HOSTILE = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
@@ -33,20 +35,28 @@ FLAGS = [
     "--disable-sync",
 ]
 PAGES = ["index.html", "methods/mine.html", "methods/degree-linear.html", "subsets/digits-lenet.html", "code/trivial.html"]
+WITH_TWINS = "cifar10-lenet-diverse"
+CEILING_LINE = ".mark-rule.role-mark line"
 runner = CliRunner(env={"COLUMNS": "400"})
 
 
 @pytest.fixture(scope="session")
 def submitted_and_hostile(submitted: Path, digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The submissions, one for transfer, and one from outside whose texts are HTML."""
+    """The submissions, those for transfer, one on a subset with twins, and one from outside whose texts are HTML."""
     folder = Path(shutil.copytree(submitted, tmp_path_factory.mktemp("hostile") / "submissions"))
     result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=[1, 3])
     about = {"authors": [HOSTILE], "licence": "MIT", "code": "https://example.org/mine", "commit": "abcdef0", "seeds": [0]}
     for submission in submissions_of(result, method="mine", description=HOSTILE, **about):
         write_submission(submission, folder)
-    result = nb.evaluate("training-loss", [digits, nb.load("digits-lenet-half")], protocol="transfer", epochs=3)
-    for submission in submissions_of(result, code="baselines/trivial.py", **BUNDLED):
-        write_submission(submission, folder)
+    widths = [digits, nb.load("digits-lenet-half"), nb.load("digits-lenet-double")]
+    bundled = [
+        nb.evaluate("training-loss", widths, protocol="transfer", epochs=3),
+        nb.evaluate("validation-accuracy", widths[:2], protocol="transfer", epochs=3),
+        nb.evaluate("validation-accuracy", WITH_TWINS, protocol="regression-folds", epochs=[1, 3]),
+    ]
+    for result in bundled:
+        for submission in submissions_of(result, code="baselines/trivial.py", **BUNDLED):
+            write_submission(submission, folder)
     return folder
 
 
@@ -104,11 +114,11 @@ class Watched:
         return self.page
 
     def column(self, title: str) -> list[str]:
-        """A column's cells, top to bottom, without their intervals."""
+        """A column's cells, top to bottom, without their intervals; a minus as Python reads it."""
         titles = [cell.inner_text().strip() for cell in self.page.query_selector_all("#scores-table thead th")]
         rows = self.page.query_selector_all("#scores-table tbody tr")
         cells = [row.query_selector_all("th, td")[titles.index(title)].inner_text() for row in rows]
-        return [cell.strip().partition("\n")[0].partition(" (")[0] for cell in cells]
+        return [cell.strip().partition("\n")[0].partition(" (")[0].replace("−", "-") for cell in cells]
 
     def drawn(self) -> int:
         return int(self.page.get_attribute("#chart", "data-drawn"))
@@ -149,15 +159,15 @@ def test_choosing_changes_the_table_and_the_address(watched: Watched) -> None:
     third = watched.column("R²")
     page.select_option("#budget", "1")
     assert watched.column("R²") != third
-    assert page.inner_text("#scores-table caption") == "digits-lenet, regression-folds, after 1 epochs"
+    assert page.inner_text("#scores-table caption") == "digits-lenet, regression-folds, after 1 epoch"
     page.select_option("#protocol", "classification")
-    page.wait_for_selector("text=digits-lenet, classification, after 1 epochs")
+    page.wait_for_selector("text=digits-lenet, classification, after 1 epoch")
     assert set(watched.column("Method")) == {"degree-svm", "training-loss trivial"}
     assert page.url.endswith("#subset=digits-lenet&protocol=classification&budget=1")
     address = page.url
     page.goto("about:blank")
     page.goto(address)
-    page.wait_for_selector("text=digits-lenet, classification, after 1 epochs")
+    page.wait_for_selector("text=digits-lenet, classification, after 1 epoch")
 
 
 def test_sorting_by_mouse_and_by_keyboard(watched: Watched) -> None:
@@ -185,7 +195,10 @@ def test_information_tiers_filter_the_rows(watched: Watched) -> None:
     page.uncheck("input[name=tier][value=curves]")
     page.uncheck("input[name=tier][value=hyperparameters]")
     assert set(watched.column("Method")) == {"degree-linear", "constant trivial"}
-    assert set(watched.column("Looks at")) == {"weights", "nothing"}
+    assert {cell.inner_text() for cell in page.query_selector_all("#scores-table tbody th .interval")} == {
+        "sees weights",
+        "sees nothing",
+    }
 
 
 def test_the_chart_draws_what_is_ticked(watched: Watched) -> None:
@@ -214,11 +227,91 @@ def test_the_rank_correlation_among_the_trained_stands_beside(watched: Watched) 
     assert len(set(beside.values())) > 2
 
 
-def test_transfer_says_what_was_trained_on(watched: Watched) -> None:
-    page = watched.open("index.html#subset=digits-lenet&protocol=transfer&budget=3")
-    assert watched.column("Method") == ["training-loss from digits-lenet-half trivial"]
-    page.click("#scores-table >> text=training-loss")
-    assert "Trained on digits-lenet-half." in page.locator("caption", has_text="digits-lenet-half").first.inner_text()
+def test_the_first_view_is_sorted_by_what_a_method_adds(watched: Watched) -> None:
+    page = watched.open("index.html")
+    assert (page.input_value("#subset"), page.input_value("#protocol")) == (WITH_TWINS, "regression-folds")
+    page = watched.open(FIRST)
+    titles = [cell.inner_text().strip() for cell in page.query_selector_all("#scores-table thead th")]
+    assert titles[:5] == ["Chart", "Method", "Added", "R²", "τ, trained"]
+    rows = [tuple(map(float, row)) for row in zip(watched.column("Added"), watched.column("R²"), strict=True)]
+    assert [added for added, _ in rows] == sorted((added for added, _ in rows), reverse=True)
+
+
+def test_an_unfinished_version_and_how_it_was_trained_are_said(watched: Watched) -> None:
+    manifest = nb.load(WITH_TWINS).manifest
+    for path in (f"index.html#subset={WITH_TWINS}&protocol=regression-folds", f"subsets/{WITH_TWINS}.html"):
+        said = watched.open(path).inner_text("main")
+        assert manifest.version in said
+        assert f"{manifest.networks} of {manifest.networks_planned} networks" in said
+        assert words()["training"][manifest.protocol] in said
+        assert ("This version is unfinished" in said) == (int(manifest.version[0]) < 1)
+
+
+def test_the_ceiling_is_drawn_and_stands_below_the_scores(watched: Watched) -> None:
+    page = watched.open(f"index.html#subset={WITH_TWINS}&protocol=regression-folds&budget=3")
+    expected = {metric: f"{ceiling(nb.load(WITH_TWINS).networks, metric):.3f}" for metric in ("r2", "mae", "rmse")}
+    below = page.locator("#scores-table tfoot tr > *").all_inner_texts()
+    titles = [cell.inner_text().strip() for cell in page.query_selector_all("#scores-table thead th")]
+    assert [below[titles.index(title)] for title in ("R²", "MAE", "RMSE")] == list(expected.values())
+    for metric, value in expected.items():
+        page.select_option("#metric", metric)
+        page.wait_for_selector(f"#chart svg >> text=ceiling {value}")
+        line, inside = (page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background"))
+        assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
+        assert line["width"] == pytest.approx(inside["width"], abs=4)
+    assert "ceiling" in page.inner_text("#chart-caption")
+    page.select_option("#metric", "kendall_tau")
+    page.wait_for_selector("#chart svg >> text=Kendall's τ")
+    assert page.locator(f"#chart svg {CEILING_LINE}").count() == 0
+
+
+TRANSFER = "index.html#subset=digits-lenet&protocol=transfer&budget=3"
+
+
+def matrix(page: Any) -> dict[tuple[str, str], str]:
+    """The shown matrix by (trained on, tested on), without intervals."""
+    tested = page.locator("#matrix thead tr:last-child th").all_inner_texts()
+    rows = [row.query_selector_all("th, td") for row in page.query_selector_all("#matrix tbody tr")]
+    cells = [[cell.inner_text().split()[0] for cell in row] for row in rows]
+    return {(row[0], name): value for row in cells for name, value in zip(tested, row[1:], strict=True)}
+
+
+def test_transfer_is_a_matrix_of_subsets(watched: Watched, submitted_and_hostile: Path) -> None:
+    page = watched.open(TRANSFER)
+    page.select_option("#matrix-method", "training-loss")
+    for metric in ("kendall_tau", "r2_rank_matched"):
+        page.select_option("#matrix-metric", metric)
+        expected = {}
+        for path in (submitted_and_hostile / "training-loss").glob("*.transfer.json"):
+            submission = read_submission(path)
+            for score in submission.scores:
+                if score.metric == metric:
+                    expected[score.trained_on, submission.subset.name] = f"{score.value:.3f}".replace("-", "−")
+        names = {name for pair in expected for name in pair}
+        assert len(expected) == 6
+        assert matrix(page) == expected | {(name, name): "–" for name in names}
+    assert page.locator("#chart-section").is_hidden()
+
+
+def test_a_matrix_is_chosen_by_keyboard_and_leaves_open_what_was_not_submitted(watched: Watched) -> None:
+    page = watched.open(TRANSFER)
+    page.focus("#matrix-method")
+    page.keyboard.press("v")
+    page.wait_for_selector("text=validation-accuracy, Kendall's τ, after 3 epochs")
+    given = {pair for pair, value in matrix(page).items() if value != "–"}
+    assert given == {("digits-lenet", "digits-lenet-half"), ("digits-lenet-half", "digits-lenet")}
+    page.select_option("#protocol", "regression-folds")
+    page.wait_for_selector("text=digits-lenet, regression-folds, after 3 epochs")
+    assert page.locator("#matrix-section").is_hidden()
+    assert page.locator("#chart-section").is_visible()
+
+
+def test_a_methods_page_says_what_was_trained_on(watched: Watched) -> None:
+    page = watched.open(TRANSFER)
+    page.click("#scores-table >> text=training-loss from digits-lenet-half")
+    page.wait_for_selector("h1")
+    table = page.locator("[aria-label='Scores on digits-lenet, transfer']")
+    assert set(table.locator("tbody th:first-child").all_inner_texts()) == {"digits-lenet-half", "digits-lenet-double"}
 
 
 def test_gain_and_added_are_zero_for_the_bar_itself(watched: Watched) -> None:
@@ -265,7 +358,7 @@ def test_html_in_a_text_is_shown_as_text(watched: Watched) -> None:
     assert page.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, TRANSFER])
 def test_a_phone_shows_a_page_without_scrolling_sideways(path: str, browser: Any, site: Path) -> None:
     phone = Watched(browser, site, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = phone.open(path)
@@ -284,7 +377,10 @@ def test_the_dark_scheme_is_dark(browser: Any, site: Path) -> None:
     page.close()
 
 
-@pytest.mark.parametrize(("path", "scheme"), [("index.html", "dark"), *((path, "light") for path in PAGES)])
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [("index.html", "dark"), (TRANSFER, "light"), (TRANSFER, "dark"), *((path, "light") for path in PAGES)],
+)
 def test_axe_finds_no_serious_issue(path: str, scheme: str, browser: Any, site: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     seen = Watched(browser, site, color_scheme=scheme)
@@ -326,8 +422,10 @@ def test_a_folder_with_something_else_is_left_alone(submissions: Path, tmp_path:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-def test_every_metric_has_a_label() -> None:
-    assert set(metric_labels()) == set(METRICS)
+def test_the_page_has_words_for_every_metric_and_protocol() -> None:
+    assert set(words()["metrics"]) == set(METRICS)
+    assert set(words()["protocols"]) == set(protocols())
+    assert set(words()["training"]) == {"full", "diverse", "reduced"}
 
 
 def test_a_module_without_default_export_is_an_error() -> None:

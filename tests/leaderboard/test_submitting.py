@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from typer.testing import CliRunner
 
 from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
-from leaderboard.refresh import submit_bundled, tasks
+from leaderboard.refresh import expected_seconds, submit_all, submit_bundled, tasks
 from nndynbench.cli import app as nndynbench
+from nndynbench.names import UnknownNameError
 from nndynbench.submissions import RefusedError, read_submission
+from nndynbench.submissions.files import parsed
 from nndynbench.subsets import Subset
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +79,7 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
 def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
     todo = tasks(methods=["constant"], subset_names=["digits-lenet"], protocol_names=["classification", "trained"])
     assert [str(task) for task in todo] == ["constant on digits-lenet, classification"]
-    [path] = submit_bundled(todo[0], tmp_path / "submissions", tmp_path / "results")
+    [path] = submit_bundled(todo[0], tmp_path / "submissions", tmp_path / "results").files
     assert [path] == todo[0].files(tmp_path / "submissions")
     outcome = check(path, at_hand)
     assert not isinstance(outcome, Refusal)
@@ -88,11 +91,79 @@ def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: d
 def test_transfer_is_submitted_by_tested_subset(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
     names = ["digits-lenet-half", "digits-lenet"]
     [task] = tasks(methods=["training-loss"], subset_names=names, protocol_names=["transfer"])
-    for path in submit_bundled(task, tmp_path / "submissions", tmp_path / "results"):
+    for path in submit_bundled(task, tmp_path / "submissions", tmp_path / "results").files:
         outcome = check(path, at_hand)
         assert not isinstance(outcome, Refusal), str(outcome)
         [other] = outcome.submission.trained_on
         assert {other.name, outcome.submission.subset.name} == set(names)
+
+
+REFRESH = ("python", "-m", "leaderboard", "refresh", "--missing", "--submissions", "submissions", "--results", "results")
+CHOSEN = ("--subset", "digits-lenet", "--protocol", "classification", "--protocol", "regression", "--epochs", "1,3")
+QUICK = ("--method", "constant", "--method", "training-loss")
+
+
+def test_refresh_makes_right_what_is_missing_or_outdated_and_touches_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "4 of 4 tasks to do" in run(*REFRESH, *CHOSEN, *QUICK)
+    right = {path: path.read_bytes() for path in (tmp_path / "submissions").rglob("*.json")}
+    assert len(right) == 4
+    outside = tmp_path / "submissions" / "mine" / "digits-lenet.classification.json"
+    outside.parent.mkdir()
+    outside.write_text("of somebody else")
+    assert "0 of 4 tasks to do" in run(*REFRESH, *CHOSEN, *QUICK)
+
+    # As if the subset had been packed again under the same version, a run was interrupted, and budgets were left out.
+    repacked, interrupted, narrow, untouched = sorted(right)
+    checksum = read_submission(repacked).subset.checksum
+    repacked.write_text(repacked.read_text().replace(checksum, "0" * 64))
+    interrupted.unlink()
+    run(*REFRESH[:4], *REFRESH[5:], *CHOSEN[:4], "--epochs", "1", "--method", narrow.parent.name)
+    before = untouched.stat().st_mtime_ns
+    printed = run(*REFRESH, *CHOSEN, *QUICK)
+    assert "3 of 4 tasks to do" in printed
+    assert "3 of 3, about 0 min left" in printed
+    again = {path: path.read_bytes() for path in right}
+    assert {path: read_submission(path).predictions for path in right} == {
+        path: parsed(content).predictions for path, content in right.items()
+    }
+    assert again[untouched] == right[untouched]
+    assert untouched.stat().st_mtime_ns == before
+    assert outside.read_text() == "of somebody else"
+
+
+def test_refresh_does_the_quickest_first_by_the_seconds_of_earlier_submissions(tmp_path: Path) -> None:
+    names = ["digits-lenet"]
+    todo = tasks(
+        methods=["constant", "training-loss"], subset_names=names, protocol_names=["regression"], chosen_budgets=[1]
+    )
+    for task, seconds in zip(todo, (90.0, 3.0), strict=True):
+        [path] = submit_bundled(task, tmp_path / "submissions", tmp_path / "results").files
+        path.write_text(re.sub(r'"seconds": [0-9.]+', f'"seconds": {seconds}', path.read_text()))
+    # One tested in five: a task's networks are all of the subset.
+    assert expected_seconds(todo, tmp_path / "submissions") == pytest.approx([450, 15])
+    done = [result.task.method for result, _ in submit_all(todo, tmp_path / "submissions", tmp_path / "results")]
+    assert done == ["training-loss", "constant"]
+
+
+def test_a_method_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    broken = next(task for task in tasks(methods=["constant"], subset_names=["digits-lenet"], protocol_names=["blocked"]))
+    broken = replace(broken, budgets=(99,))
+    sound = replace(broken, budgets=(1,))
+    results = [result for result, _ in submit_all([broken, sound], tmp_path / "submissions", tmp_path / "results")]
+    assert sorted(len(result.files) for result in results) == [0, 1]
+    [failure] = [result.failure for result in results if not result.files]
+    assert "99" in failure
+
+
+def test_a_name_that_is_unknown_is_an_error_and_no_empty_list() -> None:
+    with pytest.raises(UnknownNameError, match="digits-lenet-half"):
+        tasks(subset_names=["digits-lenet-hafl"])
+    with pytest.raises(UnknownNameError, match="regression-folds"):
+        tasks(protocol_names=["regression-fold"])
 
 
 def test_the_workflow_checks_and_builds_with_commands_that_exist() -> None:

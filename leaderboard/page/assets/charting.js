@@ -7,10 +7,12 @@
   const DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]];
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
   function configuration() {
-    const style = getComputedStyle(document.documentElement);
-    const text = style.getPropertyValue("--text").trim();
-    const line = style.getPropertyValue("--line").trim();
+    const [text, line] = [colour("--text"), colour("--line")];
     const axis = { labelColor: text, titleColor: text, domainColor: line, tickColor: line, gridColor: line, gridOpacity: 0.5 };
     return {
       background: "transparent",
@@ -21,11 +23,12 @@
     };
   }
 
+  // `specification` is a function: the page's colours are read again whenever it is drawn.
   async function draw(element, specification, label) {
     const redraw = () =>
       window.vegaEmbed(
         element,
-        { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", height: 320, autosize: { type: "fit", contains: "padding" }, description: label, ...specification },
+        { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", height: 320, autosize: { type: "fit", contains: "padding" }, description: label, ...specification() },
         { renderer: "svg", actions: false, ast: true, config: configuration() },
       );
     element.redraw = redraw;
@@ -56,7 +59,7 @@
   }
 
   // A line with a band per method, and the ceiling where the subset has one. Returns what was drawn, as rows.
-  async function drawScores(element, view, metric, label, names) {
+  async function drawScores(element, view, { label, shown }, metric, names) {
     const rows = scoreRows(view, metric, names);
     if (!rows.length) {
       element.replaceChildren();
@@ -65,57 +68,65 @@
       return rows;
     }
     const drawn = [...new Set(rows.map((row) => row.method))];
-    const byMethod = {
-      scale: { domain: drawn, range: drawn.map((_, i) => COLOURS[i % COLOURS.length]) },
-      legend: { orient: "bottom", columns: element.clientWidth < 500 ? 1 : 3, title: null, symbolType: "stroke", symbolOpacity: 1, symbolSize: 300 },
-    };
-    const dash = { ...byMethod, scale: { domain: drawn, range: drawn.map((_, i) => DASHES[Math.floor(i / COLOURS.length) % DASHES.length]) } };
-    const x = { field: "budget", type: "quantitative", title: "training epochs seen", axis: { tickMinStep: 1, format: "d" } };
-    const y = { type: "quantitative", title: label, scale: { zero: false } };
-    const layer = [
-      { mark: { type: "area", opacity: 0.15 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: { field: "method", ...byMethod } } },
-      {
-        mark: { type: "line", point: true },
-        encoding: {
-          x,
-          y: { ...y, field: "value" },
-          color: { field: "method", ...byMethod },
-          strokeDash: { field: "method", ...dash },
-          tooltip: [
-            { field: "method" },
-            { field: "budget" },
-            { field: "value", title: label, format: ".3f" },
-            { field: "low", format: ".3f" },
-            { field: "high", format: ".3f" },
-          ],
-        },
-      },
-    ];
-    const ceiling = view.ceiling[metric];
-    if (ceiling !== undefined) {
-      layer.push({ data: { values: [{ ceiling }] }, mark: { type: "rule", strokeDash: [3, 3], color: "#888", strokeWidth: 2 }, encoding: { y: { ...y, field: "ceiling" }, tooltip: { field: "ceiling", format: ".3f" } } });
-    }
-    await draw(element, { data: { values: rows }, layer }, `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
+    const chart = { rows, drawn, label, shown, ceiling: view.ceiling[metric], narrow: element.clientWidth < 500 };
+    await draw(element, () => ({ data: { values: rows }, layer: scoreLayers(chart) }), `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
     element.dataset.drawn = drawn.length;
     return rows;
   }
 
+  function scoreLayers({ rows, drawn, label, shown, ceiling, narrow }) {
+    const legend = { orient: "bottom", columns: narrow ? 1 : 3, title: null, symbolType: "stroke", symbolOpacity: 1, symbolSize: 300 };
+    const [colours, dashes] = styles(drawn);
+    const color = { field: "method", legend, scale: { domain: drawn, range: colours } };
+    const strokeDash = { field: "method", legend, scale: { domain: drawn, range: dashes } };
+    const x = { field: "budget", type: "quantitative", title: "training epochs seen", axis: { tickMinStep: 1, format: "d" } };
+    const y = { type: "quantitative", title: label, scale: { zero: false, ...ends(rows, shown) } };
+    const tooltip = [{ field: "method" }, { field: "budget" }, { field: "value", title: label, format: ".3f" }, { field: "low", format: ".3f" }, { field: "high", format: ".3f" }];
+    return [
+      { mark: { type: "area", opacity: 0.15, clip: true }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color } },
+      { mark: { type: "line", point: true, clip: true }, encoding: { x, y: { ...y, field: "value" }, color, strokeDash, tooltip } },
+      ...(ceiling === undefined ? [] : ceilingLayers(ceiling, { ...y, field: "ceiling" })),
+    ];
+  }
+
+  // A label on the line: what it is must be seen without a legend.
+  function ceilingLayers(ceiling, y) {
+    const data = { values: [{ ceiling }] };
+    const ink = colour("--text");
+    return [
+      { data, mark: { type: "rule", strokeDash: [3, 3], color: ink, strokeWidth: 1.5 }, encoding: { y } },
+      { data, mark: { type: "text", align: "left", baseline: "top", dx: 6, dy: 4, color: ink, fontSize: 12, text: `ceiling ${ceiling.toFixed(3)}` }, encoding: { y, x: { value: 0 } } },
+    ];
+  }
+
+  // The axis ends where the metric's plots do, lest one method far below flatten all others.
+  function ends(rows, shown) {
+    if (!shown) return {};
+    const [lowest, highest] = shown;
+    return {
+      ...(Math.min(...rows.map((row) => row.low ?? row.value)) < lowest && { domainMin: lowest }),
+      ...(Math.max(...rows.map((row) => row.high ?? row.value)) > highest && { domainMax: highest }),
+    };
+  }
+
+  // The bar is drawn in the colour of the text, whoever else is drawn.
+  function styles(names) {
+    const others = names.filter((name) => name !== "bar");
+    const style = (name, place) => (name === "bar" ? [colour("--text"), DASHES[0]] : [COLOURS[place % COLOURS.length], DASHES[Math.floor(place / COLOURS.length) % DASHES.length]]);
+    const chosen = names.map((name) => style(name, others.indexOf(name)));
+    return [chosen.map(([ink]) => ink), chosen.map(([, dash]) => dash)];
+  }
+
   async function drawCurves(element, columns) {
     const values = columns.epoch.map((epoch, i) => ({ epoch, network: columns.network[i], accuracy: columns.accuracy[i], rate: columns.learning_rate[i] }));
-    await draw(
-      element,
-      {
-        data: { values },
-        mark: { type: "line", opacity: 0.5, strokeWidth: 1, aria: false },
-        encoding: {
-          x: { field: "epoch", type: "quantitative", title: "epoch", axis: { tickMinStep: 1 } },
-          y: { field: "accuracy", type: "quantitative", title: "validation accuracy (%)" },
-          detail: { field: "network" },
-          color: { field: "rate", type: "quantitative", scale: { type: "log", scheme: "viridis" }, title: "learning rate", legend: { orient: "bottom", gradientLength: 180, tickCount: 3, format: ".0e" } },
-        },
-      },
-      "Learning curves: validation accuracy over epochs, a line per network",
-    );
+    const encoding = {
+      x: { field: "epoch", type: "quantitative", title: "epoch", axis: { tickMinStep: 1 } },
+      y: { field: "accuracy", type: "quantitative", title: "validation accuracy (%)" },
+      detail: { field: "network" },
+      color: { field: "rate", type: "quantitative", scale: { type: "log", scheme: "viridis" }, title: "learning rate", legend: { orient: "bottom", gradientLength: 180, tickCount: 3, format: ".0e" } },
+    };
+    const mark = { type: "line", opacity: 0.5, strokeWidth: 1, aria: false };
+    await draw(element, () => ({ data: { values }, mark, encoding }), "Learning curves: validation accuracy over epochs, a line per network");
     element.dataset.drawn = new Set(columns.network).size;
   }
 

@@ -7,7 +7,7 @@
   for (const element of document.querySelectorAll(".chart[data-view]")) {
     const view = read(element.dataset.view);
     const { name } = view.metrics[0];
-    window.charting.drawScores(element, view, name, read("metrics")[name].label, new Set(view.entries.map(window.charting.nameOf)));
+    window.charting.drawScores(element, view, read("metrics")[name], name, new Set(view.entries.map(window.charting.nameOf)));
   }
   for (const element of document.querySelectorAll(".chart[data-curves]")) {
     window.charting.drawCurves(element, read(element.dataset.curves));
