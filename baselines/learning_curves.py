@@ -29,8 +29,16 @@ def values_and_differences(history: nb.History) -> dict[str, float]:
 
 
 def extrapolations(history: nb.History) -> dict[str, float]:
+    return extrapolated(validation_accuracies(history))
+
+
+def validation_accuracies(history: nb.History) -> list[float]:
+    curves = nb.columns.curves(history)
+    return [curves[f"validation_accuracy_{epoch}"] for epoch in range(1, history.epochs + 1)]
+
+
+def extrapolated(accuracies: list[float]) -> dict[str, float]:
     """Each form's accuracy at the horizon, within 0 and 100 percent; with too few epochs the form's prior is its start."""
-    accuracies = validation_accuracies(history)
     if np.isnan(accuracies).any():
         return dict.fromkeys(FORMS, np.nan)
     epochs = np.arange(1.0, len(accuracies) + 1)
@@ -41,11 +49,6 @@ def extrapolations(history: nb.History) -> dict[str, float]:
         errors = lambda p: np.concatenate([form(epochs, p) - accuracies, 0.1 * (p - first)])  # noqa: B023, E731
         drawn[name] = float(np.clip(form(np.array(float(HORIZON)), least_squares(errors, first, max_nfev=50).x), 0, 100))
     return drawn
-
-
-def validation_accuracies(history: nb.History) -> list[float]:
-    curves = nb.columns.curves(history)
-    return [curves[f"validation_accuracy_{epoch}"] for epoch in range(1, history.epochs + 1)]
 
 
 def scaled(columns: list, learner: object) -> object:

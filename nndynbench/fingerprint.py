@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import hashlib
 import platform
+import site
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -111,7 +112,9 @@ def _is_installed(module: str) -> bool:
 @cache
 def _environment() -> str:
     """What all functions run on: the interpreter, the libraries, and the code of this package."""
-    libraries = sorted({path.name for folder in sys.path for path in Path(folder).glob("*.dist-info")})
+    # Not `sys.path`, which libraries change while they are imported.
+    folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
+    libraries = sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})
     package = Path(__file__).parent
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py"))))
     return " ".join([sys.version, platform.machine(), code.hexdigest(), *libraries])

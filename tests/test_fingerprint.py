@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -92,8 +93,10 @@ def test_what_may_change_unseen_has_none(what: str, monkeypatch: pytest.MonkeyPa
     assert fingerprint(function_of(UNKNOWABLE[what], "function")) is None
 
 
-def test_it_is_the_same_in_every_process() -> None:
-    command = "from tests.test_fingerprint import *; print(fingerprint(function_of(SOURCE)))"
+def test_it_is_the_same_in_every_process_whatever_libraries_add_to_its_path(tmp_path: Path) -> None:
+    (tmp_path / "vendored-1.0.dist-info").mkdir()
+    added = f"import sys; sys.path.append({str(tmp_path)!r})"
+    command = f"{added}; from tests.test_fingerprint import *; print(fingerprint(function_of(SOURCE)))"
     found = {
         subprocess.run(
             [sys.executable, "-c", command], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
