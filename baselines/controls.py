@@ -8,22 +8,12 @@ from sklearn.pipeline import make_pipeline
 import nndynbench as nb
 
 
-def shuffled(centrality: str) -> object:
-    """The signature of the same weights permuted within each layer."""
+def signature(centrality: str, **which: object) -> object:
+    """One of the stored signatures: of the weights permuted within each layer, or of epoch 0, before any training."""
 
     def columns(history: nb.History) -> dict[str, float]:
-        values = history.signature(centrality, representation="rolled-shuffled")
+        values = history.signature(centrality, **which)
         return {str(position): value for position, value in enumerate(np.ravel(values))}
-
-    return columns
-
-
-def initial_signature(centrality: str) -> object:
-    """The signature of epoch 0, before any training."""
-
-    def columns(history: nb.History) -> dict[str, float]:
-        [values] = history.signature(centrality, epochs=[0])
-        return {str(position): value for position, value in enumerate(values)}
 
     return columns
 
@@ -53,16 +43,21 @@ def control(description: str, source: str, columns: object) -> nb.Method:
 
 SHUFFLING = "Girrbach et al. 2023, arXiv 2307.10865"
 
+SHUFFLED = {"representation": "rolled-shuffled"}
+EPOCH_0 = {"epochs": [0]}
+
 METHODS = {
-    "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, shuffled("degree")),
+    "control-shuffled-degree": control(
+        "degree signatures of shuffled weights", SHUFFLING, signature("degree", **SHUFFLED)
+    ),
     "control-shuffled-eigenvector": control(
-        "eigenvector signatures of shuffled weights", SHUFFLING, shuffled("eigenvector")
+        "eigenvector signatures of shuffled weights", SHUFFLING, signature("eigenvector", **SHUFFLED)
     ),
     "control-epoch-0-degree": control(
-        "degree signatures of the initialisation alone", "this benchmark", initial_signature("degree")
+        "degree signatures of the initialisation alone", "this benchmark", signature("degree", **EPOCH_0)
     ),
     "control-epoch-0-eigenvector": control(
-        "eigenvector signatures of the initialisation alone", "this benchmark", initial_signature("eigenvector")
+        "eigenvector signatures of the initialisation alone", "this benchmark", signature("eigenvector", **EPOCH_0)
     ),
     "control-epoch-0": control("all features of the initialisation alone", "this benchmark", initialisation),
     "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),

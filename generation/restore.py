@@ -15,7 +15,7 @@ import pandas as pd
 from generation.device import device_name
 from generation.pack import ARRAY_TIERS, OUTCOMES
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
-from generation.retrain import stored_plan
+from generation.retrain import rows_of, stored_plan
 from generation.training import Record
 from nndynbench.features import FEATURES
 from nndynbench.graphs import architecture
@@ -63,17 +63,21 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
 
 
 def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
-    """Write the runs of a packed subset's networks into the plan's folder; returns those that were not there already."""
-    restored = [network for network in zoo.network_ids if not plan.run(network).finished]
+    """Write the runs of a packed subset's networks into the plan's folder; returns those that it wrote: neither what was
+    finished there already nor what another process is training.
+    """
     packed = PackedFolder(zoo.folder, offline=True)
     held = {tier: packed.manifest.tiers[tier] for tier in ARRAY_TIERS if packed.holds_tier(tier)}
     # Whole weights give every other tier.
     if "weights" in held and held["weights"].mantissa_bits == FLOAT32_MANTISSA_BITS:
         held = {"weights": held["weights"]}
     readers = [(tier, SnapshotArrays(packed.path(name))) for tier, facts in held.items() for name in facts.files]
-    for network in restored:
+    restored = []
+    for network in zoo.network_ids:
         run = plan.run(network)
-        with run.locked():
+        with run.locked() as ours:
+            if not ours or run.finished:
+                continue
             for tier, arrays in readers:
                 for epoch in arrays.epochs(network):
                     parts = arrays.parts(arrays.read(network, [epoch])[0])
@@ -83,6 +87,7 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
                     else:
                         run.write_parts(tier, epoch, parts, mantissa_bits=bits)
             run.finish(record_of(zoo, network))
+            restored.append(network)
     return restored
 
 
@@ -91,12 +96,12 @@ def record_of(zoo: Subset, network: int) -> Record:
     facts = zoo.networks.loc[network].to_dict()
     layers = [layer.name for layer in architecture(zoo.manifest.architecture).weighted_layers]
     signatures: dict[str, dict[str, list[float]]] = {}
-    for (epoch, *name), values in _rows(zoo.signatures, network):
+    for (epoch, *name), values in _keyed(zoo.signatures, network):
         signatures.setdefault(str(epoch), {})["/".join(name)] = values
     features: dict[str, dict[str, list[float]]] = {}
-    for (epoch, layer), values in _rows(zoo.features[list(FEATURES)], network):
+    for (epoch, layer), values in _keyed(zoo.features[list(FEATURES)], network):
         features.setdefault(str(epoch), {})[layer] = values
-    curves = zoo.curves[zoo.curves.index.get_level_values("network") == network].reset_index().drop(columns="network")
+    curves = rows_of(zoo.curves, network).reset_index().drop(columns="network")
     return {
         "network": network,
         "restored_from": zoo.version,
@@ -108,7 +113,7 @@ def record_of(zoo: Subset, network: int) -> Record:
     }
 
 
-def _rows(table: pd.DataFrame, network: int) -> list[tuple[tuple[Any, ...], list[float]]]:
+def _keyed(table: pd.DataFrame, network: int) -> list[tuple[tuple[Any, ...], list[float]]]:
     """A network's rows of a table: their keys behind the network, and their values."""
-    own = table[table.index.get_level_values("network") == network].droplevel("network")
+    own = rows_of(table, network).droplevel("network")
     return list(zip(own.index, own.to_numpy().tolist(), strict=True))

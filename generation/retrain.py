@@ -125,15 +125,15 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
         raise ValueError(f"network {network} is not finished in {run.folder}")
     initial, weights = _compare_weights(zoo, run, record)
     stored = zoo.networks.loc[network]
-    stored_losses = _rows(zoo.curves, network)["train_loss"]
+    stored_losses = rows_of(zoo.curves, network)["train_loss"]
     losses = [epoch["train_loss"] for epoch in record["epochs"]]
     first = abs(losses[0] / float(stored_losses.iloc[0]) - 1) if losses and len(stored_losses) else float("nan")
     return Comparison(
         network=network,
         initial_weights=initial,
         weights=weights,
-        curves=_equal(curves_table({network: record})[CURVES], _rows(zoo.curves, network)[CURVES]),
-        signatures=_equal(signatures_table({network: record}), _rows(zoo.signatures, network), within=SIGNATURE_TOLERANCE),
+        curves=_equal(curves_table({network: record})[CURVES], rows_of(zoo.curves, network)[CURVES]),
+        signatures=_equal(signatures_table({network: record}), rows_of(zoo.signatures, network), within=SIGNATURE_TOLERANCE),
         outcome=all(record[column] == stored[column] for column in OUTCOMES),
         loss_difference=first,
         accuracy_difference=abs(record["final_accuracy"] - float(stored["final_accuracy"])),
@@ -158,7 +158,8 @@ def _compare_weights(zoo: Subset, run: NetworkRun, record: Record) -> tuple[bool
     return equal.pop(0, None), all(equal.values()) if equal else None
 
 
-def _rows(table: pd.DataFrame, network: int) -> pd.DataFrame:
+def rows_of(table: pd.DataFrame, network: int) -> pd.DataFrame:
+    """A network's rows of a table that has it in its index."""
     return table[table.index.get_level_values("network") == network]
 
 

@@ -17,6 +17,7 @@ import nndynbench as nb
 from generation.__main__ import app
 from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan
+from generation.restore import plan_beyond, restore
 from nndynbench.storage.places import bundled_folder
 from tests.generation.small_runs import write_grid
 
@@ -101,6 +102,15 @@ def test_rounded_values_go_into_packs_of_their_precision_and_into_no_finer_one(
     train(tmp_path / "again", grid, 3)
     finer = nb.load("digits-lenet", root=tmp_path / "again").manifest.tiers
     assert (finer["networks"].networks, finer["graphs"].networks, finer["graphs"].mantissa_bits) == (3, 1, 23)
+
+
+def test_a_network_that_another_process_trains_is_left_to_it(half: Path, grid: str, tmp_path: Path) -> None:
+    zoo = nb.load("digits-lenet", root=half)
+    made = plan_beyond(zoo, tmp_path, grid=grid)
+    held, other = zoo.network_ids
+    with made.run(held).locked():
+        assert restore(zoo, made) == [other]
+    assert not made.run(held).finished
 
 
 def test_a_grid_that_says_otherwise_is_refused_by_network(half: Path, tmp_path: Path) -> None:
