@@ -28,7 +28,10 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
         if kind == "conv":
             modules |= _conv(label, shapes[label]) | {f"{label}_relu": nn.ReLU(inplace=True)}
         elif kind == "max-pool":
-            modules[label] = nn.MaxPool2d(entry["kernel"], entry["stride"], entry.get("padding", 0))
+            # Before the rectifier that the description has before it: outputs and gradients are equal bit by bit, but fewer
+            # values are rectified, and none must be copied because it would be overwritten.
+            rectifier = dict([modules.popitem()]) if isinstance(next(reversed(modules.values()), None), nn.ReLU) else {}
+            modules |= {label: nn.MaxPool2d(entry["kernel"], entry["stride"], entry.get("padding", 0))} | rectifier
         elif kind == "average-pool":
             modules[label] = nn.AdaptiveAvgPool2d(1)
         elif kind == "dropout":

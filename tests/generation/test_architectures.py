@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from torch.nn import MaxPool2d, ReLU
 
 from generation.architectures import build_module, initialise, snapshot
 from nndynbench.graphs import architecture, random_weights, rolled
@@ -31,6 +32,27 @@ def test_a_module_runs_and_starts_from_the_weights_that_need_no_torch(name: str)
     drawn, found = random_weights(name, seed=3), snapshot(model)
     for tensor, values in drawn.items():
         np.testing.assert_array_equal(found[tensor], values)
+
+
+@pytest.mark.parametrize("name", ["cifar10-lenet", "cifar10-alexnet"])
+def test_rectifying_after_pooling_gives_the_bits_of_rectifying_before(name: str) -> None:
+    """AlexNet's pools overlap, LeNet's do not."""
+    model = build_module(name)
+    initialise(model, name, seed=3)
+    layers = list(model)
+    pools = [position for position, layer in enumerate(layers) if isinstance(layer, MaxPool2d)]
+    for position in pools:
+        assert isinstance(layers[position + 1], ReLU)
+        layers[position], layers[position + 1] = ReLU(), layers[position]
+    as_described = torch.nn.Sequential(*layers)
+
+    images = torch.randn(4, *architecture(name).input_shape, generator=torch.Generator().manual_seed(1))
+    parameters = list(model.parameters())
+    assert pools
+    found, expected = model(images), as_described(images)
+    assert torch.equal(found, expected)
+    gradients = (torch.autograd.grad(outputs.square().sum(), parameters) for outputs in (found, expected))
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
 
 
 def test_dropout_sits_at_the_networks_own_rate() -> None:
