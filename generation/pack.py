@@ -20,7 +20,7 @@ from nndynbench.features import FEATURES
 from nndynbench.graphs import Weights, architecture, rolled
 from nndynbench.signatures import CENTRALITIES
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
-from nndynbench.storage.files import file_facts, written_whole
+from nndynbench.storage.files import file_facts, remove_partial, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
 from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
@@ -100,6 +100,7 @@ def pack_subset(
     folder.mkdir(parents=True, exist_ok=True)
     # Until all files are new, this is no packed subset.
     (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    remove_partial(folder)
     networks, threshold = networks_table(plan, records)
     splits = draw_splits(networks, subset=plan.entry.name)
     write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))

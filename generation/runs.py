@@ -20,7 +20,7 @@ import safetensors.numpy
 from filelock import FileLock, Timeout
 
 from nndynbench.graphs import Weights
-from nndynbench.storage.files import DamagedFileError, written_whole
+from nndynbench.storage.files import DamagedFileError, remove_partial, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,9 @@ class NetworkRun:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Hold the network for this process; yields False if another process has it. A killed process frees its lock."""
+        """Hold the network for this process; yields False if another process has it. A killed process frees its lock, and
+        leaves a half file at most, which is removed here.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock", blocking=False)
         try:
@@ -57,6 +59,7 @@ class NetworkRun:
             yield False
             return
         try:
+            remove_partial(self.folder)
             yield True
         finally:
             lock.release()

@@ -27,6 +27,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder to which nobody else writes now."""
+    for partial in folder.glob("*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def put_in_place(whole: Path, path: Path) -> None:
     """Rename a whole file to ``path``, replacing what is there; after a power cut it is seen whole or not at all."""
     with whole.open("rb") as file:

@@ -26,6 +26,9 @@ SPLITS = ["sample_fold", "fold", "blocked_fold", "holdout"]
 def packed(tmp_path_factory: pytest.TempPathFactory) -> nb.Subset:
     """One network of the digits' grid, trained and packed here, with a mirror in a folder."""
     out = tmp_path_factory.mktemp("packed")
+    killed = out / "digits-lenet" / nb.subsets().loc["digits-lenet", "version"] / "weights.h5.1.partial"
+    killed.parent.mkdir(parents=True)
+    killed.write_bytes(b"half")
     mirror = f"file://{out}/mirror/{{subset}}/{{version}}/{{file}}"
     for command in (
         ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--no-pack"],
@@ -40,6 +43,10 @@ def test_it_is_read_at_every_tier(packed: nb.Subset) -> None:
     assert packed.tiers == ["networks", "centralities", "graphs", "weights"]
     history = packed.history(packed.network_ids[0], 3)
     assert history.graph(3).blocks[0].shape == history.weights(3)["conv1.weight"].shape[:2]
+
+
+def test_what_a_killed_packing_left_half_written_is_gone(packed: nb.Subset) -> None:
+    assert sorted(path.name for path in packed.folder.iterdir()) == sorted([*packed.manifest.files, "subset.json"])
 
 
 def test_datasets_loads_it(packed: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
