@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
-from nndynbench.protocols.metrics import better
+from nndynbench.protocols.metrics import better, metric_facts
 from nndynbench.protocols.protocol import protocol
 from nndynbench.storage.files import written_whole
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from nndynbench.protocols.comparison import Comparison
     from nndynbench.protocols.results import Result
     from nndynbench.subsets import Subset
-
-
-# Where a plot's axis ends at the most: one linear fit with an R² of −60 would flatten every other curve.
-SHOWN = {"r2": (-0.5, 1.02)}
 
 
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
@@ -41,7 +37,7 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
         axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
     axes.set_xlabel("training epochs seen")
     _label_score(axes, metric)
-    axes.set_title(f"{chosen.name}: {metric.replace('_', ' ')} over the budget, 95% intervals", fontsize=10)
+    axes.set_title(f"{chosen.name}: {metric_facts()[metric].label} over the budget, 95% intervals", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     return _save(figure, Path(path))
 
@@ -162,9 +158,10 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
 
 
 def _label_score(axes: Any, metric: str) -> None:
-    axes.set_ylabel(metric.replace("_", " "))
-    if metric in SHOWN:
-        (low, high), (lowest, highest) = axes.get_ylim(), SHOWN[metric]
+    facts = metric_facts()[metric]
+    axes.set_ylabel(facts.label)
+    if facts.shown is not None:
+        (low, high), (lowest, highest) = axes.get_ylim(), facts.shown
         axes.set_ylim(max(low, lowest), min(high, highest))
 
 

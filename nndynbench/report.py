@@ -14,7 +14,7 @@ from nndynbench.paper.reproduction import Reproduction, all_at_hand
 from nndynbench.protocols import Comparison, compare, comparison_file, method_names, read_comparison
 from nndynbench.protocols import protocol as find_protocol
 from nndynbench.protocols.comparison import BAR
-from nndynbench.protocols.metrics import UndefinedMetricError, better
+from nndynbench.protocols.metrics import UndefinedMetricError, better, metric_facts
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES
 from nndynbench.storage.files import written_whole
@@ -40,14 +40,6 @@ TITLES = {
     "blocked": "the same, far from what training saw",
     "triage": "which networks to go on training?",
     "classification": "high or low?",
-}
-IN_WORDS = {
-    "r2": "R²",
-    "kendall_tau": "τ",
-    "regret_5": "regret of the best of five",
-    "regret_1": "regret of the first",
-    "recall_top_tenth": "top tenth found",
-    "epochs_saved": "epochs saved (%)",
 }
 
 # How a row of `nndynbench.paper` ends that has nothing of ours.
@@ -147,7 +139,7 @@ def _board(compared: Comparison, subset: Subset, out: Path, results: Path) -> It
         yield f"\nNo result: {reason.partition(';')[0]}."
     if len(budgets) > 1:
         path = plots.comparison_over_budget(compared, out.with_suffix("") / f"{subset.name}.{compared.protocol.name}.png")
-        yield f"\n![{_words(metric)} over the budget]({path.relative_to(out.parent)})"
+        yield f"\n![{metric_facts()[metric].label} over the budget]({path.relative_to(out.parent)})"
 
 
 def _among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
@@ -162,24 +154,19 @@ def _among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
 def _blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     """Extrapolation: each method's score beside the one that it has where training saw all learning rates."""
     metric = compared.protocol.metrics[0]
+    label = metric_facts()[metric].label
     last = _at_the_last_budget(compared, metric)
     budget = int(last[BAR]["epochs"])
     seen = _compared(subset, "regression-folds", results)
     inside = _by_method(seen, metric, budget) if seen is not None else {}
     yield from _heading(compared, subset)
-    weights_only = _weights_only(last)
-    if weights_only:
-        best = last[weights_only[0]]
-        yield (
-            f"- At {_epochs(budget)} the best method that reads only weights is `{weights_only[0]}`, {_words(metric)} "
-            f"{_value(best)}; the bar has {_value(last[BAR])}."
-        )
+    yield from _best_on_weights(last, label, budget)
     if worse := [name for name in last if name in inside and last[name]["value"] < inside[name]["value"]]:
         both = [name for name in last if name in inside]
         few = _count(len(worse), len(both))
         yield f"- {few} methods score lower than in regression-folds, where training saw neighbours."
     yield ""
-    heads = [f"{_words(metric)}, {_epochs(budget)}", "gain over the bar", f"{_words(metric)} in regression-folds", "reads"]
+    heads = [f"{label}, {_epochs(budget)}", "gain over the bar", f"{label} in regression-folds", "reads"]
     yield from _head(["method", *heads])
     for name in _few(last):
         row = last[name]
@@ -215,7 +202,7 @@ then on, networks are trained one after the other as ranked, until one is within
             )
     yield ""
     by_metric = {metric: _by_method(compared, metric, budget) for metric in compared.protocol.metrics}
-    yield from _head(["method", *map(_words, by_metric), "reads"])
+    yield from _head(["method", *(metric_facts()[metric].label for metric in by_metric), "reads"])
     for name in _few(last, *RULES):
         yield _line([f"`{name}`", *(_value(rows[name]) for rows in by_metric.values()), last[name]["tier"]])
 
@@ -250,17 +237,19 @@ def _ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
     return {str(row["method"]): dict(row) for row in ordered}
 
 
+def _best_on_weights(last: dict[str, Row], label: str, budget: int) -> Iterator[str]:
+    for name in _weights_only(last)[:1]:
+        yield (
+            f"- At {_epochs(budget)} the best method that reads only weights is `{name}`: {label} {_value(last[name])}. "
+            f"The bar has {_value(last[BAR])}: a gain of {_value(last[name], 'gain', signed=True)}."
+        )
+
+
 def _sentences(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
     """What the table says, in words that depend on its numbers; ``last`` is at the last budget, the best first."""
     ranks = {name: rank for rank, name in enumerate(last)}
     weights_only = _weights_only(last)
-    if weights_only:
-        best = last[weights_only[0]]
-        yield (
-            f"- At {_epochs(budget)} the best method that reads only weights is "
-            f"`{weights_only[0]}`: {_words(metric)} {_value(best)}. The bar has {_value(last[BAR])}: "
-            f"a gain of {_value(best, 'gain', signed=True)}."
-        )
+    yield from _best_on_weights(last, metric_facts()[metric].label, budget)
     for trivial in ("hyperparameters", "learning-rate", "validation-accuracy"):
         if trivial in last:
             beaten = sum(ranks[trivial] < ranks[name] for name in weights_only)
@@ -360,7 +349,3 @@ def _epochs(budget: object) -> str:
 def _count(some: int, of_all: int) -> str:
     """As "all 5", "none of the 5" or "2 of the 5"."""
     return f"all {of_all}" if some == of_all else f"{some or 'none'} of the {of_all}"
-
-
-def _words(metric: str) -> str:
-    return IN_WORDS.get(metric, metric.replace("_", " "))

@@ -6,6 +6,7 @@ import json
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,8 +20,8 @@ from leaderboard.check import Accepted
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_facts import SubsetFacts, subset_facts
 from leaderboard.standing import Record, record_of
-from nndynbench.plots import SHOWN
 from nndynbench.protocols.method import baselines_folder
+from nndynbench.protocols.metrics import metric_facts
 from nndynbench.protocols.protocol import protocols
 from nndynbench.submissions import json_schema
 from nndynbench.submissions.admission import is_unfinished
@@ -90,10 +91,9 @@ def _write_site(
 
 @cache
 def words() -> dict[str, dict[str, Any]]:
-    """What the page calls things; per metric also where a chart's axis ends at the most (``shown``), as in the plots."""
+    """What the page calls things, metrics as the package does."""
     said = tomllib.loads(files("leaderboard.page").joinpath("words.toml").read_text(encoding="utf-8"))
-    metrics = {metric: {**facts, "shown": SHOWN.get(metric)} for metric, facts in said["metrics"].items()}
-    return {**said, "metrics": metrics}
+    return {**said, "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
 
 
 def _templates() -> Environment:

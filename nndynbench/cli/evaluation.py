@@ -32,6 +32,7 @@ def evaluate(
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method
     from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.metrics import metric_facts
     from nndynbench.protocols.protocol import budgets
     from nndynbench.subsets import load
 
@@ -44,7 +45,7 @@ def evaluate(
     for part in loaded:
         scores = result.scores[result.scores["subset"] == part.name]
         title = f"{label} on {part.name} ({part.manifest.protocol} protocol), {chosen.name}"
-        table = Table("epochs", *chosen.metrics, "paper", title=title)
+        table = Table("epochs", *(metric_facts()[metric].label for metric in chosen.metrics), "paper", title=title)
         for budget, rows in scores.groupby("epochs"):
             cells = [
                 row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
@@ -115,7 +116,7 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
     one its gain over the bar and what it adds; on transfer a matrix of the subsets per method.
     """
-    from nndynbench.protocols.metrics import better
+    from nndynbench.protocols.metrics import better, metric_facts
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -124,7 +125,7 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     for subset, part in rows.groupby("subset", sort=False):
         budgets = sorted(part["epochs"].unique())
         last = part[part["epochs"] == budgets[-1]].set_index("method")
-        title = f"{compared.protocol.name} on {subset}: {metric.replace('_', ' ')}"
+        title = f"{compared.protocol.name} on {subset}: {metric_facts()[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
@@ -149,9 +150,11 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
 
 
 def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
+    from nndynbench.protocols.metrics import metric_facts
+
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     for (method, epochs), part in rows.groupby(["method", "epochs"], sort=False):
-        title = f"{method}, {epochs} epochs: {metric.replace('_', ' ')}; trained on ↓ tested on →"
+        title = f"{method}, {epochs} epochs: {metric_facts()[metric].label}; trained on ↓ tested on →"
         table = Table("", *names, title=title)
         cells = part.set_index(["trained_on", "subset"])
         for source in names:

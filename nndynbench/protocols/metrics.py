@@ -6,8 +6,11 @@ metric is computed once on all test networks. A metric that is not defined raise
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +18,6 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-SMALLER_IS_BETTER = frozenset({"mae", "rmse", "regret_1", "regret_5"})
 POINT_OF_REGRET = 1.0
 TIES_SEED = 0
 
@@ -182,9 +184,26 @@ METRICS: dict[str, Metric] = {
 }
 
 
+@dataclass(frozen=True)
+class MetricFacts:
+    """What metrics.toml says of a metric."""
+
+    label: str
+    meaning: str
+    smaller_is_better: bool = False
+    shown: tuple[float, float] | None = None
+
+
+@cache
+def metric_facts() -> dict[str, MetricFacts]:
+    """Every metric's facts."""
+    entries = tomllib.loads(files("nndynbench.protocols").joinpath("metrics.toml").read_text(encoding="utf-8"))
+    return {metric: MetricFacts(**entry) for metric, entry in entries.items()}
+
+
 def better(metric: str) -> int:
     """1 where more of the metric is better, −1 where less is."""
-    return -1 if metric in SMALLER_IS_BETTER else 1
+    return -1 if metric_facts()[metric].smaller_is_better else 1
 
 
 def _need_both_classes(truth: FloatArray, what: str) -> None:

@@ -24,7 +24,7 @@ def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(tmp_path
     where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
     methods = ("--method", "constant", "--method", "bar", "--method", "hyperparameters")
     output = run("compare", "--subset", "digits-lenet", "--epochs", "1", *methods, *where)
-    assert "regression-folds on digits-lenet: r2" in output
+    assert "regression-folds on digits-lenet: R²" in output
     assert output.index("hyperparameters") < output.index("constant")
     assert "gain over the bar" in output
     assert "not at hand" in output
