@@ -112,13 +112,14 @@ def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int =
     """Submit, the quickest first; with what came of each task the seconds that those ahead may take."""
     from joblib import Parallel, delayed
 
-    ahead = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
-    work = [delayed(submit_bundled)(task, folder, results) for task in sorted(todo, key=lambda task: ahead[str(task)])]
-    start, done = time.monotonic(), 0.0
-    for submitted in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-        done += ahead.pop(str(submitted.task))
+    expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
+    work = [delayed(submit_bundled)(task, folder, results) for task in sorted(todo, key=lambda task: expected[str(task)])]
+    start, total, done = time.monotonic(), sum(expected.values()), 0.0
+    for count, submitted in enumerate(Parallel(n_jobs=jobs, return_as="generator_unordered")(work), start=1):
+        done += expected[str(submitted.task)]
+        ahead = total - done if count < len(todo) else 0.0  # the sums may differ in their last bits
         # What was expected is of other subsets and machines: what it was off by so far is taken to go on.
-        yield submitted, (time.monotonic() - start) * sum(ahead.values()) / max(done, 1e-9)
+        yield submitted, (time.monotonic() - start) * ahead / max(done, 1e-9)
 
 
 def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
