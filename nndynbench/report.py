@@ -24,7 +24,7 @@ COMMAND = "nndynbench report"
 ROWS = 10
 FEW = 3
 ALWAYS = ("bar", "hyperparameters", "learning-rate", "validation-accuracy", "constant")
-# A graph method and its control, which is the same without the graph, or without any training.
+# A method and its controls, which are the same without the graph, or without any training.
 CONTROLS = {
     "degree-forest": {
         "control-shuffled-degree": "on shuffled weights",
@@ -34,6 +34,7 @@ CONTROLS = {
         "control-shuffled-eigenvector": "on shuffled weights",
         "control-epoch-0-eigenvector": "on the initialisation alone",
     },
+    "bar-and-weight-statistics": {"bar-and-epoch-0": "on the initialisation alone"},
 }
 TITLES = {
     "regression-folds": "how accurate will it become?",
