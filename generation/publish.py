@@ -46,10 +46,7 @@ def plan_upload(root: Path, repository: str) -> Upload:
     """
     published = {name: published_versions(repository, name) for name in catalogue()}
     versions = [
-        (name, version)
-        for name in catalogue()
-        for version in versions_at(root, name)
-        if version not in published[name]
+        (name, version) for name in catalogue() for version in versions_at(root, name) if version not in published[name]
     ]
     if not versions:
         raise PublishError(f"{repository} has every version that is packed in {root}, or none is")

@@ -21,7 +21,7 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.storage.files import written_whole
 
-CODE = ("intervals", "metrics", "scoring", "worth")
+CODE = ("intervals.py", "metrics.py", "metrics.toml", "scoring.py", "worth.py")
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ def _key(protocol: Protocol, own: Mapping[int, Case], bars: Mapping[int, Case]) 
 @cache
 def _code() -> str:
     package = files("nndynbench.protocols")
-    sources = [package.joinpath(f"{module}.py").read_bytes() for module in CODE]
+    sources = [package.joinpath(file).read_bytes() for file in CODE]
     return hashlib.sha256(b"".join([*sources, Path(scores_by_budget.__code__.co_filename).read_bytes()])).hexdigest()

@@ -27,6 +27,7 @@ EVALUATION_BATCH = 1000
 # On images of fewer pixels oneDNN's preparations cost more than it saves: 0.87 against 0.57 ms a step at 8×8.
 ONEDNN_PIXELS = 16 * 16
 
+
 @dataclass
 class _Training:
     """A network under training: module, optimiser and data, made anew for every (resumed) run."""

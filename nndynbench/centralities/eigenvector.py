@@ -168,9 +168,7 @@ def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> Fl
     return np.where(signed[..., None], structureless, uniform)
 
 
-def _normalised(
-    value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]
-) -> PrincipalPair:
+def _normalised(value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]) -> PrincipalPair:
     """To unit length and Perron's sign; uniform where all weights are 0, NaN where one is not finite."""
     norm = np.sqrt(np.vecdot(vector, vector))
     vector = vector / np.where(norm > 0, norm, 1)[..., None]

@@ -195,4 +195,3 @@ def _window_inputs(layer: Layer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
     indices = np.arange(1.0, np.prod(layer.input_shape) + 1)
     taps = _windows(indices, layer).reshape(layer.input_shape[0] * layer.kernel**2, -1).astype(np.int64)
     return taps - 1, taps > 0
-

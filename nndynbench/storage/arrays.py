@@ -80,9 +80,7 @@ class SnapshotArrays:
     def parts(self, values: npt.NDArray[np.float32]) -> Snapshot:
         """Flat values (..., values) as their named parts (..., *shape)."""
         stack = values.shape[:-1]
-        return {
-            name: values[..., place].reshape(*stack, *shape) for name, (place, shape) in self._index.parts.items()
-        }
+        return {name: values[..., place].reshape(*stack, *shape) for name, (place, shape) in self._index.parts.items()}
 
     @property
     def _values(self) -> h5py.Dataset:

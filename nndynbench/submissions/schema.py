@@ -31,7 +31,6 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-
 Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]

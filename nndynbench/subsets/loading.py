@@ -32,9 +32,7 @@ class SupersededWarning(UserWarning):
     """An old version was loaded; names its successor and why it was needed."""
 
 
-def load(
-    name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None
-) -> Subset:
+def load(name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None) -> Subset:
     """Load a subset by name, such as ``load("digits-lenet")``.
 
     The first place that has it is taken: ``root`` if given (then no other), else the folder that ``NNDYNBENCH_HOME`` names,

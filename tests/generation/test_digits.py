@@ -64,9 +64,7 @@ def test_a_freshly_trained_subset_is_read_at_every_tier(retrained: tuple[nb.Subs
     history = subset.history(subset.network_ids[0], 5)
     assert history.signature("degree").shape == (5, 5)
     np.testing.assert_allclose(history.centrality("degree")[4], history.graph(5).degree(), rtol=1e-5)
-    np.testing.assert_array_equal(
-        history.graph(5).blocks[-1], np.abs(history.weights(5)["fc3.weight"]).astype(np.float64)
-    )
+    np.testing.assert_array_equal(history.graph(5).blocks[-1], np.abs(history.weights(5)["fc3.weight"]).astype(np.float64))
 
 
 def test_splits_that_four_networks_cannot_fill_are_left_out_with_the_reason(

@@ -120,9 +120,10 @@ def test_a_step_with_batch_norm_equals_torch_alone_in_float32(colour_images: Ima
     state = group.model.state_dict()
     for row, plan in enumerate(group.plans):
         expected = alone(plan, colour_images, initial_weights(plan), torch.float32, 1)
-        ours, theirs = (torch.cat([tensors[name].flatten() for name in state]) for tensors in (
-            {name: value[row] for name, value in state.items()}, expected
-        ))
+        ours, theirs = (
+            torch.cat([tensors[name].flatten() for name in state])
+            for tensors in ({name: value[row] for name, value in state.items()}, expected)
+        )
         assert float((ours - theirs).norm() / theirs.norm()) <= 1e-6
 
 
@@ -140,9 +141,7 @@ def test_convs_by_products_equal_grouped_convs_and_their_gradients(
 ) -> None:
     random = torch.Generator().manual_seed(0)
     shapes = ((4, 3 * 6, 9, 8), (3, 5, 6, 3, 2), (3, 5))
-    inputs, weight, bias = (
-        torch.randn(shape, generator=random, dtype=torch.float64).requires_grad_() for shape in shapes
-    )
+    inputs, weight, bias = (torch.randn(shape, generator=random, dtype=torch.float64).requires_grad_() for shape in shapes)
     expected = functional.conv2d(inputs, weight.flatten(0, 1), bias.flatten(), stride, padding, groups=3)
     found = convolved_by_products(inputs, weight, bias, stride=stride, padding=padding)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
@@ -263,9 +262,7 @@ def train_group(made: SubsetPlan, images: Images, describers: ThreadPoolExecutor
 GROUP = {"trainer": "side by side", "rates": (0.002, 0.01, 1e30), "dropouts": (0.0,), "epochs": 5, "patience": 2}
 
 
-def test_a_group_ends_like_its_networks_alone(
-    tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor
-) -> None:
+def test_a_group_ends_like_its_networks_alone(tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor) -> None:
     """In a few steps float32 has no time to drift: the same ends, early stops, divergences, and nearly the same weights."""
     together = begin(tmp_path / "together", digit_images, **GROUP)
     apart = begin(tmp_path / "apart", digit_images, **GROUP | {"trainer": "one by one"})

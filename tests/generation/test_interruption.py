@@ -191,9 +191,7 @@ def test_a_damaged_state_falls_back_to_the_epoch_before(
     assert "going on from the epoch before" in caplog.text
 
 
-def test_a_damaged_first_snapshot_is_drawn_again(
-    tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any]
-) -> None:
+def test_a_damaged_first_snapshot_is_drawn_again(tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any]) -> None:
     damaged = begin(tmp_path, digit_images)
     damage(begun(damaged, digit_images, epochs=2) / "snapshot-0000.safetensors")
     train(damaged, digit_images)

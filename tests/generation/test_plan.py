@@ -68,9 +68,7 @@ def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monke
         made.bind(digit_images)
 
 
-def test_another_kind_of_processor_is_refused(
-    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_kind_of_processor_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     made = begin(tmp_path, digit_images)
     monkeypatch.setattr(plans, "device_name", lambda device: "an abacus")
     with pytest.raises(PlanMismatchError, match=r"device .*, now it is 'an abacus'"):

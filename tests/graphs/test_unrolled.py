@@ -91,9 +91,7 @@ def test_the_quirks_leave_a_network_without_padding_its_counts_and_change_its_po
 
 
 def test_another_input_shape_gives_the_graph_over_those_inputs():
-    fully_convolutional = described(
-        (2, 4, 4), {"kind": "conv", "name": "conv", "filters": 2, "kernel": 3, "padding": 1}
-    )
+    fully_convolutional = described((2, 4, 4), {"kind": "conv", "name": "conv", "filters": 2, "kernel": 3, "padding": 1})
     weights = random_weights(fully_convolutional, seed=0)
     larger = unrolled(weights, fully_convolutional, (2, 6, 5))
     assert larger.layer_sizes == (60, 60)

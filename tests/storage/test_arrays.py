@@ -26,9 +26,7 @@ def snapshots(shapes: dict[str, tuple[int, ...]], epochs: dict[int, list[int]], 
 
 @pytest.mark.parametrize("shapes", [SHAPES, LARGE], ids=["one chunk a network", "one chunk a snapshot"])
 @pytest.mark.parametrize("bits", [FLOAT32_MANTISSA_BITS, 12])
-def test_every_part_of_every_kept_epoch_is_read_back(
-    shapes: dict[str, tuple[int, ...]], bits: int, tmp_path: Path
-) -> None:
+def test_every_part_of_every_kept_epoch_is_read_back(shapes: dict[str, tuple[int, ...]], bits: int, tmp_path: Path) -> None:
     epochs = {7: [0, 1, 2, 9], 3: [0, 1], 5: [0, 4]}
     written = snapshots(shapes, epochs)
     write_snapshot_arrays(tmp_path / "x.h5", shapes, epochs, written.items(), mantissa_bits=bits)
