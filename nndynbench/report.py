@@ -166,6 +166,7 @@ def _blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> 
         both = [name for name in last if name in inside]
         few = _count(len(worse), len(both))
         yield f"- {few} methods score lower than in regression-folds, where training saw neighbours."
+    yield from _beside_controls({name: last[name] for name in _few(last)})
     yield ""
     heads = [f"{label}, {_epochs(budget)}", "gain over the bar", f"{label} in regression-folds", "reads"]
     yield from _head(["method", *heads])
@@ -227,9 +228,10 @@ def _weights_only(last: Mapping[str, Row]) -> list[str]:
 
 
 def _few(last: Mapping[str, Row], *also: str) -> list[str]:
-    """The best methods, the best that read only weights, and those that are always shown."""
+    """The best methods, the best that read only weights, their controls, and those that are always shown."""
     kept = {*list(last)[:FEW], *_weights_only(last)[:FEW], *ALWAYS, *also}
-    return [name for name in last if name in kept]
+    controls = {name for method in kept for name in CONTROLS.get(method, ())}
+    return [name for name in last if name in kept | controls]
 
 
 def _ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
@@ -265,6 +267,10 @@ def _sentences(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
         yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
     elif any("added" in row and not pd.isna(row["added"]) for row in last.values()):
         yield "- No method adds to the bar's R² by an interval above 0."
+    yield from _beside_controls(last)
+
+
+def _beside_controls(last: dict[str, Row]) -> Iterator[str]:
     for method, controls in CONTROLS.items():
         if found := {name: what for name, what in controls.items() if {method, name} <= last.keys()}:
             values = ", ".join(f"{what} {_value(last[name])}" for name, what in found.items())
