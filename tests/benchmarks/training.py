@@ -29,6 +29,7 @@ from generation.images import Images, load_images
 from generation.restore import record_of
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan, train_network
+from tests.generation.as_described import as_described
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -79,7 +80,7 @@ def plain_loop(subset: str, images: Images, count: int, epochs: int, device: str
             return transform(Image.fromarray(pixels[index].transpose(1, 2, 0))), int(labels[index])
 
     loader = DataLoader(Pictures(), batch_size=128, shuffle=True, num_workers=workers)
-    model = build_module(subset).to(device)
+    model = as_described(build_module(subset)).to(device)
     optimiser = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
     means = []
     for _ in range(epochs):
