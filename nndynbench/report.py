@@ -212,7 +212,9 @@ then on, networks are trained one after the other as ranked, until one is within
 def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
     source = compared.protocol.source
     yield f"\n## {subset.name}: {TITLES[compared.protocol.name]} (`{compared.protocol.name}`)\n"
-    yield f"{source[0].upper()}{source[1:]}.\n"
+    trained, planned = subset.manifest.networks, subset.manifest.networks_planned
+    unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
+    yield f"{source[0].upper()}{source[1:]}.{unfinished}\n"
 
 
 def _at_the_last_budget(compared: Comparison, metric: str) -> dict[str, Row]:
