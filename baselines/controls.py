@@ -47,9 +47,7 @@ SHUFFLED = {"representation": "rolled-shuffled"}
 EPOCH_0 = {"epochs": [0]}
 
 METHODS = {
-    "control-shuffled-degree": control(
-        "degree signatures of shuffled weights", SHUFFLING, signature("degree", **SHUFFLED)
-    ),
+    "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, signature("degree", **SHUFFLED)),
     "control-shuffled-eigenvector": control(
         "eigenvector signatures of shuffled weights", SHUFFLING, signature("eigenvector", **SHUFFLED)
     ),
