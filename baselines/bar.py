@@ -80,18 +80,13 @@ def neural_persistence(history: nb.History) -> dict[str, float]:
     return {name: value for name, value in features.items() if name.startswith("neural_persistence")}
 
 
-def initialisation(history: nb.History) -> dict[str, float]:
-    """All layers' statistics and norms at epoch 0: a control, since no training has touched them."""
-    table = history.features.loc[0]
-    names = [f"{feature} {layer}" for layer in table.index for feature in table.columns]
-    return dict(zip(names, table.to_numpy().ravel(), strict=True))
-
-
 METHODS = {
     "bar": bar("all hyperparameters and the curves"),
     "bar-and-degree": bar("the bar and the degree signature", signature("degree")),
     "bar-and-eigenvector": bar("the bar and the eigenvector signature", signature("eigenvector")),
     "bar-and-weight-statistics": bar("the bar and all layers' weight statistics and norms", nb.columns.last_features),
     "bar-and-neural-persistence": bar("the bar and all layers' neural persistence", neural_persistence),
-    "bar-and-epoch-0": bar("control: the bar and all layers' statistics and norms before any training", initialisation),
+    "bar-and-epoch-0": bar(
+        "control: the bar and all layers' statistics and norms before any training", nb.columns.initial_features
+    ),
 }

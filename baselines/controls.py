@@ -18,13 +18,6 @@ def signature(centrality: str, **which: object) -> object:
     return columns
 
 
-def initialisation(history: nb.History) -> dict[str, float]:
-    """All features of epoch 0, before any training."""
-    table = history.features.loc[0]
-    names = [f"{feature} {layer}" for layer in table.index for feature in table.columns]
-    return dict(zip(names, table.to_numpy().ravel(), strict=True))
-
-
 def layer_norms(history: nb.History) -> dict[str, float]:
     """One number a layer and epoch: the L2 norm of its weights."""
     return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}
@@ -57,6 +50,6 @@ METHODS = {
     "control-epoch-0-eigenvector": control(
         "eigenvector signatures of the initialisation alone", "this benchmark", signature("eigenvector", **EPOCH_0)
     ),
-    "control-epoch-0": control("all features of the initialisation alone", "this benchmark", initialisation),
+    "control-epoch-0": control("all features of the initialisation alone", "this benchmark", nb.columns.initial_features),
     "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),
 }

@@ -113,7 +113,15 @@ def curves(history: History) -> dict[str, float]:
 
 def last_features(history: History) -> dict[str, float]:
     """The layers' features at the last kept epoch within the budget, ``{"mean conv1": …}``."""
-    table = history.features
-    last = table.loc[table.index.get_level_values("epoch").max()]
-    names = [f"{feature} {layer}" for layer in last.index for feature in last.columns]
-    return dict(zip(names, last.to_numpy().ravel(), strict=True))
+    features = history.features
+    return _by_layer(features.loc[features.index.get_level_values("epoch").max()])
+
+
+def initial_features(history: History) -> dict[str, float]:
+    """The layers' features at epoch 0, before any training: what a control sees."""
+    return _by_layer(history.features.loc[[0]].droplevel("epoch"))
+
+
+def _by_layer(features: pd.DataFrame) -> dict[str, float]:
+    names = [f"{feature} {layer}" for layer in features.index for feature in features.columns]
+    return dict(zip(names, features.to_numpy().ravel(), strict=True))

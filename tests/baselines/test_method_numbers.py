@@ -74,7 +74,7 @@ def test_per_layer_degrees_are_the_moments_of_each_layers_nodes(digits: nb.Subse
 
 
 def test_the_control_of_the_initialisation_sees_no_training(digits: nb.Subset) -> None:
-    initialisation = module("controls").initialisation
+    initialisation = nb.columns.initial_features
     early, late = (initialisation(digits.history(100, budget)) for budget in (1, 9))
     assert early.keys() == late.keys()
     assert all(early[key] == late[key] or np.isnan(early[key]) for key in early)
