@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -111,6 +112,16 @@ def test_a_network_that_another_process_trains_is_left_to_it(half: Path, grid: s
     with made.run(held).locked():
         assert restore(zoo, made) == [other]
     assert not made.run(held).finished
+
+
+def test_a_machine_with_another_processor_is_refused(
+    half: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = nb.load("digits-lenet", root=half)
+    monkeypatch.setattr("generation.restore.device_name", lambda device: "an abacus")
+    [trained_on] = set(zoo.networks["device"])
+    with pytest.raises(PlanMismatchError, match=rf"on {re.escape(trained_on)}, this is an abacus: a version mixes no two"):
+        plan_beyond(zoo, tmp_path, grid=grid)
 
 
 def test_a_grid_that_says_otherwise_is_refused_by_network(half: Path, tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ def test_info_says_which_tiers_are_still_to_be_downloaded(hub: HubStandIn) -> No
     assert {name for name, line in tiers.items() if "to be downloaded" in line} == {"centralities", "weights"}
 
 
+def test_info_names_the_processor_that_trained_a_subset(digits: nb.Subset) -> None:
+    [device] = set(digits.networks["device"])
+    assert f"trained on {device}" in run("info", "digits-lenet").output
+
+
 def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(bundled, own / "digits-lenet" / bundled.name)
