@@ -36,6 +36,8 @@ FLAGS = [
 ]
 PAGES = ["index.html", "methods/mine.html", "methods/degree-linear.html", "subsets/digits-lenet.html", "code/trivial.html"]
 WITH_TWINS = "cifar10-lenet-diverse"
+# Of a busy machine's browser; the usual half minute is too short for one.
+PATIENCE_MS = 180_000
 CEILING_LINE = ".mark-rule.role-mark line"
 runner = CliRunner(env={"COLUMNS": "400"})
 
@@ -89,7 +91,7 @@ def browser() -> Iterator[Any]:
     if path is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
     with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=path, args=FLAGS)
+        chromium = running.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
 
@@ -100,6 +102,7 @@ class Watched:
     def __init__(self, browser: Any, site: Path, **options: Any) -> None:
         self.site = site
         self.page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+        self.page.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
