@@ -1,0 +1,41 @@
+"""How the document writes a number, a table and a count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from nndynbench.report.ranking import Row
+
+
+def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
+    """A value with its interval, where it has one: "0.712 (0.65 to 0.77)"."""
+    low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
+    if pd.isna(row[column]):
+        return "–"
+    shown = f"{row[column]:+.3f}" if signed else f"{row[column]:.3f}"
+    return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.2f} to {row[high]:.2f})"
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.3f}"
+
+
+def table_line(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
+
+
+def table_head(cells: Iterable[object]) -> Iterator[str]:
+    heads = list(cells)
+    yield table_line(heads)
+    yield table_line(["---"] * len(heads))
+
+
+def epochs(budget: object) -> str:
+    return f"{budget} epoch{'' if budget == 1 else 's'}"
+
+
+def count(some: int, of_all: int) -> str:
+    """As "all 5", "none of the 5" or "2 of the 5"."""
+    return f"all {of_all}" if some == of_all else f"{some or 'none'} of the {of_all}"
