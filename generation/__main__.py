@@ -286,9 +286,8 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     console.print(f"packed {packed.folder}: {packed.manifest.networks} of {packed.manifest.networks_planned} networks")
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")
-    devices = packed.networks["device"].value_counts()
-    if len(devices) > 1:
-        console.print(f"  [bold]trained on {len(devices)} kinds of processor[/bold]: {', '.join(devices.index)}")
+    if len(packed.devices) > 1:
+        console.print(f"  [bold]trained on {len(packed.devices)} kinds of processor[/bold]: {', '.join(packed.devices)}")
 
 
 def _summary(so_far: Progress) -> str:

@@ -57,9 +57,9 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         if version(library) != zoo.manifest.libraries[library]:
             trained_with = zoo.manifest.libraries[library]
             raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, installed is {version(library)}")
-    if (devices := set(zoo.networks["device"])) != {device_name(device)}:
+    if zoo.devices != [device_name(device)]:
         raise PlanMismatchError(
-            f"{zoo} was trained on {', '.join(sorted(devices))}, this is {device_name(device)}: a version mixes no two; go "
+            f"{zoo} was trained on {', '.join(zoo.devices)}, this is {device_name(device)}: a version mixes no two; go "
             "on on such a machine, or train another version here"
         )
     return made

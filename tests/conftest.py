@@ -11,6 +11,10 @@ import nndynbench as nb
 
 
 def pytest_configure() -> None:
+    # The tests share the cores among themselves (`pytest -n auto`): threads of BLAS would only wait for each other. numpy
+    # and torch read this when they are imported, which is later.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     # No test but those of the stand-in hub, which say otherwise, may reach for the network.
     os.environ.setdefault("NNDYNBENCH_OFFLINE", "1")
     # What one run of the tests computed must not hide from the next what became of the code, but where that is tested.

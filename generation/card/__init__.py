@@ -102,7 +102,7 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "images": manifest.images.name,
         "digest": manifest.images.digest[:12],
         "grid": manifest.grid,
-        "devices": ", ".join(sorted(set(networks["device"]))),
+        "devices": ", ".join(subset.devices),
         "libraries": ", ".join(f"{library} {version}" for library, version in manifest.libraries.items()),
         "code_version": manifest.code_version,
         "networks": manifest.networks,

@@ -41,7 +41,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         f"{manifest.networks} of {manifest.networks_planned} networks, architecture {manifest.architecture}, "
         f"protocol [bold]{manifest.protocol}[/bold], at most {manifest.epochs} epochs"
     )
-    console.print(f"trained on {', '.join(sorted(set(subset.networks['device'])))}")
+    console.print(f"trained on {', '.join(subset.devices)}")
     paper = table2().get(catalogue_entry(name).paper or "")
     table = Table("", "ours", "paper (Table 2)")
     networks = subset.networks

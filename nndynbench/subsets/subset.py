@@ -112,6 +112,11 @@ class Subset:
         return self._table("features")
 
     @property
+    def devices(self) -> list[str]:
+        """The kinds of processor that trained the networks: one, unless machines were mixed."""
+        return sorted(set(self.networks["device"]))
+
+    @property
     def network_ids(self) -> list[int]:
         return [int(network) for network in self.networks.index]
 

@@ -119,7 +119,7 @@ def test_a_machine_with_another_processor_is_refused(
 ) -> None:
     zoo = nb.load("digits-lenet", root=half)
     monkeypatch.setattr("generation.restore.device_name", lambda device: "an abacus")
-    [trained_on] = set(zoo.networks["device"])
+    [trained_on] = zoo.devices
     with pytest.raises(PlanMismatchError, match=rf"on {re.escape(trained_on)}, this is an abacus: a version mixes no two"):
         plan_beyond(zoo, tmp_path, grid=grid)
 

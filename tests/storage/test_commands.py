@@ -49,7 +49,7 @@ def test_info_says_which_tiers_are_still_to_be_downloaded(hub: HubStandIn) -> No
 
 
 def test_info_names_the_processor_that_trained_a_subset(digits: nb.Subset) -> None:
-    [device] = set(digits.networks["device"])
+    [device] = digits.devices
     assert f"trained on {device}" in run("info", "digits-lenet").output
 
 
