@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from generation.engines import Job
 from generation.images import Images
 from generation.plan import SubsetPlan, subset_plan
 from generation.runs import read_arrays
+from generation.training import Record
 
 GRID = """
 protocol = "reduced"
@@ -51,6 +54,17 @@ def begin(
     for network in made.order:
         made.run(network).folder.mkdir(exist_ok=True)
     return made
+
+
+def job(made: SubsetPlan, networks: int | None = None) -> Job:
+    """The training of a folder's first networks, by default of all."""
+    return Job(made, made.order[:networks], made.folder.parents[1] / "images")
+
+
+def train_in_this_process(job: Job, images: Images, report: Callable[[Record], None] = lambda record: None) -> None:
+    """What a worker process does, without the seconds that one needs to import torch."""
+    for unit in job.units():
+        job.train(unit, images, stop=lambda: False, report=report)
 
 
 def outcome(made: SubsetPlan) -> dict[str, Any]:

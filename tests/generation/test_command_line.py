@@ -20,6 +20,7 @@ from generation.__main__ import app
 from generation.engines import shard
 from generation.plan import begun_plan
 from tests.generation.small_runs import outcome, write_grid
+from tests.patience import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def test_shards_are_a_partition() -> None:
 
 
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
-    told = generation("retrain", "digits-lenet", "--sample", 2, "--workers", 2)
+    told = generation("retrain", "digits-lenet", "--sample", 2, "--workers", 1)
     if "same kind of processor" in told:
         assert "2 of 2 networks identical" in told
 
@@ -81,14 +82,14 @@ def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path
     """Networks of another seed must not pass for the stored ones, on any processor."""
     from dataclasses import replace
 
-    from generation.engines import Job
-    from generation.engines.here import train_here
     from generation.images import load_images
     from generation.retrain import compare, stored_plan
+    from generation.training import train_network
 
-    made = replace(stored_plan(digits, tmp_path), zoo_seed=1)
-    made.bind(load_images("digits", cache=tmp_path))
-    assert train_here(Job(made, [100], tmp_path), workers=1).finished == 1
+    made, images = replace(stored_plan(digits, tmp_path), zoo_seed=1), load_images("digits", cache=tmp_path)
+    made.bind(images)
+    with made.run(100).locked():
+        assert train_network(made.network(100), images, made.run(100))
     verdict = compare(digits, made, [100])
     assert not verdict.passed
     [comparison] = verdict.comparisons
@@ -97,13 +98,13 @@ def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path
 
 def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)
-    train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 2, "--no-pack")
+    train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--no-pack")
     stopped = subprocess.Popen(train, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not list(tmp_path.rglob("state-*.safetensors")):
         time.sleep(0.05)
         assert stopped.poll() is None
     stopped.send_signal(signal.SIGTERM)
-    told = " ".join(stopped.communicate(timeout=60)[0].split())
+    told = " ".join(stopped.communicate(timeout=PATIENCE_SECONDS)[0].split())
     assert stopped.returncode == 0, told
     assert "the same command goes on from here" in told
     made = begun_plan("digits-lenet", tmp_path)

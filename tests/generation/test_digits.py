@@ -14,20 +14,27 @@ from typer.testing import CliRunner  # noqa: E402
 import nndynbench as nb  # noqa: E402
 from generation.__main__ import app  # noqa: E402
 from generation.device import device_name  # noqa: E402
+from generation.images import load_images  # noqa: E402
+from generation.pack import pack_subset  # noqa: E402
+from generation.plan import subset_plan  # noqa: E402
+from generation.training import train_network  # noqa: E402
+from tests.generation.small_runs import job, train_in_this_process  # noqa: E402
 
 NETWORKS = 4
 
 
-def train(out: Path) -> nb.Subset:
-    command = ["train", "digits-lenet", "--out", str(out), "--networks", str(NETWORKS)]
-    done = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert f"{NETWORKS} of {NETWORKS} networks trained" in done.stdout.replace("\n", " ")
-    return nb.load("digits-lenet", root=out)
-
-
 @pytest.fixture(scope="module")
 def retrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[nb.Subset, nb.Subset]:
-    return train(tmp_path_factory.mktemp("once")), train(tmp_path_factory.mktemp("twice"))
+    """By the command, in worker processes, and once more in this process."""
+    once, twice = tmp_path_factory.mktemp("once"), tmp_path_factory.mktemp("twice")
+    command = ["train", "digits-lenet", "--out", str(once), "--networks", str(NETWORKS)]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert f"{NETWORKS} of {NETWORKS} networks trained" in done.stdout.replace("\n", " ")
+    made, images = subset_plan("digits-lenet", twice), load_images("digits", cache=twice / "images")
+    made.bind(images)
+    train_in_this_process(job(made, NETWORKS), images)
+    pack_subset(made)
+    return nb.load("digits-lenet", root=once), nb.load("digits-lenet", root=twice)
 
 
 def test_training_twice_gives_the_same_bits(retrained: tuple[nb.Subset, nb.Subset]) -> None:
@@ -75,10 +82,6 @@ def test_splits_that_four_networks_cannot_fill_are_left_out_with_the_reason(
 
 
 def test_training_leaves_the_arithmetic_of_its_process_as_it_was(tmp_path: Path) -> None:
-    from generation.images import load_images
-    from generation.plan import subset_plan
-    from generation.training import train_network
-
     made = subset_plan("digits-lenet", tmp_path)
     with made.run(0).locked():
         train_network(made.network(0), load_images("digits"), made.run(0), stop=lambda: True)

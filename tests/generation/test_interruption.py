@@ -20,7 +20,7 @@ from generation.images import Images
 from generation.plan import SubsetPlan
 from generation.runs import DamagedFileError
 from generation.training import train_network
-from tests.generation.small_runs import begin, outcome
+from tests.generation.small_runs import begin, job, outcome, train_in_this_process
 
 # Torch is imported once, by the server that all children are forked from.
 context = get_context("forkserver")
@@ -61,12 +61,7 @@ def train_all(job: Job, log: Path | None = None, training: Any = None) -> None:
     images = job.images()
     if training is not None:
         training.set()
-    for unit in job.units():
-        job.train(unit, images, stop=lambda: False, report=report)
-
-
-def job(made: SubsetPlan) -> Job:
-    return Job(made, made.order, made.folder.parents[1] / "images")
+    train_in_this_process(job, images, report)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from generation.__main__ import app
+from generation.images import load_images
 from generation.pack import Selection, pack_subset
-from generation.plan import PlanMismatchError, begun_plan
+from generation.plan import PlanMismatchError, begun_plan, subset_plan
 from generation.restore import plan_beyond, restore
 from nndynbench.storage.places import bundled_folder
-from tests.generation.small_runs import write_grid
+from tests.generation.small_runs import job, train_in_this_process, write_grid
 
 TABLES = ("networks", "curves", "signatures", "features")
 
@@ -33,7 +34,12 @@ def run(*command: str) -> str:
 
 
 def train(out: Path, grid: str, networks: int) -> None:
-    run("train", "digits-lenet", "--out", str(out), "--grid", grid, "--networks", str(networks), "--workers", "1")
+    """Train the first networks and pack them, or go on to them."""
+    made = subset_plan("digits-lenet", out, grid=grid)
+    images = load_images("digits", cache=out / "images")
+    made.bind(images)
+    train_in_this_process(job(made, networks), images)
+    pack_subset(made)
 
 
 @pytest.fixture(scope="module")

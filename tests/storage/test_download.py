@@ -19,6 +19,7 @@ from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.hub import DownloadError
 from nndynbench.storage.manifest import FileFacts, read_manifest
 from nndynbench.storage.places import NotAtHandError
+from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED, publish
 from tests.storage.hub_stand_in import Fault, HubStandIn
 
@@ -160,7 +161,7 @@ class TestFaults:
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for _ in range(2)
         ]
-        answers = [process.communicate(timeout=60) for process in processes]
+        answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], answers
         assert answers[0][0] == answers[1][0] != ""
         assert hub.transfers[f"{FOLDER}/centralities.h5"] == 1
@@ -249,7 +250,9 @@ class TestNoNetwork:
     def test_a_bundled_subset_loads_and_verifies(self) -> None:
         environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "NNDYNBENCH_OFFLINE": "0"}
         command = [sys.executable, "-m", "nndynbench", "verify", "digits-lenet"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert "8 files checked" in done.stdout
 
@@ -260,7 +263,9 @@ class TestHome:
         user = tmp_path / "user"
         user.mkdir()
         code = "import nndynbench; nndynbench.load; nndynbench.subsets()"
-        subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(user)}, check=True, timeout=60)
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment | {"HOME": str(user)}, check=True, timeout=PATIENCE_SECONDS
+        )
         assert list(user.rglob("*")) == []
 
     def test_another_pack_of_the_same_version_is_not_overwritten(self, hub: HubStandIn, home: Path, bundled: Path) -> None:
@@ -330,7 +335,7 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
         env=os.environ | {"COLUMNS": "300"} | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

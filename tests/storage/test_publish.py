@@ -21,6 +21,7 @@ from nndynbench.storage import places
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.manifest import read_manifest
 from nndynbench.storage.places import NotAtHandError
+from tests.patience import PATIENCE_SECONDS
 from tests.storage.hub_stand_in import HubStandIn
 
 REPOSITORY = "someone/zoo"
@@ -70,7 +71,7 @@ print(table.num_rows, *table.column_names)
 """
     environment = os.environ | {"HF_HOME": str(tmp_path / "hf")}  # datasets reads HF_ENDPOINT when it is imported
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     )
     curves = nb.load("digits-lenet").curves.reset_index()
     assert done.stdout.split() == [str(len(curves)), *curves.columns]

@@ -13,6 +13,7 @@ import pytest
 from joblib import Parallel, delayed
 
 import nndynbench as nb
+from tests.patience import PATIENCE_SECONDS
 
 NETWORKS = [0, 7, 100, 239]
 
@@ -75,7 +76,7 @@ for network in zoo.network_ids:
     edges += sum(history.graph(epoch).number_of_edges for epoch in [*range(min(last, 10) + 1), last])
 print(edges, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 // 10**6)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     edges, megabytes = map(int, done.stdout.split())
     assert edges > 240 * 10 * 400
     assert megabytes < 300
