@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 # What decides the predictions of an unchanged method on an unchanged subset.
-CODE = ("columns.py", "signatures.py", "protocols/harness.py", "protocols/tuning.py")
+CODE = ("columns.py", "signatures/snapshot.py", "signatures/temporal.py", "protocols/harness.py", "protocols/tuning.py")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,9 @@
+"""Signatures: from the node values of snapshots to one vector per history (paper, section 3.2, S2 and S3).
+
+The public names are those of ``__init__.pyi``, imported when first used: what computes signatures of snapshots, such as
+the trainer's workers, needs no scikit-learn.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,13 @@
+from .snapshot import CENTRALITIES as CENTRALITIES
+from .snapshot import REPRESENTATIONS as REPRESENTATIONS
+from .snapshot import SIGNS as SIGNS
+from .snapshot import SnapshotSignature as SnapshotSignature
+from .snapshot import function_signature as function_signature
+from .snapshot import has_unrolled_graph as has_unrolled_graph
+from .snapshot import shuffled as shuffled
+from .snapshot import snapshot_graph as snapshot_graph
+from .snapshot import snapshot_signatures as snapshot_signatures
+from .snapshot import stored_signatures as stored_signatures
+from .temporal import Signature as Signature
+from .temporal import SignedLogarithm as SignedLogarithm
+from .temporal import weighted as weighted

@@ -1,0 +1,101 @@
+"""Snapshot signatures: five moments of a centrality over all nodes of a snapshot's graph (paper, section 3.2, S2).
+
+`stored_signatures` lists those that every subset keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.centralities import degree, eigenvector_centrality, moments
+from nndynbench.graphs.architecture import Architecture, architecture
+from nndynbench.graphs.layered import LayeredGraph
+from nndynbench.graphs.rolled import rolled
+from nndynbench.graphs.unrolled import unrolled
+from nndynbench.graphs.weights import layer_weight
+from nndynbench.names import known
+
+FloatArray = npt.NDArray[np.float64]
+NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
+
+CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]] = {
+    "degree": degree,
+    "eigenvector": eigenvector_centrality,
+}
+REPRESENTATIONS = ("rolled", "unrolled", "rolled-shuffled")
+SIGNS = ("positive", "negative")
+
+# The control permutes every network's weights alike, so that it differs from `rolled` by the graph alone.
+SHUFFLE_SEED = 0
+
+
+class SnapshotSignature(NamedTuple):
+    """Which centrality of which graph a signature summarises; ``sign`` is "" where the graph is not signed."""
+
+    representation: str
+    sign: str
+    centrality: str
+
+
+def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
+    """The signatures that a subset of this architecture stores; unrolled ones where the architecture has that graph."""
+    kinds = [("rolled", ""), ("rolled-shuffled", "")]
+    if has_unrolled_graph(name):
+        kinds += [("unrolled", sign) for sign in SIGNS]
+    return [SnapshotSignature(*kind, centrality) for kind in kinds for centrality in CENTRALITIES]
+
+
+def has_unrolled_graph(name: str | Architecture) -> bool:
+    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers."""
+    plain = {"conv", "max-pool", "fc", "dropout"}
+    return all(entry["kind"] in plain for entry in architecture(name).entries)
+
+
+def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architecture, representation: str) -> LayeredGraph:
+    """One snapshot's graph: "rolled", "unrolled" (signed), or the control "rolled-shuffled" (see `shuffled`)."""
+    known(representation, REPRESENTATIONS, what="representation")
+    if representation == "unrolled":
+        return unrolled(weights, name)
+    return rolled(shuffled(weights, name) if representation == "rolled-shuffled" else weights, name)
+
+
+def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> dict[str, npt.ArrayLike]:
+    """The weights permuted within each layer by a fixed seed: same values, no structure (Girrbach et al. 2023)."""
+    permuted = dict(weights)
+    for position, layer in enumerate(architecture(name).weighted_layers):
+        order = np.random.default_rng([SHUFFLE_SEED, position]).permutation(int(np.prod(layer.weight_shape)))
+        permuted[f"{layer.name}.weight"] = layer_weight(weights, layer).ravel()[order].reshape(layer.weight_shape)
+    return permuted
+
+
+def snapshot_signatures(
+    weights: Mapping[str, npt.ArrayLike], name: str | Architecture
+) -> dict[SnapshotSignature, FloatArray]:
+    """Every stored signature of one snapshot, five moments each; NaN where weights are not finite."""
+    graphs: dict[tuple[str, str], LayeredGraph] = {}
+    signatures = {}
+    for key in stored_signatures(name):
+        kind = (key.representation, key.sign)
+        if kind not in graphs:
+            graph = snapshot_graph(weights, name, key.representation)
+            graphs[kind] = graph.subgraph(key.sign) if key.sign else graph
+        signatures[key] = moments(CENTRALITIES[key.centrality](graphs[kind].blocks))
+    return signatures
+
+
+def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
+    """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is.
+
+    Raises
+    ------
+    ValueError
+        If the function returns no vector.
+    """
+    value = np.asarray(function(graph), dtype=np.float64)
+    if value.ndim != 1:
+        raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
+    return moments(value) if len(value) == graph.number_of_nodes else value
