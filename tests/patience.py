@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900

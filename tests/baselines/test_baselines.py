@@ -14,7 +14,8 @@ from nndynbench.protocols.method import baselines_folder
 from nndynbench.subsets import History
 
 # The slowest to check, and the bar's variations, which differ by their columns alone.
-SLOW = {"bar-and-degree", "bar-and-eigenvector", "bar-and-neural-persistence", "bar-and-epoch-0", "n-cut"}
+BAR_AND_MORE = {name for name in method_names() if name.startswith("bar-and-")}
+SLOW = BAR_AND_MORE | {"n-cut"}
 # One learner and one signature of each kind: the others of the grid are the same code.
 CHECKED = [
     name
