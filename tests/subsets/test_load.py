@@ -133,6 +133,14 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+def test_the_signatures_of_a_snapshot_import_no_learner() -> None:
+    code = (
+        "import sys; from nndynbench.signatures import snapshot_signatures; "
+        "print([m for m in ('sklearn', 'scipy.stats', 'pandas') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
 def test_scoring_a_method_imports_no_torch() -> None:
     code = (
         "import sys, nndynbench as nb; nb.evaluate('degree-svm', 'digits-lenet', epochs=1);"
