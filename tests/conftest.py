@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import nndynbench as nb
 
@@ -15,6 +16,9 @@ def pytest_configure() -> None:
     # and torch read this when they are imported, which is later.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    # No test is timed: an example may take as long as a busy machine takes.
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
     # No test but those of the stand-in hub, which say otherwise, may reach for the network.
     os.environ.setdefault("NNDYNBENCH_OFFLINE", "1")
     # What one run of the tests computed must not hide from the next what became of the code, but where that is tested.

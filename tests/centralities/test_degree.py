@@ -13,7 +13,7 @@ from tests.graphs.trained import initial, trained
 
 
 @given(networks())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_it_is_the_adjacency_matrix_summed(network):
     graph = rolled(network[1], network[0])
     np.testing.assert_allclose(graph.degree(), graph.to_scipy().sum(axis=1), rtol=1e-12, atol=1e-15)

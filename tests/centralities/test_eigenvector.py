@@ -56,7 +56,7 @@ def chains(draw: st.DrawFn, *, signed: bool = False) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("signed", [False, True])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_it_solves_the_eigenvalue_problem_of_the_whole_matrix(signed, data):
     blocks = data.draw(chains(signed=signed))
     matrix = adjacency(blocks)
@@ -70,7 +70,7 @@ def test_it_solves_the_eigenvalue_problem_of_the_whole_matrix(signed, data):
 
 
 @given(blocks=chains())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_connected_graphs_vector_is_the_dense_one(blocks):
     blocks = [block + 0.01 * max(block.max(), 1e-20) for block in blocks]
     np.testing.assert_allclose(eigenvector_centrality(blocks), by_decomposition(adjacency(blocks))[1], atol=1e-9)
@@ -151,7 +151,7 @@ def test_float32_weights_are_computed_in_float32_to_its_precision():
 
 
 @given(size=st.integers(2, 12), seed=st.integers(0, 1000), sparse=st.booleans(), signed=st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_symmetric_matrix_is_taken(size, seed, sparse, signed):
     random = np.random.default_rng(seed)
     matrix = random.random((size, size)) - (0.5 if signed else 0)

@@ -17,7 +17,7 @@ def by_scipy(vector: np.ndarray) -> list[float]:
 
 
 @given(arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e3, 1e3, allow_subnormal=False)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_they_are_scipys(vector):
     vector = np.round(vector, 3)  # nearly constant vectors, where scipy itself warns, are looked at below
     if np.ptp(vector) == 0:

@@ -79,7 +79,7 @@ def test_neural_persistence_is_that_of_an_explicit_spanning_tree(features):
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 1000), st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_neural_persistence_takes_zero_and_equal_weights(outputs, inputs, seed, coarse):
     weights = np.random.default_rng(seed).standard_normal((outputs, inputs))
     if coarse:

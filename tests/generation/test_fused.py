@@ -188,7 +188,7 @@ RATES = st.one_of(st.just(0.0), st.floats(0.001, 0.95))  # rates below a uniform
 
 
 @given(rates=st.lists(RATES, min_size=1, max_size=4), seed=st.integers(0, 2**62), step=st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_dropout_masks_have_each_networks_rate_and_keep_the_mean(rates: list[float], seed: int, step: int) -> None:
     layer = StackedDropout()
     layer.rates, layer.step = torch.tensor(rates), step

@@ -33,7 +33,7 @@ def blocks_by_loops(weights, described) -> list[np.ndarray]:
 
 
 @given(networks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_edge_weighs_the_norm_of_what_lies_between_its_ends(network):
     described, weights = network
     graph = rolled(weights, described)

@@ -19,7 +19,7 @@ def dense(adjacency) -> np.ndarray:
 
 
 @given(networks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_matrix_is_the_one_written_pixel_by_pixel(network):
     architecture, weights = network
     expected = right_adjacency(weights, architecture)
@@ -30,7 +30,7 @@ def test_the_matrix_is_the_one_written_pixel_by_pixel(network):
 
 
 @given(networks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_the_quirks_the_matrix_is_the_one_that_the_reference_code_builds(network):
     architecture, weights = network
     expected = published_adjacency(weights, architecture)
@@ -41,7 +41,7 @@ def test_with_the_quirks_the_matrix_is_the_one_that_the_reference_code_builds(ne
 
 @pytest.mark.parametrize("quirks", [False, True])
 @given(network=networks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_products_are_those_of_the_matrix(quirks, network):
     architecture, weights = network
     graph = unrolled(weights, architecture, reference_quirks=quirks)
@@ -59,7 +59,7 @@ def test_products_are_those_of_the_matrix(quirks, network):
 
 @pytest.mark.parametrize("quirks", [False, True])
 @given(network=networks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_degrees_of_the_signed_whole_and_of_both_subgraphs_are_the_matrix_sums(quirks, network):
     architecture, weights = network
     graph = unrolled(weights, architecture, reference_quirks=quirks)

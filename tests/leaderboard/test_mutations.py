@@ -97,7 +97,7 @@ def assert_refused_or_right(content: bytes, path: Path, at_hand: dict[str, Subse
     return True
 
 
-@settings(max_examples=1400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1400, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_values_changed_anywhere(data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any) -> None:
     facts = json.loads(original)
@@ -108,7 +108,7 @@ def test_values_changed_anywhere(data: Any, original: bytes, at_hand: Any, digit
     assert_refused_or_right(json.dumps(facts).encode(), path, at_hand, digits)
 
 
-@settings(max_examples=650, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=650, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_bytes_changed_anywhere(data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any) -> None:
     content = bytearray(original)
