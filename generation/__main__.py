@@ -172,16 +172,17 @@ def retrain(
         job = Job(made, again.sample(zoo, sample, seed=draw), cache)
         with _progress(made, job.networks) as report:
             train_here(job, workers=workers, report=report)
-        verdict = again.compare(zoo, made, made.finished(job.networks))
+        compared = [again.compare_network(zoo, made.run(network), network) for network in made.finished(job.networks)]
     table = Table("network", "initial weights", "weights", "curves", "signatures", "outcome", "first loss", "final accuracy")
-    for row in verdict.comparisons:
+    for row in compared:
         parts = (row.initial_weights, row.weights, row.curves, row.signatures, row.outcome)
         words = [{True: "equal", False: "differ", None: "not at hand"}[part] for part in parts]
         table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_difference:.2f} points")
     console.print(table)
-    identical = sum(row.identical for row in verdict.comparisons)
-    console.print(f"{identical} of {len(verdict.comparisons)} networks identical; {verdict.expectation}")
-    if not verdict.passed or len(verdict.comparisons) < len(job.networks):
+    console.print(f"{sum(row.identical for row in compared)} of {len(compared)} networks identical")
+    for expectation in again.expectations(compared):
+        console.print(expectation)
+    if not again.reproduced(compared) or len(compared) < len(job.networks):
         console.print("[bold]not reproduced[/bold]")
         raise typer.Exit(1)
 
@@ -287,7 +288,7 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")
     if len(packed.devices) > 1:
-        console.print(f"  [bold]trained on {len(packed.devices)} kinds of processor[/bold]: {', '.join(packed.devices)}")
+        console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
 
 
 def _summary(so_far: Progress) -> str:

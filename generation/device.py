@@ -1,10 +1,16 @@
-"""What a network was trained on, as it is recorded: results are bit-identical on one kind of processor only."""
+"""What a network is trained on: a processor, which is recorded and decides its bits, of a kind, which binds a zoo.
+
+CPUs are one kind. Their models round differently, so that training drifts apart in the last digits and then beyond, as two
+seeds do, but towards neither side: a grid may be shared out among whatever CPUs there are.
+"""
 
 from __future__ import annotations
 
 import platform
 from functools import cache
 from pathlib import Path
+
+CPU = "cpu"
 
 
 @cache
@@ -24,3 +30,8 @@ def device_name(device: str = "cpu") -> str | None:
     if "model name" not in facts:
         return platform.machine()
     return f"{facts['model name']} (family {facts.get('cpu family')}, model {facts.get('model')})"
+
+
+def device_kind(device: str = CPU) -> str | None:
+    """What a version of a subset never mixes: "cpu", or the name of a GPU (None on a machine that has no GPU)."""
+    return device_name(device) if device.startswith("cuda") else CPU

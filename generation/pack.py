@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from rich.progress import track
 
+from generation.device import CPU
 from generation.plan import SubsetPlan
 from nndynbench.centralities import MOMENTS
 from nndynbench.features import FEATURES
@@ -254,7 +255,7 @@ def _manifest(
         grid=facts["grid"],
         settings=plan.grid.recipe(next(iter(records)))
         | dict.fromkeys(plan.grid.networks, "varies")
-        | {"trainer": plan.trainer},
+        | {"trainer": plan.trainer, "device_kind": facts.get("device_kind", CPU)},
         hyperparameters=plan.grid.hyperparameters,
         zoo_seed=facts["zoo_seed"],
         libraries=facts["libraries"],

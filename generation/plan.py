@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 from filelock import FileLock
 
-from generation.device import device_name
+from generation.device import CPU, device_kind
 from generation.grids import Grid, read_grid, spread_order
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
@@ -46,7 +46,7 @@ class SubsetPlan:
     """A subset's runs below ``DIR/<subset>/runs/``.
 
     ``trainer`` and ``device`` decide the bits of every network, as the grid and the seed do, so they bind too: training
-    side by side draws other dropout masks, and another kind of processor rounds differently.
+    side by side draws other dropout masks, and a GPU is another kind of device. Which CPU it is does not bind; records say.
     """
 
     entry: CatalogueEntry
@@ -55,7 +55,7 @@ class SubsetPlan:
     zoo_seed: int = 0
     kept_epochs: tuple[int, ...] = KEPT_EPOCHS
     trainer: Trainer = "one by one"
-    device: str = "cpu"
+    device: str = CPU
 
     @cached_property
     def order(self) -> list[int]:
@@ -89,14 +89,14 @@ class SubsetPlan:
             self._check(here)
 
     def check_device(self, images: Images) -> None:
-        """Check that this process would train as the first one did: same images, same kind of processor.
+        """Check that this process would train as the first one did: same images, same kind of device.
 
         Raises
         ------
         PlanMismatchError
             Naming what differs.
         """
-        self._check({"device": device_name(self.device), "images": {"name": images.name, "digest": images.digest}})
+        self._check({"device_kind": device_kind(self.device), "images": {"name": images.name, "digest": images.digest}})
 
     def facts(self) -> dict[str, Any]:
         """The plan as it was written."""
@@ -125,7 +125,7 @@ class SubsetPlan:
             "trainer": self.trainer,
             "images": {"name": images.name, "digest": images.digest},
             "libraries": {name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
-        } | ({"device": name} if (name := device_name(self.device)) is not None else {})
+        } | ({"device_kind": kind} if (kind := device_kind(self.device)) is not None else {})
 
 
 def subset_plan(
@@ -137,7 +137,7 @@ def subset_plan(
     grid: str | None = None,
     precision: str | None = None,
     trainer: Trainer = "one by one",
-    device: str = "cpu",
+    device: str = CPU,
 ) -> SubsetPlan:
     """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
     grid and the grid's precision.

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from generation.device import device_name
+from generation.device import CPU, device_kind
 from generation.pack import ARRAY_TIERS, OUTCOMES
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
-from generation.retrain import rows_of, stored_plan
+from generation.retrain import kind_of_devices, rows_of, stored_plan
 from generation.training import Record
 from nndynbench.features import FEATURES
 from nndynbench.graphs import architecture
@@ -24,7 +24,7 @@ from nndynbench.storage.packed import PackedFolder
 from nndynbench.subsets.subset import Subset
 
 
-def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str = "cpu") -> SubsetPlan:
+def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str = CPU) -> SubsetPlan:
     """The plan of a packed subset's whole grid, with runs below ``out``: of the networks that it has and of those to come.
 
     ``grid`` is the path of the grid's file where it is none of this package's.
@@ -33,7 +33,7 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
     ------
     PlanMismatchError
         Where networks trained here and now would differ in kind from the packed ones: naming a network whose row the grid
-        has otherwise, a library of another version, or another kind of processor.
+        has otherwise, a library of another version, or another kind of device.
     """
     packed = stored_plan(zoo, out)
     described = zoo.features.index.to_frame(index=False)[["network", "epoch"]].drop_duplicates()
@@ -57,10 +57,10 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         if version(library) != zoo.manifest.libraries[library]:
             trained_with = zoo.manifest.libraries[library]
             raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, installed is {version(library)}")
-    if zoo.devices != [device_name(device)]:
+    if (trained_on := kind_of_devices(zoo)) != device_kind(device):
         raise PlanMismatchError(
-            f"{zoo} was trained on {', '.join(zoo.devices)}, this is {device_name(device)}: a version mixes no two; go "
-            "on on such a machine, or train another version here"
+            f"{zoo} was trained on {trained_on}, this would be {device_kind(device)}: a version mixes no two kinds of "
+            "device; go on on such a machine, or train another version here"
         )
     return made
 

@@ -27,7 +27,7 @@ from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.network import one_core
 from generation.training.plan import NetworkPlan
-from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome
+from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome, resumed
 from generation.training.stacked import dropouts, load_stacked, stacked
 from nndynbench.graphs import Weights, architecture
 
@@ -270,14 +270,14 @@ def train_side_by_side(
         return sum(run.finished for run in runs)
 
 
-def _member(plan: NetworkPlan, run: NetworkRun, *, device: str | None) -> Member:
+def _member(plan: NetworkPlan, run: NetworkRun, *, device: str) -> Member:
     """A network as its files have it, or as it begins: its initialisation is described at once."""
     torch.set_num_threads(1)
     initial = initial_weights(plan)
     state = run.read_state()
     if not run.has_snapshot(0):
         run.write_snapshot(0, initial)
-    return Member(plan, run, new_record(plan, device, initial) if state is None else state.record)
+    return Member(plan, run, new_record(plan, device, initial) if state is None else resumed(state.record, device))
 
 
 def initial_weights(plan: NetworkPlan) -> Weights:

@@ -19,7 +19,7 @@ from generation.images import Images
 from generation.runs import NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.plan import NetworkPlan
-from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome
+from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome, resumed
 from nndynbench.graphs import Weights, architecture
 
 EVALUATION_BATCH = 1000
@@ -122,7 +122,7 @@ def train_network(
             record = new_record(plan, device_name(), initial)
         else:
             training.restore(state)
-            record = state.record
+            record = resumed(state.record, device_name())
         while not ended(plan, record):
             if stop():
                 return False

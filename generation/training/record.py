@@ -14,11 +14,20 @@ from nndynbench.signatures import snapshot_signatures
 
 Record = dict[str, Any]
 
+DEVICE_SEPARATOR = ", then "
+
 
 def new_record(plan: NetworkPlan, device: str, initial: Weights) -> Record:
     """The record of a network at its initialisation."""
     record: Record = {"network": plan.network, "seed": plan.seed, "device": device, "epochs": [], "features": {}}
     describe(plan, record, 0, initial, initial)
+    return record
+
+
+def resumed(record: Record, device: str) -> Record:
+    """The record of a network that goes on on ``device``: it names all that trained it."""
+    if device not in record["device"].split(DEVICE_SEPARATOR):
+        record["device"] += DEVICE_SEPARATOR + device
     return record
 
 

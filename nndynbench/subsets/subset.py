@@ -113,7 +113,7 @@ class Subset:
 
     @property
     def devices(self) -> list[str]:
-        """The kinds of processor that trained the networks: one, unless machines were mixed."""
+        """The processors that trained the networks, of one kind of device: several models of CPU, or one GPU."""
         return sorted(set(self.networks["device"]))
 
     @property

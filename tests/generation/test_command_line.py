@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from generation.__main__ import app
+from generation.device import device_name
 from generation.engines import shard
 from generation.plan import begun_plan
 from tests.generation.small_runs import outcome, write_grid
@@ -73,9 +74,12 @@ def test_shards_are_a_partition() -> None:
 
 
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
-    told = generation("retrain", "digits-lenet", "--sample", 2, "--workers", 1)
-    if "same kind of processor" in told:
-        assert "2 of 2 networks identical" in told
+    # Five: elsewhere a median must hold, and of two networks one may well have gone another way.
+    told = generation("retrain", "digits-lenet", "--sample", 5, "--workers", 1)
+    if digits.devices == [device_name()]:
+        assert "5 of 5 networks identical" in told
+    else:
+        assert "5 on another processor" in told
 
 
 def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path) -> None:
@@ -83,16 +87,15 @@ def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path
     from dataclasses import replace
 
     from generation.images import load_images
-    from generation.retrain import compare, stored_plan
+    from generation.retrain import compare_network, reproduced, stored_plan
     from generation.training import train_network
 
     made, images = replace(stored_plan(digits, tmp_path), zoo_seed=1), load_images("digits", cache=tmp_path)
     made.bind(images)
     with made.run(100).locked():
         assert train_network(made.network(100), images, made.run(100))
-    verdict = compare(digits, made, [100])
-    assert not verdict.passed
-    [comparison] = verdict.comparisons
+    comparison = compare_network(digits, made.run(100), 100)
+    assert not reproduced([comparison])
     assert (comparison.initial_weights, comparison.curves, comparison.outcome) == (False, False, False)
 
 

@@ -68,11 +68,18 @@ def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monke
         made.bind(digit_images)
 
 
-def test_another_kind_of_processor_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_kind_of_device_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     made = begin(tmp_path, digit_images)
-    monkeypatch.setattr(plans, "device_name", lambda device: "an abacus")
-    with pytest.raises(PlanMismatchError, match=r"device .*, now it is 'an abacus'"):
+    monkeypatch.setattr(plans, "device_kind", lambda device: "an abacus")
+    with pytest.raises(PlanMismatchError, match=r"device_kind 'cpu', now it is 'an abacus'"):
         made.check_device(digit_images)
+
+
+def test_another_model_of_cpu_goes_on(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = begin(tmp_path, digit_images)
+    monkeypatch.setattr("generation.device.device_name", lambda device: "another CPU")
+    made.bind(digit_images)
+    made.check_device(digit_images)
 
 
 def test_a_folder_tells_its_own_plan(tmp_path: Path, digit_images: Images) -> None:
@@ -89,7 +96,7 @@ def test_a_plan_from_before_trainer_device_and_rows_were_recorded_still_binds(tm
     made.bind(digit_images)
     path = made.folder / "plan.json"
     facts = json.loads(path.read_text())
-    for fact in ("trainer", "device", "networks"):
+    for fact in ("trainer", "device_kind", "networks"):
         del facts[fact]
     path.write_text(json.dumps(facts))
     made.bind(digit_images)

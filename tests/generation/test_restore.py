@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -120,14 +119,24 @@ def test_a_network_that_another_process_trains_is_left_to_it(half: Path, grid: s
     assert not made.run(held).finished
 
 
-def test_a_machine_with_another_processor_is_refused(
+def test_another_kind_of_device_is_refused(half: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo = nb.load("digits-lenet", root=half)
+    monkeypatch.setattr("generation.restore.device_kind", lambda device: "an abacus")
+    with pytest.raises(PlanMismatchError, match="on cpu, this would be an abacus: a version mixes no two kinds of device"):
+        plan_beyond(zoo, tmp_path, grid=grid)
+
+
+def test_another_cpu_goes_on_and_every_network_names_its_own(
     half: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    zoo = nb.load("digits-lenet", root=half)
-    monkeypatch.setattr("generation.restore.device_name", lambda device: "an abacus")
-    [trained_on] = zoo.devices
-    with pytest.raises(PlanMismatchError, match=rf"on {re.escape(trained_on)}, this is an abacus: a version mixes no two"):
-        plan_beyond(zoo, tmp_path, grid=grid)
+    before = nb.load("digits-lenet", root=half)
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", grid)
+    monkeypatch.setattr("generation.training.network.device_name", lambda: "an abacus")
+    train(tmp_path, grid, 3)
+    after = nb.load("digits-lenet", root=tmp_path)
+    [new] = set(after.network_ids) - set(before.network_ids)
+    assert after.networks["device"].to_dict() == before.networks["device"].to_dict() | {new: "an abacus"}
+    assert after.manifest.settings["device_kind"] == "cpu"
 
 
 def test_a_grid_that_says_otherwise_is_refused_by_network(half: Path, tmp_path: Path) -> None:
