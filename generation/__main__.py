@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import typer
 from filelock import FileLock
 from rich import progress as bars
-from rich.console import Console
 from rich.table import Table
 
 from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
@@ -25,11 +24,11 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
+from nndynbench.cli.console import console, print_table
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.subset import Subset as Packed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
 
 
 class Engine(StrEnum):
@@ -61,7 +60,7 @@ def plan(subset: Subset, grid: GridName = None, networks: Networks = None) -> No
     for column in made.grid.networks:
         values = made.grid.networks.loc[chosen, column]
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))
-    console.print(table)
+    print_table(table)
     shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
     console.print("shared by all: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
     console.print(f"in this order: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
@@ -178,7 +177,7 @@ def retrain(
         parts = (row.initial_weights, row.weights, row.curves, row.signatures, row.outcome)
         words = [{True: "equal", False: "differ", None: "not at hand"}[part] for part in parts]
         table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_difference:.2f} points")
-    console.print(table)
+    print_table(table)
     console.print(f"{sum(row.identical for row in compared)} of {len(compared)} networks identical")
     for expectation in again.expectations(compared):
         console.print(expectation)

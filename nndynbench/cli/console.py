@@ -1,10 +1,35 @@
-"""Where commands with wide tables print."""
+"""Where commands print, and tables that no terminal is too narrow for."""
 
 from __future__ import annotations
 
 import sys
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
-# A table of many columns is not folded into 80 characters because it is piped into a file.
-console = Console() if sys.stdout.isatty() else Console(width=160)
+# What is piped into a file or another program is folded nowhere.
+UNBOUNDED = 1000
+
+# The cell of a value that does not exist.
+NOTHING = "–"
+
+console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+
+
+def print_table(table: Table, *, on: Console = console) -> None:
+    """Print a table; on a terminal that is narrower than it, row after row with the headings beside the values, so that no
+    value is cut.
+    """
+    if on.measure(table, options=on.options.update(width=UNBOUNDED)).maximum <= on.width:
+        on.print(table)
+        return
+    if table.title:
+        on.print(Text(str(table.title), style="italic"))
+    headings = [" ".join(str(column.header).split()) for column in table.columns]
+    for name, *cells in zip(*(map(str, column.cells) for column in table.columns), strict=True):
+        pairs = [pair for pair in zip(headings[1:], cells, strict=True) if pair[1] not in ("", NOTHING)]
+        values = [f"[dim]{heading}[/dim] {cell}" for heading, cell in pairs]
+        on.print(Text.from_markup(name, style="bold"))
+        on.print(Padding(Text.from_markup(" · ".join(values)), (0, 0, 0, 2)))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
-from nndynbench.cli.console import console
+from nndynbench.cli.console import console, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def evaluate(
             ]
             paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(str(budget)))
             table.add_row(str(budget), *cells, paper or "–")
-        console.print(table)
+        print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
     stem = out / f"{label}.{'+'.join(subset)}.{chosen.name}"
     saved = result.save(stem.with_name(f"{stem.name}.json"))
@@ -100,7 +100,7 @@ def compare(
         )
     shown = metric or chosen.metrics[0]
     for table in comparison_tables(compared, shown):
-        console.print(table)
+        print_table(table)
     for name, reason in compared.failures.items():
         console.print(f"[yellow]no result[/yellow] {name}: {reason}")
     if missing := subsets_missing(root):
@@ -131,7 +131,7 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
         adds = "added" in last and last["added"].notna().any()
         heads = [f"{budget} ep." for budget in budgets]
         table = Table(
-            Column("method", no_wrap=True),
+            "method",
             *heads,
             "95% interval",
             "gain over the bar",

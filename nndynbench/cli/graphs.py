@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-console = Console()
+from nndynbench.cli.console import console, print_table
 
 
 def convert(
@@ -29,5 +28,5 @@ def convert(
     for key, values in signatures.xs("rolled", level="representation").iterrows():
         _, epoch, _, centrality = key  # type: ignore[misc]
         table.add_row(str(epoch), str(centrality), *(f"{value:.4g}" for value in values))
-    console.print(table)
+    print_table(table)
     console.print(f"graphs, centralities and signatures: {out}")

@@ -15,7 +15,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from nndynbench.cli.console import console
+from nndynbench.cli.console import console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
@@ -57,7 +57,7 @@ def table5() -> None:
         differences += len(differs)
         cells = (f"{ours[c]:,}" + (f" (paper: {paper[c]:,})" if c in differs else "") if c in ours else "–" for c in COLUMNS)
         table.add_row(name, *cells)
-    console.print(table)
+    print_table(table)
     if differences:
         console.print(f"[red]{differences} of these numbers differ from the paper's[/red]")
         raise typer.Exit(1)
@@ -101,7 +101,7 @@ def show(reproduced: Reproduction, stem: Path) -> None:
     table = Table(*reproduced.rows.columns, title=reproduced.title, box=box.SIMPLE)
     for row in reproduced.rows.itertuples(index=False):
         table.add_row(*("" if pd.isna(value) else str(value) for value in row))
-    console.print(table)
+    print_table(table)
     for note in reproduced.notes:
         console.print(f"[dim]{note}[/dim]")
     stem.parent.mkdir(parents=True, exist_ok=True)

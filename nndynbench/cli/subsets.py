@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-console = Console()
+from nndynbench.cli.console import NOTHING, console, print_table
 
 SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
+NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
+
 Version = Annotated[str | None, typer.Option(help="a version; by default the highest at hand")]
 Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
 
@@ -23,9 +24,9 @@ def list_subsets(root: Root = None) -> None:
     table = Table("subset", "summary", "version", "networks", "protocol", "tiers at hand")
     for name, row in subsets(root=root).iterrows():
         at_hand = row["version"] is not None and row["networks"] > 0
-        facts = [row["version"], str(row["networks"]), row["protocol"], row["tiers"]] if at_hand else ["–"] * 4
+        facts = [row["version"], str(row["networks"]), row["protocol"], row["tiers"]] if at_hand else NOT_AT_HAND
         table.add_row(str(name), row["summary"], *facts)
-    console.print(table)
+    print_table(table)
 
 
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
@@ -54,7 +55,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     high = int(networks["label"].sum())
     table.add_row("high / low networks", f"{high} / {len(networks) - high}", "–")
     table.add_row("diverged", str(int(networks["diverged"].sum())), "–")
-    console.print(table)
+    print_table(table)
     for split in RULES:
         try:
             folds = subset.split(split)
