@@ -18,6 +18,7 @@ from filelock import FileLock
 from rich import progress as bars
 from rich.table import Table
 
+from generation.device import CPU, computes_bfloat16
 from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
 from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
@@ -80,14 +81,14 @@ def train(
     grid: GridName = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")] = None,
     side_by_side: Annotated[int, typer.Option(help="train this many networks as one group: for GPUs")] = 1,
-    device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = "cpu",
+    device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = CPU,
     engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
     address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
     gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
 ) -> None:
     """Train a subset's networks, or go on where an earlier run stopped, and pack them."""
-    if device != "cpu" and side_by_side == 1:
+    if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
     trainer = "one by one" if side_by_side == 1 else "side by side"
     made = subset_plan(
@@ -100,6 +101,11 @@ def train(
         trainer=trainer,
         device=device,
     )
+    if device == CPU and made.network(made.order[0]).recipe["precision"] == "bfloat16" and not computes_bfloat16():
+        console.print(
+            "[yellow]this CPU lacks the instructions for bfloat16: training will take many times as long as in "
+            "float32[/yellow] (--precision float32 makes another zoo, in another --out)"
+        )
     cache = out.resolve() / "images"
     made.bind(load_images(made.entry.images, source=images, cache=cache))
     chosen = made.order[:networks]
@@ -193,7 +199,7 @@ def restore(
     root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
     images: ImageSource = None,
     grid: GridName = None,
-    device: Annotated[str, typer.Option(help="that trained it: cpu or cuda")] = "cpu",
+    device: Annotated[str, typer.Option(help="that trained it: cpu or cuda")] = CPU,
 ) -> None:
     """Put a packed subset's networks back into a folder of runs, to train and pack more networks beside them."""
     import nndynbench

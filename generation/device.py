@@ -32,6 +32,13 @@ def device_name(device: str = "cpu") -> str | None:
     return f"{facts['model name']} (family {facts.get('cpu family')}, model {facts.get('model')})"
 
 
+def computes_bfloat16() -> bool:
+    """Whether torch has fast kernels for bfloat16 on this CPU; without them it takes many times as long as float32."""
+    import torch
+
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def device_kind(device: str = CPU) -> str | None:
     """What a version of a subset never mixes: "cpu", or the name of a GPU (None on a machine that has no GPU)."""
     return device_name(device) if device.startswith("cuda") else CPU

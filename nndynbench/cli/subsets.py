@@ -10,9 +10,9 @@ from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table
 
-SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
 NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
 
+SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
 Version = Annotated[str | None, typer.Option(help="a version; by default the highest at hand")]
 Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
 

@@ -73,6 +73,16 @@ def test_shards_are_a_partition() -> None:
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_a_cpu_without_bfloat16_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_instructions: bool
+) -> None:
+    monkeypatch.setattr("generation.__main__.computes_bfloat16", lambda: has_instructions)
+    nothing = ("train", "digits-lenet", "--out", tmp_path, "--networks", 0, "--no-pack")
+    told = generation(*nothing, "--precision", "bfloat16")
+    assert ("this CPU lacks the instructions for bfloat16" in told) == (not has_instructions)
+
+
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
     # Five: elsewhere a median must hold, and of two networks one may well have gone another way.
     told = generation("retrain", "digits-lenet", "--sample", 5, "--workers", 1)
