@@ -1,4 +1,7 @@
-"""Every snippet of the README runs. Its two commands for a fresh machine are run by .ci/run itself."""
+"""What the documents say works: every snippet runs, every link leads somewhere, every public name is explained.
+
+The README's two commands for a fresh machine are run by .ci/run itself.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import nndynbench as nb
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+FOLDERS = (".", "docs", "generation", "leaderboard")
+DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
 
 
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def snippets(language: str, document: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document, flags=re.DOTALL)
 
 
 def shell_commands() -> list[str]:
@@ -51,8 +60,21 @@ def test_the_shell_snippets_run_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "zoo" / "digits-lenet").is_dir()
 
 
-def test_every_linked_file_exists() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+def test_the_librarys_snippets_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for snippet in snippets("python", LIBRARY):
+        exec(compile(snippet, "library.md", "exec"), names)
+
+
+@pytest.mark.parametrize("module", [nb, nb.centralities, nb.features, nb.graphs], ids=lambda module: module.__name__)
+def test_every_public_name_is_in_the_librarys_page(module: ModuleType) -> None:
+    words = set(re.findall(r"\w+", LIBRARY))
+    assert [name for name in module.__all__ if name not in words] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_linked_file_exists(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [*re.findall(r"\]\((?!https?://)([^)#]+)\)", text), *re.findall(r'src="(?!https?://)([^"]+)"', text)]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
