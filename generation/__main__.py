@@ -182,11 +182,14 @@ def retrain(
     for row in compared:
         parts = (row.initial_weights, row.weights, row.curves, row.signatures, row.outcome)
         words = [{True: "equal", False: "differ", None: "not at hand"}[part] for part in parts]
-        table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_difference:.2f} points")
+        table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_change:+.2f} points")
     print_table(table)
     console.print(f"{sum(row.identical for row in compared)} of {len(compared)} networks identical")
     for expectation in again.expectations(compared):
         console.print(expectation)
+    mean, error = again.mean_change(compared)
+    if error == error:
+        console.print(f"mean change of the final accuracy there: {mean:+.2f} points (standard error {error:.2f})")
     if not again.reproduced(compared) or len(compared) < len(job.networks):
         console.print("[bold]not reproduced[/bold]")
         raise typer.Exit(1)

@@ -52,8 +52,8 @@ class Comparison:
     """Whether on the processor and with the libraries that the stored one was trained on: then all must be identical."""
     loss_difference: float
     """Of the first epoch's training loss, relative; NaN if there was none."""
-    accuracy_difference: float
-    """Of the final accuracy, in percentage points."""
+    accuracy_change: float
+    """Of the final accuracy, in percentage points: the new one minus the stored one."""
 
     @property
     def identical(self) -> bool:
@@ -67,7 +67,7 @@ def reproduced(comparisons: Sequence[Comparison]) -> bool:
     """
     drifted = [comparison for comparison in comparisons if not comparison.same_processor]
     losses = [c.loss_difference for c in drifted if not np.isnan(c.loss_difference)]
-    accuracies = [c.accuracy_difference for c in drifted]
+    accuracies = [abs(c.accuracy_change) for c in drifted]
     return (
         all(comparison.identical for comparison in comparisons if comparison.same_processor)
         and all(comparison.initial_weights is not False for comparison in drifted)
@@ -85,6 +85,16 @@ def expectations(comparisons: Sequence[Comparison]) -> list[str]:
         f"the median first loss within {LOSS_TOLERANCE:.0%}, the median final accuracy within {ACCURACY_TOLERANCE:g} points"
     )
     return [sentence for sentence, count in ((exact, same), (near, len(comparisons) - same)) if count]
+
+
+def mean_change(comparisons: Sequence[Comparison]) -> tuple[float, float]:
+    """Mean change of the final accuracy, in percentage points, of the networks trained on another processor or with other
+    libraries, and its standard error: far from 0, these would favour one side. NaN for fewer than two networks.
+    """
+    changes = [comparison.accuracy_change for comparison in comparisons if not comparison.same_processor]
+    if len(changes) < 2:
+        return float("nan"), float("nan")
+    return float(np.mean(changes)), float(np.std(changes, ddof=1) / np.sqrt(len(changes)))
 
 
 def stored_plan(zoo: Subset, out: Path) -> SubsetPlan:
@@ -135,7 +145,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
         outcome=all(record[column] == stored[column] for column in OUTCOMES),
         same_processor=same_libraries and record["device"] == stored["device"],
         loss_difference=first,
-        accuracy_difference=abs(record["final_accuracy"] - float(stored["final_accuracy"])),
+        accuracy_change=record["final_accuracy"] - float(stored["final_accuracy"]),
     )
 
 
