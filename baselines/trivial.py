@@ -78,7 +78,6 @@ METHODS = {
         regressor=DummyRegressor(),
     ),
     "learning-rate": forest("the learning rate alone", learning_rate),
-    "hyperparameters": forest("every column of the grid", nb.columns.hyperparameters),
     "validation-accuracy-raw": nb.Method(
         description="the validation accuracy at the budget, as it is",
         source="Egele et al. 2024, arXiv 2404.04111, stop after one epoch",

@@ -89,12 +89,18 @@ def _row(function: ColumnFunction, history: History) -> Mapping[str, Any]:
 
 
 def hyperparameters(history: History) -> dict[str, Any]:
-    """Every column of the grid; positive numbers as their decimal logarithm beside, since most are drawn on that scale."""
+    """Every column of the grid; positive numbers as their decimal logarithm beside, since most are drawn on that scale.
+
+    Where networks have several optimisers, the learning rate is also in a column of its optimiser's own, NaN in the others':
+    the same rate is small for one and large for another.
+    """
     columns: dict[str, Any] = {}
     for name, value in history.hyperparameters.items():
         columns[name] = value
         if not isinstance(value, str) and value > 0:
             columns[f"log10_{name}"] = np.log10(value)
+    if "optimiser" in columns:
+        columns[f"log10_learning_rate_{columns['optimiser']}"] = columns["log10_learning_rate"]
     return columns
 
 

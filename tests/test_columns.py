@@ -32,6 +32,15 @@ def test_texts_seen_in_fitting_become_columns_of_0_and_1(histories: list[nb.Hist
     assert columns.transform(histories[:1]).to_dict("list") == {"optimiser_adam": [0], "optimiser_sgd": [1]}
 
 
+def test_each_optimiser_has_a_column_of_its_own_learning_rates() -> None:
+    zoo = nb.load("cifar10-lenet-diverse")
+    table = nb.Columns([nb.columns.hyperparameters]).fit_transform(zoo.histories(zoo.network_ids, 1))
+    for optimiser in ("adam", "momentum", "sgd"):
+        its_own = (zoo.networks["optimiser"] == optimiser).to_numpy()
+        rates = np.where(its_own, np.log10(zoo.networks["learning_rate"]), np.nan)
+        np.testing.assert_array_equal(table[f"log10_learning_rate_{optimiser}"], rates)
+
+
 def test_a_name_that_a_history_lacks_is_missing(histories: list[nb.History]) -> None:
     known = histories[0]
     columns = nb.Columns([lambda history: {"a": 1.0} | ({"b": 2.0} if history is known else {})]).fit(histories[:2])

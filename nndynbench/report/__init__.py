@@ -33,8 +33,8 @@ def _document(out: Path, results: Path, root: str | Path | None) -> Iterator[str
 Written by `{COMMAND}` from stored results: change no number here by hand.
 
 A method looks at the first epochs of a network's training and predicts its accuracy at the end. It is measured against **the
-bar**: the best of four ordinary learners that see every hyperparameter and the curves so far, but no weights. Two numbers
-say what a method knows beyond that:
+bar**: a blend of ordinary learners that see every hyperparameter and the curves so far, but no weights. Two numbers say what
+a method knows beyond that:
 
 - **gain**: its score minus the bar's, positive where it is better;
 - **added**: how much the bar's R² rises when the method's predictions are blended in; 0 says that the bar already knew.
