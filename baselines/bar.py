@@ -8,6 +8,7 @@ other method, and none of the six is good on every subset.
 lengths of a hundred columns. What it gains over the bar is what X knows beyond the curves.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     StackingRegressor,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.impute import SimpleImputer
@@ -59,7 +61,10 @@ class GaussianProcess(GaussianProcessRegressor):
     def fit(self, X: np.ndarray, y: np.ndarray) -> "GaussianProcess":
         lengths = RBF(np.full(X.shape[1], 5.0), (0.3, 1e4))
         self.kernel = ConstantKernel() * lengths + WhiteKernel(0.1)
-        return super().fit(X, y)
+        with warnings.catch_warnings():
+            # A length at its bound is a column that matters much, or not at all.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return super().fit(X, y)
 
 
 class ByLearningRate(GroupKFold):

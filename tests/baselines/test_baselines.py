@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
+from sklearn.base import clone
+from sklearn.metrics import r2_score
 
 import nndynbench as nb
 from nndynbench.protocols import find_method, method_names
@@ -80,8 +83,22 @@ def test_the_bar_sees_more_than_either_half_of_it(digits: nb.Subset) -> None:
 
 
 def test_the_inner_folds_of_the_bar_never_split_a_learning_rate(digits: nb.Subset) -> None:
-    columns, search = find_method("bar").regressor
     histories: list[History] = digits.histories(digits.network_ids, 1)
-    table = columns.fit_transform(histories)
-    for train, test in search.cv.split(table):
-        assert not set(table["learning_rate"].iloc[train]) & set(table["learning_rate"].iloc[test])
+    rates = digits.networks["learning_rate"].to_numpy()
+    for train, test in find_method("bar").regressor.cv.split(histories):
+        assert not set(rates[train]) & set(rates[test])
+
+
+def test_the_bar_is_about_as_good_as_the_best_of_its_learners() -> None:
+    """On the subset that varies everything: what the bar misses, every method would seem to add."""
+    zoo = nb.load("cifar10-lenet-diverse")
+    [(training, tested)] = zoo.split("holdout")
+    accuracies = zoo.networks["final_accuracy"]
+
+    def score(learner: Any) -> float:
+        fitted = clone(learner).fit(zoo.histories(training, 1), accuracies[training])
+        return r2_score(accuracies[tested], fitted.predict(zoo.histories(tested, 1)))
+
+    blend = find_method("bar").regressor
+    assert score(blend) > max(score(learner) for _, learner in blend.estimators) - 0.02
+    assert score(find_method("hyperparameters").regressor) > 0.8
