@@ -174,15 +174,15 @@ def number(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.3f}"
 
 
-def span(row: pd.Series, low: str, high: str) -> str:
+def span(row: pd.Series, low: str, high: str, *, digits: int = 2) -> str:
     """An interval, dimmed; empty where there is none."""
-    return f"[dim]{row[low]:.2f} to {row[high]:.2f}[/dim]" if row[low] == row[low] else ""
+    return f"[dim]{row[low]:.{digits}f} to {row[high]:.{digits}f}[/dim]" if row[low] == row[low] else ""
 
 
 def with_span(row: pd.Series, column: str) -> str:
     """A signed number and its interval; a dash where there is none."""
     value = row[column]
-    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high')}" if value == value else "–"
+    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high', digits=3)}" if value == value else "–"
 
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:

@@ -10,12 +10,15 @@ from nndynbench.report.ranking import Row
 
 
 def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
-    """A value with its interval, where it has one: "0.712 (0.65 to 0.77)"."""
+    """A value with its interval, where it has one: "0.712 (0.65 to 0.77)"; that of a signed one, which hundredths decide on,
+    in thousandths: "+0.017 (0.005 to 0.029)".
+    """
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     if pd.isna(row[column]):
         return "–"
     shown = f"{row[column]:+.3f}" if signed else f"{row[column]:.3f}"
-    return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.2f} to {row[high]:.2f})"
+    digits = 3 if signed else 2
+    return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.{digits}f} to {row[high]:.{digits}f})"
 
 
 def number(value: float | None) -> str:
