@@ -49,16 +49,6 @@ def of(column: object, learner: object) -> Pipeline:
     )
 
 
-def forest(description: str, column: object) -> nb.Method:
-    return nb.Method(
-        description=f"{description}, random forest",
-        source="facts of the paper's grid: it varies two hyperparameters alone",
-        tier={"hyperparameters"},
-        classifier=of(column, RandomForestClassifier(50, min_samples_leaf=2)),
-        regressor=of(column, RandomForestRegressor(50, min_samples_leaf=2)),
-    )
-
-
 def calibrated(description: str, source: str, column: object) -> nb.Method:
     return nb.Method(
         description=f"{description}, calibrated by linear or logistic regression",
@@ -77,7 +67,13 @@ METHODS = {
         classifier=DummyClassifier(),
         regressor=DummyRegressor(),
     ),
-    "learning-rate": forest("the learning rate alone", learning_rate),
+    "learning-rate": nb.Method(
+        description="the learning rate alone, random forest",
+        source="facts of the paper's grid: it varies two hyperparameters alone",
+        tier={"hyperparameters"},
+        classifier=of(learning_rate, RandomForestClassifier(50, min_samples_leaf=2)),
+        regressor=of(learning_rate, RandomForestRegressor(50, min_samples_leaf=2)),
+    ),
     "validation-accuracy-raw": nb.Method(
         description="the validation accuracy at the budget, as it is",
         source="Egele et al. 2024, arXiv 2404.04111, stop after one epoch",

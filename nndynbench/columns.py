@@ -100,7 +100,7 @@ def hyperparameters(history: History) -> dict[str, Any]:
         if not isinstance(value, str) and value > 0:
             columns[f"log10_{name}"] = np.log10(value)
     if "optimiser" in columns:
-        columns[f"log10_learning_rate_{columns['optimiser']}"] = columns["log10_learning_rate"]
+        columns[f"log10_learning_rate_{columns['optimiser']}"] = columns.get("log10_learning_rate", np.nan)
     return columns
 
 
