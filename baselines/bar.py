@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -55,16 +56,20 @@ def five_steps(error: object, start: np.ndarray, bounds: np.ndarray) -> tuple[np
     return found.x, found.fun
 
 
-class GaussianProcess(GaussianProcessRegressor):
+class GaussianProcess(RegressorMixin, BaseEstimator):
     """With a length for each column, in standard deviations."""
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "GaussianProcess":
         lengths = RBF(np.full(X.shape[1], 5.0), (0.3, 1e4))
-        self.kernel = ConstantKernel() * lengths + WhiteKernel(0.1)
+        kernel = ConstantKernel() * lengths + WhiteKernel(0.1)
         with warnings.catch_warnings():
             # A length at its bound is a column that matters much, or not at all.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return super().fit(X, y)
+            self.process_ = GaussianProcessRegressor(kernel, optimizer=five_steps, normalize_y=True).fit(X, y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.process_.predict(X)
 
 
 class ByLearningRate(GroupKFold):
@@ -82,7 +87,7 @@ def blend(description: str, tier: set, known: Sequence[object], more: Sequence[o
     columns = [*known, *more]
     classifiers = [(name, learner_on(columns, learner)) for name, learner in CLASSIFIERS.items()]
     regressors = [(name, learner_on(columns, learner)) for name, learner in REGRESSORS.items()]
-    process = learner_on(known, GaussianProcess(optimizer=five_steps, normalize_y=True))
+    process = learner_on(known, GaussianProcess())
     return nb.Method(
         description=f"{description}; a blend of linear models, support vectors, trees and a Gaussian process",
         source="this benchmark",
