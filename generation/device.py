@@ -1,7 +1,7 @@
 """What a network is trained on: a processor, which is recorded and decides its bits, of a kind, which binds a zoo.
 
 CPUs are one kind. Their models round differently, so that training drifts apart in the last digits and then beyond, as two
-seeds do, but towards neither side: a grid may be shared out among whatever CPUs there are.
+seeds do: a grid may be shared out among whatever CPUs there are.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nndynbench.cli.console import console, print_table
+from nndynbench.cli.console import NOTHING, console, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def evaluate(
                 for _, row in rows.iterrows()
             ]
             paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(str(budget)))
-            table.add_row(str(budget), *cells, paper or "–")
+            table.add_row(str(budget), *cells, paper or NOTHING)
         print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
     stem = out / f"{label}.{'+'.join(subset)}.{chosen.name}"
@@ -162,7 +162,7 @@ def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
             texts = [
                 f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
                 if there
-                else "–"
+                else NOTHING
                 for goal, there in zip(names, found, strict=True)
             ]
             table.add_row(source, *texts)
@@ -171,7 +171,7 @@ def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
 
 def number(value: float | None) -> str:
     """Three digits after the point, or a dash."""
-    return "–" if value is None or value != value else f"{value:.3f}"
+    return NOTHING if value is None or value != value else f"{value:.3f}"
 
 
 def span(row: pd.Series, low: str, high: str, *, digits: int = 2) -> str:
@@ -182,7 +182,7 @@ def span(row: pd.Series, low: str, high: str, *, digits: int = 2) -> str:
 def with_span(row: pd.Series, column: str) -> str:
     """A signed number and its interval; a dash where there is none."""
     value = row[column]
-    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high', digits=3)}" if value == value else "–"
+    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high', digits=3)}" if value == value else NOTHING
 
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:

@@ -15,7 +15,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from nndynbench.cli.console import console, print_table
+from nndynbench.cli.console import NOTHING, console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
@@ -55,8 +55,8 @@ def table5() -> None:
             ours["unrolled_edges_right"] = right.number_of_edges
         differs = [column for column in ours if ours[column] != paper[column]]
         differences += len(differs)
-        cells = (f"{ours[c]:,}" + (f" (paper: {paper[c]:,})" if c in differs else "") if c in ours else "–" for c in COLUMNS)
-        table.add_row(name, *cells)
+        cells = {c: f"{ours[c]:,}" + (f" (paper: {paper[c]:,})" if c in differs else "") for c in ours}
+        table.add_row(name, *(cells.get(column, NOTHING) for column in COLUMNS))
     print_table(table)
     if differences:
         console.print(f"[red]{differences} of these numbers differ from the paper's[/red]")

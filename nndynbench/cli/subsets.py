@@ -48,13 +48,13 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     networks = subset.networks
     stopped = networks["epochs_trained"]
     accuracies = networks["final_accuracy"]
-    table.add_row("epochs trained", f"{stopped.min()} to {stopped.max()}", paper["early_stopping"] if paper else "–")
+    table.add_row("epochs trained", f"{stopped.min()} to {stopped.max()}", paper["early_stopping"] if paper else NOTHING)
     ours = f"{accuracies.min():.1f} to {accuracies.max():.1f}%"
-    table.add_row("final accuracy", ours, f"{paper['accuracy']}%" if paper else "–")
-    table.add_row("threshold", f"{manifest.threshold:g}%", f"{paper['threshold']}%" if paper else "–")
+    table.add_row("final accuracy", ours, f"{paper['accuracy']}%" if paper else NOTHING)
+    table.add_row("threshold", f"{manifest.threshold:g}%", f"{paper['threshold']}%" if paper else NOTHING)
     high = int(networks["label"].sum())
-    table.add_row("high / low networks", f"{high} / {len(networks) - high}", "–")
-    table.add_row("diverged", str(int(networks["diverged"].sum())), "–")
+    table.add_row("high / low networks", f"{high} / {len(networks) - high}", NOTHING)
+    table.add_row("diverged", str(int(networks["diverged"].sum())), NOTHING)
     print_table(table)
     for split in RULES:
         try:

@@ -157,6 +157,17 @@ def begun(made: SubsetPlan, images: Images, *, epochs: int) -> Path:
     return made.run(network).folder
 
 
+def test_a_network_that_goes_on_on_another_processor_names_both_once(
+    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = begin(tmp_path, digit_images)
+    run = made.run(made.order[0])
+    for processor in ("an abacus", "a slide rule", "an abacus"):
+        monkeypatch.setattr("generation.training.network.device_name", lambda name=processor: name)
+        begun(made, digit_images, epochs=1)
+    assert run.latest_record()["device"] == "an abacus, then a slide rule"
+
+
 def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
