@@ -46,16 +46,17 @@ GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its 
 Keep = Annotated[int, typer.Option(help="keep snapshots and features of epochs 0 to this one, and of the last")]
 ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
 Networks = Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")]
+Where = Annotated[str | None, typer.Option(help='only networks of which this is true: "learning_rate < 0.1 and dropout == 0"')]
 Workers = Annotated[int, typer.Option(help="processes of one thread each")]
 TimeLimit = Annotated[float | None, typer.Option(help="stop cleanly, at the end of an epoch, after this many seconds")]
 CORES = len(os.sched_getaffinity(0))
 
 
 @app.command()
-def plan(subset: Subset, grid: GridName = None, networks: Networks = None) -> None:
+def plan(subset: Subset, grid: GridName = None, networks: Networks = None, where: Where = None) -> None:
     """Show what a subset trains, and the settings that all of its networks share."""
     made = subset_plan(subset, Path(), grid=grid)
-    chosen = made.order[:networks]
+    chosen = made.first(networks, where=where)
     console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, protocol {made.grid.protocol}")
     for column in made.grid.networks:
@@ -73,6 +74,7 @@ def train(
     out: Out,
     images: ImageSource = None,
     networks: Networks = None,
+    where: Where = None,
     part: Annotated[str, typer.Option("--shard", help="only the i-th of n parts, written i/n")] = "1/1",
     workers: Workers = CORES,
     time_limit: TimeLimit = None,
@@ -108,7 +110,7 @@ def train(
         )
     cache = out.resolve() / "images"
     made.bind(load_images(made.entry.images, source=images, cache=cache))
-    chosen = made.order[:networks]
+    chosen = made.first(networks, where=where)
     job = Job(made, shard(chosen, part), cache, side_by_side=side_by_side, device=device, describers=workers)
     with _progress(made, job.networks) as report:
         if engine is Engine.ray:
@@ -121,10 +123,10 @@ def train(
 
 
 @app.command()
-def status(subset: Subset, out: Out, networks: Networks = None) -> None:
+def status(subset: Subset, out: Out, networks: Networks = None, where: Where = None) -> None:
     """Show how far a folder is: also while it is being trained."""
     made = begun_plan(subset, out)
-    chosen = made.order[:networks]
+    chosen = made.first(networks, where=where)
     so_far = folder_progress(made, chosen)
     console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
     for network, epochs in sorted(so_far.begun.items()):

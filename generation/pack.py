@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -44,25 +45,33 @@ class NothingToPackError(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What of an HDF5 tier goes into a pack: how many networks (the first in the order of training, which is spread over
-    the grid; None is all), which of the kept epochs (None is all), and to how many bits of mantissa.
+    """What of an HDF5 tier goes into a pack: how many networks, or how many high and as many low ones (the first in the order
+    of training, which is spread over the grid; None is all), which of the kept epochs (None is all), and to how many bits of
+    mantissa.
     """
 
     networks: int | None = None
+    of_each_label: int | None = None
     epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
 
-    def of(self, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record]) -> dict[int, list[int]]:
+    def of(
+        self, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], labels: Mapping[int, int]
+    ) -> dict[int, list[int]]:
         """The selected networks with their epochs, by id; without those of which an earlier pack was all that is left, where
         that pack had none of this tier.
         """
         kept: dict[int, list[int]] = {}
+        taken: Counter[int] = Counter()
         for network in (network for network in plan.order if network in records):
             if len(kept) == self.networks:
                 break
+            if taken[labels[network]] == self.of_each_label:
+                continue
             epochs = _kept_epochs(tier, plan, records[network], self.mantissa_bits)
             if chosen := [epoch for epoch in epochs if self.epochs is None or epoch in self.epochs]:
                 kept[network] = chosen
+                taken[labels[network]] += 1
         return dict(sorted(kept.items()))
 
 
@@ -111,7 +120,7 @@ def pack_subset(
     write_splits(folder, splits)
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
-        if kept := selection.of(tier, plan, records):
+        if kept := selection.of(tier, plan, records, networks["label"].to_dict()):
             described[tier] = write_tier(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, records, threshold, described, mirrors)
     with written_whole(folder / MANIFEST_NAME) as partial:

@@ -62,6 +62,26 @@ class SubsetPlan:
         """Network ids in the order of training: every prefix is spread over the grid."""
         return [int(network) for network in spread_order(self.grid.networks)]
 
+    def first(self, count: int | None = None, *, where: str | None = None) -> list[int]:
+        """The first networks in the order of training (all by default), of those of which ``where`` is true: a condition on
+        the grid's columns, such as "learning_rate < 0.1 and dropout == 0".
+
+        Raises
+        ------
+        ValueError
+            If ``where`` is no such condition, or true of none.
+        """
+        networks = self.grid.networks
+        if where is not None:
+            try:
+                networks = networks.query(where)
+            except (NameError, SyntaxError, TypeError, ValueError, KeyError) as error:
+                columns = ", ".join(map(str, networks))
+                raise ValueError(f"{where!r} is no condition on {columns}: {error}") from error
+            if networks.empty:
+                raise ValueError(f"no network of grid {self.grid.name!r} has {where}")
+        return [network for network in self.order if network in networks.index][:count]
+
     def network(self, network: int) -> NetworkPlan:
         recipe = self.grid.recipe(network)
         return NetworkPlan(self.entry.name, network, self.entry.architecture, recipe, self.zoo_seed, self.kept_epochs)

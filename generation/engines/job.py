@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,6 +20,9 @@ Unit = list[int]
 
 # How long to wait before looking again for networks that another process holds.
 BUSY_SECONDS = 2.0
+
+# Niceness of the processes that describe: where cores are few, the one that keeps a GPU busy goes first.
+DESCRIBERS_YIELD = 10
 
 
 class TrainingFailedError(RuntimeError):
@@ -70,7 +74,7 @@ class Job:
                 else:
                     from generation.training.fused import train_side_by_side
 
-                    with worker_processes(self.describers) as describers:
+                    with worker_processes(self.describers, os.nice, DESCRIBERS_YIELD) as describers:
                         train_side_by_side(
                             plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
                         )

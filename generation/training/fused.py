@@ -126,7 +126,7 @@ class Group:
             right += hits
             visited += len(labels)
         # The one place that waits for the device.
-        return torch.stack(losses).double().mean(0).tolist(), (100 * right.double() / visited).tolist()
+        return torch.stack(losses).double().mean(0).tolist(), _percent(right, visited)
 
     def begin(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Make ready for an epoch's steps: dropout on, with this epoch's masks; returns its batches, each for a `step`."""
@@ -164,26 +164,24 @@ class Group:
             velocity.mul_(self.momenta.view(shape)).add_(decayed)
             parameter.addcmul_(self.rates.view(shape), velocity, value=-1)
 
-    def accuracies(self, *parts: tuple[Any, Any]) -> list[float]:
-        """Percent right over all images of ``parts`` for every network, dropout off."""
+    def right(self, pixels: Any, labels: Any) -> Tensor:
+        """How many of these images every network has right, dropout off: (networks,)."""
         self.model.eval()
-        right, total = torch.zeros(len(self.plans), dtype=torch.int64, device=self.device), 0
+        right = torch.zeros(len(self.plans), dtype=torch.int64, device=self.device)
         # As many images at once as in training: activations of all networks must fit.
         size = self.recipe["batch_size"]
         with torch.no_grad(), self._precision():
-            for pixels, labels in parts:
-                for start in range(0, len(pixels), size):
-                    part = slice(start, start + size)
-                    inputs = normalised(torch.from_numpy(np.array(pixels[part])).to(self.device), self.images.brightest)
-                    truth = torch.from_numpy(np.array(labels[part])).to(self.device)
-                    right += (self._outputs(inputs).argmax(1) == truth[:, None]).sum(0)
-                total += len(pixels)
-        return (100 * right.double() / total).tolist()
+            for start in range(0, len(pixels), size):
+                part = slice(start, start + size)
+                inputs = normalised(torch.from_numpy(np.array(pixels[part])).to(self.device), self.images.brightest)
+                truth = torch.from_numpy(np.array(labels[part])).to(self.device)
+                right += (self._outputs(inputs).argmax(1) == truth[:, None]).sum(0)
+        return right
 
     def validation_accuracies(self) -> list[float]:
         pixels, labels = self.images.validation
-        count = self.recipe["validation_images"] or None
-        return self.accuracies((pixels[:count], labels[:count]))
+        count = self.recipe["validation_images"] or len(pixels)
+        return _percent(self.right(pixels[:count], labels[:count]), count)
 
     def finite(self) -> list[bool]:
         """Whether all of a network's weights are finite."""
@@ -280,6 +278,10 @@ def _member(plan: NetworkPlan, run: NetworkRun, *, device: str) -> Member:
     return Member(plan, run, new_record(plan, device, initial) if state is None else resumed(state.record, device))
 
 
+def _percent(right: Tensor, total: int) -> list[float]:
+    return (100 * right.double() / total).tolist()
+
+
 def initial_weights(plan: NetworkPlan) -> Weights:
     """A network's snapshot 0, drawn on the CPU by the same function wherever it is trained."""
     model = build_module(plan.architecture)
@@ -326,7 +328,10 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
 
 def _finish(group: Group, members: Sequence[Member], report: Callable[[Record], None]) -> None:
     """Write the final records of those members that have ended; the test half is looked at here alone."""
-    test, both = group.accuracies(group.images.test), group.accuracies(group.images.validation, group.images.test)
+    halves = (group.images.validation, group.images.test)
+    in_validation, in_test = (group.right(*half) for half in halves)
+    validation_size, test_size = (len(labels) for _, labels in halves)
+    test, both = _percent(in_test, test_size), _percent(in_validation + in_test, validation_size + test_size)
     for row, member in enumerate(members):
         if not member.ended:
             continue

@@ -25,7 +25,7 @@ from generation.training.batches import epoch_batches
 from generation.training.fused import Group, NotStackableError, check_stackable, initial_weights, train_side_by_side
 from generation.training.network import train_network
 from generation.training.plan import NetworkPlan
-from generation.training.stacked import StackedDropout, convolved_by_products, stacked, uniform
+from generation.training.stacked import StackedDropout, convolved_as_one_product, convolved_by_rows, stacked, uniform
 from nndynbench.graphs import Weights
 from tests.generation.small_runs import begin, outcome
 
@@ -135,15 +135,19 @@ def test_torchvisions_resnet50_with_its_projections_can_be_stacked(colour_images
     assert largest_difference(group, expected) <= 1e-9
 
 
-@pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 2), (1, 1)), ((1, 2), (2, 0))])
-def test_convs_by_products_equal_grouped_convs_and_their_gradients(
-    stride: tuple[int, int], padding: tuple[int, int]
+@pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 2), (1, 1)), ((1, 2), (2, 0)), ((3, 1), (0, 2))])
+@pytest.mark.parametrize("images_are_shared", [True, False])
+def test_convs_as_products_equal_grouped_convs_and_their_gradients(
+    stride: tuple[int, int], padding: tuple[int, int], images_are_shared: bool
 ) -> None:
     random = torch.Generator().manual_seed(0)
-    shapes = ((4, 3 * 6, 9, 8), (3, 5, 6, 3, 2), (3, 5))
+    seen = 6 if images_are_shared else 3 * 6
+    shapes = ((4, seen, 9, 8), (3, 5, 6, 3, 2), (3, 5))
     inputs, weight, bias = (torch.randn(shape, generator=random, dtype=torch.float64).requires_grad_() for shape in shapes)
-    expected = functional.conv2d(inputs, weight.flatten(0, 1), bias.flatten(), stride, padding, groups=3)
-    found = convolved_by_products(inputs, weight, bias, stride=stride, padding=padding)
+    groups = 1 if images_are_shared else 3
+    expected = functional.conv2d(inputs, weight.flatten(0, 1), bias.flatten(), stride, padding, groups=groups)
+    convolved = convolved_as_one_product if images_are_shared else convolved_by_rows
+    found = convolved(inputs, weight, bias, stride=stride, padding=padding)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     upstream = torch.randn(expected.shape, generator=random, dtype=torch.float64)
     gradients = [torch.autograd.grad(outputs, (inputs, weight, bias), upstream) for outputs in (found, expected)]
