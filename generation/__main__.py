@@ -22,7 +22,7 @@ from generation.device import CPU, computes_bfloat16
 from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
 from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
-from generation.plan import KEPT_EPOCHS, SubsetPlan, begun_plan, subset_plan
+from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
 from nndynbench.cli.console import console, print_table
@@ -46,7 +46,7 @@ GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its 
 Keep = Annotated[int, typer.Option(help="keep snapshots and features of epochs 0 to this one, and of the last")]
 ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
 Networks = Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")]
-Where = Annotated[str | None, typer.Option(help='only networks of which this is true: "learning_rate < 0.1 and dropout == 0"')]
+Where = Annotated[str | None, typer.Option(help='only networks with this: "learning_rate < 0.1 and dropout == 0"')]
 Workers = Annotated[int, typer.Option(help="processes of one thread each")]
 TimeLimit = Annotated[float | None, typer.Option(help="stop cleanly, at the end of an epoch, after this many seconds")]
 CORES = len(os.sched_getaffinity(0))
@@ -92,7 +92,7 @@ def train(
     """Train a subset's networks, or go on where an earlier run stopped, and pack them."""
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
-    trainer = "one by one" if side_by_side == 1 else "side by side"
+    trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
     made = subset_plan(
         subset,
         out,
@@ -111,7 +111,8 @@ def train(
     cache = out.resolve() / "images"
     made.bind(load_images(made.entry.images, source=images, cache=cache))
     chosen = made.first(networks, where=where)
-    job = Job(made, shard(chosen, part), cache, side_by_side=side_by_side, device=device, describers=workers)
+    describers = 1 if device == CPU else workers
+    job = Job(made, shard(chosen, part), cache, side_by_side=side_by_side, device=device, describers=describers)
     with _progress(made, job.networks) as report:
         if engine is Engine.ray:
             from generation.engines.cluster import train_with_ray
@@ -164,6 +165,7 @@ def retrain(
     draw: Annotated[int, typer.Option(help="the seed that draws them")] = 0,
     images: ImageSource = None,
     workers: Workers = CORES,
+    device: Annotated[str, typer.Option(help="where networks were trained side by side: cpu or cuda")] = CPU,
 ) -> None:
     """Train some of a packed subset's networks again, and compare them with what is stored."""
     import nndynbench
@@ -171,12 +173,12 @@ def retrain(
 
     zoo = nndynbench.load(subset, root=root)
     with TemporaryDirectory() as folder:
-        made = again.stored_plan(zoo, Path(folder))
-        if made.trainer != "one by one":
-            raise ValueError(f"{zoo} was trained {made.trainer}; networks are repeated one by one")
+        made = again.stored_plan(zoo, Path(folder), device=device)
         cache = Path(folder) / "images"
         made.bind(_same_images(zoo, images, cache))
-        job = Job(made, again.sample(zoo, sample, seed=draw), cache)
+        drawn = again.sample(zoo, sample, seed=draw)
+        together = again.networks_in_a_group(made, len(drawn), workers=workers)
+        job = Job(made, drawn, cache, side_by_side=together, device=device)
         with _progress(made, job.networks) as report:
             train_here(job, workers=workers, report=report)
         compared = [again.compare_network(zoo, made.run(network), network) for network in made.finished(job.networks)]

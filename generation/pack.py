@@ -45,9 +45,9 @@ class NothingToPackError(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What of an HDF5 tier goes into a pack: how many networks, or how many high and as many low ones (the first in the order
-    of training, which is spread over the grid; None is all), which of the kept epochs (None is all), and to how many bits of
-    mantissa.
+    """What of an HDF5 tier goes into a pack: how many networks, or how many high and as many low ones (the first in the
+    order of training, which is spread over the grid; None is all), which of the kept epochs (None is all), and to how many
+    bits of mantissa.
     """
 
     networks: int | None = None

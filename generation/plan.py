@@ -28,6 +28,8 @@ PLAN_FILE = "plan.json"
 KEPT_EPOCHS = tuple(range(11))
 
 Trainer = Literal["one by one", "side by side"]
+ONE_BY_ONE: Trainer = "one by one"
+SIDE_BY_SIDE: Trainer = "side by side"
 
 # What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
 PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
@@ -54,7 +56,7 @@ class SubsetPlan:
     folder: Path
     zoo_seed: int = 0
     kept_epochs: tuple[int, ...] = KEPT_EPOCHS
-    trainer: Trainer = "one by one"
+    trainer: Trainer = ONE_BY_ONE
     device: str = CPU
 
     @cached_property
@@ -156,7 +158,7 @@ def subset_plan(
     kept_epochs: tuple[int, ...] = KEPT_EPOCHS,
     grid: str | None = None,
     precision: str | None = None,
-    trainer: Trainer = "one by one",
+    trainer: Trainer = ONE_BY_ONE,
     device: str = CPU,
 ) -> SubsetPlan:
     """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
@@ -195,7 +197,7 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     else:
         networks = read_grid(facts["grid"]).networks
     grid = Grid(facts["grid"], facts["protocol"], networks, facts["settings"])
-    trainer = facts.get("trainer", "one by one")
+    trainer = facts.get("trainer", ONE_BY_ONE)
     return SubsetPlan(entry, grid, folder, facts["zoo_seed"], tuple(facts["kept_epochs"]), trainer)
 
 

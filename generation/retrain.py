@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from generation.device import CPU
 from generation.grids import Grid
 from generation.pack import OUTCOMES, curves_table, signatures_table
-from generation.plan import BINDING_LIBRARIES, SubsetPlan, runs_folder
+from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, runs_folder
 from generation.runs import NetworkRun
 from generation.training import Record
 from nndynbench.storage.arrays import rounded
@@ -48,8 +49,9 @@ class Comparison:
     curves: bool
     signatures: bool
     outcome: bool
-    same_processor: bool
-    """Whether on the processor and with the libraries that the stored one was trained on: then all must be identical."""
+    same_arithmetic: bool
+    """Whether one by one, on the processor and with the libraries that the stored one was trained on: then all must be
+    identical. Side by side, sums are in an order that depends on how many networks a group has."""
     loss_difference: float
     """Of the first epoch's training loss, relative; NaN if there was none."""
     accuracy_change: float
@@ -62,14 +64,14 @@ class Comparison:
 
 
 def reproduced(comparisons: Sequence[Comparison]) -> bool:
-    """Whether networks trained again are what is stored: bit by bit where `Comparison.same_processor`, and of the others all
-    initial weights, with the medians of first loss and final accuracy within their bounds.
+    """Whether networks trained again are what is stored: bit by bit where `Comparison.same_arithmetic`, and of the others
+    all initial weights, with the medians of first loss and final accuracy within their bounds.
     """
-    drifted = [comparison for comparison in comparisons if not comparison.same_processor]
+    drifted = [comparison for comparison in comparisons if not comparison.same_arithmetic]
     losses = [c.loss_difference for c in drifted if not np.isnan(c.loss_difference)]
     accuracies = [abs(c.accuracy_change) for c in drifted]
     return (
-        all(comparison.identical for comparison in comparisons if comparison.same_processor)
+        all(comparison.identical for comparison in comparisons if comparison.same_arithmetic)
         and all(comparison.initial_weights is not False for comparison in drifted)
         and (not losses or float(np.median(losses)) <= LOSS_TOLERANCE)
         and (not accuracies or float(np.median(accuracies)) <= ACCURACY_TOLERANCE)
@@ -78,39 +80,55 @@ def reproduced(comparisons: Sequence[Comparison]) -> bool:
 
 def expectations(comparisons: Sequence[Comparison]) -> list[str]:
     """What `reproduced` asks of the networks that were compared, in sentences."""
-    same = sum(comparison.same_processor for comparison in comparisons)
+    same = sum(comparison.same_arithmetic for comparison in comparisons)
     exact = f"{same} on the same processor and libraries: all must be equal bit by bit, signatures to six digits"
     near = (
-        f"{len(comparisons) - same} on another processor or with other libraries: initial weights must be equal bit by bit, "
-        f"the median first loss within {LOSS_TOLERANCE:.0%}, the median final accuracy within {ACCURACY_TOLERANCE:g} points"
+        f"{len(comparisons) - same} on another processor, with other libraries or in another group: initial weights must be "
+        f"equal bit by bit, the median first loss within {LOSS_TOLERANCE:.0%}, the median final accuracy within "
+        f"{ACCURACY_TOLERANCE:g} points"
     )
     return [sentence for sentence, count in ((exact, same), (near, len(comparisons) - same)) if count]
 
 
 def mean_change(comparisons: Sequence[Comparison]) -> tuple[float, float]:
-    """Mean change of the final accuracy, in percentage points, of the networks trained on another processor or with other
-    libraries, and its standard error: far from 0, these would favour one side. NaN for fewer than two networks.
+    """Mean change of the final accuracy, in percentage points, of the networks that need not be identical, and its standard
+    error: far from 0, another processor would favour one side. NaN for fewer than two networks.
     """
-    changes = [comparison.accuracy_change for comparison in comparisons if not comparison.same_processor]
+    changes = [comparison.accuracy_change for comparison in comparisons if not comparison.same_arithmetic]
     if len(changes) < 2:
         return float("nan"), float("nan")
     return float(np.mean(changes)), float(np.std(changes, ddof=1) / np.sqrt(len(changes)))
 
 
-def stored_plan(zoo: Subset, out: Path) -> SubsetPlan:
-    """The plan that a packed subset was trained by, from its own manifest and tables, with runs below ``out``."""
+def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
+    """The plan that a packed subset was trained by, from its own manifest and tables, with runs below ``out`` on ``device``.
+
+    Raises
+    ------
+    ValueError
+        For a GPU where the subset's networks were trained one by one, which is done on CPUs alone.
+    """
     manifest = zoo.manifest
     varying = [column for column, value in manifest.settings.items() if value == "varies"]
     settings = {name: value for name, value in manifest.settings.items() if name not in (*varying, "trainer", "device_kind")}
     columns = [column for column in zoo.networks if column in varying]
     grid = Grid(manifest.grid, manifest.protocol, zoo.networks[columns], settings)
     kept = [epoch for tier in manifest.tiers.values() for epoch in tier.epochs if epoch != "last"]
+    trainer = manifest.settings.get("trainer", ONE_BY_ONE)
+    if trainer == ONE_BY_ONE and device != CPU:
+        raise ValueError(f"{zoo} was trained one by one: that is done on a CPU, not on {device!r}")
     plan = SubsetPlan(catalogue_entry(zoo.name), grid, runs_folder(zoo.name, out), manifest.zoo_seed)
-    return replace(
-        plan,
-        kept_epochs=tuple(sorted({0, *(int(epoch) for epoch in kept)})),
-        trainer=manifest.settings.get("trainer", "one by one"),
-    )
+    return replace(plan, kept_epochs=tuple(sorted({0, *map(int, kept)})), trainer=trainer, device=device)
+
+
+def networks_in_a_group(plan: SubsetPlan, networks: int, *, workers: int) -> int:
+    """How many networks to train side by side, as the stored ones were: each worker a group, or a GPU all of them.
+
+    A network's dropout masks do not depend on its group, but they are not those of networks trained one by one.
+    """
+    if plan.trainer == ONE_BY_ONE:
+        return 1
+    return max(2, ceil(networks / workers) if plan.device == CPU else networks)
 
 
 def sample(zoo: Subset, count: int, *, seed: int = 0) -> list[int]:
@@ -132,6 +150,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
         raise ValueError(f"network {network} is not finished in {run.folder}")
     initial, weights = _compare_weights(zoo, run, record)
     stored = zoo.networks.loc[network]
+    alone = zoo.manifest.settings.get("trainer", ONE_BY_ONE) == ONE_BY_ONE
     same_libraries = all(version(library) == zoo.manifest.libraries[library] for library in BINDING_LIBRARIES)
     stored_losses = rows_of(zoo.curves, network)["train_loss"]
     losses = [epoch["train_loss"] for epoch in record["epochs"]]
@@ -143,7 +162,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
         curves=_equal(curves_table({network: record})[CURVES], rows_of(zoo.curves, network)[CURVES]),
         signatures=_equal(signatures_table({network: record}), rows_of(zoo.signatures, network), within=SIGNATURE_TOLERANCE),
         outcome=all(record[column] == stored[column] for column in OUTCOMES),
-        same_processor=same_libraries and record["device"] == stored["device"],
+        same_arithmetic=alone and same_libraries and record["device"] == stored["device"],
         loss_difference=first,
         accuracy_change=record["final_accuracy"] - float(stored["final_accuracy"]),
     )

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any
 
+from generation.device import CPU
 from generation.engines.job import BUSY_SECONDS, Job, Outcome, Report, TrainingFailedError, Unit
 from generation.engines.processes import worker_processes
 
@@ -17,7 +18,7 @@ POLL_SECONDS = 0.2
 
 
 def train_here(job: Job, *, workers: int, time_limit: float | None = None, report: Report = lambda record: None) -> Outcome:
-    """Do a job on this machine, in ``workers`` processes (a group with side-by-side networks runs in one).
+    """Do a job on this machine, in ``workers`` processes; in one where it is a GPU's.
 
     ``report`` is called in this process with a network's record after each of its epochs. At ``time_limit`` seconds, or
     on Ctrl-C, every process stops at the end of the epoch it is in; a second Ctrl-C stops at once. Nothing is lost
@@ -30,7 +31,7 @@ def train_here(job: Job, *, workers: int, time_limit: float | None = None, repor
         When the disk is full, or a process was killed; all others have stopped at the end of their epoch.
     """
     deadline = None if time_limit is None else time.time() + time_limit
-    with _Workers(job, workers if job.side_by_side == 1 else 1, deadline, report) as pool:
+    with _Workers(job, workers if job.device == CPU else 1, deadline, report) as pool:
         while units := job.units():
             pool.work(units)
             if pool.stopped:

@@ -34,7 +34,7 @@ class Job:
     """Networks of a plan to be trained, and how.
 
     ``side_by_side`` networks are trained as one group on ``device``; 1 trains each alone, on a CPU. ``describers`` is the
-    number of processes that make signatures and features beside a group.
+    number of processes that make signatures and features beside each group.
     """
 
     plan: SubsetPlan

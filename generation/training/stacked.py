@@ -120,8 +120,8 @@ def _padded(inputs: Tensor, padding: tuple[int, int]) -> Tensor:
 
 
 def banded(weight: Tensor, *, width: int, step: int) -> Tensor:
-    """Filters (networks, outputs, channels, k, k) as matrices (networks, k · width · channels, positions · outputs), which take
-    k rows of inputs to one of outputs.
+    """Filters (networks, outputs, channels, k, k) as matrices (networks, k · width · channels, positions · outputs), which
+    take k rows of inputs to one of outputs.
     """
     size = weight.shape[-1]
     positions = (width - size) // step + 1

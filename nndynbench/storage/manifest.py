@@ -75,6 +75,16 @@ class Manifest(_Facts):
     tiers: dict[TierName, TierFacts]
     files: dict[str, FileFacts]
 
+    @property
+    def training_command(self) -> str:
+        """The command that trains such a subset from a clone of the project, as this one was trained."""
+        options = [f"--grid {self.grid}"]
+        if self.settings.get("trainer") == "side by side":
+            on_gpu = self.settings.get("device_kind", "cpu") != "cpu"
+            options += ["--device cuda"] * on_gpu
+            options += [f"--side-by-side {self.networks}", f"--precision {self.settings['precision']}"]
+        return f"python -m generation train {self.subset} {' '.join(options)} --out DIR"
+
 
 def read_manifest(folder: Path) -> Manifest:
     """Read a packed folder's manifest.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from nndynbench.storage.manifest import MANIFEST_NAME
+from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 
 
 class NotAtHandError(LookupError):
@@ -90,9 +90,10 @@ def to_download(subset: str, version: str, tier: str) -> str:
     return f"nndynbench download {subset} --tier {tier} --version {version}"
 
 
-def to_regenerate(subset: str) -> str:
-    """What to do about a subset that cannot be had."""
-    return f"regenerate it from a clone: python -m generation train {subset} --out DIR, then load it with root=DIR"
+def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
+    """What to do about a subset that cannot be had, or about what ``packed``, a version of it, has not."""
+    command = packed.training_command if packed is not None else f"python -m generation train {subset} --out DIR"
+    return f"regenerate it from a clone: {command}, then load it with root=DIR"
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ class StoredNetwork:
             raise NotAtHandError(
                 f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
                 f"network; get all of it from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
-                f"{to_regenerate(manifest.subset)}"
+                f"{to_regenerate(manifest.subset, packed=manifest)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])
         if self._diverged and epoch > self._last:

@@ -109,6 +109,14 @@ def test_retraining_finds_what_is_not_the_same(digits: nb.Subset, tmp_path: Path
     assert (comparison.initial_weights, comparison.curves, comparison.outcome) == (False, False, False)
 
 
+def test_networks_trained_side_by_side_are_trained_again_so(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", rates=(0.01, 0.03))
+    generation("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--side-by-side", 4)
+    told = generation("retrain", "digits-lenet", "--root", tmp_path, "--sample", 3, "--workers", 2)
+    assert "3 on another processor, with other libraries or in another group" in told
+    assert "not reproduced" not in told
+
+
 def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)
     train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--no-pack")

@@ -122,9 +122,34 @@ def test_the_reduced_vgg_grid_is_a_part_of_the_papers() -> None:
     for column in ("learning_rate", "dropout"):
         assert set(reduced.networks[column]) <= set(paper[column])
     recipe = reduced.recipe(0)
-    expected = {"training_images": 5000, "batch_size": 16, "precision": "bfloat16", "validation_images": 2000, "epochs": 25}
+    expected = {"training_images": 20_000, "batch_size": 32, "precision": "bfloat16", "epochs": 25}
     assert {setting: recipe[setting] for setting in expected} == expected
     assert reduced.protocol == "reduced"
+
+
+def test_a_part_of_a_grid_is_trained_in_the_order_of_the_whole() -> None:
+    made = subset_plan("cifar10-vgg", Path())
+    useful = made.first(where="0.001 <= learning_rate < 0.1 and dropout < 0.9")
+    chosen = made.grid.networks.loc[useful]
+    assert len(useful) == 16 * 9
+    assert chosen["learning_rate"].between(0.001, 0.045).all()
+    assert useful == [network for network in made.order if network in set(useful)]
+    assert made.first(10, where="learning_rate < 0.1 and learning_rate >= 0.001 and dropout < 0.9") == useful[:10]
+    assert made.first() == made.order
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("rate < 0.1", "no condition on learning_rate, dropout: name 'rate' is not defined"),
+        ("learning_rate <", "no condition on learning_rate, dropout"),
+        ("learning_rate", "no condition on learning_rate, dropout"),
+        ("dropout > 1", "no network of grid 'paper' has dropout > 1"),
+    ],
+)
+def test_what_is_no_part_of_a_grid_says_why(where: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        subset_plan("cifar10-lenet", Path()).first(where=where)
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:

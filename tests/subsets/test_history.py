@@ -99,6 +99,16 @@ def test_a_snapshot_that_is_not_kept_says_where_to_get_it(digits: nb.Subset) -> 
         digits.history(int(longest), 15).graph(12)
 
 
+def test_what_a_pack_lacks_is_regenerated_by_the_command_that_trained_it() -> None:
+    zoo = nb.load("cifar10-vgg")
+    command = (
+        "python -m generation train cifar10-vgg --grid reduced-vgg "
+        f"--device cuda --side-by-side {len(zoo.networks)} --precision bfloat16 --out DIR"
+    )
+    with pytest.raises(NotAtHandError, match=command):
+        zoo.history(zoo.network_ids[0], epochs=5).weights(5)
+
+
 def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.Subset) -> None:
     history = digits.history(0, 1)
     with pytest.raises(UnknownNameError, match="unknown representation 'roled'; did you mean 'rolled'"):
