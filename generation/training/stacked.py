@@ -97,8 +97,8 @@ def convolved_by_rows(
     """`StackedConv2d`'s grouped conv as one matrix product a network: each row of outputs is the rows of inputs that it sees
     times a banded matrix of the filters.
 
-    Seven times the multiplications of a conv for LeNet's second, but in tall products, and only a fifth of its windows need
-    be written out. The result lies in memory channels last.
+    Nearly three times the multiplications of a conv for LeNet's second, but in large products, for which only rows, not
+    windows, need be written out. The result lies in memory channels last.
     """
     networks, outputs, channels, *_ = weight.shape
     padded = _padded(inputs, padding)
@@ -134,7 +134,7 @@ def banded(weight: Tensor, *, width: int, step: int) -> Tensor:
 
 class _RowsSeen(torch.autograd.Function):
     """(networks, n, rows, values) to (networks, n, rows of outputs, size · values): the rows that each row of outputs sees.
-    Torch's own gradient of such windows takes several times as long.
+    The gradient adds them up again in ``size`` passes over memory.
     """
 
     @staticmethod
