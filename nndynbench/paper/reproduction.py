@@ -57,7 +57,9 @@ def notes_on(found: Sequence[Subset], asked: Sequence[str]) -> list[str]:
     for subset in found:
         manifest = subset.manifest
         if subset.name not in asked:
-            notes.append(f"{subset.name} is no subset of the paper: {manifest.summary}")
+            of_paper = catalogue_entry(subset.name).paper is not None
+            differs = "stands in for another of the paper's subsets" if of_paper else "is no subset of the paper"
+            notes.append(f"{subset.name} {differs}: {manifest.summary}")
         if manifest.protocol == "reduced":
             notes.append(f"{subset.name} was trained under a reduced protocol")
         if manifest.networks < manifest.networks_planned:
