@@ -72,7 +72,7 @@ def comparison_over_budget(
             )
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
-        axes.set_title(f"{subset}: {compared.protocol.name}", fontsize=10)
+        axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
         axes.set_xticks(sorted(part["epochs"].unique()))
         axes.set_xlabel("training epochs seen")
         _label_score(axes, metric)
@@ -93,8 +93,9 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
         axes.imshow(table.to_numpy(), vmin=0, vmax=1, cmap="viridis")
         axes.grid(visible=False)
         axes.set_title(method, fontsize=8)
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=6)
-        axes.set_yticks(range(len(names)), names, fontsize=6)
+        titles = [compared.title_of(name) for name in names]
+        axes.set_xticks(range(len(names)), titles, rotation=45, ha="right", fontsize=6)
+        axes.set_yticks(range(len(names)), titles, fontsize=6)
         for (i, j), value in np.ndenumerate(table.to_numpy()):
             if np.isfinite(value):
                 axes.text(

@@ -120,12 +120,12 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
-        yield from _transfer_tables(rows, metric)
+        yield from _transfer_tables(compared, rows, metric)
         return
     for subset, part in rows.groupby("subset", sort=False):
         budgets = sorted(part["epochs"].unique())
         last = part[part["epochs"] == budgets[-1]].set_index("method")
-        title = f"{compared.protocol.name} on {subset}: {metric_facts()[metric].label}"
+        title = f"{compared.protocol.name} on {compared.title_of(subset)}: {metric_facts()[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
@@ -149,13 +149,13 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
         yield table
 
 
-def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
+def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
     from nndynbench.protocols.metrics import metric_facts
 
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     for (method, epochs), part in rows.groupby(["method", "epochs"], sort=False):
         title = f"{method}, {epochs} epochs: {metric_facts()[metric].label}; trained on ↓ tested on →"
-        table = Table("", *names, title=title)
+        table = Table("", *map(compared.title_of, names), title=title)
         cells = part.set_index(["trained_on", "subset"])
         for source in names:
             found = [(source, goal) in cells.index for goal in names]
@@ -165,7 +165,7 @@ def _transfer_tables(rows: pd.DataFrame, metric: str) -> Iterator[Table]:
                 else NOTHING
                 for goal, there in zip(names, found, strict=True)
             ]
-            table.add_row(source, *texts)
+            table.add_row(compared.title_of(source), *texts)
         yield table
 
 

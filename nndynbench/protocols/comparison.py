@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,17 @@ class Comparison:
     ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
     knew the configuration; the ``tier`` read; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
-    ``failures``: methods that gave no result, with the reason.
+    ``failures``: methods that gave no result, with the reason. ``training``: by subset, the protocol it was trained under.
     """
 
     protocol: Protocol
     rows: pd.DataFrame
     failures: Mapping[str, str]
+    training: Mapping[str, str] = field(default_factory=dict)
+
+    def title_of(self, subset: str) -> str:
+        """A subset's name, marked where its training was a reduced one."""
+        return f"{subset} (reduced protocol)" if self.training.get(subset) == "reduced" else subset
 
     def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
         """One column of a metric (by default the protocol's first), methods × (subset, budget)."""
@@ -70,7 +75,12 @@ class Comparison:
                 self.rows.to_csv(partial, index=False)
             else:
                 rows = self.rows.astype(object).where(self.rows.notna(), None).to_dict("records")
-                content = {"protocol": self.protocol.name, "rows": rows, "failures": dict(self.failures)}
+                content = {
+                    "protocol": self.protocol.name,
+                    "training": dict(self.training),
+                    "rows": rows,
+                    "failures": dict(self.failures),
+                }
                 partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return target
 
@@ -91,7 +101,8 @@ def read_comparison(path: str | Path) -> Comparison:
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
-    return Comparison(find_protocol(content["protocol"]), _frame(content["rows"]), content["failures"])
+    chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"])
+    return Comparison(chosen, rows, content["failures"], content.get("training", {}))
 
 
 def compare(
@@ -149,7 +160,7 @@ def compare(
             progress(name, done, len(tasks))
     if chosen.name == TRIAGE:
         rows += [row for unit in units for row in unit.replayed_rows()]
-    return Comparison(chosen, _frame(rows), failures)
+    return Comparison(chosen, _frame(rows), failures, {subset.name: subset.manifest.protocol for subset in loaded})
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,8 @@ def transfer(compared: Comparison, out: Path) -> Iterator[str]:
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield "\n## Transfer\n"
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['epochs'].iloc[0])}, trained on → tested on.\n"
-    yield from table_head(["method", *(f"{source} → {goal}" for source, goal in pairs)])
+    titles = [f"{compared.title_of(source)} → {compared.title_of(goal)}" for source, goal in pairs]
+    yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
         cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
         yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else "–" for pair in pairs)])
@@ -142,7 +143,8 @@ def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
     yield f"\n## {subset.name}: {TITLES[compared.protocol.name]} (`{compared.protocol.name}`)\n"
     trained, planned = subset.manifest.networks, subset.manifest.networks_planned
     unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
-    yield f"{source[0].upper()}{source[1:]}.{unfinished}\n"
+    reduced = " Trained under a reduced protocol, not the paper's." if subset.manifest.protocol == "reduced" else ""
+    yield f"{source[0].upper()}{source[1:]}.{unfinished}{reduced}\n"
 
 
 def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench import plots
+from nndynbench.cli.evaluation import comparison_tables
 from nndynbench.protocols import find_method, read_comparison
 from nndynbench.protocols.stored import StoredResults
 
@@ -79,8 +81,16 @@ def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) 
     again = read_comparison(compared.save(tmp_path / "comparison.json"))
     pd.testing.assert_frame_equal(again.rows, compared.rows, check_dtype=False)
     assert (again.protocol, again.failures) == (compared.protocol, compared.failures)
+    assert again.training == compared.training == {"digits-lenet": "full"}
     with pytest.raises(ValueError, match=r"\.csv or \.json, not as '\.xlsx'"):
         compared.save(tmp_path / "comparison.xlsx")
+
+
+def test_what_was_trained_under_a_reduced_protocol_is_named_so(compared: nb.Comparison) -> None:
+    [full] = comparison_tables(compared, "r2")
+    [reduced] = comparison_tables(replace(compared, training={"digits-lenet": "reduced"}), "r2")
+    assert "on digits-lenet:" in str(full.title)
+    assert "on digits-lenet (reduced protocol):" in str(reduced.title)
 
 
 def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:
