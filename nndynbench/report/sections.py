@@ -114,14 +114,14 @@ def transfer(compared: Comparison, out: Path) -> Iterator[str]:
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
-    yield "\n## Transfer\n"
+    yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['epochs'].iloc[0])}, trained on → tested on.\n"
     titles = [f"{compared.title_of(source)} → {compared.title_of(goal)}" for source, goal in pairs]
     yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
         cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
         yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else "–" for pair in pairs)])
-    path = plots.transfer_matrix(compared, out.with_suffix("") / "transfer.png")
+    path = plots.transfer_matrix(compared, out.with_suffix("") / f"{'+'.join(names)}.transfer.png")
     yield f"\n![trained on × tested on]({path.relative_to(out.parent)})"
 
 
