@@ -102,6 +102,7 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "images": manifest.images.name,
         "digest": manifest.images.digest[:12],
         "grid": manifest.grid,
+        "settings": ", ".join(f"{name} {value}" for name, value in manifest.settings.items() if value != "varies"),
         "devices": ", ".join(subset.devices),
         "libraries": ", ".join(f"{library} {version}" for library, version in manifest.libraries.items()),
         "code_version": manifest.code_version,
