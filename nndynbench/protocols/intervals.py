@@ -21,6 +21,9 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 
+# Of variances, relative: what is less is 0.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Resamples:
@@ -56,7 +59,7 @@ def draw_resamples(
 
 
 def resampled(metric: str, scored: Scored, resamples: Resamples) -> FloatArray:
-    """A metric in every resample; NaN where a rank correlation is not defined (all drawn values equal).
+    """A metric in every resample; NaN where R² or a rank correlation is not defined (all drawn values equal).
 
     Two methods' values on the same networks are paired: resample by resample, their difference has an interval of its own.
     """
@@ -110,10 +113,8 @@ def _rmse(scored: Scored, weights: FloatArray) -> FloatArray:
 
 
 def _r2(scored: Scored, weights: FloatArray) -> FloatArray:
-    # Variances of a shifted truth: the shift cancels, and with it most of the rounding.
-    truth = scored.truth - scored.truth.mean()
-    variance = _mean(truth**2, weights) - _mean(truth, weights) ** 2
-    return np.asarray(1 - _mean((scored.truth - scored.prediction) ** 2, weights) / variance)
+    variance = _variance(scored.truth, weights)
+    return _ratio(variance - _mean((scored.truth - scored.prediction) ** 2, weights), variance)
 
 
 def _kendall_tau(scored: Scored, weights: FloatArray) -> FloatArray:
@@ -155,8 +156,7 @@ def _r2_rank_matched(scored: Scored, weights: FloatArray) -> FloatArray:
         ]
     )
     matched = np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
-    truth = scored.truth - scored.truth.mean()
-    variance = _mean(truth**2, weights) - _mean(truth, weights) ** 2
+    variance = _variance(scored.truth, weights)
     errors = (weights * (scored.truth - matched) ** 2).sum(axis=1) / weights.sum(axis=1)
     return _ratio(variance - errors, variance)
 
@@ -197,6 +197,14 @@ def _epochs_saved(scored: Scored, weights: FloatArray) -> FloatArray:
 
 def _largest(values: FloatArray, among: npt.NDArray[np.bool_]) -> FloatArray:
     return np.asarray(np.where(among, values, -np.inf).max(axis=1))
+
+
+def _variance(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Of the values that are drawn; 0, without rounding, where these are equal."""
+    # The shift cancels, and with it most of the rounding.
+    shifted = values - values.mean()
+    variance = _mean(shifted**2, weights) - _mean(shifted, weights) ** 2
+    return np.where(variance > ROUNDING * values.var(), variance, 0.0)
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

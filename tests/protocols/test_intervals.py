@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nndynbench as nb
-from nndynbench.protocols.intervals import RESAMPLED, draw_resamples, quantiles, resampled
+from nndynbench.protocols.intervals import RESAMPLED, Resamples, draw_resamples, quantiles, resampled
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import protocol
 from nndynbench.protocols.scoring import Case, cases
@@ -111,6 +111,16 @@ def test_the_same_clusters_give_the_same_resamples(regressed: Case) -> None:
 
 def test_an_interval_holds_the_middle_95_percent() -> None:
     assert quantiles(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
+@pytest.mark.parametrize("metric", ["r2", "r2_rank_matched"])
+def test_the_coefficient_of_determination_of_equal_truths_is_undefined(metric: str) -> None:
+    truth = np.array([10.1, 10.1, 10.1, 60.0])
+    scored = Scored(truth, truth + 1, truth + 1, np.zeros(4, dtype=np.int64))
+    drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), redrawn=0)
+    equal, different = resampled(metric, scored, drawn)
+    assert np.isnan(equal)
+    assert np.isfinite(different)
 
 
 def test_a_rank_correlation_of_equal_predictions_is_an_error_with_its_reason() -> None:
