@@ -125,7 +125,7 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     for subset, part in rows.groupby("subset", sort=False):
         budgets = sorted(part["epochs"].unique())
         last = part[part["epochs"] == budgets[-1]].set_index("method")
-        title = f"{compared.protocol.name} on {compared.title_of(subset)}: {metric_facts()[metric].label}"
+        title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {metric_facts()[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
