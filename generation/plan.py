@@ -77,7 +77,7 @@ class SubsetPlan:
         if where is not None:
             try:
                 networks = networks.query(where)
-            except (NameError, SyntaxError, TypeError, ValueError, KeyError) as error:
+            except (AttributeError, KeyError, NameError, SyntaxError, TypeError, ValueError) as error:
                 columns = ", ".join(map(str, networks))
                 raise ValueError(f"{where!r} is no condition on {columns}: {error}") from error
             if networks.empty:

@@ -179,9 +179,8 @@ class Group:
         return right
 
     def validation_accuracies(self) -> list[float]:
-        pixels, labels = self.images.validation
-        count = self.recipe["validation_images"] or len(pixels)
-        return _percent(self.right(pixels[:count], labels[:count]), count)
+        pixels, labels = (part[: self.recipe["validation_images"] or None] for part in self.images.validation)
+        return _percent(self.right(pixels, labels), len(labels))
 
     def finite(self) -> list[bool]:
         """Whether all of a network's weights are finite."""
