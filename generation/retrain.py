@@ -14,7 +14,7 @@ import pandas as pd
 from generation.device import CPU
 from generation.grids import Grid
 from generation.pack import OUTCOMES, curves_table, signatures_table
-from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, runs_folder
+from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, Trainer, runs_folder
 from generation.runs import NetworkRun
 from generation.training import Record
 from nndynbench.storage.arrays import rounded
@@ -115,7 +115,7 @@ def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
     columns = [column for column in zoo.networks if column in varying]
     grid = Grid(manifest.grid, manifest.protocol, zoo.networks[columns], settings)
     kept = [epoch for tier in manifest.tiers.values() for epoch in tier.epochs if epoch != "last"]
-    trainer = manifest.settings.get("trainer", ONE_BY_ONE)
+    trainer = trainer_of(zoo)
     if trainer == ONE_BY_ONE and device != CPU:
         raise ValueError(f"{zoo} was trained one by one: that is done on a CPU, not on {device!r}")
     plan = SubsetPlan(catalogue_entry(zoo.name), grid, runs_folder(zoo.name, out), manifest.zoo_seed)
@@ -138,6 +138,12 @@ def sample(zoo: Subset, count: int, *, seed: int = 0) -> list[int]:
     return sorted(int(network) for network in chosen)
 
 
+def trainer_of(zoo: Subset) -> Trainer:
+    """Whether the networks of a packed subset were trained one by one or side by side."""
+    # Packs from before it was recorded are all of networks trained alone.
+    return zoo.manifest.settings.get("trainer", ONE_BY_ONE)
+
+
 def kind_of_devices(zoo: Subset) -> str:
     """What all networks of a packed subset were trained on: "cpu", or the name of a GPU."""
     # Packs from before it was recorded are all of CPUs.
@@ -155,7 +161,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
     if initial is None:
         new, old = (table[table.index.get_level_values("epoch") == 0] for table in (new_signatures, old_signatures))
         initial = _equal(new, old, within=SIGNATURE_TOLERANCE)
-    alone = zoo.manifest.settings.get("trainer", ONE_BY_ONE) == ONE_BY_ONE
+    alone = trainer_of(zoo) == ONE_BY_ONE
     same_libraries = all(version(library) == zoo.manifest.libraries[library] for library in BINDING_LIBRARIES)
     stored_losses = rows_of(zoo.curves, network)["train_loss"]
     losses = [epoch["train_loss"] for epoch in record["epochs"]]

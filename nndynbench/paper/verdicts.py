@@ -65,7 +65,7 @@ def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> d
         held, shown = ours.value >= 0, f"difference {ours.value:+.3f}"
     else:
         held, shown = RELATIONS[claim["relation"]](ours.value, claim["value"]), f"{ours.value:.3f}"
-    reduced = any(subset.manifest.protocol == "reduced" for subset in subsets)
+    reduced = any(subset.manifest.reduced for subset in subsets)
     verdict = f"{'reduced protocol: ' if reduced else ''}{'held' if held else 'not held'}"
     return {"ours": f"{shown} ({ours.low:.3f} to {ours.high:.3f})", "verdict": verdict}
 

@@ -76,8 +76,13 @@ class Manifest(_Facts):
     files: dict[str, FileFacts]
 
     @property
+    def reduced(self) -> bool:
+        """Whether the networks were trained by less than the paper's protocol, so that no score is to be read beside its."""
+        return self.protocol == "reduced"
+
+    @property
     def training_command(self) -> str:
-        """The command that trains such a subset from a clone of the project, as this one was trained."""
+        """The command that trains such a subset from a clone of the project: the same grid, trainer and precision."""
         options = [f"--grid {self.grid}"]
         if self.settings.get("trainer") == "side by side":
             on_gpu = self.settings.get("device_kind", "cpu") != "cpu"
