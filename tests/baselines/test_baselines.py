@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.stats import kendalltau
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
 
 import nndynbench as nb
 from nndynbench.protocols import find_method, method_names
 from nndynbench.protocols.method import baselines_folder
-from nndynbench.subsets import History
 
 # The slowest to check, and the bar's variations, which differ by their columns alone.
 BAR_AND_MORE = {name for name in method_names() if name.startswith("bar-and-")}
@@ -83,10 +88,41 @@ def test_the_bar_sees_more_than_either_half_of_it(digits: nb.Subset) -> None:
 
 
 def test_the_inner_folds_of_the_bar_never_split_a_learning_rate(digits: nb.Subset) -> None:
-    histories: list[History] = digits.histories(digits.network_ids, 1)
+    table, blend = find_method("bar").regressor
+    columns = clone(table).fit_transform(digits.histories(digits.network_ids, 1))
     rates = digits.networks["learning_rate"].to_numpy()
-    for train, test in find_method("bar").regressor.cv.split(histories):
+    for train, test in blend.cv.split(columns):
         assert not set(rates[train]) & set(rates[test])
+
+
+def test_the_lengths_of_the_bars_process_are_those_of_scikit_learns_own_gradient() -> None:
+    def five_steps(error: Any, start: Any, bounds: Any) -> tuple[Any, float]:
+        found = minimize(error, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 5})
+        return found.x, found.fun
+
+    zoo = nb.load("cifar10-lenet-diverse")
+    asked, seen = zoo.network_ids[:40], zoo.network_ids[40:140]
+    table, blend = find_method("bar").regressor
+    table = clone(table).fit(zoo.histories(seen, 5))
+    columns, accuracies = table.transform(zoo.histories(seen, 5)), zoo.networks.loc[seen, "final_accuracy"].to_numpy()
+    process = clone(blend.estimators[-1][1]).fit(columns, accuracies)
+    assert process[0].transform(columns).shape == columns.shape
+    kernel = ConstantKernel() * RBF(np.full(columns.shape[1], 5.0), (0.3, 1e4)) + WhiteKernel(0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        oracle = GaussianProcessRegressor(kernel, optimizer=five_steps, normalize_y=True).fit(columns.to_numpy(), accuracies)
+    np.testing.assert_allclose(process[-1].process_.kernel_.theta, oracle.kernel_.theta, rtol=1e-6)
+    columns_asked = table.transform(zoo.histories(asked, 5))
+    np.testing.assert_allclose(process.predict(columns_asked), oracle.predict(columns_asked.to_numpy()), rtol=1e-6)
+
+
+def test_the_bars_process_on_the_hyperparameters_sees_them_alone(digits: nb.Subset) -> None:
+    table, blend = find_method("bar").regressor
+    columns = clone(table).fit_transform(digits.histories(digits.network_ids, 1))
+    seen = clone(blend.estimators[-2][1])[0].fit(columns).get_feature_names_out()
+    assert any("curves__" in name for name in columns)
+    assert not any("curves__" in name for name in seen)
+    assert len(seen) == sum("hyperparameters__" in name for name in columns)
 
 
 def test_the_bar_is_about_as_good_as_the_best_of_its_learners() -> None:
@@ -99,6 +135,7 @@ def test_the_bar_is_about_as_good_as_the_best_of_its_learners() -> None:
         fitted = clone(learner).fit(zoo.histories(training, 1), accuracies[training])
         return r2_score(accuracies[tested], fitted.predict(zoo.histories(tested, 1)))
 
-    blend = find_method("bar").regressor
-    assert score(blend) > max(score(learner) for _, learner in blend.estimators) - 0.02
+    bar = find_method("bar").regressor
+    table, blend = bar
+    assert score(bar) > max(score(make_pipeline(table, learner)) for _, learner in blend.estimators) - 0.02
     assert score(find_method("hyperparameters").regressor) > 0.8
