@@ -274,6 +274,7 @@ def _manifest(
         epochs=plan.grid.settings["epochs"],
         networks=len(records),
         networks_planned=len(plan.order),
+        keep=max(plan.kept_epochs),
         tiers=tiers,
         files={file: described(file) for tier in tiers.values() for file in tier.files},
     )

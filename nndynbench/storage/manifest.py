@@ -17,6 +17,9 @@ TierName = Literal["networks", "centralities", "graphs", "weights"]
 # From the least to the richest: a missing tier is derived from a richer one.
 TIERS: tuple[TierName, ...] = ("networks", "centralities", "graphs", "weights")
 
+# Networks side by side in one process of a CPU: more are no quicker, and leave other cores idle.
+CPU_GROUP = 6
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +75,8 @@ class Manifest(_Facts):
     """The most epochs a network may have trained: the largest budget."""
     networks: int
     networks_planned: int
+    keep: int | None = None
+    """The epoch up to which snapshots and features were kept, beside the last one; older packs do not say."""
     tiers: dict[TierName, TierFacts]
     files: dict[str, FileFacts]
 
@@ -82,12 +87,18 @@ class Manifest(_Facts):
 
     @property
     def training_command(self) -> str:
-        """The command that trains such a subset from a clone of the project: the same grid, trainer and precision."""
+        """The command that trains such a subset from a clone of the project: the same grid, trainer, precision and kept
+        epochs.
+        """
         options = [f"--grid {self.grid}"]
         if self.settings.get("trainer") == "side by side":
             on_gpu = self.settings.get("device_kind", "cpu") != "cpu"
             options += ["--device cuda"] * on_gpu
-            options += [f"--side-by-side {self.networks}", f"--precision {self.settings['precision']}"]
+            # Each core of a CPU takes a group, a GPU all networks.
+            group = self.networks if on_gpu else CPU_GROUP
+            options += [f"--side-by-side {group}", f"--precision {self.settings['precision']}"]
+        if self.keep is not None:
+            options.append(f"--keep {self.keep}")
         return f"python -m generation train {self.subset} {' '.join(options)} --out DIR"
 
 

@@ -31,7 +31,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> nb.Subset:
     killed.write_bytes(b"half")
     mirror = f"file://{out}/mirror/{{subset}}/{{version}}/{{file}}"
     for command in (
-        ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--no-pack"],
+        ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--keep", "3", "--no-pack"],
         ["pack", "digits-lenet", "--out", str(out), "--mirror", mirror],
     ):
         done = CliRunner().invoke(app, command)
@@ -43,6 +43,11 @@ def test_it_is_read_at_every_tier(packed: nb.Subset) -> None:
     assert packed.tiers == ["networks", "centralities", "graphs", "weights"]
     history = packed.history(packed.network_ids[0], 3)
     assert history.graph(3).blocks[0].shape == history.weights(3)["conv1.weight"].shape[:2]
+
+
+def test_its_manifest_names_the_command_that_trains_and_keeps_the_same(packed: nb.Subset) -> None:
+    assert packed.manifest.training_command == "python -m generation train digits-lenet --grid digits --keep 3 --out DIR"
+    assert set(packed.features.index.unique("epoch")) == {0, 1, 2, 3, packed.networks["epochs_trained"].iloc[0]}
 
 
 def test_what_a_killed_packing_left_half_written_is_gone(packed: nb.Subset) -> None:
