@@ -21,6 +21,12 @@ from nndynbench.storage.tables import KEYS, write_table
 SAFETENSORS = (".safetensors",)
 TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
 
+# The types of a safetensors file that weights may have.
+FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+# Where in a file's name its epoch stands, the likeliest first.
+NUMBERINGS = (r"(?i)(?<![a-z])ep(?:och)?[ _=.-]*(\d+)", r"\d+")
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 # A folder of checkpoints is one network.
@@ -39,27 +45,64 @@ class Checkpoint(NamedTuple):
     weights: Weights
 
 
-def checkpoints(folder: Path | str, name: str | Architecture) -> Iterator[Checkpoint]:
-    """Read a folder's checkpoints in the order of their epochs, one at a time.
+def checkpoint_files(folder: Path | str) -> dict[int, Path]:
+    """A folder's checkpoints by epoch, in this order; nothing is read.
 
-    Files are safetensors, or torch files of a state dict, which are read with ``weights_only=True``: nothing is unpickled.
-    The epoch is the last number in a file's name where every file has one of its own (``epoch_10.pt``), else the file's
-    position among the sorted names. Tensors may be named in any way that `nndynbench.graphs.renamed` can map.
+    The epoch is the number behind ``epoch`` or ``ep`` in a file's name (``epoch=3-step=1173.ckpt``), else the last number in
+    it, where every file has one of its own; where no number tells one file from another, the file's position among the
+    sorted names.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no such file.
     CheckpointError
-        Naming the file that cannot be read or mapped, and why.
+        Where some names have an epoch and others have none or the same.
+    """
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in (*SAFETENSORS, *TORCH_FILES))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no checkpoint: no file ends in {', '.join((*SAFETENSORS, *TORCH_FILES))}")
+    for pattern in NUMBERINGS:
+        numbers = [re.findall(pattern, path.stem) for path in paths]
+        epochs = [int(found[-1]) if found else None for found in numbers]
+        if None not in epochs and len(set(epochs)) == len(paths):
+            return {epoch: path for epoch, path in sorted(zip(epochs, paths, strict=True)) if epoch is not None}
+    if len(set(epochs)) > 1:
+        numbered = ", ".join(
+            f"{path.name} ({'none' if epoch is None else epoch})" for epoch, path in zip(epochs, paths, strict=True)
+        )
+        raise CheckpointError(
+            f"which epochs are the checkpoints in {folder}? Each name needs a number of its own: {numbered}"
+        )
+    return dict(enumerate(paths))
+
+
+def read_checkpoint(path: Path, name: str | Architecture) -> Weights:
+    """One checkpoint's weights by the architecture's names, in float32.
+
+    A safetensors file, or a torch file of a state dict, which is read with ``weights_only=True``: nothing is unpickled.
+    Tensors may be named in any way that `nndynbench.graphs.renamed` can map.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the file, if it cannot be read or mapped, and why.
+    """
+    try:
+        ours = renamed(_read(path), name)
+        return {key: as_array(value).astype(np.float32) for key, value in ours.items()}
+    except (NamingError, TypeError) as reason:  # a TypeError for what is no dense tensor
+        raise CheckpointError(f"{path}: {reason}") from reason
+
+
+def checkpoints(folder: Path | str, name: str | Architecture) -> Iterator[Checkpoint]:
+    """Read a folder's checkpoints in the order of their epochs, one at a time.
+
+    Raises what `checkpoint_files` and `read_checkpoint` raise.
     """
     described = architecture(name)
-    for epoch, path in _epochs(Path(folder)).items():
-        try:
-            ours = renamed(_read(path), described)
-        except NamingError as reason:
-            raise CheckpointError(f"{path}: {reason}") from reason
-        yield Checkpoint(epoch, path, {key: as_array(value).astype(np.float32) for key, value in ours.items()})
+    for epoch, path in checkpoint_files(folder).items():
+        yield Checkpoint(epoch, path, read_checkpoint(path, described))
 
 
 def convert(folder: Path | str, name: str | Architecture, out: Path | str) -> pd.DataFrame:
@@ -70,7 +113,7 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str) -> pd
     `checkpoints` raises; then no file is left behind.
     """
     described = architecture(name)
-    epochs = {NETWORK: list(_epochs(Path(folder)))}
+    epochs = {NETWORK: list(checkpoint_files(folder))}
     centralities: list[dict[str, FloatArray]] = []
     rows: list[tuple[Any, ...]] = []
 
@@ -92,25 +135,15 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str) -> pd
     return table
 
 
-def _epochs(folder: Path) -> dict[int, Path]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix in (*SAFETENSORS, *TORCH_FILES))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no checkpoint: no file ends in {', '.join((*SAFETENSORS, *TORCH_FILES))}")
-    numbers = [re.findall(r"\d+", path.stem) for path in paths]
-    last = [int(found[-1]) for found in numbers if found]
-    epochs = last if len(set(last)) == len(paths) else range(len(paths))
-    return dict(sorted(zip(epochs, paths, strict=True)))
-
-
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix in SAFETENSORS:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors import SafetensorError, deserialize
 
         try:
-            return dict(load_file(path))
+            stored = deserialize(path.read_bytes())
         except SafetensorError as reason:
             raise CheckpointError(f"{path} is no safetensors file: {reason}") from reason
+        return {key: _floats(part) for key, part in stored if part["dtype"] in FLOATS}
     try:
         import torch
     except ImportError as missing:
@@ -120,8 +153,16 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as reason:  # torch raises whatever its readers do
         raise CheckpointError(
             f"{path} holds no plain state dict that torch reads with weights_only=True (nothing is unpickled): save "
-            f"model.state_dict(), not the model; torch says: {str(reason).splitlines()[0]}"
+            f"model.state_dict(), not the model; torch says: {next(iter(str(reason).splitlines()), type(reason).__name__)}"
         ) from reason
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
     return checkpoint
+
+
+def _floats(part: dict[str, Any]) -> npt.NDArray[np.floating[Any]]:
+    """A tensor of a safetensors file. numpy has no bfloat16: it is the upper half of a float32."""
+    values = np.frombuffer(part["data"], FLOATS[part["dtype"]])
+    if part["dtype"] == "BF16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return values.reshape(part["shape"])

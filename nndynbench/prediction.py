@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS, moments
-from nndynbench.convert import CheckpointError, checkpoints
+from nndynbench.columns import CURVES
+from nndynbench.convert import CheckpointError, checkpoint_files, read_checkpoint
 from nndynbench.features import layer_features
 from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
 from nndynbench.protocols.harness import evaluate, seeded
@@ -66,7 +67,7 @@ def predict(
     ----------
     run
         A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
-        initialisation, where features want it); see `nndynbench.convert.checkpoints`. Or a history.
+        initialisation, where features want it); see `nndynbench.convert.checkpoint_files`. Or a history.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
     method
@@ -74,7 +75,8 @@ def predict(
     epochs
         How many epochs of the run to look at.
     curves, hyperparameters
-        For methods that read them, as `History.curves` and `History.hyperparameters` give them.
+        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``epochs``) and
+        `History.hyperparameters` (every column of the subset's grid) give them.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def predict(
     CheckpointError, FileNotFoundError
         For checkpoints that are missing, unreadable, or of another architecture.
     MethodError, NotGivenError
-        If the method fails, or reads what was not given.
+        If the method fails, or reads what was not given; or if what was given is not what the subset's networks have.
     """
     from sklearn.base import clone
 
@@ -92,6 +94,7 @@ def predict(
     if isinstance(run, History):
         history = run
     else:
+        _check_given(loaded, budget, curves=curves, hyperparameters=hyperparameters)
         reader = CheckpointReader(Path(run), loaded.manifest.architecture, curves=curves, hyperparameters=hyperparameters)
         reader.need(range(1, budget + 1))
         history = History(reader, budget)
@@ -105,6 +108,30 @@ def predict(
     threshold = loaded.manifest.threshold
     reached = float(np.mean(accuracy + errors >= threshold))
     return Prediction(accuracy, float(low), float(high), reached, threshold, tuple(_outside(history, known)))
+
+
+def _check_given(
+    subset: Subset, budget: int, *, curves: pd.DataFrame | None, hyperparameters: Mapping[str, Any] | None
+) -> None:
+    """Raise `NotGivenError` where curves or hyperparameters are not what a method was fitted on: it would impute them."""
+    if hyperparameters is not None:
+        wanted = subset.manifest.hyperparameters
+        if missing := [name for name in wanted if name not in hyperparameters]:
+            raise NotGivenError(f"hyperparameters lack {', '.join(missing)} (given: {', '.join(hyperparameters) or 'none'})")
+        if unknown := [name for name in hyperparameters if name not in wanted]:
+            raise NotGivenError(f"{subset.name} has no hyperparameter {', '.join(unknown)} (it has {', '.join(wanted)})")
+        for name in wanted:
+            is_number = pd.api.types.is_numeric_dtype(subset.networks[name])
+            if is_number != isinstance(hyperparameters[name], (int, float, np.number)):
+                kind = "number" if is_number else "text"
+                raise NotGivenError(f"{name} is a {kind} in {subset.name}, not {hyperparameters[name]!r}")
+    if curves is not None:
+        if missing := [name for name in CURVES if name not in curves]:
+            raise NotGivenError(f"the curves lack {', '.join(missing)} (they have {', '.join(map(str, curves))})")
+        if lacking := [epoch for epoch in range(1, budget + 1) if epoch not in curves.index]:
+            raise NotGivenError(
+                f"the curves lack epoch {', '.join(map(str, lacking))} (they have {', '.join(map(str, curves.index))})"
+            )
 
 
 class CheckpointReader:
@@ -124,6 +151,7 @@ class CheckpointReader:
         self._architecture = architecture(name)
         self._curves = curves
         self._hyperparameters = hyperparameters
+        self._snapshots: dict[int, Weights] = {}
         layers = self._architecture.weighted_layers
         self.architecture = self._architecture.family
         self.identity: str | None = None
@@ -137,25 +165,25 @@ class CheckpointReader:
 
     def need(self, epochs: range) -> None:
         """Raise `CheckpointError` where one of these epochs has no checkpoint."""
-        if missing := [epoch for epoch in epochs if epoch not in self._snapshots]:
+        if missing := [epoch for epoch in epochs if epoch not in self._files]:
             lacking = ", ".join(map(str, missing))
-            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} (it has {sorted(self._snapshots)})")
+            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} (it has {list(self._files)})")
 
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
             raise NotGivenError("this method reads the curves, and none were given")
-        return self._curves[self._curves.index <= last]
+        return self._curves.loc[range(1, last + 1)]
 
     def features(self, last: int) -> pd.DataFrame:
-        unknown = {name: np.full(tensor.shape, np.nan) for name, tensor in self._snapshots[max(self._snapshots)].items()}
-        initial = self._snapshots.get(0, unknown)
-        epochs = [epoch for epoch in sorted(self._snapshots) if epoch <= last]
-        tables = [layer_features(self._snapshots[epoch], initial, self._architecture) for epoch in epochs]
+        epochs = [epoch for epoch in self._files if epoch <= last]
+        unknown = {name: np.full(tensor.shape, np.nan) for name, tensor in self._snapshot(epochs[-1]).items()}
+        initial = self._snapshot(0) if 0 in epochs else unknown
+        tables = [layer_features(self._snapshot(epoch), initial, self._architecture) for epoch in epochs]
         return pd.concat(tables, keys=epochs, names=["epoch"])
 
     def weights(self, epoch: int) -> Weights:
         self.need(range(epoch, epoch + 1))
-        return dict(self._snapshots[epoch])
+        return dict(self._snapshot(epoch))
 
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
         return snapshot_graph(self.weights(epoch), self._architecture, representation)
@@ -177,8 +205,13 @@ class CheckpointReader:
         return graph.subgraph(sign) if sign else graph
 
     @cached_property
-    def _snapshots(self) -> dict[int, Weights]:
-        return {checkpoint.epoch: checkpoint.weights for checkpoint in checkpoints(self._folder, self._architecture)}
+    def _files(self) -> dict[int, Path]:
+        return checkpoint_files(self._folder)
+
+    def _snapshot(self, epoch: int) -> Weights:
+        if epoch not in self._snapshots:
+            self._snapshots[epoch] = read_checkpoint(self._files[epoch], self._architecture)
+        return self._snapshots[epoch]
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

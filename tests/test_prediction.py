@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
@@ -64,10 +65,44 @@ def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None
     assert 0 < nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS, hyperparameters=given).accuracy < 100
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lr": 0.005, "dropout": 0.2}, "lack learning_rate"),
+        ({"learning_rate": 0.005, "dropout": 0.2, "momentum": 0.9}, "has no hyperparameter momentum"),
+        ({"learning_rate": "0,005", "dropout": 0.2}, "learning_rate is a number in digits-lenet, not '0,005'"),
+    ],
+)
+def test_hyperparameters_that_the_subset_has_not_are_refused(
+    digits: nb.Subset, run: Path, given: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS, hyperparameters=given)
+
+
+def test_curves_must_have_every_epoch_and_every_column(digits: nb.Subset, run: Path) -> None:
+    curves = digits.history(NETWORK, EPOCHS).curves
+    before = pd.concat([curves.iloc[:1].set_axis([0]), curves])
+    whole, with_epoch_0 = (
+        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=given).accuracy for given in (curves, before)
+    )
+    assert whole == with_epoch_0
+    with pytest.raises(ValueError, match=r"lack epoch 2, 3 \(they have 1\)"):
+        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=curves.iloc[:1])
+    with pytest.raises(ValueError, match="lack validation_accuracy"):
+        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=curves.drop(columns="validation_accuracy"))
+
+
+def test_what_comes_after_the_budget_is_not_read(digits: nb.Subset, tmp_path: Path) -> None:
+    folder = written(tmp_path / "run", digits)
+    (folder / "epoch_12.safetensors").write_bytes(b"cut short")
+    assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
+
+
 def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint of epoch 4, 5 \(it has \[0, 1, 2, 3\]\)"):
         nb.predict(run, digits, epochs=5)
-    with pytest.raises(CheckpointError, match="epoch_0"):
+    with pytest.raises(CheckpointError, match="epoch_1"):
         nb.predict(run, half, epochs=EPOCHS)
     with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
         nb.predict(run / "nowhere", digits, epochs=EPOCHS)

@@ -22,9 +22,10 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     """The weights (and biases, where there are any) of an architecture's layers, under its own names.
 
     A layer's weight is, first, the tensor of its name, whatever prefix all names share (``module.``, ``_orig_mod.``, …).
-    Layers left over are matched by shape; those of equal shape, in the order of their names where these differ in
-    numbers alone (``features.3.weight`` before ``features.10.weight``). Tensors of other shapes are left out.
-    A checkpoint that holds its state dict under a usual key (``state_dict``, ``model``, …) may be given whole.
+    Where a layer has none of its name and shape, it and all others of its shape are matched in the order of the names,
+    which must differ in numbers alone (``features.3.weight`` before ``features.10.weight``): whoever counts convs from 0 has
+    another layer's name on some of them. Tensors of other shapes are left out. A checkpoint that holds its state dict under
+    a usual key (``state_dict``, ``model``, …) may be given whole.
 
     Raises
     ------
@@ -35,17 +36,17 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     found = _without_common_prefix(_state(tensors(weights)))
     shapes = {key: tuple(as_array(value).shape) for key, value in found.items()}
     layers = described.weighted_layers
-    stems = {layer.name: layer.name for layer in layers if shapes.get(f"{layer.name}.weight") == layer.weight_shape}
-    taken = {f"{stem}.weight" for stem in stems}
-    missing: dict[tuple[int, ...], list[Layer]] = defaultdict(list)
+    by_shape: dict[tuple[int, ...], list[Layer]] = defaultdict(list)
     for layer in layers:
-        if layer.name not in stems:
-            missing[layer.weight_shape].append(layer)
-    for shape, wanting in missing.items():
-        candidates = [key for key in found if shapes[key] == shape and key not in taken]
-        for layer, key in zip(wanting, _in_order(candidates, wanting, described), strict=True):
+        by_shape[layer.weight_shape].append(layer)
+    stems: dict[str, str] = {}
+    for shape, alike in by_shape.items():
+        if all(shapes.get(f"{layer.name}.weight") == shape for layer in alike):
+            stems |= {layer.name: layer.name for layer in alike}
+            continue
+        candidates = [key for key in found if shapes[key] == shape]
+        for layer, key in zip(alike, _in_order(candidates, alike, described), strict=True):
             stems[layer.name] = key.removesuffix("weight").removesuffix(".")
-            taken.add(key)
             found.setdefault(f"{stems[layer.name]}.weight", found[key])
     ours = {}
     for layer in layers:
@@ -74,8 +75,8 @@ def _in_order(candidates: list[str], wanting: list[Layer], described: Architectu
     names, shape = ", ".join(layer.name for layer in wanting), wanting[0].weight_shape
     if len(candidates) != len(wanting):
         raise NamingError(
-            f"{described.name} has {len(wanting)} layer(s) of shape {shape} that no tensor is named after ({names}); the "
-            f"checkpoint has {len(candidates)} other tensor(s) of it{': ' if candidates else ''}{', '.join(candidates)}"
+            f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), not all of which a tensor is named "
+            f"after; the checkpoint has {len(candidates)} tensor(s) of it{': ' if candidates else ''}{', '.join(candidates)}"
         )
     if len({re.sub(r"\d+", "#", key) for key in candidates}) > 1:
         raise NamingError(

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from nndynbench.cli import app
-from nndynbench.convert import CheckpointError, checkpoints, convert
+from nndynbench.convert import CheckpointError, checkpoint_files, checkpoints, convert
 from nndynbench.graphs import rolled
 from nndynbench.storage.arrays import SnapshotArrays
 
@@ -69,6 +69,53 @@ def test_torch_files_are_read_alike(history, tmp_path, suffix):
     torch.save({"model_state_dict": state, "epoch": 3}, tmp_path / f"last{suffix}")
     [found] = checkpoints(tmp_path, "digits-lenet")
     assert all(np.array_equal(found.weights[name], state[name].numpy()) for name in found.weights)
+
+
+@pytest.mark.parametrize(
+    ("names", "epochs"),
+    [
+        (["epoch=0-step=391", "epoch=1-step=782", "epoch=2-step=1173"], [0, 1, 2]),
+        (["epoch_1_acc_40.12", "epoch_2_acc_55.7", "epoch_3_acc_50.03"], [1, 2, 3]),
+        (["vgg16-ep9", "vgg16-ep10"], [9, 10]),
+        (["step100", "step50"], [50, 100]),
+        (["lenet5-first", "lenet5-second"], [0, 1]),
+        (["best"], [0]),
+    ],
+)
+def test_the_epoch_is_the_number_that_tells_the_files_apart(tmp_path, names, epochs):
+    for name in names:
+        (tmp_path / f"{name}.ckpt").touch()
+    assert list(checkpoint_files(tmp_path)) == epochs
+
+
+@pytest.mark.parametrize("names", [["epoch_1", "epoch_2", "best"], ["run1_last", "run2_last", "run2_best"]])
+def test_files_of_unknown_or_equal_epochs_are_refused(tmp_path, names):
+    for name in names:
+        (tmp_path / f"{name}.pt").touch()
+    with pytest.raises(CheckpointError, match=r"which epochs are .*best\.pt \((none|2)\)"):
+        checkpoint_files(tmp_path)
+
+
+def test_bfloat16_is_read_from_either_kind_of_file(history, tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file as save_tensors
+
+    state = {name: torch.from_numpy(np.array(value)).bfloat16() for name, value in history.weights(3).items()}
+    torch.save(state, tmp_path / "epoch1.pt")
+    save_tensors(state | {"steps": torch.tensor(3)}, tmp_path / "epoch2.safetensors")
+    for found in checkpoints(tmp_path, "digits-lenet"):
+        assert all(np.array_equal(found.weights[name], state[name].float().numpy()) for name in state)
+
+
+def test_an_empty_file_and_a_sparse_tensor_are_named(history, tmp_path):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "epoch1.pt").touch()
+    with pytest.raises(CheckpointError, match=r"epoch1\.pt holds no plain state dict"):
+        list(checkpoints(tmp_path, "digits-lenet"))
+    state = {name: torch.from_numpy(np.array(value)) for name, value in history.weights(3).items()}
+    torch.save(state | {"fc1.weight": state["fc1.weight"].to_sparse()}, tmp_path / "epoch1.pt")
+    with pytest.raises(CheckpointError, match=r"epoch1\.pt: .*[Ss]parse"):
+        list(checkpoints(tmp_path, "digits-lenet"))
 
 
 class Payload:

@@ -93,6 +93,46 @@ def test_a_torchvision_vgg_is_represented():
     assert graph.layer_sizes[-3:] == (4096, 4096, 7)
 
 
+class Filters(nn.Conv2d):
+    """A conv of somebody's own class that is one in every other way."""
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        return functional.conv2d(x, self.weight - self.weight.mean())
+
+
+def test_what_acts_on_each_channel_alone_is_no_layer():
+    model = returning(
+        lambda self, x: self.last((self.one((x - self.mean) / self.deviation) * self.scale)[:, :, 0, 0]),
+        one=Filters(3, 4, 3),
+        last=nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)),
+    )
+    model.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5))
+    model.register_buffer("deviation", torch.full((1, 3, 1, 1), 0.5))
+    model.register_parameter("scale", nn.Parameter(torch.ones(4, 1, 1)))
+    graph = from_module(model)
+    assert graph.layers == ("input", "one", "last")
+    np.testing.assert_allclose(graph.blocks[1], np.abs(model.last.weight.detach().numpy()), rtol=1e-6)
+
+
+def test_a_transposition_before_the_first_layer_or_behind_the_last_changes_no_block():
+    model = returning(
+        lambda self, x: self.last(self.first(x.transpose(1, 2))).transpose(1, 2),
+        first=nn.Conv1d(3, 8, 2),
+        last=nn.Conv1d(8, 5, 2),
+    )
+    assert from_module(model).layer_sizes == (3, 8, 5)
+
+
+def test_a_layer_called_input_is_told_from_the_input():
+    model = returning(lambda self, x: self.output(self.input(x)), input=nn.Linear(4, 8), output=nn.Linear(8, 2))
+    graph = from_module(model)
+    assert graph.layers == ("input_", "input", "output")
+    assert graph.node_attributes("input").shape == (8, 4 + 1)
+    assert graph.to_networkx().number_of_nodes() == 14
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -101,6 +141,37 @@ def test_a_torchvision_vgg_is_represented():
         (nn.Sequential(nn.LSTM(4, 8)), "'0' is a LSTM"),
         (nn.Sequential(nn.ReLU()), "no conv or linear layer"),
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)), "'2' has 10 inputs, no multiple of the 3 nodes"),
+        (nn.Sequential(nn.Conv2d(3, 16, 3), nn.AvgPool2d(2), nn.Conv2d(8, 8, 4)), "'2' has 8 inputs, not the 16 nodes"),
+        (nn.Sequential(nn.Linear(10, 64), nn.Unflatten(1, (4, 4, 4)), nn.Conv2d(4, 8, 4)), "'2' has 4 inputs, not the 64"),
+        (nn.Sequential(nn.Linear(4, 8), nn.Flatten(), nn.Linear(24, 2)), "'2' has 24 inputs, not the 8 nodes"),
+        (
+            nn.Sequential(nn.Conv2d(3, 8, 3), nn.PixelShuffle(2), nn.Flatten(), nn.Linear(32, 2)),
+            "'1' rearranges what '0' gives",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(3, 8, 3), nn.GLU(1), nn.Flatten(), nn.Linear(16, 2)),
+            "'1' rearranges what '0' gives to '3'",
+        ),
+        (
+            returning(
+                lambda self, x: self.last(self.one(x).permute(0, 2, 3, 1).flatten(1)),
+                one=nn.Conv2d(1, 4, 3),
+                last=nn.Linear(16, 2),
+            ),
+            "'permute' rearranges what 'one' gives to 'last'",
+        ),
+        (
+            returning(lambda self, x: self.last(self.one(x)[:, ::2]), one=nn.Linear(2, 8), last=nn.Linear(4, 2)),
+            "'getitem' rearranges what 'one' gives to 'last'",
+        ),
+        (
+            returning(
+                lambda self, x: self.last((lambda h: torch.cat([h.relu(), (-h).relu()], 1))(self.one(x))),
+                one=nn.Linear(2, 4),
+                last=nn.Linear(8, 1),
+            ),
+            "'cat' joins 2 branches by cat",
+        ),
         (
             returning(lambda self, x: self.last(torch.cat([self.one(x), x], 1)), one=nn.Linear(2, 2), last=nn.Linear(4, 1)),
             "'cat' joins 2 branches by cat",
@@ -118,6 +189,7 @@ def test_a_torchvision_vgg_is_represented():
             returning(lambda self, x: functional.linear(x, self.one.weight), one=nn.Linear(2, 2)),
             "'one.weight' is used in a function",
         ),
+        (nn.Sequential(Standardised(1, 2, 3)), "'0.weight' is used in a function"),
         (returning(lambda self, x: self.one(x) if x.sum() > 0 else x, one=nn.Linear(2, 2)), "torch.fx cannot follow"),
         (returning(lambda self, x: (self.one(x), x), one=nn.Linear(2, 2)), "returns 2 values"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -56,15 +58,28 @@ def test_a_differently_named_last_layer_of_a_resnet_is_found_by_its_shape():
     assert equal(renamed(theirs, "cifar10-resnet32"), weights)
 
 
+@pytest.mark.parametrize(("name", "first"), [("cifar10-vgg", 0), ("cifar10-vgg", 2), ("cifar10-resnet32", 1)])
+def test_whoever_counts_from_another_number_has_the_same_layers(name, first):
+    weights = random_weights(name, seed=0)
+    counted = r"conv(\d+)(?=\.weight|\.bias)" if name == "cifar10-vgg" else r"(?<=layer\d\.)(\d+)"
+    shift = first - (1 if name == "cifar10-vgg" else 0)
+    theirs = {
+        re.sub(counted, lambda found: found[0].replace(found[1], str(int(found[1]) + shift)), k): v
+        for k, v in weights.items()
+    }
+    assert theirs.keys() != weights.keys()
+    assert equal(renamed(theirs, name), weights)
+
+
 def test_a_missing_layer_is_named_with_its_shape(lenet):
     del lenet["fc2.weight"]
-    with pytest.raises(NamingError, match=r"1 layer\(s\) of shape \(84, 120\).*\(fc2\).*has 0 other"):
+    with pytest.raises(NamingError, match=r"1 layer\(s\) of shape \(84, 120\) \(fc2\).*has 0 tensor"):
         renamed(lenet, "cifar10-lenet")
 
 
 def test_more_candidates_than_layers_are_listed():
     theirs = positional("cifar10-lenet") | {"spare.weight": np.zeros((84, 120), np.float32)}
-    with pytest.raises(NamingError, match=r"2 other tensor\(s\) of it: features\.9\.weight, spare\.weight"):
+    with pytest.raises(NamingError, match=r"2 tensor\(s\) of it: features\.9\.weight, spare\.weight"):
         renamed(theirs, "cifar10-lenet")
 
 
