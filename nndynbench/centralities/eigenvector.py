@@ -116,9 +116,13 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         if not bipartite.stack:
             return _unknown(bipartite.even_size + bipartite.odd_size)
         bipartite = bipartite.emptied(~finite)
+    to_even, to_odd = bipartite.to_even, bipartite.to_odd
+    unit = _unit(np.where(finite, np.maximum(-smallest, largest), 0), bipartite.dtype)
+    if (unit != 1).any():
+        to_even, to_odd = _in_units(to_even, unit), _in_units(to_odd, unit)
     value, even, odd, residual = largest_triplet(
-        bipartite.to_even,
-        bipartite.to_odd,
+        to_even,
+        to_odd,
         _start(smallest < 0, bipartite.odd_size, bipartite.dtype),
         bipartite.even_size,
         tolerance=tolerance,
@@ -130,7 +134,22 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         both = np.concatenate([even, odd], axis=-1)
         both = np.where(incomplete[..., None], _heaviest_component(both, bipartite.multiply), both)
         even, odd = np.split(both, [bipartite.even_size], axis=-1)
-    return _normalised(value, bipartite.interleave(even, odd), residual, finite)
+    return _normalised(value * unit, bipartite.interleave(even, odd), residual, finite)
+
+
+def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Per graph 1, or where its largest weight is so large or small that squares of sums leave the precision's range, the
+    power of two below that weight.
+    """
+    within = np.finfo(dtype)
+    fits = (magnitude == 0) | ((magnitude > within.tiny**0.25) & (magnitude < within.max**0.25))
+    if fits.all():
+        return np.ones_like(magnitude)
+    return np.exp2(np.floor(np.log2(np.where(fits, 1, magnitude))))
+
+
+def _in_units(product: Product, unit: FloatArray) -> Product:
+    return lambda vector: product(vector) / unit[..., None]
 
 
 def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> PrincipalPair:

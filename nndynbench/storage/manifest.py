@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MANIFEST_NAME = "subset.json"
 
@@ -25,12 +25,17 @@ class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# A manifest may come from anybody's repository: its files lie beside it, and their mirrors are on the web.
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Address = Annotated[str, StringConstraints(pattern=r"^https?://")]
+
+
 class FileFacts(_Facts):
     """A file's size and content, and where else it may be fetched from."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    mirrors: list[str] = []
+    mirrors: list[Address] = []
     """Addresses of the same file on other hosts, tried in order where the hub fails."""
 
     def same_content(self, other: FileFacts) -> bool:
@@ -41,7 +46,7 @@ class FileFacts(_Facts):
 class TierFacts(_Facts):
     """What of a tier this version holds: for how many networks, and which epochs ("last" is each network's own)."""
 
-    files: list[str]
+    files: list[FileName]
     networks: int
     epochs: list[int | Literal["last"]] = []
     mantissa_bits: int = 23
@@ -78,7 +83,7 @@ class Manifest(_Facts):
     keep: int | None = None
     """The epoch up to which snapshots and features were kept, beside the last one; older packs do not say."""
     tiers: dict[TierName, TierFacts]
-    files: dict[str, FileFacts]
+    files: dict[FileName, FileFacts]
 
     @property
     def reduced(self) -> bool:

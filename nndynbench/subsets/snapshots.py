@@ -43,12 +43,20 @@ class Snapshots(Dataset[dict[str, Any]]):
                 f"the {tier} tier of {subset.name} {subset.version} is not at hand: "
                 f"{to_download(subset.name, subset.version, tier)}"
             )
+        chosen = subset.network_ids if network_ids is None else network_ids
+        if unknown := sorted(set(chosen) - set(subset.network_ids)):
+            raise KeyError(f"{subset.name} {subset.version} has no network {', '.join(map(str, unknown))}")
         self._items = [
             (network, epoch, reader)
-            for network in (subset.network_ids if network_ids is None else network_ids)
+            for network in chosen
             for epoch, reader in self._held(network).items()
             if epochs is None or epoch in epochs
         ]
+        if not self._items:
+            raise NotAtHandError(
+                f"the {tier} tier of {subset.name} {subset.version} at hand holds none of these networks' epochs: "
+                f"{to_download(subset.name, subset.version, tier)}"
+            )
 
     def __len__(self) -> int:
         return len(self._items)

@@ -83,13 +83,10 @@ class StoredNetwork:
         self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
         from nndynbench.centralities import moments
-        from nndynbench.signatures import REPRESENTATIONS, SIGNS
+        from nndynbench.signatures import SIGNS
 
-        known(representation, REPRESENTATIONS, what="representation")
         if representation == "unrolled":
             known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
-        elif sign is not None:
-            raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
         return moments(self.centrality(centrality, representation, sign, epochs))
 
     def _function_value(

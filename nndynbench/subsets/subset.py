@@ -205,8 +205,11 @@ class Subset:
             from nndynbench.storage.arrays import SnapshotArrays
 
             holding = [folder for folder in self.folders if folder.holds_tier(tier)]
+            whole = [folder for folder in holding if all(map(folder.holds, folder.manifest.tiers[tier].files))]
             self._opened[tier] = [
-                SnapshotArrays(folder.path(name)) for folder in holding for name in folder.manifest.tiers[tier].files
+                SnapshotArrays(folder.path(name))
+                for folder in whole or holding
+                for name in folder.manifest.tiers[tier].files
             ]
         return self._opened[tier]
 

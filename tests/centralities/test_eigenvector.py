@@ -204,6 +204,19 @@ def test_weights_that_are_all_0_give_the_uniform_vector():
     np.testing.assert_allclose(eigenvector_centrality(np.zeros((4, 4))), 1 / 2, rtol=1e-15)
 
 
+@pytest.mark.parametrize(("dtype", "powers"), [(np.float32, (-120, -75, 66, 100)), (np.float64, (-900, -540, 520, 900))])
+def test_exploding_and_vanishing_weights_have_the_vector_of_weights_near_1(digits, dtype, powers):
+    blocks = [block.astype(dtype) for block in digits.history(100, 5).graph(5).blocks]
+    expected = principal_pair(blocks)
+    stacked = [np.stack([block, *(np.ldexp(block, power) for power in powers)]) for block in blocks]
+    found = principal_pair(stacked)
+    for row, power in enumerate((0, *powers)):
+        np.testing.assert_allclose(found.vector[row], expected.vector, atol=1e-5 if dtype is np.float32 else 1e-11)
+        np.testing.assert_allclose(found.value[row], np.ldexp(expected.value, power), rtol=1e-5)
+        alone = principal_pair([np.ldexp(block, power) for block in blocks])
+        np.testing.assert_allclose(alone.vector, expected.vector, atol=1e-5 if dtype is np.float32 else 1e-11)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_weight_that_is_not_finite_gives_nan_for_that_graph_alone(bad):
     stack = np.random.default_rng(0).random((3, 4, 5))

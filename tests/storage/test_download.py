@@ -207,6 +207,18 @@ class TestDamage:
             _ = zoo.features
         assert (own / "curves.parquet").is_file()
 
+    def test_what_a_folder_lacks_is_read_from_the_next_one(self, bundled: Path, home: Path, digits: nb.Subset) -> None:
+        own = home / "digits-lenet" / digits.version
+        own.mkdir(parents=True)
+        for file in bundled.iterdir():
+            if file.name not in ("curves.parquet", "graphs.h5"):
+                (own / file.name).write_bytes(file.read_bytes())
+        zoo = nb.load("digits-lenet")
+        assert zoo.folder == own
+        pd.testing.assert_frame_equal(zoo.curves, digits.curves)
+        for block, same in zip(zoo.history(3, 2).graph(2).blocks, digits.history(3, 2).graph(2).blocks, strict=True):
+            np.testing.assert_array_equal(block, same)
+
 
 class TestNoNetwork:
     def test_a_hub_that_does_not_answer_is_named_with_the_command_that_regenerates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from generation.__main__ import app
 from nndynbench.storage.hub import Origin, fetch
-from nndynbench.storage.manifest import read_manifest
+from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
 from nndynbench.subsets.splits import DrawnSplits, fold_columns
 from tests.storage.hub_stand_in import HubStandIn
 
@@ -24,12 +24,12 @@ SPLITS = ["sample_fold", "fold", "blocked_fold", "holdout"]
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> nb.Subset:
-    """One network of the digits' grid, trained and packed here, with a mirror in a folder."""
+    """One network of the digits' grid, trained and packed here, with a mirror."""
     out = tmp_path_factory.mktemp("packed")
     killed = out / "digits-lenet" / nb.subsets().loc["digits-lenet", "version"] / "weights.h5.1.partial"
     killed.parent.mkdir(parents=True)
     killed.write_bytes(b"half")
-    mirror = f"file://{out}/mirror/{{subset}}/{{version}}/{{file}}"
+    mirror = "https://mirror.example/{subset}/{version}/{file}"
     for command in (
         ["train", "digits-lenet", "--out", str(out), "--networks", "1", "--workers", "1", "--keep", "3", "--no-pack"],
         ["pack", "digits-lenet", "--out", str(out), "--mirror", mirror],
@@ -67,13 +67,32 @@ def test_a_file_can_be_had_from_the_mirror_alone(packed: nb.Subset, hub: HubStan
     manifest = read_manifest(packed.folder)
     facts = manifest.files["curves.parquet"]
     [address] = facts.mirrors
-    place = Path(address.removeprefix("file://"))
-    assert place.parts[-3:] == ("digits-lenet", packed.version, "curves.parquet")
-    place.parent.mkdir(parents=True)
-    shutil.copy(packed.folder / "curves.parquet", place)
+    assert address == f"https://mirror.example/digits-lenet/{packed.version}/curves.parquet"
+    content = (packed.folder / "curves.parquet").read_bytes()
+    hub.mirrored["/curves.parquet"] = content
+    here = facts.model_copy(update={"mirrors": [f"{hub.address}/curves.parquet"]})
     origin = Origin(repository="nobody/nothing", commit="0" * 40)
-    fetch(origin, f"digits-lenet/{packed.version}/curves.parquet", facts, tmp_path / "curves.parquet")
-    assert (tmp_path / "curves.parquet").read_bytes() == place.read_bytes()
+    fetch(origin, f"digits-lenet/{packed.version}/curves.parquet", here, tmp_path / "curves.parquet")
+    assert (tmp_path / "curves.parquet").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "name", ["../../bashrc", "/etc/passwd", "..", "sub/curves.parquet", "C:\\curves.parquet", ".bashrc"]
+)
+def test_a_manifest_that_names_files_elsewhere_is_refused(packed: nb.Subset, tmp_path: Path, name: str) -> None:
+    facts = json.loads((packed.folder / MANIFEST_NAME).read_text())
+    facts["files"][name] = facts["files"]["curves.parquet"]
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="is no valid manifest"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_whose_mirror_is_not_on_the_web_is_refused(packed: nb.Subset, tmp_path: Path) -> None:
+    facts = json.loads((packed.folder / MANIFEST_NAME).read_text())
+    facts["files"]["curves.parquet"]["mirrors"] = ["file:///dev/zero"]
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="is no valid manifest"):
+        read_manifest(tmp_path)
 
 
 def test_a_split_that_could_not_be_drawn_is_a_column_of_missing_values(packed: nb.Subset) -> None:

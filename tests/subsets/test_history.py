@@ -119,6 +119,19 @@ def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.S
         history.signature("degree", sign="positive")
     with pytest.raises(UnknownNameError, match="sign of the unrolled graph"):
         history.signature("degree", representation="unrolled")
+    with pytest.raises(UnknownNameError, match="unknown sign of the unrolled graph 'negativ'; did you mean 'negative'"):
+        history.centrality("degree", representation="unrolled", sign="negativ")
+    with pytest.raises(ValueError, match="the rolled graph has no sign"):
+        history.centrality("degree", sign="negative")
+    with pytest.raises(ValueError, match="the rolled graph has no sign"):
+        history.signature(lambda graph: graph.degree(), sign="negative")
+    with pytest.raises(BudgetError, match=r"epoch 0\.5 is no whole number"):
+        history.signature("degree", epochs=[0.5])
+
+
+def test_an_unknown_representation_is_not_said_to_be_missing() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'rolled'"):
+        nb.load("cifar10-lenet").history(0, epochs=3).graph(3, "roled")
 
 
 def test_weights_and_graphs_are_real_snapshots(digits: nb.Subset) -> None:

@@ -13,6 +13,7 @@ import pytest
 from joblib import Parallel, delayed
 
 import nndynbench as nb
+from nndynbench.storage.places import NotAtHandError
 from tests.patience import PATIENCE_SECONDS
 
 NETWORKS = [0, 7, 100, 239]
@@ -112,3 +113,7 @@ def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> N
     assert (snapshots[1]["final_accuracy"], snapshots[1]["label"]) == (facts["final_accuracy"], facts["label"])
     with pytest.raises(ValueError, match=r"unknown tier of arrays 'networks'"):
         digits.to_torch("networks")
+    with pytest.raises(KeyError, match=r"has no network 9999"):
+        digits.to_torch("weights", network_ids=[3, 9999])
+    with pytest.raises(NotAtHandError, match="holds none of these networks' epochs"):
+        digits.to_torch("weights", epochs=[99])
