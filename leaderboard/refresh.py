@@ -12,8 +12,7 @@ from pathlib import Path
 from leaderboard.check import Refusal, check, loaded_subsets
 from nndynbench.names import known
 from nndynbench.protocols import Method, find_method, method_names
-from nndynbench.protocols.harness import SEED
-from nndynbench.protocols.method import baselines_folder, read_methods
+from nndynbench.protocols.method import SEED, baselines_folder, read_methods
 from nndynbench.protocols.protocol import Protocol, budgets, protocols
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.stored import StoredResults

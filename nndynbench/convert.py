@@ -140,7 +140,7 @@ def _read(path: Path) -> dict[str, Any]:
         from safetensors import SafetensorError, deserialize
 
         try:
-            stored = deserialize(path.read_bytes())
+            stored = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
         except SafetensorError as reason:
             raise CheckpointError(f"{path} is no safetensors file: {reason}") from reason
         return {key: _floats(part) for key, part in stored if part["dtype"] in FLOATS}

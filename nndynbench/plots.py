@@ -29,8 +29,9 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
     figure, [axes] = _figure()
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
-        for subset, part in scores.groupby("subset", sort=False):
-            label = f"{result.facts['method']} on {subset}"
+        apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
+        for key, part in scores.groupby(apart, sort=False):
+            label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
             [line] = axes.plot(part["epochs"], part["value"], marker="o", markersize=4, label=label)
             axes.fill_between(part["epochs"], part["low"], part["high"], color=line.get_color(), alpha=0.15, linewidth=0)
     if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
@@ -81,9 +82,10 @@ def comparison_over_budget(
 
 
 def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | None = None) -> Path:
-    """A matrix per method: trained on (rows) × tested on (columns)."""
+    """A matrix per method: trained on (rows) × tested on (columns), at the last budget."""
     metric = metric or compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
+    rows = rows[rows["epochs"] == rows["epochs"].max()]
     methods = list(rows["method"].unique())
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     figure, panels = _figure(len(methods), columns=4, size=(2.6, 2.6))

@@ -19,8 +19,8 @@ from nndynbench.columns import CURVES
 from nndynbench.convert import CheckpointError, checkpoint_files, read_checkpoint
 from nndynbench.features import layer_features
 from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
-from nndynbench.protocols.harness import evaluate, seeded
-from nndynbench.protocols.method import find_method
+from nndynbench.protocols.harness import evaluate
+from nndynbench.protocols.method import find_method, seeded
 from nndynbench.protocols.protocol import protocol
 from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph
 from nndynbench.subsets import History, Subset, load
@@ -172,7 +172,7 @@ class CheckpointReader:
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
             raise NotGivenError("this method reads the curves, and none were given")
-        return self._curves.loc[range(1, last + 1)]
+        return self._curves.loc[list(range(1, last + 1))]
 
     def features(self, last: int) -> pd.DataFrame:
         epochs = [epoch for epoch in self._files if epoch <= last]

@@ -116,7 +116,8 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         if not bipartite.stack:
             return _unknown(bipartite.even_size + bipartite.odd_size)
         bipartite = bipartite.emptied(~finite)
-    to_even, to_odd = bipartite.to_even, bipartite.to_odd
+    to_even: Product = bipartite.to_even
+    to_odd: Product = bipartite.to_odd
     unit = _unit(np.where(finite, np.maximum(-smallest, largest), 0), bipartite.dtype)
     if (unit != 1).any():
         to_even, to_odd = _in_units(to_even, unit), _in_units(to_odd, unit)

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table
+from nndynbench.names import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ def evaluate(
     from nndynbench.protocols import protocol as find_protocol
     from nndynbench.protocols.metrics import metric_facts
     from nndynbench.protocols.protocol import budgets
+    from nndynbench.protocols.scoring import case_columns
     from nndynbench.subsets import load
 
     found = find_method(method)
@@ -42,16 +44,19 @@ def evaluate(
     label = method.rpartition("/")[2].removesuffix(".py").replace(":", "-") if ".py" in method else method
     with console.status(f"evaluating {label}"):
         result = evaluate_method(found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs)
-    for part in loaded:
-        scores = result.scores[result.scores["subset"] == part.name]
-        title = f"{label} on {part.name} ({part.manifest.protocol} protocol), {chosen.name}"
+    training = {part.name: part.manifest.protocol for part in loaded}
+    apart = [column for column in case_columns(result.scores) if column != "epochs"]
+    for key, scores in result.scores.groupby(apart, sort=False):
+        facts = dict(zip(apart, map(str, key), strict=True))
+        trained_on = f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
+        title = f"{label} on {facts['subset']} ({training[facts['subset']]} protocol){trained_on}, {chosen.name}"
         table = Table("epochs", *(metric_facts()[metric].label for metric in chosen.metrics), "paper", title=title)
         for budget, rows in scores.groupby("epochs"):
             cells = [
                 row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
                 for _, row in rows.iterrows()
             ]
-            paper = paper_score(subset=part.name, protocol=chosen.name, method=label, epochs=int(str(budget)))
+            paper = paper_score(subset=facts["subset"], protocol=chosen.name, method=label, epochs=int(str(budget)))
             table.add_row(str(budget), *cells, paper or NOTHING)
         print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
@@ -76,7 +81,11 @@ def compare(
     jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
-    """Compare methods at each budget: their scores, their gain over the bar, and what they add to it."""
+    """Compare methods at each budget: their scores, their gain over the bar, and what they add to it.
+
+    The bar is always among them. A comparison of the same subsets and protocol that was written before is replaced.
+    """
+    from rich.markup import escape
     from rich.progress import Progress
 
     from nndynbench.plots import comparison_over_budget, transfer_matrix
@@ -87,6 +96,7 @@ def compare(
     from nndynbench.subsets import load
 
     chosen = find_protocol(protocol)
+    shown = known(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
     loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("the bar", total=None)
@@ -98,17 +108,19 @@ def compare(
         compared = compare_methods(
             loaded, method, protocol=chosen, epochs=asked, results=results, jobs=jobs, progress=report
         )
-    shown = metric or chosen.metrics[0]
+    path = comparison_file(out, list(dict.fromkeys(part.name for part in loaded)), chosen.name)
+    written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
     for table in comparison_tables(compared, shown):
         print_table(table)
     for name, reason in compared.failures.items():
-        console.print(f"[yellow]no result[/yellow] {name}: {reason}")
+        console.print(f"[yellow]no result[/yellow] {escape(name)}: {escape(reason)}")
     if missing := subsets_missing(root):
         console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
-    path = comparison_file(out, [part.name for part in loaded], chosen.name)
-    written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
-    plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
-    written.append(plot(compared, path.with_suffix(".png"), metric=shown))
+    if compared.rows.loc[compared.rows["metric"] == shown, "value"].notna().any():
+        plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
+        written.append(plot(compared, path.with_suffix(".png"), metric=shown))
+    else:
+        console.print(f"[yellow]no plot[/yellow]: {shown} has no value")
     console.print("written: " + ", ".join(map(str, written)))
 
 
@@ -263,11 +275,15 @@ def plot(
 ) -> None:
     """Plot stored results: a metric over the budget, a curve per result, with 95% bands."""
     from nndynbench.plots import score_over_budget
+    from nndynbench.protocols import protocol as find_protocol
     from nndynbench.protocols import read_result
 
     read = [read_result(path) for path in results]
     if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
         raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
+    if metric:
+        chosen = find_protocol(names.pop())
+        known(metric, chosen.metrics, what=f"metric of {chosen.name}")
     console.print(f"plot: {score_over_budget(read, out, metric=metric)}")
 
 

@@ -24,7 +24,7 @@ def submit(
 ) -> None:
     """Check a result as the leaderboard will, and write it as a submission. Asks no questions."""
     from nndynbench.protocols import read_result
-    from nndynbench.protocols.harness import SEED
+    from nndynbench.protocols.method import SEED
     from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
     from nndynbench.submissions.admission import refused_admission
 

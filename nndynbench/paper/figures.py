@@ -177,9 +177,15 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
 def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str | Path | None) -> Reproduction:
     found = standing_for(paper_subset, root)
     rows, drawn = [], []
+    undrawn = []
     for subset in found:
         budget = min(WEIGHED_BUDGET, subset.budgets[-1])
-        ids = sorted({network for _, test in subset.split("sample_folds") for network in test})
+        try:
+            folds = subset.split("sample_folds")
+        except SplitError as reason:
+            undrawn.append(f"{subset.name}: {reason}")
+            continue
+        ids = sorted({network for _, test in folds for network in test})
         labels = subset.networks.loc[ids, "label"].to_numpy()
         signatures = np.stack([history.signature("degree") for history in subset.histories(ids, budget)])
         weights = aggregator_weights(signatures, labels)
@@ -192,6 +198,7 @@ def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str 
     notes = [
         f"coefficients of a linear SVM on standardised degree signatures, epochs 1 to {WEIGHED_BUDGET}, summed over epochs",
         "the paper: mean, standard deviation and median weigh most (appendix A.3)",
+        *undrawn,
         *notes_on(found, [paper_subset]),
         *contradictions(figure),
     ]

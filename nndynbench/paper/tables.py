@@ -14,7 +14,7 @@ from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, s
 from nndynbench.paper.windows import READINGS, window_epochs
 from nndynbench.protocols import MethodError, protocol
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.subsets import SplitError, Subset, catalogue_entry
+from nndynbench.subsets import BudgetError, SplitError, Subset, catalogue_entry
 
 WINDOW_METHODS = Path(__file__).with_name("windows.py")
 
@@ -81,7 +81,7 @@ def _on_window(subset: Subset, window: str, reading: str, results: Path) -> dict
     method = f"{WINDOW_METHODS}:degree-{window}-{reading}"
     try:
         scores = StoredResults(results).result(method, [subset], protocol("regression"), [epochs[-1]]).scores
-    except (SplitError, MethodError) as reason:
+    except (SplitError, BudgetError, MethodError) as reason:
         return {**row, "mae": str(reason), "r2": ""}
     by_metric = scores.set_index("metric")
     for metric, digits in (("mae", 2), ("r2", 2)):

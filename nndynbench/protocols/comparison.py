@@ -38,7 +38,8 @@ class Comparison:
     ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
     knew the configuration; the ``tier`` read; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
-    ``failures``: methods that gave no result, with the reason. ``training``: by subset, the protocol it was trained under.
+    ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``training``: by
+    subset, the protocol it was trained under.
     """
 
     protocol: Protocol
@@ -122,7 +123,7 @@ def compare(
     subsets
         One subset or several; for "transfer" two or more, each trained on and tested on each other.
     methods
-        Names of bundled methods or method files; by default all bundled ones that do the protocol's task.
+        Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task.
     protocol
         The name of a protocol.
     epochs
@@ -141,19 +142,18 @@ def compare(
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)
-    names = list(methods) if methods is not None else _methods_for(chosen)
-    for name in names:
+    ordered = list(dict.fromkeys([BAR, *(methods if methods is not None else _methods_for(chosen))]))
+    for name in ordered:
         find_method(name).estimator(chosen)
-    ordered = sorted(names, key=lambda name: name != BAR)
     units = [_Unit(part, chosen, _budgets(part, chosen, epochs), Path(results)) for part in _parts(loaded, chosen)]
     for unit in units:
         unit.result(BAR, jobs=jobs)
     tasks = [(unit, name) for name in ordered for unit in units]
     rows: list[dict[str, Any]] = []
     failures: dict[str, str] = {}
-    for done, ((_, name), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+    for done, ((unit, name), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
         if isinstance(outcome, str):
-            failures[name] = outcome
+            failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
         else:
             rows += outcome
         if progress:
@@ -172,17 +172,20 @@ class _Unit:
     budgets: tuple[int, ...]
     folder: Path
 
+    def __str__(self) -> str:
+        return " and ".join(subset.name for subset in self.subsets)
+
     def result(self, name: str, *, jobs: int = 1) -> Result:
         return StoredResults(self.folder).result(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
 
     def rows(self, name: str) -> list[dict[str, Any]] | str:
         """A method's rows, or why there are none."""
+        by_name = {subset.name: subset for subset in self.subsets}
         try:
             result = self.result(name)
-        except MethodError as failure:
+            bars = cases(self.result(BAR).predictions, by_name, self.protocol)
+        except (MethodError, UndefinedMetricError) as failure:
             return str(failure)
-        by_name = {subset.name: subset for subset in self.subsets}
-        bars = cases(self.result(BAR).predictions, by_name, self.protocol)
         columns = case_columns(result.predictions)
         return [
             {
@@ -218,7 +221,7 @@ class _Unit:
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows as a frame whose numbers are floats, also where a column has none."""
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "epochs", "metric", *NUMBERS, "tier"])
     numbers = [column for column in frame if str(column).startswith(NUMBERS)]
     return frame.astype(dict.fromkeys(numbers, np.float64))
 
@@ -254,7 +257,7 @@ def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequen
     if epochs is None:
         return tuple(budget for budget in budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets))
     asked = [epochs] if isinstance(epochs, int) else list(epochs)
-    return tuple(subset.budget(budget) for budget in asked for subset in subsets[:1])
+    return tuple(subset.budget(budget) for budget in dict.fromkeys(asked) for subset in subsets[:1])
 
 
 def _in_processes(tasks: Sequence[tuple[_Unit, str]], jobs: int) -> Iterator[list[dict[str, Any]] | str]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import Method, find_method
+from nndynbench.protocols.method import Method, find_method, seeded
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
-SEED = 0  # of every estimator that leaves its random_state open
 
 
 class MethodError(ValueError):
@@ -75,7 +74,7 @@ def evaluate(
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or (method if isinstance(method, str) else type(_last_step(estimator)).__name__)
     loaded = loaded_subsets(subsets)
-    budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(epochs)
+    budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
     start = time.perf_counter()
     read: set[str] = set()
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
@@ -147,10 +146,14 @@ class Fit:
             else:
                 fitted = fresh.fit(seen, target)
             predicted = np.asarray(fitted.predict(asked), dtype=np.float64)
-            scores = _score(fitted, asked) if self.protocol.task == "classification" else np.full(len(asked), np.nan)
+            scores = _score(fitted, asked) if self.protocol.task == "classification" else None
         except Exception as error:
             raise MethodError(f"{where}: {type(error).__name__}: {error}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
+        if scores is None:
+            scores = np.full(len(asked), np.nan)
+        else:
+            check_numbers(scores, len(asked), where, what="scores")
         truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
         key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
@@ -159,23 +162,38 @@ class Fit:
 
 
 def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subset]:
-    """One subset or several, by name or loaded, as a list of loaded ones."""
+    """One subset or several, by name or loaded, as a list of loaded ones, each once.
+
+    Raises
+    ------
+    ValueError
+        For two subsets of one name: results tell subsets apart by it.
+    """
     several: Sequence[str | Subset] = (
         subsets if isinstance(subsets, Sequence) and not isinstance(subsets, str) else [subsets]
     )
-    return [load(subset) if isinstance(subset, str) else subset for subset in several]
+    loaded: dict[str, Subset] = {}
+    for subset in (load(subset) if isinstance(subset, str) else subset for subset in several):
+        if loaded.setdefault(subset.name, subset).checksum != subset.checksum:
+            raise ValueError(f"{subset.name} is there in two versions, {loaded[subset.name].version} and {subset.version}")
+    return list(loaded.values())
 
 
 def check_predictions(predicted: FloatArray, count: int, task: Task, where: str) -> None:
     """Raise `MethodError` for predictions of the wrong shape, that are not finite, or that are no classes."""
-    if predicted.shape != (count,):
-        raise MethodError(f"{where}: predictions have shape {predicted.shape}, expected {(count,)}")
-    if not np.isfinite(predicted).all():
-        raise MethodError(f"{where}: {np.sum(~np.isfinite(predicted))} of {count} predictions are not finite")
+    check_numbers(predicted, count, where, what="predictions")
     if task == "classification" and not np.isin(predicted, (0, 1)).all():
         raise MethodError(
             f"{where}: a classifier must predict 0 or 1, not {sorted(set(predicted.tolist()) - {0.0, 1.0})[:3]}"
         )
+
+
+def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> None:
+    """Raise `MethodError` for other than one finite number for each network."""
+    if numbers.shape != (count,):
+        raise MethodError(f"{where}: {what} have shape {numbers.shape}, expected {(count,)}")
+    if not np.isfinite(numbers).all():
+        raise MethodError(f"{where}: {np.sum(~np.isfinite(numbers))} of {count} {what} are not finite")
 
 
 def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:
@@ -207,12 +225,6 @@ def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, 
     parts = Parallel(n_jobs=jobs, prefer="threads")(delayed(fit.predictions)(estimator, choices, label) for fit in fits)
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return predictions
-
-
-def seeded(estimator: Any) -> Any:
-    """The estimator with a fixed seed wherever it has left one open."""
-    parameters = estimator.get_params(deep=True).items()
-    return estimator.set_params(**{k: SEED for k, v in parameters if k.split("__")[-1] == "random_state" and v is None})
 
 
 def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.metrics import POINT_OF_REGRET, Scored, ranking
+from nndynbench.protocols.metrics import POINT_OF_REGRET, Scored, UndefinedMetricError, ranking
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,7 +54,9 @@ def draw_resamples(
         missing -= int(good.sum())
         redrawn += missing
         if redrawn > 100 * resamples:
-            raise ValueError("hardly any resample has both classes in every fold: too few clusters for an interval")
+            raise UndefinedMetricError(
+                "hardly any resample has both classes in every fold: too few clusters for an interval"
+            )
     return Resamples(np.concatenate(kept), redrawn)
 
 

@@ -17,6 +17,8 @@ from nndynbench.subsets.history import INFORMATION_TIERS
 
 CHOSEN_FILE = "chosen.toml"
 
+SEED = 0  # of every estimator that leaves its random_state open
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
@@ -121,3 +123,9 @@ def _bundled_methods() -> dict[str, Method]:
         if not path.name.startswith("_"):
             found |= read_methods(path)
     return found
+
+
+def seeded(estimator: Any) -> Any:
+    """The estimator with a fixed seed wherever it has left one open."""
+    parameters = estimator.get_params(deep=True).items()
+    return estimator.set_params(**{k: SEED for k, v in parameters if k.split("__")[-1] == "random_state" and v is None})

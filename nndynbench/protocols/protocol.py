@@ -55,14 +55,17 @@ def protocol(name: str | Protocol) -> Protocol:
 
 
 def budgets(text: str) -> list[int]:
-    """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets; raises ValueError for anything else."""
+    """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets, each once; raises ValueError for anything else."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")
     chosen: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        chosen += range(int(first), int(last or first) + 1)
-    return chosen
+        span = range(int(first), int(last or first) + 1)
+        if not span:
+            raise ValueError(f"{part!r} names no budgets: a range goes up, as {last}-{first}")
+        chosen += span
+    return list(dict.fromkeys(chosen))
 
 
 def _protocol(name: str, facts: dict[str, Any]) -> Protocol:

@@ -88,16 +88,18 @@ def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Pr
 
 def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol) -> pd.DataFrame:
     """A row per case and metric of the protocol; ``undefined`` holds the reason where a metric has no value."""
-    columns = case_columns(predictions)
+    columns, by_name = case_columns(predictions), {subset.name: subset for subset in subsets}
     rows = []
-    for key, case in cases(predictions, {subset.name: subset for subset in subsets}, protocol).items():
+    for key, part in predictions.groupby(columns, sort=False):
+        facts = {**dict(zip(columns, key, strict=True)), "redrawn": 0, "undefined": ""}
+        try:
+            [case] = cases(part, by_name, protocol).values()
+            facts["redrawn"] = case.resamples.redrawn
+        except UndefinedMetricError as reason:
+            rows += [{**facts, "metric": metric, "undefined": str(reason)} for metric in protocol.metrics]
+            continue
         for metric in protocol.metrics:
-            row = {
-                **dict(zip(columns, key, strict=True)),
-                "metric": metric,
-                "redrawn": case.resamples.redrawn,
-                "undefined": "",
-            }
+            row = {**facts, "metric": metric}
             try:
                 row |= case.estimate(metric)._asdict()
             except UndefinedMetricError as reason:

@@ -1,7 +1,8 @@
 """Results on disk: a method's result is fitted once per subset, protocol and budget, and read back afterwards.
 
 ``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum, the method's file and its chosen
-parameters, and the code that hands histories over: a change of any of them is another file.
+parameters, the code that hands histories over, and scikit-learn's version: a change of any of them is another file. What is
+stored are predictions: they are scored again whenever they are read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 # What decides the predictions of an unchanged method on an unchanged subset.
-CODE = ("columns.py", "signatures/snapshot.py", "signatures/temporal.py", "protocols/harness.py", "protocols/tuning.py")
+CODE = (
+    *("columns.py", "signatures/snapshot.py", "signatures/temporal.py", "subsets/history.py", "subsets/stored.py"),
+    *("protocols/harness.py", "protocols/tuning.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class StoredResults:
             If the method fails.
         """
         method, fitted = find_method(name), protocol.fitted
+        budgets = list(dict.fromkeys(budgets))
         subsets = sorted(subsets, key=lambda subset: subset.name)
         path = self._path(name, method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
@@ -54,8 +60,7 @@ class StoredResults:
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
         assert stored is not None
-        asked = _at(stored, budgets)
-        return asked if protocol.name == fitted.name else rescore(asked, subsets, protocol)
+        return rescore(_at(stored, budgets), subsets, protocol)
 
     def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
         """Whether `result` would fit nothing."""
@@ -63,7 +68,13 @@ class StoredResults:
         return path.is_file() and not _missing(read_result(path), budgets)
 
     def _path(self, name: str, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
-        parts = (*(subset.checksum for subset in subsets), method.fingerprint, repr(protocol), _code())
+        parts = (
+            *(subset.checksum for subset in subsets),
+            method.fingerprint,
+            repr(protocol),
+            _code(),
+            version("scikit-learn"),
+        )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         folder = "+".join(f"{subset.name}-{subset.version}" for subset in subsets)
         return self.folder / folder / protocol.name / f"{_label(name)}.{key}.json"

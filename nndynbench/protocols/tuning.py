@@ -42,15 +42,19 @@ def tuned(
 
 def choose(method: Method) -> dict[str, dict[str, Any]]:
     """A method's choices on the networks of the tuning subset that its task's protocol tests, by task and parameter."""
+    from sklearn.base import clone
+
+    from nndynbench.protocols.method import seeded
     from nndynbench.protocols.scoring import cluster_of
     from nndynbench.subsets import load
 
     subset = load(TUNING_SUBSET)
     chosen: dict[str, dict[str, Any]] = {}
     for task, name in TUNING_PROTOCOLS.items():
-        estimator = method.classifier if task == "classification" else method.regressor
-        if estimator is None or not method.choices:
+        unfitted = method.classifier if task == "classification" else method.regressor
+        if unfitted is None or not method.choices:
             continue
+        estimator = seeded(clone(unfitted))
         ids = sorted({network for _, test in subset.split(str(protocol(name).split)) for network in test})
         networks = subset.networks.loc[ids]
         target = networks[protocol(name).target].to_numpy()

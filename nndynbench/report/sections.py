@@ -112,6 +112,7 @@ then on, networks are trained one after the other as ranked, until one is within
 
 def transfer(compared: Comparison, out: Path) -> Iterator[str]:
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
+    rows = rows[rows["epochs"] == rows["epochs"].max()]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"

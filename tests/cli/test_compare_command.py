@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.cli.evaluation import named_value
+from nndynbench.names import UnknownNameError
+from tests.protocols.test_comparison import FAILING
 
 
 def run(*arguments: str | Path) -> str:
@@ -30,6 +32,21 @@ def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(tmp_path
     assert "not at hand" in output
     for suffix in ("csv", "json", "png"):
         assert (tmp_path / f"compare.digits-lenet.regression-folds.{suffix}").stat().st_size > 0
+
+
+def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path) -> None:
+    failing = tmp_path / "failing.py"
+    failing.write_text(FAILING.replace("no such feature", "no [column] in [/data/x.csv]"))
+    where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
+    output = run("compare", "--subset", "digits-lenet", "--epochs", "1", "--method", failing, *where)
+    assert "no [column] in [/data/x.csv]" in output
+    assert "regression-folds on digits-lenet: R²" in output
+
+
+def test_a_metric_that_the_protocol_has_not_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown metric of regression-folds 'r3' \(valid: r2, "):
+        run("compare", "--subset", "digits-lenet", "--metric", "r3", "--results", tmp_path, "--out", tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_reproduce_table2_prints_ours_and_the_papers_contradictions(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("5", [5]), ("1-3", [1, 2, 3]), ("1,3,5", [1, 3, 5]), ("1-2,10", [1, 2, 10])]
+    ("text", "expected"),
+    [("5", [5]), ("1-3", [1, 2, 3]), ("1,3,5", [1, 3, 5]), ("1-2,10", [1, 2, 10]), ("3,1-3", [3, 1, 2])],
 )
 def test_budgets_are_written_as_numbers_ranges_and_lists(text: str, expected: list[int]) -> None:
     assert budgets(text) == expected
@@ -52,6 +53,20 @@ def test_budgets_are_written_as_numbers_ranges_and_lists(text: str, expected: li
 def test_anything_else_is_no_budget(text: str) -> None:
     with pytest.raises(ValueError, match="names no budgets: write 5, 1-10, or 1,3,5"):
         budgets(text)
+
+
+def test_a_range_goes_up() -> None:
+    with pytest.raises(ValueError, match="a range goes up, as 1-5"):
+        budgets("5-1")
+
+
+def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp_path: Path) -> None:
+    subsets = [f"--subset=digits-lenet{width}" for width in ("", "-half", "-double")]
+    command = ["evaluate", "degree-linear", "--protocol=transfer", *subsets, "--epochs=1,2", f"--out={tmp_path}"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    printed = " ".join(result.output.split())
+    assert "degree-linear on digits-lenet (full protocol), trained on digits-lenet-half, transfer" in printed
+    assert printed.count("trained on") == 6
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,17 @@ def test_a_method_that_fails_is_listed_with_its_reason_and_stops_no_other(compar
     assert "no such feature" in reason
 
 
+def test_each_subset_on_which_a_method_fails_is_listed(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
+    both = nb.compare([digits, "digits-lenet-half"], [str(folder / "failing.py")], epochs=1, results=folder, jobs=1)
+    assert [name.rpartition("failing.py on ")[2] for name in both.failures] == ["digits-lenet", "digits-lenet-half"]
+    assert set(both.rows["method"]) == {"bar"}
+
+
+def test_what_is_named_twice_is_compared_once(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
+    twice = nb.compare([digits, digits], ["constant", "constant"], epochs=[1, 1], results=folder, jobs=1)
+    assert twice.rows.groupby(["method", "metric"]).size().eq(1).all()
+
+
 def test_what_is_undefined_says_why(compared: nb.Comparison) -> None:
     constant = compared.rows.query("method == 'constant' and metric == 'r2'")
     assert (constant["undefined"] == "").all()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -141,6 +142,34 @@ def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, metho
 
 class Percent(ClassifierMixin, Constant):
     pass
+
+
+class Scores(ClassifierMixin, Constant):
+    """Decides by ``value``, whatever that is."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        return np.ones(len(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        return np.tile(self.value, (len(X), 1)).squeeze()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [([np.nan], r"\d+ of \d+ scores are not finite"), ([1.0, 2.0], r"scores have shape \(\d+, 2\)")],
+)
+def test_a_classifiers_scores_are_checked_as_its_predictions(digits: nb.Subset, value: list[float], message: str) -> None:
+    with pytest.raises(MethodError, match=f"Scores on digits-lenet, classification, budget 1, fold 0: {message}"):
+        nb.evaluate(Scores(value), digits, epochs=1)
+
+
+def test_what_is_named_twice_counts_once(digits: nb.Subset) -> None:
+    once, twice = (
+        nb.evaluate("validation-accuracy", subsets, protocol="triage", epochs=epochs)
+        for subsets, epochs in ((digits, 3), ([digits, "digits-lenet"], [3, 3]))
+    )
+    pd.testing.assert_frame_equal(once.scores, twice.scores)
+    pd.testing.assert_frame_equal(once.predictions, twice.predictions)
 
 
 def test_a_classifier_that_predicts_no_class_is_refused(digits: nb.Subset) -> None:

@@ -12,7 +12,7 @@ import nndynbench as nb
 from nndynbench.protocols import choose, find_method, method_names, protocol
 
 
-@pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr"])
+@pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr", "eigenvector-unrolled-negative-mlp"])
 def test_the_recorded_choice_is_what_tuning_chooses_again(name: str) -> None:
     method = find_method(name)
     assert choose(method) == method.chosen
