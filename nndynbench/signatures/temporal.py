@@ -21,7 +21,7 @@ WEIGHTINGS = ("linear", "exponential")
 def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.5) -> FloatArray:
     """Redefine each epoch's signature by those up to it (paper, section 3.2, S3), (epochs, values) to the same shape.
 
-    None keeps each as it is. "linear" is the average weighted by epoch, Σ j·s_j / Σ j over j ≤ τ. "exponential" is
+    None keeps each as it is. "linear" is the average weighted by position, Σ j·s_j / Σ j over j ≤ τ. "exponential" is
     s_τ ← α·s_τ + (1 − α)·s_(τ−1), recursively, from s_1 as it is. NaN epochs make the later ones NaN.
     """
     if weighting is None:
