@@ -116,6 +116,18 @@ def test_the_lengths_of_the_bars_process_are_those_of_scikit_learns_own_gradient
     np.testing.assert_allclose(process.predict(columns_asked), oracle.predict(columns_asked.to_numpy()), rtol=1e-6)
 
 
+def test_a_learner_far_out_of_range_does_not_carry_the_blend_away() -> None:
+    random = np.random.default_rng(0)
+    truths = random.uniform(10, 70, 60)
+    learners = np.stack([truths + random.normal(0, 3, 60), truths + random.normal(0, 8, 60)], axis=1)
+    blend = clone(find_method("bar").regressor[-1].final_estimator).fit(learners, truths)
+    weights = blend.coef_
+    assert (weights >= 0).all()
+    assert weights[0] > weights[1]
+    assert blend.predict(np.array([[30.0, 1e6]]))[0] <= weights @ [30, truths.max()] + blend.intercept_ + 1e-9
+    assert blend.predict(np.array([[1e6, 1e6]]))[0] == truths.max()
+
+
 def test_the_bars_process_on_the_hyperparameters_sees_them_alone(digits: nb.Subset) -> None:
     table, blend = find_method("bar").regressor
     columns = clone(table).fit_transform(digits.histories(digits.network_ids, 1))
