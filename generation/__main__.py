@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -43,12 +44,15 @@ Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as 
 Out = Annotated[Path, typer.Option(help="the folder that holds <subset>/runs/ and the packed versions")]
 Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all others are derived")]
 GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its name, or the path of a .toml")]
-Keep = Annotated[int, typer.Option(help="keep snapshots and features of epochs 0 to this one, and of the last")]
+Keep = Annotated[int, typer.Option(min=0, help="keep snapshots and features of epochs 0 to this one, and of the last")]
 ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
-Networks = Annotated[int | None, typer.Option(help="train this many, spread over the grid; all by default")]
+Networks = Annotated[int | None, typer.Option(min=1, help="train this many, spread over the grid; all by default")]
 Where = Annotated[str | None, typer.Option(help='only networks with this: "learning_rate < 0.1 and dropout == 0"')]
-Workers = Annotated[int, typer.Option(help="processes of one thread each")]
-TimeLimit = Annotated[float | None, typer.Option(help="stop cleanly, at the end of an epoch, after this many seconds")]
+Workers = Annotated[int, typer.Option(min=1, help="processes of one thread each")]
+TimeLimit = Annotated[
+    float | None, typer.Option(min=0, help="stop cleanly, at the end of an epoch, after this many seconds")
+]
+LOGGED_EVERY_SECONDS = 60.0
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -82,7 +86,7 @@ def train(
     seed: Seed = 0,
     grid: GridName = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")] = None,
-    side_by_side: Annotated[int, typer.Option(help="train this many networks as one group: for GPUs")] = 1,
+    side_by_side: Annotated[int, typer.Option(min=1, help="train this many networks as one group: for GPUs")] = 1,
     device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = CPU,
     engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
     address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
@@ -161,7 +165,7 @@ def pack(
 def retrain(
     subset: Subset,
     root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
-    sample: Annotated[int, typer.Option(help="how many networks to train again")] = 10,
+    sample: Annotated[int, typer.Option(min=1, help="how many networks to train again")] = 10,
     draw: Annotated[int, typer.Option(help="the seed that draws them")] = 0,
     images: ImageSource = None,
     workers: Workers = CORES,
@@ -318,10 +322,16 @@ def _progress(made: SubsetPlan, networks: list[int]) -> Iterator[Report]:
     columns = ("{task.description}", bars.BarColumn(20), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
     with bars.Progress(*columns, "{task.fields[detail]}", console=console) as bar:
         task = bar.add_task(made.entry.name, total=len(networks), completed=len(so_far.epochs_of), detail="")
+        said = time.monotonic()
 
         def report(record: Record) -> None:
+            nonlocal said
             so_far.rate = meter.count(so_far.add(record))
             bar.update(task, completed=len(so_far.epochs_of), detail=_summary(so_far))
+            # A log has no bar, which is drawn once, at the end.
+            if not console.is_terminal and time.monotonic() - said > LOGGED_EVERY_SECONDS:
+                said = time.monotonic()
+                console.print(f"{len(so_far.epochs_of)} of {len(networks)} networks trained: {_summary(so_far)}")
 
         yield report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,11 @@ def pack_subset(
     ------
     NothingToPackError
         If no network is finished.
+    ValueError
+        For a version that is not three numbers.
     """
+    if version is not None and not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise ValueError(f"{version!r} is no version: write three numbers, as 1.0.0")
     records = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     if not records:
         raise NothingToPackError(f"no network in {plan.folder} is finished")

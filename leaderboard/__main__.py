@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
@@ -22,7 +23,10 @@ console = Console(soft_wrap=True)
 RESULTS = Path("results")
 SCORES = RESULTS / "scores"
 
-Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
+Folder = Annotated[Path, typer.Option("--submissions", exists=True, file_okay=False, help="the folder of submissions")]
+OwnFolder = Annotated[
+    Path, typer.Option("--submissions", file_okay=False, help="the folder of submissions; made if missing")
+]
 
 
 @app.command()
@@ -73,7 +77,7 @@ def refresh(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat; all at hand by default")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all by default")] = None,
     epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
-    submissions: Folder = SUBMISSIONS,
+    submissions: OwnFolder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
     missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
     jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
@@ -116,6 +120,7 @@ def audit(
     from leaderboard.audit import AUDITED_SUBSET, can_be_audited, train_fresh_zoo
     from leaderboard.audit import audit as score_on
     from leaderboard.standing import add_record
+    from nndynbench.protocols import find_method, method_names
     from nndynbench.protocols.protocol import protocol as find_protocol
 
     chosen = []
@@ -127,6 +132,9 @@ def audit(
             chosen.append(outcome)
     if not chosen:
         raise ValueError(f"{method} has no submission on {AUDITED_SUBSET} to audit in {submissions}")
+    if code is None and method not in method_names():
+        raise ValueError(f"{method} is not in baselines/: give its file, --code FILE.py[:NAME]")
+    find_method(code or method)  # what is wrong with it is said before anything is trained
     seed = secrets.randbelow(2**31)
     with tempfile.TemporaryDirectory() as folder:
         console.print(f"training {networks or 'all'} networks of {AUDITED_SUBSET} with the seed {seed}")
@@ -159,11 +167,18 @@ def build(
     from leaderboard.standing import read_records
 
     need_free_or_older(out)
-    outcomes = list(check_all(submission_files(submissions)))
+    files = submission_files(submissions)
+    outcomes = list(track(check_all(files), "checking", len(files), console=console, transient=True))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records = loaded_subsets(), read_records(submissions)
-    scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("scoring", total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs, progress=report)
     index = build_site(out, scored, accepted, subsets, records)
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
@@ -184,7 +199,7 @@ def main() -> None:
     """Run a command; errors that name a bad value are printed in one line, without a traceback."""
     try:
         app(prog_name="python -m leaderboard")
-    except (ValueError, LookupError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

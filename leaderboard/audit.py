@@ -31,11 +31,11 @@ def train_fresh_zoo(out: Path, *, seed: int, networks: int | None = None) -> Fre
     Raises
     ------
     RuntimeError
-        Where ``python -m generation`` fails (its extra may not be installed), with what it said.
+        Where ``python -m generation`` fails (its extra may not be installed), with what it said. Its progress is shown.
     """
     command = [sys.executable, "-m", "generation", "train", AUDITED_SUBSET, "--out", str(out.resolve()), "--seed", str(seed)]
     command += ["--networks", str(networks)] if networks else []
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
     return FreshZoo(load(AUDITED_SUBSET, root=out), seed)

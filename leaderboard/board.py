@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,10 +64,12 @@ def views(
     *,
     store: ScoreStore = ScoreStore(),  # noqa: B008 (frozen)
     jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[View]:
     """Every view that has a row, scored; views of subsets that have the paper's figures alone come last.
 
-    ``store`` holds what earlier builds computed, ``jobs`` rows are scored at a time, in processes.
+    ``store`` holds what earlier builds computed, ``jobs`` rows are scored at a time, in processes. ``progress`` is called
+    with how many are scored, and how many there are.
     """
     from joblib import Parallel, delayed
 
@@ -82,12 +84,18 @@ def views(
         for (protocol, _), group in rows.items()
         for row in group
     )
-    scored = iter(Parallel(n_jobs=jobs)(work))
+    total = sum(map(len, rows.values()))
+    scored = []
+    for scores in Parallel(n_jobs=jobs, return_as="generator")(work):
+        scored.append(scores)
+        if progress:
+            progress(len(scored), total)
+    in_order = iter(scored)
     made = [
         View(
             protocols()[protocol],
             name,
-            [_entry(row, next(scored), records) for row in group],
+            [_entry(row, next(in_order), records) for row in group],
             _ceilings(subsets[name], protocols()[protocol]),
             _references(name, protocol),
         )

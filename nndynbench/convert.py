@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
 
 # The types of a safetensors file that weights may have.
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+# How torch files from before its zip format begin: a pickle does.
+LEGACY_START = b"\x80"
 
 # Where in a file's name its epoch stands, the likeliest first.
 NUMBERINGS = (r"(?i)(?<![a-z])ep(?:och)?[ _=.-]*(\d+)", r"\d+")
@@ -151,6 +155,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as reason:  # torch raises whatever its readers do
+        if not zipfile.is_zipfile(path) and path.read_bytes()[:1] != LEGACY_START:
+            raise CheckpointError(f"{path} is no torch file, or cut short") from reason
         raise CheckpointError(
             f"{path} holds no plain state dict that torch reads with weights_only=True (nothing is unpickled): save "
             f"model.state_dict(), not the model; torch says: {next(iter(str(reason).splitlines()), type(reason).__name__)}"

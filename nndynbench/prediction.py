@@ -22,7 +22,7 @@ from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import find_method, seeded
 from nndynbench.protocols.protocol import protocol
-from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph
+from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph, stacked
 from nndynbench.subsets import History, Subset, load
 
 FloatArray = npt.NDArray[np.float64]
@@ -198,7 +198,7 @@ class CheckpointReader:
         if not callable(centrality):
             return moments(self.centrality(centrality, representation, sign, epochs))
         graphs = [self._side(epoch, representation, sign) for epoch in epochs]
-        return np.stack([function_signature(centrality, graph) for graph in graphs])
+        return stacked([function_signature(centrality, graph) for graph in graphs])
 
     def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)

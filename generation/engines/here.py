@@ -12,7 +12,7 @@ from typing import Any
 
 from generation.device import CPU
 from generation.engines.job import BUSY_SECONDS, Job, Outcome, Report, TrainingFailedError, Unit
-from generation.engines.processes import worker_processes
+from generation.engines.processes import deaf_to_interrupts, worker_processes
 
 POLL_SECONDS = 0.2
 
@@ -64,7 +64,8 @@ class _Workers:
 
     def work(self, units: list[Unit]) -> None:
         """Have all units done; returns early, with every process idle, when told to stop."""
-        waiting: set[Future[None]] = {self.pool.submit(_train, unit) for unit in units}
+        with deaf_to_interrupts():
+            waiting: set[Future[None]] = {self.pool.submit(_train, unit) for unit in units}
         while waiting:
             try:
                 self._pass_on(wait=POLL_SECONDS)

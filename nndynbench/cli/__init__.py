@@ -35,7 +35,7 @@ def main() -> None:
     """Run a command; errors that name a bad value are printed in one line, without a traceback."""
     try:
         app(prog_name="nndynbench")
-    except (ValueError, LookupError, FileNotFoundError) as error:
+    except (ValueError, LookupError, OSError) as error:
         if os.environ.get("NNDYNBENCH_DEBUG"):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error

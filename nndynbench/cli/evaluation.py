@@ -28,6 +28,8 @@ def evaluate(
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
     """Score a method on subsets, at each budget of epochs."""
+    from rich.progress import Progress
+
     from nndynbench.paper import paper_score
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
@@ -41,9 +43,17 @@ def evaluate(
     found = find_method(method)
     chosen = find_protocol(protocol or ("classification" if found.classifier is not None else "regression"))
     loaded = [load(name, root=root) for name in subset]
-    label = method.rpartition("/")[2].removesuffix(".py").replace(":", "-") if ".py" in method else method
-    with console.status(f"evaluating {label}"):
-        result = evaluate_method(found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs)
+    label = method.partition(".py:")[2] or method.rpartition("/")[2].removesuffix(".py")
+    out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task(f"evaluating {label}", total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        result = evaluate_method(
+            found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs, progress=report
+        )
     training = {part.name: part.manifest.protocol for part in loaded}
     apart = [column for column in case_columns(result.scores) if column != "epochs"]
     for key, scores in result.scores.groupby(apart, sort=False):
@@ -53,7 +63,7 @@ def evaluate(
         table = Table("epochs", *(metric_facts()[metric].label for metric in chosen.metrics), "paper", title=title)
         for budget, rows in scores.groupby("epochs"):
             cells = [
-                row["undefined"] or f"{row['value']:.3f} [dim]{row['low']:.2f}–{row['high']:.2f}[/dim]"
+                row["undefined"] or f"{row['value']:.3f} [dim]({row['low']:.2f} to {row['high']:.2f})[/dim]"
                 for _, row in rows.iterrows()
             ]
             paper = paper_score(subset=facts["subset"], protocol=chosen.name, method=label, epochs=int(str(budget)))
@@ -98,6 +108,7 @@ def compare(
     chosen = find_protocol(protocol)
     shown = known(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
     loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
+    out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("the bar", total=None)
 

@@ -43,11 +43,12 @@ def submit(
     for submission in made:
         path = write_submission(submission, to)
         console.print(f"checked: {len(submission.scores)} scores of {submission.method} recomputed; wrote {path}")
-        if reason := refused_admission(submission):
-            console.print(f"a draft: {reason}. It can be built into a page of your own, not be proposed yet.")
-    console.print(
-        "see it as a row:        python -m leaderboard build --out site/\n"
-        f"propose it, in a clone: git switch -c {made[0].method} && git add {to / made[0].method} && "
-        f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
-        "docs/submitting.md says what is checked there"
-    )
+    console.print(f"see it as a row:        python -m leaderboard build --submissions {to} --out site/")
+    if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
+        console.print(f"a draft, which can be built into a page of your own, not be proposed: {'; '.join(reasons)}")
+    else:
+        console.print(
+            f"propose it, in a clone: git switch -c {made[0].method} && git add {to / made[0].method} && "
+            f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
+            "docs/submitting.md says what is checked there"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import permutations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import Method, find_method, seeded
+from nndynbench.protocols.method import Method, find_method, place_in_user_code, seeded
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
@@ -42,6 +42,7 @@ def evaluate(
     epochs: int | Sequence[int] = 5,
     name: str | None = None,
     jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Score a method.
 
@@ -61,6 +62,8 @@ def evaluate(
         What to call it in the result; by default the bundled name, or the estimator's class.
     jobs
         Fits at a time, in threads.
+    progress
+        Called with how many fits are done, and how many there are.
 
     Raises
     ------
@@ -79,13 +82,13 @@ def evaluate(
     read: set[str] = set()
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     fits = [fit for budget in budgets for fit in _fits(loaded, chosen.fitted, budget, read)]
-    predictions = _predictions(fits, estimator, choices, label, jobs)
+    predictions = _predictions(fits, estimator, choices, label, jobs, progress or (lambda done, total: None))
     declared = set(resolved.tier) if isinstance(resolved, Method) else set(INFORMATION_TIERS)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares the tier {sorted(declared)} and read {sorted(undeclared)}")
     facts = {
         "method": label,
-        "description": resolved.description if isinstance(resolved, Method) else repr(estimator),
+        "description": resolved.description if isinstance(resolved, Method) else " ".join(repr(estimator).split()),
         "source": resolved.source if isinstance(resolved, Method) else "",
         "tier": sorted(read),
         "protocol": chosen.name,
@@ -148,7 +151,7 @@ class Fit:
             predicted = np.asarray(fitted.predict(asked), dtype=np.float64)
             scores = _score(fitted, asked) if self.protocol.task == "classification" else None
         except Exception as error:
-            raise MethodError(f"{where}: {type(error).__name__}: {error}") from error
+            raise MethodError(f"{where}: {type(error).__name__}: {error}{place_in_user_code(error)}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
         if scores is None:
             scores = np.full(len(asked), np.nan)
@@ -218,11 +221,17 @@ def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) 
     return dict(zip(ids, subset.histories(ids, budget, read=read), strict=True))
 
 
-def _predictions(fits: Sequence[Fit], estimator: Any, choices: Any, label: str, jobs: int) -> pd.DataFrame:
+def _predictions(
+    fits: Sequence[Fit], estimator: Any, choices: Any, label: str, jobs: int, progress: Callable[[int, int], None]
+) -> pd.DataFrame:
     from joblib import Parallel, delayed
 
     # Threads: the histories share the subset's tables, and the fits are short.
-    parts = Parallel(n_jobs=jobs, prefer="threads")(delayed(fit.predictions)(estimator, choices, label) for fit in fits)
+    working = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
+    parts = []
+    for part in working(delayed(fit.predictions)(estimator, choices, label) for fit in fits):
+        parts.append(part)
+        progress(len(parts), len(fits))
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return predictions
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sysconfig
 import tomllib
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,6 +18,8 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.subsets.history import INFORMATION_TIERS
 
 CHOSEN_FILE = "chosen.toml"
+
+LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 SEED = 0  # of every estimator that leaves its random_state open
 
@@ -75,7 +79,7 @@ def find_method(name: str) -> Method:
     UnknownNameError
         For a name that neither the bundled methods nor the file has.
     FileNotFoundError, ValueError
-        For a file that does not exist, or defines no ``METHODS``.
+        For a file that does not exist, cannot be executed, defines no ``METHODS``, or several where none is named.
     """
     path, _, label = name.partition(":")
     if not path.endswith(".py"):
@@ -83,6 +87,8 @@ def find_method(name: str) -> Method:
     methods = read_methods(Path(path))
     if not label and len(methods) == 1:
         return next(iter(methods.values()))
+    if not label:
+        raise ValueError(f"{path} holds several methods: write {path}:NAME, of {', '.join(methods)}")
     return methods[known(label, methods, what=f"method of {path}")]
 
 
@@ -94,13 +100,32 @@ def read_methods(path: Path) -> dict[str, Method]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's file raises
+        raise ValueError(f"{path} cannot be executed: {type(error).__name__}: {error}{place_in_user_code(error)}") from error
     methods = getattr(module, "METHODS", None)
     if not isinstance(methods, dict) or not all(isinstance(method, Method) for method in methods.values()):
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
     recorded = path.parent / CHOSEN_FILE
     chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
     return {name: _recorded(method, chosen.get(name, {}), path) for name, method in methods.items()}
+
+
+def place_in_user_code(error: BaseException) -> str:
+    """Where a user's code went wrong, as `` (my_method.py:25 in strongest)``: the last line that an error passed through
+    outside this package and what is installed; nothing where there is none.
+    """
+    ours = Path(__file__).parents[1]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if ours not in Path(frame.filename).parents
+        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
+        and Path(frame.filename).is_file()
+        and LIBRARY not in Path(frame.filename).parents
+    ]
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
 
 
 def _recorded(method: Method, chosen: Mapping[str, Any], path: Path) -> Method:

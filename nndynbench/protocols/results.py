@@ -51,11 +51,16 @@ def read_result(path: str | Path) -> Result:
     Raises
     ------
     ValueError
-        For a file of another format.
+        For a file that is cut short, or of another format.
     """
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as damage:
+        raise ValueError(f"{path} is no result: {damage}") from damage
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:
         raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
+    if missing := {"scores", "predictions", "protocol"} - content.keys():
+        raise ValueError(f"{path} is no result: it lacks {', '.join(sorted(missing))}")
     scores, predictions = (_numbered(pd.DataFrame(content.pop(table))) for table in ("scores", "predictions"))
     return Result(scores, predictions, content)
 

@@ -7,6 +7,7 @@ from .snapshot import has_unrolled_graph as has_unrolled_graph
 from .snapshot import shuffled as shuffled
 from .snapshot import snapshot_graph as snapshot_graph
 from .snapshot import snapshot_signatures as snapshot_signatures
+from .snapshot import stacked as stacked
 from .snapshot import stored_signatures as stored_signatures
 from .temporal import Signature as Signature
 from .temporal import SignedLogarithm as SignedLogarithm

@@ -87,6 +87,20 @@ def snapshot_signatures(
     return signatures
 
 
+def stacked(values: Sequence[FloatArray]) -> FloatArray:
+    """Signatures side by side as one array.
+
+    Raises
+    ------
+    ValueError
+        Where a user's function returned more values for one graph than for another.
+    """
+    if len(lengths := {value.shape[-1] for value in values}) > 1:
+        found = ", ".join(map(str, sorted(lengths)))
+        raise ValueError(f"signatures of different lengths ({found}): a function must return as many values for every graph")
+    return np.stack(values)
+
+
 def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
     """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is.
 

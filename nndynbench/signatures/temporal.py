@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from nndynbench.names import known
-from nndynbench.signatures.snapshot import CENTRALITIES, REPRESENTATIONS, FloatArray, NodeFunction
+from nndynbench.signatures.snapshot import CENTRALITIES, REPRESENTATIONS, FloatArray, NodeFunction, stacked
 
 if TYPE_CHECKING:
     from nndynbench.subsets.history import History
@@ -89,7 +89,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Sequence[History]) -> FloatArray:
         """Shape (histories, values)."""
-        return np.stack([self._temporal(history) for history in X])
+        return stacked([self._temporal(history) for history in X])
 
     def _temporal(self, history: History) -> FloatArray:
         chosen = None if self.epochs is None else [epoch for epoch in self.epochs if 0 <= epoch <= history.epochs]

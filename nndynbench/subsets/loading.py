@@ -101,7 +101,9 @@ def download(
 
 
 def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
-    """All subsets of the catalogue, by name: summary, version at hand, networks, protocol, and tiers at hand."""
+    """All subsets of the catalogue, by name: summary, version at hand, networks, protocol, and tiers at hand (with how many
+    networks, where a tier holds not all).
+    """
     import pandas as pd
 
     rows = []
@@ -111,9 +113,15 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
             subset = Subset(found[0], also=found[1:])
             manifest = subset.manifest
             row |= {"version": manifest.version, "networks": manifest.networks, "protocol": manifest.protocol}
-            row |= {"tiers": ", ".join(subset.tiers)}
+            row |= {"tiers": ", ".join(f"{tier}{_part(subset, tier)}" for tier in subset.tiers)}
         rows.append(row)
     return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "protocol", "tiers"]).set_index("subset")
+
+
+def _part(subset: Subset, tier: TierName) -> str:
+    """How many networks a tier at hand holds, as its manifests say, where it is not all of them."""
+    held = max(folder.manifest.tiers[tier].networks for folder in subset.folders if folder.holds_tier(tier))
+    return "" if held == subset.manifest.networks else f" ({held} of {subset.manifest.networks})"
 
 
 def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:

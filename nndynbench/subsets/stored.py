@@ -72,7 +72,9 @@ class StoredNetwork:
         self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
         if callable(centrality):
-            return np.stack([self._function_value(centrality, epoch, representation, sign) for epoch in epochs])
+            from nndynbench.signatures import stacked
+
+            return stacked([self._function_value(centrality, epoch, representation, sign) for epoch in epochs])
         stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
         if stored is None:
             return self._derived_signature(centrality, representation, sign, epochs)
@@ -114,9 +116,13 @@ class StoredNetwork:
         if arrays is None:
             missing = instead_of or tier
             manifest = self._subset.manifest
+            held, networks = self._subset.networks_with(missing), len(self._subset.networks)
+            what = f"epoch {epoch} of this network"
+            if self._network not in held:
+                what = f"this network: {len(held)} of {networks}" if held else "any network"
             raise NotAtHandError(
-                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold epoch {epoch} of this "
-                f"network; get all of it from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
+                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold {what}; get all of it "
+                f"from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
                 f"{to_regenerate(manifest.subset, packed=manifest)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])

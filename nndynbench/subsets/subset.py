@@ -190,6 +190,12 @@ class Subset:
 
         return Snapshots(self, tier, network_ids=network_ids, epochs=epochs)
 
+    def networks_with(self, tier: TierName) -> set[int]:
+        """The ids of the networks that a tier at hand holds anything of: a bundled one may hold some alone."""
+        if tier == "networks":
+            return set(self.network_ids)
+        return {network for network in self.network_ids for arrays in self._arrays(tier) if arrays.epochs(network)}
+
     def _table(self, table: TableName) -> pd.DataFrame:
         return read_table(self._file(table_file(table)), table)
 

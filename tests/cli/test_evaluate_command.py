@@ -21,7 +21,7 @@ def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> 
     result = json.loads((tmp_path / "degree-svm.digits-lenet.classification.json").read_text())
     first = next(row for row in result["scores"] if row["metric"] == "accuracy")
     assert f"{first['value']:.3f}" in printed
-    assert f"{first['low']:.2f}–{first['high']:.2f}" in printed
+    assert f"({first['low']:.2f} to {first['high']:.2f})" in printed
     assert "full protocol" in printed
     plot = matplotlib.image.imread(tmp_path / "degree-svm.digits-lenet.classification.png")
     assert plot.shape[0] > 300

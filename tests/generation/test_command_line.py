@@ -78,7 +78,7 @@ def test_a_cpu_without_bfloat16_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_instructions: bool
 ) -> None:
     monkeypatch.setattr("generation.__main__.computes_bfloat16", lambda: has_instructions)
-    nothing = ("train", "digits-lenet", "--out", tmp_path, "--networks", 0, "--no-pack")
+    nothing = ("train", "digits-lenet", "--out", tmp_path, "--networks", 1, "--time-limit", 0, "--no-pack")
     told = generation(*nothing, "--precision", "bfloat16")
     assert ("this CPU lacks the instructions for bfloat16" in told) == (not has_instructions)
 

@@ -53,6 +53,18 @@ def test_transfer_is_not_audited(accepted: Accepted) -> None:
     assert not can_be_audited(accepted, protocol("transfer"))
 
 
+def test_what_is_wrong_with_the_code_is_said_before_anything_is_trained(
+    tmp_path: Path, accepted: Accepted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = accepted.path.read_text().replace(f'"method": "{accepted.submission.method}"', '"method": "outside"')
+    content = content.replace(f'"code": "{accepted.submission.code}"', '"code": "https://example.org/outside"')
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / accepted.path.name).write_text(content)
+    monkeypatch.setattr("leaderboard.audit.train_fresh_zoo", lambda *_, **__: pytest.fail("training began"))
+    done = CliRunner().invoke(app, ["audit", "outside", "--submissions", str(tmp_path)])
+    assert "give its file, --code" in str(done.exception)
+
+
 def test_a_method_that_is_not_submitted_cannot_be_audited(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["audit", "nobody", "--submissions", str(tmp_path)])
     assert isinstance(done.exception, ValueError)

@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols import MethodError, read_result
+from nndynbench.protocols import MethodError, find_method, read_result
 from nndynbench.subsets import BudgetError
 
 
@@ -89,9 +89,10 @@ def test_a_saved_result_reads_back_the_same(digits: nb.Subset, tmp_path: Path) -
     assert again.facts == result.facts
     np.testing.assert_array_equal(again.scores["value"], result.scores["value"])
     np.testing.assert_array_equal(again.predictions["score"], result.predictions["score"])
-    (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"other\.json is no result"):
-        read_result(tmp_path / "other.json")
+    for other in ("{}", '{"format": 1, "scores": []}', '{"format": 1, '):
+        (tmp_path / "other.json").write_text(other)
+        with pytest.raises(ValueError, match=r"other\.json is no result"):
+            read_result(tmp_path / "other.json")
 
 
 class Constant(RegressorMixin, BaseEstimator):
@@ -138,6 +139,39 @@ def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, metho
     where = f"{type(method).__name__} on digits-lenet, regression, budget 3, fold 0: "
     with pytest.raises(MethodError, match=where + message):
         nb.evaluate(method, digits, protocol="regression", epochs=3)
+
+
+def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import nndynbench as nb\n"
+        "from sklearn.linear_model import Ridge\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "def strongest(graph):\n"
+        "    return graph.missing\n"
+        "def varying(graph):\n"
+        "    return [1.0] * (3 + (graph.blocks[0].max() > 0.5))\n"
+        "METHODS = {f.__name__: nb.Method(description='a', source='b', tier={'weights'},\n"
+        "           regressor=make_pipeline(nb.Signature(f), Ridge())) for f in (strongest, varying)}\n"
+    )
+    with pytest.raises(MethodError, match=r"fold 0: AttributeError: .*missing.* \(mine\.py:5 in strongest\)"):
+        nb.evaluate(f"{file}:strongest", digits, protocol="regression", epochs=1)
+    with pytest.raises(
+        MethodError, match=r"signatures of different lengths \((3|15), (4|20)\): a function must return as many"
+    ):
+        nb.evaluate(f"{file}:varying", digits, protocol="regression", epochs=5)
+    with pytest.raises(ValueError, match=r"mine\.py holds several methods: write .*mine\.py:NAME, of strongest, varying"):
+        find_method(str(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("METHODS = {", r"SyntaxError: '\{' was never closed"), ("import no_such_module", "ModuleNotFoundError.*mine.py:1")],
+)
+def test_a_method_file_that_cannot_be_executed_says_why(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(ValueError, match=f"mine.py cannot be executed: {message}"):
+        find_method(str(tmp_path / "mine.py"))
 
 
 class Percent(ClassifierMixin, Constant):
