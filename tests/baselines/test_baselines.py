@@ -125,7 +125,7 @@ def test_a_learner_far_out_of_range_does_not_carry_the_blend_away() -> None:
     assert (weights >= 0).all()
     assert weights[0] > weights[1]
     assert blend.predict(np.array([[30.0, 1e6]]))[0] <= weights @ [30, truths.max()] + blend.intercept_ + 1e-9
-    assert blend.predict(np.array([[1e6, 1e6]]))[0] == truths.max()
+    assert blend.predict(np.array([[1e6, 1e6]]))[0] <= truths.max()
 
 
 def test_the_bars_process_on_the_hyperparameters_sees_them_alone(digits: nb.Subset) -> None:
