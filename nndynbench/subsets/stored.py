@@ -117,12 +117,12 @@ class StoredNetwork:
             missing = instead_of or tier
             manifest = self._subset.manifest
             held, networks = self._subset.networks_with(missing), len(self._subset.networks)
-            what = f"epoch {epoch} of this network"
+            what = f"does not hold epoch {epoch} of this network"
             if self._network not in held:
-                what = f"this network: {len(held)} of {networks}" if held else "any network"
+                what = f"holds {len(held)} of {networks} networks, not this one"
             raise NotAtHandError(
-                f"the {missing} tier of {manifest.subset} {manifest.version} at hand does not hold {what}; get all of it "
-                f"from the hub: {to_download(manifest.subset, manifest.version, missing)}, or "
+                f"the {missing} tier of {manifest.subset} {manifest.version} at hand {what}; get all of it from the hub: "
+                f"{to_download(manifest.subset, manifest.version, missing)}, or "
                 f"{to_regenerate(manifest.subset, packed=manifest)}"
             )
         parts = arrays.parts(arrays.read(self._network, [source])[0])
