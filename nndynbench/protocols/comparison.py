@@ -176,7 +176,8 @@ class _Unit:
         return " and ".join(subset.name for subset in self.subsets)
 
     def result(self, name: str, *, jobs: int = 1) -> Result:
-        return StoredResults(self.folder).result(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
+        """What is fitted; its predictions are scored beside the bar's, not by themselves."""
+        return StoredResults(self.folder).fitted(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
 
     def rows(self, name: str) -> list[dict[str, Any]] | str:
         """A method's rows, or why there are none."""

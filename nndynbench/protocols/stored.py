@@ -42,7 +42,14 @@ class StoredResults:
     def result(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
     ) -> Result:
-        """A method's result, read where it is stored; the budgets that are missing are evaluated and stored first.
+        """A method's result, scored from what `fitted` gives; raises what that raises."""
+        return rescore(self.fitted(name, subsets, protocol, budgets, jobs=jobs), subsets, protocol)
+
+    def fitted(
+        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
+    ) -> Result:
+        """A method's predictions, read where they are stored; the budgets that are missing are evaluated and stored first.
+        Its scores are those of when it was stored.
 
         Raises
         ------
@@ -60,7 +67,7 @@ class StoredResults:
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
         assert stored is not None
-        return rescore(_at(stored, budgets), subsets, protocol)
+        return _at(stored, budgets)
 
     def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
         """Whether `result` would fit nothing."""
