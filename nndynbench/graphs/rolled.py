@@ -9,15 +9,10 @@ import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.norms import row_norms
 from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
 
 FloatArray = npt.NDArray[np.floating[Any]]
-
-# Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
-SQUARES_AT_A_TIME = 1 << 16
-
-# Rows are taken in multiples of this: a product sums the last few rows in another order, so where a part ends would show.
-ROWS_TOGETHER = 64
 
 
 def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
@@ -60,21 +55,4 @@ def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype:
     length = slices.shape[-1]
     if length == 1:
         return np.asarray(np.abs(slices[..., 0]), dtype)
-    return np.asarray(_norms(slices.reshape(-1, length)).reshape(slices.shape[:-1]), dtype)
-
-
-def _norms(rows: FloatArray) -> npt.NDArray[np.float64]:
-    """L2 norms of many short rows, (rows, length) to (rows,), in float64."""
-    length = rows.shape[1]
-    at_a_time = ROWS_TOGETHER * max(1, SQUARES_AT_A_TIME // length // ROWS_TOGETHER)
-    squares = np.empty((min(at_a_time, len(rows)), length))
-    ones = np.ones(length)
-    sums = np.empty(len(rows))
-    for first in range(0, len(rows), at_a_time):
-        some = rows[first : first + at_a_time]
-        part = squares[: len(some)]
-        np.copyto(part, some)
-        np.multiply(part, part, out=part)
-        # numpy's sums over short rows take twice as long as a product with ones.
-        np.matmul(part, ones, out=sums[first : first + at_a_time])
-    return np.sqrt(sums, out=sums)
+    return np.asarray(row_norms(slices.reshape(-1, length)).reshape(slices.shape[:-1]), dtype)

@@ -1,0 +1,70 @@
+"""L2 norms of many short rows, summed in float64: compiled where numba is installed, else in passes of numpy.
+
+For rows of float32 numpy needs four passes (as float64, squared, summed, rooted), which take some three times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Norms = Callable[[FloatArray], npt.NDArray[np.float64]]
+
+# Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
+SQUARES_AT_A_TIME = 1 << 16
+
+# Rows are taken in multiples of this: a product sums the last few rows in another order, so where a part ends would show.
+ROWS_TOGETHER = 64
+
+
+def row_norms(rows: FloatArray) -> npt.NDArray[np.float64]:
+    """L2 norms, (rows, length) to (rows,), in float64 whatever the precision of the rows."""
+    compiled = _compiled() if rows.dtype in (np.float32, np.float64) else None
+    return compiled(rows) if compiled else norms_in_passes(rows)
+
+
+@cache
+def _compiled() -> Norms | None:
+    """``norms_in_a_loop`` as machine code, kept on disk for the next process where a folder can be written."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"}}
+    try:
+        compiled: Norms = numba.njit(cache=True, **options)(norms_in_a_loop)
+    except RuntimeError:  # no folder can be written
+        compiled = numba.njit(**options)(norms_in_a_loop)
+    return compiled
+
+
+def norms_in_a_loop(rows: FloatArray) -> npt.NDArray[np.float64]:
+    norms = np.empty(rows.shape[0])
+    for row in range(rows.shape[0]):
+        total = 0.0
+        for column in range(rows.shape[1]):
+            value = np.float64(rows[row, column])
+            total += value * value
+        norms[row] = np.sqrt(total)
+    return norms
+
+
+def norms_in_passes(rows: FloatArray) -> npt.NDArray[np.float64]:
+    length = rows.shape[1]
+    at_a_time = ROWS_TOGETHER * max(1, SQUARES_AT_A_TIME // length // ROWS_TOGETHER)
+    squares = np.empty((min(at_a_time, len(rows)), length))
+    ones = np.ones(length)
+    sums = np.empty(len(rows))
+    for first in range(0, len(rows), at_a_time):
+        some = rows[first : first + at_a_time]
+        part = squares[: len(some)]
+        np.copyto(part, some)
+        np.multiply(part, part, out=part)
+        # numpy's sums over short rows take twice as long as a product with ones.
+        np.matmul(part, ones, out=sums[first : first + at_a_time])
+    return np.sqrt(sums, out=sums)
