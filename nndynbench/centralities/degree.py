@@ -17,8 +17,8 @@ def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
 
     Signed blocks give signed sums.
     """
-    incoming = [_row_sums(block) for block in blocks]
-    outgoing = [_column_sums(block) for block in blocks]
+    # A block at a time: what its rows' sums have read is still in the cache for its columns'.
+    incoming, outgoing = zip(*((_row_sums(block), _column_sums(block)) for block in blocks), strict=True)
     inner = [arriving + leaving for arriving, leaving in zip(incoming[:-1], outgoing[1:], strict=True)]
     return np.concatenate([outgoing[0], *inner, incoming[-1]], axis=-1)
 

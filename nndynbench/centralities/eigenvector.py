@@ -63,7 +63,7 @@ def eigenvector_centrality(
 
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
     `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
-    eigenspace reached from a uniform start; nodes outside the heaviest component have 0. A graph whose weights are all
+    eigenspace reached from a start that is uniform within each layer; nodes outside the heaviest component have 0. A graph whose weights are all
     zero gives the uniform vector. In signed graphs the two largest eigenvalues may lie close, so that a small residual
     does not make the vector as exact: see `principal_pair`.
     """
@@ -121,10 +121,14 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
     unit = _unit(np.where(finite, np.maximum(-smallest, largest), 0), bipartite.dtype)
     if (unit != 1).any():
         to_even, to_odd = _in_units(to_even, unit), _in_units(to_odd, unit)
+    if bipartite.is_written_out or (smallest < 0).any() or (unit != 1).any():
+        start = _start(smallest < 0, bipartite.odd_size, bipartite.dtype)
+    else:
+        start = _start_by_layer(bipartite, tolerance)
     value, even, odd, residual = largest_triplet(
         to_even,
         to_odd,
-        _start(smallest < 0, bipartite.odd_size, bipartite.dtype),
+        start,
         bipartite.even_size,
         tolerance=tolerance,
         max_steps=max_steps,
@@ -186,6 +190,17 @@ def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> Fl
         return np.broadcast_to(uniform, (*signed.shape, size))
     structureless = np.random.default_rng(size).standard_normal(size).astype(dtype)
     return np.where(signed[..., None], structureless, uniform)
+
+
+def _start_by_layer(bipartite: Bipartite, tolerance: float) -> FloatArray:
+    """For non-negative graphs: uniform within each layer, in the proportions of the graph of layers. It spares some steps.
+
+    No layer has so little that the residual could be small before its share is found, should it be the principal one.
+    """
+    _, vectors = np.linalg.eigh(bipartite.of_layers())
+    by_node = np.abs(vectors[..., -1]) / np.sqrt(bipartite.sizes)
+    by_node = np.maximum(by_node, np.sqrt(tolerance) * by_node.max(axis=-1, keepdims=True))
+    return np.repeat(by_node[..., 1::2], bipartite.sizes[1::2], axis=-1).astype(bipartite.dtype)
 
 
 def _normalised(value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]) -> PrincipalPair:
