@@ -63,9 +63,9 @@ def eigenvector_centrality(
 
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
     `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
-    eigenspace reached from a start that is uniform within each layer; nodes outside the heaviest component have 0. A graph whose weights are all
-    zero gives the uniform vector. In signed graphs the two largest eigenvalues may lie close, so that a small residual
-    does not make the vector as exact: see `principal_pair`.
+    eigenspace reached from a start that is uniform within each layer; nodes outside the heaviest component have 0. A graph
+    whose weights are all zero gives the uniform vector. In signed graphs the two largest eigenvalues may lie close, so that
+    a small residual does not make the vector as exact: see `principal_pair`.
     """
     return principal_pair(graph, tolerance=tolerance, max_steps=max_steps).vector
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.layered import LayeredGraph, NodeTensors
-from nndynbench.graphs.rolled import rolled_block
+from nndynbench.graphs.rolled import rolled_blocks, slices_between
 from nndynbench.graphs.weights import as_array
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> Layer
     if not layers:
         raise NotRepresentableError("the module has no conv or linear layer on the way from its input to its output")
     tensors: dict[str, NodeTensors] = {}
-    blocks = []
+    slices = []
     nodes, positions_follow = int(layers[0][1].weight.shape[1]), False
     for name, module in layers:
         if name in tensors:
@@ -77,12 +77,12 @@ def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> Layer
             raise NotRepresentableError(f"{name!r} has {inputs} inputs, not the {nodes} nodes before it")
         if inputs % nodes:
             raise NotRepresentableError(f"{name!r} has {inputs} inputs, no multiple of the {nodes} nodes before it")
-        blocks.append(rolled_block(weight, weight.shape, nodes, dtype))
+        slices.append(slices_between(weight, weight.shape, nodes))
         nodes, positions_follow = len(weight), is_conv
     first = "input"
     while first in tensors:
         first += "_"
-    return LayeredGraph(tuple(blocks), (first, *tensors), tensors=tensors)
+    return LayeredGraph(rolled_blocks(slices, dtype=dtype), (first, *tensors), tensors=tensors)
 
 
 def _main_path(model: nn.Module) -> Iterator[tuple[str, Any]]:

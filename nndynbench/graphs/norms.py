@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Norms = Callable[[FloatArray], npt.NDArray[np.float64]]
+Norms = Callable[[FloatArray, FloatArray], None]
 
 # Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
 SQUARES_AT_A_TIME = 1 << 16
@@ -22,10 +22,10 @@ SQUARES_AT_A_TIME = 1 << 16
 ROWS_TOGETHER = 64
 
 
-def row_norms(rows: FloatArray) -> npt.NDArray[np.float64]:
-    """L2 norms, (rows, length) to (rows,), in float64 whatever the precision of the rows."""
+def row_norms(rows: FloatArray, *, out: FloatArray) -> None:
+    """Write the L2 norms of ``rows``, (rows, length), to ``out``, (rows,); in float64 whatever the precision of the rows."""
     compiled = _compiled() if rows.dtype in (np.float32, np.float64) else None
-    return compiled(rows) if compiled else norms_in_passes(rows)
+    (compiled or norms_in_passes)(rows, out)
 
 
 @cache
@@ -43,28 +43,24 @@ def _compiled() -> Norms | None:
     return compiled
 
 
-def norms_in_a_loop(rows: FloatArray) -> npt.NDArray[np.float64]:
-    norms = np.empty(rows.shape[0])
+def norms_in_a_loop(rows: FloatArray, out: FloatArray) -> None:
     for row in range(rows.shape[0]):
         total = 0.0
         for column in range(rows.shape[1]):
             value = np.float64(rows[row, column])
             total += value * value
-        norms[row] = np.sqrt(total)
-    return norms
+        out[row] = np.sqrt(total)
 
 
-def norms_in_passes(rows: FloatArray) -> npt.NDArray[np.float64]:
+def norms_in_passes(rows: FloatArray, out: FloatArray) -> None:
     length = rows.shape[1]
     at_a_time = ROWS_TOGETHER * max(1, SQUARES_AT_A_TIME // length // ROWS_TOGETHER)
     squares = np.empty((min(at_a_time, len(rows)), length))
     ones = np.ones(length)
-    sums = np.empty(len(rows))
     for first in range(0, len(rows), at_a_time):
         some = rows[first : first + at_a_time]
         part = squares[: len(some)]
         np.copyto(part, some)
         np.multiply(part, part, out=part)
         # numpy's sums over short rows take twice as long as a product with ones.
-        np.matmul(part, ones, out=sums[first : first + at_a_time])
-    return np.sqrt(sums, out=sums)
+        np.sqrt(part @ ones, out=out[first : first + at_a_time])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -37,22 +40,30 @@ def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLi
         layer.name: NodeTensors(layer_weight(weights, layer, stacked=True), layer_bias(weights, layer, stacked=True))
         for layer in layers
     }
-    return LayeredGraph(
-        blocks=tuple(
-            rolled_block(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0], dtype) for layer in layers
-        ),
-        layers=("input", *tensors),
-        tensors=tensors,
-    )
+    slices = [slices_between(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0]) for layer in layers]
+    return LayeredGraph(rolled_blocks(slices, dtype=dtype), ("input", *tensors), tensors=tensors)
 
 
-def rolled_block(weight: FloatArray, shape: tuple[int, ...], inputs: int, dtype: npt.DTypeLike = np.float64) -> FloatArray:
-    """The (..., outputs, inputs) block of one layer's weights, a tensor of ``shape`` (outputs, …) or a stack of them: L2
-    norms over whatever lies between an output and one of its ``inputs`` (channels, or units).
+def slices_between(weight: FloatArray, shape: tuple[int, ...], inputs: int) -> FloatArray:
+    """What lies between each output and each of the ``inputs`` (channels, or units), (..., outputs, inputs, weights): of one
+    layer's tensor of ``shape`` (outputs, …), or of a stack of them.
     """
     stack = weight.shape[: weight.ndim - len(shape)]
-    slices = weight.reshape(*stack, shape[0], inputs, -1)
-    length = slices.shape[-1]
-    if length == 1:
-        return np.asarray(np.abs(slices[..., 0]), dtype)
-    return np.asarray(row_norms(slices.reshape(-1, length)).reshape(slices.shape[:-1]), dtype)
+    return weight.reshape(*stack, shape[0], inputs, -1)
+
+
+def rolled_blocks(slices: Sequence[FloatArray], *, dtype: npt.DTypeLike = np.float64) -> tuple[FloatArray, ...]:
+    """Each layer's block (..., outputs, inputs): L2 norms of its slices.
+
+    One array holds all blocks: a deep network's small ones, each by itself, would be thousands of pages of memory.
+    """
+    shapes = [between.shape[:-1] for between in slices]
+    places = [slice(*ends) for ends in pairwise(accumulate(map(math.prod, shapes), initial=0))]
+    room = np.empty(places[-1].stop, dtype)
+    blocks = tuple(room[place].reshape(shape) for place, shape in zip(places, shapes, strict=True))
+    for block, between in zip(blocks, slices, strict=True):
+        if between.shape[-1] == 1:
+            np.abs(between[..., 0], out=block)
+        else:
+            row_norms(between.reshape(-1, between.shape[-1]), out=block.reshape(-1))
+    return blocks
