@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from filelock import FileLock
 from rich import progress as bars
+from rich.console import RenderableType
 from rich.table import Table
 
 from generation.device import CPU, computes_bfloat16
@@ -53,6 +54,9 @@ TimeLimit = Annotated[
     float | None, typer.Option(min=0, help="stop cleanly, at the end of an epoch, after this many seconds")
 ]
 LOGGED_EVERY_SECONDS = 60.0
+
+# The status of a training that ended before its networks did, so that a script can call it again.
+STOPPED = os.EX_TEMPFAIL
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -93,7 +97,10 @@ def train(
     gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
 ) -> None:
-    """Train a subset's networks, or go on where an earlier run stopped, and pack them."""
+    """Train a subset's networks, or go on where an earlier run stopped, and pack them.
+
+    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    """
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
@@ -283,7 +290,8 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
     missing = len(chosen) - len(made.finished(chosen))
     if outcome.stopped and outcome.finished < len(job.networks):
         console.print("stopped before the last one: the same command goes on from here")
-    elif missing:
+        raise typer.Exit(STOPPED)
+    if missing:
         console.print(f"{missing} networks of other shards are not finished: the last shard packs")
     elif pack_at_end:
         _pack(made)
@@ -314,20 +322,31 @@ def _summary(so_far: Progress) -> str:
     return ", ".join([*parts, so_far.accuracy_summary])
 
 
+class BarAndWords(bars.Progress):
+    """A bar, and a line of words below it, which a narrow terminal breaks."""
+
+    words = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield self.words
+
+
 @contextmanager
 def _progress(made: SubsetPlan, networks: list[int]) -> Iterator[Report]:
     """A bar of networks, with rate, time left and accuracies; yields what takes in a network's record."""
     so_far, meter = folder_progress(made, networks), Meter()
     so_far.rate = None
     columns = ("{task.description}", bars.BarColumn(20), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
-    with bars.Progress(*columns, "{task.fields[detail]}", console=console) as bar:
-        task = bar.add_task(made.entry.name, total=len(networks), completed=len(so_far.epochs_of), detail="")
+    with BarAndWords(*columns, console=console) as bar:
+        task = bar.add_task(made.entry.name, total=len(networks), completed=len(so_far.epochs_of))
         said = time.monotonic()
 
         def report(record: Record) -> None:
             nonlocal said
             so_far.rate = meter.count(so_far.add(record))
-            bar.update(task, completed=len(so_far.epochs_of), detail=_summary(so_far))
+            bar.words = _summary(so_far)
+            bar.update(task, completed=len(so_far.epochs_of))
             # A log has no bar, which is drawn once, at the end.
             if not console.is_terminal and time.monotonic() - said > LOGGED_EVERY_SECONDS:
                 said = time.monotonic()
