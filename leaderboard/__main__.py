@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, track
+from rich.progress import track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
+from nndynbench.cli.console import progress_bar
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(soft_wrap=True)
@@ -172,12 +173,7 @@ def build(
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records = loaded_subsets(), read_records(submissions)
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("scoring", total=None)
-
-        def report(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
+    with progress_bar("scoring") as report:
         scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs, progress=report)
     index = build_site(out, scored, accepted, subsets, records)
     for refusal in refusals:

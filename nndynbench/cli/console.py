@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.padding import Padding
@@ -16,6 +19,26 @@ UNBOUNDED = 1000
 NOTHING = "–"
 
 console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+
+
+class ReportProgress(Protocol):
+    """Say how much is done, and of what now, if that changes."""
+
+    def __call__(self, done: int, total: int, doing: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress_bar(doing: str) -> Iterator[ReportProgress]:
+    """A bar that is gone when the work is done; yields what moves it."""
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task(doing, total=None)
+
+        def report(done: int, total: int, doing: str | None = None) -> None:
+            progress.update(bar, description=doing, completed=done, total=total)
+
+        yield report
 
 
 def print_table(table: Table, *, on: Console = console) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nndynbench.cli.console import NOTHING, console, print_table
+from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
 from nndynbench.names import known
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ def evaluate(
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
     """Score a method on subsets, at each budget of epochs."""
-    from rich.progress import Progress
-
     from nndynbench.paper import paper_score
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
@@ -45,12 +43,7 @@ def evaluate(
     loaded = [load(name, root=root) for name in subset]
     label = method.partition(".py:")[2] or method.rpartition("/")[2].removesuffix(".py")
     out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(f"evaluating {label}", total=None)
-
-        def report(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
+    with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(
             found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs, progress=report
         )
@@ -96,7 +89,6 @@ def compare(
     The bar is always among them. A comparison of the same subsets and protocol that was written before is replaced.
     """
     from rich.markup import escape
-    from rich.progress import Progress
 
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
@@ -109,15 +101,15 @@ def compare(
     shown = known(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
     loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
     out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("the bar", total=None)
-
-        def report(name: str, done: int, total: int) -> None:
-            progress.update(bar, description=name, completed=done, total=total)
-
-        asked = budgets(epochs) if epochs else None
+    with progress_bar("the bar") as report:
         compared = compare_methods(
-            loaded, method, protocol=chosen, epochs=asked, results=results, jobs=jobs, progress=report
+            loaded,
+            method,
+            protocol=chosen,
+            epochs=budgets(epochs) if epochs else None,
+            results=results,
+            jobs=jobs,
+            progress=lambda name, done, total: report(done, total, name),
         )
     path = comparison_file(out, list(dict.fromkeys(part.name for part in loaded)), chosen.name)
     written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
