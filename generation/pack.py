@@ -276,7 +276,7 @@ def _manifest(
         code_version=installed_version("nndynbench"),
         threshold=threshold,
         chance=100 / architecture(plan.entry.architecture).classes,
-        epochs=plan.grid.settings["epochs"],
+        epochs=plan.grid.longest,
         networks=len(records),
         networks_planned=len(plan.order),
         keep=max(plan.kept_epochs),

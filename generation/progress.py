@@ -72,7 +72,7 @@ def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> 
     The rate is that of the networks whose latest epoch was written just now, each at its own pace.
     """
     chosen = plan.order if networks is None else list(networks)
-    progress = Progress(chosen, longest=plan.grid.settings["epochs"])
+    progress = Progress(chosen, longest=plan.grid.longest)
     paces = []
     for network in chosen:
         run = plan.run(network)

@@ -23,7 +23,7 @@ from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import find_method, seeded
 from nndynbench.protocols.protocol import protocol
 from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph, stacked
-from nndynbench.subsets import History, Subset, load
+from nndynbench.subsets import BudgetError, History, Subset, load
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -92,6 +92,7 @@ def predict(
     loaded = load(subset) if isinstance(subset, str) else subset
     budget = loaded.budget(epochs)
     if isinstance(run, History):
+        _check_history(run, loaded, budget, apart=[curves, hyperparameters])
         history = run
     else:
         _check_given(loaded, budget, curves=curves, hyperparameters=hyperparameters)
@@ -108,6 +109,19 @@ def predict(
     threshold = loaded.manifest.threshold
     reached = float(np.mean(accuracy + errors >= threshold))
     return Prediction(accuracy, float(low), float(high), reached, threshold, tuple(_outside(history, known)))
+
+
+def _check_history(history: History, subset: Subset, budget: int, *, apart: Sequence[object]) -> None:
+    """Raise where a history is not one of a network such as the subset's, up to the budget."""
+    if any(part is not None for part in apart):
+        raise NotGivenError("a history has its own curves and hyperparameters: leave those away")
+    if history.epochs != budget:
+        raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
+    layers = subset.history(subset.network_ids[0], budget).layer_sizes
+    if history.layer_sizes != layers:
+        raise NotGivenError(
+            f"the history's network has the layers {history.layer_sizes}, those of {subset.name} have {layers}"
+        )
 
 
 def _check_given(

@@ -11,7 +11,9 @@ from safetensors.numpy import save_file
 
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
+from nndynbench.prediction import NotGivenError
 from nndynbench.protocols import MethodError
+from nndynbench.subsets import BudgetError
 
 NETWORK, EPOCHS = 100, 3
 
@@ -106,6 +108,16 @@ def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, h
         nb.predict(run, half, epochs=EPOCHS)
     with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
         nb.predict(run / "nowhere", digits, epochs=EPOCHS)
+
+
+def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half: nb.Subset) -> None:
+    history = digits.history(NETWORK, EPOCHS)
+    with pytest.raises(BudgetError, match="the history ends at epoch 3, not at the budget of 5"):
+        nb.predict(history, digits, epochs=5)
+    with pytest.raises(NotGivenError, match="those of digits-lenet-half have"):
+        nb.predict(history, half, epochs=EPOCHS)
+    with pytest.raises(NotGivenError, match="a history has its own"):
+        nb.predict(history, digits, epochs=EPOCHS, hyperparameters={"nonsense": 1})
 
 
 def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -> None:

@@ -40,6 +40,15 @@ DEFAULTS: dict[str, Any] = {
     "validation_images": 0,  # all of the half
 }
 
+# What settings in words may be; momentum is SGD's.
+MOMENTUM = {"sgd": 0.0, "momentum": 0.9}
+WORDS: dict[str, tuple[str, ...]] = {
+    "optimiser": (*MOMENTUM, "adam"),
+    "batches": ("shared", "own"),
+    "precision": ("float32", "bfloat16", "tf32"),
+}
+PROTOCOLS = ("full", "reduced", "diverse")
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -53,6 +62,11 @@ class Grid:
     @property
     def hyperparameters(self) -> list[str]:
         return [column for column in self.networks if column not in GROUPING_COLUMNS]
+
+    @property
+    def longest(self) -> int:
+        """The most epochs that any network may train."""
+        return max(int(self.recipe(network)["epochs"]) for network in self.networks.index)
 
     def recipe(self, network: int) -> dict[str, Any]:
         """Everything that decides how one network is trained, but its seed."""
@@ -71,7 +85,9 @@ def read_grid(name: str) -> Grid:
     Raises
     ------
     UnknownNameError
-        For a grid, or a setting in it, that does not exist.
+        For a grid, or a setting in it, or a word as a setting's value, that does not exist.
+    ValueError
+        For a file that says nothing of what varies.
     """
     if name.endswith(".toml"):
         file: Traversable = Path(name)
@@ -80,7 +96,10 @@ def read_grid(name: str) -> Grid:
     else:
         beside = files("generation.grids")
         file = beside.joinpath(f"{known(name, grid_names(), what='grid')}.toml")
-    facts = tomllib.loads(file.read_text(encoding="utf-8"))
+    facts = {"protocol": "", "settings": {}, **tomllib.loads(file.read_text(encoding="utf-8"))}
+    known(facts["protocol"], PROTOCOLS, what=f"protocol of grid {name!r}")
+    if ("rows" in facts) == ("product" in facts):
+        raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     if "rows" in facts:
         with beside.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
             networks = pd.read_csv(lines)
@@ -90,6 +109,9 @@ def read_grid(name: str) -> Grid:
     networks.index = pd.RangeIndex(len(networks), name="network")
     for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
         known(setting, DEFAULTS, what=f"setting of grid {name!r}")
+    for setting, words in WORDS.items():
+        for value in networks.get(setting, pd.Series([facts["settings"].get(setting, words[0])])).unique():
+            known(value, words, what=f"{setting} of grid {name!r}")
     return Grid(name, facts["protocol"], networks, facts["settings"])
 
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from generation.architectures import build_module, initialise, snapshot
 from generation.device import device_name
+from generation.grids import MOMENTUM
 from generation.images import Images
 from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
@@ -33,7 +34,6 @@ from nndynbench.graphs import Weights, architecture
 
 # What networks of one group may differ in; everything else decides which batches they see, or how they run.
 MAY_VARY = ("learning_rate", "dropout", "optimiser", "weight_decay", "initialisation_scale", "label_noise", "configuration")
-MOMENTUM = {"sgd": 0.0, "momentum": 0.9}
 
 
 class NotStackableError(ValueError):

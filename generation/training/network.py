@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from generation.architectures import build_module, initialise, snapshot
 from generation.device import device_name
+from generation.grids import MOMENTUM
 from generation.images import Images
 from generation.runs import NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
@@ -176,7 +177,7 @@ def _optimiser(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimize
     rate, decay = recipe["learning_rate"], recipe["weight_decay"]
     if recipe["optimiser"] == "adam":
         return torch.optim.Adam(model.parameters(), lr=rate, weight_decay=decay, fused=True)
-    momentum = {"sgd": 0.0, "momentum": 0.9}[recipe["optimiser"]]
+    momentum = MOMENTUM[recipe["optimiser"]]
     return torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True)
 
 

@@ -33,6 +33,7 @@ def evaluate(
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method
     from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.method import label_of
     from nndynbench.protocols.metrics import metric_facts
     from nndynbench.protocols.protocol import budgets
     from nndynbench.protocols.scoring import case_columns
@@ -41,7 +42,7 @@ def evaluate(
     found = find_method(method)
     chosen = find_protocol(protocol or ("classification" if found.classifier is not None else "regression"))
     loaded = [load(name, root=root) for name in subset]
-    label = method.partition(".py:")[2] or method.rpartition("/")[2].removesuffix(".py")
+    label = label_of(method)
     out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(

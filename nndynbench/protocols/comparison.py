@@ -257,8 +257,9 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
 def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequence[int] | None) -> tuple[int, ...]:
     if epochs is None:
         return tuple(budget for budget in budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets))
-    asked = [epochs] if isinstance(epochs, int) else list(epochs)
-    return tuple(subset.budget(budget) for budget in dict.fromkeys(asked) for subset in subsets[:1])
+    asked = [epochs] if isinstance(epochs, (int, np.integer)) else list(dict.fromkeys(epochs))
+    checked = [tuple(subset.budget(budget) for budget in asked) for subset in subsets]
+    return checked[0]
 
 
 def _in_processes(tasks: Sequence[tuple[_Unit, str]], jobs: int) -> Iterator[list[dict[str, Any]] | str]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import Method, find_method, place_in_user_code, seeded
+from nndynbench.protocols.method import Method, find_method, label_of, place_in_user_code, seeded
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
@@ -59,7 +59,7 @@ def evaluate(
     epochs
         The budget, or several: how many epochs the method may see.
     name
-        What to call it in the result; by default the bundled name, or the estimator's class.
+        What to call it in the result; by default its name in `baselines` or its file, or the estimator's class.
     jobs
         Fits at a time, in threads.
     progress
@@ -75,7 +75,7 @@ def evaluate(
     chosen = find_protocol(protocol)
     resolved = find_method(method) if isinstance(method, str) else method
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
-    label = name or (method if isinstance(method, str) else type(_last_step(estimator)).__name__)
+    label = name or (label_of(method) if isinstance(method, str) else type(_last_step(estimator)).__name__)
     loaded = loaded_subsets(subsets)
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
     start = time.perf_counter()

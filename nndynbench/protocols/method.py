@@ -92,6 +92,11 @@ def find_method(name: str) -> Method:
     return methods[known(label, methods, what=f"method of {path}")]
 
 
+def label_of(name: str) -> str:
+    """What to call a method that `find_method` finds: "one" of "folder/file.py:one", "file" of "folder/file.py"."""
+    return name.partition(".py:")[2] or Path(name).name.removesuffix(".py")
+
+
 def read_methods(path: Path) -> dict[str, Method]:
     """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it."""
     if not path.is_file():

@@ -1,8 +1,8 @@
 """Results on disk: a method's result is fitted once per subset, protocol and budget, and read back afterwards.
 
 ``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum, the method's file and its chosen
-parameters, the code that hands histories over, and scikit-learn's version: a change of any of them is another file. What is
-stored are predictions: they are scored again whenever they are read.
+parameters, the code that makes columns of histories and fits, and scikit-learn's version: a change of any of them is another
+file. What is stored are predictions: they are scored again whenever they are read.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from nndynbench.protocols.harness import evaluate, rescore
-from nndynbench.protocols.method import Method, find_method
+from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, read_result
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
-# What decides the predictions of an unchanged method on an unchanged subset.
+# What decides the predictions of an unchanged method on an unchanged subset; of a folder, all modules and data.
 CODE = (
-    *("columns.py", "signatures/snapshot.py", "signatures/temporal.py", "subsets/history.py", "subsets/stored.py"),
-    *("protocols/harness.py", "protocols/tuning.py"),
+    *("columns.py", "centralities", "features", "graphs", "signatures", "subsets/history.py", "subsets/stored.py"),
+    *("protocols/harness.py", "protocols/method.py", "protocols/tuning.py"),
 )
 
 
@@ -58,11 +57,10 @@ class StoredResults:
         """
         method, fitted = find_method(name), protocol.fitted
         budgets = list(dict.fromkeys(budgets))
-        subsets = sorted(subsets, key=lambda subset: subset.name)
         path = self._path(name, method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
         if missing := _missing(stored, budgets):
-            fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=_label(name), jobs=jobs)
+            fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=label_of(name), jobs=jobs)
             stored = fresh if stored is None else _joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
@@ -75,6 +73,7 @@ class StoredResults:
         return path.is_file() and not _missing(read_result(path), budgets)
 
     def _path(self, name: str, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
+        subsets = sorted(subsets, key=lambda subset: subset.name)
         parts = (
             *(subset.checksum for subset in subsets),
             method.fingerprint,
@@ -84,12 +83,7 @@ class StoredResults:
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         folder = "+".join(f"{subset.name}-{subset.version}" for subset in subsets)
-        return self.folder / folder / protocol.name / f"{_label(name)}.{key}.json"
-
-
-def _label(name: str) -> str:
-    """A method's name, also of one in a file: "my_method" of "folder/my_method.py"."""
-    return name.rpartition("/")[2].replace(".py:", "-").removesuffix(".py")
+        return self.folder / folder / protocol.name / f"{label_of(name)}.{key}.json"
 
 
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
@@ -118,5 +112,7 @@ def _joined(stored: Result, fresh: Result) -> Result:
 
 @cache
 def _code() -> str:
-    package = files("nndynbench")
-    return hashlib.sha256(b"".join(package.joinpath(*path.split("/")).read_bytes() for path in CODE)).hexdigest()
+    package = Path(__file__).parents[1]
+    listed = [file for path in CODE for file in ((package / path).rglob("*") if "." not in path else [package / path])]
+    code = sorted(file for file in listed if file.suffix in {".py", ".toml"})
+    return hashlib.sha256(b"".join(file.read_bytes() for file in code)).hexdigest()

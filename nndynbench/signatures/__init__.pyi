@@ -1,7 +1,9 @@
 from .snapshot import CENTRALITIES as CENTRALITIES
 from .snapshot import REPRESENTATIONS as REPRESENTATIONS
+from .snapshot import SIGNATURE_SIGNS as SIGNATURE_SIGNS
 from .snapshot import SIGNS as SIGNS
 from .snapshot import SnapshotSignature as SnapshotSignature
+from .snapshot import check_graph as check_graph
 from .snapshot import function_signature as function_signature
 from .snapshot import has_unrolled_graph as has_unrolled_graph
 from .snapshot import shuffled as shuffled

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nndynbench.centralities import degree, eigenvector_centrality, moments
 from nndynbench.graphs.architecture import Architecture, architecture
+from nndynbench.graphs.layered import SIGNS as SIGNS
 from nndynbench.graphs.layered import LayeredGraph
 from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
@@ -27,7 +28,8 @@ CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]
     "eigenvector": eigenvector_centrality,
 }
 REPRESENTATIONS = ("rolled", "unrolled", "rolled-shuffled")
-SIGNS = ("positive", "negative")
+# Of the unrolled graph's signature: one subgraph's, or both side by side.
+SIGNATURE_SIGNS = (*SIGNS, "pos-neg")
 
 # The control permutes every network's weights alike, so that it differs from `rolled` by the graph alone.
 SHUFFLE_SEED = 0
@@ -47,6 +49,15 @@ def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
     if has_unrolled_graph(name):
         kinds += [("unrolled", sign) for sign in SIGNS]
     return [SnapshotSignature(*kind, centrality) for kind in kinds for centrality in CENTRALITIES]
+
+
+def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] = SIGNS) -> None:
+    """Raise for a representation, or a sign of it, that does not exist."""
+    known(representation, REPRESENTATIONS, what="representation")
+    if sign is not None and representation != "unrolled":
+        raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
+    if sign is not None:
+        known(sign, signs, what="sign of the unrolled graph")
 
 
 def has_unrolled_graph(name: str | Architecture) -> bool:

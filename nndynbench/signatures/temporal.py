@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from nndynbench.names import known
-from nndynbench.signatures.snapshot import CENTRALITIES, REPRESENTATIONS, FloatArray, NodeFunction, stacked
+from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, FloatArray, NodeFunction, check_graph, stacked
 
 if TYPE_CHECKING:
     from nndynbench.subsets.history import History
@@ -82,7 +82,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Nothing to learn; checks the parameters."""
         if not callable(self.centrality):
             known(self.centrality, CENTRALITIES, what="centrality")
-        known(self.representation, REPRESENTATIONS, what="representation")
+        check_graph(self.representation, self.sign, signs=SIGNATURE_SIGNS)
         if self.weighting is not None:
             known(self.weighting, WEIGHTINGS, what="weighting")
         return self

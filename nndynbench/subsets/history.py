@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.names import known
 from nndynbench.storage.computed import kept, key_of
 
 if TYPE_CHECKING:
@@ -106,14 +105,18 @@ class History:
 
     def graph(self, epoch: int, representation: str = "rolled") -> LayeredGraph:
         """The snapshot's graph after an epoch, "rolled", "unrolled" or "rolled-shuffled"."""
+        from nndynbench.signatures import check_graph
+
         self.__check(epoch)
-        _check_graph(representation, None)
+        check_graph(representation, None)
         return self.__reader.graph(epoch, representation)
 
     def centrality(self, name: str, *, representation: str = "rolled", sign: str | None = None) -> FloatArray:
         """A centrality of every node after each epoch, (epochs, nodes); ``sign`` for the unrolled graph."""
+        from nndynbench.signatures import check_graph
+
         self.__read.add(TIER_WEIGHTS)
-        _check_graph(representation, sign)
+        check_graph(representation, sign)
         return self.__reader.centrality(name, representation, sign, range(1, self.epochs + 1))
 
     def signature(
@@ -129,12 +132,13 @@ class History:
         ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` are 1 to the budget, or
         those that are named; 0 is the initialisation.
         """
+        from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph
+
         chosen = range(1, self.epochs + 1) if epochs is None else epochs
         for epoch in chosen:
             self.__check(epoch)
-        signs = ("positive", "negative") if sign == "pos-neg" else (sign,)
-        for side in signs:
-            _check_graph(representation, side)
+        check_graph(representation, sign, signs=SIGNATURE_SIGNS)
+        signs = SIGNS if sign == "pos-neg" else (sign,)
         sides = [self.__reader.signature(centrality, representation, side, chosen) for side in signs]
         return np.concatenate(sides, axis=1)
 
@@ -162,14 +166,3 @@ class History:
             raise BudgetError(f"epoch {epoch!r} is no whole number")
         if not 0 <= epoch <= self.epochs:
             raise BudgetError(f"epoch {epoch} cannot be read within a budget of {self.epochs}: valid are 0 to {self.epochs}")
-
-
-def _check_graph(representation: str, sign: str | None) -> None:
-    """Raise for a representation, or a sign of it, that does not exist."""
-    from nndynbench.signatures import REPRESENTATIONS, SIGNS
-
-    known(representation, REPRESENTATIONS, what="representation")
-    if sign is not None and representation != "unrolled":
-        raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
-    if sign is not None:
-        known(sign, SIGNS, what="sign of the unrolled graph")

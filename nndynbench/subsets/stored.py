@@ -85,10 +85,10 @@ class StoredNetwork:
         self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
         from nndynbench.centralities import moments
-        from nndynbench.signatures import SIGNS
+        from nndynbench.signatures import SIGNATURE_SIGNS
 
         if representation == "unrolled":
-            known(sign, [*SIGNS, "pos-neg"], what="sign of the unrolled graph")
+            known(sign, SIGNATURE_SIGNS, what="sign of the unrolled graph")
         return moments(self.centrality(centrality, representation, sign, epochs))
 
     def _function_value(

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from generation import plan as plans
-from generation.grids import read_grid
+from generation.grids import DEFAULTS, read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
 from nndynbench.names import UnknownNameError
@@ -157,3 +157,39 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     path.write_text(Path(write_grid(path)).read_text().replace("batch_size", "batchsize"))
     with pytest.raises(UnknownNameError, match="batch_size"):
         read_grid(str(path))
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "error", "why"),
+    [
+        (
+            '"momentum"',
+            '"rmsprop"',
+            UnknownNameError,
+            "unknown optimiser of grid 'odd' 'rmsprop'.*valid: sgd, momentum, adam",
+        ),
+        ("[settings]", '[settings]\nbatches = "shard"', UnknownNameError, "unknown batches of grid 'odd' 'shard'"),
+        ("dropout =", 'precision = ["float23"]\ndropout =', UnknownNameError, "unknown precision .* did you mean 'float32'"),
+        ("protocol", "protokol", UnknownNameError, "unknown protocol of grid 'odd' ''.*valid: full, reduced, diverse"),
+        ("[product]", "[produkt]", ValueError, r"grid 'odd' must have either a \[product\] of what varies, or rows"),
+    ],
+)
+def test_what_a_grid_cannot_say_is_refused_before_anything_is_trained(
+    tmp_path: Path, replaced: str, by: str, error: type[Exception], why: str
+) -> None:
+    path = tmp_path / "odd.toml"
+    text = Path(write_grid(path)).read_text()
+    assert replaced in text
+    path.write_text(text.replace(replaced, by, 1))
+    with pytest.raises(error, match=why):
+        read_grid(str(path))
+
+
+def test_epochs_may_vary_or_be_left_at_their_default(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    text = Path(write_grid(path, epochs=7)).read_text()
+    assert read_grid(str(path)).longest == 7
+    path.write_text(text.replace("epochs = 7\n", ""))
+    assert read_grid(str(path)).longest == DEFAULTS["epochs"]
+    path.write_text(text.replace("epochs = 7\n", "").replace("dropout =", "epochs = [2, 3]\ndropout ="))
+    assert read_grid(str(path)).longest == 3

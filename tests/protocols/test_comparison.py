@@ -11,7 +11,7 @@ import pytest
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.evaluation import comparison_tables
-from nndynbench.protocols import find_method, read_comparison
+from nndynbench.protocols import find_method, read_comparison, stored
 from nndynbench.protocols.stored import StoredResults
 
 FAILING = """
@@ -121,10 +121,25 @@ def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, co
 
 def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
     chosen = compared.protocol
-    stored = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
-    assert stored.scores["epochs"].unique().tolist() == [1, 2, 3]
+    found = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
+    assert found.scores["epochs"].unique().tolist() == [1, 2, 3]
     fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, epochs=[1, 2, 3])
-    pd.testing.assert_frame_equal(stored.predictions, fresh.predictions, check_dtype=False)
+    pd.testing.assert_frame_equal(found.predictions, fresh.predictions, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "decides"),
+    [("moments.py", True), ("rolled.py", True), ("architectures.toml", True), ("harness.py", True), ("plots.py", False)],
+)
+def test_a_change_of_what_makes_columns_and_fits_is_another_result(
+    module: str, decides: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, read = stored._code(), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"\n" if path.name == module else b""))
+    stored._code.cache_clear()
+    changed = stored._code()
+    stored._code.cache_clear()
+    assert (changed != before) == decides
 
 
 def test_a_changed_method_file_is_another_result(digits: nb.Subset, tmp_path: Path) -> None:

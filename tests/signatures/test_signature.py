@@ -98,6 +98,7 @@ def test_it_is_a_scikit_learn_transformer() -> None:
     [
         ({"centrality": "degre"}, "unknown centrality 'degre'; did you mean 'degree'"),
         ({"representation": "unroled"}, "unknown representation 'unroled'; did you mean"),
+        ({"representation": "unrolled", "sign": "both"}, "unknown sign .* 'both' .*positive, negative, pos-neg"),
         ({"weighting": "square"}, "unknown weighting 'square'"),
     ],
 )
