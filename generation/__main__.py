@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +20,13 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from generation.device import CPU, computes_bfloat16
-from generation.engines import Job, Outcome, Report, TrainingFailedError, shard
+from generation.engines import Job, Outcome, Report, shard
 from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
-from nndynbench.cli.console import console, print_table
-from nndynbench.storage.places import NotAtHandError
+from nndynbench.cli.console import console, print_table, run
 from nndynbench.subsets.subset import Subset as Packed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -356,13 +354,9 @@ def _progress(made: SubsetPlan, networks: list[int]) -> Iterator[Report]:
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are told without a traceback."""
-    # A scheduler's request to end is a Ctrl-C: stop at the end of the epoch.
+    """Run a command; a scheduler's request to end is a Ctrl-C: training stops at the end of the epoch."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app(prog_name="python -m generation")
-    except (TrainingFailedError, NotAtHandError, OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    run(app, "python -m generation")
 
 
 if __name__ == "__main__":

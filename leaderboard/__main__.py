@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
-from nndynbench.cli.console import progress_bar
+from nndynbench.cli.console import progress_bar, run
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(soft_wrap=True)
@@ -191,14 +190,5 @@ def schema() -> None:
     console.print_json(data=json_schema())
 
 
-def main() -> None:
-    """Run a command; errors that name a bad value are printed in one line, without a traceback."""
-    try:
-        app(prog_name="python -m leaderboard")
-    except (ValueError, LookupError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run(app, "python -m leaderboard")

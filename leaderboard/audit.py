@@ -37,7 +37,7 @@ def train_fresh_zoo(out: Path, *, seed: int, networks: int | None = None) -> Fre
     command += ["--networks", str(networks)] if networks else []
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:] or 'it was stopped'}")
     return FreshZoo(load(AUDITED_SUBSET, root=out), seed)
 
 

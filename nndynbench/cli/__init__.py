@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import typer
 
 from nndynbench.cli import evaluation, graphs, reproduce, submission, subsets
+from nndynbench.cli.console import run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,12 +30,5 @@ app.command("submit")(submission.submit)
 
 
 def main() -> None:
-    """Run a command; errors that name a bad value are printed in one line, without a traceback."""
-    try:
-        app(prog_name="nndynbench")
-    except (ValueError, LookupError, OSError) as error:
-        if os.environ.get("NNDYNBENCH_DEBUG"):
-            raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+    """Run a command."""
+    run(app, "nndynbench")

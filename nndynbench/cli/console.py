@@ -1,12 +1,14 @@
-"""Where commands print, and tables that no terminal is too narrow for."""
+"""What all command lines share: where they print, tables that no terminal is too narrow for, progress, and errors."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -19,6 +21,20 @@ UNBOUNDED = 1000
 NOTHING = "–"
 
 console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+
+
+def run(app: typer.Typer, name: str) -> None:
+    """Run a command line; errors that a user can mend are told in one line, with status 2, and without a traceback unless
+    ``NNDYNBENCH_DEBUG`` is set.
+    """
+    try:
+        app(prog_name=name)
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
+        if os.environ.get("NNDYNBENCH_DEBUG"):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
 
 
 class ReportProgress(Protocol):

@@ -106,4 +106,5 @@ def show(reproduced: Reproduction, stem: Path) -> None:
         console.print(f"[dim]{note}[/dim]")
     stem.parent.mkdir(parents=True, exist_ok=True)
     reproduced.rows.to_csv(f"{stem}.csv", index=False)
-    console.print("written: " + ", ".join([f"{stem}.csv", *map(str, reproduced.plots)]))
+    drawn = [draw(stem.parent / name) for name, draw in reproduced.plots.items()]
+    console.print("written: " + ", ".join([f"{stem}.csv", *map(str, drawn)]))

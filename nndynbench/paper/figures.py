@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,17 +67,17 @@ def figure6(results: Path, root: str | Path | None = None) -> Reproduction:
 
 def figure7(results: Path, root: str | Path | None = None) -> Reproduction:
     """VGG: what a linear SVM weighs, and degrees over time."""
-    return _weights_over_time("figure7", "cifar10-vgg", results, root)
+    return _weights_over_time("figure7", "cifar10-vgg", root)
 
 
 def figure8(results: Path, root: str | Path | None = None) -> Reproduction:
     """LeNet: what a linear SVM weighs, and degrees over time."""
-    return _weights_over_time("figure8", "cifar10-lenet", results, root)
+    return _weights_over_time("figure8", "cifar10-lenet", root)
 
 
 def figure9(results: Path, root: str | Path | None = None) -> Reproduction:
     """ResNet-44: what a linear SVM weighs, and degrees over time."""
-    return _weights_over_time("figure9", "cifar10-resnet44", results, root)
+    return _weights_over_time("figure9", "cifar10-resnet44", root)
 
 
 def figure10(results: Path, root: str | Path | None = None) -> Reproduction:
@@ -96,7 +97,7 @@ def _classification(
 ) -> Reproduction:
     chosen, found = protocol("classification"), list[Subset]()
     rows: list[dict[str, Any]] = []
-    drawn: list[Path] = []
+    drawn: dict[str, Callable[[Path], Path]] = {}
     failed: list[str] = []
     for paper_subset, signatures in asked.items():
         for subset in standing_for(paper_subset, root):
@@ -112,7 +113,7 @@ def _classification(
                     failed.append(f"no result: {method} on {subset.name}: {reason}")
             rows += [_accuracies(result, paper_subset, subset.name) for result in curves]
             if curves:
-                drawn.append(plots.score_over_budget(curves, results / f"{figure}.{subset.name}.png"))
+                drawn[f"{figure}.{subset.name}.png"] = partial(plots.score_over_budget, curves)
     notes = [
         "accuracy of five-fold cross-validation on a balanced sample, at some budgets; the 95% interval is the last one's",
         *notes_on(found, list(asked)),
@@ -174,10 +175,11 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
     return returned, time.perf_counter() - start
 
 
-def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str | Path | None) -> Reproduction:
+def _weights_over_time(figure: str, paper_subset: str, root: str | Path | None) -> Reproduction:
     found = standing_for(paper_subset, root)
-    rows, drawn = [], []
-    undrawn = []
+    rows: list[dict[str, Any]] = []
+    drawn: dict[str, Callable[[Path], Path]] = {}
+    undrawn: list[str] = []
     for subset in found:
         budget = min(WEIGHED_BUDGET, subset.budgets[-1])
         try:
@@ -194,7 +196,7 @@ def _weights_over_time(figure: str, paper_subset: str, results: Path, root: str 
             {"subset": subset.name, "aggregator": name, "weight": f"{total:+.3f}", "absolute weight": f"{size:.3f}"}
             for name, total, size in zip(MOMENTS, summed, absolute, strict=True)
         ]
-        drawn.append(plots.statistics_over_time(signatures, labels, absolute, results / f"{figure}.{subset.name}.png"))
+        drawn[f"{figure}.{subset.name}.png"] = partial(plots.statistics_over_time, signatures, labels, absolute)
     notes = [
         f"coefficients of a linear SVM on standardised degree signatures, epochs 1 to {WEIGHED_BUDGET}, summed over epochs",
         "the paper: mean, standard deviation and median weigh most (appendix A.3)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from nndynbench.subsets import Subset, catalogue_entry, load, subsets
 @dataclass(frozen=True)
 class Reproduction:
     """``rows``: ours beside the paper's. ``notes``: how ours differs, what the paper says against itself, and which of its
-    subsets are not at hand. ``plots``: what was drawn.
+    subsets are not at hand. ``plots``: what draws each plot into the file that it is given, by the file's name.
     """
 
     title: str
     rows: pd.DataFrame
     notes: Sequence[str] = ()
-    plots: Sequence[Path] = field(default_factory=list)
+    plots: Mapping[str, Callable[[Path], Path]] = field(default_factory=dict)
 
 
 def at_hand(names: Sequence[str], root: str | Path | None = None) -> tuple[list[Subset], list[str]]:

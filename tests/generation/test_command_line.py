@@ -161,6 +161,6 @@ def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) ->
     done = subprocess.run(
         command("pack", "digits-lenet", "--out", tmp_path), env=environment(), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("error: nothing was trained in")
     assert "Traceback" not in done.stderr

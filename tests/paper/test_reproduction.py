@@ -12,8 +12,10 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from typer.testing import CliRunner
 
 import nndynbench as nb
+from nndynbench.cli import app
 from nndynbench.paper import claims as paper_claims
 from nndynbench.paper import regression_table
 from nndynbench.paper.figures import aggregator_weights, figure9
@@ -77,6 +79,14 @@ def test_the_weights_of_a_linear_svm_are_summed_over_epochs_per_aggregator(digit
     by_hand = SVC(kernel="linear").fit(StandardScaler().fit_transform(flat.reshape(40, -1)), labels).coef_
     np.testing.assert_allclose(weights, by_hand.reshape(3, 5), atol=1e-9)
     assert np.abs(weights).sum(axis=0).argmax() == 2
+
+
+def test_plots_are_written_where_the_table_is(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "out"
+    told = CliRunner().invoke(app, ["reproduce", "figure8", "--results", str(results), "--out", str(out)]).stdout
+    assert sorted(path.name for path in out.iterdir()) == ["figure8.cifar10-lenet.png", "figure8.csv"]
+    assert not results.exists()
+    assert all(str(path) in told for path in out.iterdir())
 
 
 def test_a_figure_of_a_subset_that_nothing_stands_for_says_so(results: Path) -> None:
