@@ -112,7 +112,8 @@ def refusal(invalid: ValidationError) -> RefusedError:
     field = ".".join(str(part) for part in first["loc"]) or "file"
     found = "" if first["type"] in ("missing", "extra_forbidden") else f", not {_shown(first['input'])}"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    message = {"extra_forbidden": "is no field of a submission", "missing": "is missing"}.get(first["type"], first["msg"])
+    own = {"extra_forbidden": "is no field of a submission", "missing": "is missing"}
+    message = own.get(first["type"], first["msg"].removeprefix("Value error, "))
     return RefusedError(field, f"{message}{found}{more}")
 
 

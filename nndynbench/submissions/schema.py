@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 # Squares and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
@@ -23,6 +24,14 @@ def _one_line(text: str) -> str:
     if text != text.strip() or not text:
         raise ValueError("must not be empty, nor begin or end with a blank")
     return text
+
+
+def _expression(text: str) -> str:
+    """In SPDX's own spelling."""
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise ValueError(f"must be an SPDX expression such as Apache-2.0 or MIT: {error}") from error
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -88,7 +97,7 @@ class Submission(_Facts):
     description: Line
     source: Line | None = None
     authors: Annotated[list[Name], Field(min_length=1, max_length=50)]
-    licence: Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9 .+()-]*$")]
+    licence: Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9 .+()-]*$"), AfterValidator(_expression)]
     """An SPDX expression, such as Apache-2.0."""
     code: Annotated[str, Field(max_length=300, pattern=CODE_PATTERN)]
     """An https address, or the path of a bundled method's file."""

@@ -135,6 +135,8 @@ TAMPERINGS = [
     (fact("budgets", [1]), "predictions", "rows that are not in the split"),
     (fact("stars", 5), "stars", "is no field of a submission"),
     (lambda f: f.pop("licence"), "licence", "is missing"),
+    (fact("licence", "GPL3"), "licence", "must be an SPDX expression such as Apache-2.0 or MIT: Unknown license: 'gpl3'"),
+    (fact("licence", "Apache 2.0"), "licence", "must be an SPDX expression"),
     (fact("method", "../../etc/passwd"), "method", "should match pattern"),
     (fact("method", "CON.txt"), "method", "should match pattern"),
     (fact("method", "other"), "file", "belongs at other/digits-lenet.classification.json"),
