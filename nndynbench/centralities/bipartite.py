@@ -32,17 +32,12 @@ class Bipartite:
         self.even_size, self.odd_size = sum(sizes[0::2]), sum(sizes[1::2])
         starts = [0, 0]
         self.places: list[slice] = []
-        self.sizes = sizes
         for position, size in enumerate(sizes):
             start = starts[position % 2]
             self.places.append(slice(start, start + size))
             starts[position % 2] += size
         self.number_of_weights = sum(block.shape[-1] * block.shape[-2] for block in blocks)
         self._matrix = self._written_out() if self.even_size * self.odd_size <= WRITTEN_OUT else None
-
-    @property
-    def is_written_out(self) -> bool:
-        return self._matrix is not None
 
     def to_even(self, odd: FloatArray) -> FloatArray:
         """Weighted sums over the even nodes' neighbours, (..., odd nodes) to (..., even nodes)."""
@@ -69,18 +64,6 @@ class Bipartite:
         # A block at a time: what is read once is still in the cache for the second look.
         smallest, largest = zip(*map(_extremes, self.blocks), strict=True)
         return np.asarray(np.min(smallest, axis=0)), np.asarray(np.max(largest, axis=0))
-
-    def of_layers(self) -> FloatArray:
-        """The matrix (..., layers, layers) of the graph seen in unit vectors that are constant in each layer: what all edges
-        between two layers weigh together, over the root of the product of the layers' sizes.
-        """
-        layers = len(self.sizes)
-        matrix = np.zeros((*self.stack, layers, layers))
-        for position, block in enumerate(self.blocks):
-            total = block.sum(axis=(-2, -1)) if isinstance(block, np.ndarray) else block.row_sums().sum()
-            weight = total / np.sqrt(self.sizes[position] * self.sizes[position + 1])
-            matrix[..., position, position + 1] = matrix[..., position + 1, position] = weight
-        return matrix
 
     def emptied(self, graphs: npt.NDArray[np.bool_]) -> Bipartite:
         """The same with all weights 0 in some graphs of the stack, given as a mask (...,)."""

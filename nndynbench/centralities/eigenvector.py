@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nndynbench.graphs.operators import Block
 
 FloatArray = npt.NDArray[np.floating[Any]]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.csr_array[np.floating[Any]]"
 
 TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
@@ -37,7 +38,7 @@ MANY_WEIGHTS = 1 << 20
 ROUNDING = 1e-15
 
 # Of the largest entry: a component of the graph that has a share in the principal eigenvector has an entry above this.
-SHARE = 1e-6
+SHARES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -63,9 +64,14 @@ def eigenvector_centrality(
 
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
     `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
-    eigenspace reached from a start that is uniform within each layer; nodes outside the heaviest component have 0. A graph
-    whose weights are all zero gives the uniform vector. In signed graphs the two largest eigenvalues may lie close, so that
-    a small residual does not make the vector as exact: see `principal_pair`.
+    eigenspace reached from a uniform start; nodes outside the heaviest component have 0. A graph whose weights are all
+    zero gives the uniform vector. Where the two largest eigenvalues lie close (in signed graphs they may, and where parts
+    of a graph hardly touch) a small residual does not make the vector as exact: see `principal_pair`.
+
+    Raises
+    ------
+    ValueError
+        For an adjacency matrix that is not symmetric, or no steps at all.
     """
     return principal_pair(graph, tolerance=tolerance, max_steps=max_steps).vector
 
@@ -74,6 +80,8 @@ def principal_pair(
     graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
 ) -> PrincipalPair:
     """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`."""
+    if max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, not {max_steps}")
     weights = graph if isinstance(graph, Sequence) else [graph]
     dtype = np.result_type(np.float32, *(part.dtype for part in weights))
     accepted = TOLERANCES[dtype] if tolerance is None else tolerance
@@ -116,19 +124,13 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         if not bipartite.stack:
             return _unknown(bipartite.even_size + bipartite.odd_size)
         bipartite = bipartite.emptied(~finite)
-    to_even: Product = bipartite.to_even
-    to_odd: Product = bipartite.to_odd
-    unit = _unit(np.where(finite, np.maximum(-smallest, largest), 0), bipartite.dtype)
-    if (unit != 1).any():
-        to_even, to_odd = _in_units(to_even, unit), _in_units(to_odd, unit)
-    if bipartite.is_written_out or (smallest < 0).any() or (unit != 1).any():
-        start = _start(smallest < 0, bipartite.odd_size, bipartite.dtype)
-    else:
-        start = _start_by_layer(bipartite, tolerance)
+    signed, magnitude = smallest < 0, np.where(finite, np.maximum(-smallest, largest), 0)
+    unit = _unit(magnitude, bipartite.dtype)
+    to_even, to_odd = _in_units(bipartite.to_even, unit), _in_units(bipartite.to_odd, unit)
     value, even, odd, residual = largest_triplet(
         to_even,
         to_odd,
-        start,
+        _start(signed, bipartite.odd_size, bipartite.dtype),
         bipartite.even_size,
         tolerance=tolerance,
         max_steps=max_steps,
@@ -139,7 +141,8 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
         both = np.concatenate([even, odd], axis=-1)
         both = np.where(incomplete[..., None], _heaviest_component(both, bipartite.multiply), both)
         even, odd = np.split(both, [bipartite.even_size], axis=-1)
-    return _normalised(value * unit, bipartite.interleave(even, odd), residual, finite)
+    pair = PrincipalPair(_times(value, unit), bipartite.interleave(even, odd), residual)
+    return _normalised(pair, finite=finite, empty=magnitude == 0, signed=signed)
 
 
 def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
@@ -154,26 +157,51 @@ def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
 
 
 def _in_units(product: Product, unit: FloatArray) -> Product:
-    return lambda vector: product(vector) / unit[..., None]
+    """The product divided by the unit, by one half of it before and by the other behind: sums too stay in range."""
+    if (unit == 1).all():
+        return product
+    before = np.exp2(np.floor(np.log2(unit) / 2))[..., None]
+    after = unit[..., None] / before
+    return lambda vector: product(vector / before) / after
+
+
+def _times(value: FloatArray, unit: FloatArray) -> FloatArray:
+    """Infinite where the eigenvalue itself is out of range."""
+    with np.errstate(over="ignore"):
+        return value * unit
 
 
 def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> PrincipalPair:
+    if not isinstance(adjacency, np.ndarray):
+        from scipy.sparse import csr_array
+
+        adjacency = csr_array(adjacency)
     values = adjacency if isinstance(adjacency, np.ndarray) else adjacency.data
     if not np.isfinite(values).all():
         return _unknown(adjacency.shape[-1])
-    signed = np.asarray(values.min(initial=0.0) < 0)
-    start = _start(signed, adjacency.shape[-1], np.result_type(adjacency.dtype, np.float32))
-    value, vector, residual = largest_pair(lambda v: adjacency @ v, start, tolerance=tolerance, max_steps=max_steps)
+    signed, magnitude = np.asarray(values.min(initial=0) < 0), np.abs(values).max(initial=0)
+    dtype = np.result_type(adjacency.dtype, np.float32)
+    differences: Any = adjacency - adjacency.T
+    asymmetry = abs(differences).max()
+    if asymmetry > TOLERANCES[dtype] * magnitude:
+        raise ValueError(
+            f"the adjacency matrix is not symmetric: entries that should be equal differ by up to {asymmetry:.3g}"
+        )
+    unit = _unit(np.asarray(magnitude), dtype)
+    multiply = _in_units(lambda v: adjacency @ v, unit)
+    start = _start(signed, adjacency.shape[-1], dtype)
+    value, vector, residual = largest_pair(multiply, start, tolerance=tolerance, max_steps=max_steps)
     if not signed:
-        vector = _heaviest_component(vector, lambda v: adjacency @ v)
-    return _normalised(value, vector, residual, np.array(True))
+        vector = _heaviest_component(vector, multiply)
+    pair = PrincipalPair(_times(value, unit), vector, residual)
+    return _normalised(pair, finite=np.array(True), empty=np.asarray(magnitude == 0), signed=signed)
 
 
 def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
     """The principal eigenvector of a non-negative matrix with exact zeros at the nodes that no path joins to those where it
     is large: what is left there is the part of lighter components that has not converged away.
     """
-    reached = np.abs(vector) > SHARE * np.abs(vector).max(axis=-1, keepdims=True)
+    reached = np.abs(vector) > SHARES[vector.dtype] * np.abs(vector).max(axis=-1, keepdims=True)
     while True:
         further = reached | (multiply(reached.astype(vector.dtype)) > 0)
         if (further == reached).all():
@@ -181,7 +209,7 @@ def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
         reached = further
 
 
-def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> FloatArray:
+def _start(signed: BoolArray, size: int, dtype: np.dtype[Any]) -> FloatArray:
     """Uniform, which no principal eigenvector of a non-negative graph is orthogonal to; for signed graphs, where one may
     be, a fixed vector without any structure.
     """
@@ -192,24 +220,17 @@ def _start(signed: npt.NDArray[np.bool_], size: int, dtype: np.dtype[Any]) -> Fl
     return np.where(signed[..., None], structureless, uniform)
 
 
-def _start_by_layer(bipartite: Bipartite, tolerance: float) -> FloatArray:
-    """For non-negative graphs: uniform within each layer, in the proportions of the graph of layers. It spares some steps.
-
-    No layer has so little that the residual could be small before its share is found, should it be the principal one.
-    """
-    _, vectors = np.linalg.eigh(bipartite.of_layers())
-    by_node = np.abs(vectors[..., -1]) / np.sqrt(bipartite.sizes)
-    by_node = np.maximum(by_node, np.sqrt(tolerance) * by_node.max(axis=-1, keepdims=True))
-    return np.repeat(by_node[..., 1::2], bipartite.sizes[1::2], axis=-1).astype(bipartite.dtype)
-
-
-def _normalised(value: FloatArray, vector: FloatArray, residual: FloatArray, finite: npt.NDArray[np.bool_]) -> PrincipalPair:
+def _normalised(pair: PrincipalPair, *, finite: BoolArray, empty: BoolArray, signed: BoolArray) -> PrincipalPair:
     """To unit length and Perron's sign; uniform where all weights are 0, NaN where one is not finite."""
+    value, vector, residual = pair
     norm = np.sqrt(np.vecdot(vector, vector))
     vector = vector / np.where(norm > 0, norm, 1)[..., None]
-    vector[~(value > 0)] = 1 / np.sqrt(vector.shape[-1])
+    vector[empty] = 1 / np.sqrt(vector.shape[-1])
     vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1, 1)
     vector[np.abs(vector) < ROUNDING] = 0.0
+    if not signed.all():
+        # What another component has not converged away may be negative.
+        vector = np.where(signed[..., None], vector, np.maximum(vector, 0))
     if finite.all():
         return PrincipalPair(value, vector, residual)
     return PrincipalPair(

@@ -41,12 +41,14 @@ class LayeredGraph:
     Dense blocks with further axes in front, the same for all, are a stack of graphs: the centralities are computed side by
     side, with those axes in front; what concerns a single graph's edges is an error.
 
-    ``tensors`` are what `node_attributes` are read from; a graph made of blocks alone has none.
+    ``tensors`` are what `node_attributes` are read from: the weights that the graph was made of, no copies. A graph made of
+    blocks alone has none. ``sign`` is a `subgraph`'s, None for a whole graph.
     """
 
     blocks: tuple[Block, ...]
     layers: tuple[str, ...]
     tensors: Mapping[str, NodeTensors] | None = field(default=None, repr=False)
+    sign: str | None = field(default=None, repr=False)
     layer_sizes: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,7 @@ class LayeredGraph:
 
     @property
     def number_of_edges(self) -> int:
+        """Of a `subgraph`, how many the whole graph has."""
         return sum(b.shape[-1] * b.shape[-2] if isinstance(b, np.ndarray) else b.number_of_edges for b in self.blocks)
 
     @property
@@ -118,22 +121,32 @@ class LayeredGraph:
         return principal_pair(self.blocks)
 
     def subgraph(self, sign: str) -> LayeredGraph:
-        """The graph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes."""
+        """The graph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes.
+
+        Its blocks have the whole graph's shapes, with 0 for edges of the other sign; `edges` and conversions have none of those.
+        """
         factor = 1 if known(sign, SIGNS, what="sign") == "positive" else -1
         parts = (np.maximum(factor * b, 0) if isinstance(b, np.ndarray) else b.subgraph(sign) for b in self.blocks)
-        return replace(self, blocks=tuple(parts))
+        return replace(self, blocks=tuple(parts), sign=sign)
 
     def edges(self) -> Edges:
-        """Every edge once, also those of weight 0, from the layer behind (``ends``) to the one before it (``starts``)."""
+        """Every edge once, from the layer behind (``ends``) to the one before it (``starts``).
+
+        A whole graph's edges may have weight 0; a subgraph's do not.
+        """
         if self.stack:
             raise ValueError(f"a stack of {self.stack} graphs has no single list of edges: build one snapshot's graph")
         first = np.concatenate([[0], np.cumsum(self.layer_sizes)])
         parts = [_dense_edges(block) if isinstance(block, np.ndarray) else block.edges() for block in self.blocks]
-        return Edges(
+        edges = Edges(
             np.concatenate([part.ends + first[position + 1] for position, part in enumerate(parts)]),
             np.concatenate([part.starts + first[position] for position, part in enumerate(parts)]),
             np.concatenate([part.weights for part in parts]),
         )
+        if self.sign is None:
+            return edges
+        kept = edges.weights > 0
+        return Edges(edges.ends[kept], edges.starts[kept], edges.weights[kept])
 
     def to_scipy(self) -> scipy.sparse.csr_array:
         """The symmetric adjacency matrix, (nodes, nodes); edges of weight 0 are stored zeros."""

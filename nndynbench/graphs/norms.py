@@ -18,13 +18,15 @@ Norms = Callable[[FloatArray, FloatArray], None]
 # Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
 SQUARES_AT_A_TIME = 1 << 16
 
+COMPILED_FOR = {np.dtype(np.float32), np.dtype(np.float64)}
+
 # Rows are taken in multiples of this: a product sums the last few rows in another order, so where a part ends would show.
 ROWS_TOGETHER = 64
 
 
 def row_norms(rows: FloatArray, *, out: FloatArray) -> None:
     """Write the L2 norms of ``rows``, (rows, length), to ``out``, (rows,); in float64 whatever the precision of the rows."""
-    compiled = _compiled() if rows.dtype in (np.float32, np.float64) else None
+    compiled = _compiled() if {rows.dtype, out.dtype} <= COMPILED_FOR else None
     (compiled or norms_in_passes)(rows, out)
 
 

@@ -54,7 +54,7 @@ def unrolled(
             follower = layers[position + 1] if reference_quirks else None
             blocks.append(_pooling(layer, blocks[-1] if blocks else None, follower))
         else:
-            weight = tensors[layer.name].weight.astype(dtype, copy=False)
+            weight = tensors[layer.name].weight.astype(dtype)
             convolution = QuirkyConvolutionEdges if reference_quirks else ConvolutionEdges
             blocks.append(convolution(layer, weight) if layer.kind == "conv" else weight)
     return LayeredGraph(tuple(blocks), ("input", *(layer.name for layer in layers)), tensors=tensors)

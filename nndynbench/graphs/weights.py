@@ -39,7 +39,9 @@ def as_array(tensor: Any) -> npt.NDArray[Any]:
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu()
         tensor = (tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy()
-    return np.asarray(tensor)
+    array = np.asarray(tensor)
+    # The smallest integer has no absolute value among the integers.
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
 def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray:

@@ -169,6 +169,36 @@ def test_a_graph_with_triangles_agrees_with_networkx():
     np.testing.assert_allclose(ours, list(theirs.values()), atol=1e-9)
 
 
+SMALL = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [*((np.float64, size) for size in (1e-162, 1e155, 3e307)), *((np.float32, size) for size in (1e-24, 3e37))],
+)
+def test_the_size_of_a_matrixs_weights_does_not_change_the_vector(dtype, size):
+    vector = eigenvector_centrality((SMALL * size).astype(dtype))
+    np.testing.assert_allclose(vector, by_decomposition(SMALL)[1], atol=1e-9 if dtype == np.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("storage", ["lil", "dok", "csc", "coo", "csr"])
+def test_any_sparse_format_is_taken(storage):
+    matrix = scipy.sparse.csr_array(SMALL).asformat(storage)
+    np.testing.assert_allclose(eigenvector_centrality(matrix), by_decomposition(SMALL)[1], atol=1e-9)
+
+
+def test_the_algebraically_largest_eigenvalue_may_be_negative():
+    pair = principal_pair(np.diag([-1.0, -2.0]))
+    assert pair.value == -1
+    np.testing.assert_allclose(pair.vector, [1, 0], atol=1e-12)
+
+
+def test_a_matrix_that_is_not_symmetric_is_refused():
+    for matrix in (np.array([[0, 1.0], [2, 0]]), scipy.sparse.csr_array([[0, 1.0], [2, 0]])):
+        with pytest.raises(ValueError, match="not symmetric: entries that should be equal differ by up to 1"):
+            eigenvector_centrality(matrix)
+
+
 def test_a_chain_given_as_a_matrix_gives_the_same_as_its_blocks(digits):
     graph = digits.history(digits.network_ids[2], epochs=3).graph(3)
     np.testing.assert_allclose(eigenvector_centrality(graph.to_scipy()), graph.eigenvector_centrality(), atol=1e-11)
@@ -185,6 +215,34 @@ def test_nodes_outside_the_heaviest_component_have_exactly_0():
     assert (vector[4 + 3 :] == 0).all()
     assert (vector[[0, 1, 4, 5, 6]] > 0).all()
     assert (eigenvector_centrality(adjacency(blocks))[[2, 3]] == 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "gap"), [(np.float64, 1e-5), (np.float32, 1e-2)])
+def test_the_heaviest_component_is_found_where_all_weights_together_point_to_another(dtype, gap):
+    light = np.abs(np.random.default_rng(0).standard_normal((1024, 1024)))
+    light /= np.linalg.norm(light, 2)
+    heavy = np.full((10, 1024), 1e-9)
+    heavy[0, 0] = 1 + gap
+    blocks = [block.astype(dtype) for block in (light, np.zeros((1024, 1024)), heavy)]
+    value, vector, _ = principal_pair(blocks)
+    assert value == pytest.approx(1 + gap, rel=1e-6)
+    np.testing.assert_allclose(vector[[2048, 3072]], np.sqrt(0.5), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float64, 1e307), (np.float32, 3e37)])
+def test_sums_of_the_largest_weights_stay_in_range_and_leave_the_rest_of_a_stack_alone(dtype, largest):
+    fine = [np.random.default_rng(0).random(shape) for shape in ((30, 20), (10, 30))]
+    stacked = [np.stack([block, np.full(block.shape, largest)]).astype(dtype) for block in fine]
+    vectors = eigenvector_centrality(stacked)
+    tolerance = 1e-9 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(vectors[0], by_decomposition(adjacency(fine))[1], atol=tolerance)
+    uniform = by_decomposition(adjacency([np.ones_like(block) for block in fine]))[1]
+    np.testing.assert_allclose(vectors[1], uniform, atol=tolerance)
+
+
+def test_no_steps_at_all_are_refused():
+    with pytest.raises(ValueError, match="max_steps must be at least 1, not 0"):
+        eigenvector_centrality(SMALL, max_steps=0)
 
 
 def test_equal_components_share_the_vector():

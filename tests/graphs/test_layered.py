@@ -105,6 +105,25 @@ def test_the_subgraphs_of_both_signs_add_up_to_the_signed_graph(weights):
     assert negative.data.min() >= 0
 
 
+def test_a_subgraphs_conversions_have_the_edges_of_its_sign_alone(weights):
+    signed = unrolled(weights, "digits-lenet")
+    of_sign = {"positive": signed.edges().weights > 0, "negative": signed.edges().weights < 0}
+    for sign, kept in of_sign.items():
+        graph = signed.subgraph(sign)
+        np.testing.assert_array_equal(graph.edges().weights, np.abs(signed.edges().weights[kept]))
+        assert graph.to_networkx().number_of_edges() == kept.sum()
+        assert graph.to_scipy().nnz == 2 * kept.sum()
+
+
+def test_an_unrolled_graph_stays_as_it_is_when_its_weights_go_on_training(weights):
+    trained = {name: tensor.astype(np.float64) for name, tensor in weights.items()}
+    graph = unrolled(trained, "digits-lenet")
+    before = graph.degree()
+    for tensor in trained.values():
+        tensor += 1
+    np.testing.assert_array_equal(graph.degree(), before)
+
+
 def test_an_unknown_sign_is_an_error(graph):
     with pytest.raises(UnknownNameError, match="unknown sign 'plus'"):
         graph.subgraph("plus")

@@ -78,6 +78,20 @@ def test_stacked_weights_give_each_snapshots_graph_side_by_side(digits):
         np.testing.assert_allclose(together.eigenvector_centrality()[number], alone.eigenvector_centrality(), atol=1e-11)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble, ">f4", ">f8"])
+def test_blocks_may_have_any_floating_type(dtype):
+    weights = random_weights("digits-lenet", seed=0)
+    graph = rolled(weights, "digits-lenet", dtype=dtype)
+    for block, expected in zip(graph.blocks, rolled(weights, "digits-lenet").blocks, strict=True):
+        assert block.dtype == dtype
+        np.testing.assert_allclose(block.astype(np.float64), expected, rtol=1e-3)
+
+
+def test_whole_numbers_are_weights_too():
+    weights = {name: np.full(tensor.shape, -128, np.int8) for name, tensor in random_weights("digits-lenet", seed=0).items()}
+    assert (rolled(weights, "digits-lenet").blocks[-1] == 128).all()
+
+
 def test_float32_blocks_are_the_rounded_float64_ones():
     weights = random_weights("cifar10-lenet", seed=0)
     single, double = rolled(weights, "cifar10-lenet", dtype=np.float32), rolled(weights, "cifar10-lenet")
