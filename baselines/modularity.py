@@ -22,8 +22,9 @@ def n_cut(graph: object) -> np.ndarray:
     adjacency, degrees = adjacency[np.ix_(linked, linked)], degrees[linked]
     roots = np.sqrt(degrees)
     _, vectors = np.linalg.eigh(adjacency / np.outer(roots, roots))
-    # Shi and Malik's relaxation: the leading eigenvectors of the random walk are nearly constant within clusters.
-    embedding = vectors[:, -CLUSTERS:] / roots[:, None]
+    # Shi and Malik's relaxation: the leading eigenvectors of the random walk are nearly constant within clusters. The first
+    # is constant everywhere, and its spread is rounding.
+    embedding = vectors[:, -CLUSTERS:-1] / roots[:, None]
     cluster = KMeans(CLUSTERS, n_init=1, random_state=0).fit_predict(embedding / embedding.std(axis=0))
     inside = np.eye(CLUSTERS)[cluster]
     volume = inside.T @ degrees

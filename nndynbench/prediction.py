@@ -67,7 +67,8 @@ def predict(
     ----------
     run
         A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
-        initialisation, where features want it); see `nndynbench.convert.checkpoint_files`. Or a history.
+        initialisation, where a method reads features); see `nndynbench.convert.checkpoint_files`. Or a history; a network of
+        the subset itself is left out of what the method is fitted on.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
     method
@@ -102,8 +103,10 @@ def predict(
     found = find_method(method)
     tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method).predictions
     errors = (tested["truth"] - tested["prediction"]).to_numpy()
-    known = loaded.histories(loaded.network_ids, budget)
-    fitted = seeded(clone(found.estimator(protocol(FITTED_AS)))).fit(known, loaded.networks["final_accuracy"].to_numpy())
+    others = [network for network in loaded.network_ids if not loaded.history(network, budget)._is_of(history)]
+    known = loaded.histories(others, budget)
+    truth = loaded.networks.loc[others, "final_accuracy"].to_numpy()
+    fitted = seeded(clone(found.estimator(protocol(FITTED_AS)))).fit(known, truth)
     accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
     low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
     threshold = loaded.manifest.threshold
@@ -189,10 +192,13 @@ class CheckpointReader:
         return self._curves.loc[list(range(1, last + 1))]
 
     def features(self, last: int) -> pd.DataFrame:
+        if 0 not in self._files:
+            raise NotGivenError(
+                "this method reads features, which compare with the initialisation: "
+                f"{self._folder} has no checkpoint of epoch 0"
+            )
         epochs = [epoch for epoch in self._files if epoch <= last]
-        unknown = {name: np.full(tensor.shape, np.nan) for name, tensor in self._snapshot(epochs[-1]).items()}
-        initial = self._snapshot(0) if 0 in epochs else unknown
-        tables = [layer_features(self._snapshot(epoch), initial, self._architecture) for epoch in epochs]
+        tables = [layer_features(self._snapshot(epoch), self._snapshot(0), self._architecture) for epoch in epochs]
         return pd.concat(tables, keys=epochs, names=["epoch"])
 
     def weights(self, epoch: int) -> Weights:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
+from sklearn.base import clone
 
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
 from nndynbench.prediction import NotGivenError
-from nndynbench.protocols import MethodError
+from nndynbench.protocols import MethodError, find_method, protocol
+from nndynbench.protocols.method import seeded
 from nndynbench.subsets import BudgetError
 
 NETWORK, EPOCHS = 100, 3
@@ -40,9 +42,11 @@ def run(digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("method", ["degree-linear", "weight-statistics", "per-layer-degree"])
 def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, run: Path, method: str) -> None:
     ours = nb.predict(run, digits, method=method, epochs=EPOCHS)
-    stored = nb.predict(digits.history(NETWORK, EPOCHS), digits, method=method, epochs=EPOCHS)
+    regressor = seeded(clone(find_method(method).estimator(protocol("regression"))))
+    known = digits.histories(digits.network_ids, EPOCHS)
+    regressor.fit(known, digits.networks["final_accuracy"].to_numpy())
     # Stored weights are rounded to 12 bits of mantissa, and what is stored of them was computed before.
-    assert ours.accuracy == pytest.approx(stored.accuracy, abs=1.5)
+    assert ours.accuracy == pytest.approx(regressor.predict([digits.history(NETWORK, EPOCHS)])[0], abs=1.5)
     assert ours.outside == ()
 
 
@@ -99,6 +103,24 @@ def test_what_comes_after_the_budget_is_not_read(digits: nb.Subset, tmp_path: Pa
     folder = written(tmp_path / "run", digits)
     (folder / "epoch_12.safetensors").write_bytes(b"cut short")
     assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
+
+
+@pytest.mark.parametrize("method", ["norms", "control-epoch-0"])
+def test_features_need_the_initialisation(digits: nb.Subset, tmp_path: Path, method: str) -> None:
+    folder = written(tmp_path / "run", digits)
+    (folder / "epoch_0.safetensors").unlink()
+    with pytest.raises(NotGivenError, match=r"compare with the initialisation: .* has no checkpoint of epoch 0"):
+        nb.predict(folder, digits, method=method, epochs=EPOCHS)
+    assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
+
+
+def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on(digits: nb.Subset) -> None:
+    others = [network for network in digits.network_ids if network != NETWORK]
+    truth = digits.networks.loc[others, "final_accuracy"].to_numpy()
+    regressor = find_method("degree-linear").estimator(protocol("regression"))
+    by_hand = clone(regressor).fit(digits.histories(others, EPOCHS), truth).predict([digits.history(NETWORK, EPOCHS)])
+    predicted = nb.predict(digits.history(NETWORK, EPOCHS), digits, method="degree-linear", epochs=EPOCHS)
+    assert predicted.accuracy == pytest.approx(np.clip(by_hand[0], 0, 100))
 
 
 def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:

@@ -123,7 +123,7 @@ class LayeredGraph:
     def subgraph(self, sign: str) -> LayeredGraph:
         """The graph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes.
 
-        Its blocks have the whole graph's shapes, with 0 for edges of the other sign; `edges` and conversions have none of those.
+        Its blocks have the whole graph's shapes, with 0 for the other sign; `edges` and conversions leave those out.
         """
         factor = 1 if known(sign, SIGNS, what="sign") == "positive" else -1
         parts = (np.maximum(factor * b, 0) if isinstance(b, np.ndarray) else b.subgraph(sign) for b in self.blocks)

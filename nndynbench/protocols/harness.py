@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import Method, find_method, label_of, place_in_user_code, seeded
+from nndynbench.protocols.method import SEED, Method, find_method, label_of, place_in_user_code, seeded
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
@@ -78,6 +78,8 @@ def evaluate(
     label = name or (label_of(method) if isinstance(method, str) else type(_last_step(estimator)).__name__)
     loaded = loaded_subsets(subsets)
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
+    if not budgets:
+        raise ValueError("no budget to evaluate at: name one or more in epochs")
     start = time.perf_counter()
     read: set[str] = set()
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
@@ -141,27 +143,32 @@ class Fit:
         where = f"{label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
         facts = self.trained_on.networks.loc[list(self.train)]
         target = facts[self.protocol.target].to_numpy()
-        seen, asked = list(self.train.values()), list(self.test.values())
+        # Ids follow the grid, so a history's place in the list would tell its learning rate.
+        shuffled = np.random.default_rng(SEED).permutation(len(self.test))
+        histories = list(self.test.values())
+        seen, asked = list(self.train.values()), [histories[position] for position in shuffled]
         try:
             fresh = seeded(clone(estimator))
             if choices and self.trained_on.name == TUNING_SUBSET:
                 fitted = tuned(fresh, choices, seen, target, groups=cluster_of(facts).to_numpy(), task=self.protocol.task)
             else:
                 fitted = fresh.fit(seen, target)
-            predicted = np.asarray(fitted.predict(asked), dtype=np.float64)
+            predicted = _real(fitted.predict(asked))
             scores = _score(fitted, asked) if self.protocol.task == "classification" else None
         except Exception as error:
-            raise MethodError(f"{where}: {type(error).__name__}: {error}{place_in_user_code(error)}") from error
+            cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
+            raise MethodError(f"{where}: {type(error).__name__}: {error}{cause}{place_in_user_code(error)}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
         if scores is None:
             scores = np.full(len(asked), np.nan)
         else:
             check_numbers(scores, len(asked), where, what="scores")
+        places = np.argsort(shuffled)
         truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
         key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
-        return pd.DataFrame({**key, "truth": truth, "prediction": predicted, "score": scores})
+        return pd.DataFrame({**key, "truth": truth, "prediction": predicted[places], "score": scores[places]})
 
 
 def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subset]:
@@ -234,6 +241,12 @@ def _predictions(
         progress(len(parts), len(fits))
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return predictions
+
+
+def _real(values: npt.ArrayLike) -> FloatArray:
+    if np.iscomplexobj(values):
+        raise TypeError("predictions are complex numbers")
+    return np.asarray(values, dtype=np.float64)
 
 
 def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 # What decides the predictions of an unchanged method on an unchanged subset; of a folder, all modules and data.
 CODE = (
-    *("columns.py", "centralities", "features", "graphs", "signatures", "subsets/history.py", "subsets/stored.py"),
+    *("columns.py", "centralities", "features", "signatures", "graphs/architectures.toml"),
+    *(
+        f"graphs/{module}.py"
+        for module in ("architecture", "layered", "norms", "operators", "rolled", "unrolled", "weights")
+    ),
+    *("subsets/history.py", "subsets/stored.py"),
     *("protocols/harness.py", "protocols/method.py", "protocols/tuning.py"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,8 @@ class NetworkReader(Protocol):
 class History:
     """One network's history up to epoch ``epochs``. No public attribute leads to its id, its label, or a later epoch.
 
-    A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN.
+    A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN. A history is its own
+    copy, and cannot be pickled: what a method reads of it is recorded.
     """
 
     __slots__ = ("__epochs", "__read", "__reader", "__weakref__")
@@ -58,6 +59,16 @@ class History:
         self.__reader = reader
         self.__epochs = epochs
         self.__read: set[str] = set() if read is None else read
+
+    def __copy__(self) -> History:
+        return self
+
+    def __deepcopy__(self, memo: object) -> History:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        # What a copy's reader reads is not recorded here.
+        raise TypeError("a history cannot be sent to another process: fit in one process, or in threads (n_jobs=1)")
 
     def __repr__(self) -> str:
         return f"History(architecture={self.architecture!r}, epochs={self.epochs})"
@@ -141,6 +152,11 @@ class History:
         signs = SIGNS if sign == "pos-neg" else (sign,)
         sides = [self.__reader.signature(centrality, representation, side, chosen) for side in signs]
         return np.concatenate(sides, axis=1)
+
+    def _is_of(self, other: History) -> bool:
+        """Whether both are of one network of one subset."""
+        identity = self.__reader.identity
+        return identity is not None and identity == other.__reader.identity
 
     def _row(self, function: Callable[[History], Mapping[str, Any]]) -> Mapping[str, Any]:
         """What a function says of this history; where it is kept on disk, so are the tiers that it read."""

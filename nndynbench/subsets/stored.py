@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.fingerprint import fingerprint
 from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
 from nndynbench.storage.computed import kept, key_of
@@ -74,7 +75,8 @@ class StoredNetwork:
         if callable(centrality):
             from nndynbench.signatures import stacked
 
-            return stacked([self._function_value(centrality, epoch, representation, sign) for epoch in epochs])
+            code = fingerprint(centrality)
+            return stacked([self._function_value(centrality, code, epoch, representation, sign) for epoch in epochs])
         stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
         if stored is None:
             return self._derived_signature(centrality, representation, sign, epochs)
@@ -92,15 +94,18 @@ class StoredNetwork:
         return moments(self.centrality(centrality, representation, sign, epochs))
 
     def _function_value(
-        self, function: Callable[..., npt.ArrayLike], epoch: int, representation: str, sign: str | None
+        self, function: Callable[..., npt.ArrayLike], code: str | None, epoch: int, representation: str, sign: str | None
     ) -> FloatArray:
-        """A user's function of one snapshot's graph, remembered: each fold, budget and process asks for it again."""
+        """A user's function of one snapshot's graph, remembered: each fold, budget and process asks for it again.
+
+        ``code`` is its fingerprint, which a changed global value changes too.
+        """
         from nndynbench.signatures import function_signature
 
         remembered = self._subset._function_values.setdefault(function, {})
-        place = (self._network, epoch, f"{representation}/{sign}")
+        place = (self._network, epoch, f"{representation}/{sign}", code)
         if place not in remembered:
-            key = key_of(function, self.identity, *place[1:])
+            key = key_of(function, self.identity, *place[1:3])
             remembered[place] = np.array(
                 kept(key, lambda: function_signature(function, self._signed_graph(epoch, representation, sign)).tolist())
             )

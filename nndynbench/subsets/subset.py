@@ -47,7 +47,9 @@ class Subset:
         self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
         self.manifest = self.folders[0].manifest
         self._opening = (folder, tuple(also), offline)
-        self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str], FloatArray]] = WeakKeyDictionary()
+        self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str, str | None], FloatArray]] = (
+            WeakKeyDictionary()
+        )
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from types import ModuleType
 
 import networkx
@@ -34,6 +35,15 @@ def test_the_n_cut_is_networkx_normalised_cut_of_a_clear_partition() -> None:
     cuts, volumes = ([of(ours, group, weight="weight") for group in groups] for of in (networkx.cut_size, networkx.volume))
     expected = np.sum(np.divide(cuts, volumes))
     assert modularity.n_cut(graph)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_n_cut_is_the_same_whatever_the_rounding(digits: nb.Subset) -> None:
+    graph = digits.history(137, epochs=4).graph(4)
+    random = np.random.default_rng(0)
+    expected = module("modularity").n_cut(graph)
+    for _ in range(5):
+        blocks = tuple(block * (1 + 1e-15 * random.standard_normal(block.shape)) for block in graph.blocks)
+        np.testing.assert_allclose(module("modularity").n_cut(replace(graph, blocks=blocks)), expected, rtol=1e-12)
 
 
 def test_the_n_cut_of_an_exploded_network_is_missing() -> None:

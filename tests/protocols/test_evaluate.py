@@ -133,6 +133,7 @@ class WrongShape(Constant):
         (WrongShape(), r"predictions have shape \(48, 2\), expected \(48,\)"),
         (Constant(np.nan), "48 of 48 predictions are not finite"),
         (Constant(np.inf), "48 of 48 predictions are not finite"),
+        (Constant(1j), "TypeError: predictions are complex numbers"),
     ],
 )
 def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, method: Any, message: str) -> None:
@@ -247,6 +248,11 @@ def bundled(name: str) -> nb.Method:
 def test_a_bad_budget_is_refused(digits: nb.Subset, budget: Any) -> None:
     with pytest.raises(BudgetError, match="valid are whole numbers from 1 to 15"):
         nb.evaluate("degree-svm", digits, epochs=budget)
+
+
+def test_no_budget_at_all_is_refused(digits: nb.Subset) -> None:
+    with pytest.raises(ValueError, match="no budget to evaluate at"):
+        nb.evaluate("degree-svm", digits, epochs=[])
 
 
 def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:

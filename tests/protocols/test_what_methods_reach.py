@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 import nndynbench as nb
 from nndynbench.protocols import MethodError
@@ -53,6 +57,49 @@ FORBIDDEN = {
 def test_what_a_method_must_not_know_stops_it(digits: nb.Subset, what: str) -> None:
     with pytest.raises(MethodError, match=f"budget {BUDGET}, fold 0: (Attribute|Key|Index|Budget)Error"):
         nb.evaluate(Reader(FORBIDDEN[what]), digits, protocol="regression", epochs=BUDGET)
+
+
+class ByPlace(RegressorMixin, BaseEstimator):
+    """Reads nothing: a network's neighbours in the order in which networks are handed over."""
+
+    def fit(self, X: Sequence[Any], y: Any) -> ByPlace:
+        self.neighbours_ = KNeighborsRegressor(20).fit(self.places(X), y)
+        return self
+
+    def predict(self, X: Sequence[Any]) -> Any:
+        return self.neighbours_.predict(self.places(X))
+
+    def places(self, X: Sequence[Any]) -> np.ndarray:
+        return np.linspace(0, 1, len(X))[:, None]
+
+
+def test_the_order_of_networks_tells_nothing(digits: nb.Subset) -> None:
+    scores = nb.evaluate(ByPlace(), digits, protocol="regression-folds", epochs=1).scores
+    assert scores.set_index("metric").loc["r2", "value"] < 0.05
+
+
+def test_every_prediction_is_its_own_networks(digits: nb.Subset) -> None:
+    class Rate(Reader):
+        def predict(self, X: Sequence[Any]) -> Any:
+            return np.array([self.reads(history) for history in X])
+
+    method = Rate(lambda history: history.hyperparameters["learning_rate"])
+    predictions = nb.evaluate(method, digits, protocol="regression-folds", epochs=1).predictions
+    rates = digits.networks.loc[predictions["network"], "learning_rate"]
+    np.testing.assert_array_equal(predictions["prediction"], rates)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_what_a_copy_reads_is_recorded_too(digits: nb.Subset, duplicate: Callable[[Any], Any]) -> None:
+    method = Reader(lambda history: duplicate(history).curves)
+    assert nb.evaluate(method, digits, protocol="regression", epochs=1).facts["tier"] == ["curves"]
+
+
+def test_a_method_cannot_read_in_another_process_unseen(digits: nb.Subset) -> None:
+    columns = [("a", nb.Columns([nb.columns.curves])), ("b", nb.Columns([nb.columns.last_features]))]
+    method = make_pipeline(FeatureUnion(columns, n_jobs=2), DummyRegressor())
+    with pytest.raises(MethodError, match="a history cannot be sent to another process"):
+        nb.evaluate(method, digits, protocol="regression", epochs=1)
 
 
 def test_a_method_is_fitted_on_the_training_networks_alone(digits: nb.Subset) -> None:

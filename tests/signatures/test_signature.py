@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,15 +71,27 @@ def test_a_function_of_the_graph_that_returns_a_vector_is_taken_as_it_is(digits:
 
 
 def test_a_function_is_called_once_per_snapshot(digits: nb.Subset) -> None:
-    calls = []
+    calls = count()
 
     def counted(graph: nb.graphs.LayeredGraph) -> np.ndarray:
-        calls.append(1)
+        next(calls)
         return graph.degree()
 
     for budget in (1, 2, 3):
         nb.Signature(counted).fit_transform(digits.histories([0, 1], budget))
-    assert len(calls) == 2 * 3
+    assert next(calls) == 2 * 3
+
+
+def test_a_function_is_called_again_when_a_value_that_it_reads_has_changed(digits: nb.Subset) -> None:
+    power = 1
+
+    def powers(graph: nb.graphs.LayeredGraph) -> np.ndarray:
+        return graph.degree() ** power
+
+    history = digits.history(0, 2)
+    first = history.signature(powers)
+    power = 2
+    assert not np.allclose(history.signature(powers), first)
 
 
 def test_a_function_that_returns_no_vector_is_refused(digits: nb.Subset) -> None:
