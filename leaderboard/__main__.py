@@ -112,7 +112,7 @@ def audit(
     method: Annotated[str, typer.Argument(help="a submitted method")],
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
     networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
-    budget: Annotated[list[int] | None, typer.Option(help="a budget; all of the submission by default")] = None,
+    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the submission's by default")] = None,
     code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
@@ -121,8 +121,10 @@ def audit(
     from leaderboard.audit import audit as score_on
     from leaderboard.standing import add_record
     from nndynbench.protocols import find_method, method_names
+    from nndynbench.protocols.protocol import budgets
     from nndynbench.protocols.protocol import protocol as find_protocol
 
+    only = budgets(epochs) if epochs else None
     chosen = []
     for outcome in check_all(sorted((submissions / method).glob("*.json"))):
         if isinstance(outcome, Refusal):
@@ -140,7 +142,7 @@ def audit(
         console.print(f"training {networks or 'all'} networks of {AUDITED_SUBSET} with the seed {seed}")
         zoo = train_fresh_zoo(Path(folder), seed=seed, networks=networks)
         for accepted in chosen:
-            scores = score_on(accepted, zoo, code=code, budgets=budget)
+            scores = score_on(accepted, zoo, code=code, budgets=only)
             title = f"{method}, {accepted.submission.protocol}, on {zoo.subset.manifest.networks} fresh networks"
             table = Table("epochs", "metric", "claimed", "fresh", title=title)
             for score in scores:

@@ -1,6 +1,6 @@
 """The snapshots of a subset as a `torch.utils.data.Dataset`.
 
-The one module of the package that imports torch: ask for it through `Subset.to_torch`.
+The one module of the package that imports torch when it is imported: ask for it through `Subset.to_torch`.
 """
 
 from __future__ import annotations

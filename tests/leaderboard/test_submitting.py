@@ -91,7 +91,9 @@ def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: d
 def test_transfer_is_submitted_by_tested_subset(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
     names = ["digits-lenet-half", "digits-lenet"]
     [task] = tasks(methods=["training-loss"], subset_names=names, protocol_names=["transfer"])
-    for path in submit_bundled(task, tmp_path / "submissions", tmp_path / "results").files:
+    result = submit_bundled(task, tmp_path / "submissions", tmp_path / "results")
+    assert len(result.files) == 2, result.failure
+    for path in result.files:
         outcome = check(path, at_hand)
         assert not isinstance(outcome, Refusal), str(outcome)
         [other] = outcome.submission.trained_on

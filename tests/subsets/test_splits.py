@@ -52,6 +52,7 @@ def test_blocked_trains_on_no_rate_next_to_a_tested_one(digits: nb.Subset) -> No
 
 def test_the_rule_draws_the_stored_splits_again(digits: nb.Subset) -> None:
     drawn = draw_splits(digits.networks, subset="digits-lenet")
+    assert drawn.folds.keys() == RULES.keys()
     for name, folds in drawn.folds.items():
         assert folds == digits.split(name)
 
