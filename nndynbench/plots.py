@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 
+# How far the intervals of methods stand apart where there is a single budget, in epochs.
+BESIDE = 0.04
+
+
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
     chosen = protocol(results[0].facts["protocol"])
@@ -33,7 +37,7 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
         for key, part in scores.groupby(apart, sort=False):
             label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
             [line] = axes.plot(part["epochs"], part["value"], marker="o", markersize=4, label=label)
-            axes.fill_between(part["epochs"], part["low"], part["high"], color=line.get_color(), alpha=0.15, linewidth=0)
+            _interval(axes, part, color=line.get_color(), alpha=0.15)
     if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
         axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
     axes.set_xlabel("training epochs seen")
@@ -46,7 +50,8 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
 def comparison_over_budget(
     compared: Comparison, path: str | Path, *, metric: str | None = None, methods: Sequence[str] | None = None
 ) -> Path:
-    """A panel per subset, a curve per method over the budget, with the bar's 95% band and the ceiling.
+    """A panel per subset, a curve per method over the budget, with the bar's 95% band and the ceiling; at a single budget a
+    point with its interval per method, side by side.
 
     By default the bar, the trivial methods at either end, and the best twelve at the last budget: a curve for each of fifty
     methods could not be told apart.
@@ -57,25 +62,21 @@ def comparison_over_budget(
     figure, panels = _figure(len(names))
     for axes, subset in zip(panels, names, strict=True):
         part = rows[rows["subset"] == subset]
-        for position, method in enumerate(methods or _worth_showing(part, metric)):
+        alone, shown = len(set(part["epochs"])) == 1, list(methods or _worth_showing(part, metric))
+        for position, method in enumerate(shown):
             curve = part[part["method"] == method].sort_values("epochs")
+            if alone:
+                curve = curve.assign(epochs=curve["epochs"] + BESIDE * (position - (len(shown) - 1) / 2))
             is_bar = method == "bar"
             style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
             style["linestyle"] = "-" if position < 10 else "--"
             axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
-            axes.fill_between(
-                curve["epochs"],
-                curve["low"],
-                curve["high"],
-                color=style["color"],
-                alpha=0.12 if is_bar else 0.04,
-                linewidth=0,
-            )
+            _interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
         axes.set_xticks(sorted(part["epochs"].unique()))
-        axes.set_xlabel("training epochs seen")
+        axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
         _label_score(axes, metric)
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
     return _save(figure, Path(path))
@@ -158,6 +159,14 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
     figure.suptitle(f"{subset.name} {subset.version} ({protocol_name} protocol); dotted: the threshold", fontsize=11)
     # Hundreds of lines make a large file.
     return _save(figure, Path(path), dpi=100)
+
+
+def _interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:
+    """The 95% interval of a curve: a band, or where it has a single budget, and a band no width, a bar."""
+    if len(curve) == 1:
+        axes.vlines(curve["epochs"], curve["low"], curve["high"], color=color, linewidth=1.2)
+    else:
+        axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=color, alpha=alpha, linewidth=0)
 
 
 def _label_score(axes: Any, metric: str) -> None:

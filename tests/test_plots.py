@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli import app
+from nndynbench.protocols import protocol
 
 
 def lines_of(axes: Any) -> LineCollection:
@@ -38,3 +40,44 @@ def test_the_curves_command_writes_a_plot_per_subset(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["curves", "digits-lenet-half", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "digits-lenet-half.png").read_bytes().startswith(b"\x89PNG")
+
+
+def comparison(epochs: list[int]) -> nb.Comparison:
+    rows = [
+        {"method": method, "epochs": budget, "value": value, "low": value - 0.1, "high": value + 0.2}
+        for method, value in (("bar", 0.8), ("constant", 0.5))
+        for budget in epochs
+    ]
+    facts = {"subset": "digits-lenet", "metric": "accuracy", "ceiling": np.nan}
+    return nb.Comparison(protocol("classification"), pd.DataFrame(rows).assign(**facts), {})
+
+
+def test_at_a_single_budget_every_method_has_its_interval_as_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path, **options: drawn.append(figure))
+    plots.comparison_over_budget(comparison([5]), "unwritten.png")
+    [axes] = drawn[0].axes
+    segments = [bar.get_segments()[0] for bar in axes.collections]
+    np.testing.assert_allclose([segment[:, 1] for segment in segments], [[0.7, 1.0], [0.4, 0.7]])
+    first, second = (segment[0, 0] for segment in segments)
+    assert first != second
+    assert first + second == pytest.approx(2 * 5)
+
+
+def test_over_several_budgets_an_interval_is_a_band(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path, **options: drawn.append(figure))
+    plots.comparison_over_budget(comparison([1, 5]), "unwritten.png")
+    [axes] = drawn[0].axes
+    assert len(axes.collections) == 2
+    assert not any(isinstance(band, LineCollection) for band in axes.collections)
+
+
+def test_a_single_result_at_a_single_budget_has_its_interval(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path, **options: drawn.append(figure))
+    result = nb.evaluate("constant", digits, protocol="classification", epochs=1)
+    plots.score_over_budget([result], "unwritten.png")
+    [low, high] = lines_of(drawn[0].axes[0]).get_segments()[0][:, 1]
+    [score] = result.scores[result.scores["metric"] == "accuracy"].to_dict("records")
+    assert (low, high) == pytest.approx((score["low"], score["high"]))

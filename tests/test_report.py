@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -9,7 +11,10 @@ import nndynbench as nb
 from nndynbench import report
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
-from nndynbench.protocols import compare, comparison_file, stored
+from nndynbench.protocols import compare, comparison_file, protocol, stored
+from nndynbench.report import sections
+from nndynbench.report.ranking import ranked
+from nndynbench.report.sentences import what_the_ranking_says
 
 METHODS = ["bar", "constant", "degree-linear", "validation-accuracy"]
 
@@ -18,8 +23,9 @@ METHODS = ["bar", "constant", "degree-linear", "validation-accuracy"]
 def document(tmp_path_factory: pytest.TempPathFactory, digits: nb.Subset) -> str:
     """Of one subset with one comparison, the paper's part left out; nothing may be fitted for it."""
     results = tmp_path_factory.mktemp("results")
-    compared = compare(digits, METHODS, epochs=1, results=results, jobs=1)
-    compared.save(comparison_file(results, [digits.name], "regression-folds"))
+    for name in ("regression-folds", "blocked"):
+        compared = compare(digits, METHODS, protocol=name, epochs=1, results=results, jobs=1)
+        compared.save(comparison_file(results, [digits.name], name))
     claims = pd.DataFrame({"claim": ["of ours", "of another"], "verdict": ["held", "not testable here: vgg not at hand"]})
 
     def fitted(*arguments: object, **options: object) -> None:
@@ -66,4 +72,115 @@ def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
     assert "| of ours | held |" in document
     assert "of another" not in document
     assert "- 1 more need subsets that are not at hand; `nndynbench reproduce claims` lists them" in document
-    assert "- digits-lenet: blocked, classification" in document
+    assert "- digits-lenet: classification" in document
+
+
+def test_extrapolation_says_what_is_added_to_the_bar(document: str) -> None:
+    [part] = [part for part in document.split("\n## ") if "`blocked`" in part.splitlines()[0]]
+    assert "| gain over the bar | added to it | R² in regression-folds |" in part
+    assert row(document, "`blocked`", "bar")[3] == "+0.000 (0.000 to 0.000)"
+
+
+def scored(method: str, value: float, tier: str = "weights", **facts: object) -> dict[str, object]:
+    """A row of a comparison; what it gains and adds has an interval of a tenth on either side."""
+    numbers: dict[str, object] = {"value": value, "low": value, "high": value}
+    for column in ("gain", "added"):
+        if column in facts:
+            numbers |= {f"{column}_low": facts[column] - 0.1, f"{column}_high": facts[column] + 0.1}  # type: ignore[operator]
+    about = {"method": method, "subset": "digits-lenet", "epochs": 5, "tier": tier, "ceiling": None, "undefined": ""}
+    return about | numbers | facts
+
+
+def said(metric: str, *rows: dict[str, object]) -> str:
+    return "\n".join(what_the_ranking_says(ranked(pd.DataFrame(rows), metric), metric, 5))
+
+
+def test_an_equal_score_is_not_called_better() -> None:
+    rates = scored("learning-rate", 0.7, "hyperparameters")
+    methods = [scored(name, value) for name, value in (("a", 0.6), ("b", 0.7), ("c", 0.7), ("d", 0.8))]
+    text = said("accuracy", *methods, rates, scored("bar", 0.9, "curves", gain=0.0))
+    assert "`learning-rate` alone has 0.700 (0.70 to 0.70): better than 1 of the 4 methods that read only weights" in text
+    assert "weights, and equal to 2." in text
+
+
+def test_less_error_is_better() -> None:
+    methods = (scored("a", 3.0), scored("b", 1.0, gain=0.0), scored("learning-rate", 2.0, "none"))
+    text = said("mae", *methods, scored("bar", 1.0, "curves", gain=0.0))
+    assert "`learning-rate` alone has 2.000 (2.00 to 2.00): better than 1 of the 2 methods" in text
+
+
+def test_a_control_below_0_is_not_praised() -> None:
+    rows = (
+        scored("control-epoch-0-degree", -0.6, gain=0.7, added=0.6),
+        scored("norms", -0.8, gain=0.5, added=0.4),
+        scored("constant", -0.7, "none", gain=0.6, added=0.6),
+        scored("bar", -1.3, "curves", gain=0.0, added=0.0),
+    )
+    text = said("r2", *rows)
+    assert "nothing that reads only weights is of use: the best is a control, `control-epoch-0-degree`: R² -0.600" in text
+    assert "The bar has -1.300 (-1.30 to -1.30): below 0 and no better than `constant`, -0.700." in text
+    assert "says nothing" in text
+    assert "best method" not in text
+    assert "add to the bar" not in text
+
+
+def test_a_control_ahead_of_the_methods_is_named_as_one() -> None:
+    rows = (scored("control-shuffled-degree", 0.6), scored("norms", 0.5, gain=-0.4), scored("bar", 0.9, "curves", gain=0.0))
+    text = said("r2", *rows)
+    assert "the best of what reads only weights is a control, `control-shuffled-degree`: R² 0.600" in text
+    assert (
+        "The best method has less: `norms`, 0.500 (0.50 to 0.50). The bar has 0.900 (0.90 to 0.90): a gain of -0.400" in text
+    )
+
+
+def test_an_interval_above_0_stands_beside_that_of_a_control_that_sees_no_training() -> None:
+    tier = "curves+hyperparameters+weights"
+    rows = (
+        scored("bar-and-weight-statistics", 0.9, tier, gain=0.3, added=0.3),
+        scored("bar-and-epoch-0", 0.8, tier, gain=0.2, added=0.2),
+        scored("norms", 0.5, gain=-0.4, added=0.0),
+        scored("bar", 0.7, "curves+hyperparameters", gain=0.0, added=0.0),
+    )
+    text = said("r2", *rows)
+    assert "`bar-and-epoch-0` (a control), +0.200 (0.100 to 0.300)" in text
+    assert "3 methods were tried: for one of so many, an interval above 0 is weak evidence." in text
+    assert (
+        "Here the best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); `bar-and-epoch-0`, a control"
+        in text
+    )
+
+
+def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Path) -> None:
+    rows = [scored(f"method-{rank}", 0.9 - rank / 100, gain=-rank / 100) | {"metric": "accuracy"} for rank in range(12)]
+    rows.append(scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"})
+    compared = nb.Comparison(protocol("classification"), pd.DataFrame(rows), {})
+    text = "\n".join(sections.board(compared, digits, tmp_path / "document.md", tmp_path))
+    assert "3 more methods are not shown" in text
+    assert "are below" not in text
+    assert "networks are tested" not in text
+
+
+def test_a_subset_of_few_networks_is_named_so(tmp_path: Path) -> None:
+    rows = [scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"}]
+    few, compared = nb.load("imagenet-lenet"), nb.Comparison(protocol("classification"), pd.DataFrame(rows), {})
+    tested = {network for _, test in few.split("sample_folds") for network in test}
+    text = "\n".join(sections.board(compared, few, tmp_path / "document.md", tmp_path))
+    assert f"Only {len(tested)} networks are tested: few" in text
+
+
+def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
+    reason = "a rank correlation is not defined: all predictions are equal"
+    missing = {"value": None, "low": None, "high": None, "undefined": reason}
+    rows = [
+        scored("bar", 0.5, subset="small", trained_on="large"),
+        scored("bar", 0.4, subset="large", trained_on="small"),
+        scored("forest", 0.3, subset="small", trained_on="large"),
+        scored("forest", 0.0, subset="large", trained_on="small") | missing,
+    ]
+    frame = pd.DataFrame(rows).assign(metric="kendall_tau").astype({"value": float, "low": float, "high": float})
+    compared = nb.Comparison(protocol("transfer"), frame, {"norms on small and large": "norms failed; it has no graph"})
+    text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {"small": 48, "large": 480}))
+    assert "| `forest` | – | 0.300 (0.30 to 0.30) |" in text or "| `forest` | 0.300 (0.30 to 0.30) | – |" in text
+    assert f"No value (–) of `forest`, small → large: {reason}." in text
+    assert "No result: norms failed." in text
+    assert "small (48 networks): few to train on and few to test" in text

@@ -130,13 +130,15 @@ def compare(
 
 def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method.
+    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method. A table of the reasons comes
+    last, where a value is missing.
     """
     from nndynbench.protocols.metrics import better, metric_facts
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
         yield from _transfer_tables(compared, rows, metric)
+        yield from _tables_of_reasons(rows)
         return
     for subset, part in rows.groupby("subset", sort=False):
         budgets = sorted(part["epochs"].unique())
@@ -156,13 +158,29 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
             title=title,
         )
         values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
-        for name in last["value"].sort_values(ascending=better(metric) < 0).index:
+        for name in last["value"].sort_values(ascending=better(metric) < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), with_span(row, "gain")]
             cells += [with_span(row, "added")] if adds else []
             table.add_row(f"[bold]{name}[/bold]" if name == "bar" else str(name), *cells, row["tier"])
         yield table
+    yield from _tables_of_reasons(rows)
+
+
+def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
+    """A table of the rows without a value, each with the reason; none where all have one."""
+    from rich.markup import escape
+
+    empty = rows[rows["value"].isna()]
+    if empty.empty:
+        return
+    columns = [column for column in ("method", "trained_on", "subset", "epochs", "undefined") if column in empty]
+    heads = {"trained_on": "trained on", "subset": "tested on", "undefined": "why it has no value"}
+    table = Table(*(heads.get(column, column) for column in columns), title=f"{NOTHING}: no value")
+    for row in empty[columns].itertuples(index=False):
+        table.add_row(*(escape(str(cell)) for cell in row))
+    yield table
 
 
 def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
@@ -178,7 +196,7 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
             texts = [
                 f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
                 if there
-                else NOTHING
+                else ("" if goal == source else NOTHING)  # none is tested on what it was trained on
                 for goal, there in zip(names, found, strict=True)
             ]
             table.add_row(compared.title_of(source), *texts)

@@ -1,7 +1,7 @@
 """The commands ``reproduce TARGET``: a table or figure of the paper from our data, beside the paper's own numbers.
 
-Table 5 is counted here; every other target is a function of `nndynbench.paper`, listed at the end. The paper's numbers are
-in nndynbench/paper/numbers.toml.
+Every target is a function of `nndynbench.paper`; all but Table 5 are listed at the end. The paper's numbers are in
+nndynbench/paper/numbers.toml.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import typer
 from rich import box
-from rich.table import Column, Table
+from rich.table import Table
 
-from nndynbench.cli.console import NOTHING, console, print_table
+from nndynbench.cli.console import console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
-
-COLUMNS = ("rolled_nodes", "rolled_edges", "unrolled_nodes", "unrolled_edges", "unrolled_edges_right")
 
 app = typer.Typer(no_args_is_help=True, help="Reproduce a table or figure of the paper.")
 
@@ -30,43 +28,23 @@ def reproduce() -> None:
     """Reproduce a table or figure of the paper."""
 
 
-@app.command()
-def table5() -> None:
-    """Sizes of the rolled and unrolled graphs (appendix, Table 5), counted on graphs of random weights."""
-    from nndynbench.graphs import random_weights, rolled, unrolled
-    from nndynbench.paper import table5 as paper_sizes
-
-    counts = ("rolled\n|V|", "rolled\n|E|", "unrolled\n|V|", "unrolled\n|E|, paper", "unrolled\n|E|, right")
-    table = Table(
-        Column("architecture", no_wrap=True),
-        *(Column(heading, justify="right", no_wrap=True) for heading in counts),
-        title="Table 5; right: without the paper's edges to padding",
-        box=box.SIMPLE,
-        pad_edge=False,
-    )
-    differences = 0
-    for name, paper in paper_sizes().items():
-        weights = random_weights(name, seed=0)
-        graph = rolled(weights, name)
-        ours = {"rolled_nodes": graph.number_of_nodes, "rolled_edges": graph.number_of_edges}
-        if "unrolled_nodes" in paper:
-            right, published = unrolled(weights, name), unrolled(weights, name, reference_quirks=True)
-            ours["unrolled_nodes"], ours["unrolled_edges"] = published.number_of_nodes, published.number_of_edges
-            ours["unrolled_edges_right"] = right.number_of_edges
-        differs = [column for column in ours if ours[column] != paper[column]]
-        differences += len(differs)
-        cells = {c: f"{ours[c]:,}" + (f" (paper: {paper[c]:,})" if c in differs else "") for c in ours}
-        table.add_row(name, *(cells.get(column, NOTHING) for column in COLUMNS))
-    print_table(table)
-    if differences:
-        console.print(f"[red]{differences} of these numbers differ from the paper's[/red]")
-        raise typer.Exit(1)
-    console.print("all equal to the paper's")
-
-
 Results = Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")]
 Out = Annotated[Path, typer.Option(help="folder for tables and plots")]
 Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
+
+
+@app.command()
+def table5(results: Results = Path("results"), out: Out = Path("results"), root: Root = None) -> None:
+    """Sizes of the rolled and unrolled graphs (Table 5), counted on graphs of random weights: no result or subset is read.
+
+    Ends with status 1 where a number differs from the paper's.
+    """
+    from nndynbench.paper import tables
+
+    reproduced = tables.table5(results, root)
+    show(reproduced, out / "table5")
+    if tables.EQUAL not in reproduced.notes:
+        raise typer.Exit(1)
 
 
 def _register(name: str, target: str, explanation: str) -> None:
@@ -97,13 +75,16 @@ for _name, _target, _explanation in (
 
 
 def show(reproduced: Reproduction, stem: Path) -> None:
-    """Print a reproduction, and write its rows as CSV."""
+    """Print a reproduction, and write its rows as CSV and its plots; without any row nothing is written."""
     table = Table(*reproduced.rows.columns, title=reproduced.title, box=box.SIMPLE)
     for row in reproduced.rows.itertuples(index=False):
         table.add_row(*("" if pd.isna(value) else str(value) for value in row))
     print_table(table)
     for note in reproduced.notes:
         console.print(f"[dim]{note}[/dim]")
+    if reproduced.rows.empty:
+        console.print("nothing written: there is no row")
+        return
     stem.parent.mkdir(parents=True, exist_ok=True)
     reproduced.rows.to_csv(f"{stem}.csv", index=False)
     drawn = [draw(stem.parent / name) for name, draw in reproduced.plots.items()]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+# The keys of a claim that name methods.
+METHOD_KEYS = ("method", "better", "worse")
 
 
 def table2() -> dict[str, dict[str, Any]]:
@@ -47,9 +51,27 @@ def contradictions(place: str) -> list[str]:
 
 
 def claims() -> list[dict[str, Any]]:
-    """The paper's claims; see the head of claims.toml."""
+    """The paper's claims; see the head of claims.toml. Method files beside it are named by their whole path."""
     text = files("nndynbench.paper").joinpath("claims.toml").read_text(encoding="utf-8")
-    return list(tomllib.loads(text)["claims"])
+    return [
+        {key: _method(value) if key in METHOD_KEYS else value for key, value in claim.items()}
+        for claim in tomllib.loads(text)["claims"]
+    ]
+
+
+def _method(name: str) -> str:
+    return str(Path(__file__).with_name(name)) if ".py:" in name else name
+
+
+def paper_values(*, subset: str, method: str) -> str:
+    """What the paper says of how well a method classifies a subset's networks, as "≈ 0.9 at 5 epochs (figure 4)", in the
+    order of its claims; empty where it says nothing.
+    """
+    asked = {"subset": subset, "method": method, "protocol": "classification", "metric": "accuracy"}
+    found = [claim for claim in claims() if all(claim.get(key) == value for key, value in asked.items())]
+    return "; ".join(
+        f"{claim['relation']} {claim['value']} at {claim['epochs']} epochs ({claim['place']})" for claim in found
+    )
 
 
 def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:

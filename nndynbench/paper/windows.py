@@ -1,7 +1,7 @@
 """Tables 3 and 4 as methods: linear regression on the degree signatures of a window of epochs.
 
-A window "a-b" is read in two ways: half-open, epochs a+1 to b ("two consecutive epochs"), and closed, epochs a to b, of
-which epoch 0, before training, has no signature.
+A window "a-b" is read in two ways: half-open, epochs a+1 to b ("two consecutive epochs"), and closed, epochs a to b. The
+paper does not say whether epoch 0, the initialisation, counts; by either reading here, windows start at epoch 1.
 """
 
 from sklearn.impute import SimpleImputer

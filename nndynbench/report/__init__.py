@@ -58,7 +58,7 @@ Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networ
             else:
                 uncompared.setdefault(subset.name, []).append(name)
     for path in sorted(results.glob("compare.*.transfer.json")):
-        yield from transfer(read_comparison(path), out)
+        yield from transfer(read_comparison(path), out, {subset.name: subset.manifest.networks for subset in at_hand})
     yield from reproduced_rows(verdicts.claims(results, root), "reproduce claims")
     yield from reproduced_rows(tables.table4(results, root), "reproduce table4")
     if uncompared:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from nndynbench.report.ranking import Row
+from nndynbench.report.ranking import Row, is_control
 
 
 def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
@@ -19,6 +19,11 @@ def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
     shown = f"{row[column]:+.3f}" if signed else f"{row[column]:.3f}"
     digits = 3 if signed else 2
     return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.{digits}f} to {row[high]:.{digits}f})"
+
+
+def named(method: str) -> str:
+    """A method's name, with a word where it is a control: "`control-epoch-0` (a control)"."""
+    return f"`{method}` (a control)" if is_control(method) else f"`{method}`"
 
 
 def number(value: float | None) -> str:

@@ -28,11 +28,22 @@ CONTROLS = {
     },
     "bar-and-weight-statistics": {"bar-and-epoch-0": "on the initialisation alone"},
 }
+EPOCH_0 = "epoch-0"
+
+
+def is_control(name: str) -> bool:
+    """Whether a method is there only to show what another one's score is worth."""
+    return name.startswith("control-") or any(name in controls for controls in CONTROLS.values())
+
+
+def sees_no_training(name: str) -> bool:
+    """Whether a method is a control that sees no weights but the initial ones."""
+    return is_control(name) and EPOCH_0 in name
 
 
 def ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
-    """Rows by method, the best first."""
-    ordered = rows.sort_values("value", ascending=better(metric) < 0).to_dict("records")
+    """Rows by method, the best first; ties as in the comparison, and what has no value last."""
+    ordered = rows.sort_values("value", ascending=better(metric) < 0, kind="stable").to_dict("records")
     return {str(row["method"]): dict(row) for row in ordered}
 
 
@@ -46,7 +57,8 @@ def at_the_last_budget(compared: Comparison, metric: str) -> dict[str, Row]:
 
 
 def weights_only(last: Mapping[str, Row]) -> list[str]:
-    return [name for name, row in last.items() if row["tier"] == "weights"]
+    """The methods that read only weights and have a value."""
+    return [name for name, row in last.items() if row["tier"] == "weights" and not pd.isna(row["value"])]
 
 
 def shortlist(last: Mapping[str, Row], *also: str) -> list[str]:

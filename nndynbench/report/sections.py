@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,10 +17,12 @@ from nndynbench.protocols.triage import RULES
 from nndynbench.report.comparisons import written_comparison
 from nndynbench.report.markdown import count, epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
+from nndynbench.report.reasons import at_budget, failures, lines, no_values
 from nndynbench.report.sentences import (
     among_the_trained,
     beside_controls,
     best_on_weights,
+    what_adds,
     what_the_ranking_says,
     what_triage_says,
 )
@@ -36,6 +38,9 @@ TITLES = {
 # How a row of `nndynbench.paper` ends that has nothing of ours.
 ABSENT = "not at hand"
 
+# Fewer networks than these are few to score a method on.
+FEW_NETWORKS = 50
+
 TRAINED = find_protocol("trained")
 
 
@@ -47,17 +52,20 @@ def board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Ite
     yield from _heading(compared, subset)
     yield from what_the_ranking_says(last, metric, budgets[-1])
     trained = written_comparison(subset, TRAINED.name, results) if compared.protocol.name == TRAINED.fitted.name else None
-    if trained is not None:
-        ranks = at_the_last_budget(trained, TRAINED.metrics[0])
+    ranks = at_the_last_budget(trained, TRAINED.metrics[0]) if trained is not None else {}
+    if ranks:
         yield from among_the_trained(ranks)
         for name in last.keys() & ranks.keys():
             last[name]["trained"] = ranks[name]["value"]
     yield ""
     yield from _table(rows, last, budgets)
-    if below := len(last.keys() - set(board_methods(last))):
-        yield f"\n{below} more methods are below these; `nndynbench compare` prints all."
-    for reason in compared.failures.values():
-        yield f"\nNo result: {reason.partition(';')[0]}."
+    shown = board_methods(last)
+    if hidden := len(last.keys() - set(shown)):
+        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints all."
+    yield from no_values(rows[rows["method"].isin(shown)], at_budget)
+    if ranks:
+        yield from lines(_unranked(shown, ranks))
+    yield from failures(compared)
     if len(budgets) > 1:
         path = plots.comparison_over_budget(compared, out.with_suffix("") / f"{subset.name}.{compared.protocol.name}.png")
         yield f"\n![{metric_facts()[metric].label} over the budget]({path.relative_to(out.parent)})"
@@ -68,28 +76,30 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
     metric = compared.protocol.metrics[0]
     label = metric_facts()[metric].label
     last = at_the_last_budget(compared, metric)
-    budget = int(last[BAR]["epochs"])
+    budget, shown = int(last[BAR]["epochs"]), shortlist(last)
     seen = written_comparison(subset, "regression-folds", results)
     inside = by_method(seen, metric, budget) if seen is not None else {}
     yield from _heading(compared, subset)
-    yield from best_on_weights(last, label, budget)
+    yield from best_on_weights(last, metric, budget)
+    yield from what_adds(last, metric)
     if worse := [name for name in last if name in inside and last[name]["value"] < inside[name]["value"]]:
         both = [name for name in last if name in inside]
         few = count(len(worse), len(both))
-        yield f"- {few} methods score lower than in regression-folds, where training saw neighbours."
-    yield from beside_controls({name: last[name] for name in shortlist(last)})
+        yield f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, where training saw neighbours."
+    yield from beside_controls({name: last[name] for name in shown})
     yield ""
-    heads = [f"{label}, {epochs(budget)}", "gain over the bar", f"{label} in regression-folds", "reads"]
+    beyond = _beyond_the_bar(pd.DataFrame(last.values()))
+    heads = [f"{label}, {epochs(budget)}", *beyond.values(), *([f"{label} in regression-folds"] if inside else []), "reads"]
     yield from table_head(["method", *heads])
-    for name in shortlist(last):
+    for name in shown:
         row = last[name]
-        cells = [
-            estimate(row),
-            estimate(row, "gain", signed=True),
-            number(inside.get(name, {}).get("value")),
-            row["tier"],
-        ]
-        yield table_line([f"`{name}`", *cells])
+        cells = [estimate(row), *(estimate(row, column, signed=True) for column in beyond)]
+        cells += [number(inside.get(name, {}).get("value"))] if inside else []
+        yield table_line([f"`{name}`", *cells, row["tier"]])
+    yield from no_values(pd.DataFrame([last[name] for name in shown]), at_budget)
+    if inside:
+        yield from lines((f"`{name}` in regression-folds", "not compared there") for name in shown if name not in inside)
+    yield from failures(compared)
 
 
 def triage(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
@@ -106,22 +116,31 @@ then on, networks are trained one after the other as ranked, until one is within
     yield ""
     by_metric = {metric: by_method(compared, metric, budget) for metric in compared.protocol.metrics}
     yield from table_head(["method", *(metric_facts()[metric].label for metric in by_metric), "reads"])
-    for name in shortlist(last, *RULES):
+    shown = shortlist(last, *RULES)
+    for name in shown:
         yield table_line([f"`{name}`", *(estimate(rows[name]) for rows in by_metric.values()), last[name]["tier"]])
+    rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
+    yield from no_values(rows, lambda row: f", {metric_facts()[row['metric']].label}")
+    yield from failures(compared)
 
 
-def transfer(compared: Comparison, out: Path) -> Iterator[str]:
+def transfer(compared: Comparison, out: Path, networks: Mapping[str, int]) -> Iterator[str]:
+    """Trained on one subset, tested on another; ``networks`` are those at hand of each."""
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
     rows = rows[rows["epochs"] == rows["epochs"].max()]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['epochs'].iloc[0])}, trained on → tested on.\n"
+    if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:
+        yield f"{', '.join(few)}: few to train on and few to test, so that what is said of them is uncertain.\n"
     titles = [f"{compared.title_of(source)} → {compared.title_of(goal)}" for source, goal in pairs]
     yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
         cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
         yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else "–" for pair in pairs)])
+    yield from no_values(rows, lambda row: f", {row['trained_on']} → {row['subset']}")
+    yield from failures(compared)
     path = plots.transfer_matrix(compared, out.with_suffix("") / f"{'+'.join(names)}.transfer.png")
     yield f"\n![trained on × tested on]({path.relative_to(out.parent)})"
 
@@ -145,21 +164,44 @@ def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
     trained, planned = subset.manifest.networks, subset.manifest.networks_planned
     unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
     reduced = " Trained under a reduced protocol, not the paper's." if subset.manifest.reduced else ""
-    yield f"{source[0].upper()}{source[1:]}.{unfinished}{reduced}\n"
+    yield f"{source[0].upper()}{source[1:]}.{unfinished}{reduced}{_few_networks(compared, subset)}\n"
+
+
+def _few_networks(compared: Comparison, subset: Subset) -> str:
+    """A warning where a protocol tests few networks."""
+    assert compared.protocol.split is not None  # transfer alone has none
+    tested = len({network for _, test in subset.split(compared.protocol.split) for network in test})
+    if tested >= FEW_NETWORKS:
+        return ""
+    return f" Only {tested} networks are tested: few, so that which method is better than which is uncertain."
 
 
 def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
     values = {(row["method"], int(row["epochs"])): row["value"] for row in rows.to_dict("records")}
-    extra = [("gain", "gain over the bar"), ("added", "added to it")]
-    kept = [(column, head) for column, head in extra if column in rows and rows[column].notna().any()]
+    kept = _beyond_the_bar(rows)
     trained = ["τ among the trained"] if "trained" in last[BAR] else []
     if (known := rows["ceiling"].dropna()).size:
         yield f"Ceiling, from the spread between two seeds of one configuration: {known.iloc[0]:.3f}.\n"
     heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
-    yield from table_head(["method", *heads, *(head for _, head in kept), *trained, "reads"])
+    yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
     for name in board_methods(last):
         row = last[name]
         cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
-        cells += [estimate(row, column, signed=True) for column, _ in kept]
+        cells += [estimate(row, column, signed=True) for column in kept]
         cells += [number(row.get("trained"))] if trained else []
         yield table_line([f"`{name}`", *cells, str(row["tier"])])
+
+
+def _beyond_the_bar(rows: pd.DataFrame) -> dict[str, str]:
+    """The columns that say what a method knows beyond the bar, of those that have a number, by their heads."""
+    heads = {"gain": "gain over the bar", "added": "added to it"}
+    return {column: head for column, head in heads.items() if column in rows and rows[column].notna().any()}
+
+
+def _unranked(shown: Sequence[str], ranks: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    """The methods without a τ among the trained, each with the reason."""
+    for name in shown:
+        if name not in ranks:
+            yield f"`{name}` among the trained", "its predictions are not stored"
+        elif pd.isna(ranks[name]["value"]):
+            yield f"`{name}` among the trained", ranks[name]["undefined"]

@@ -7,40 +7,108 @@ from collections.abc import Iterator
 import pandas as pd
 
 from nndynbench.protocols.comparison import BAR
-from nndynbench.protocols.metrics import metric_facts
+from nndynbench.protocols.metrics import better, metric_facts
 from nndynbench.protocols.triage import RULES
-from nndynbench.report.markdown import count, epochs, estimate
-from nndynbench.report.ranking import CONTROLS, Row, weights_only
+from nndynbench.report.markdown import count, epochs, estimate, named, number
+from nndynbench.report.ranking import CONTROLS, Row, is_control, sees_no_training, weights_only
+
+CONSTANT = "constant"
+TRIVIAL = ("hyperparameters", "learning-rate", "validation-accuracy")
 
 
 def what_the_ranking_says(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
     """Of a board; ``last`` holds its rows at the last budget, the best first."""
-    ranks = {name: rank for rank, name in enumerate(last)}
-    on_weights = weights_only(last)
-    yield from best_on_weights(last, metric_facts()[metric].label, budget)
-    for trivial in ("hyperparameters", "learning-rate", "validation-accuracy"):
-        if trivial in last:
-            beaten = sum(ranks[trivial] < ranks[name] for name in on_weights)
-            yield (
-                f"- `{trivial}` alone has {estimate(last[trivial])}: better than {count(beaten, len(on_weights))} methods "
-                "that read only weights."
-            )
-    if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
-        names = (f"`{name}` ({estimate(last[name], 'added', signed=True)})" for name in adding)
-        weighty = [f"`{name}`" for name in adding if "weights" in last[name]["tier"]]
-        yield f"- These add to the bar's R², by an interval above 0: {', '.join(names)}."
-        yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
-    elif any("added" in row and not pd.isna(row["added"]) for row in last.values()):
-        yield "- No method adds to the bar's R² by an interval above 0."
+    yield from best_on_weights(last, metric, budget)
+    yield from (_beside_the_weights(trivial, last, metric) for trivial in TRIVIAL if trivial in last)
+    yield from what_adds(last, metric)
     yield from beside_controls(last)
 
 
-def best_on_weights(last: dict[str, Row], label: str, budget: int) -> Iterator[str]:
-    for name in weights_only(last)[:1]:
+def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
+    """The best that reads only weights, beside the bar; said as plainly where it is a control, or where it is of no use."""
+    names = weights_only(last)
+    if not names:
+        return
+    label, best = metric_facts()[metric].label, names[0]
+    found = f"`{best}`: {label} {estimate(last[best])}"
+    if lacking := _lacking(best, last, metric):
+        kind = "a control, " if is_control(best) else ""
+        yield f"- At {epochs(budget)} nothing that reads only weights is of use: the best is {kind}{found}: {lacking}."
+        yield f"- {_bar(last, metric)}."
+        return
+    methods = [name for name in names if not is_control(name)]
+    if not is_control(best):
+        yield f"- At {epochs(budget)} the best method that reads only weights is {found}. {_bar(last, metric, best)}."
+    elif methods:
         yield (
-            f"- At {epochs(budget)} the best method that reads only weights is `{name}`: {label} {estimate(last[name])}. "
-            f"The bar has {estimate(last[BAR])}: a gain of {estimate(last[name], 'gain', signed=True)}."
+            f"- At {epochs(budget)} the best of what reads only weights is a control, {found}. The best method has less: "
+            f"`{methods[0]}`, {estimate(last[methods[0]])}. {_bar(last, metric, methods[0])}."
         )
+    else:
+        yield f"- At {epochs(budget)} only controls read nothing but weights, the best {found}. {_bar(last, metric)}."
+
+
+def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
+    """What the bar has, and a method's gain over it where that says anything."""
+    text = f"The bar has {estimate(last[BAR])}"
+    if lacking := _lacking(BAR, last, metric):
+        return f"{text}: {lacking}. A gain over such a bar, or what is added to it, says nothing"
+    return f"{text}: a gain of {estimate(last[method], 'gain', signed=True)}" if method else text
+
+
+def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
+    """Why a score is of no use: below 0 where it is an R², or no better than always the same answer; empty where it is."""
+    value, faults = last[name]["value"], []
+    if metric == "r2" and value < 0:
+        faults.append("below 0")
+    if CONSTANT in last and better(metric) * (value - last[CONSTANT]["value"]) <= 0:
+        faults.append(f"no better than `{CONSTANT}`, {number(last[CONSTANT]['value'])}")
+    return " and ".join(faults)
+
+
+def _beside_the_weights(trivial: str, last: dict[str, Row], metric: str) -> str:
+    """How many methods that read only weights a trivial one beats; a tie is no victory."""
+    ahead = [better(metric) * (last[trivial]["value"] - last[name]["value"]) for name in weights_only(last)]
+    beaten, equal = sum(difference > 0 for difference in ahead), sum(difference == 0 for difference in ahead)
+    ties = f", and equal to {equal}" if equal else ""
+    return (
+        f"- `{trivial}` alone has {estimate(last[trivial])}: better than {count(beaten, len(ahead))} methods that read only "
+        f"weights{ties}."
+    )
+
+
+def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
+    """Which methods add to the bar, and how weak that is as evidence; nothing of a bar that is of no use itself."""
+    if _lacking(BAR, last, metric):
+        return
+    if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
+        names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
+        weighty = [named(name) for name in adding if "weights" in last[name]["tier"]]
+        yield f"- These add to the bar's R², by an interval above 0: {'; '.join(names)}."
+        yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
+    elif _have(last, "added"):
+        yield "- No method adds to the bar's R² by an interval above 0."
+    yield from _weak_evidence(last)
+
+
+def _weak_evidence(last: dict[str, Row]) -> Iterator[str]:
+    """Where an interval is above 0: of how many methods, and what a control has that cannot know anything."""
+    column = "added" if _have(last, "added") else "gain"
+    tried = sorted(_have(last, column), key=lambda name: -last[name][column])
+    methods = [name for name in tried if not is_control(name)]
+    if not methods or not any(last[name][f"{column}_low"] > 0 for name in tried):
+        return
+    verb = "adds" if column == "added" else "gains"
+    best = f"the best method, `{methods[0]}`, {verb} {estimate(last[methods[0]], column, signed=True)}"
+    blind = [name for name in tried if sees_no_training(name)][:1]
+    beside = (f"; `{name}`, a control that sees no training, {estimate(last[name], column, signed=True)}" for name in blind)
+    weak = f"{len(tried)} methods were tried: for one of so many, an interval above 0 is weak evidence"
+    yield f"- {weak}. Here {best}{''.join(beside)}."
+
+
+def _have(last: dict[str, Row], column: str) -> list[str]:
+    """The methods beside the bar that have a number in a column."""
+    return [name for name, row in last.items() if name != BAR and not pd.isna(row.get(column))]
 
 
 def beside_controls(last: dict[str, Row]) -> Iterator[str]:
@@ -51,11 +119,10 @@ def beside_controls(last: dict[str, Row]) -> Iterator[str]:
 
 
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
-    best = next((name for name in ranks if ranks[name]["tier"] == "weights"), None)
-    if best is not None:
+    for best in weights_only(ranks)[:1]:
         yield (
-            f"- Chance is easily told from trained. Among the networks that learned anything, `{best}` ranks best of those "
-            f"that read only weights: τ {estimate(ranks[best])}; the bar has {estimate(ranks[BAR])}."
+            f"- Chance is easily told from trained. Among the networks that learned anything, {named(best)} ranks best of "
+            f"those that read only weights: τ {estimate(ranks[best])}; the bar has {estimate(ranks[BAR])}."
         )
 
 
@@ -63,7 +130,7 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
     """Of the methods against the rules that fit nothing; ``last`` are their rows of regret, ``saved`` of epochs saved."""
     on_weights = weights_only(last)
     if on_weights:
-        least = [f"`{name}`" for name in on_weights if last[name]["value"] == last[on_weights[0]]["value"]]
+        least = [named(name) for name in on_weights if last[name]["value"] == last[on_weights[0]]["value"]]
         yield (
             f"- Least regret of the methods that read only weights: {estimate(last[on_weights[0]])}, by {', '.join(least)}. "
             f"The bar has {estimate(last[BAR])}."

@@ -43,6 +43,21 @@ def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path
     assert "regression-folds on digits-lenet: R²" in output
 
 
+def test_a_dash_of_the_table_has_its_reason_below(tmp_path: Path) -> None:
+    where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
+    subsets = ("--subset", "digits-lenet-half", "--subset", "digits-lenet")
+    output = run("compare", *subsets, "--protocol", "transfer", "--epochs", "1", "--method", "constant", *where)
+    _, reasons = output.split("–: no value")
+    assert reasons.count("a rank correlation is not defined: all predictions are equal") == 2
+    assert "why it has no value" in reasons
+
+
+def test_reproduce_table5_takes_the_options_of_the_other_tables(tmp_path: Path) -> None:
+    output = run("reproduce", "table5", "--results", tmp_path, "--root", tmp_path, "--out", tmp_path)
+    assert "all equal to the paper's" in output
+    assert "119,714,496" in (tmp_path / "table5.csv").read_text()
+
+
 def test_a_metric_that_the_protocol_has_not_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown metric of regression-folds 'r3' \(valid: r2, "):
         run("compare", "--subset", "digits-lenet", "--metric", "r3", "--results", tmp_path, "--out", tmp_path)
