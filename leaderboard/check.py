@@ -11,7 +11,8 @@ import pandas as pd
 from nndynbench.submissions import RefusedError, Submission, accepted_predictions, read_submission
 from nndynbench.submissions.admission import refused_admission
 from nndynbench.submissions.files import quoted
-from nndynbench.subsets import Subset, load, subsets
+from nndynbench.subsets import Subset, load
+from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 
@@ -64,5 +65,4 @@ def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
 
 def loaded_subsets() -> dict[str, Subset]:
     """The subsets at hand, by name."""
-    table = subsets()
-    return {str(name): load(str(name)) for name in table.index[table["networks"] > 0]}
+    return {name: load(name) for name in names_at_hand()}

@@ -221,15 +221,15 @@ def with_span(row: pd.Series, column: str) -> str:
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
     """The subsets at hand that have the networks for a protocol."""
-    from nndynbench.subsets import SplitError, load, subsets
+    from nndynbench.subsets import SplitError, load
+    from nndynbench.subsets.loading import names_at_hand
 
     names = []
-    at_hand = subsets(root=root)
-    for name in at_hand.index[at_hand["networks"] > 0]:
+    for name in names_at_hand(root):
         try:
             if protocol.split:
                 load(name, root=root).split(protocol.split)
-            names.append(str(name))
+            names.append(name)
         except SplitError as reason:
             console.print(f"[yellow]left out[/yellow] {name}: {reason}")
     return names
@@ -237,10 +237,10 @@ def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
 
 def subsets_missing(root: str | None = None) -> list[str]:
     """The catalogue's subsets that are at no place."""
-    from nndynbench.subsets import subsets
+    from nndynbench.subsets import catalogue
+    from nndynbench.subsets.loading import names_at_hand
 
-    at_hand = subsets(root=root)
-    return [str(name) for name in at_hand.index[at_hand["networks"] == 0]]
+    return [name for name in catalogue() if name not in names_at_hand(root)]
 
 
 def predict(

@@ -78,6 +78,7 @@ def curves(
     """Plot the learning curves of every network of a subset, coloured by learning rate."""
     from nndynbench.plots import learning_curves
     from nndynbench.subsets import load
+    from nndynbench.subsets.loading import names_at_hand
 
     for name in names or names_at_hand(root):
         console.print(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}")
@@ -108,6 +109,7 @@ def verify(
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load
+    from nndynbench.subsets.loading import names_at_hand
 
     bad = 0
     for name in names or names_at_hand(root):
@@ -145,11 +147,3 @@ def export(
     subset = load(name, root=root, version=version)
     written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
     console.print(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)")
-
-
-def names_at_hand(root: str | None) -> list[str]:
-    """The subsets that are at some place here, or in the folder ``root``."""
-    from nndynbench.subsets import subsets
-
-    at_hand = subsets(root=root)
-    return [str(name) for name in at_hand.index[at_hand["networks"] > 0]]

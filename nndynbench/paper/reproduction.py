@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from nndynbench.storage.places import NotAtHandError
-from nndynbench.subsets import Subset, catalogue_entry, load, subsets
+from nndynbench.subsets import Subset, catalogue_entry, load
+from nndynbench.subsets.loading import names_at_hand
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ def at_hand(names: Sequence[str], root: str | Path | None = None) -> tuple[list[
 
 def all_at_hand(root: str | Path | None = None) -> list[Subset]:
     """Every subset that can be loaded."""
-    table = subsets(root=root)
-    return [load(str(name), root=root) for name in table.index[table["networks"] > 0]]
+    return [load(name, root=root) for name in names_at_hand(root)]
 
 
 def standing_for(paper_subset: str, root: str | Path | None = None) -> list[Subset]:

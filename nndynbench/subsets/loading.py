@@ -118,6 +118,11 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "protocol", "tiers"]).set_index("subset")
 
 
+def names_at_hand(root: str | Path | None = None) -> list[str]:
+    """The subsets of the catalogue that are at some place here, or in the folder ``root``."""
+    return [entry.name for entry in catalogue().values() if find(entry.name, root=root)]
+
+
 def _part(subset: Subset, tier: TierName) -> str:
     """How many networks a tier at hand holds, as its manifests say, where it is not all of them."""
     held = max(folder.manifest.tiers[tier].networks for folder in subset.folders if folder.holds_tier(tier))
