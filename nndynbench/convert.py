@@ -28,8 +28,9 @@ FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 # How torch files from before its zip format begin: a pickle does.
 LEGACY_START = b"\x80"
 
-# Where in a file's name its epoch stands, the likeliest first.
-NUMBERINGS = (r"(?i)(?<![a-z])ep(?:och)?[ _=.-]*(\d+)", r"\d+")
+# Where in a file's name its epoch stands; else it is a whole number (0.91 is none).
+EPOCH = re.compile(r"(?i)(?<![a-z])ep(?:och)?[ _=.-]*(\d+)")
+WHOLE_NUMBER = re.compile(r"(?<![\d])(?<!\d\.)\d+(?!\d|\.\d)")
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -52,33 +53,46 @@ class Checkpoint(NamedTuple):
 def checkpoint_files(folder: Path | str) -> dict[int, Path]:
     """A folder's checkpoints by epoch, in this order; nothing is read.
 
-    The epoch is the number behind ``epoch`` or ``ep`` in a file's name (``epoch=3-step=1173.ckpt``), else the last number in
-    it, where every file has one of its own; where no number tells one file from another, the file's position among the
-    sorted names.
+    The epoch is the number behind ``epoch`` or ``ep`` in a file's name (``epoch=3-step=1173.ckpt``), else the one whole
+    number in it that every file has another of (``model_10_acc0.91.pt``); where the names differ in no number, the file's
+    position among the sorted names.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no such file.
     CheckpointError
-        Where some names have an epoch and others have none or the same.
+        Where some names have an epoch and others have none or the same, or have several numbers that could be it.
     """
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in (*SAFETENSORS, *TORCH_FILES))
+    suffixes = (*SAFETENSORS, *TORCH_FILES)
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in suffixes and path.is_file())
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no checkpoint: no file ends in {', '.join((*SAFETENSORS, *TORCH_FILES))}")
-    for pattern in NUMBERINGS:
-        numbers = [re.findall(pattern, path.stem) for path in paths]
-        epochs = [int(found[-1]) if found else None for found in numbers]
-        if None not in epochs and len(set(epochs)) == len(paths):
-            return {epoch: path for epoch, path in sorted(zip(epochs, paths, strict=True)) if epoch is not None}
-    if len(set(epochs)) > 1:
+        raise FileNotFoundError(f"{folder} holds no checkpoint: no file ends in {', '.join(suffixes)}")
+    possible = _possible_epochs([path.stem for path in paths])
+    if any(len(epochs) != 1 for epochs in possible) or len({*possible}) < len(paths):
         numbered = ", ".join(
-            f"{path.name} ({'none' if epoch is None else epoch})" for epoch, path in zip(epochs, paths, strict=True)
+            f"{path.name} ({' or '.join(map(str, epochs)) or 'none'})" for path, epochs in zip(paths, possible, strict=True)
         )
         raise CheckpointError(
-            f"which epochs are the checkpoints in {folder}? Each name needs a number of its own: {numbered}"
+            f"which epochs are the checkpoints in {folder}? Each name needs one number of its own (epoch_10): {numbered}"
         )
-    return dict(enumerate(paths))
+    return {epoch: path for (epoch,), path in sorted(zip(possible, paths, strict=True))}
+
+
+def _possible_epochs(names: list[str]) -> list[tuple[int, ...]]:
+    """By file name, the numbers that could be its epoch."""
+    named = [EPOCH.findall(name) for name in names]
+    if all(named):
+        return [(int(found[-1]),) for found in named]
+    numbers = [tuple(map(int, WHOLE_NUMBER.findall(name))) for name in names]
+    if len(names) == 1:
+        return [numbers[0][-1:] or (0,)]
+    if len({*names}) == len(names) and len({tuple(re.findall(r"\d+", name)) for name in names}) == 1:
+        return [(position,) for position in range(len(names))]
+    if len({*map(len, numbers)}) > 1:
+        return [() for _ in names]
+    telling = dict.fromkeys(column for column in zip(*numbers, strict=True) if len({*column}) == len(names))
+    return list(zip(*telling, strict=True)) if telling else [found[-1:] for found in numbers]
 
 
 def read_checkpoint(path: Path, name: str | Architecture) -> Weights:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,24 +27,67 @@ ARITHMETIC = (*ADDITIONS, "sub", "sub_", "isub", "mul", "mul_", "imul", "div", "
 
 CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
 
-# After these, where a layer's nodes stand among the next one's inputs cannot be told.
-REARRANGEMENTS = (
-    *("permute", "transpose", "transpose_", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "flip", "roll", "rot90"),
-    *("chunk", "split", "tensor_split", "unbind", "select", "narrow", "index_select", "gather", "take", "einsum"),
-    *("repeat", "repeat_interleave", "tile", "unfold", "fold", "glu", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
+# Functions, by name without underscores, that leave each value where it is, or scale, shift or replace it there.
+IN_PLACE = frozenset(
+    (
+        *("add", "iadd", "sub", "isub", "rsub", "mul", "imul", "div", "idiv", "truediv", "itruediv", "divide"),
+        *("multiply", "subtract", "neg", "negative", "pos", "pow", "ipow"),
+        *("abs", "absolute", "square", "sqrt", "rsqrt", "reciprocal", "exp", "exp2", "expm1", "log", "log1p", "log2"),
+        *("sin", "cos", "atan", "erf", "sign", "round", "floor"),
+        *("ceil", "clamp", "clampmin", "clampmax", "clip", "maximum", "minimum", "nantonum", "lerp", "addcmul"),
+        *("addcdiv", "where", "eq", "ne", "lt", "le", "gt", "ge"),
+        *("relu", "relu6", "leakyrelu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish"),
+        *("hardtanh", "hardsigmoid", "hardshrink"),
+        *("sigmoid", "expit", "logsigmoid", "tanh", "tanhshrink", "softplus", "softsign", "softshrink", "threshold"),
+        *("softmax", "logsoftmax", "softmin"),
+        *("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout", "featurealphadropout", "stochasticdepth"),
+        *("batchnorm", "instancenorm", "groupnorm", "layernorm", "rmsnorm", "localresponsenorm", "normalize"),
+        *("identity", "clone", "contiguous", "detach", "to", "float", "double", "half", "bfloat16", "type", "typeas"),
+        *("cpu", "cuda", "requiresgrad"),
+    )
 )
-REARRANGING_MODULES = ("PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "GLU", "Fold", "Unfold")
+
+# The files of torch.nn.modules whose modules do so too; GLU, which is in one of them, does not.
+IN_PLACE_FILES = ("activation", "batchnorm", "dropout", "instancenorm", "normalization")
+
+# Functions and modules, by name without underscores, that act on as many of the last axes as their number says.
+POOLING = re.compile(r"(?:adaptive|fractional)?(?:max|avg|lp)pool([123])d")
+PADDING = re.compile(r"(?:zero|constant|reflection|replication|circular)pad([123])d")
+RESIZING = re.compile(r"interpolate|upsample|upsampling(?:nearest|bilinear)2d")
+
+# Functions that take a shape alone from a tensor.
+NEW_TENSORS = re.compile(r"new_\w+|(?:zeros|ones|empty|full|rand|randn|randint)_like")
 
 
 class NotRepresentableError(ValueError):
     """A module with a layer that the rolled graph has no place for; the message names the layer and says why."""
 
 
+class Axis(NamedTuple):
+    """The axis of a value that a layer's ``size`` nodes stand along: how many axes are before it (None: unknown) and behind.
+
+    ``flattened``: each node's positions stand along it too. ``merged``: it holds one value, made of all nodes.
+    """
+
+    size: int
+    before: int | None
+    behind: int = 0
+    flattened: bool = False
+    merged: bool = False
+
+    def offset(self, dim: int) -> int | None:
+        """How far behind this axis a dim is (0: it is this one, negative: before it), or None if that is unknown."""
+        if dim < 0:
+            return self.behind + 1 + dim
+        return None if self.before is None else dim - self.before
+
+
 class Path(NamedTuple):
-    """The layers on the way to a value, and what has rearranged the last one's nodes since, if anything has."""
+    """The layers on the way to a value, where the last one's nodes are, and what moved or merged these, if anything did."""
 
     layers: tuple[str, ...] = ()
-    rearranged_by: str | None = None
+    axis: Axis = Axis(0, None)
+    moved_by: str | None = None
 
 
 def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
@@ -51,34 +95,33 @@ def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> Layer
 
     torch.fx follows the input through the module. Its convs and linear layers, in this order, are the graph's layers, named
     as in the module. Where branches meet in an addition, the one with more layers is the network and the others are
-    shortcuts, which are no edges. Normalisation, activations, pooling, dropout and reshaping are no layers.
+    shortcuts, which are no edges. Normalisation, activations, pooling, dropout and reshaping are no layers. Batches are
+    taken to be the first axis, and ``view(-1, n)`` behind a conv to flatten all of its positions: shapes of inputs are
+    unknown here. A conv or linear layer by itself is the module's one layer, ``0``.
 
     Raises
     ------
     NotRepresentableError
-        Naming the layer and why, for: grouped and transposed convs, recurrent and attention layers, weights used without
-        a module or more than once, branches of equally many layers, branches that are concatenated or multiplied, a
-        layer whose inputs are not the nodes before it (a linear layer's after a conv: a multiple of them), or come after
-        these were rearranged (transposed, shuffled, split); and where torch.fx cannot follow the input.
+        Naming the layer and why, for: grouped and transposed convs, recurrent, attention and quantised layers, weights
+        used without a module or more than once or without values (lazy, meta), branches of equally many layers, branches
+        that are concatenated or multiplied, modules of several inputs, a layer whose inputs are not the nodes before it
+        (a linear layer's after a conv: all their positions, flattened from dim 1), or come after anything that is not
+        known to leave these in their places (they are transposed, split, averaged); and where torch.fx cannot follow
+        the input.
     """
     layers = list(_main_path(model))
     if not layers:
         raise NotRepresentableError("the module has no conv or linear layer on the way from its input to its output")
     tensors: dict[str, NodeTensors] = {}
     slices = []
-    nodes, positions_follow = int(layers[0][1].weight.shape[1]), False
+    nodes = int(layers[0][1].weight.shape[1])
     for name, module in layers:
         if name in tensors:
             raise NotRepresentableError(f"{name!r} is used twice: a layer of the graph has one place")
         weight = as_array(module.weight)
         tensors[name] = NodeTensors(weight, None if module.bias is None else as_array(module.bias))
-        inputs, is_conv = weight.shape[1], weight.ndim > 2
-        if inputs != nodes and (is_conv or not positions_follow):
-            raise NotRepresentableError(f"{name!r} has {inputs} inputs, not the {nodes} nodes before it")
-        if inputs % nodes:
-            raise NotRepresentableError(f"{name!r} has {inputs} inputs, no multiple of the {nodes} nodes before it")
         slices.append(slices_between(weight, weight.shape, nodes))
-        nodes, positions_follow = len(weight), is_conv
+        nodes = len(weight)
     first = "input"
     while first in tensors:
         first += "_"
@@ -87,14 +130,15 @@ def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> Layer
 
 def _main_path(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """The conv and linear modules between the input and the output, by name, without those of shortcuts."""
-    from torch import fx
+    from torch import fx, nn
 
     class Tracer(fx.Tracer):
         def is_leaf_module(self, module: nn.Module, name: str) -> bool:
             return _is_layer(module) or super().is_leaf_module(module, name)
 
     try:
-        traced = fx.GraphModule(model, Tracer().trace(model))
+        whole = nn.Sequential(model) if _is_layer(model) else model
+        traced = fx.GraphModule(whole, Tracer().trace(whole))
     except Exception as reason:  # whatever a user's forward raises when fx runs it
         raise NotRepresentableError(f"torch.fx cannot follow the input through the module: {reason}") from reason
     modules = dict(traced.named_modules())
@@ -113,13 +157,18 @@ def _main_path(model: nn.Module) -> Iterator[tuple[str, Any]]:
                 raise NotRepresentableError(f"the module returns {len(sources)} values made from its input, not one")
             yield from ((name, modules[name]) for name in paths[sources[0]].layers)
         elif node.op == "call_module" and sources:
-            paths[node] = _through(paths[sources[0]], str(node.target), modules[str(node.target)])
+            name = str(node.target)
+            if len(sources) > 1:
+                kind = type(modules[name]).__name__
+                raise NotRepresentableError(f"{name!r} is a {kind} of {len(sources)} values: a layer has one input")
+            paths[node] = _through(paths[sources[0]], name, modules[name])
         elif sources and not _is_size(node):
             for name in beside:
                 if not _acts_by_channel(node, _attribute(traced, name)):
                     raise NotRepresentableError(f"{name!r} is used in a function: only modules' weights are layers")
-            joined = _joined(node, [paths[source] for source in sources])
-            paths[node] = joined._replace(rearranged_by=node.name) if _rearranges(node) else joined
+            paths[node] = _behind(node, paths)
+            if _writes_to_its_input(node):
+                paths[node.args[0]] = paths[node]
         elif beside:
             stored[node] = beside[0]
 
@@ -135,19 +184,173 @@ def _is_layer(module: nn.Module) -> bool:
 
 def _through(path: Path, name: str, module: nn.Module) -> Path:
     """The path behind a module."""
-    kind = type(module).__name__
+    kind, file = type(module).__name__, type(module).__module__
     if _is_layer(module):
-        if getattr(module, "groups", 1) != 1:
-            raise NotRepresentableError(f"{name!r} is a conv of {module.groups} groups: its filters do not see all channels")
-        if path.layers and path.rearranged_by:
-            raise NotRepresentableError(
-                f"{path.rearranged_by!r} rearranges what {path.layers[-1]!r} gives to {name!r}: where its nodes then stand "
-                "among the inputs cannot be told"
-            )
-        return Path((*path.layers, name))
+        return _through_layer(path, name, module)
     if any(True for _ in module.parameters()) and not kind.startswith(CHANNELWISE):
         raise NotRepresentableError(f"{name!r} is a {kind}: the rolled graph is defined for convs and linear layers")
-    return path._replace(rearranged_by=name) if kind in REARRANGING_MODULES else path
+    if file.startswith("torch.ao."):
+        raise NotRepresentableError(f"{name!r} is a {kind} of {file}: quantised modules have no weights that can be read")
+    if file.removeprefix("torch.nn.modules.") in IN_PLACE_FILES and kind != "GLU":
+        kind = "Identity"
+    attributes = {"Flatten": ("start_dim", "end_dim"), "Unflatten": ("dim", "unflattened_size")}.get(kind, ())
+    return _moved(path, name, kind, [getattr(module, attribute) for attribute in attributes])
+
+
+def _through_layer(path: Path, name: str, layer: Any) -> Path:
+    """The path behind a conv or linear layer, whose inputs must be the nodes before it."""
+    from torch.nn.parameter import is_lazy
+
+    if is_lazy(layer.weight) or layer.weight.is_meta:
+        state = "not initialised: run the module once" if is_lazy(layer.weight) else "on the meta device: load them"
+        raise NotRepresentableError(f"{name!r} has weights without values, {state}")
+    if getattr(layer, "groups", 1) != 1:
+        raise NotRepresentableError(f"{name!r} is a conv of {layer.groups} groups: its filters do not see all channels")
+    size, inputs, *kernel = layer.weight.shape
+    if path.layers:
+        _check_inputs(path, name, inputs, len(kernel))
+    return Path((*path.layers, name), Axis(size, 1 if kernel else path.axis.before, len(kernel)))
+
+
+def _check_inputs(path: Path, name: str, inputs: int, positions: int) -> None:
+    """Raise where a layer that slides along so many axes of positions does not act on the nodes that a path ends in."""
+    axis, last = path.axis, path.layers[-1]
+    if path.moved_by:
+        raise NotRepresentableError(
+            f"{path.moved_by!r} may move or merge the nodes of {last!r} on their way to {name!r}: where these then stand "
+            "among its inputs cannot be told"
+        )
+    if axis.behind and not positions:
+        raise NotRepresentableError(
+            f"{name!r} acts on the positions of {last!r}, not on its nodes: flatten these from dim 1 before it, or pool them"
+        )
+    if inputs != axis.size and not axis.flattened:
+        raise NotRepresentableError(f"{name!r} has {inputs} inputs, not the {axis.size} nodes before it")
+    if inputs % axis.size:
+        raise NotRepresentableError(f"{name!r} has {inputs} inputs, no multiple of the {axis.size} nodes before it")
+    if axis.behind != positions:
+        raise NotRepresentableError(
+            f"{name!r} slides along {positions} axes of positions, and the nodes of {last!r} have {axis.behind} behind them"
+        )
+
+
+def _behind(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Path:
+    """The path behind a function or method."""
+    from torch.fx.node import map_arg
+
+    joined = _joined(node, [paths[source] for source in node.all_input_nodes if source in paths])
+    arguments, options = map_arg((node.args[1:], node.kwargs), lambda other: _known_size(other, paths))
+    return _moved(joined, node.name, _function(node), arguments, options)
+
+
+def _moved(path: Path, by: str, kind: str, arguments: Sequence[Any] = (), options: Mapping[str, Any] | None = None) -> Path:
+    """The path behind something of this kind that is no layer, called ``by``."""
+    if not path.layers or path.moved_by:
+        return path
+    axis = _axis_behind(path.axis, kind.replace("_", "").lower(), arguments, options or {})
+    if axis is None:
+        return path._replace(moved_by=by)
+    return path._replace(axis=axis, moved_by=by if axis.merged else None)
+
+
+def _axis_behind(axis: Axis, kind: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Axis | None:
+    """Where the nodes are behind what is given by its name, or None where that cannot be told."""
+    if kind in IN_PLACE:
+        return axis
+    if pooling := POOLING.fullmatch(kind):
+        return axis if int(pooling[1]) == axis.behind else None
+    if padding := PADDING.fullmatch(kind):
+        return axis if int(padding[1]) <= axis.behind else None
+    if RESIZING.fullmatch(kind):
+        return axis if axis.behind else None
+    if kind not in RULES:
+        return None
+    named = {{"axis": "dim", "input": "self"}.get(key, key): value for key, value in options.items()}
+    named.pop("self", None)
+    try:
+        return RULES[kind](axis, *arguments, **named)
+    except (TypeError, ValueError):  # arguments that the rule does not know: tensors as sizes, names of dims
+        return None
+
+
+def _flattened(axis: Axis, start_dim: int = 0, end_dim: int = -1) -> Axis | None:
+    start, end = axis.offset(start_dim), axis.offset(end_dim)
+    if start is None:
+        # Of two axes it changes nothing; of more, the next layer has other inputs than these nodes.
+        return axis if (start_dim, end_dim) == (1, -1) else None
+    if end != axis.behind or start < 0:
+        return None
+    return axis._replace(behind=start, flattened=axis.flattened or (start == 0 and axis.behind > 0))
+
+
+def _reshaped(axis: Axis, *shape: Any) -> Axis | None:
+    _, nodes, *positions = shape[0] if len(shape) == 1 else shape
+    if not positions:
+        held = axis.behind > 0 or axis.flattened
+        fits = not isinstance(nodes, int) or nodes in (-1, axis.size) or (held and nodes % axis.size == 0)
+        return axis._replace(before=1, behind=0, flattened=held) if fits else None
+    is_one_batch = axis.before == 1 or all(size == 1 for size in positions)
+    return Axis(axis.size, 1, len(positions)) if nodes == axis.size and is_one_batch else None
+
+
+def _unflattened(axis: Axis, dim: int, sizes: Sequence[Any]) -> Axis | None:
+    return _reshaped(axis, -1, *sizes) if axis.offset(dim) == 0 or (axis.before is None and dim == 1) else None
+
+
+def _reduced(axis: Axis, dim: Any = None, keepdim: bool = False, **_: Any) -> Axis | None:
+    if dim is None or not keepdim:
+        return None if dim is None else _dropped(axis, dim)
+    offsets = _offsets(axis, dim)
+    return axis._replace(merged=axis.merged or 0 in offsets or None in offsets)
+
+
+def _squeezed(axis: Axis, dim: Any = None) -> Axis | None:
+    return axis._replace(behind=0) if dim is None else _dropped(axis, dim)
+
+
+def _dropped(axis: Axis, dim: Any) -> Axis | None:
+    """Without these axes of positions; None where one is no such axis."""
+    offsets = _offsets(axis, dim)
+    are_positions = all(offset is not None and offset > 0 for offset in offsets)
+    return axis._replace(behind=axis.behind - len(offsets)) if offsets and are_positions else None
+
+
+def _offsets(axis: Axis, dim: Any) -> list[int | None]:
+    return [axis.offset(each) for each in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+
+
+def _unsqueezed(axis: Axis, dim: int) -> Axis | None:
+    wider = axis._replace(behind=axis.behind + 1)
+    offset = wider.offset(dim)
+    return wider if offset and offset > 0 else None
+
+
+def _indexed(axis: Axis, taken: Any) -> Axis | None:
+    """Taking positions leaves the channels where they are: x[:, :, 0, 0]."""
+    if axis.before != 1 or not isinstance(taken, tuple) or len(taken) < 2 or any(part != slice(None) for part in taken[:2]):
+        return None
+    if not all(part is None or isinstance(part, (int, slice)) for part in taken):
+        return None
+    added, dropped = (sum(isinstance(part, kind) for part in taken) for kind in (type(None), int))
+    return axis._replace(behind=axis.behind + added - dropped)
+
+
+def _padded(axis: Axis, pad: Sequence[Any], *_: Any, **__: Any) -> Axis | None:
+    return axis if len(pad) <= 2 * axis.behind else None
+
+
+# What a function or module of this name, without underscores and with torch's arguments, makes of the nodes' axis.
+RULES: dict[str, Callable[..., Axis | None]] = {
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "prod", "logsumexp", "std", "var"), _reduced),
+    "norm": lambda axis, p=2, dim=None, keepdim=False, **_: _reduced(axis, dim, keepdim),
+    **dict.fromkeys(("view", "reshape"), _reshaped),
+    "flatten": _flattened,
+    "unflatten": _unflattened,
+    "squeeze": _squeezed,
+    "unsqueeze": _unsqueezed,
+    "getitem": _indexed,
+    "pad": _padded,
+}
 
 
 def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
@@ -167,22 +370,34 @@ def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
                 f"{node.name!r} adds two branches of equally many layers, ending in {longest.layers[-1]!r} and "
                 f"{branch.layers[-1]!r}: neither is the shortcut"
             )
-    return longest
+    alike = [branch for branch in branches if branch.layers == longest.layers]
+    # One value made of all nodes scales or shifts each alike: x / x.norm(dim=1, keepdim=True).
+    alike = [branch for branch in alike if not branch.axis.merged] or alike
+    moved_by = next((branch.moved_by for branch in alike if branch.moved_by), None)
+    same = all(branch.axis == alike[0].axis for branch in alike)
+    return alike[0]._replace(moved_by=moved_by or (None if same else node.name))
 
 
 def _function(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
 
 
-def _rearranges(node: fx.Node) -> bool:
-    function = _function(node)
-    if function == "getitem":
-        # Taking a position leaves the channels where they are: x[:, :, 0, 0].
-        taken = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
-        return len(taken) < 2 or any(part != slice(None) for part in taken[:2])
-    if function == "getattr":
-        return node.args[1] in ("T", "mT", "H", "mH")
-    return function in REARRANGEMENTS
+def _writes_to_its_input(node: fx.Node) -> bool:
+    """Whether it is a method such as ``add_``, which what was its input holds the result of."""
+    return node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__")
+
+
+def _known_size(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Any:
+    """The number of a layer's nodes, where the node is their axis' size (``x.shape[1]``), else the node."""
+    source: Any = node.args[0] if node.args else None
+    if _function(node) == "getitem" and source not in paths:
+        source = source.args[0] if isinstance(source, type(node)) and _is_size(source) else None
+    elif _function(node) != "size":
+        return node
+    path, dim = paths.get(source, Path()), node.args[-1]
+    if not path.layers or path.moved_by or path.axis.flattened or not isinstance(dim, int):
+        return node
+    return path.axis.size if path.axis.offset(dim) == 0 else node
 
 
 def _acts_by_channel(node: fx.Node, values: Any) -> bool:
@@ -198,7 +413,8 @@ def _attribute(module: Any, path: str) -> Any:
 
 
 def _is_size(node: fx.Node) -> bool:
-    """Whether the node is a shape or one of its numbers, which no data flows through."""
-    if node.op == "call_method":
-        return node.target in ("size", "dim", "numel")
-    return _function(node) == "getattr" and node.args[1] in ("shape", "ndim", "device", "dtype")
+    """Whether the node is a shape or one of its numbers, or a new tensor of it: no data flows through these."""
+    function = _function(node)
+    if function == "getattr":
+        return node.args[1] in ("shape", "ndim", "device", "dtype")
+    return function in ("size", "dim", "numel") or NEW_TENSORS.fullmatch(function) is not None

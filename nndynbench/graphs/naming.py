@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import permutations
 from typing import Any
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
-from nndynbench.graphs.weights import WeightsLike, as_array, tensors
+from nndynbench.graphs.weights import WeightsLike, tensors
 
 # Where training code puts the state dict in a checkpoint that holds more.
 STATE_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params")
+
+# What is left of a weight that is computed from others when it is used.
+PARTS = {
+    "weight_norm": re.compile(r"(^|[./])weight_[gv]$"),
+    "spectral_norm or pruning": re.compile(r"(^|[./])weight_orig$"),
+    "a parametrization (weight_norm, spectral_norm, …)": re.compile(r"(^|[./])parametrizations[./]weight[./]original\d*$"),
+}
+
+# How the names of weights begin that are no layers of the graph: shortcuts' and those beside the network.
+BESIDE = ("shortcut", "downsample", "skip", "proj", "identity", "bypass", "aux", "ema", "teacher")
 
 
 class NamingError(ValueError):
@@ -24,17 +35,20 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     A layer's weight is, first, the tensor of its name, whatever prefix all names share (``module.``, ``_orig_mod.``, …).
     Where a layer has none of its name and shape, it and all others of its shape are matched in the order of the names,
     which must differ in numbers alone (``features.3.weight`` before ``features.10.weight``): whoever counts convs from 0 has
-    another layer's name on some of them. Tensors of other shapes are left out. A checkpoint that holds its state dict under
+    another layer's name on some of them. Tensors that are no weights of layers are left out: those of fewer axes (batch
+    norm's), buffers, and shortcuts by name (``downsample``, ``shortcut``, …). A checkpoint that holds its state dict under
     a usual key (``state_dict``, ``model``, …) may be given whole.
 
     Raises
     ------
     NamingError
-        Saying which layer has no tensor or could have several.
+        Saying which layer has no tensor or could have several, which layers' weights are left over (then it is another
+        network), and which tensors hold no floating-point values or only parts of a weight (weight_norm, spectral_norm).
     """
     described = architecture(name)
     found = _without_common_prefix(_state(tensors(weights)))
-    shapes = {key: tuple(as_array(value).shape) for key, value in found.items()}
+    _check_whole(found)
+    shapes = {key: tuple(value.shape) for key, value in found.items()}
     layers = described.weighted_layers
     by_shape: dict[tuple[int, ...], list[Layer]] = defaultdict(list)
     for layer in layers:
@@ -42,18 +56,17 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     stems: dict[str, str] = {}
     for shape, alike in by_shape.items():
         if all(shapes.get(f"{layer.name}.weight") == shape for layer in alike):
-            stems |= {layer.name: layer.name for layer in alike}
+            stems |= {layer.name: f"{layer.name}." for layer in alike}
             continue
-        candidates = [key for key in found if shapes[key] == shape]
-        for layer, key in zip(alike, _in_order(candidates, alike, described), strict=True):
-            stems[layer.name] = key.removesuffix("weight").removesuffix(".")
-            found.setdefault(f"{stems[layer.name]}.weight", found[key])
+        for layer, key in zip(alike, _matched(shapes, alike, described), strict=True):
+            stems[layer.name] = key.removesuffix("weight")
     ours = {}
     for layer in layers:
         stem = stems[layer.name]
-        ours[f"{layer.name}.weight"] = found[f"{stem}.weight"]
-        if layer.has_bias and shapes.get(f"{stem}.bias") == layer.weight_shape[:1]:
-            ours[f"{layer.name}.bias"] = found[f"{stem}.bias"]
+        ours[f"{layer.name}.weight"] = _floating(f"{stem}weight", found)
+        if layer.has_bias and shapes.get(f"{stem}bias") == layer.weight_shape[:1]:
+            ours[f"{layer.name}.bias"] = _floating(f"{stem}bias", found)
+    _check_none_left(shapes, {f"{stem}weight" for stem in stems.values()}, described)
     return ours
 
 
@@ -70,17 +83,110 @@ def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _in_order(candidates: list[str], wanting: list[Layer], described: Architecture) -> list[str]:
-    """The candidates, one for each of the layers of their shape, in the layers' order."""
+def _check_whole(found: Iterable[str]) -> None:
+    """Raise where a weight is in parts: none of them is the weight."""
+    for key in found:
+        for origin, pattern in PARTS.items():
+            if pattern.search(key):
+                raise NamingError(
+                    f"{key!r} is a part of a weight under {origin}, which is not supported: remove it from the module "
+                    "(remove_weight_norm, remove_spectral_norm, prune.remove, remove_parametrizations) and save the weights"
+                )
+
+
+def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], described: Architecture) -> None:
+    """Raise where other weights of layers are left over."""
+    left = [key for key, shape in shapes.items() if key not in taken and len(shape) > 1 and _is_layers_weight(key)]
+    if left:
+        raise NamingError(
+            f"the checkpoint has weights that {described.name} has no layer for: {', '.join(left)}. It is another "
+            "network's, or these are no layers of it (shortcuts, other heads): then leave them out"
+        )
+
+
+def _is_weight(key: str) -> bool:
+    return key.split(".")[-1] == "weight"
+
+
+def _is_layers_weight(key: str) -> bool:
+    return _is_weight(key) and not any(word.startswith(BESIDE) for word in re.split(r"[^a-z]+", key.lower()))
+
+
+def _floating(key: str, found: Mapping[str, Any]) -> Any:
+    """The tensor of this name, if it has floating-point values."""
+    tensor = found[key]
+    if getattr(tensor, "is_meta", False):
+        raise NamingError(f"{key!r} is on the meta device: it has a shape and no values")
+    kind = str(getattr(tensor, "dtype", "unknown")).removeprefix("torch.")
+    if "float" not in kind:
+        raise NamingError(f"{key!r} has values of type {kind}: weights are real floating-point numbers")
+    return tensor
+
+
+def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], described: Architecture) -> list[str]:
+    """The weights of one shape, one for each of the layers of this shape, in the layers' order."""
     names, shape = ", ".join(layer.name for layer in wanting), wanting[0].weight_shape
+    alike = [key for key in shapes if shapes[key] == shape]
+    candidates = [key for key in alike if _is_weight(key)]
+    if len(candidates) > len(wanting):
+        candidates = [key for key in candidates if _is_layers_weight(key)]
     if len(candidates) != len(wanting):
+        others = [key for key in alike if not _is_weight(key)]
         raise NamingError(
             f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), not all of which a tensor is named "
             f"after; the checkpoint has {len(candidates)} tensor(s) of it{': ' if candidates else ''}{', '.join(candidates)}"
+            + (f" (no name of a weight, which ends in '.weight': {', '.join(others)})" if others else "")
         )
-    if len({re.sub(r"\d+", "#", key) for key in candidates}) > 1:
+    order = _in_order(candidates, wanting, shapes, described) if len({*map(_pattern, candidates)}) == 1 else None
+    if order is None:
         raise NamingError(
             f"which of {', '.join(candidates)} are the layers {names} of {described.name}? All have shape {shape}, and "
             f"their names do not say the order: rename them to {names}"
         )
-    return sorted(candidates, key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
+    return order
+
+
+def _in_order(
+    candidates: list[str], wanting: list[Layer], shapes: Mapping[str, tuple[int, ...]], described: Architecture
+) -> list[str] | None:
+    """Names that differ in numbers alone, in the order that these say; None where they do not.
+
+    Of several numbers, any may count first (blocks, or the convs in them). It is told by the shapes of all tensors named in
+    this way, whose order is the architecture's, else by the layers' own names, if theirs count alike from left to right.
+    """
+    numbers = {key: _numbers(key) for key in shapes if _pattern(key) == _pattern(candidates[0]) and len(shapes[key]) > 1}
+    shapes_in_order = [layer.weight_shape for layer in described.weighted_layers]
+    expected = [shape for shape in shapes_in_order if shape in {shapes[key] for key in numbers}]
+    possible, fitting = [], []
+    for places in permutations(_varying(numbers.values())):
+        everything = sorted(numbers, key=lambda key: [numbers[key][place] for place in places])
+        order = [key for key in everything if key in candidates]
+        possible.append(order)
+        if [shapes[key] for key in everything] == expected:
+            fitting.append(order)
+    for orders in (possible, fitting):
+        if orders and all(order == orders[0] for order in orders):
+            return orders[0]
+    from_left = possible[0]
+    counts_alike = _ranks(from_left) == _ranks([layer.name for layer in wanting])
+    return from_left if counts_alike and from_left in (fitting or possible) else None
+
+
+def _pattern(key: str) -> str:
+    return re.sub(r"\d+", "#", key)
+
+
+def _numbers(key: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", key))
+
+
+def _varying(numbers: Iterable[tuple[int, ...]]) -> list[int]:
+    """The places of the numbers that are not the same in all names."""
+    return [place for place, values in enumerate(zip(*numbers, strict=False)) if len({*values}) > 1]
+
+
+def _ranks(names: list[str]) -> list[tuple[int, ...]]:
+    """By name, how many values each number that varies has below its own."""
+    numbers = [_numbers(name) for name in names]
+    values = {place: sorted({each[place] for each in numbers}) for place in _varying(numbers)}
+    return [tuple(below.index(each[place]) for place, below in values.items()) for each in numbers]

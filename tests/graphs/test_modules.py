@@ -142,15 +142,15 @@ def test_a_layer_called_input_is_told_from_the_input():
         (nn.Sequential(nn.ReLU()), "no conv or linear layer"),
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)), "'2' has 10 inputs, no multiple of the 3 nodes"),
         (nn.Sequential(nn.Conv2d(3, 16, 3), nn.AvgPool2d(2), nn.Conv2d(8, 8, 4)), "'2' has 8 inputs, not the 16 nodes"),
-        (nn.Sequential(nn.Linear(10, 64), nn.Unflatten(1, (4, 4, 4)), nn.Conv2d(4, 8, 4)), "'2' has 4 inputs, not the 64"),
+        (nn.Sequential(nn.Linear(10, 64), nn.Unflatten(1, (4, 4, 4)), nn.Conv2d(4, 8, 4)), "'1' may move or merge"),
         (nn.Sequential(nn.Linear(4, 8), nn.Flatten(), nn.Linear(24, 2)), "'2' has 24 inputs, not the 8 nodes"),
         (
             nn.Sequential(nn.Conv2d(3, 8, 3), nn.PixelShuffle(2), nn.Flatten(), nn.Linear(32, 2)),
-            "'1' rearranges what '0' gives",
+            "'1' may move or merge the nodes of '0'",
         ),
         (
             nn.Sequential(nn.Conv2d(3, 8, 3), nn.GLU(1), nn.Flatten(), nn.Linear(16, 2)),
-            "'1' rearranges what '0' gives to '3'",
+            "'1' may move or merge the nodes of '0' on their way to '3'",
         ),
         (
             returning(
@@ -158,11 +158,11 @@ def test_a_layer_called_input_is_told_from_the_input():
                 one=nn.Conv2d(1, 4, 3),
                 last=nn.Linear(16, 2),
             ),
-            "'permute' rearranges what 'one' gives to 'last'",
+            "'permute' may move or merge the nodes of 'one' on their way to 'last'",
         ),
         (
             returning(lambda self, x: self.last(self.one(x)[:, ::2]), one=nn.Linear(2, 8), last=nn.Linear(4, 2)),
-            "'getitem' rearranges what 'one' gives to 'last'",
+            "'getitem' may move or merge the nodes of 'one' on their way to 'last'",
         ),
         (
             returning(
@@ -197,3 +197,173 @@ def test_a_layer_called_input_is_told_from_the_input():
 def test_what_cannot_be_represented_says_which_layer_and_why(model, message):
     with pytest.raises(NotRepresentableError, match=message.replace("(", r"\(")):
         from_module(model)
+
+
+def between(moving, first, last):
+    """A module of two layers and a function between them."""
+    modules = {"moving": moving} if isinstance(moving, nn.Module) else {}
+    return returning(lambda self, x: self.last(moving(self.first(x))), first=first, last=last, **modules)
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        lambda h: h.mean((2, 3)),
+        lambda h: h.amax(dim=(-2, -1)),
+        lambda h: h.sum(3).sum(-1),
+        lambda h: h.flatten(2).mean(2),
+        lambda h: h.view(h.size(0), h.shape[1], -1).mean(-1),
+        lambda h: functional.adaptive_avg_pool2d(h, 1).squeeze(-1).squeeze(-1),
+        lambda h: functional.avg_pool2d(h, h.size(2)).squeeze(),
+        lambda h: functional.max_pool2d(h, 2)[:, :, 0, 0],
+        lambda h: h.mean(axis=[2, 3], keepdim=True).reshape((-1, 8)),
+        lambda h: (h / h.norm(dim=1, keepdim=True)).relu_().mean((2, 3)),
+        lambda h: functional.pad(h - h.mean(1, keepdim=True), (1, 1, 1, 1)).mean((2, 3)),
+        lambda h: (h + 0.1 * torch.randn_like(h)).mean((2, 3)),
+    ],
+)
+def test_positions_may_be_reduced_before_a_linear_layer(pooled):
+    model = between(pooled, nn.Conv2d(3, 8, 3), nn.Linear(8, 5))
+    assert model(torch.rand(2, 3, 6, 6)).shape == (2, 5)
+    assert from_module(model).layer_sizes == (3, 8, 5)
+
+
+@pytest.mark.parametrize(
+    "flattened",
+    [
+        lambda h: torch.flatten(h, 1),
+        lambda h: h.view(-1, 8 * 16),
+        lambda h: h.reshape(h.shape[0], -1),
+        lambda h: functional.max_pool2d(h.flatten(2).view(-1, 8, 4, 4), 1).flatten(1),
+    ],
+)
+def test_all_positions_may_be_flattened_before_a_linear_layer(flattened):
+    model = between(flattened, nn.Conv2d(3, 8, 3), nn.Linear(8 * 16, 5))
+    assert model(torch.rand(2, 3, 6, 6)).shape == (2, 5)
+    assert from_module(model).layer_sizes == (3, 8, 5)
+
+
+@pytest.mark.parametrize(
+    "placed", [lambda h: h[:, :, None, None], lambda h: h.unflatten(1, (8, 1, 1)), nn.Unflatten(1, (8, 1, 1))]
+)
+def test_units_may_become_channels(placed):
+    model = between(placed, nn.Sequential(nn.Flatten(), nn.Linear(3, 8), nn.ReLU()), nn.Conv2d(8, 5, 1))
+    first = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(8, 8))
+    assert from_module(between(placed, first, nn.Conv2d(8, 5, 1))).layer_sizes == (3, 8, 8, 5)
+    assert model(torch.rand(2, 3)).shape == (2, 5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10)),
+        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.AdaptiveAvgPool2d(8), nn.ReLU(), nn.Linear(8, 10)),
+        between(lambda h: h.flatten(2), nn.Conv2d(3, 8, 3, padding=1), nn.Linear(64, 10)),
+        between(lambda h: h.view(h.size(0), h.size(1), -1), nn.Conv2d(3, 8, 3, padding=1), nn.Linear(64, 10)),
+        between(lambda h: h.mean(3), nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10)),
+    ],
+)
+def test_a_linear_layer_along_a_convs_positions_is_refused(model):
+    assert model(torch.rand(2, 3, 8, 8)).shape[-1] == 10
+    with pytest.raises(NotRepresentableError, match=r"acts on the positions of .*flatten these from dim 1"):
+        from_module(model)
+
+
+@pytest.mark.parametrize(
+    ("moving", "inputs"),
+    [
+        (lambda h: h.mean(1).flatten(1), 64),
+        (lambda h: h.sum(1).flatten(1), 64),
+        (lambda h: h.amax(dim=1).flatten(1), 64),
+        (lambda h: h.mean(1, keepdim=True).flatten(1), 64),
+        (lambda h: h.cumsum(1).flatten(1), 512),
+        (lambda h: functional.max_pool3d(h, (2, 1, 1)).flatten(1), 256),
+        (nn.Sequential(nn.MaxPool3d((2, 1, 1)), nn.Flatten()), 256),
+        (lambda h: functional.pad(h, (0, 0, 0, 0, 4, 4)).flatten(1), 1024),
+        (lambda h: h.reshape(2, -1, 4).flatten(1), 512),
+        (lambda h: h.view(-1, 4, 2, 64).flatten(1), 512),
+        (lambda h: h.as_strided((2, 512), (1, 2)), 512),
+        (lambda h: torch.matmul(h, h).flatten(1), 512),
+        (lambda h: (h + h.flip(1)).flatten(1), 512),
+        (lambda h: h.flatten(1).sort(1)[0], 512),
+        (lambda h: h.transpose_(1, 2).flatten(1), 512),
+    ],
+)
+def test_what_moves_or_merges_channels_is_refused(moving, inputs):
+    model = between(moving, nn.Conv2d(3, 8, 3, padding=1), nn.Linear(inputs, 10))
+    assert model(torch.rand(2, 3, 8, 8)).shape == (2, 10)
+    with pytest.raises(NotRepresentableError, match="may move or merge the nodes of 'first' on their way to 'last'"):
+        from_module(model)
+
+
+@pytest.mark.parametrize(
+    ("moving", "inputs"),
+    [
+        (lambda h: functional.max_pool1d(h, 2), 4),
+        (lambda h: h.view(-1, 4), 4),
+        (lambda h: h @ h.t() @ h, 8),
+        (lambda h: h.mean(1, keepdim=True), 1),
+        (lambda h: functional.pad(h, (4, 4)), 16),
+    ],
+)
+def test_what_moves_or_merges_units_is_refused(moving, inputs):
+    model = between(moving, nn.Linear(3, 8), nn.Linear(inputs, 10))
+    assert model(torch.rand(2, 3)).shape[-1] == 10
+    with pytest.raises(NotRepresentableError, match="may move or merge the nodes of 'first' on their way to 'last'"):
+        from_module(model)
+
+
+def test_a_method_that_writes_to_its_input_is_followed():
+    def forward(self, x):
+        hidden = self.first(x)
+        hidden.transpose_(1, 2)
+        return self.last(hidden)
+
+    with pytest.raises(NotRepresentableError, match="'transpose_' may move or merge"):
+        from_module(returning(forward, first=nn.Conv2d(3, 8, 1), last=nn.Conv2d(8, 2, 1)))
+
+
+def test_a_module_of_several_inputs_is_refused():
+    model = returning(
+        lambda self, x: self.alike(self.one(x), self.other(x)),
+        one=nn.Linear(3, 4),
+        other=nn.Linear(3, 4),
+        alike=nn.CosineSimilarity(),
+    )
+    with pytest.raises(NotRepresentableError, match="'alike' is a CosineSimilarity of 2 values"):
+        from_module(model)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize")
+def test_a_quantised_layer_is_named():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), torch.ao.nn.quantized.dynamic.Linear(8, 2))
+    with pytest.raises(NotRepresentableError, match=r"'2' is a Linear of torch\.ao\.nn\.quantized\.dynamic"):
+        from_module(model)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.LazyConv2d(4, 3), "'0' has weights without values, not initialised"),
+        (lambda: nn.LazyLinear(4), "'0' has weights without values, not initialised"),
+        (lambda: nn.Linear(4, 2, device="meta"), "'0' has weights without values, on the meta device"),
+    ],
+)
+def test_a_layer_without_values_is_named(make, message):
+    with pytest.raises(NotRepresentableError, match=message):
+        from_module(nn.Sequential(make()))
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 2), nn.Conv2d(4, 2, 3)])
+def test_a_layer_by_itself_is_a_graph(layer):
+    graph = from_module(layer)
+    assert (graph.layers, graph.layer_sizes) == (("input", "0"), (4, 2))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "wide_resnet50_2"])
+def test_torchvisions_networks_without_grouped_convs_are_represented(name):
+    models = pytest.importorskip("torchvision").models
+    graph = from_module(getattr(models, name)(num_classes=7))
+    assert graph.layer_sizes[0] == 3
+    assert graph.layer_sizes[-1] == 7

@@ -93,3 +93,124 @@ def test_names_of_equal_shape_that_do_not_say_the_order_are_refused():
 def test_another_architectures_weights_are_refused(lenet):
     with pytest.raises(NamingError, match="cifar10-vgg has 1 layer"):
         renamed(lenet, "cifar10-vgg")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "name", "left"),
+    [
+        (
+            lambda: random_weights("cifar10-resnet44", seed=0),
+            "cifar10-resnet32",
+            r"layer1\.5\.conv1\.weight.*layer3\.6\.conv2",
+        ),
+        (
+            lambda: random_weights("cifar10-vgg", seed=0) | {"conv8.weight": np.zeros((256, 256, 3, 3), np.float32)},
+            "cifar10-vgg",
+            r"conv8\.weight",
+        ),
+        (
+            lambda: random_weights("cifar10-lenet", seed=0) | {"fc4.weight": np.zeros((10, 10), np.float32)},
+            "cifar10-lenet",
+            r"fc4\.weight",
+        ),
+        (
+            lambda: positional("cifar10-lenet") | {"hidden.weight": np.zeros((84, 84), np.float32)},
+            "cifar10-lenet",
+            r"hidden\.weight",
+        ),
+    ],
+)
+def test_weights_of_layers_that_the_architecture_lacks_are_refused(theirs, name, left):
+    with pytest.raises(NamingError, match=f"weights that {name} has no layer for: .*{left}"):
+        renamed(theirs(), name)
+
+
+def test_what_is_no_layer_is_still_left_out(lenet):
+    more = {
+        "norm.weight": np.zeros(6),
+        "normalise.mean": np.zeros((1, 3, 1, 1)),
+        "layer1.0.downsample.0.weight": np.zeros((16, 6, 1, 1)),
+        "layer1.0.shortcut.0.weight": np.zeros((16, 6, 1, 1)),
+        "aux_head.weight": np.zeros((10, 120)),
+    }
+    assert equal(renamed(lenet | more, "cifar10-lenet"), lenet)
+
+
+def test_a_shortcut_of_a_layers_shape_is_no_candidate():
+    theirs = positional("cifar10-lenet")
+    assert equal(
+        renamed(theirs | {"shortcut.weight": theirs["features.3.weight"]}, "cifar10-lenet"),
+        random_weights("cifar10-lenet", seed=0),
+    )
+
+
+@pytest.mark.parametrize("ending", [".kernel", "/weight", ".w"])
+def test_names_that_do_not_end_in_weight_are_listed(lenet, ending):
+    theirs = {name.replace(".weight", ending): value for name, value in lenet.items()}
+    with pytest.raises(NamingError, match=f"no name of a weight, which ends in '.weight': conv1{ending}"):
+        renamed(theirs, "cifar10-lenet")
+
+
+@pytest.mark.parametrize(
+    ("endings", "origin"),
+    [
+        (["weight_g", "weight_v"], "weight_norm"),
+        (["parametrizations.weight.original0", "parametrizations.weight.original1"], "a parametrization"),
+        (["parametrizations.weight.original"], "a parametrization"),
+        (["weight_orig", "weight_u"], "spectral_norm or pruning"),
+    ],
+)
+def test_parts_of_a_weight_are_never_taken_for_it(lenet, endings, origin):
+    theirs = dict(lenet)
+    weight = theirs.pop("fc2.weight")
+    theirs |= {f"fc2.{ending}": weight for ending in endings}
+    with pytest.raises(NamingError, match=rf"'fc2\.{endings[0]}' is a part of a weight under {origin}.*not supported"):
+        renamed(theirs, "cifar10-lenet")
+
+
+def resnet32_as(template: str) -> dict[str, np.ndarray]:
+    """ResNet-32's weights under names of stages, blocks and convs, in the order of these names."""
+    weights = {
+        re.sub(
+            r"layer(\d)\.(\d)\.conv(\d)",
+            lambda found: template.format(stage=found[1], block=found[2], conv=found[3]),
+            name,
+        ): value
+        for name, value in random_weights("cifar10-resnet32", seed=0).items()
+    }
+    return dict(sorted(weights.items()))
+
+
+@pytest.mark.parametrize("template", ["stage{stage}.block{block}.conv{conv}", "blocks.{stage}{block}.body.{conv}"])
+def test_blocks_that_count_before_their_convs_are_in_order(template):
+    assert equal(renamed(resnet32_as(template), "cifar10-resnet32"), random_weights("cifar10-resnet32", seed=0))
+
+
+@pytest.mark.parametrize("template", ["conv{conv}.stage{stage}.block{block}", "stage{stage}.conv{conv}.block{block}"])
+def test_convs_that_count_before_their_blocks_are_refused(template):
+    with pytest.raises(NamingError, match="their names do not say the order"):
+        renamed(resnet32_as(template), "cifar10-resnet32")
+
+
+@pytest.mark.parametrize("template", ["block{block}.conv{conv}", "conv{conv}.block{block}"])
+def test_shapes_tell_which_number_counts_first(template):
+    weights = random_weights("cifar10-vgg", seed=0)
+    places = [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2)]
+    names = {f"conv{i}": template.format(block=block, conv=conv) for i, (block, conv) in enumerate(places, start=1)}
+    theirs = {
+        f"{names.get(name.partition('.')[0], name.partition('.')[0])}.{name.partition('.')[2]}": value
+        for name, value in weights.items()
+    }
+    assert equal(renamed(theirs, "cifar10-vgg"), weights)
+
+
+@pytest.mark.parametrize("kind", [np.complex64, np.int8, np.bool_])
+def test_weights_that_are_no_real_numbers_are_refused(lenet, kind):
+    with pytest.raises(NamingError, match=rf"'fc1\.weight' has values of type {np.dtype(kind).name}"):
+        renamed(lenet | {"fc1.weight": lenet["fc1.weight"].astype(kind)}, "cifar10-lenet")
+
+
+def test_weights_on_the_meta_device_are_refused(lenet):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(NamingError, match=r"'fc1\.weight' is on the meta device"):
+        renamed(lenet | {"fc1.weight": torch.empty(120, 400, device="meta")}, "cifar10-lenet")
