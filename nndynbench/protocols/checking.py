@@ -62,6 +62,9 @@ def _tasks(method: Any) -> tuple[Task, ...]:
     if not isinstance(method, Method):
         from sklearn.base import is_classifier
 
+        if isinstance(method, type) or not hasattr(method, "fit") or not hasattr(method, "predict"):
+            raise MethodError(f"{method!r} is no method: neither a name, nor a Method, nor a scikit-learn estimator")
+
         return ("classification",) if is_classifier(method) else ("regression",)
     tasks: list[Task] = ["classification"] if method.classifier is not None else []
     return (*tasks, "regression") if method.regressor is not None else tuple(tasks)

@@ -51,3 +51,9 @@ def test_a_tier_that_is_not_declared_is_named() -> None:
     )
     with pytest.raises(MethodError, match=r"declares the tier \['weights'\] and read \['curves'\]"):
         nb.check_method(method)
+
+
+@pytest.mark.parametrize("method", [42, RandomForestRegressor, None])
+def test_what_is_no_method_is_said_to_be_none(method: Any) -> None:
+    with pytest.raises(MethodError, match="is no method: neither a name, nor a Method, nor a scikit-learn estimator"):
+        nb.check_method(method)
