@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,14 +50,15 @@ class History:
     """One network's history up to epoch ``epochs``. No public attribute leads to its id, its label, or a later epoch.
 
     A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN. A history is its own
-    copy, and cannot be pickled: what a method reads of it is recorded.
+    copy; one that a method is handed cannot be pickled, since what is read of it is recorded.
     """
 
-    __slots__ = ("__epochs", "__read", "__reader", "__weakref__")
+    __slots__ = ("__epochs", "__is_recorded", "__read", "__reader", "__weakref__")
 
     def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
         self.__reader = reader
         self.__epochs = epochs
+        self.__is_recorded = read is not None
         self.__read: set[str] = set() if read is None else read
 
     def __copy__(self) -> History:
@@ -66,9 +67,13 @@ class History:
     def __deepcopy__(self, memo: object) -> History:
         return self
 
-    def __reduce__(self) -> NoReturn:
-        # What a copy's reader reads is not recorded here.
-        raise TypeError("a history cannot be sent to another process: fit in one process, or in threads (n_jobs=1)")
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.__is_recorded:
+            # What is read there would not be known here.
+            raise TypeError(
+                "a method's history cannot be sent to another process: fit in one process, or in threads (n_jobs=1)"
+            )
+        return History, (self.__reader, self.__epochs)
 
     def __repr__(self) -> str:
         return f"History(architecture={self.architecture!r}, epochs={self.epochs})"

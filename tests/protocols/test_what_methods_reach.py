@@ -98,7 +98,7 @@ def test_what_a_copy_reads_is_recorded_too(digits: nb.Subset, duplicate: Callabl
 def test_a_method_cannot_read_in_another_process_unseen(digits: nb.Subset) -> None:
     columns = [("a", nb.Columns([nb.columns.curves])), ("b", nb.Columns([nb.columns.last_features]))]
     method = make_pipeline(FeatureUnion(columns, n_jobs=2), DummyRegressor())
-    with pytest.raises(MethodError, match="a history cannot be sent to another process"):
+    with pytest.raises(MethodError, match="a method's history cannot be sent to another process"):
         nb.evaluate(method, digits, protocol="regression", epochs=1)
 
 
