@@ -136,7 +136,7 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
             f"The bar has {estimate(last[BAR])}."
         )
     for rule in RULES:
-        if rule in last:
+        if rule in last and on_weights:
             fewer = sum(last[name]["value"] < last[rule]["value"] for name in on_weights)
             more = sum(saved[name]["value"] > saved[rule]["value"] for name in on_weights)
             yield (
