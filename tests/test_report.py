@@ -160,12 +160,14 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
     assert "networks are tested" not in text
 
 
-def test_a_subset_of_few_networks_is_named_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_few", [True, False])
+def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"}]
     few, compared = nb.load("imagenet-lenet"), nb.Comparison(protocol("classification"), pd.DataFrame(rows), {})
     tested = {network for _, test in few.split("sample_folds") for network in test}
+    monkeypatch.setattr(sections, "FEW_NETWORKS", len(tested) + is_few)
     text = "\n".join(sections.board(compared, few, tmp_path / "document.md", tmp_path))
-    assert f"Only {len(tested)} networks are tested: few" in text
+    assert (f"Only {len(tested)} networks are tested: few" in text) == is_few
 
 
 def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
