@@ -186,3 +186,14 @@ def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
     assert f"No value (–) of `forest`, small → large: {reason}." in text
     assert "No result: norms failed." in text
     assert "small (48 networks): few to train on and few to test" in text
+    assert "Free parameters were chosen" not in text
+
+
+def test_transfer_says_which_subset_free_parameters_were_chosen_on(tmp_path: Path) -> None:
+    rows = [
+        scored("bar", 0.5, subset="digits-lenet", trained_on="large") | {"metric": "kendall_tau"},
+        scored("bar", 0.4, subset="large", trained_on="digits-lenet") | {"metric": "kendall_tau"},
+    ]
+    compared = nb.Comparison(protocol("transfer"), pd.DataFrame(rows), {})
+    text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {}))
+    assert "Free parameters were chosen on digits-lenet" in text

@@ -14,6 +14,7 @@ from nndynbench.protocols import protocol as find_protocol
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import metric_facts
 from nndynbench.protocols.triage import RULES
+from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.report.comparisons import written_comparison
 from nndynbench.report.markdown import count, epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
@@ -134,6 +135,8 @@ def transfer(compared: Comparison, out: Path, networks: Mapping[str, int]) -> It
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['epochs'].iloc[0])}, trained on → tested on.\n"
     if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:
         yield f"{', '.join(few)}: few to train on and few to test, so that what is said of them is uncertain.\n"
+    if TUNING_SUBSET in names:
+        yield f"Free parameters were chosen on {TUNING_SUBSET}: methods that have any have seen its networks before.\n"
     titles = [f"{compared.title_of(source)} → {compared.title_of(goal)}" for source, goal in pairs]
     yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
