@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
     """Weighted degree of every node, shape (..., nodes); NaN where an edge of the node is NaN.
 
-    Signed blocks give signed sums. Where a weight of an unrolled conv is not finite, so may be nodes at the border of its maps
-    whose edges are: padding is multiplied by it too.
+    Signed blocks give signed sums. Where a weight of an unrolled conv is not finite, nodes at the border of its maps may be
+    NaN though their edges are finite: the padding is multiplied by it too.
     """
     # A block at a time: what its rows' sums have read is still in the cache for its columns'.
     incoming, outgoing = zip(*((_row_sums(block), _column_sums(block)) for block in blocks), strict=True)
