@@ -14,7 +14,7 @@ import pandas as pd
 from filelock import FileLock
 
 from generation.device import CPU, device_kind
-from generation.grids import Grid, read_grid, spread_order
+from generation.grids import PRECISIONS, Grid, read_grid, spread_order
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
@@ -30,9 +30,6 @@ KEPT_EPOCHS = tuple(range(11))
 Trainer = Literal["one by one", "side by side"]
 ONE_BY_ONE: Trainer = "one by one"
 SIDE_BY_SIDE: Trainer = "side by side"
-
-# What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
-PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
 
 
 class PlanMismatchError(ValueError):

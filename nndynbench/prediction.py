@@ -103,9 +103,9 @@ def predict(
     found = find_method(method)
     tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method).predictions
     errors = (tested["truth"] - tested["prediction"]).to_numpy()
-    others = [network for network in loaded.network_ids if not loaded.history(network, budget)._is_of(history)]
-    known = loaded.histories(others, budget)
-    truth = loaded.networks.loc[others, "final_accuracy"].to_numpy()
+    everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
+    others = {network: other for network, other in everyone if not other._is_of(history)}
+    known, truth = list(others.values()), loaded.networks.loc[list(others), "final_accuracy"].to_numpy()
     fitted = seeded(clone(found.estimator(protocol(FITTED_AS)))).fit(known, truth)
     accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
     low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)

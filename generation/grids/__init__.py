@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,15 @@ DEFAULTS: dict[str, Any] = {
     "validation_images": 0,  # all of the half
 }
 
+# What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
+PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
+
 # What settings in words may be; momentum is SGD's.
 MOMENTUM = {"sgd": 0.0, "momentum": 0.9}
 WORDS: dict[str, tuple[str, ...]] = {
     "optimiser": (*MOMENTUM, "adam"),
     "batches": ("shared", "own"),
-    "precision": ("float32", "bfloat16", "tf32"),
+    "precision": tuple(dict.fromkeys(chain(*PRECISIONS.values()))),
 }
 PROTOCOLS = ("full", "reduced", "diverse")
 
@@ -110,7 +113,8 @@ def read_grid(name: str) -> Grid:
     for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
         known(setting, DEFAULTS, what=f"setting of grid {name!r}")
     for setting, words in WORDS.items():
-        for value in networks.get(setting, pd.Series([facts["settings"].get(setting, words[0])])).unique():
+        shared = facts["settings"].get(setting, DEFAULTS[setting])
+        for value in networks[setting].unique() if setting in networks else [shared]:
             known(value, words, what=f"{setting} of grid {name!r}")
     return Grid(name, facts["protocol"], networks, facts["settings"])
 

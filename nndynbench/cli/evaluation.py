@@ -240,7 +240,8 @@ def subsets_missing(root: str | None = None) -> list[str]:
     from nndynbench.subsets import catalogue
     from nndynbench.subsets.loading import names_at_hand
 
-    return [name for name in catalogue() if name not in names_at_hand(root)]
+    at_hand = names_at_hand(root)
+    return [name for name in catalogue() if name not in at_hand]
 
 
 def predict(

@@ -298,8 +298,10 @@ def _unflattened(axis: Axis, dim: int, sizes: Sequence[Any]) -> Axis | None:
 
 
 def _reduced(axis: Axis, dim: Any = None, keepdim: bool = False, **_: Any) -> Axis | None:
-    if dim is None or not keepdim:
-        return None if dim is None else _dropped(axis, dim)
+    if dim is None:
+        return None
+    if not keepdim:
+        return _dropped(axis, dim)
     offsets = _offsets(axis, dim)
     return axis._replace(merged=axis.merged or 0 in offsets or None in offsets)
 
