@@ -1,9 +1,14 @@
-"""The fixed splits of a subset, drawn once by one seeded rule when it is packed, stored as network ids."""
+"""The fixed splits of a subset, drawn once by one seeded rule when it is packed, stored as network ids.
+
+What is drawn depends on no version of a library: of numpy's random numbers only those that it promises never to change are
+used (``RandomState`` and the raw numbers of ``PCG64``), and the folds are made here.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +79,10 @@ def sample_folds(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
     count = min(LARGEST_CLASS_SAMPLE, int(sizes.min()))
     if count < SMALLEST_CLASS:
         raise SplitError(f"{sizes[1]} high and {sizes[0]} low networks: a class needs at least {SMALLEST_CLASS}")
-    random = np.random.default_rng(_seed(subset, "sample"))
-    chosen = [random.choice(networks.index[networks["label"] == label], count, replace=False) for label in (0, 1)]
-    yield from _stratified(networks.loc[np.sort(np.concatenate(chosen))], _seed(subset, "sample_folds"))
+    below = _whole_numbers(_seed(subset, "sample"))
+    classes = [_ids(networks.index[networks["label"] == label]) for label in (0, 1)]
+    chosen = [network for members in classes for network in _choice(members, count, below)]
+    yield from _stratified(networks.loc[sorted(chosen)], _seed(subset, "sample_folds"))
 
 
 def folds(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
@@ -117,16 +123,102 @@ RULES: dict[str, Callable[[pd.DataFrame, str], Iterator[Fold]]] = {
 
 
 def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
     smallest = networks["label"].value_counts().min()
     if networks["label"].nunique() < 2 or smallest < FOLDS:
         counted = f"{len(networks)} networks with {smallest} in the smaller class"
         raise SplitError(f"{counted}: {FOLDS} folds need {FOLDS} of each")
     groups = networks.get("configuration", networks.index)
-    rule = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, test in rule.split(networks, networks["label"], groups):
-        yield _ids(networks.index[train]), _ids(networks.index[test])
+    fold_of = _fold_of_each(networks["label"].tolist(), list(groups), seed=seed)
+    for fold in range(FOLDS):
+        tested = np.array(fold_of) == fold
+        yield _ids(networks.index[~tested]), _ids(networks.index[tested])
+
+
+def _fold_of_each(labels: Sequence[int], groups: Sequence[int], *, seed: int) -> list[int]:
+    """The fold that tests each network, as scikit-learn 1.8's ``StratifiedGroupKFold(FOLDS, shuffle=True)`` draws it.
+
+    Groups are shuffled, then taken with the least balanced first, each into the fold where the classes are then spread most
+    evenly over the folds; among equals into the smallest. Versions of scikit-learn before 1.8 shuffle otherwise.
+    """
+    labels_in_order, groups_in_order = sorted(set(labels)), sorted(set(groups))
+    if len(groups_in_order) < FOLDS:
+        raise SplitError(f"{len(groups_in_order)} configurations: {FOLDS} folds need {FOLDS}")
+    order = np.arange(len(groups_in_order))
+    np.random.RandomState(seed).shuffle(order)
+    in_class = {group: [0] * len(labels_in_order) for group in (groups_in_order[position] for position in order)}
+    for label, group in zip(labels, groups, strict=True):
+        in_class[group][labels_in_order.index(label)] += 1
+    total = [sum(counts) for counts in zip(*in_class.values(), strict=True)]
+
+    filled = [[0] * len(total) for _ in range(FOLDS)]
+    fold_of_group = {}
+    for group in sorted(in_class, key=lambda group: -_deviation(in_class[group])):
+        fold = _best_fold(filled, in_class[group], total)
+        filled[fold] = _added(filled[fold], in_class[group])
+        fold_of_group[group] = fold
+    return [fold_of_group[group] for group in groups]
+
+
+def _best_fold(filled: list[list[int]], group: list[int], total: list[int]) -> int:
+    best, least, fewest = 0, math.inf, math.inf
+    for fold in range(FOLDS):
+        trial = [_added(counts, group) if number == fold else counts for number, counts in enumerate(filled)]
+        shares = zip(*([count / of for count, of in zip(counts, total, strict=True)] for counts in trial), strict=True)
+        unevenness = _mean([_deviation(share) for share in shares])
+        size = sum(filled[fold])
+        if unevenness < least or (abs(unevenness - least) <= 1e-8 + 1e-5 * least and size < fewest):
+            best, least, fewest = fold, unevenness, size
+    return best
+
+
+def _added(counts: Sequence[int], others: Sequence[int]) -> list[int]:
+    return [count + other for count, other in zip(counts, others, strict=True)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    total = 0.0
+    for value in values:  # one after the other: `sum` rounds otherwise from Python 3.12 on
+        total += value
+    return total / len(values)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = _mean(values)
+    return math.sqrt(_mean([(value - mean) * (value - mean) for value in values]))
+
+
+def _choice(of: Sequence[int], count: int, below: Callable[[int], int]) -> list[int]:
+    """``count`` different ones by Floyd's algorithm, shuffled: numpy's ``Generator.choice(of, count, replace=False)``."""
+    chosen: list[int] = []
+    for last in range(len(of) - count, len(of)):
+        drawn = below(last + 1)
+        chosen.append(last if drawn in chosen else drawn)
+    for last in range(count - 1, 0, -1):
+        other = below(last + 1)
+        chosen[last], chosen[other] = chosen[other], chosen[last]
+    return [of[position] for position in chosen]
+
+
+def _whole_numbers(seed: int) -> Callable[[int], int]:
+    """A function n → a whole number in [0, n), n at most 2³², as numpy's ``default_rng(seed)`` gives them (Lemire 2019)."""
+    raw = np.random.PCG64(seed)
+    halves: list[int] = []
+
+    def half() -> int:
+        if not halves:
+            both = int(raw.random_raw())
+            halves.extend([both >> 32, both & 0xFFFFFFFF])
+        return halves.pop()
+
+    def below(n: int) -> int:
+        if n == 1:
+            return 0
+        product = half() * n
+        while (product & 0xFFFFFFFF) < (2**32 - n) % n:
+            product = half() * n
+        return product >> 32
+
+    return below
 
 
 def _ids(index: pd.Index | npt.NDArray[np.int64]) -> Ids:

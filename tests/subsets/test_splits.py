@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+from sklearn.model_selection import StratifiedGroupKFold
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
-from nndynbench.subsets.splits import RULES, draw_splits
+from nndynbench.subsets.splits import FOLDS, RULES, _choice, _fold_of_each, _whole_numbers, draw_splits
 
 
 @pytest.mark.parametrize("split", sorted(RULES))
@@ -50,11 +58,45 @@ def test_blocked_trains_on_no_rate_next_to_a_tested_one(digits: nb.Subset) -> No
         assert min(abs(a - b) for a in tested for b in trained) == 2
 
 
-def test_the_rule_draws_the_stored_splits_again(digits: nb.Subset) -> None:
-    drawn = draw_splits(digits.networks, subset="digits-lenet")
-    assert drawn.folds.keys() == RULES.keys()
-    for name, folds in drawn.folds.items():
-        assert folds == digits.split(name)
+STORED = sorted(Path(nb.__file__).parent.glob("bundled/*/*/splits.json"))
+
+
+@pytest.mark.parametrize("file", STORED, ids=lambda file: file.parts[-3])
+def test_the_rule_draws_every_stored_split_again(file: Path) -> None:
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    name, version = file.parts[-3:-1]
+    subset = nb.load(name, version=version, root=file.parents[2])
+    drawn = draw_splits(subset.networks, subset=name)
+    assert drawn.left_out == stored["left_out"]
+    assert drawn.folds == {
+        split: [(fold["train"], fold["test"]) for fold in folds] for split, folds in stored["folds"].items()
+    }
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_folds_are_those_of_scikit_learn(data: st.DataObject) -> None:
+    """The draw is the project's own, so that no version of scikit-learn changes it; 1.8 and later draw the same."""
+    if Version(sklearn.__version__) < Version("1.8"):
+        pytest.skip("scikit-learn below 1.8 shuffles groups otherwise")
+    count = data.draw(st.integers(10, 120))
+    labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=count, max_size=count)))
+    groups = np.array(data.draw(st.lists(st.integers(0, count), min_size=count, max_size=count)))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    assume(np.bincount(labels, minlength=2).min() >= FOLDS)
+    assume(len(set(groups)) >= FOLDS)
+    theirs = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups)
+    ours = np.array(_fold_of_each(labels.tolist(), groups.tolist(), seed=seed))
+    for fold, (_, test) in enumerate(theirs):
+        assert np.flatnonzero(ours == fold).tolist() == test.tolist()
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 600), min_size=1, max_size=4), st.data())
+def test_the_balanced_sample_is_that_of_numpy(seed: int, sizes: list[int], data: st.DataObject) -> None:
+    random, below = np.random.default_rng(seed), _whole_numbers(seed)
+    for size in sizes:  # one after the other: each leaves the state that the next starts from
+        count = data.draw(st.integers(1, size))
+        assert _choice(range(size), count, below) == random.choice(size, count, replace=False).tolist()
 
 
 def test_twins_are_never_split_and_optimisers_are_the_blocks() -> None:
