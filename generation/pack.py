@@ -36,9 +36,6 @@ TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
-# A package must stay light: at 12 bits a weight is within 0.013% of what it was.
-BUNDLED_MANTISSA_BITS = 12
-
 
 class NothingToPackError(ValueError):
     """No network of a folder is finished."""
@@ -80,8 +77,11 @@ WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
 
 
 def bundled_selection(plan: SubsetPlan) -> dict[TierName, Selection]:
-    """What the catalogue says that the package bundles of a subset's tiers, rounded to 12 bits of mantissa."""
-    return {tier: Selection(**facts, mantissa_bits=BUNDLED_MANTISSA_BITS) for tier, facts in plan.entry.bundle.items()}
+    """What the catalogue says that the package bundles of a subset's tiers."""
+    return {
+        tier: Selection(part.networks, part.of_each_label, part.epochs, part.bits)
+        for tier, part in plan.entry.bundle.items()
+    }
 
 
 def pack_subset(

@@ -50,6 +50,7 @@ class TierFacts(_Facts):
     networks: int
     epochs: list[int | Literal["last"]] = []
     mantissa_bits: int = 23
+    """To how many bits the values of its files were rounded; 23 are all that a float32 has."""
 
 
 class ImageFacts(_Facts):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from nndynbench.names import known
+from nndynbench.storage.manifest import TierName
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,16 @@ class Superseded:
 
     by: str
     why: str
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """What the package bundles of a tier: values to ``bits`` of mantissa, of some networks and epochs (None: all)."""
+
+    bits: int
+    epochs: Sequence[int] | None = None
+    networks: int | None = None
+    of_each_label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class CatalogueEntry:
     summary: str
     paper: str | None = None
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
-    bundle: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bundle: Mapping[TierName, Bundled] = field(default_factory=dict)
 
 
 def catalogue() -> dict[str, CatalogueEntry]:
@@ -53,9 +64,16 @@ def hub_repository() -> str:
     return os.environ.get("NNDYNBENCH_HUB") or str(_catalogue()["hub"])
 
 
-def _entry(name: str, *, superseded: Mapping[str, Mapping[str, str]] | None = None, **facts: Any) -> CatalogueEntry:
+def _entry(
+    name: str,
+    *,
+    superseded: Mapping[str, Mapping[str, str]] | None = None,
+    bundle: Mapping[TierName, Mapping[str, Any]] | None = None,
+    **facts: Any,
+) -> CatalogueEntry:
     old = {version: Superseded(**successor) for version, successor in (superseded or {}).items()}
-    return CatalogueEntry(name, superseded=old, **facts)
+    parts = {tier: Bundled(**part) for tier, part in (bundle or {}).items()}
+    return CatalogueEntry(name, superseded=old, bundle=parts, **facts)
 
 
 @cache
