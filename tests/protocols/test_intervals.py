@@ -117,7 +117,7 @@ def test_an_interval_holds_the_middle_95_percent() -> None:
 def test_the_coefficient_of_determination_of_equal_truths_is_undefined(metric: str) -> None:
     truth = np.array([10.1, 10.1, 10.1, 60.0])
     scored = Scored(truth, truth + 1, truth + 1, np.zeros(4, dtype=np.int64))
-    drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), redrawn=0)
+    drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), np.arange(4), redrawn=0)
     equal, different = resampled(metric, scored, drawn)
     assert np.isnan(equal)
     assert np.isfinite(different)
