@@ -64,7 +64,7 @@ def plan(subset: Subset, grid: GridName = None, networks: Networks = None, where
     made = subset_plan(subset, Path(), grid=grid)
     chosen = made.first(networks, where=where)
     console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
-    table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, protocol {made.grid.protocol}")
+    table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
     for column in made.grid.networks:
         values = made.grid.networks.loc[chosen, column]
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))

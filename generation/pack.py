@@ -263,7 +263,7 @@ def _manifest(
         subset=plan.entry.name,
         version=folder.name,
         summary=plan.entry.summary,
-        protocol=facts["protocol"],
+        regime=facts["regime"],
         architecture=plan.entry.architecture,
         images=ImageFacts(**facts["images"]),
         grid=facts["grid"],

@@ -14,7 +14,7 @@ import pandas as pd
 from filelock import FileLock
 
 from generation.device import CPU, device_kind
-from generation.grids import PRECISIONS, Grid, read_grid, spread_order
+from generation.grids import PRECISIONS, Grid, named_regime, read_grid, spread_order
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
@@ -119,7 +119,7 @@ class SubsetPlan:
 
     def facts(self) -> dict[str, Any]:
         """The plan as it was written."""
-        return dict(json.loads((self.folder / PLAN_FILE).read_text(encoding="utf-8")))
+        return named_regime(json.loads((self.folder / PLAN_FILE).read_text(encoding="utf-8")))
 
     def _check(self, here: dict[str, Any]) -> None:
         # A plan from before a fact was recorded leaves it open.
@@ -137,7 +137,7 @@ class SubsetPlan:
             "architecture": self.entry.architecture,
             "zoo_seed": self.zoo_seed,
             "grid": self.grid.name,
-            "protocol": self.grid.protocol,
+            "regime": self.grid.regime,
             "settings": self.grid.settings,
             "networks": {str(column): self.grid.networks[column].tolist() for column in self.grid.networks},
             "kept_epochs": list(self.kept_epochs),
@@ -187,13 +187,13 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     entry, folder = catalogue_entry(subset), runs_folder(subset, out)
     if not (folder / PLAN_FILE).exists():
         raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
-    facts = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    facts = named_regime(json.loads((folder / PLAN_FILE).read_text(encoding="utf-8")))
     if "networks" in facts:
         networks = pd.DataFrame(facts["networks"])
         networks.index = pd.RangeIndex(len(networks), name="network")
     else:
         networks = read_grid(facts["grid"]).networks
-    grid = Grid(facts["grid"], facts["protocol"], networks, facts["settings"])
+    grid = Grid(facts["grid"], facts["regime"], networks, facts["settings"])
     trainer = facts.get("trainer", ONE_BY_ONE)
     return SubsetPlan(entry, grid, folder, facts["zoo_seed"], tuple(facts["kept_epochs"]), trainer)
 

@@ -113,7 +113,7 @@ def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
     varying = [column for column, value in manifest.settings.items() if value == "varies"]
     settings = {name: value for name, value in manifest.settings.items() if name not in (*varying, "trainer", "device_kind")}
     columns = [column for column in zoo.networks if column in varying]
-    grid = Grid(manifest.grid, manifest.protocol, zoo.networks[columns], settings)
+    grid = Grid(manifest.grid, manifest.regime, zoo.networks[columns], settings)
     kept = [epoch for tier in manifest.tiers.values() for epoch in tier.epochs if epoch != "last"]
     trainer = trainer_of(zoo)
     if trainer == ONE_BY_ONE and device != CPU:

@@ -155,8 +155,8 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
         axes.set_ylabel("validation accuracy, percent")
         axes.set_title(f"{optimiser or subset.name}: {len(shown)} networks", fontsize=10)
         figure.colorbar(drawn, ax=axes, label="learning rate")
-    protocol_name = subset.manifest.protocol
-    figure.suptitle(f"{subset.name} {subset.version} ({protocol_name} protocol); dotted: the threshold", fontsize=11)
+    regime = subset.manifest.regime
+    figure.suptitle(f"{subset.name} {subset.version} ({regime} regime); dotted: the threshold", fontsize=11)
     # Hundreds of lines make a large file.
     return _save(figure, Path(path), dpi=100)
 

@@ -97,7 +97,7 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "name": subset.name,
         "version": subset.version,
         "summary": manifest.summary,
-        "protocol": manifest.protocol,
+        "regime": manifest.regime,
         "architecture": manifest.architecture,
         "images": manifest.images.name,
         "digest": manifest.images.digest[:12],

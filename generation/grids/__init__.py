@@ -50,7 +50,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "batches": ("shared", "own"),
     "precision": tuple(dict.fromkeys(chain(*PRECISIONS.values()))),
 }
-PROTOCOLS = ("full", "reduced", "diverse")
+# What a regime may be: the paper's training, a cheaper one, or every hyperparameter drawn at random.
+REGIMES = ("full", "reduced", "diverse")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Grid:
     """``networks``: a row per network, its index the network's id, its columns what varies. ``settings``: what does not."""
 
     name: str
-    protocol: str
+    regime: str
     networks: pd.DataFrame
     settings: dict[str, Any]
 
@@ -99,8 +100,8 @@ def read_grid(name: str) -> Grid:
     else:
         beside = files("generation.grids")
         file = beside.joinpath(f"{known(name, grid_names(), what='grid')}.toml")
-    facts = {"protocol": "", "settings": {}, **tomllib.loads(file.read_text(encoding="utf-8"))}
-    known(facts["protocol"], PROTOCOLS, what=f"protocol of grid {name!r}")
+    facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
+    known(facts.get("regime", ""), REGIMES, what=f"regime of grid {name!r}")
     if ("rows" in facts) == ("product" in facts):
         raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     if "rows" in facts:
@@ -116,7 +117,7 @@ def read_grid(name: str) -> Grid:
         shared = facts["settings"].get(setting, DEFAULTS[setting])
         for value in networks[setting].unique() if setting in networks else [shared]:
             known(value, words, what=f"{setting} of grid {name!r}")
-    return Grid(name, facts["protocol"], networks, facts["settings"])
+    return Grid(name, facts["regime"], networks, facts["settings"])
 
 
 def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
@@ -141,6 +142,11 @@ def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
         nearest = np.minimum(nearest, np.linalg.norm(ranks - ranks[order[-1]], axis=1))
         nearest[order] = -1.0
     return networks.index.to_numpy(dtype=np.int64)[order]
+
+
+def named_regime(facts: dict[str, Any]) -> dict[str, Any]:
+    """A grid's or plan's facts by today's words: the regime was called protocol."""
+    return {("regime" if name == "protocol" else name): value for name, value in facts.items()}
 
 
 def _axis(values: list[Any] | dict[str, Any]) -> list[Any]:

@@ -143,7 +143,7 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset]) -> dict[str, An
 
 def _about(subset: Subset) -> dict[str, Any]:
     manifest = subset.manifest
-    how = f"{manifest.networks} of {manifest.networks_planned} networks, {words()['training'][manifest.protocol]}"
+    how = f"{manifest.networks} of {manifest.networks_planned} networks, {words()['regimes'][manifest.regime]}"
     return {
         "summary": f"{manifest.summary} ({how})",
         "version": manifest.version,

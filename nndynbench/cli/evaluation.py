@@ -48,12 +48,12 @@ def evaluate(
         result = evaluate_method(
             found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs, progress=report
         )
-    training = {part.name: part.manifest.protocol for part in loaded}
+    regimes = {part.name: part.manifest.regime for part in loaded}
     apart = [column for column in case_columns(result.scores) if column != "epochs"]
     for key, scores in result.scores.groupby(apart, sort=False):
         facts = dict(zip(apart, map(str, key), strict=True))
         trained_on = f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
-        title = f"{label} on {facts['subset']} ({training[facts['subset']]} protocol){trained_on}, {chosen.name}"
+        title = f"{label} on {facts['subset']} ({regimes[facts['subset']]} regime){trained_on}, {chosen.name}"
         table = Table("epochs", *(metric_facts()[metric].label for metric in chosen.metrics), "paper", title=title)
         for budget, rows in scores.groupby("epochs"):
             cells = [

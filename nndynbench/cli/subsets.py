@@ -21,10 +21,10 @@ def list_subsets(root: Root = None) -> None:
     """List all subsets, and what of them is at hand."""
     from nndynbench.subsets import subsets
 
-    table = Table("subset", "summary", "version", "networks", "protocol", "tiers at hand")
+    table = Table("subset", "summary", "version", "networks", "regime", "tiers at hand")
     for name, row in subsets(root=root).iterrows():
         at_hand = row["version"] is not None and row["networks"] > 0
-        facts = [row["version"], str(row["networks"]), row["protocol"], row["tiers"]] if at_hand else NOT_AT_HAND
+        facts = [row["version"], str(row["networks"]), row["regime"], row["tiers"]] if at_hand else NOT_AT_HAND
         table.add_row(str(name), row["summary"], *facts)
     print_table(table)
 
@@ -40,7 +40,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     console.print(f"[bold]{name} {manifest.version}[/bold]: {manifest.summary}")
     console.print(
         f"{manifest.networks} of {manifest.networks_planned} networks, architecture {manifest.architecture}, "
-        f"protocol [bold]{manifest.protocol}[/bold], at most {manifest.epochs} epochs"
+        f"regime [bold]{manifest.regime}[/bold], at most {manifest.epochs} epochs"
     )
     console.print(f"trained on {', '.join(subset.devices)}")
     paper = table2().get(catalogue_entry(name).paper or "")

@@ -61,7 +61,7 @@ def notes_on(found: Sequence[Subset], asked: Sequence[str]) -> list[str]:
             differs = "stands in for another of the paper's subsets" if of_paper else "is no subset of the paper"
             notes.append(f"{subset.name} {differs}: {manifest.summary}")
         if manifest.reduced:
-            notes.append(f"{subset.name} was trained under a reduced protocol")
+            notes.append(f"{subset.name} was trained under a reduced regime")
         if manifest.networks < manifest.networks_planned:
             notes.append(f"{subset.name} holds {manifest.networks} of {manifest.networks_planned} networks")
     return notes

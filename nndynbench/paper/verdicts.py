@@ -36,7 +36,7 @@ def claims(results: Path, root: str | Path | None = None) -> Reproduction:
         "a score claim holds where our value does, whatever the interval (95%) says; ≈ is within 0.05",
         "a comparison holds where the difference on the same networks is not negative; its interval is paired",
         '"stands in" is no test of the claim: a subset of the same family on other images',
-        '"reduced protocol" is no test of the claim either: its networks were not trained as the paper\'s',
+        '"reduced regime" is no test of the claim either: its networks were not trained as the paper\'s',
         '"unfinished" is a weak test: not all of the networks that are planned are trained yet',
     ]
     return Reproduction("The paper's claims", pd.DataFrame(rows), notes)
@@ -71,8 +71,8 @@ def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> d
 
 
 def _reservations(subsets: Sequence[Subset]) -> str:
-    """What a verdict must be read with: "reduced protocol, unfinished (48 of 80 networks): ", or nothing."""
-    found = ["reduced protocol"] if any(subset.manifest.reduced for subset in subsets) else []
+    """What a verdict must be read with: "reduced regime, unfinished (48 of 80 networks): ", or nothing."""
+    found = ["reduced regime"] if any(subset.manifest.reduced for subset in subsets) else []
     for manifest in (subset.manifest for subset in subsets):
         if manifest.networks < manifest.networks_planned:
             found.append(f"unfinished ({manifest.networks} of {manifest.networks_planned} networks)")

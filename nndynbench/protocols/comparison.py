@@ -38,18 +38,18 @@ class Comparison:
     ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
     knew the configuration; the ``tier`` read; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
-    ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``training``: by
-    subset, the protocol it was trained under.
+    ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
+    subset, the regime it was trained under.
     """
 
     protocol: Protocol
     rows: pd.DataFrame
     failures: Mapping[str, str]
-    training: Mapping[str, str] = field(default_factory=dict)
+    regimes: Mapping[str, str] = field(default_factory=dict)
 
     def title_of(self, subset: str) -> str:
-        """A subset's name, marked where its training was a reduced one."""
-        return f"{subset} (reduced protocol)" if self.training.get(subset) == "reduced" else subset
+        """A subset's name, marked where its regime was a reduced one."""
+        return f"{subset} (reduced regime)" if self.regimes.get(subset) == "reduced" else subset
 
     def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
         """One column of a metric (by default the protocol's first), methods × (subset, budget)."""
@@ -78,7 +78,7 @@ class Comparison:
                 rows = self.rows.astype(object).where(self.rows.notna(), None).to_dict("records")
                 content = {
                     "protocol": self.protocol.name,
-                    "training": dict(self.training),
+                    "regimes": dict(self.regimes),
                     "rows": rows,
                     "failures": dict(self.failures),
                 }
@@ -103,7 +103,7 @@ def read_comparison(path: str | Path) -> Comparison:
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
     chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"])
-    return Comparison(chosen, rows, content["failures"], content.get("training", {}))
+    return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 
 
 def compare(
@@ -160,7 +160,7 @@ def compare(
             progress(name, done, len(tasks))
     if chosen.name == TRIAGE:
         rows += [row for unit in units for row in unit.replayed_rows()]
-    return Comparison(chosen, _frame(rows), failures, {subset.name: subset.manifest.protocol for subset in loaded})
+    return Comparison(chosen, _frame(rows), failures, {subset.name: subset.manifest.regime for subset in loaded})
 
 
 @dataclass(frozen=True)

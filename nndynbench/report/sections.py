@@ -166,7 +166,7 @@ def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
     yield f"\n## {subset.name}: {TITLES[compared.protocol.name]} (`{compared.protocol.name}`)\n"
     trained, planned = subset.manifest.networks, subset.manifest.networks_planned
     unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
-    reduced = " Trained under a reduced protocol, not the paper's." if subset.manifest.reduced else ""
+    reduced = " Trained under a reduced regime, not the paper's." if subset.manifest.reduced else ""
     yield f"{source[0].upper()}{source[1:]}.{unfinished}{reduced}{_few_networks(compared, subset)}\n"
 
 

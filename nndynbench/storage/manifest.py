@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 MANIFEST_NAME = "subset.json"
 
@@ -65,8 +66,9 @@ class Manifest(_Facts):
     subset: str
     version: str
     summary: str
-    protocol: str
-    """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper one: always said beside a score."""
+    regime: str = Field(validation_alias=AliasChoices("regime", "protocol"))
+    """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper one: always said beside a score. Older
+    packs call it protocol."""
     architecture: str
     images: ImageFacts
     grid: str
@@ -87,9 +89,15 @@ class Manifest(_Facts):
     files: dict[FileName, FileFacts]
 
     @property
+    def protocol(self) -> str:
+        """The regime, by the word that it had before version 1.0; deprecated."""
+        warnings.warn("Manifest.protocol is called regime now", DeprecationWarning, stacklevel=2)
+        return self.regime
+
+    @property
     def reduced(self) -> bool:
-        """Whether the networks were trained by less than the paper's protocol, so that no score is to be read beside its."""
-        return self.protocol == "reduced"
+        """Whether the networks were trained by less than the paper's regime, so that no score is to be read beside its."""
+        return self.regime == "reduced"
 
     @property
     def training_command(self) -> str:

@@ -101,7 +101,7 @@ def download(
 
 
 def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
-    """All subsets of the catalogue, by name: summary, version at hand, networks, protocol, and tiers at hand (with how many
+    """All subsets of the catalogue, by name: summary, version at hand, networks, regime, and tiers at hand (with how many
     networks, where a tier holds not all).
     """
     import pandas as pd
@@ -112,10 +112,10 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
         if found := find(entry.name, root=root):
             subset = Subset(found[0], also=found[1:])
             manifest = subset.manifest
-            row |= {"version": manifest.version, "networks": manifest.networks, "protocol": manifest.protocol}
+            row |= {"version": manifest.version, "networks": manifest.networks, "regime": manifest.regime}
             row |= {"tiers": ", ".join(f"{tier}{_part(subset, tier)}" for tier in subset.tiers)}
         rows.append(row)
-    return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "protocol", "tiers"]).set_index("subset")
+    return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "regime", "tiers"]).set_index("subset")
 
 
 def names_at_hand(root: str | Path | None = None) -> list[str]:

@@ -22,7 +22,7 @@ def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> 
     first = next(row for row in result["scores"] if row["metric"] == "accuracy")
     assert f"{first['value']:.3f}" in printed
     assert f"({first['low']:.2f} to {first['high']:.2f})" in printed
-    assert "full protocol" in printed
+    assert "full regime" in printed
     plot = matplotlib.image.imread(tmp_path / "degree-svm.digits-lenet.classification.png")
     assert plot.shape[0] > 300
     assert plot.std() > 0
@@ -65,7 +65,7 @@ def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp
     command = ["evaluate", "degree-linear", "--protocol=transfer", *subsets, "--epochs=1,2", f"--out={tmp_path}"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     printed = " ".join(result.output.split())
-    assert "degree-linear on digits-lenet (full protocol), trained on digits-lenet-half, transfer" in printed
+    assert "degree-linear on digits-lenet (full regime), trained on digits-lenet-half, transfer" in printed
     assert printed.count("trained on") == 6
 
 

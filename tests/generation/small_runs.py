@@ -13,7 +13,7 @@ from generation.runs import read_arrays
 from generation.training import Record
 
 GRID = """
-protocol = "reduced"
+regime = "reduced"
 
 [settings]
 optimiser = "{optimiser}"

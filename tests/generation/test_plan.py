@@ -103,6 +103,19 @@ def test_a_plan_from_before_trainer_device_and_rows_were_recorded_still_binds(tm
     assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
 
 
+def test_plans_and_grids_that_call_the_regime_a_protocol_are_read(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images)
+    grid = tmp_path / "small.toml"
+    grid.write_text(grid.read_text(encoding="utf-8").replace("regime =", "protocol ="), encoding="utf-8")
+    assert read_grid(str(grid)).regime == "reduced"
+    path = made.folder / "plan.json"
+    facts = json.loads(path.read_text())
+    facts["protocol"] = facts.pop("regime")
+    path.write_text(json.dumps(facts))
+    made.bind(digit_images)
+    assert begun_plan("digits-lenet", tmp_path).grid.regime == "reduced"
+
+
 def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(NoRunsError, match="python -m generation train digits-lenet"):
         begun_plan("digits-lenet", tmp_path)
@@ -124,7 +137,7 @@ def test_the_reduced_vgg_grid_is_a_part_of_the_papers() -> None:
     recipe = reduced.recipe(0)
     expected = {"training_images": 20_000, "batch_size": 32, "precision": "bfloat16", "epochs": 25}
     assert {setting: recipe[setting] for setting in expected} == expected
-    assert reduced.protocol == "reduced"
+    assert reduced.regime == "reduced"
 
 
 def test_a_part_of_a_grid_is_trained_in_the_order_of_the_whole() -> None:
@@ -170,7 +183,7 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
         ),
         ("[settings]", '[settings]\nbatches = "shard"', UnknownNameError, "unknown batches of grid 'odd' 'shard'"),
         ("dropout =", 'precision = ["float23"]\ndropout =', UnknownNameError, "unknown precision .* did you mean 'float32'"),
-        ("protocol", "protokol", UnknownNameError, "unknown protocol of grid 'odd' ''.*valid: full, reduced, diverse"),
+        ("regime", "regyme", UnknownNameError, "unknown regime of grid 'odd' ''.*valid: full, reduced, diverse"),
         ("[product]", "[produkt]", ValueError, r"grid 'odd' must have either a \[product\] of what varies, or rows"),
     ],
 )

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.images
 PAPERS = [name for name, entry in catalogue().items() if entry.paper is not None]
 
 SMALL = """
-protocol = "reduced"
+regime = "reduced"
 [settings]
 training_images = 256
 validation_images = 200

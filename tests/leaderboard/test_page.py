@@ -246,7 +246,7 @@ def test_an_unfinished_version_and_how_it_was_trained_are_said(watched: Watched)
         said = watched.open(path).inner_text("main")
         assert manifest.version in said
         assert f"{manifest.networks} of {manifest.networks_planned} networks" in said
-        assert words()["training"][manifest.protocol] in said
+        assert words()["regimes"][manifest.regime] in said
         assert ("This version is unfinished" in said) == (int(manifest.version[0]) < 1)
 
 
@@ -428,7 +428,7 @@ def test_a_folder_with_something_else_is_left_alone(submissions: Path, tmp_path:
 def test_the_page_has_words_for_every_metric_and_protocol() -> None:
     assert set(words()["metrics"]) == set(METRICS)
     assert set(words()["protocols"]) == set(protocols())
-    assert set(words()["training"]) == {"full", "diverse", "reduced"}
+    assert set(words()["regimes"]) == {"full", "diverse", "reduced"}
 
 
 def test_a_module_without_default_export_is_an_error() -> None:

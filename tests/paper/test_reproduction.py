@@ -146,7 +146,7 @@ def test_a_verdict_on_networks_of_a_reduced_protocol_says_so(results: Path, monk
     on_vgg = [claim for claim in paper_claims() if claim["subset"] == "cifar10-vgg" and claim.get("method") == "degree-svm"]
     monkeypatch.setattr("nndynbench.paper.verdicts.paper_claims", lambda: on_vgg)
     [verdict] = claims(results).rows["verdict"]
-    assert verdict.startswith("reduced protocol")
+    assert verdict.startswith("reduced regime")
     assert verdict.partition(": ")[2] in ("held", "not held")
 
 
@@ -176,7 +176,7 @@ def test_observation_3_is_measured_on_the_papers_own_windows() -> None:
 def test_every_claim_is_held_not_held_or_not_testable_here(results: Path) -> None:
     rows = claims(results).rows
     assert set(rows["claim"]) == {claim["claim"] for claim in paper_claims()}
-    reservations = r"^(stands in: )?((reduced protocol(, )?)?(unfinished \([^)]*\)(, )?)*: )?"
+    reservations = r"^(stands in: )?((reduced regime(, )?)?(unfinished \([^)]*\)(, )?)*: )?"
     words = rows["verdict"].str.replace(reservations, "", regex=True).str.partition(":")[0]
     assert set(words) <= {"held", "not held", "not testable here"}
     judged = rows[words.isin(["held", "not held"])]

@@ -101,7 +101,7 @@ def test_what_was_trained_under_a_reduced_protocol_is_named_so(compared: nb.Comp
     [full] = comparison_tables(compared, "r2")
     [reduced] = comparison_tables(replace(compared, training={"digits-lenet": "reduced"}), "r2")
     assert "on digits-lenet:" in str(full.title)
-    assert "on digits-lenet (reduced protocol):" in str(reduced.title)
+    assert "on digits-lenet (reduced regime):" in str(reduced.title)
 
 
 def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from generation.pack import bundled_selection, pack_subset
 from generation.plan import begun_plan
 from nndynbench.storage.arrays import rounded
 from nndynbench.storage.hub import Origin, fetch
-from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
+from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, read_manifest
 from nndynbench.subsets.catalogue import Bundled
 from nndynbench.subsets.splits import DrawnSplits, fold_columns
 from tests.storage.hub_stand_in import HubStandIn
@@ -54,6 +54,15 @@ def test_it_is_read_at_every_tier(packed: nb.Subset) -> None:
 def test_its_manifest_names_the_command_that_trains_and_keeps_the_same(packed: nb.Subset) -> None:
     assert packed.manifest.training_command == "python -m generation train digits-lenet --grid digits --keep 3 --out DIR"
     assert set(packed.features.index.unique("epoch")) == {0, 1, 2, 3, packed.networks["epochs_trained"].iloc[0]}
+
+
+def test_its_manifest_says_regime_and_older_ones_that_say_protocol_are_read(packed: nb.Subset) -> None:
+    text = (packed.folder / "subset.json").read_text(encoding="utf-8")
+    assert json.loads(text)["regime"] == "full"
+    older = Manifest.model_validate_json(text.replace('"regime"', '"protocol"'))
+    assert older == packed.manifest
+    with pytest.deprecated_call(match="regime"):
+        assert older.protocol == "full"
 
 
 def test_what_a_killed_packing_left_half_written_is_gone(packed: nb.Subset) -> None:
