@@ -32,7 +32,8 @@ from nndynbench.subsets.subset import SPLITS_FILE
 Record = dict[str, Any]
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
-# The columns of the networks table that a record has as they are.
+# The columns of the networks table that a record has as they are; the last one where the grid has late epochs.
+LATE_OUTCOME = "late_accuracy"
 OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
@@ -135,7 +136,7 @@ def pack_subset(
 
 def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
     """The networks table, and the threshold that its labels were cut at."""
-    measured = pd.DataFrame([{column: record[column] for column in OUTCOMES} for record in records.values()])
+    measured = pd.DataFrame([outcomes(record) for record in records.values()])
     measured.index = pd.Index(records, name="network")
     table = plan.grid.networks.loc[list(records)].join(measured)
     cut = plan.entry.threshold
@@ -145,6 +146,11 @@ def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.
     table["device"] = [record["device"] for record in records.values()]
     table["precision"] = [plan.grid.recipe(network)["precision"] for network in records]
     return table, threshold
+
+
+def outcomes(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network's record, or its row of the networks table, says of how it ended."""
+    return {column: facts[column] for column in (*OUTCOMES, LATE_OUTCOME) if column != LATE_OUTCOME or column in facts}
 
 
 def curves_table(records: Mapping[int, Record]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from generation.device import CPU, device_kind
-from generation.pack import ARRAY_TIERS, OUTCOMES
+from generation.pack import ARRAY_TIERS, outcomes
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
 from generation.retrain import kind_of_devices, rows_of, stored_plan
 from generation.training import Record
@@ -109,7 +109,7 @@ def record_of(zoo: Subset, network: int) -> Record:
         "network": network,
         "restored_from": zoo.version,
         "device": facts["device"],
-        **{column: facts[column] for column in OUTCOMES},
+        **outcomes(facts),
         "epochs": curves.to_dict("records"),
         "signatures": signatures,
         "features": {epoch: [table[layer] for layer in layers] for epoch, table in features.items()},

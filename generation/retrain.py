@@ -13,7 +13,7 @@ import pandas as pd
 
 from generation.device import CPU
 from generation.grids import Grid
-from generation.pack import OUTCOMES, curves_table, signatures_table
+from generation.pack import curves_table, outcomes, signatures_table
 from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, Trainer, runs_folder
 from generation.runs import NetworkRun
 from generation.training import Record
@@ -115,6 +115,7 @@ def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
     columns = [column for column in zoo.networks if column in varying]
     grid = Grid(manifest.grid, manifest.regime, zoo.networks[columns], settings)
     kept = [epoch for tier in manifest.tiers.values() for epoch in tier.epochs if epoch != "last"]
+    kept += range(1 + (manifest.keep or 0))
     trainer = trainer_of(zoo)
     if trainer == ONE_BY_ONE and device != CPU:
         raise ValueError(f"{zoo} was trained one by one: that is done on a CPU, not on {device!r}")
@@ -172,7 +173,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
         weights=weights,
         curves=_equal(curves_table({network: record})[CURVES], rows_of(zoo.curves, network)[CURVES]),
         signatures=_equal(new_signatures, old_signatures, within=SIGNATURE_TOLERANCE),
-        outcome=all(record[column] == stored[column] for column in OUTCOMES),
+        outcome=all(value == stored[column] for column, value in outcomes(record).items()),
         same_arithmetic=alone and same_libraries and record["device"] == stored["device"],
         loss_difference=first,
         accuracy_change=record["final_accuracy"] - float(stored["final_accuracy"]),

@@ -2,7 +2,8 @@
 
 One TOML file per grid: by its name in this folder, or by the path of one's own. ``[settings]`` holds what its networks
 share; ``[product]`` the values whose every combination is a network, the first varying slowest, or ``rows`` names a CSV file
-with a network per line. A network's id is its row.
+with a network per line, of which ``first_rows`` takes the first, and ``seeds`` makes as many networks of each, one pass over
+all after another. A network's id is its row.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
     "batches": "shared",  # by all networks of the subset; "own" draws them from the network's seed
     "precision": "float32",
     "validation_images": 0,  # all of the half
+    "late_epochs": 0,  # the last ones, after which the test half is looked at too: late_accuracy is their mean
+    "signatures": "every epoch",  # or "kept epochs" alone, as features
 }
 
 # What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
@@ -49,6 +52,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "optimiser": (*MOMENTUM, "adam"),
     "batches": ("shared", "own"),
     "precision": tuple(dict.fromkeys(chain(*PRECISIONS.values()))),
+    "signatures": ("every epoch", "kept epochs"),
 }
 # What a regime may be: the paper's training, a cheaper one, or every hyperparameter drawn at random.
 REGIMES = ("full", "reduced", "diverse")
@@ -91,7 +95,7 @@ def read_grid(name: str) -> Grid:
     UnknownNameError
         For a grid, or a setting in it, or a word as a setting's value, that does not exist.
     ValueError
-        For a file that says nothing of what varies.
+        For a file that says nothing of what varies, and for late epochs that training may not reach.
     """
     if name.endswith(".toml"):
         file: Traversable = Path(name)
@@ -106,7 +110,8 @@ def read_grid(name: str) -> Grid:
         raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     if "rows" in facts:
         with beside.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
-            networks = pd.read_csv(lines)
+            rows = pd.read_csv(lines).head(facts.get("first_rows"))
+        networks = pd.concat([rows] * facts.get("seeds", 1))
     else:
         axes = {column: _axis(values) for column, values in facts["product"].items()}
         networks = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
@@ -117,7 +122,19 @@ def read_grid(name: str) -> Grid:
         shared = facts["settings"].get(setting, DEFAULTS[setting])
         for value in networks[setting].unique() if setting in networks else [shared]:
             known(value, words, what=f"{setting} of grid {name!r}")
-    return Grid(name, facts["regime"], networks, facts["settings"])
+    grid = Grid(name, facts["regime"], networks, facts["settings"])
+    _check_late_epochs(grid)
+    return grid
+
+
+def _check_late_epochs(grid: Grid) -> None:
+    """Which epochs are a network's last must be known beforehand, and be no more than it trains."""
+    for recipe in map(grid.recipe, grid.networks.index):
+        if recipe["late_epochs"] and (recipe["patience"] or recipe["late_epochs"] > recipe["epochs"]):
+            raise ValueError(
+                f"grid {grid.name!r}: late_epochs = {recipe['late_epochs']} needs patience = 0 and as many epochs, "
+                f"not patience = {recipe['patience']} and {recipe['epochs']} epochs"
+            )
 
 
 def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def draw_rows(name: str) -> pd.DataFrame:
-    """Draw ``configurations`` rows by the ``[draw]`` section of a grid's file, and append its twins.
+    """Draw ``configurations`` rows by the ``[draw]`` section of a grid's file, and append its twins, if it has any.
 
     ``configuration`` numbers the configurations; a twin has its first's, and the same hyperparameters.
     """
@@ -25,7 +25,7 @@ def draw_rows(name: str) -> pd.DataFrame:
         for hyperparameter, rule in facts["hyperparameters"].items():
             row[hyperparameter] = _draw(random, rule, row)
         rows.append(row)
-    return pd.DataFrame([*rows, *rows[: facts["twins"]]])
+    return pd.DataFrame([*rows, *rows[: facts.get("twins", 0)]])
 
 
 def _draw(random: np.random.Generator, rule: dict[str, Any], row: dict[str, Any]) -> Any:

@@ -28,7 +28,18 @@ from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.network import one_core
 from generation.training.plan import NetworkPlan
-from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome, resumed
+from generation.training.record import (
+    Record,
+    add_epoch,
+    add_late_accuracy,
+    ended,
+    is_late,
+    keep_epoch,
+    keep_last,
+    new_record,
+    outcome,
+    resumed,
+)
 from generation.training.stacked import dropouts, load_stacked, stacked
 from nndynbench.graphs import Weights, architecture
 
@@ -310,6 +321,8 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
     losses, accuracies = group.epoch(epoch)
     validation, finite = group.validation_accuracies(), group.finite()
     seconds = (time.perf_counter() - start) / len(members)
+    late = is_late(members[0].plan, epoch)
+    test_accuracies = _percent(group.right(*group.images.test), len(group.images.test[1])) if late else []
     for member in members:
         member.settle()
     for row, (member, state) in enumerate(zip(members, group.states(), strict=True)):
@@ -317,6 +330,8 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
             member.record["diverged"] = True
             continue
         add_epoch(member.record, loss=losses[row], accuracy=accuracies[row], validation=validation[row], seconds=seconds)
+        if late:
+            add_late_accuracy(member.record, test_accuracies[row])
         training_state = TrainingState(epoch, *state, member.record)
         member.described = describers.submit(_keep_epoch, member.plan, member.run, training_state)
     for member in members:
@@ -326,7 +341,7 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
 
 
 def _finish(group: Group, members: Sequence[Member], report: Callable[[Record], None]) -> None:
-    """Write the final records of those members that have ended; the test half is looked at here alone."""
+    """Write the final records of those members that have ended; the test half is looked at here and after late epochs."""
     halves = (group.images.validation, group.images.test)
     in_validation, in_test = (group.right(*half) for half in halves)
     validation_size, test_size = (len(labels) for _, labels in halves)

@@ -20,7 +20,18 @@ from generation.images import Images
 from generation.runs import NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.plan import NetworkPlan
-from generation.training.record import Record, add_epoch, ended, keep_epoch, keep_last, new_record, outcome, resumed
+from generation.training.record import (
+    Record,
+    add_epoch,
+    add_late_accuracy,
+    ended,
+    is_late,
+    keep_epoch,
+    keep_last,
+    new_record,
+    outcome,
+    resumed,
+)
 from nndynbench.graphs import Weights, architecture
 
 EVALUATION_BATCH = 1000
@@ -111,7 +122,7 @@ def train_network(
 
     After every epoch ``run`` holds the state to resume from and the record so far, and ``report`` is called; at the end once
     more. A network ends at its last epoch, by early stopping on the validation half, or by divergence (a loss or weight that
-    is not finite), which gives it chance accuracy. The test half is looked at once, at the end.
+    is not finite), which gives it chance accuracy. The test half is looked at once, at the end, and after late epochs.
     """
     with one_core(plan.architecture):
         training = _Training(plan, images)
@@ -168,6 +179,8 @@ def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record
     loss, accuracy = measured
     validation = training.validation_accuracy()
     add_epoch(record, loss=loss, accuracy=accuracy, validation=validation, seconds=time.perf_counter() - start)
+    if is_late(plan, epoch):
+        add_late_accuracy(record, training.accuracy(training.images.test))
     weights = snapshot(training.model)
     state = TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record)
     keep_epoch(plan, run, state, initial)

@@ -44,12 +44,24 @@ def add_epoch(record: Record, *, loss: float, accuracy: float, validation: float
     )
 
 
+def is_late(plan: NetworkPlan, epoch: int) -> bool:
+    """Whether an epoch is one of the network's last, whose accuracies on the test half `add_late_accuracy` takes."""
+    return epoch > plan.recipe["epochs"] - plan.recipe["late_epochs"]
+
+
+def add_late_accuracy(record: Record, accuracy: float) -> None:
+    """Add a late epoch's accuracy on the test half, in percent: apart from the curves, which methods see."""
+    record.setdefault("late_accuracies", []).append(accuracy)
+
+
 def describe(plan: NetworkPlan, record: Record, epoch: int, weights: Weights, initial: Weights) -> None:
     """Add a snapshot's signatures, and its features where they are kept, to the record."""
-    signatures = snapshot_signatures(weights, plan.architecture)
-    described = {"/".join(key): values.tolist() for key, values in signatures.items()}
-    record.setdefault("signatures", {})[str(epoch)] = described
-    if keeps(plan, record, epoch):
+    kept = keeps(plan, record, epoch)
+    if kept or plan.recipe["signatures"] == "every epoch":
+        signatures = snapshot_signatures(weights, plan.architecture)
+        described = {"/".join(key): values.tolist() for key, values in signatures.items()}
+        record.setdefault("signatures", {})[str(epoch)] = described
+    if kept:
         table = layer_features(weights, initial, plan.architecture)
         record["features"][str(epoch)] = table.to_numpy().tolist()
 
@@ -90,6 +102,7 @@ def outcome(plan: NetworkPlan, record: Record, *, test: float, both_halves: floa
     """What an ended network's record gets last; the accuracies are ignored where it diverged."""
     diverged = bool(record.get("diverged"))
     epochs = record["epochs"]
+    late = plan.recipe["late_epochs"]
     return {
         "diverged": diverged,
         "epochs_trained": len(epochs),
@@ -97,7 +110,7 @@ def outcome(plan: NetworkPlan, record: Record, *, test: float, both_halves: floa
         "final_accuracy": chance(plan) if diverged else test,
         "final_accuracy_all": chance(plan) if diverged else both_halves,
         "best_accuracy": max((row["validation_accuracy"] for row in epochs), default=chance(plan)),
-    }
+    } | ({"late_accuracy": chance(plan) if diverged else float(np.mean(record["late_accuracies"]))} if late else {})
 
 
 def _out_of_patience(plan: NetworkPlan, epochs: list[dict[str, float]]) -> bool:
