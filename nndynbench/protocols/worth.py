@@ -74,24 +74,23 @@ def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
 
 
 def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
-    """The score of whoever knew each configuration's expected final accuracy, from the spread between its two seeds.
+    """The score of whoever knew each configuration's expected final accuracy, from the spread between its seeds.
 
-    With the variance between seeds σ² (half the mean squared difference of twins): R² 1 − σ² / variance of all final
-    accuracies, RMSE σ, MAE the mean absolute difference of twins over √2. None for other metrics, and for a subset
-    without twins. A method that sees the weights may pass it: it knows the seed's own course.
+    With the variance between seeds σ² (half the mean squared difference of two of one configuration, each configuration
+    counting once): R² 1 − σ² / variance of all final accuracies, RMSE σ, MAE their mean absolute difference over √2. None
+    for other metrics, and for a subset in which no configuration has two seeds. A method that sees the weights may pass it: it knows the seed's own course.
     """
     if "configuration" not in networks:
         return None
-    accuracies = networks.groupby("configuration")["final_accuracy"]
-    twins = accuracies.agg(["min", "max"])[accuracies.size() == 2]
-    differences = (twins["max"] - twins["min"]).to_numpy()
-    if not len(differences):
+    by_configuration = [part.to_numpy() for _, part in networks.groupby("configuration")["final_accuracy"] if len(part) > 1]
+    if not by_configuration:
         return None
-    variance = float(np.mean(differences**2) / 2)
+    pairs = [np.subtract(*accuracies[np.stack(np.triu_indices(len(accuracies), 1))]) for accuracies in by_configuration]
+    variance = float(np.mean([np.mean(differences**2) for differences in pairs]) / 2)
     scores = {
         "r2": 1 - variance / float(networks["final_accuracy"].var(ddof=0)),
         "rmse": float(np.sqrt(variance)),
-        "mae": float(np.mean(np.abs(differences)) / np.sqrt(2)),
+        "mae": float(np.mean([np.mean(np.abs(differences)) for differences in pairs]) / np.sqrt(2)),
     }
     return scores.get(metric)
 

@@ -93,7 +93,7 @@ class Subset:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), label (1 is high), seconds, device, precision, and the splits as
+        final_accuracy_all, best_accuracy (percent), late_accuracy where the grid has late epochs, label (1 is high), seconds, device, precision, and the splits as
         sample_fold, fold, blocked_fold and holdout (see `nndynbench.subsets.splits.fold_columns`).
         """
         return self._table("networks")
@@ -105,7 +105,9 @@ class Subset:
 
     @cached_property
     def signatures(self) -> pd.DataFrame:
-        """By (network, epoch, representation, sign, centrality): the five moments, for every epoch trained."""
+        """By (network, epoch, representation, sign, centrality): the five moments, for every epoch trained; in a zoo
+        whose setting ``signatures`` is "kept epochs", for those alone.
+        """
         return self._table("signatures")
 
     @cached_property
