@@ -93,8 +93,9 @@ class Subset:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), late_accuracy where the grid has late epochs, label (1 is high), seconds, device, precision, and the splits as
-        sample_fold, fold, blocked_fold and holdout (see `nndynbench.subsets.splits.fold_columns`).
+        final_accuracy_all, best_accuracy (percent), late_accuracy (percent, where the grid has late epochs), label (1 is
+        high), seconds, device, precision, and the splits as sample_fold, fold, blocked_fold and holdout (see
+        `nndynbench.subsets.splits.fold_columns`).
         """
         return self._table("networks")
 

@@ -123,6 +123,17 @@ def test_single_networks_of_a_configuration_do_not_count_towards_the_ceiling() -
     assert ceiling(networks, "rmse") == pytest.approx(np.sqrt(8))
 
 
+def test_the_ceiling_of_many_seeds_takes_each_configuration_once() -> None:
+    """Oracle: the unbiased variance of each configuration's seeds is half the mean squared difference of its pairs."""
+    random = np.random.default_rng(1)
+    sizes = [2, 3, 24, 24]
+    networks = pd.DataFrame(
+        {"configuration": np.repeat(range(4), sizes), "final_accuracy": random.normal(50, 5, sum(sizes))}
+    )
+    variances = networks.groupby("configuration")["final_accuracy"].var(ddof=1)
+    assert ceiling(networks, "rmse") == pytest.approx(np.sqrt(variances.mean()))
+
+
 def test_without_twins_there_is_no_ceiling() -> None:
     assert ceiling(pd.DataFrame({"learning_rate": [0.1], "final_accuracy": [50.0]}), "r2") is None
     assert ceiling(pd.DataFrame({"configuration": [0, 1], "final_accuracy": [50.0, 60.0]}), "r2") is None
