@@ -48,8 +48,10 @@ class _Training:
     images: Images
     model: nn.Module = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
+    core_seconds_before: float = 0.0
 
     def __post_init__(self) -> None:
+        self.started = time.process_time()
         recipe = self.plan.recipe
         self.model = build_module(self.plan.architecture, dropout=recipe["dropout"])
         initialise(self.model, self.plan.architecture, seed=self.plan.seed, scale=recipe["initialisation_scale"])
@@ -105,6 +107,13 @@ class _Training:
                 total += len(pixels)
         return 100 * right / total
 
+    @property
+    def core_seconds(self) -> float:
+        """The processor's time that the network has taken so far, runs before this one included: other work on the machine
+        does not count, as it does in an epoch's seconds.
+        """
+        return round(self.core_seconds_before + time.process_time() - self.started, 3)
+
     def restore(self, state: TrainingState) -> None:
         self.model.load_state_dict({k: torch.from_numpy(v) for k, v in state.weights.items()}, strict=False)
         _restore_optimiser(self.optimiser, state.optimiser)
@@ -135,6 +144,7 @@ def train_network(
         else:
             training.restore(state)
             record = resumed(state.record, device_name())
+            training.core_seconds_before = record.get("core_seconds", 0.0)
         while not ended(plan, record):
             if stop():
                 return False
@@ -147,6 +157,7 @@ def train_network(
             test=float("nan") if diverged else training.accuracy(images.test),
             both_halves=float("nan") if diverged else training.accuracy(images.validation, images.test),
         )
+        record["core_seconds"] = training.core_seconds
         run.finish(record)
         report(record)
         return True
@@ -181,6 +192,7 @@ def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record
     add_epoch(record, loss=loss, accuracy=accuracy, validation=validation, seconds=time.perf_counter() - start)
     if is_late(plan, epoch):
         add_late_accuracy(record, training.accuracy(training.images.test))
+    record["core_seconds"] = training.core_seconds
     weights = snapshot(training.model)
     state = TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record)
     keep_epoch(plan, run, state, initial)

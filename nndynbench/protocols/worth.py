@@ -78,8 +78,8 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
 
     With the variance between seeds σ² (half the mean squared difference of two of one configuration, each configuration
     counting once): R² 1 − σ² / variance of all final accuracies, RMSE σ, MAE their mean absolute difference over √2. None
-    for other metrics, and for a subset in which no configuration has two seeds. A method that sees the weights may pass it: it
-    knows the seed's own course.
+    for other metrics, and for a subset in which no configuration has two seeds. A method that sees the weights may pass
+    it: it knows the seed's own course.
     """
     if "configuration" not in networks:
         return None

@@ -75,6 +75,7 @@ def outcome(made: SubsetPlan) -> dict[str, Any]:
         assert record is not None, f"network {network} is not finished"
         for epoch in record["epochs"]:
             del epoch["seconds"]
+        record.pop("core_seconds", None)
         found[str(network)] = record
         for snapshot in sorted(made.run(network).folder.glob("snapshot-*.safetensors")):
             arrays, _ = read_arrays(snapshot)
