@@ -23,7 +23,7 @@ from nndynbench.storage.places import NotAtHandError
 from tests.generation.small_runs import job, outcome, train_in_this_process
 
 GRID = """
-protocol = "diverse"
+regime = "diverse"
 rows = "rows.csv"
 seeds = {seeds}
 
