@@ -10,8 +10,8 @@ class UnknownNameError(ValueError):
     """A name (of a subset, tier, split, protocol, …) that does not exist."""
 
 
-def known(name: object, valid: Iterable[str], *, what: str) -> str:
-    """Return ``name`` if it is among ``valid``.
+def known(name: object, valid: Iterable[str], *, what: str, instead: str = "") -> str:
+    """Return ``name`` if it is among ``valid``; ``instead`` is what may be meant, by default the most similar one.
 
     Raises
     ------
@@ -21,6 +21,6 @@ def known(name: object, valid: Iterable[str], *, what: str) -> str:
     choices = list(valid)
     if isinstance(name, str) and name in choices:
         return name
-    close = difflib.get_close_matches(str(name), choices, n=1)
+    close = [instead] if instead else difflib.get_close_matches(str(name), choices, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""
     raise UnknownNameError(f"unknown {what} {name!r}{guess} (valid: {', '.join(choices) or 'none'})")

@@ -42,7 +42,7 @@ def evaluate(
     found = find_method(method)
     chosen = find_protocol(protocol or ("classification" if found.classifier is not None else "regression"))
     loaded = [load(name, root=root) for name in subset]
-    label = label_of(method)
+    label = label_of(found)
     out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(

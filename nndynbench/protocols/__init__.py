@@ -2,8 +2,8 @@
 
 from nndynbench.protocols.checking import Check, check_method
 from nndynbench.protocols.comparison import Comparison, compare, comparison_file, read_comparison
-from nndynbench.protocols.harness import MethodError, evaluate, rescore
-from nndynbench.protocols.method import Method, find_method, method_names
+from nndynbench.protocols.harness import evaluate, rescore
+from nndynbench.protocols.method import Method, MethodError, find_method, method_names
 from nndynbench.protocols.protocol import Protocol, protocol, protocols
 from nndynbench.protocols.results import Result, read_result
 from nndynbench.protocols.tuning import choose

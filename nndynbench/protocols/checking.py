@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.protocols.harness import Fit, MethodError
-from nndynbench.protocols.method import Method, find_method
+from nndynbench.protocols.harness import Fit
+from nndynbench.protocols.method import Method, MethodError, as_method, classifies, label_of
 from nndynbench.protocols.protocol import Task, protocol
 from nndynbench.subsets import load
 
@@ -41,8 +41,8 @@ def check_method(method: Any) -> Check:
         Naming budget and task, if it fails, returns something else than predictions, reads a tier that it does not declare,
         or predicts something else when it is fitted again on the same networks.
     """
-    resolved = find_method(method) if isinstance(method, str) else method
-    label = method if isinstance(method, str) else type(method).__name__
+    resolved = as_method(method)
+    label = label_of(resolved)
     start = time.perf_counter()
     read: set[str] = set()
     tasks = _tasks(resolved)
@@ -60,12 +60,7 @@ def check_method(method: Any) -> Check:
 
 def _tasks(method: Any) -> tuple[Task, ...]:
     if not isinstance(method, Method):
-        from sklearn.base import is_classifier
-
-        if isinstance(method, type) or not hasattr(method, "fit") or not hasattr(method, "predict"):
-            raise MethodError(f"{method!r} is no method: neither a name, nor a Method, nor a scikit-learn estimator")
-
-        return ("classification",) if is_classifier(method) else ("regression",)
+        return ("classification",) if classifies(method) else ("regression",)
     tasks: list[Task] = ["classification"] if method.classifier is not None else []
     return (*tasks, "regression") if method.regressor is not None else tuple(tasks)
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.harness import MethodError, loaded_subsets
-from nndynbench.protocols.method import find_method, method_names
+from nndynbench.protocols.harness import loaded_subsets
+from nndynbench.protocols.method import MethodError, find_method, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, budgets
 from nndynbench.protocols.protocol import protocol as find_protocol

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import version
 from itertools import permutations
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import SEED, Method, find_method, label_of, place_in_user_code, seeded
+from nndynbench.protocols.method import SEED, Method, MethodError, as_method, described, label_of, seeded, why_it_failed
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
+NUMBERS = (Real, Decimal)
+
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
-
-
-class MethodError(ValueError):
-    """A method that raised, returned something else than predictions, or read what it had not declared."""
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     epochs
         The budget, or several: how many epochs the method may see.
     name
-        What to call it in the result; by default its name in `baselines` or its file, or the estimator's class.
+        What to call it in the result; by default its name in ``METHODS``, or the estimator's class.
     jobs
         Fits at a time, in threads.
     progress
@@ -73,9 +73,9 @@ def evaluate(
         Naming subset, budget and fold, if the method fails.
     """
     chosen = find_protocol(protocol)
-    resolved = find_method(method) if isinstance(method, str) else method
+    resolved = as_method(method)
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
-    label = name or (label_of(method) if isinstance(method, str) else type(_last_step(estimator)).__name__)
+    label = name or label_of(resolved)
     loaded = loaded_subsets(subsets)
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
     if not budgets:
@@ -90,7 +90,7 @@ def evaluate(
         raise MethodError(f"{label} declares the tier {sorted(declared)} and read {sorted(undeclared)}")
     facts = {
         "method": label,
-        "description": resolved.description if isinstance(resolved, Method) else " ".join(repr(estimator).split()),
+        "description": resolved.description if isinstance(resolved, Method) else described(estimator),
         "source": resolved.source if isinstance(resolved, Method) else "",
         "tier": sorted(read),
         "protocol": chosen.name,
@@ -146,18 +146,19 @@ class Fit:
         # Ids follow the grid, so a history's place in the list would tell its learning rate.
         shuffled = np.random.default_rng(SEED).permutation(len(self.test))
         histories = list(self.test.values())
+        # Lists and labels of its own: a method may do with them what it likes.
         seen, asked = list(self.train.values()), [histories[position] for position in shuffled]
         try:
             fresh = seeded(clone(estimator))
             if choices and self.trained_on.name == TUNING_SUBSET:
-                fitted = tuned(fresh, choices, seen, target, groups=cluster_of(facts).to_numpy(), task=self.protocol.task)
+                groups = cluster_of(facts).to_numpy()
+                fitted = tuned(fresh, choices, seen, target.copy(), groups=groups, task=self.protocol.task)
             else:
-                fitted = fresh.fit(seen, target)
-            predicted = _real(fitted.predict(asked))
+                fitted = fresh.fit(seen, target.copy())
+            predicted = real_numbers(fitted.predict(list(asked)), what="predictions")
             scores = _score(fitted, asked) if self.protocol.task == "classification" else None
-        except Exception as error:
-            cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-            raise MethodError(f"{where}: {type(error).__name__}: {error}{cause}{place_in_user_code(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise MethodError(f"{where}: {why_it_failed(error)}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
         if scores is None:
             scores = np.full(len(asked), np.nan)
@@ -243,20 +244,38 @@ def _predictions(
     return predictions
 
 
-def _real(values: npt.ArrayLike) -> FloatArray:
-    if np.iscomplexobj(values):
-        raise TypeError("predictions are complex numbers")
-    return np.asarray(values, dtype=np.float64)
+def real_numbers(values: Any, *, what: str) -> FloatArray:
+    """What a method returned, as numbers.
+
+    Raises
+    ------
+    TypeError
+        For dates, texts, complex numbers and the like, and for masked values: nothing that numpy would make numbers of.
+    """
+    if np.ma.is_masked(values):
+        raise TypeError(f"{np.sum(np.ma.getmaskarray(values))} of {np.size(values)} {what} are masked")
+    array = np.asarray(values)
+    if array.dtype.kind == "O" and all(isinstance(value, NUMBERS) for value in array.flat):
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} are {_kind_of(array)}, not real numbers")
+    return array.astype(np.float64)
+
+
+def _kind_of(array: npt.NDArray[Any]) -> str:
+    if array.dtype.kind == "O":
+        return ", ".join(sorted({type(value).__name__ for value in array.flat if not isinstance(value, NUMBERS)}))
+    return {"c": "complex numbers", "M": "dates", "m": "times", "U": "texts", "S": "bytes"}.get(
+        array.dtype.kind, str(array.dtype)
+    )
 
 
 def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:
     """A classifier's score for "high": its decision function, else its probability, else its prediction."""
     if hasattr(estimator, "decision_function"):
-        return np.asarray(estimator.decision_function(histories), dtype=np.float64)
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(histories)[:, 1], dtype=np.float64)
-    return np.asarray(estimator.predict(histories), dtype=np.float64)
-
-
-def _last_step(estimator: Any) -> Any:
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        found = estimator.decision_function(list(histories))
+    elif hasattr(estimator, "predict_proba"):
+        found = estimator.predict_proba(list(histories))[:, 1]
+    else:
+        found = estimator.predict(list(histories))
+    return real_numbers(found, what="scores")

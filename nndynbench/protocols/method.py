@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import os
+import re
 import sysconfig
 import tomllib
 import traceback
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -15,13 +17,28 @@ from typing import Any
 
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.scripts import load_script
 from nndynbench.subsets.history import INFORMATION_TIERS
 
 CHOSEN_FILE = "chosen.toml"
+SUFFIX = ".py"
+
+LONGEST_REASON = 500
+
+# How numpy and scikit-learn refuse histories where they want numbers.
+HISTORIES_AS_NUMBERS = ("not 'History'", "[History(")
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 SEED = 0  # of every estimator that leaves its random_state open
+
+
+class MethodError(ValueError):
+    """A method that raised, returned something else than predictions, or read what it had not declared; or none at all."""
+
+
+class NoTierWarning(UserWarning):
+    """An estimator in ``METHODS`` that says nothing of what it looks at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +59,8 @@ class Method:
     regressor: Any = None
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    name: str = ""
+    """What its file calls it; empty for a method that is from no file."""
     fingerprint: str = ""
     """Of the file that the method was read from and of what was chosen: equal for equal methods."""
 
@@ -69,10 +88,28 @@ def method_names() -> list[str]:
     return list(_bundled_methods())
 
 
+def as_method(method: Any) -> Any:
+    """A method, or an estimator, as it is, or the one that a name or a path means; see `find_method`.
+
+    Raises
+    ------
+    MethodError
+        For anything else, saying what to write instead.
+    UnknownNameError, FileNotFoundError, ValueError
+        As `find_method`.
+    """
+    if isinstance(method, (str, os.PathLike)):
+        return find_method(os.fspath(method))
+    if isinstance(method, Method) or (problem := why_no_estimator(method)) is None:
+        return method
+    raise MethodError(f"no method: {problem}")
+
+
 def find_method(name: str) -> Method:
     """A bundled method by name, or one from a file: ``path/to/file.py`` or ``path/to/file.py:NAME``.
 
-    A file defines ``METHODS: dict[str, Method]``; without a name it must hold exactly one. The file is executed.
+    A file defines ``METHODS``, a dict from names to methods; without a name it must hold exactly one. The file is executed,
+    as Python runs a script; see `nndynbench.protocols.scripts`.
 
     Raises
     ------
@@ -81,10 +118,10 @@ def find_method(name: str) -> Method:
     FileNotFoundError, ValueError
         For a file that does not exist, cannot be executed, defines no ``METHODS``, or several where none is named.
     """
-    path, _, label = name.partition(":")
-    if not path.endswith(".py"):
-        return _bundled_methods()[known(name, _bundled_methods(), what="method")]
-    methods = read_methods(Path(path))
+    if not is_file_name(name):
+        return _bundled_methods()[known(name, _bundled_methods(), what="method", instead=_file_meant(name))]
+    path, label = _path_and_label(name)
+    methods = read_methods(path)
     if not label and len(methods) == 1:
         return next(iter(methods.values()))
     if not label:
@@ -92,29 +129,117 @@ def find_method(name: str) -> Method:
     return methods[known(label, methods, what=f"method of {path}")]
 
 
-def label_of(name: str) -> str:
-    """What to call a method that `find_method` finds: "one" of "folder/file.py:one", "file" of "folder/file.py"."""
-    return name.partition(".py:")[2] or Path(name).name.removesuffix(".py")
+def is_file_name(name: str) -> bool:
+    """Whether a method's name is that of a file, ``path/to/file.py`` or ``path/to/file.py:NAME``."""
+    return name.endswith(SUFFIX) or f"{SUFFIX}:" in name
+
+
+def _path_and_label(name: str) -> tuple[Path, str]:
+    """The file that a name begins with, and what is behind it; colons may be in both."""
+    ends = [place + len(SUFFIX) for place in range(len(name)) if name.startswith(SUFFIX, place)]
+    parts = [(name[:end], name[end + 1 :]) for end in ends if name[end : end + 1] in ("", ":")]
+    files = [(path, label) for text, label in parts if (path := Path(text).expanduser()).is_file()]
+    first, label = parts[0]
+    return files[0] if files else (Path(first).expanduser(), label)
+
+
+def _file_meant(name: str) -> str:
+    """The method file that a name without its suffix means, if it is there."""
+    path = f"{name}{SUFFIX}"
+    return path if Path(path).is_file() else ""
 
 
 def read_methods(path: Path) -> dict[str, Method]:
-    """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it."""
+    """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it.
+
+    A scikit-learn estimator in place of a `Method` is taken for one that may look at everything, with a
+    `NoTierWarning`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For a file that is not there, cannot be executed, or whose ``METHODS`` are not as they should be.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"there is no method file {path}")
-    spec = importlib.util.spec_from_file_location(f"nndynbench_methods_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file raises
-        raise ValueError(f"{path} cannot be executed: {type(error).__name__}: {error}{place_in_user_code(error)}") from error
-    methods = getattr(module, "METHODS", None)
-    if not isinstance(methods, dict) or not all(isinstance(method, Method) for method in methods.values()):
+        module = load_script(path, alone=is_bundled(path))
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
+        raise ValueError(f"{path} cannot be executed: {told(error)}{place_in_user_code(error)}") from error
+    found = getattr(module, "METHODS", None)
+    if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) and name.strip() for name in found):
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
+    if unfit := [name for name in found if not name.isprintable() or {"/", "\\"} & set(name)]:
+        raise ValueError(f"{path}: {unfit[0]!r} is no name for a method: results are called by it, so no file could be")
     recorded = path.parent / CHOSEN_FILE
     chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
-    return {name: _recorded(method, chosen.get(name, {}), path) for name, method in methods.items()}
+    methods = {name: _as_method(value, f"{path}: {name!r}") for name, value in found.items()}
+    return {name: _recorded(name, method, chosen.get(name, {}), path) for name, method in methods.items()}
+
+
+def _as_method(value: Any, what: str) -> Method:
+    """A value of ``METHODS`` as a method; ``what`` names it."""
+    if isinstance(value, Method):
+        return value
+    if (problem := why_no_estimator(value)) is not None:
+        raise ValueError(f"{what} is no method: {problem}")
+    warnings.warn(f"{what} declares no tier, so it may look at everything: wrap it in nndynbench.Method", NoTierWarning, 2)
+    task = "classifier" if classifies(value) else "regressor"
+    return Method(description=described(value), source="", tier=INFORMATION_TIERS, **{task: value})
+
+
+def classifies(estimator: Any) -> bool:
+    """Whether scikit-learn says that an estimator is a classifier; one that it cannot tell is taken for a regressor."""
+    from sklearn.base import is_classifier
+
+    try:
+        return bool(is_classifier(estimator))
+    except AttributeError:  # not one of its own, without its tags
+        return False
+
+
+def why_no_estimator(value: Any) -> str | None:
+    """Why something is no scikit-learn estimator that predicts, with what to write instead; None where it is one."""
+    shown = getattr(value, "__name__", None) or type(value).__name__
+    if isinstance(value, type):
+        return f"{shown} is a class: write {shown}()" if hasattr(value, "fit") else f"{shown} is a class, no estimator"
+    if hasattr(value, "fit") and hasattr(value, "predict"):
+        return None
+    if hasattr(value, "fit") and hasattr(value, "transform"):
+        return f"{shown} predicts nothing: put a learner behind it, make_pipeline({shown}(…), Ridge())"
+    if callable(value):
+        return f"{shown} is a function: write make_pipeline(nndynbench.Signature({shown}), Ridge())"
+    return f"{value!r:.100} is neither a name, nor a Method, nor a scikit-learn estimator"
+
+
+def described(estimator: Any) -> str:
+    """An estimator in one line, without the addresses of what it holds."""
+    return re.sub(r" at 0x[0-9a-f]+>", ">", " ".join(repr(estimator).split()))
+
+
+def told(error: BaseException) -> str:
+    """An error in one line: its kind and what it says, whatever it is made of."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # an error of one's own may fail at this too
+        said = ""
+    said = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def label_of(method: Any) -> str:
+    """What to call a method in results: its name, else the class of the estimator that predicts."""
+    if isinstance(method, Method):
+        return method.name or label_of(method.classifier if method.regressor is None else method.regressor)
+    return type(method.steps[-1][1] if hasattr(method, "steps") else method).__name__
+
+
+def why_it_failed(error: BaseException) -> str:
+    """What a method raised, in words: what it says, what caused it, where in its own code, and what to do, where known."""
+    said, cause = told(error), f" ({told(error.__cause__)})" if error.__cause__ else ""
+    if any(refusal in said for refusal in HISTORIES_AS_NUMBERS):
+        return "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
+    return f"{said}{cause}{place_in_user_code(error)}"
 
 
 def place_in_user_code(error: BaseException) -> str:
@@ -133,10 +258,10 @@ def place_in_user_code(error: BaseException) -> str:
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
 
 
-def _recorded(method: Method, chosen: Mapping[str, Any], path: Path) -> Method:
+def _recorded(name: str, method: Method, chosen: Mapping[str, Any], path: Path) -> Method:
     chosen = chosen or method.chosen
     fingerprint = hashlib.sha256(path.read_bytes() + repr(sorted(chosen.items())).encode()).hexdigest()
-    return replace(method, chosen=chosen, fingerprint=fingerprint)
+    return replace(method, name=name, chosen=chosen, fingerprint=fingerprint)
 
 
 def baselines_folder() -> Path:
@@ -144,6 +269,12 @@ def baselines_folder() -> Path:
     package = Path(__file__).parents[1]
     inside = package / "baselines"
     return inside if inside.is_dir() else package.parent / "baselines"
+
+
+def is_bundled(path: Path) -> bool:
+    """Whether a method file is one of this project's own, which need nothing from beside them."""
+    own = (baselines_folder(), Path(__file__).parents[1])
+    return any(folder.resolve() in path.resolve().parents for folder in own)
 
 
 @cache

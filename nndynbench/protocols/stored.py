@@ -62,10 +62,10 @@ class StoredResults:
         """
         method, fitted = find_method(name), protocol.fitted
         budgets = list(dict.fromkeys(budgets))
-        path = self._path(name, method, subsets, fitted)
+        path = self._path(method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
         if missing := _missing(stored, budgets):
-            fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=label_of(name), jobs=jobs)
+            fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs)
             stored = fresh if stored is None else _joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
@@ -74,10 +74,10 @@ class StoredResults:
 
     def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
         """Whether `result` would fit nothing."""
-        path = self._path(name, find_method(name), subsets, protocol.fitted)
+        path = self._path(find_method(name), subsets, protocol.fitted)
         return path.is_file() and not _missing(read_result(path), budgets)
 
-    def _path(self, name: str, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
+    def _path(self, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         subsets = sorted(subsets, key=lambda subset: subset.name)
         parts = (
             *(subset.checksum for subset in subsets),
@@ -88,7 +88,7 @@ class StoredResults:
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         folder = "+".join(f"{subset.name}-{subset.version}" for subset in subsets)
-        return self.folder / folder / protocol.name / f"{label_of(name)}.{key}.json"
+        return self.folder / folder / protocol.name / f"{label_of(method)}.{key}.json"
 
 
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:

@@ -37,7 +37,7 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
     )
     command = ["evaluate", str(file), "--subset", "digits-lenet", "--epochs", "5", "--out", str(tmp_path)]
     printed = runner.invoke(app, command, catch_exceptions=False).stdout
-    assert "mine on digits-lenet" in printed
+    assert "mean on digits-lenet" in printed
     assert "predictions are equal" in " ".join(printed.replace("│", " ").split())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import all_estimators
 
 import nndynbench as nb
 from nndynbench.protocols import MethodError
+from nndynbench.protocols.method import why_it_failed
 
 
 def curves(history: nb.History) -> dict[str, float]:
@@ -53,7 +59,51 @@ def test_a_tier_that_is_not_declared_is_named() -> None:
         nb.check_method(method)
 
 
-@pytest.mark.parametrize("method", [42, RandomForestRegressor, None])
-def test_what_is_no_method_is_said_to_be_none(method: Any) -> None:
-    with pytest.raises(MethodError, match="is no method: neither a name, nor a Method, nor a scikit-learn estimator"):
-        nb.check_method(method)
+def degree(graph: nb.graphs.LayeredGraph) -> Any:
+    return graph.degree()
+
+
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [
+        (42, "42 is neither a name, nor a Method, nor a scikit-learn estimator"),
+        (None, "None is neither a name"),
+        (RandomForestRegressor, r"RandomForestRegressor is a class: write RandomForestRegressor\(\)"),
+        (degree, r"degree is a function: write make_pipeline\(nndynbench.Signature\(degree\), Ridge\(\)\)"),
+        (nb.Signature(degree), "Signature predicts nothing: put a learner behind it"),
+        (make_pipeline(nb.Signature(degree), StandardScaler()), "Pipeline predicts nothing: put a learner behind it"),
+    ],
+)
+def test_what_is_no_method_is_told_what_to_write_instead(digits: nb.Subset, method: Any, instead: str) -> None:
+    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, epochs=1)):
+        with pytest.raises(MethodError, match=f"no method: {instead}"):
+            ask(method)
+
+
+def learners() -> Iterator[Any]:
+    """Every classifier and regressor of scikit-learn that can be made without arguments and fitted without others."""
+    for name, make in all_estimators(type_filter=["classifier", "regressor"]):
+        needed = [p for p in signature(make).parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+        if not needed and name != "SelfTrainingClassifier":  # whose default is no learner at all
+            yield make()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_learner_of_numbers_is_told_to_put_a_signature_before_it(digits: nb.Subset) -> None:
+    histories, target = digits.histories(range(12), 1), [0, 1] * 6
+    said = {}
+    for learner in learners():
+        try:
+            learner.fit(histories, target)
+        except Exception as refusal:
+            said[type(learner).__name__] = why_it_failed(refusal)
+    assert len(said) > 70
+    assert set(said.values()) == {
+        "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
+    }
+
+
+def test_a_method_of_numbers_alone_is_a_method_error_that_says_so(digits: nb.Subset) -> None:
+    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, epochs=1)):
+        with pytest.raises(MethodError, match=r"fold 0: it takes numbers, not histories: put nndynbench.Signature"):
+            ask(SVC())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,25 @@ class WrongShape(Constant):
         return np.ones((len(X), 2))
 
 
+class Masks(Constant):
+    def predict(self, X: Any) -> np.ndarray:
+        return np.ma.masked_array(super().predict(X), mask=[True] + [False] * (len(X) - 1))
+
+
+class Exits(Constant):
+    def fit(self, X: Any, y: Any) -> Constant:
+        sys.exit(0)
+
+
+class Garbled(Constant):
+    def fit(self, X: Any, y: Any) -> Constant:
+        class OddError(Exception):
+            def __str__(self) -> str:
+                raise TypeError
+
+        raise OddError
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
@@ -133,13 +155,63 @@ class WrongShape(Constant):
         (WrongShape(), r"predictions have shape \(48, 2\), expected \(48,\)"),
         (Constant(np.nan), "48 of 48 predictions are not finite"),
         (Constant(np.inf), "48 of 48 predictions are not finite"),
-        (Constant(1j), "TypeError: predictions are complex numbers"),
+        (Constant(1j), "TypeError: predictions are complex numbers, not real numbers"),
+        (Constant(np.datetime64("2021-05-10")), "TypeError: predictions are dates, not real numbers"),
+        (Constant(np.timedelta64(3, "h")), "TypeError: predictions are times, not real numbers"),
+        (Constant("50"), "TypeError: predictions are texts, not real numbers"),
+        (Constant(b"50"), "TypeError: predictions are bytes, not real numbers"),
+        (Constant([{}]), "TypeError: predictions are dict, not real numbers"),
+        (Masks(), "TypeError: 1 of 48 predictions are masked"),
+        (Exits(), r"SystemExit: 0 \(test_evaluate.py:"),
+        (Garbled(), r"OddError \(test_evaluate.py:"),
     ],
 )
 def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, method: Any, message: str) -> None:
     where = f"{type(method).__name__} on digits-lenet, regression, budget 3, fold 0: "
     with pytest.raises(MethodError, match=where + message):
         nb.evaluate(method, digits, protocol="regression", epochs=3)
+
+
+@pytest.mark.parametrize("value", [50, Fraction(101, 2), Decimal("50.5"), np.float32(50.5), True])
+def test_real_numbers_of_any_kind_are_predictions(digits: nb.Subset, value: Any) -> None:
+    found = nb.evaluate(Constant([value]), digits, protocol="regression", epochs=1).predictions["prediction"]
+    assert set(found) == {float(value)}
+
+
+class Devours(LinearRegression):
+    """Fits and predicts the truth it can see, and leaves nothing as it was."""
+
+    def fit(self, X: Any, y: Any) -> Devours:
+        self.mean_ = float(np.mean(y))
+        y[:] = -1
+        while len(X) > 1:
+            X.pop()
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        predictions = np.array([self.mean_ + len(history.curves) for history in X])
+        X.append(X.pop(0))
+        X.clear()
+        return predictions
+
+
+class Spares(Devours):
+    """The same from copies."""
+
+    def fit(self, X: Any, y: Any) -> Devours:
+        return super().fit(list(X), np.array(y))
+
+    def predict(self, X: Any) -> np.ndarray:
+        return super().predict(list(X))
+
+
+def test_what_a_method_does_to_its_lists_and_labels_changes_nothing_else(digits: nb.Subset) -> None:
+    before = digits.networks.copy()
+    devouring, sparing = (
+        nb.evaluate(method, digits, protocol="regression-folds", epochs=2).predictions for method in (Devours(), Spares())
+    )
+    pd.testing.assert_frame_equal(devouring, sparing)
+    pd.testing.assert_frame_equal(digits.networks, before)
 
 
 def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Path) -> None:
@@ -163,16 +235,6 @@ def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Pa
         nb.evaluate(f"{file}:varying", digits, protocol="regression", epochs=5)
     with pytest.raises(ValueError, match=r"mine\.py holds several methods: write .*mine\.py:NAME, of strongest, varying"):
         find_method(str(file))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [("METHODS = {", r"SyntaxError: '\{' was never closed"), ("import no_such_module", "ModuleNotFoundError.*mine.py:1")],
-)
-def test_a_method_file_that_cannot_be_executed_says_why(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "mine.py").write_text(content)
-    with pytest.raises(ValueError, match=f"mine.py cannot be executed: {message}"):
-        find_method(str(tmp_path / "mine.py"))
 
 
 class Percent(ClassifierMixin, Constant):
