@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS, moments
+from nndynbench.checkpoints import CheckpointError, CheckpointFolder, read_folder
 from nndynbench.columns import CURVES
-from nndynbench.convert import CheckpointError, checkpoint_files, read_checkpoint
+from nndynbench.convert import read_checkpoint
 from nndynbench.features import layer_features
 from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
 from nndynbench.protocols.harness import evaluate
@@ -60,6 +60,9 @@ def predict(
     epochs: int = 5,
     curves: pd.DataFrame | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
+    first_epoch: int | None = None,
+    pattern: str | None = None,
+    steps_per_epoch: int | None = None,
 ) -> Prediction:
     """Predict the final accuracy of a run from its first epochs.
 
@@ -67,7 +70,7 @@ def predict(
     ----------
     run
         A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
-        initialisation, where a method reads features); see `nndynbench.convert.checkpoint_files`. Or a history; a network of
+        initialisation, where a method reads features). Or a history; a network of
         the subset itself is left out of what the method is fitted on.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
@@ -78,6 +81,8 @@ def predict(
     curves, hyperparameters
         For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``epochs``) and
         `History.hyperparameters` (every column of the subset's grid) give them.
+    first_epoch, pattern, steps_per_epoch
+        Which checkpoint is of which epoch, where the files leave it open: `nndynbench.checkpoints.read_folder`.
 
     Raises
     ------
@@ -97,7 +102,8 @@ def predict(
         history = run
     else:
         _check_given(loaded, budget, curves=curves, hyperparameters=hyperparameters)
-        reader = CheckpointReader(Path(run), loaded.manifest.architecture, curves=curves, hyperparameters=hyperparameters)
+        folder = read_folder(run, first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
+        reader = CheckpointReader(folder, loaded.manifest.architecture, curves=curves, hyperparameters=hyperparameters)
         reader.need(range(1, budget + 1))
         history = History(reader, budget)
     found = find_method(method)
@@ -156,15 +162,15 @@ class CheckpointReader:
 
     def __init__(
         self,
-        folder: Path,
+        folder: CheckpointFolder,
         name: str | Architecture,
         *,
         curves: pd.DataFrame | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
     ) -> None:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"there is no folder of checkpoints {folder}")
-        self._folder = folder
+        self._folder = folder.folder
+        self._files = folder.by_epoch()
+        self._left_out = folder.left_out
         self._architecture = architecture(name)
         self._curves = curves
         self._hyperparameters = hyperparameters
@@ -184,7 +190,9 @@ class CheckpointReader:
         """Raise `CheckpointError` where one of these epochs has no checkpoint."""
         if missing := [epoch for epoch in epochs if epoch not in self._files]:
             lacking = ", ".join(map(str, missing))
-            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} (it has {list(self._files)})")
+            beside = f"; left out: {', '.join(map(str, self._left_out))}" if self._left_out else ""
+            there = f"it has {list(self._files)}{beside}"
+            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} ({there})")
 
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
@@ -223,10 +231,6 @@ class CheckpointReader:
     def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)
         return graph.subgraph(sign) if sign else graph
-
-    @cached_property
-    def _files(self) -> dict[int, Path]:
-        return checkpoint_files(self._folder)
 
     def _snapshot(self, epoch: int) -> Weights:
         if epoch not in self._snapshots:

@@ -30,7 +30,8 @@ def written(folder: Path, digits: nb.Subset, *, scale: float = 1) -> Path:
     folder.mkdir()
     for epoch in range(EPOCHS + 1):
         weights = {name: np.ascontiguousarray(scale * tensor) for name, tensor in history.weights(epoch).items()}
-        save_file(weights, folder / f"epoch_{epoch}.safetensors")
+        # The steps say that epoch 0 is the initialisation.
+        save_file(weights, folder / f"epoch_{epoch}.safetensors", metadata={"global_step": str(18 * epoch)})
     return folder
 
 

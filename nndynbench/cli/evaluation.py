@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
+from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
 from nndynbench.names import known
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ def predict(
     method: Annotated[str, typer.Option(help="a bundled method or method file")] = "degree-forest",
     curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
     hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
+    first_epoch: FirstEpoch = None,
+    pattern: Pattern = None,
+    steps_per_epoch: StepsPerEpoch = None,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
     """Predict the final accuracy of a run of one's own from its first epochs."""
@@ -268,6 +272,9 @@ def predict(
             epochs=epochs,
             curves=None if curves is None else pd.read_csv(curves, index_col="epoch"),
             hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
+            first_epoch=first_epoch,
+            pattern=pattern,
+            steps_per_epoch=steps_per_epoch,
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "

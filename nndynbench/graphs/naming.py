@@ -12,7 +12,19 @@ from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.weights import WeightsLike, tensors
 
 # Where training code puts the state dict in a checkpoint that holds more.
-STATE_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params")
+STATE_KEYS = (
+    *("state_dict", "model_state_dict", "net_state_dict", "model_state", "model", "module", "network", "net", "weights"),
+    *("params", "state"),
+)
+
+# What else training code keeps tensors of a network's shapes for.
+NO_STATES = re.compile(r"(?i)optim|sched|scaler|ema|teacher|average|rng|exp_avg|momentum|grad")
+
+# Types of floating-point numbers, as numpy and torch call them, that norms and centralities are computed of.
+FLOATING = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble")
+
+# So many tensors are listed in an error.
+LISTED = 20
 
 # What is left of a weight that is computed from others when it is used.
 PARTS = {
@@ -71,10 +83,50 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
 
 
 def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors by name: under a usual key, directly, or in the one place below that holds matrices."""
     for key in STATE_KEYS:
-        if isinstance(checkpoint.get(key), Mapping):
-            return _state(checkpoint[key])
-    return {str(key): value for key, value in checkpoint.items() if hasattr(value, "shape")}
+        if isinstance(inner := checkpoint.get(key), Mapping) and _states(inner):
+            return _state(inner)
+    states = _states(checkpoint)
+    if len(states) > 1:
+        raise NamingError(f"the checkpoint holds several sets of weights: {', '.join(states)}. Save one of them by itself")
+    if not states:
+        raise NamingError(f"the checkpoint holds no weights: {_contents(checkpoint)}")
+    [state] = states.values()
+    return {str(key): value for key, value in state.items() if hasattr(value, "shape")}
+
+
+def _states(checkpoint: Mapping[str, Any], place: str = "") -> dict[str, Mapping[str, Any]]:
+    """The mappings in a checkpoint that hold tensors of two or more axes, by where they are."""
+    if any(len(getattr(value, "shape", ())) > 1 for value in checkpoint.values()):
+        return {place or "(the file itself)": checkpoint}
+    found: dict[str, Mapping[str, Any]] = {}
+    for key, value in checkpoint.items():
+        if isinstance(value, Mapping) and not NO_STATES.search(str(key)):
+            found |= _states(value, f"{place}.{key}".removeprefix("."))
+    return found
+
+
+def _contents(checkpoint: Mapping[str, Any]) -> str:
+    """What a checkpoint holds, in words: ``epoch (int), optimizer (dict of 2: state, param_groups)``."""
+    return _listing(f"{key} ({_kind(value)})" for key, value in checkpoint.items()) or "it is empty"
+
+
+def _kind(value: Any) -> str:
+    if hasattr(value, "shape"):
+        return f"{tuple(value.shape)} {_dtype(value)}"
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__} of {len(value)}: {_listing(map(str, value), 5)}" if value else "empty dict"
+    return type(value).__name__
+
+
+def _dtype(tensor: Any) -> str:
+    return str(getattr(tensor, "dtype", "unknown")).removeprefix("torch.")
+
+
+def _listing(parts: Iterable[str], most: int = LISTED) -> str:
+    listed = list(parts)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +169,12 @@ def _floating(key: str, found: Mapping[str, Any]) -> Any:
     tensor = found[key]
     if getattr(tensor, "is_meta", False):
         raise NamingError(f"{key!r} is on the meta device: it has a shape and no values")
-    kind = str(getattr(tensor, "dtype", "unknown")).removeprefix("torch.")
-    if "float" not in kind:
-        raise NamingError(f"{key!r} has values of type {kind}: weights are real floating-point numbers")
+    kind = _dtype(tensor)
+    if kind not in FLOATING:
+        raise NamingError(
+            f"{key!r} has values of type {kind}: weights are real floating-point numbers of 16 bits or more. Save them as "
+            "float32"
+        )
     return tensor
 
 
@@ -135,7 +190,8 @@ def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], descri
         raise NamingError(
             f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), not all of which a tensor is named "
             f"after; the checkpoint has {len(candidates)} tensor(s) of it{': ' if candidates else ''}{', '.join(candidates)}"
-            + (f" (no name of a weight, which ends in '.weight': {', '.join(others)})" if others else "")
+            + (f" (no name of a weight, which ends in '.weight': {_listing(others)})" if others else "")
+            + ("" if candidates or others else f". It holds {_shown(shapes)}")
         )
     order = _in_order(candidates, wanting, shapes, described) if len({*map(_pattern, candidates)}) == 1 else None
     if order is None:
@@ -170,6 +226,11 @@ def _in_order(
     from_left = possible[0]
     counts_alike = _ranks(from_left) == _ranks([layer.name for layer in wanting])
     return from_left if counts_alike and from_left in (fitting or possible) else None
+
+
+def _shown(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The tensors of two axes or more, with their shapes."""
+    return _listing(f"{key} {shape}" for key, shape in shapes.items() if len(shape) > 1) or "no tensor of two axes or more"
 
 
 def _pattern(key: str) -> str:

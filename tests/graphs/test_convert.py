@@ -71,65 +71,6 @@ def test_torch_files_are_read_alike(history, tmp_path, suffix):
     assert all(np.array_equal(found.weights[name], state[name].numpy()) for name in found.weights)
 
 
-@pytest.mark.parametrize(
-    ("names", "epochs"),
-    [
-        (["epoch=0-step=391", "epoch=1-step=782", "epoch=2-step=1173"], [0, 1, 2]),
-        (["epoch_1_acc_40.12", "epoch_2_acc_55.7", "epoch_3_acc_50.03"], [1, 2, 3]),
-        (["vgg16-ep9", "vgg16-ep10"], [9, 10]),
-        (["step100", "step50"], [50, 100]),
-        (["model_10_acc0.91", "model_20_acc0.93", "model_30_acc0.95"], [10, 20, 30]),
-        (["net.1", "net.10", "net.2"], [1, 2, 10]),
-        (["run3-seed7-4", "run3-seed7-5"], [4, 5]),
-        (["lenet5-first", "lenet5-second"], [0, 1]),
-        (["best"], [0]),
-    ],
-)
-def test_the_epoch_is_the_number_that_tells_the_files_apart(tmp_path, names, epochs):
-    for name in names:
-        (tmp_path / f"{name}.ckpt").touch()
-    assert list(checkpoint_files(tmp_path)) == epochs
-
-
-@pytest.mark.parametrize("names", [["epoch_1", "epoch_2", "best"], ["run1_last", "run2_last", "run2_best"]])
-def test_files_of_unknown_or_equal_epochs_are_refused(tmp_path, names):
-    for name in names:
-        (tmp_path / f"{name}.pt").touch()
-    with pytest.raises(CheckpointError, match=r"which epochs are .*best\.pt \((none|2)\)"):
-        checkpoint_files(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["epoch-1.pt", "epoch-1.safetensors"], r"epoch-1\.pt \(1\), epoch-1\.safetensors \(1\)"),
-        (["lenet5.pt", "lenet5.safetensors"], r"lenet5\.pt \(5\), lenet5\.safetensors \(5\)"),
-        (["best.pt", "best.safetensors"], r"best\.pt \(none\), best\.safetensors \(none\)"),
-        (["epoch=0-step=100.ckpt", "epoch=0-step=200.ckpt"], r"epoch=0-step=200\.ckpt \(0\)"),
-    ],
-)
-def test_two_files_of_one_epoch_are_refused(tmp_path, names, message):
-    for name in names:
-        (tmp_path / name).touch()
-    with pytest.raises(CheckpointError, match=message):
-        checkpoint_files(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["model_10_acc91", "model_20_acc93"], r"model_10_acc91\.pt \(10 or 91\), model_20_acc93\.pt \(20 or 93\)"),
-        (["model_acc0.91", "model_acc0.93"], r"model_acc0\.91\.pt \(none\)"),
-        (["model_10_acc91", "model_20"], r"model_10_acc91\.pt \(none\)"),
-    ],
-)
-def test_a_number_that_may_be_no_epoch_is_not_taken_for_one(tmp_path, names, message):
-    for name in names:
-        (tmp_path / f"{name}.pt").touch()
-    with pytest.raises(CheckpointError, match=message):
-        checkpoint_files(tmp_path)
-
-
 def test_a_folder_named_as_a_checkpoint_is_none(folder):
     (folder / "epoch-3.pt").mkdir()
     assert list(checkpoint_files(folder)) == list(EPOCHS)

@@ -1,0 +1,142 @@
+"""The numbers in the names of checkpoints: epochs, steps, and what is neither (dates, hashes, seeds, accuracies)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# A word for an epoch and its number, before or behind it: epoch=3, ep_03, e10, 3rd_epoch. 1.5 is no epoch.
+END = r"(?![0-9]|\.[0-9])"
+EPOCH = re.compile(rf"(?i)(?:epochs?|(?<![a-z])eps?|(?<![a-z0-9])e(?=[_=.-]?\d+(?![a-z0-9])))[ _=.-]*(\d+){END}")
+EPOCH_BEHIND = re.compile(r"(?i)(?<![a-z0-9.])(\d+)(?:st|nd|rd|th)?[ _-]?(?:epochs?|ep)(?![a-z])")
+
+STEP_WORDS = "global[_-]?steps?|steps?|iterations?|iters?|it|updates?|batches|ba|gs"
+STEPS = re.compile(rf"(?i)(?<![a-z])(?:{STEP_WORDS})[ _=.-]*(\d+)(?![a-z]){END}")
+STEPS_BEHIND = re.compile(r"(?i)(?<![a-z0-9.])(\d+)[ _-]?(?:steps?|iterations?|iters?|batches)(?![a-z])")
+
+# A Hugging Face Trainer names a folder after the step, and its files always alike.
+TRAINER_FOLDER = re.compile(r"checkpoint-(\d+)/(?:model|pytorch_model|adapter_model)")
+
+# Runs of characters in which no number counts anything.
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+CLOCK = r"\d\d[-_.:h]?\d\d(?:[-_.:m]?\d\d)?"
+NO_COUNTS = (
+    re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"),
+    re.compile(rf"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?:[-_T .]?{CLOCK})?(?!\d)"),
+    re.compile(rf"(?<!\d)(?:0?[1-9]|[12]\d|3[01])[-_.](?:0?[1-9]|1[0-2])[-_.](?:19|20)\d\d(?:[-_T .]?{CLOCK})?(?!\d)"),
+    re.compile(rf"(?i)(?<![a-z])(?:{MONTHS})[a-z]*[-_ ]?\d\d?(?:[-_ ,]+(?:19|20)\d\d)?(?:[-_T .]?{CLOCK})?(?!\d)"),
+    re.compile(r"(?<!\d)[01]\d[-:]\d\d[-:]\d\d(?!\d)|(?<!\d)2[0-3][-:]\d\d[-:]\d\d(?!\d)"),
+    re.compile(r"\d+\.\d+(?:e-?\d+)?"),
+)
+
+# The words before a number that is no epoch.
+OTHER_COUNTS = frozenset(
+    (
+        *("acc", "accuracy", "loss", "val", "valid", "train", "test", "top", "prec", "map", "auc", "score", "err", "error"),
+        *("seed", "run", "fold", "trial", "version", "v", "rank", "gpu", "worker", "job", "exp", "experiment", "id", "part"),
+        *("shard", "lr", "bs", "wd", "size", "width", "depth", "dim", "momentum", "dropout", "cifar", "mnist", "imagenet"),
+        *("of", "rng", "mp", "pid"),
+    )
+)
+
+WORD = re.compile(r"([A-Za-z]*)(\d+)(?:st|nd|rd|th)?")
+
+# From this on a bare number is no epoch: an identity, or a time in seconds.
+TOO_MANY = 100_000
+
+# Bare numbers that are all multiples of this may be steps as well as epochs.
+ROUND = 50
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a file's name says: ``epoch`` and ``steps`` behind their words, or by a number that tells all files apart.
+
+    ``bare``: the epoch has no word for it, so what the file says of itself counts more. ``possible`` are numbers that could
+    be the epoch, and nothing says which, or whether one is.
+    """
+
+    epoch: int | None = None
+    steps: int | None = None
+    bare: bool = False
+    possible: tuple[int, ...] = ()
+
+
+def named_numbers(labels: Sequence[str]) -> list[Named]:
+    """By file, the numbers in its name; ``labels`` are paths below the folder, without what the files' types end in."""
+    named = [Named(_behind_word(label, EPOCH, EPOCH_BEHIND), _steps(label)) for label in labels]
+    unworded = [position for position, found in enumerate(named) if found.epoch is None and found.steps is None]
+    bare = _bare_numbers([labels[position] for position in unworded])
+    return [bare[unworded.index(position)] if position in unworded else found for position, found in enumerate(named)]
+
+
+def matched_numbers(paths: Sequence[str], pattern: str) -> list[Named | None]:
+    """By file, the number in the pattern's first group, or its group ``epoch`` or ``step``; None where it does not match.
+
+    Raises
+    ------
+    ValueError
+        For a pattern that is no regular expression, has no group, or whose group holds no whole number.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as reason:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {reason}") from reason
+    if not compiled.groups:
+        raise ValueError(rf"pattern {pattern!r} has no group for the number: put it in brackets, such as 'epoch=(\d+)'")
+    return [_matched(compiled.search(path), path) for path in paths]
+
+
+def _matched(found: re.Match[str] | None, path: str) -> Named | None:
+    if found is None:
+        return None
+    by_name = found.groupdict()
+    texts = {key: by_name[key] for key in ("epoch", "step") if by_name.get(key)} or {"epoch": found[1]}
+    if not all(text and text.isdecimal() for text in texts.values()):
+        raise ValueError(f"pattern {found.re.pattern!r} finds {found[1]!r} in {path}, which is no whole number")
+    numbers = {key: int(text) for key, text in texts.items()}
+    return Named(numbers.get("epoch"), numbers.get("step"))
+
+
+def _behind_word(label: str, *patterns: re.Pattern[str]) -> int | None:
+    for pattern in patterns:
+        if found := pattern.findall(label):
+            return int(found[-1])
+    return None
+
+
+def _steps(label: str) -> int | None:
+    trainers = TRAINER_FOLDER.search(label)
+    return int(trainers[1]) if trainers else _behind_word(label, STEPS, STEPS_BEHIND)
+
+
+def _bare_numbers(labels: Sequence[str]) -> list[Named]:
+    """By name, the one number that every name has another of."""
+    counts = [_counts(label) for label in labels]
+    numbered = [found for found in counts if found]
+    if len({tuple(word for word, _ in found) for found in numbered}) > 1:
+        return [Named(possible=tuple(number for _, number in found)) for found in counts]
+    columns = list(zip(*(tuple(number for _, number in found) for found in numbered), strict=True))
+    telling = list(dict.fromkeys(column for column in columns if len({*column}) == len(numbered)))
+    if len(numbered) < 2 or len(telling) != 1 or math.gcd(*telling[0]) >= ROUND:
+        possible = iter(zip(*telling, strict=True) if telling else ())
+        return [Named(possible=next(possible, ())) if found else Named() for found in counts]
+    numbers = iter(telling[0])
+    return [Named(next(numbers), bare=True) if found else Named() for found in counts]
+
+
+def _counts(label: str) -> list[tuple[str, int]]:
+    """The whole numbers of a name that may count epochs, each with the word before it."""
+    for pattern in NO_COUNTS:
+        label = pattern.sub("-", label)
+    counts, word = [], ""
+    for token in re.split(r"[^A-Za-z0-9]+", label):
+        found = WORD.fullmatch(token)
+        if found:
+            word = found[1] or word
+            if word.lower() not in OTHER_COUNTS and int(found[2]) < TOO_MANY:
+                counts.append((word.lower(), int(found[2])))
+        word = token if token.isalpha() else ""
+    return counts
