@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+
+from nndynbench.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,8 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The numbers, and the texts as columns of 0 and 1."""
         import pandas as pd
 
-        rows = [{name: value for function in self.functions for name, value in _row(function, h).items()} for h in X]
+        functions = [(function, fingerprint(function)) for function in self.functions]
+        rows = [{name: value for f, code in functions for name, value in history._row(f, code).items()} for history in X]
         frame = pd.DataFrame(rows)
         texts = frame.select_dtypes(exclude="number")
         shown = pd.get_dummies(texts) if len(texts.columns) else texts
@@ -75,17 +77,6 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
-
-
-# Cross-validation inside a method asks for the same histories again and again.
-_rows: WeakKeyDictionary[History, dict[ColumnFunction, Mapping[str, Any]]] = WeakKeyDictionary()
-
-
-def _row(function: ColumnFunction, history: History) -> Mapping[str, Any]:
-    remembered = _rows.setdefault(history, {})
-    if function not in remembered:
-        remembered[function] = history._row(function)
-    return remembered[function]
 
 
 def hyperparameters(history: History) -> dict[str, Any]:

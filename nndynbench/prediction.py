@@ -4,7 +4,7 @@ Figure 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import find_method, seeded
 from nndynbench.protocols.protocol import protocol
-from nndynbench.signatures import CENTRALITIES, function_signature, snapshot_graph, stacked
+from nndynbench.signatures import CENTRALITIES, snapshot_graph
 from nndynbench.subsets import BudgetError, History, Subset, load
+from nndynbench.subsets.history import Place
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -220,13 +221,14 @@ class CheckpointReader:
         graphs = [self._side(epoch, representation, sign) for epoch in epochs]
         return np.stack([CENTRALITIES[name](graph.blocks) for graph in graphs])
 
-    def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
-    ) -> FloatArray:
-        if not callable(centrality):
-            return moments(self.centrality(centrality, representation, sign, epochs))
-        graphs = [self._side(epoch, representation, sign) for epoch in epochs]
-        return stacked([function_signature(centrality, graph) for graph in graphs])
+    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
+        return moments(self.centrality(centrality, representation, sign, epochs))
+
+    def known(self, code: str, place: Place) -> None:
+        return None
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        pass  # a folder of checkpoints may change
 
     def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from nndynbench.fingerprint import fingerprint
 from nndynbench.names import known
 from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, FloatArray, NodeFunction, check_graph, stacked
 
@@ -89,13 +90,14 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Sequence[History]) -> FloatArray:
         """Shape (histories, values)."""
-        return stacked([self._temporal(history) for history in X])
+        code = fingerprint(self.centrality) if callable(self.centrality) else None
+        return stacked([self._temporal(history, code) for history in X])
 
-    def _temporal(self, history: History) -> FloatArray:
+    def _temporal(self, history: History, code: str | None) -> FloatArray:
         chosen = None if self.epochs is None else [epoch for epoch in self.epochs if 0 <= epoch <= history.epochs]
         if chosen == []:
             raise ValueError(f"none of the epochs {self.epochs} lies within the budget of {history.epochs}")
-        signatures = history.signature(self.centrality, representation=self.representation, sign=self.sign, epochs=chosen)
+        signatures = history._signature(self.centrality, code, self.representation, self.sign, chosen)
         signatures = weighted(signatures, self.weighting, alpha=self.alpha)
         return signatures.ravel() if self.concatenate else signatures[-1]
 

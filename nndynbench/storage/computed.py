@@ -11,14 +11,11 @@ import hashlib
 import json
 import os
 import sqlite3
-import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from nndynbench.fingerprint import fingerprint
 from nndynbench.storage.places import memory_folders
 
 FILE = "computed.sqlite"
@@ -35,28 +32,38 @@ def is_on() -> bool:
     return os.environ.get("NNDYNBENCH_CACHE", "").strip().lower() not in {"0", "false", "no", "off"}
 
 
-def key_of(function: Callable[..., Any], *facts: object) -> str | None:
-    """The key of what a function says of something that the facts identify; None where nothing may be kept of it."""
-    found = fingerprint(function) if is_on() else None
-    return None if found is None else hashlib.sha256(repr((found, *facts)).encode()).hexdigest()
+def key_of(code: str, *facts: object) -> str:
+    """The key of what a function of a fingerprint says of something that the facts identify."""
+    return hashlib.sha256(repr((code, *facts)).encode()).hexdigest()
 
 
-def kept(key: str | None, compute: Callable[[], Any]) -> Any:
-    """The value that is kept under a key, else the one computed now, which is kept if it was slow and JSON can hold it."""
-    if key is None:
-        return compute()
-    found = _run("SELECT value, checksum FROM computed WHERE key = ?", key)
-    if found and zlib.crc32(found[0][0]) == found[0][1]:
-        return json.loads(found[0][0])
-    start = time.perf_counter()
-    value = compute()
-    if time.perf_counter() - start >= SLOW:
-        try:
-            text = json.dumps(value).encode()
-        except (TypeError, ValueError):
-            return value
-        _run("INSERT OR REPLACE INTO computed VALUES (?, ?, ?)", key, text, zlib.crc32(text))
-    return value
+def stored_value(key: str) -> Any:
+    """The value that is kept under a key; None where there is none, or what is there cannot be read."""
+    if not is_on():
+        return None
+    for value, checksum in _run("SELECT value, checksum FROM computed WHERE key = ?", key):
+        if isinstance(value, bytes) and checksum == _checksum(key, value):
+            try:
+                return json.loads(value)
+            except ValueError:  # whatever wrote it
+                break
+    return None
+
+
+def store_value(key: str, value: Any, seconds: float) -> None:
+    """Keep a value that took so long to compute, if that is slow and JSON can hold it."""
+    if seconds < SLOW or not is_on():
+        return
+    try:
+        text = json.dumps(value).encode()
+    except (TypeError, ValueError):
+        return
+    _run("INSERT OR REPLACE INTO computed VALUES (?, ?, ?)", key, text, _checksum(key, text))
+
+
+def _checksum(key: str, value: bytes) -> int:
+    # Over the key too: a flipped bit may also make it another's.
+    return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
 def _run(statement: str, *values: object) -> list[Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.storage.computed import kept, key_of
+from nndynbench.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from nndynbench.graphs import LayeredGraph, Weights
@@ -20,6 +24,10 @@ TIER_WEIGHTS = "weights"
 TIER_CURVES = "curves"
 TIER_HYPERPARAMETERS = "hyperparameters"
 INFORMATION_TIERS = (TIER_WEIGHTS, TIER_CURVES, TIER_HYPERPARAMETERS)
+
+Place: TypeAlias = tuple[str | int | None, ...]
+"""What a function was asked about: (ROW, budget), a history, or (GRAPH, epoch, representation, sign), a snapshot."""
+ROW, GRAPH = "row", "graph"
 
 
 class BudgetError(ValueError):
@@ -32,7 +40,7 @@ class NetworkReader(Protocol):
     architecture: str
     layer_sizes: dict[str, int]
     identity: str | None
-    """What tells this network's data from all other: what is computed from it may be kept. None where it may not."""
+    """What tells this network's data from all other; None where nothing does."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]: ...
@@ -41,9 +49,22 @@ class NetworkReader(Protocol):
     def weights(self, epoch: int) -> Weights: ...
     def graph(self, epoch: int, representation: str) -> LayeredGraph: ...
     def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray: ...
-    def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
-    ) -> FloatArray: ...
+    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray: ...
+    def known(self, code: str, place: Place) -> Any:
+        """What a function of this fingerprint said of this network before, as plain JSON; None where it is not known."""
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        """Keep what a function of this fingerprint says, which took so long, where it may be kept."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What a history reads through, up to which epoch, and where it is recorded."""
+
+    reader: NetworkReader
+    epochs: int
+    read: set[str]
+    is_recorded: bool
 
 
 class History:
@@ -53,13 +74,11 @@ class History:
     copy; one that a method is handed cannot be pickled, since what is read of it is recorded.
     """
 
-    __slots__ = ("__epochs", "__is_recorded", "__read", "__reader", "__weakref__")
+    # Nothing is held here: Python's own protocols (copy, pickle, `__getstate__`) hand out what slots and dictionaries hold.
+    __slots__ = ("__weakref__",)
 
     def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
-        self.__reader = reader
-        self.__epochs = epochs
-        self.__is_recorded = read is not None
-        self.__read: set[str] = set() if read is None else read
+        _held[self] = _Held(reader, epochs, set() if read is None else read, read is not None)
 
     def __copy__(self) -> History:
         return self
@@ -68,12 +87,13 @@ class History:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.__is_recorded:
+        held = _held[self]
+        if held.is_recorded:
             # What is read there would not be known here.
             raise TypeError(
                 "a method's history cannot be sent to another process: fit in one process, or in threads (n_jobs=1)"
             )
-        return History, (self.__reader, self.__epochs)
+        return History, (held.reader, held.epochs)
 
     def __repr__(self) -> str:
         return f"History(architecture={self.architecture!r}, epochs={self.epochs})"
@@ -81,23 +101,23 @@ class History:
     @property
     def epochs(self) -> int:
         """The budget: the last epoch that can be read."""
-        return self.__epochs
+        return _held[self].epochs
 
     @property
     def architecture(self) -> str:
         """The architecture's family, such as "vgg"."""
-        return self.__reader.architecture
+        return _held[self].reader.architecture
 
     @property
     def layer_sizes(self) -> dict[str, int]:
         """Nodes of each layer of the rolled graph, in the order of `centrality`: ``{"input": 3, "conv1": 6, …}``."""
-        return dict(self.__reader.layer_sizes)
+        return dict(_held[self].reader.layer_sizes)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Every column of the grid."""
-        self.__read.add(TIER_HYPERPARAMETERS)
-        return dict(self.__reader.hyperparameters)
+        _held[self].read.add(TIER_HYPERPARAMETERS)
+        return dict(_held[self].reader.hyperparameters)
 
     @property
     def curves(self) -> pd.DataFrame:
@@ -105,35 +125,36 @@ class History:
 
         Epochs after an early stop or a divergence are absent.
         """
-        self.__read.add(TIER_CURVES)
-        return self.__reader.curves(self.epochs)
+        _held[self].read.add(TIER_CURVES)
+        return _held[self].reader.curves(_held[self].epochs)
 
     @property
     def features(self) -> pd.DataFrame:
         """By (epoch, layer), kept epochs from 0 to the budget; columns `nndynbench.features.FEATURES`."""
-        self.__read.add(TIER_WEIGHTS)
-        return self.__reader.features(self.epochs)
+        _held[self].read.add(TIER_WEIGHTS)
+        return _held[self].reader.features(_held[self].epochs)
 
-    def weights(self, epoch: int) -> Weights:
+    def weights(self, epoch: SupportsIndex) -> Weights:
         """The weights after an epoch (0: the initialisation), ``{"conv1.weight": array, …}``."""
-        self.__check(epoch)
-        return self.__reader.weights(epoch)
+        return _held[self].reader.weights(_epoch(_held[self], epoch))
 
-    def graph(self, epoch: int, representation: str = "rolled") -> LayeredGraph:
+    def graph(self, epoch: SupportsIndex, representation: str = "rolled") -> LayeredGraph:
         """The snapshot's graph after an epoch, "rolled", "unrolled" or "rolled-shuffled"."""
         from nndynbench.signatures import check_graph
 
-        self.__check(epoch)
-        check_graph(representation, None)
-        return self.__reader.graph(epoch, representation)
+        chosen = _epoch(_held[self], epoch)
+        kind = _text(representation)
+        check_graph(kind, None)
+        return _held[self].reader.graph(chosen, kind)
 
     def centrality(self, name: str, *, representation: str = "rolled", sign: str | None = None) -> FloatArray:
         """A centrality of every node after each epoch, (epochs, nodes); ``sign`` for the unrolled graph."""
         from nndynbench.signatures import check_graph
 
-        self.__read.add(TIER_WEIGHTS)
-        check_graph(representation, sign)
-        return self.__reader.centrality(name, representation, sign, range(1, self.epochs + 1))
+        held, kind, side = _held[self], _text(representation), _text(sign)
+        held.read.add(TIER_WEIGHTS)
+        check_graph(kind, side)
+        return held.reader.centrality(_text(name), kind, side, range(1, held.epochs + 1))
 
     def signature(
         self,
@@ -148,42 +169,106 @@ class History:
         ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` are 1 to the budget, or
         those that are named; 0 is the initialisation.
         """
-        from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph
+        code = fingerprint(centrality) if callable(centrality) else None
+        return self._signature(centrality, code, representation, sign, epochs)
 
-        chosen = range(1, self.epochs + 1) if epochs is None else epochs
-        for epoch in chosen:
-            self.__check(epoch)
-        check_graph(representation, sign, signs=SIGNATURE_SIGNS)
-        signs = SIGNS if sign == "pos-neg" else (sign,)
-        sides = [self.__reader.signature(centrality, representation, side, chosen) for side in signs]
+    def _signature(
+        self,
+        centrality: str | Callable[..., npt.ArrayLike],
+        code: str | None,
+        representation: str,
+        sign: str | None,
+        epochs: Sequence[int] | None,
+    ) -> FloatArray:
+        """As `signature`, of a function whose fingerprint is known."""
+        from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph, stacked
+
+        held, kind, side = _held[self], _text(representation), _text(sign)
+        held.read.add(TIER_WEIGHTS)
+        # Converted once: what is checked is what is read, whatever a caller's numbers and sequences say the second time.
+        chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
+        check_graph(kind, side, signs=SIGNATURE_SIGNS)
+        sides = []
+        for part in SIGNS if side == "pos-neg" else (side,):
+            if callable(centrality):
+                values = [_function_value(held.reader, centrality, code, epoch, kind, part) for epoch in chosen]
+                sides.append(stacked(values))
+            else:
+                sides.append(held.reader.signature(_text(centrality), kind, part, chosen))
         return np.concatenate(sides, axis=1)
 
     def _is_of(self, other: History) -> bool:
         """Whether both are of one network of one subset."""
-        identity = self.__reader.identity
-        return identity is not None and identity == other.__reader.identity
+        identity = _held[self].reader.identity
+        return identity is not None and identity == _held[other].reader.identity
 
-    def _row(self, function: Callable[[History], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """What a function says of this history; where it is kept on disk, so are the tiers that it read."""
-        identity = self.__reader.identity
-        key = None if identity is None else key_of(function, identity, self.epochs)
-        if key is None:
+    def _row(self, function: Callable[[History], Mapping[str, Any]], code: str | None) -> Mapping[str, Any]:
+        """What a function of a fingerprint says of this history; where that is kept, so are the tiers that it read."""
+        held = _held[self]
+        if code is None:
             return function(self)
-
-        def compute() -> dict[str, Any]:
+        place = ROW, held.epochs
+        found = held.reader.known(code, place)
+        if found is None:
             read: set[str] = set()
-            row = function(History(self.__reader, self.__epochs, read))
+            start = time.perf_counter()
+            row = function(History(held.reader, held.epochs, read))
+            seconds = time.perf_counter() - start
             plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-            return {"row": plain, "read": sorted(read)}
+            found = {"row": plain, "read": sorted(read)}
+            held.reader.keep(code, place, found, seconds)
+        held.read.update(found["read"])
+        return dict(found["row"])
 
-        found: dict[str, Any] = kept(key, compute)
-        self.__read.update(found["read"])
-        row: Mapping[str, Any] = found["row"]
-        return row
 
-    def __check(self, epoch: int) -> None:
-        self.__read.add(TIER_WEIGHTS)
-        if not isinstance(epoch, (int, np.integer)):
-            raise BudgetError(f"epoch {epoch!r} is no whole number")
-        if not 0 <= epoch <= self.epochs:
-            raise BudgetError(f"epoch {epoch} cannot be read within a budget of {self.epochs}: valid are 0 to {self.epochs}")
+_held: WeakKeyDictionary[History, _Held] = WeakKeyDictionary()
+
+
+def reader_of(history: History) -> NetworkReader:
+    """What a history reads through: for whoever answers for it, never for a method."""
+    return _held[history].reader
+
+
+def checked_epoch(history: History, epoch: SupportsIndex) -> int:
+    """An epoch within a history's budget, whose weights are about to be read; raises `BudgetError` for any other."""
+    return _epoch(_held[history], epoch)
+
+
+def _epoch(held: _Held, epoch: SupportsIndex) -> int:
+    """An epoch as a number of Python's own, checked against the budget."""
+    held.read.add(TIER_WEIGHTS)
+    try:
+        chosen = operator.index(epoch)
+    except TypeError:
+        raise BudgetError(f"epoch {epoch!r} is no whole number") from None
+    if not 0 <= chosen <= held.epochs:
+        raise BudgetError(f"epoch {chosen} cannot be read within a budget of {held.epochs}: valid are 0 to {held.epochs}")
+    return chosen
+
+
+def _text(value: Any) -> Any:
+    """A text as one of Python's own; anything else as it is."""
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def _function_value(
+    reader: NetworkReader,
+    function: Callable[..., npt.ArrayLike],
+    code: str | None,
+    epoch: int,
+    representation: str,
+    sign: str | None,
+) -> FloatArray:
+    """What a user's function says of one snapshot's graph; remembered, since each fold, budget and process asks again."""
+    from nndynbench.signatures import function_signature
+
+    place = GRAPH, epoch, representation, sign
+    known = reader.known(code, place) if code is not None else None
+    if known is not None:
+        return np.array(known, dtype=np.float64)
+    start = time.perf_counter()
+    graph = reader.graph(epoch, representation)
+    value = function_signature(function, graph.subgraph(sign) if sign is not None else graph)
+    if code is not None:
+        reader.keep(code, place, value.tolist(), time.perf_counter() - start)
+    return value

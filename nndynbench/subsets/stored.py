@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.fingerprint import fingerprint
 from nndynbench.graphs import LayeredGraph, Weights, architecture
 from nndynbench.names import known
-from nndynbench.storage.computed import kept, key_of
+from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
+from nndynbench.subsets.history import Place
 
 if TYPE_CHECKING:
+    from nndynbench.graphs import Architecture
     from nndynbench.subsets.subset import Subset
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,7 +32,7 @@ class StoredNetwork:
         self._network = network
         self._last = int(facts["epochs_trained"])
         self._diverged = bool(facts["diverged"])
-        self._architecture = architecture(subset.manifest.architecture)
+        self.described = self._architecture = architecture(subset.manifest.architecture)
         self.architecture = self._architecture.family
         self.identity: str | None = f"{subset.content} network {network}"
         layers = self._architecture.weighted_layers
@@ -48,15 +49,14 @@ class StoredNetwork:
         return dict(self._snapshot("weights", epoch))
 
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
+        return graph_of(*self.graph_source(epoch, representation), self._architecture, representation)
+
+    def graph_source(self, epoch: int, representation: str) -> tuple[TierName, Weights]:
+        """What a graph is made of, and the tier that it is from: see `graph_of`."""
         held = self._subset._arrays_with("graphs", self._network, [self._source_epoch(epoch)])
         if representation == "rolled" and held is not None:
-            blocks = self._snapshot("graphs", epoch)
-            layers = ("input", *blocks)
-            return LayeredGraph(tuple(block.astype(np.float64) for block in blocks.values()), layers)
-        from nndynbench.signatures import snapshot_graph
-
-        weights = self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
-        return snapshot_graph(weights, self._architecture, representation)
+            return "graphs", self._snapshot("graphs", epoch)
+        return "weights", self._snapshot("weights", epoch, instead_of=None if representation != "rolled" else "graphs")
 
     def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         from nndynbench.signatures import CENTRALITIES
@@ -69,14 +69,7 @@ class StoredNetwork:
             return self._blanked(values, epochs)
         return np.stack([CENTRALITIES[name](self._signed_graph(e, representation, sign).blocks) for e in epochs])
 
-    def signature(
-        self, centrality: str | Callable[..., npt.ArrayLike], representation: str, sign: str | None, epochs: Sequence[int]
-    ) -> FloatArray:
-        if callable(centrality):
-            from nndynbench.signatures import stacked
-
-            code = fingerprint(centrality)
-            return stacked([self._function_value(centrality, code, epoch, representation, sign) for epoch in epochs])
+    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         stored = self._subset._signature_arrays.get((representation, sign or "", centrality))
         if stored is None:
             return self._derived_signature(centrality, representation, sign, epochs)
@@ -87,6 +80,21 @@ class StoredNetwork:
             return self._derived_signature(centrality, representation, sign, epochs)
         return self._blanked(values, epochs)
 
+    def stores_signature(self, centrality: str, representation: str, sign: str | None) -> bool:
+        """Whether the subset's table has a signature of every network."""
+        return (representation, sign or "", centrality) in self._subset._signature_arrays
+
+    def known(self, code: str, place: Place) -> Any:
+        key = self._network, code, place
+        remembered = self._subset._remembered
+        if key not in remembered and (found := stored_value(key_of(code, self.identity, place))) is not None:
+            remembered[key] = found
+        return remembered.get(key)
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        self._subset._remembered[self._network, code, place] = value
+        store_value(key_of(code, self.identity, place), value, seconds)
+
     def _derived_signature(
         self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
     ) -> FloatArray:
@@ -96,24 +104,6 @@ class StoredNetwork:
         if representation == "unrolled":
             known(sign, SIGNATURE_SIGNS, what="sign of the unrolled graph")
         return moments(self.centrality(centrality, representation, sign, epochs))
-
-    def _function_value(
-        self, function: Callable[..., npt.ArrayLike], code: str | None, epoch: int, representation: str, sign: str | None
-    ) -> FloatArray:
-        """A user's function of one snapshot's graph, remembered: each fold, budget and process asks for it again.
-
-        ``code`` is its fingerprint, which a changed global value changes too.
-        """
-        from nndynbench.signatures import function_signature
-
-        remembered = self._subset._function_values.setdefault(function, {})
-        place = (self._network, epoch, f"{representation}/{sign}", code)
-        if place not in remembered:
-            key = key_of(function, self.identity, *place[1:3])
-            remembered[place] = np.array(
-                kept(key, lambda: function_signature(function, self._signed_graph(epoch, representation, sign)).tolist())
-            )
-        return remembered[place]
 
     def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
         graph = self.graph(epoch, representation)
@@ -149,3 +139,12 @@ class StoredNetwork:
             values = values.copy()
             values[np.asarray(epochs) > self._last] = np.nan
         return values
+
+
+def graph_of(tier: TierName, parts: Weights, described: Architecture, representation: str) -> LayeredGraph:
+    """A snapshot's graph from its blocks, where ``tier`` is "graphs", else from its weights."""
+    from nndynbench.signatures import snapshot_graph
+
+    if tier == "graphs":
+        return LayeredGraph(tuple(np.asarray(block, dtype=np.float64) for block in parts.values()), ("input", *parts))
+    return snapshot_graph(parts, described, representation)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from nndynbench.names import known
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
-from nndynbench.subsets.history import BudgetError, History
+from nndynbench.subsets.history import BudgetError, History, Place
 from nndynbench.subsets.splits import RULES, Fold, SplitError
 from nndynbench.subsets.stored import StoredNetwork
 
@@ -47,9 +46,8 @@ class Subset:
         self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
         self.manifest = self.folders[0].manifest
         self._opening = (folder, tuple(also), offline)
-        self._function_values: WeakKeyDictionary[Any, dict[tuple[int, int, str, str | None], FloatArray]] = (
-            WeakKeyDictionary()
-        )
+        # By network, fingerprint and place: what functions said of it. Each fold, budget and copy of a method asks again.
+        self._remembered: dict[tuple[int, str, Place], Any] = {}
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
@@ -234,13 +232,19 @@ class Subset:
 
     def _own_rows(self, table: TableName, network: int, last: int) -> pd.DataFrame:
         """A table's rows of one network up to an epoch; none for one that diverged in its first epoch."""
+        rows, _ = self._rows_of(table, [network], last)
+        return rows
+
+    def _rows_of(self, table: TableName, networks: Sequence[int], last: int) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
+        """A table's rows of some networks up to an epoch, one network after the other, and where each one's end."""
         if table not in self._by_network:
             frame: pd.DataFrame = getattr(self, table)
             epochs = frame.index.get_level_values("epoch").to_numpy()
             self._by_network[table] = frame.droplevel("network"), epochs, frame.groupby(level="network").indices
         rows, epochs, positions = self._by_network[table]
-        own = positions.get(network, np.empty(0, dtype=np.intp))
-        return rows.take(own[epochs[own] <= last])
+        none = np.empty(0, dtype=np.intp)
+        own = [part[epochs[part] <= last] for part in (positions.get(network, none) for network in networks)]
+        return rows.take(np.concatenate(own)), np.cumsum([len(part) for part in own])
 
     @cached_property
     def _by_network(self) -> dict[TableName, tuple[pd.DataFrame, npt.NDArray[Any], Mapping[Any, Any]]]:

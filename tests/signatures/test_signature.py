@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import count
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,15 +74,71 @@ def test_a_function_of_the_graph_that_returns_a_vector_is_taken_as_it_is(digits:
 
 
 def test_a_function_is_called_once_per_snapshot(digits: nb.Subset) -> None:
-    calls = count()
+    def drawn(graph: nb.graphs.LayeredGraph) -> list[float]:
+        return [np.random.random()]  # noqa: NPY002  # another number each time that it is called
 
-    def counted(graph: nb.graphs.LayeredGraph) -> np.ndarray:
-        next(calls)
-        return graph.degree()
-
+    histories = digits.histories([0, 1], 3)
+    first = nb.Signature(drawn).fit_transform(histories)
+    assert len(set(first.ravel())) == 2 * 3
     for budget in (1, 2, 3):
-        nb.Signature(counted).fit_transform(digits.histories([0, 1], budget))
-    assert next(calls) == 2 * 3
+        again = nb.Signature(drawn).fit_transform(digits.histories([0, 1], budget))
+        np.testing.assert_array_equal(again, first[:, :budget])
+
+
+FACTOR = 1.0
+TABLE = dict.fromkeys(range(2000), 0.0)
+OBJECT = SimpleNamespace(factor=1.0)
+MODULE = ModuleType("settings")
+
+
+def by_number(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [FACTOR * graph.number_of_nodes, 0.0]
+
+
+def by_table(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [float(TABLE[0]), 0.0]
+
+
+def by_object(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [OBJECT.factor, 0.0]
+
+
+def by_module(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [MODULE.factor, 0.0]
+
+
+class Instance:
+    factor = 1.0
+
+    def __call__(self, graph: nb.graphs.LayeredGraph) -> list[float]:
+        return [self.factor, 0.0]
+
+
+CHANGES: dict[str, tuple[Callable[..., Any], Callable[[pytest.MonkeyPatch, float], None]]] = {
+    "a number": (by_number, lambda patch, value: patch.setattr(sys.modules[__name__], "FACTOR", value)),
+    "a number of another precision": (
+        by_number,
+        lambda patch, value: patch.setattr(sys.modules[__name__], "FACTOR", np.float32(value) if value > 1 else value),
+    ),
+    "a long table": (by_table, lambda patch, value: patch.setitem(TABLE, 0, value)),
+    "an object": (by_object, lambda patch, value: patch.setattr(OBJECT, "factor", value)),
+    "a module": (by_module, lambda patch, value: patch.setattr(MODULE, "factor", value, raising=False)),
+    "its own state": ((instance := Instance()), lambda patch, value: patch.setattr(instance, "factor", value)),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_what_a_function_looks_at_is_seen_at_once(
+    what: str, digits: nb.Subset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, change = CHANGES[what]
+    histories, found = digits.histories([0], 1), []
+    for value in (1.0, 2.0, 1.0, 3.0):
+        change(monkeypatch, value)
+        columns = nb.Columns([lambda history: {"value": function(history.graph(1))[0]}])
+        found.append((nb.Signature(function).fit_transform(histories)[0, 0], columns.fit_transform(histories).iloc[0, 0]))
+    base = found[0][0]
+    assert [(first / base, second / base) for first, second in found] == [(1.0, 1.0), (2.0, 2.0), (1.0, 1.0), (3.0, 3.0)]
 
 
 def test_a_function_is_called_again_when_a_value_that_it_reads_has_changed(digits: nb.Subset) -> None:

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,16 @@ import numpy as np
 import pytest
 
 import nndynbench as nb
+from nndynbench.fingerprint import fingerprint
 from nndynbench.protocols import MethodError
 from nndynbench.storage import computed, places
-from nndynbench.storage.computed import kept, key_of
+from nndynbench.storage.computed import store_value, stored_value
 
 WRITER = """
 import sys
 from nndynbench.storage import computed, places
-computed.SLOW = 0.0
 for number in range(int(sys.argv[1])):
-    computed.kept(f"key {number}", lambda: [number] * 100)
+    computed.store_value(f"key {number}", [number] * 100, 1.0)
     print(number, flush=True)
 """
 
@@ -42,37 +41,23 @@ def a_new_process() -> None:
     computed._opened.clear()
 
 
-def counted(value: Any) -> tuple[Callable[[], Any], list[int]]:
-    calls: list[int] = []
-
-    def compute() -> Any:
-        calls.append(1)
-        return value
-
-    return compute, calls
-
-
 def writer(count: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", WRITER, str(count)], stdout=subprocess.PIPE)
 
 
-@pytest.mark.usefixtures("file")
-def test_a_value_is_computed_once_and_read_back_to_the_last_digit() -> None:
+def test_a_value_reads_back_to_the_last_digit(file: Path) -> None:
     value = [0.1 + 0.2, 1e300, 5e-324, float("inf"), -0.0]
-    compute, calls = counted(value)
-    for _ in range(3):
-        assert list(map(repr, kept("a key", compute))) == list(map(repr, value))
+    store_value("a key", value, 1.0)
+    for _ in range(2):
+        assert list(map(repr, stored_value("a key"))) == list(map(repr, value))
         a_new_process()
-    assert len(calls) == 1
 
 
 @pytest.mark.usefixtures("file")
 def test_processes_write_at_once_and_read_what_the_others_wrote() -> None:
     writers = [writer(200) for _ in range(3)]
     assert [process.wait() for process in writers] == [0, 0, 0]
-    compute, calls = counted(None)
-    assert [kept(f"key {number}", compute) for number in range(200)] == [[number] * 100 for number in range(200)]
-    assert not calls
+    assert [stored_value(f"key {number}") for number in range(200)] == [[number] * 100 for number in range(200)]
 
 
 @pytest.mark.usefixtures("file")
@@ -91,25 +76,59 @@ def test_a_process_killed_while_it_writes_leaves_whole_values() -> None:
 @pytest.mark.parametrize("damage", ["nothing but noise", "cut short", "a page overwritten"])
 def test_a_damaged_file_is_begun_anew(file: Path, damage: str) -> None:
     for number in range(200):
-        kept(f"key {number}", lambda number=number: [number] * 100)
+        store_value(f"key {number}", [number] * 100, 1.0)
     a_new_process()
     whole = file.read_bytes()
     noise = np.random.default_rng(0).bytes(len(whole))
     cut = {"nothing but noise": 0, "cut short": len(whole) // 2, "a page overwritten": 4096}[damage]
     file.write_bytes(whole[:cut] + (b"" if damage == "cut short" else noise[cut:]))
     for _ in range(2):
-        assert [kept(f"key {number}", lambda number=number: [number] * 100) for number in range(200)] == [
-            [number] * 100 for number in range(200)
-        ]
+        assert all(stored_value(f"key {number}") in (None, [number] * 100) for number in range(200))
+        store_value("another", [1], 1.0)
+        assert stored_value("another") == [1]
         a_new_process()
     assert sqlite3.connect(file).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_damaged_value_is_computed_again(file: Path) -> None:
-    kept("a key", lambda: [1.5])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "SET value = CAST('[2.5]' AS BLOB)",
+        "SET value = NULL",
+        "SET value = '[1.5]'",
+        "SET value = 7",
+        "SET checksum = NULL",
+        "SET checksum = 'many'",
+        "SET checksum = checksum + 1",
+    ],
+)
+def test_what_cannot_be_read_is_not_there(file: Path, damage: str) -> None:
+    store_value("a key", [1.5], 1.0)
     with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE computed SET value = ?", (b"[2.5]",))
-    assert kept("a key", lambda: [1.5]) == [1.5]
+        connection.execute(f"UPDATE computed {damage}")
+    assert stored_value("a key") is None
+
+
+def test_no_flipped_bit_gives_another_keys_value(file: Path) -> None:
+    keys = {f"{number:064x}": [number] * 30 for number in range(16)}
+    for key, value in keys.items():
+        store_value(key, value, 1.0)
+    a_new_process()
+    whole = file.read_bytes()
+    random = np.random.default_rng(0)
+    for position in random.choice(8 * len(whole), 400, replace=False):
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << position % 8
+        file.write_bytes(flipped)
+        assert all(stored_value(key) in (None, value) for key, value in keys.items())
+        a_new_process()
+
+
+def test_a_value_under_a_key_that_is_one_bit_off_is_not_there(file: Path) -> None:
+    store_value("a key", [1.5], 1.0)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE computed SET key = 'c key'")
+    assert stored_value("c key") is None
 
 
 def test_without_a_folder_that_can_be_written_everything_is_computed(
@@ -119,9 +138,8 @@ def test_without_a_folder_that_can_be_written_everything_is_computed(
     blocked = tmp_path / "a file" / "inside"
     monkeypatch.setenv("NNDYNBENCH_HOME", str(blocked))
     monkeypatch.setattr(places, "default_home", lambda: blocked)
-    compute, calls = counted([1])
-    assert [kept("a key", compute) for _ in range(2)] == [[1], [1]]
-    assert len(calls) == 2
+    store_value("a key", [1], 1.0)
+    assert stored_value("a key") is None
     assert not file.exists()
 
 
@@ -132,12 +150,10 @@ def test_it_is_turned_off_by_a_variable(file: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_fast_or_no_json_is_not_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    no_json = object()
-    assert kept("a key", lambda: no_json) is no_json
+    store_value("a key", object(), 1.0)
     monkeypatch.setattr(computed, "SLOW", 10.0)
-    compute, calls = counted(1)
-    assert [kept("a key", compute), kept("a key", compute)] == [1, 1]
-    assert len(calls) == 2
+    store_value("another", 1, 1.0)
+    assert stored_value("a key") is stored_value("another") is None
 
 
 @pytest.mark.usefixtures("file")
@@ -210,5 +226,5 @@ def test_of_a_function_without_a_fingerprint_nothing_is_kept(digits: nb.Subset) 
 
     histories = digits.histories([0, 1], 1)
     calls |= dict.fromkeys(histories, 7)
-    assert key_of(counting) is None
+    assert fingerprint(counting) is None
     assert nb.Columns([counting]).fit_transform(histories)["calls"].tolist() == [7, 7]
