@@ -245,12 +245,22 @@ def card(
     root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; the package's by default")] = None,
     out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
 ) -> None:
-    """Write the data set's card, its numbers taken from packed subsets."""
+    """Write the data set's card and its Croissant file, their numbers taken from packed subsets; beside the package's own
+    card also CITATION.cff and .zenodo.json.
+    """
     from generation.card import dataset_card, packed_subsets
+    from generation.card.croissant import CROISSANT_NAME, croissant_json
+    from generation.card.repository import repository_files
     from nndynbench.storage.places import bundled_folder
 
-    out.write_text(dataset_card(packed_subsets(root or bundled_folder())), encoding="utf-8")
-    console.print(f"wrote {out}")
+    folder = root or bundled_folder()
+    subsets = packed_subsets(folder)
+    written = {out: dataset_card(subsets), folder / CROISSANT_NAME: croissant_json(subsets)}
+    if root is None:
+        written |= {out.parent / name: text for name, text in repository_files().items()}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+        console.print(f"wrote {path}")
 
 
 @app.command()
@@ -268,7 +278,7 @@ def publish(
         console.print(f"{path.stat().st_size / 1e6:10.2f} MB  {address}")
     names = ", ".join(f"{name} {version}" for name, version in upload.versions)
     if dry_run:
-        size = f"{len(upload.files)} files and the card, {upload.bytes / 1e6:.1f} MB"
+        size = f"{len(upload.files)} files, the card and the Croissant file, {upload.bytes / 1e6:.1f} MB"
         console.print(f"would publish {names} on {repo}: {size}")
         return
     console.print(f"published {names} on {repo} as commit {send(upload, repo)}")

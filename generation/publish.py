@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation.card import CARD_NAME, dataset_card
+from generation.card.croissant import CROISSANT_NAME, croissant_json
 from nndynbench.storage.hub import Origin, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME
 from nndynbench.storage.packed import PackedFolder
@@ -19,15 +20,17 @@ class PublishError(ValueError):
 
 @dataclass(frozen=True)
 class Upload:
-    """What a commit would hold: the new versions, the files by their path in the repository, and the card."""
+    """What a commit would hold: the new versions, files by their path in the repository, the card and the Croissant file."""
 
     versions: list[tuple[str, str]]
     files: dict[str, Path]
     card: str
+    croissant: str
 
     @property
     def bytes(self) -> int:
-        return sum(path.stat().st_size for path in self.files.values()) + len(self.card.encode())
+        texts = len(self.card.encode()) + len(self.croissant.encode())
+        return sum(path.stat().st_size for path in self.files.values()) + texts
 
 
 def plan_upload(root: Path, repository: str) -> Upload:
@@ -57,7 +60,8 @@ def plan_upload(root: Path, repository: str) -> Upload:
         for file in packed.manifest.files:
             files[f"{name}/{version}/{file}"] = packed.path(file, again=True)
         files[f"{name}/{version}/{MANIFEST_NAME}"] = packed.folder / MANIFEST_NAME
-    return Upload(versions, files, dataset_card(_subsets_afterwards(root, published), repository=repository))
+    afterwards = _subsets_afterwards(root, published)
+    return Upload(versions, files, dataset_card(afterwards, repository=repository), croissant_json(afterwards))
 
 
 def publish(upload: Upload, repository: str) -> str:
@@ -69,7 +73,11 @@ def publish(upload: Upload, repository: str) -> str:
     additions = [CommitOperationAdd(address, path) for address, path in upload.files.items()]
     commit = hub.create_commit(
         repository,
-        [*additions, CommitOperationAdd(CARD_NAME, upload.card.encode())],
+        [
+            *additions,
+            CommitOperationAdd(CARD_NAME, upload.card.encode()),
+            CommitOperationAdd(CROISSANT_NAME, upload.croissant.encode()),
+        ],
         commit_message="Add " + ", ".join(f"{name} {version}" for name, version in upload.versions),
         repo_type="dataset",
     )

@@ -1,12 +1,13 @@
 """The data set's card: the hub's YAML metadata and a datasheet, its numbers taken from packed subsets.
 
-The text is card.md.jinja, the fields' units and meanings are fields.toml.
+The text is card.md.jinja, with what a careful user asks in sections.toml; the fields' units and meanings are fields.toml.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
 from nndynbench.storage.files import written_whole
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file
@@ -48,14 +50,21 @@ def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) ->
         networks=sum(subset["networks"] for subset in facts),
         tables=described_fields(),
         captions=CAPTIONS,
+        said=sections(),
+        bibtex="\n\n".join([package_bibtex(), subset_bibtex(subsets[0].name, subsets[0].version), paper_bibtex()]),
     )
 
 
 def write_card(root: Path) -> Path:
-    """Write the card of all packed subsets below ``root``, which makes it a repository that `datasets` can load."""
-    path = root / CARD_NAME
-    with written_whole(path) as partial:
-        partial.write_text(dataset_card(packed_subsets(root)), encoding="utf-8")
+    """Write the card of all packed subsets below ``root`` and their Croissant file, which makes it a repository that
+    `datasets` and mlcroissant can load.
+    """
+    from generation.card.croissant import CROISSANT_NAME, croissant_json
+
+    subsets, path = packed_subsets(root), root / CARD_NAME
+    for target, text in ((path, dataset_card(subsets)), (root / CROISSANT_NAME, croissant_json(subsets))):
+        with written_whole(target) as partial:
+            partial.write_text(text, encoding="utf-8")
     return path
 
 
@@ -87,6 +96,12 @@ def described_fields() -> dict[TableName, dict[str, tuple[str, str]]]:
     text = files("generation.card").joinpath("fields.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     return {table: {name: (unit, meaning) for name, (unit, meaning) in tables[table].items()} for table in KEYS}
+
+
+@cache
+def sections() -> dict[str, Any]:
+    """What a careful user asks of a data set, from sections.toml: texts, and lists of texts."""
+    return tomllib.loads(files("generation.card").joinpath("sections.toml").read_text(encoding="utf-8"))
 
 
 def subset_facts(subset: Subset) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def test_what_is_published_loads_by_name(empty_hub: HubStandIn, packed: Path, di
     assert len(empty_hub.commits) == 2, "the empty repository and one commit"
     folder = f"digits-lenet/{digits.version}"
     files = {f"{folder}/{file}" for file in (*digits.manifest.files, "subset.json")}
-    assert set(empty_hub.commits[commit]) == files | {"README.md"}
+    assert set(empty_hub.commits[commit]) == files | {"README.md", "croissant.json"}
     zoo = nb.download("digits-lenet", tiers=["graphs"])
     assert zoo.checksum == digits.checksum
     pd.testing.assert_frame_equal(zoo.signatures, digits.signatures)
