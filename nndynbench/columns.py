@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ColumnFunction: TypeAlias = "Callable[[History], Mapping[str, Any]]"
 
+NO_DISTANCE = 1e-12
+
 CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
 
 
@@ -117,6 +119,24 @@ def last_features(history: History) -> dict[str, float]:
 def initial_features(history: History) -> dict[str, float]:
     """The layers' features at epoch 0, before any training: what a control sees."""
     return _by_layer(history.features.loc[[0]].droplevel("epoch"))
+
+
+def layer_distances(history: History) -> dict[str, float]:
+    """Each layer's distance from its initialisation after every kept epoch within the budget, relative to the initial norm:
+    log10(‖W_e − W_0‖ / ‖W_0‖), ``{"distance conv1 1": −1.3, …}``.
+
+    The last one is repeated where training ended earlier; NaN where it ended in its first epoch. A layer that does not move
+    at all counts as moved by 1e-12.
+    """
+    features = history.features
+    kept, initial = features.index.unique("epoch"), features.loc[0, "l2_norm"]
+    columns = {}
+    for epoch in range(1, history.epochs + 1):
+        until = kept[(kept > 0) & (kept <= epoch)]
+        distance = features.loc[until.max(), "distance_from_initial"] if len(until) else np.nan * initial
+        relative = np.log10(np.maximum(distance / initial, NO_DISTANCE))
+        columns |= {f"distance {layer} {epoch}": float(value) for layer, value in relative.items()}
+    return columns
 
 
 def _by_layer(features: pd.DataFrame) -> dict[str, float]:

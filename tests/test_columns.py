@@ -63,6 +63,27 @@ def test_last_features_are_those_at_the_budget(digits: nb.Subset) -> None:
     assert columns["spectral_norm conv2"] == expected.loc["conv2", "spectral_norm"]
 
 
+def test_layer_distances_are_those_of_the_weights(digits: nb.Subset) -> None:
+    history = digits.history(100, 4)
+    columns = nb.columns.layer_distances(history)
+    initial = history.weights(0)
+    for epoch in range(1, 5):
+        for layer in ("conv1", "conv2", "fc1", "fc2", "fc3"):
+            before, after = (
+                np.asarray(weights[f"{layer}.weight"], np.float64) for weights in (initial, history.weights(epoch))
+            )
+            expected = np.log10(np.linalg.norm(after - before) / np.linalg.norm(before))
+            # Bundled weights have 12 bits of mantissa, the features came before rounding.
+            assert columns[f"distance {layer} {epoch}"] == pytest.approx(expected, abs=0.01)
+    assert len(columns) == 5 * 4
+
+
+def test_a_network_that_stopped_early_repeats_its_last_distance(digits: nb.Subset) -> None:
+    [stopped, *_] = digits.networks.index[digits.networks["epochs_trained"] == 11]
+    columns = nb.columns.layer_distances(digits.history(int(stopped), 14))
+    assert columns["distance fc1 14"] == columns["distance fc1 11"] != columns["distance fc1 10"]
+
+
 def test_it_is_a_scikit_learn_transformer(histories: list[nb.History]) -> None:
     columns = nb.Columns([nb.columns.curves])
     pd.testing.assert_frame_equal(clone(columns).fit(histories).transform(histories), columns.fit_transform(histories))
