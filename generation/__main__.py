@@ -17,6 +17,7 @@ import typer
 from filelock import FileLock
 from rich import progress as bars
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from generation.device import CPU, computes_bfloat16
@@ -26,10 +27,10 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.training import Record
-from nndynbench.cli.console import console, print_table, run
+from nndynbench.cli.console import CommandLine, console, print_table, run
 from nndynbench.subsets.subset import Subset as Packed
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = CommandLine(help=__doc__)
 
 
 class Engine(StrEnum):
@@ -227,7 +228,8 @@ def restore(
     made.bind(_same_images(zoo, images, out.resolve() / "images"))
     restored = put_back(zoo, made)
     there = len(made.finished(made.order))
-    console.print(f"restored {len(restored)} networks of {zoo} in {made.folder}; {there} of {len(made.order)} are trained")
+    trained = f"{there} of {len(made.order)} are trained"
+    console.print(escape(f"restored {len(restored)} networks of {zoo} in {made.folder}; {trained}"))
 
 
 @app.command("draw-grid")
@@ -260,7 +262,7 @@ def card(
         written |= {out.parent / name: text for name, text in repository_files().items()}
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
-        console.print(f"wrote {path}")
+        console.print(escape(f"wrote {path}"))
 
 
 @app.command()
@@ -294,7 +296,7 @@ def _same_images(zoo: Packed, source: str | None, cache: Path) -> Images:
 
 
 def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
-    console.print(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}")
+    console.print(escape(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}"))
     missing = len(chosen) - len(made.finished(chosen))
     if outcome.stopped and outcome.finished < len(job.networks):
         console.print("stopped before the last one: the same command goes on from here")
@@ -316,7 +318,8 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
         packed = Packed(pack_subset(made, **options))
         if "into" not in options:
             write_card(packed.folder.parents[1])
-    console.print(f"packed {packed.folder}: {packed.manifest.networks} of {packed.manifest.networks_planned} networks")
+    trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
+    console.print(escape(f"packed {packed.folder}: {trained}"))
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")
     if len(packed.devices) > 1:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.names import known
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -66,6 +66,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
         If a class has no even number of test images to cut in halves.
     """
     known(name, SOURCES, what="images")
+    source = os.path.expanduser(source) if source is not None else None
     folder = cache / name if cache is not None else None
     cached = folder is not None and (folder / FACTS_FILE).exists()
     if cached and (source is None or _fingerprint(source) == _facts(folder)["sources"].get(str(source))):
@@ -85,7 +86,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
 def local_copy(name: str) -> Path | None:
     """Where NNDYNBENCH_IMAGES has these images, or None."""
     home = os.environ.get("NNDYNBENCH_IMAGES")
-    return Path(home) / LOCAL_FOLDERS[name] if home and name in LOCAL_FOLDERS else None
+    return user_path(home) / LOCAL_FOLDERS[name] if home and name in LOCAL_FOLDERS else None
 
 
 def canonical_order(pixels: Pixels, labels: Labels) -> npt.NDArray[np.int64]:

@@ -15,18 +15,16 @@ from rich.progress import track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
-from nndynbench.cli.console import progress_bar, run
+from nndynbench.cli.console import CommandLine, progress_bar, run
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console(soft_wrap=True)
+app = CommandLine(help=__doc__)
+console = Console(soft_wrap=True, emoji=False)
 
 RESULTS = Path("results")
 SCORES = RESULTS / "scores"
 
-Folder = Annotated[Path, typer.Option("--submissions", exists=True, file_okay=False, help="the folder of submissions")]
-OwnFolder = Annotated[
-    Path, typer.Option("--submissions", file_okay=False, help="the folder of submissions; made if missing")
-]
+Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
+OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; made if missing")]
 
 
 @app.command()
@@ -179,7 +177,7 @@ def build(
     index = build_site(out, scored, accepted, subsets, records)
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
-    console.print(f"{len(accepted)} submissions on the page: {index}")
+    console.print(f"{len(accepted)} submissions on the page: {escape(str(index))}")
     if refusals:
         raise typer.Exit(1)
 

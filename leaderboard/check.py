@@ -59,7 +59,12 @@ def check_all(paths: Iterable[Path]) -> Iterator[Accepted | Refusal]:
 
 
 def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
-    """Everything in a folder of submissions, also what does not belong there: the check refuses it."""
+    """Everything in a folder of submissions, also what does not belong there: the check refuses it.
+
+    Raises FileNotFoundError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder of submissions {folder}")
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 

@@ -16,6 +16,7 @@ from nndynbench.graphs import Architecture, NamingError, Weights, architecture, 
 from nndynbench.graphs.weights import as_array
 from nndynbench.signatures import CENTRALITIES, snapshot_signatures
 from nndynbench.storage.arrays import write_snapshot_arrays
+from nndynbench.storage.files import user_path
 from nndynbench.storage.tables import KEYS, write_table
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -98,7 +99,7 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str, **opt
             rows.extend((NETWORK, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items())
             yield dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
 
-    target = Path(out)
+    target = user_path(out)
     target.mkdir(parents=True, exist_ok=True)
     block_shapes = {layer.name: (layer.output_shape[0], layer.input_shape[0]) for layer in described.weighted_layers}
     write_snapshot_arrays(target / "graphs.h5", block_shapes, epochs, [(NETWORK, graphs())])

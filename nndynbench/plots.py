@@ -12,7 +12,7 @@ import pandas as pd
 from nndynbench.centralities import MOMENTS
 from nndynbench.protocols.metrics import better, metric_facts
 from nndynbench.protocols.protocol import protocol
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,7 +44,7 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
     _label_score(axes, metric)
     axes.set_title(f"{chosen.name}: {metric_facts()[metric].label} over the budget, 95% intervals", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
-    return _save(figure, Path(path))
+    return _save(figure, user_path(path))
 
 
 def comparison_over_budget(
@@ -79,7 +79,7 @@ def comparison_over_budget(
         axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
         _label_score(axes, metric)
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _save(figure, Path(path))
+    return _save(figure, user_path(path))
 
 
 def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | None = None) -> Path:
@@ -104,7 +104,7 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
                 axes.text(
                     j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black"
                 )
-    return _save(figure, Path(path))
+    return _save(figure, user_path(path))
 
 
 def statistics_over_time(
@@ -126,7 +126,7 @@ def statistics_over_time(
         axes.set_xlabel("epoch")
         axes.set_title(f"{moment.replace('_', ' ')} of the degrees", fontsize=10)
         axes.legend(frameon=False, fontsize=8)
-    return _save(figure, Path(path))
+    return _save(figure, user_path(path))
 
 
 def learning_curves(subset: Subset, path: str | Path) -> Path:
@@ -158,7 +158,7 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
     regime = subset.manifest.regime
     figure.suptitle(f"{subset.name} {subset.version} ({regime} regime); dotted: the threshold", fontsize=11)
     # Hundreds of lines make a large file.
-    return _save(figure, Path(path), dpi=100)
+    return _save(figure, user_path(path), dpi=100)
 
 
 def _interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.names import known
+from nndynbench.storage.files import user_path
 
 # Columns that group networks but are no hyperparameter: a method must not see which networks are twins.
 GROUPING_COLUMNS = ("configuration",)
@@ -98,7 +99,7 @@ def read_grid(name: str) -> Grid:
         For a file that says nothing of what varies, and for late epochs that training may not reach.
     """
     if name.endswith(".toml"):
-        file: Traversable = Path(name)
+        file: Traversable = user_path(name)
         name = Path(name).stem
         beside: Traversable = Path(str(file)).parent
     else:

@@ -17,6 +17,7 @@ from typing import TypedDict
 from nndynbench.checkpoints.content import CheckpointError, Said, said_by
 from nndynbench.checkpoints.folder import checkpoint_paths
 from nndynbench.checkpoints.names import Named, matched_numbers, named_numbers
+from nndynbench.storage.files import user_path
 
 # Names of files from before the first step.
 INITIAL = re.compile(r"(?i)(?:.*[^a-z])?(?:init|initial|initiali[sz]ation|untrained)(?:[^a-z].*)?")
@@ -181,7 +182,7 @@ def read_folder(
     _check_count("first_epoch", first_epoch, least=0)
     _check_count("steps_per_epoch", steps_per_epoch, least=1)
     paths = checkpoint_paths(folder)
-    labels = [path.relative_to(Path(folder).expanduser()).as_posix() for path in paths.values()]
+    labels = [path.relative_to(user_path(folder)).as_posix() for path in paths.values()]
     names = named_numbers(list(paths)) if pattern is None else matched_numbers(labels, pattern)
     readings = [
         _with_initial(Reading(path, label, named, said_by(path)))
@@ -199,7 +200,7 @@ def read_folder(
     if unsure is None:
         unsure = _twice(found) or _none(found)
     question = f"which epochs are the checkpoints in {folder}? {_listed(readings)}. {unsure}" if unsure else None
-    return CheckpointFolder(Path(folder), tuple(found), question)
+    return CheckpointFolder(user_path(folder), tuple(found), question)
 
 
 def _check_count(name: str, value: object, *, least: int) -> None:

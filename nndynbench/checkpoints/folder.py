@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nndynbench.checkpoints.content import SAFETENSORS
+from nndynbench.storage.files import user_path
 
 TORCH_FILES = (".pt", ".pth", ".ckpt", ".th", ".t7", ".pth.tar", ".pt.tar", ".ckpt.tar", ".chkpt", ".ckp")
 
@@ -45,7 +46,7 @@ def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
     FileNotFoundError
         If there is no such folder, or no such file in it, saying what is there.
     """
-    root = Path(folder).expanduser()
+    root = user_path(folder)
     if not root.is_dir():
         what = "a file: give the folder that it is in" if root.is_file() else "missing"
         raise FileNotFoundError(f"there is no folder of checkpoints {folder}: it is {what}")

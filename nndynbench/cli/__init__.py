@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 from nndynbench.cli import evaluation, graphs, reproduce, submission, subsets
-from nndynbench.cli.console import run
+from nndynbench.cli.console import CommandLine, run
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="How good will a neural network become? Predict it from its first training epochs.",
-)
+app = CommandLine(help="How good will a neural network become? Predict it from its first training epochs.")
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
 app.command("curves")(subsets.curves)

@@ -1,12 +1,16 @@
-"""What all command lines share: where they print, tables that no terminal is too narrow for, progress, and errors."""
+"""What all command lines share: the paths that they take, where they print, tables that no terminal is too narrow for,
+progress, and errors.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from functools import wraps
+from pathlib import Path
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console
@@ -14,13 +18,46 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nndynbench.storage.files import user_path
+
 # What is piped into a file or another program is folded nowhere.
 UNBOUNDED = 1000
 
 # The cell of a value that does not exist.
 NOTHING = "–"
 
-console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+# No emoji: a path may hold ":x:".
+console = Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=UNBOUNDED)
+
+
+class CommandLine(typer.Typer):
+    """A command line, each of whose commands takes its paths as `nndynbench.storage.files.user_path` reads them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, **settings)
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
+        """As ``typer.Typer.command``."""
+        register = super().command(name, **settings)
+
+        def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+            register(_with_user_paths(function))
+            return function
+
+        return decorated
+
+
+def _with_user_paths(function: Callable[..., Any]) -> Callable[..., Any]:
+    def read(value: Any) -> Any:
+        if isinstance(value, list):
+            return [read(each) for each in value]
+        return user_path(value) if isinstance(value, Path) else value
+
+    @wraps(function)
+    def called(**values: Any) -> Any:
+        return function(**{name: read(value) for name, value in values.items()})
+
+    return called
 
 
 def run(app: typer.Typer, name: str) -> None:

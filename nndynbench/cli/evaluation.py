@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
@@ -68,7 +69,7 @@ def evaluate(
     stem = out / f"{label}.{'+'.join(subset)}.{chosen.name}"
     saved = result.save(stem.with_name(f"{stem.name}.json"))
     plotted = score_over_budget([result], stem.with_name(f"{stem.name}.png"))
-    console.print(f"result: {saved}\nplot: {plotted}")
+    console.print(escape(f"result: {saved}\nplot: {plotted}"))
 
 
 def compare(
@@ -90,8 +91,6 @@ def compare(
 
     The bar is always among them. A comparison of the same subsets and protocol that was written before is replaced.
     """
-    from rich.markup import escape
-
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
     from nndynbench.protocols import comparison_file
@@ -126,7 +125,7 @@ def compare(
         written.append(plot(compared, path.with_suffix(".png"), metric=shown))
     else:
         console.print(f"[yellow]no plot[/yellow]: {shown} has no value")
-    console.print("written: " + ", ".join(map(str, written)))
+    console.print(escape("written: " + ", ".join(map(str, written))))
 
 
 def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
@@ -171,8 +170,6 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
 
 def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
     """A table of the rows without a value, each with the reason; none where all have one."""
-    from rich.markup import escape
-
     empty = rows[rows["value"].isna()]
     if empty.empty:
         return
@@ -314,7 +311,7 @@ def plot(
     if metric:
         chosen = find_protocol(names.pop())
         known(metric, chosen.metrics, what=f"metric of {chosen.name}")
-    console.print(f"plot: {score_over_budget(read, out, metric=metric)}")
+    console.print(escape(f"plot: {score_over_budget(read, out, metric=metric)}"))
 
 
 def report(
@@ -327,7 +324,7 @@ def report(
 
     with console.status("reading results"):
         path = write_report(out, results, root=root)
-    console.print(f"written: {path}")
+    console.print(escape(f"written: {path}"))
 
 
 def tune(
@@ -338,4 +335,4 @@ def tune(
     from nndynbench.protocols.tuning import record_choices
 
     path = record_choices(folder or baselines_folder())
-    console.print(f"chosen: {path}")
+    console.print(escape(f"chosen: {path}"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import console, print_table
@@ -26,14 +27,14 @@ def convert(
     from nndynbench.convert import convert as convert_checkpoints
 
     options: EpochOptions = {"first_epoch": first_epoch, "pattern": pattern, "steps_per_epoch": steps_per_epoch}
-    with console.status(f"converting {checkpoints}"):
+    with console.status(escape(f"converting {checkpoints}")):
         left_out = read_folder(checkpoints, **options).left_out
         signatures = convert_checkpoints(checkpoints, architecture, out, **options)
-    table = Table("epoch", "centrality", *MOMENTS, title=f"rolled graphs of {checkpoints}")
+    table = Table("epoch", "centrality", *MOMENTS, title=escape(f"rolled graphs of {checkpoints}"))
     for key, values in signatures.xs("rolled", level="representation").iterrows():
         _, epoch, _, centrality = key  # type: ignore[misc]
         table.add_row(str(epoch), str(centrality), *(f"{value:.4g}" for value in values))
     print_table(table)
     for reading in left_out:
         console.print(f"left out: {reading}", markup=False)
-    console.print(f"graphs, centralities and signatures: {out}")
+    console.print(escape(f"graphs, centralities and signatures: {out}"))

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import typer
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.cli.console import console, print_table
+from nndynbench.cli.console import CommandLine, console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
 
-app = typer.Typer(no_args_is_help=True, help="Reproduce a table or figure of the paper.")
+app = CommandLine(help="Reproduce a table or figure of the paper.")
 
 
 @app.callback()
@@ -88,4 +89,4 @@ def show(reproduced: Reproduction, stem: Path) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
     reproduced.rows.to_csv(f"{stem}.csv", index=False)
     drawn = [draw(stem.parent / name) for name, draw in reproduced.plots.items()]
-    console.print("written: " + ", ".join([f"{stem}.csv", *map(str, drawn)]))
+    console.print("written: " + ", ".join(map(escape, [f"{stem}.csv", *map(str, drawn)])))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, emoji=False)
 
 
 def submit(
@@ -42,13 +44,15 @@ def submit(
         accepted_predictions(submission)
     for submission in made:
         path = write_submission(submission, to)
-        console.print(f"checked: {len(submission.scores)} scores of {submission.method} recomputed; wrote {path}")
-    console.print(f"see it as a row:        python -m leaderboard build --submissions {to} --out site/")
+        checked = f"{len(submission.scores)} scores of {submission.method} recomputed"
+        console.print(escape(f"checked: {checked}; wrote {path}"))
+    console.print(escape(f"see it as a row:        python -m leaderboard build --submissions {quote(str(to))} --out site/"))
     if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
         console.print(f"a draft, which can be built into a page of your own, not be proposed: {'; '.join(reasons)}")
     else:
+        added = escape(quote(str(to / made[0].method)))
         console.print(
-            f"propose it, in a clone: git switch -c {made[0].method} && git add {to / made[0].method} && "
+            f"propose it, in a clone: git switch -c {made[0].method} && git add {added} && "
             f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
             "docs/submitting.md says what is checked there"
         )

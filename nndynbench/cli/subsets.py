@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table
@@ -81,7 +82,7 @@ def curves(
     from nndynbench.subsets.loading import names_at_hand
 
     for name in names or names_at_hand(root):
-        console.print(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}")
+        console.print(escape(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}"))
 
 
 def download(
@@ -97,7 +98,7 @@ def download(
 
     subset = download_tiers(name, tiers=cast(list[TierName], tier or ["networks"]), version=version)
     size = sum(file.stat().st_size for file in subset.folder.iterdir() if file.is_file()) / 1e6
-    console.print(f"{name} {subset.version}: {', '.join(subset.tiers)} at hand, {size:.1f} MB in {subset.folder}")
+    console.print(escape(f"{name} {subset.version}: {', '.join(subset.tiers)} at hand, {size:.1f} MB in {subset.folder}"))
 
 
 def verify(
@@ -120,8 +121,8 @@ def verify(
                     packed.path(file, again=True)
                 except (DamagedFileError, NotAtHandError) as damage:
                     bad += 1
-                    console.print(f"[red]damaged[/red] {damage}")
-            console.print(f"{name} {packed.manifest.version}: {len(files)} files checked in {packed.folder}")
+                    console.print(f"[red]damaged[/red] {escape(str(damage))}")
+            console.print(escape(f"{name} {packed.manifest.version}: {len(files)} files checked in {packed.folder}"))
     if bad:
         raise typer.Exit(1)
 
@@ -146,4 +147,4 @@ def export(
 
     subset = load(name, root=root, version=version)
     written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
-    console.print(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)")
+    console.print(escape(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)"))

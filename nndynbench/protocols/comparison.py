@@ -22,7 +22,7 @@ from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cl
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling, gain
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset
 
 BAR = "bar"
@@ -65,7 +65,7 @@ class Comparison:
         ValueError
             For another suffix.
         """
-        target = Path(path)
+        target = user_path(path)
         if target.suffix not in (".csv", ".json"):
             raise ValueError(
                 f"a comparison is written as .csv or .json, not as {target.suffix or 'a file without suffix'!r}"
@@ -88,7 +88,7 @@ class Comparison:
 
 def comparison_file(folder: str | Path, subsets: Sequence[str], protocol: str) -> Path:
     """Where the command ``compare`` writes a comparison in a folder."""
-    return Path(folder) / f"compare.{'+'.join(subsets)}.{protocol}.json"
+    return user_path(folder) / f"compare.{'+'.join(subsets)}.{protocol}.json"
 
 
 def read_comparison(path: str | Path) -> Comparison:
@@ -99,7 +99,7 @@ def read_comparison(path: str | Path) -> Comparison:
     ValueError
         For a file that is no comparison.
     """
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    content = json.loads(user_path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
     chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"])

@@ -18,6 +18,7 @@ from typing import Any
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
+from nndynbench.storage.files import user_path
 from nndynbench.subsets.history import INFORMATION_TIERS
 
 CHOSEN_FILE = "chosen.toml"
@@ -138,9 +139,9 @@ def _path_and_label(name: str) -> tuple[Path, str]:
     """The file that a name begins with, and what is behind it; colons may be in both."""
     ends = [place + len(SUFFIX) for place in range(len(name)) if name.startswith(SUFFIX, place)]
     parts = [(name[:end], name[end + 1 :]) for end in ends if name[end : end + 1] in ("", ":")]
-    files = [(path, label) for text, label in parts if (path := Path(text).expanduser()).is_file()]
+    files = [(path, label) for text, label in parts if (path := user_path(text)).is_file()]
     first, label = parts[0]
-    return files[0] if files else (Path(first).expanduser(), label)
+    return files[0] if files else (user_path(first), label)
 
 
 def _file_meant(name: str) -> str:

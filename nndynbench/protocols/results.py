@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 
 RESULT_FORMAT = 1
 FLOATS = ("value", "low", "high", "truth", "prediction", "score")
@@ -33,7 +33,7 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON."""
-        target = Path(path)
+        target = user_path(path)
         content = {
             "format": RESULT_FORMAT,
             **self.facts,
@@ -54,7 +54,7 @@ def read_result(path: str | Path) -> Result:
         For a file that is cut short, or of another format.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(user_path(path).read_text(encoding="utf-8"))
     except ValueError as damage:
         raise ValueError(f"{path} is no result: {damage}") from damage
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:

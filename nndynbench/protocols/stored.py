@@ -21,6 +21,7 @@ from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, read_result
+from nndynbench.storage.files import user_path
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
@@ -88,7 +89,7 @@ class StoredResults:
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         folder = "+".join(f"{subset.name}-{subset.version}" for subset in subsets)
-        return self.folder / folder / protocol.name / f"{label_of(method)}.{key}.json"
+        return user_path(self.folder) / folder / protocol.name / f"{label_of(method)}.{key}.json"
 
 
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:

@@ -10,7 +10,7 @@ from nndynbench.paper.reproduction import all_at_hand
 from nndynbench.protocols import Comparison, read_comparison
 from nndynbench.report.comparisons import written_comparison
 from nndynbench.report.sections import blocked, board, reproduced_rows, transfer, triage
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset, subsets
 
 COMMAND = "nndynbench report"
@@ -18,6 +18,7 @@ COMMAND = "nndynbench report"
 
 def report(out: Path, results: Path, *, root: str | Path | None = None) -> Path:
     """Write the document and its plots, from the comparisons that ``nndynbench compare`` wrote into ``results``."""
+    out, results = user_path(out), user_path(results)
     text = "\n".join(_document(out, results, root))
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as partial:

@@ -1,4 +1,4 @@
-"""Single files: written whole or not at all, and their size and checksum."""
+"""Single files: as a user names them, written whole or not at all, and their size and checksum."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from nndynbench.storage.manifest import FileFacts
 
 class DamagedFileError(ValueError):
     """A file that is not what its manifest, or its own checksum, says: truncated, altered or missing."""
+
+
+def user_path(named: str | os.PathLike[str]) -> Path:
+    """The path that a user names: ``~`` is the home folder also where no shell said so. Whoever takes a path asks here."""
+    return Path(os.path.expanduser(named))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 
 
@@ -26,7 +27,7 @@ def default_home() -> Path:
 
 def home() -> Path:
     """The folder that downloads go to. Nothing here creates it."""
-    return Path(named) if (named := os.environ.get("NNDYNBENCH_HOME")) else default_home()
+    return user_path(named) if (named := os.environ.get("NNDYNBENCH_HOME")) else default_home()
 
 
 def memory_folders() -> list[Path]:
@@ -51,7 +52,7 @@ def bundled_folder() -> Path:
 def places(root: str | Path | None = None) -> list[Path]:
     """Folders that may hold ``<subset>/<version>/``; with ``root``, that one alone."""
     if root is not None:
-        return [Path(root)]
+        return [user_path(root)]
     if os.environ.get("NNDYNBENCH_HOME"):
         return [home(), bundled_folder()]
     return [bundled_folder(), home()]

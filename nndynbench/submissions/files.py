@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -88,7 +89,7 @@ def _content(path: Path) -> bytes:
 
 def _in_its_place(submission: Submission, path: Path) -> Submission:
     right = submission_path(submission)
-    if path.parts[-2:] != right.parts:
+    if Path(os.path.abspath(path)).parts[-2:] != right.parts:
         raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")
     return submission
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.names import known
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import user_path, written_whole
 from nndynbench.storage.tables import KEYS, TableName
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def export(
     """
     table = cast(TableName, known(what, KEYS, what="table"))
     chosen = known(file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format")
-    target = Path(path) if path is not None else Path(f"{subset.name}-{table}.{chosen}")
+    target = user_path(path) if path is not None else Path(f"{subset.name}-{table}.{chosen}")
     frame = cast(pd.DataFrame, getattr(subset, table)).reset_index()
     with written_whole(target) as partial:
         if chosen == "csv":
