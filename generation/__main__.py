@@ -26,6 +26,7 @@ from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
 from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
+from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from generation.training import Record
 from nndynbench.cli.console import CommandLine, console, print_table, run
 from nndynbench.subsets.subset import Subset as Packed
@@ -48,6 +49,9 @@ Keep = Annotated[int, typer.Option(min=0, help="keep snapshots and features of e
 ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
 Networks = Annotated[int | None, typer.Option(min=1, help="train this many, spread over the grid; all by default")]
 Where = Annotated[str | None, typer.Option(help='only networks with this: "learning_rate < 0.1 and dropout == 0"')]
+WeightsOf = Annotated[
+    int | None, typer.Option(min=0, help="keep the weights of this many high and as many low networks; all by default")
+]
 Workers = Annotated[int, typer.Option(min=1, help="processes of one thread each")]
 TimeLimit = Annotated[
     float | None, typer.Option(min=0, help="stop cleanly, at the end of an epoch, after this many seconds")
@@ -60,9 +64,19 @@ CORES = len(os.sched_getaffinity(0))
 
 
 @app.command()
-def plan(subset: Subset, grid: GridName = None, networks: Networks = None, where: Where = None) -> None:
-    """Show what a subset trains, and the settings that all of its networks share."""
-    made = subset_plan(subset, Path(), grid=grid)
+def plan(
+    subset: Subset,
+    grid: GridName = None,
+    networks: Networks = None,
+    where: Where = None,
+    keep: Keep = KEPT_EPOCHS[-1],
+    weights_of: WeightsOf = None,
+    costs: Annotated[bool, typer.Option("--costs/--no-costs", help="train a few steps here, and say what all cost")] = True,
+) -> None:
+    """Show what a subset trains, the settings that all of its networks share, and what it costs: core-hours, one by one on
+    this CPU, and disk.
+    """
+    made = subset_plan(subset, Path(), grid=grid, kept_epochs=tuple(range(keep + 1)))
     chosen = made.first(networks, where=where)
     console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
@@ -73,6 +87,24 @@ def plan(subset: Subset, grid: GridName = None, networks: Networks = None, where
     shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
     console.print("shared by all: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
     console.print(f"in this order: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
+    if costs:
+        console.print(_costs(made, chosen, weights_of))
+
+
+def _costs(made: SubsetPlan, networks: list[int], weights_of: int | None) -> str:
+    from generation.cost import core_seconds, disk, measure
+
+    speed, space = measure(made, networks), disk(made, networks, weights_of=weights_of)
+    each = [core_seconds(made, network, speed) for network in networks]
+    return (
+        f"costs {sum(each) / 3600:.1f} core-hours here, {min(each):.3g} to {max(each):.3g} core-seconds a network with "
+        f"all of its epochs; {_megabytes(space.snapshots)} of snapshots, {_megabytes(space.states)} of states for each "
+        "network under way"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 @app.command()
@@ -86,6 +118,7 @@ def train(
     workers: Workers = CORES,
     time_limit: TimeLimit = None,
     keep: Keep = KEPT_EPOCHS[-1],
+    weights_of: WeightsOf = None,
     seed: Seed = 0,
     grid: GridName = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")] = None,
@@ -113,16 +146,20 @@ def train(
         trainer=trainer,
         device=device,
     )
-    if device == CPU and made.network(made.order[0]).recipe["precision"] == "bfloat16" and not computes_bfloat16():
-        console.print(
-            "[yellow]this CPU lacks the instructions for bfloat16: training will take many times as long as in "
-            "float32[/yellow] (--precision float32 makes another zoo, in another --out)"
-        )
+    _warn_of_slow_bfloat16(made, device)
     cache = out.resolve() / "images"
     made.bind(load_images(made.entry.images, source=images, cache=cache))
     chosen = made.first(networks, where=where)
     describers = 1 if device == CPU else workers
-    job = Job(made, shard(chosen, part), cache, side_by_side=side_by_side, device=device, describers=describers)
+    job = Job(
+        made,
+        shard(chosen, part),
+        cache,
+        side_by_side=side_by_side,
+        device=device,
+        describers=describers,
+        weights_of=weights_of,
+    )
     with _progress(made, job.networks) as report:
         if engine is Engine.ray:
             from generation.engines.cluster import train_with_ray
@@ -140,10 +177,63 @@ def status(subset: Subset, out: Out, networks: Networks = None, where: Where = N
     chosen = made.first(networks, where=where)
     so_far = folder_progress(made, chosen)
     console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
+    if so_far.core_seconds_left is not None:
+        console.print(_core_seconds(so_far))
     for network, epochs in sorted(so_far.begun.items()):
         accuracy = so_far.accuracies[network]
         console.print(f"  network {network}: {epochs} of at most {so_far.longest} epochs, {accuracy:.1f}%")
     console.print(_summary(so_far))
+
+
+@app.command("queue")
+def work_through_queue(
+    out: Out,
+    images: ImageSource = None,
+    workers: Workers = CORES,
+    time_limit: TimeLimit = None,
+    where: Annotated[Path | None, typer.Option("--queue", help="another file like generation/queue.toml")] = None,
+    show: Annotated[bool, typer.Option("--show", help="show where the queue is, and train nothing")] = False,
+) -> None:
+    """Train all zoos that are still to be trained, in the order of queue.toml, and pack each that ends; goes on where an
+    earlier run stopped.
+
+    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    """
+    queue = read_queue(where)
+    if show:
+        _show_queue(queue, out)
+        return
+    until = None if time_limit is None else time.monotonic() + time_limit
+    cache = out.resolve() / "images"
+    for zoo, made in to_train(queue, out):
+        _warn_of_slow_bfloat16(made, CPU)
+        made.bind(load_images(made.entry.images, source=images, cache=cache))
+        job = Job(made, made.order, cache, weights_of=zoo.weights_of)
+        left = None if until is None else max(until - time.monotonic(), 0.0)
+        with _progress(made, job.networks) as report:
+            outcome = train_here(job, workers=workers, time_limit=left, report=report)
+        _conclude(made, job, outcome, made.order, pack_at_end=packed_networks(made) < len(made.order))
+    _show_queue(queue, out)
+
+
+def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
+    table = Table("zoo", "trained", "core-seconds a network", "core-hours left", "packed", "waits for")
+    for zoo in queue:
+        if zoo.waits_for is not None:
+            table.add_row(zoo.subset, "", "", "", "", zoo.waits_for)
+            continue
+        made = zoo.plan(out)
+        so_far = folder_progress(made)
+        each, left = so_far.mean_core_seconds, so_far.core_seconds_left
+        table.add_row(
+            zoo.subset,
+            f"{len(so_far.epochs_of)} of {len(made.order)}",
+            "" if each is None else f"{each:.3g}",
+            "" if left is None else f"{left / 3600:.1f}",
+            str(packed_networks(made)),
+            "",
+        )
+    print_table(table)
 
 
 @app.command()
@@ -324,6 +414,23 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
         console.print(f"  without the split {split}: {reason}")
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
+
+
+def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
+    if device == CPU and made.network(made.order[0]).recipe["precision"] == "bfloat16" and not computes_bfloat16():
+        console.print(
+            "[yellow]this CPU lacks the instructions for bfloat16: training will take many times as long as in "
+            "float32[/yellow] (--precision float32 makes another zoo, in another --out)"
+        )
+
+
+def _core_seconds(so_far: Progress) -> str:
+    trained = len(so_far.epochs_of)
+    each, left = so_far.mean_core_seconds, so_far.core_seconds_left
+    return (
+        f"one network costs {each:.3g} core-seconds (mean of {trained}), {trained} are trained, "
+        f"{len(so_far.networks) - trained} are left: {(left or 0) / 3600:.1f} core-hours"
+    )
 
 
 def _summary(so_far: Progress) -> str:

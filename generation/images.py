@@ -23,6 +23,9 @@ Labels = npt.NDArray[np.int64]
 DIGITS_HALF_PER_CLASS = 25
 IMAGENET_SAMPLE_CLASSES = 100
 
+# Training images, and test images in each half.
+SIZES = {"digits": (1297, 250), "cifar10": (50_000, 5_000), "imagenet": (50_000, 2_500)}
+
 # Folders below NNDYNBENCH_IMAGES.
 LOCAL_FOLDERS = {"cifar10": "cifar10", "imagenet": "tiny-imagenet"}
 

@@ -234,7 +234,7 @@ PARTS: dict[TierName, Callable[[Weights, SubsetPlan], dict[str, npt.ArrayLike]]]
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits: int) -> list[int]:
     run, last = plan.run(record["network"]), record["epochs_trained"]
-    if "restored_from" in record:
+    if "restored_from" in record or record.get("weights_dropped"):
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
     # Runs from before a diverged network's last snapshot was kept lack it.
     has_last = not record["diverged"] or run.has_snapshot(last)

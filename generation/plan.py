@@ -92,6 +92,28 @@ class SubsetPlan:
         """Those of ``networks`` that are trained to their end."""
         return [network for network in networks if self.run(network).finished]
 
+    def keep_weights_of(self, count: int, network: int) -> None:
+        """Keep the weights of ``count`` high and as many low networks, the first that ended: drop those of ``network``,
+        which has just ended, where as many others of its label have theirs.
+
+        Raises
+        ------
+        ValueError
+            For a subset whose threshold is the median of all networks: no label is known before the last has ended.
+        """
+        threshold = self.entry.threshold
+        if not isinstance(threshold, (int, float)):
+            raise ValueError(
+                f"{self.entry.name} is cut at the {threshold}: which networks are high is known at the end alone"
+            )
+        labels = {
+            other: record["final_accuracy"] >= threshold
+            for other in self.order
+            if self.run(other).epochs_with_snapshots() and (record := self.run(other).record()) is not None
+        }
+        if network in labels and sum(label == labels[network] for label in labels.values()) > count:
+            self.run(network).drop_snapshots()
+
     def bind(self, images: Images) -> None:
         """Write the plan, or check that the folder's is the same.
 

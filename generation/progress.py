@@ -29,6 +29,8 @@ class Progress:
     begun: dict[int, int] = field(default_factory=dict)
     accuracies: dict[int, float] = field(default_factory=dict)
     """Percent: a finished network's final accuracy, another's latest on the validation half."""
+    core_seconds: dict[int, float] = field(default_factory=dict)
+    """Of finished networks: the processor's time; the sum of its epochs' seconds where a record lacks it."""
     rate: float | None = None
     """Epochs a second, of all processes together."""
 
@@ -46,6 +48,20 @@ class Progress:
         return self.epochs_left / self.rate if self.rate else None
 
     @property
+    def mean_core_seconds(self) -> float | None:
+        """Of the networks that have ended; None before there is one."""
+        return float(np.mean(list(self.core_seconds.values()))) if self.core_seconds else None
+
+    @property
+    def core_seconds_left(self) -> float | None:
+        """Of the networks that have not ended, at the mean of those that have."""
+        if self.mean_core_seconds is None:
+            return None
+        share_done = sum(min(epochs / self.longest, 1.0) for epochs in self.begun.values())
+        waiting = len(self.networks) - len(self.epochs_of)
+        return (waiting - share_done) * self.mean_core_seconds
+
+    @property
     def accuracy_summary(self) -> str:
         if not self.accuracies:
             return "no accuracies yet"
@@ -60,6 +76,7 @@ class Progress:
             self.begun.pop(network, None)
             self.epochs_of[network] = len(epochs)
             self.accuracies[network] = record["final_accuracy"]
+            self.core_seconds[network] = record.get("core_seconds", sum(epoch["seconds"] for epoch in epochs))
         elif network not in self.epochs_of and epochs:
             self.begun[network] = len(epochs)
             self.accuracies[network] = epochs[-1]["validation_accuracy"]

@@ -127,6 +127,15 @@ class NetworkRun:
         path = self._snapshot(epoch)
         return read_arrays(path)[0] if path.exists() else None
 
+    def drop_snapshots(self) -> None:
+        """Remove a finished network's weights; its record says so, and packs are made without them."""
+        record = self.record()
+        if record is None:
+            raise ValueError(f"{self.folder} is not finished: its training needs its weights")
+        write_whole(self.folder / "network.json", json.dumps(record | {"weights_dropped": True}).encode())
+        for path in self.folder.glob("snapshot-*.safetensors"):
+            path.unlink()
+
     def has_snapshot(self, epoch: int) -> bool:
         """Whether a snapshot is there and whole; a damaged one is set aside with a warning."""
         try:

@@ -34,7 +34,8 @@ class Job:
     """Networks of a plan to be trained, and how.
 
     ``side_by_side`` networks are trained as one group on ``device``; 1 trains each alone, on a CPU. ``describers`` is the
-    number of processes that make signatures and features beside each group.
+    number of processes that make signatures and features beside each group. ``weights_of`` is how many high and how many
+    low networks keep their weights (None: all); the others' are removed as they end.
     """
 
     plan: SubsetPlan
@@ -43,6 +44,7 @@ class Job:
     side_by_side: int = 1
     device: str = "cpu"
     describers: int = 1
+    weights_of: int | None = None
 
     def unfinished(self) -> Unit:
         return [network for network in self.networks if not self.plan.run(network).finished]
@@ -78,6 +80,9 @@ class Job:
                         train_side_by_side(
                             plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
                         )
+                if self.weights_of is not None:
+                    for network in self.plan.finished(ours):
+                        self.plan.keep_weights_of(self.weights_of, network)
             except OSError as error:
                 raise TrainingFailedError(f"{self.plan.folder}, network {ours[0]}: {error}") from error
 

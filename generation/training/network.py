@@ -41,7 +41,7 @@ ONEDNN_PIXELS = 16 * 16
 
 
 @dataclass
-class _Training:
+class Training:
     """A network under training: module, optimiser and data, made anew for every (resumed) run."""
 
     plan: NetworkPlan
@@ -134,7 +134,7 @@ def train_network(
     is not finite), which gives it chance accuracy. The test half is looked at once, at the end, and after late epochs.
     """
     with one_core(plan.architecture):
-        training = _Training(plan, images)
+        training = Training(plan, images)
         initial = snapshot(training.model)
         state = run.read_state()
         if not run.has_snapshot(0):
@@ -179,7 +179,7 @@ def one_core(name: str) -> Iterator[None]:
         torch.backends.mkldnn.enabled = onednn
 
 
-def _train_epoch(plan: NetworkPlan, training: _Training, run: NetworkRun, record: Record, initial: Weights) -> None:
+def _train_epoch(plan: NetworkPlan, training: Training, run: NetworkRun, record: Record, initial: Weights) -> None:
     epoch = len(record["epochs"]) + 1
     start = time.perf_counter()
     measured = training.epoch(epoch)

@@ -216,18 +216,18 @@ def test_a_damaged_final_record_says_what_to_do(tmp_path: Path, digit_images: Im
 def test_a_network_that_diverges_late_keeps_its_last_snapshot(tmp_path: Path, digit_images: Images) -> None:
     from dataclasses import replace
 
-    from generation.training.network import _Training
+    from generation.training.network import Training
 
     made = begin(tmp_path, digit_images)
     network = replace(made.network(made.order[0]), kept_epochs=(0,))
     run = made.run(made.order[0])
-    honest = _Training.epoch
+    honest = Training.epoch
     try:
         # No learning rate diverges late for certain.
-        _Training.epoch = lambda self, epoch: honest(self, epoch) if epoch < 3 else None  # type: ignore[method-assign]
+        Training.epoch = lambda self, epoch: honest(self, epoch) if epoch < 3 else None  # type: ignore[method-assign]
         assert train_network(network, digit_images, run)
     finally:
-        _Training.epoch = honest  # type: ignore[method-assign]
+        Training.epoch = honest  # type: ignore[method-assign]
     record = run.record()
     assert record is not None
     assert (record["diverged"], record["epochs_trained"], record["final_accuracy"]) == (True, 2, 10.0)

@@ -1,0 +1,124 @@
+"""What a grid costs before it is trained: core-hours, from a few steps of each size of batch measured here, and disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from generation.architectures import build_module, snapshot
+from generation.images import SIZES, Images
+from generation.plan import SubsetPlan
+from generation.training.network import Training, one_core
+from generation.training.plan import NetworkPlan
+from nndynbench.features import layer_features
+from nndynbench.graphs import Weights, architecture
+from nndynbench.signatures import snapshot_signatures
+
+MEASURED_STEPS = 3
+EVALUATED_IMAGES = 256
+
+# The newest state of a network and the one before: weights, and as many numbers of the optimiser (twice as many of Adam).
+STATE_SIZES = {"sgd": 1, "momentum": 2, "adam": 3}
+STATES = 2
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Core-seconds on this machine: of a step of ``batch_size`` images, of evaluating one image, and of describing a
+    snapshot.
+    """
+
+    step: dict[int, float]
+    evaluated_image: float
+    description: float
+
+    def of_step(self, batch_size: int) -> float:
+        """Between the sizes that were measured, in a straight line."""
+        sizes = sorted(self.step)
+        return float(np.interp(batch_size, sizes, [self.step[size] for size in sizes]))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: of the snapshots that stay, and of the states of each network while it trains."""
+
+    snapshots: int
+    states: int
+
+
+def measure(plan: SubsetPlan, networks: Sequence[int]) -> Speed:
+    """Train a few steps on random images, at the smallest and the largest batch, and time them by the processor's clock."""
+    plans = {plan.network(network).recipe["batch_size"]: plan.network(network) for network in networks}
+    steps: dict[int, float] = {}
+    with one_core(plan.entry.architecture):
+        for size in sorted({min(plans), max(plans)}):
+            training = Training(_few_steps(plans[size], size), _random_images(plan, size * MEASURED_STEPS))
+            training.epoch(1)
+            steps[size] = _seconds(partial(training.epoch, 2)) / MEASURED_STEPS
+        evaluated = _seconds(lambda: training.accuracy(training.images.test)) / EVALUATED_IMAGES
+        weights = snapshot(training.model)
+        described = _seconds(lambda: _describe(weights, plan.entry.architecture))
+    return Speed(steps, evaluated, described)
+
+
+def core_seconds(plan: SubsetPlan, network: int, speed: Speed) -> float:
+    """What one network takes at a speed, if it trains all of its epochs."""
+    made = plan.network(network)
+    recipe = made.recipe
+    training_images, half = SIZES[plan.entry.images]
+    visited = recipe["visits"] or recipe["training_images"] or training_images
+    steps = -(-visited // recipe["batch_size"])
+    # At the end both halves once more, and the test half once alone.
+    evaluated = recipe["epochs"] * (recipe["validation_images"] or half) + (recipe["late_epochs"] + 3) * half
+    described = 1 + recipe["epochs"] if recipe["signatures"] == "every epoch" else len(_kept(made))
+    return (
+        recipe["epochs"] * steps * speed.of_step(recipe["batch_size"])
+        + evaluated * speed.evaluated_image
+        + described * speed.description
+    )
+
+
+def disk(plan: SubsetPlan, networks: Sequence[int], *, weights_of: int | None = None) -> Disk:
+    """What a folder of runs takes beside its records; ``weights_of`` as `SubsetPlan.keep_weights_of` has it."""
+    weights = sum(array.nbytes for array in snapshot(build_module(plan.entry.architecture)).values())
+    plans = [plan.network(network) for network in networks]
+    kept = sorted((len(_kept(made)) for made in plans), reverse=True)
+    with_weights = kept if weights_of is None else kept[: 2 * weights_of]
+    largest = max(STATE_SIZES[made.recipe["optimiser"]] for made in plans)
+    return Disk(snapshots=weights * sum(with_weights), states=weights * STATES * largest)
+
+
+def _kept(made: NetworkPlan) -> set[int]:
+    last = made.recipe["epochs"]
+    return {0, last, *(epoch for epoch in made.kept_epochs if epoch <= last)}
+
+
+def _few_steps(made: NetworkPlan, batch_size: int) -> NetworkPlan:
+    few = {"visits": batch_size * MEASURED_STEPS, "training_images": 0}
+    return replace(made, recipe=made.recipe | few)
+
+
+def _random_images(plan: SubsetPlan, count: int) -> Images:
+    described = architecture(plan.entry.architecture)
+    random = np.random.default_rng(0)
+
+    def drawn(size: int) -> tuple[np.ndarray, np.ndarray]:
+        pixels = random.integers(0, 256, (size, *described.input_shape), dtype=np.uint8)
+        return pixels, random.integers(0, described.classes, size)
+
+    return Images(plan.entry.images, 255, drawn(count), drawn(1), drawn(EVALUATED_IMAGES), digest="")
+
+
+def _describe(weights: Weights, name: str) -> None:
+    snapshot_signatures(weights, name)
+    layer_features(weights, weights, name)
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start

@@ -1,0 +1,137 @@
+"""The queue of zoos: its order, its end, its interruption, and the weights that it keeps."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import nndynbench as nb
+from generation.images import Images
+from generation.pack import pack_subset
+from generation.plan import SubsetPlan, begun_plan, subset_plan
+from generation.queue import read_queue, to_train
+from nndynbench.names import UnknownNameError
+from nndynbench.subsets.catalogue import catalogue
+from tests.generation.small_runs import begin, job, train_in_this_process, write_grid
+from tests.generation.test_command_line import generation
+
+QUEUE = """
+[[zoos]]
+subset = "digits-lenet"
+grid = "{folder}/first.toml"
+keep = 1
+
+[[zoos]]
+subset = "digits-lenet-double"
+waits_for = "somebody to ask for it"
+
+[[zoos]]
+subset = "digits-lenet-half"
+grid = "{folder}/second.toml"
+keep = 0
+weights_of = 0
+"""
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Path:
+    """Two zoos of two networks each, and one that waits."""
+    write_grid(tmp_path / "first.toml", epochs=2)
+    write_grid(tmp_path / "second.toml", epochs=1)
+    path = tmp_path / "queue.toml"
+    path.write_text(QUEUE.format(folder=tmp_path), encoding="utf-8")
+    return path
+
+
+def test_the_projects_queue_names_every_zoo_of_the_paper_that_has_too_few_networks() -> None:
+    queued = [zoo.subset for zoo in read_queue()]
+    assert len(queued) == len(set(queued))
+    of_the_paper = {entry.name for entry in catalogue().values() if entry.paper}
+    assert of_the_paper - {"cifar10-lenet", "cifar10-vgg"} <= set(queued)
+
+
+def test_every_zoo_that_waits_for_nothing_can_be_planned(tmp_path: Path) -> None:
+    assert all(made.order for _, made in to_train(read_queue(), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [('[[zoos]]\nsubset = "mnist"', "subset 'mnist'"), ('[[zoos]]\nsubset = "digits-lenet"\nkeeps = 3', "'keeps'")],
+)
+def test_a_queue_of_what_does_not_exist_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "queue.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UnknownNameError, match=named):
+        read_queue(tmp_path / "queue.toml")
+
+
+def test_the_queue_is_stopped_goes_on_and_packs_what_ended(tmp_path: Path, queue: Path) -> None:
+    command = ("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    assert "the same command goes on" in generation(*command, "--time-limit", 0, status=os.EX_TEMPFAIL)
+    told = generation(*command)
+    assert "somebody to ask for it" in told
+    for subset in ("digits-lenet", "digits-lenet-half"):
+        assert nb.load(subset, root=tmp_path).manifest.networks == 2
+    assert not (tmp_path / "digits-lenet-double").exists()
+    # No network is left, so nothing is trained or packed again.
+    packed = (tmp_path / "digits-lenet" / "0.1.0" / "subset.json").stat().st_mtime_ns
+    assert "2 of 2" in generation(*command)
+    assert (tmp_path / "digits-lenet" / "0.1.0" / "subset.json").stat().st_mtime_ns == packed
+
+
+def test_a_zoo_goes_on_by_the_grid_that_it_was_begun_with(tmp_path: Path, queue: Path) -> None:
+    assert "2 networks" in generation("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    write_grid(tmp_path / "first.toml", epochs=7, rates=(0.1, 0.2, 0.3))
+    assert len(read_queue(queue)[0].plan(tmp_path).order) == 2
+
+
+def test_showing_the_queue_trains_nothing(tmp_path: Path, queue: Path) -> None:
+    assert "0 of 2" in generation("queue", "--out", tmp_path, "--queue", queue, "--show")
+    assert not (tmp_path / "digits-lenet").exists()
+
+
+def networks_with_snapshots(made: SubsetPlan) -> list[int]:
+    return [network for network in made.order if made.run(network).epochs_with_snapshots()]
+
+
+def test_weights_of_none_leaves_tables_alone(tmp_path: Path, queue: Path) -> None:
+    generation("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    made = begun_plan("digits-lenet-half", tmp_path)
+    assert networks_with_snapshots(made) == []
+    subset = nb.load("digits-lenet-half", root=tmp_path)
+    assert subset.tiers == ["networks"]
+    assert sorted(set(subset.features.index.get_level_values("epoch"))) == [0, 1]
+
+
+def test_the_first_of_each_label_to_end_keeps_its_weights(tmp_path: Path) -> None:
+    made = subset_plan("digits-lenet", tmp_path)
+    accuracies = {7: 10.0, 3: 12.0, 5: 80.0, 1: 90.0, 9: 11.0}
+    for network, accuracy in accuracies.items():
+        run = made.run(network)
+        run.folder.mkdir(parents=True)
+        run.write_snapshot(0, {"w": np.zeros(3, np.float32)})
+        run.finish({"network": network, "final_accuracy": accuracy})
+        made.keep_weights_of(1, network)
+    assert networks_with_snapshots(made) == sorted([7, 5], key=made.order.index)
+    assert [network for network in accuracies if (made.run(network).record() or {}).get("weights_dropped")] == [3, 1, 9]
+
+
+def test_a_pack_has_all_networks_and_the_weights_of_those_that_kept_them(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, epochs=1)
+    made = replace(made, entry=replace(made.entry, threshold=0.0))
+    train_in_this_process(replace(job(made), weights_of=1), digit_images)
+    subset = nb.load("digits-lenet", root=pack_subset(made).parents[1])
+    assert subset.networks_with("weights") == {made.order[0]}
+    assert set(subset.features.index.get_level_values("network")) == set(made.order)
+    assert not list(made.folder.rglob("state-*"))
+
+
+def test_weights_of_few_need_a_threshold_that_is_known(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, subset="digits-lenet-seeds", epochs=1)
+    with pytest.raises(ValueError, match="cut at the median"):
+        made.keep_weights_of(1, made.order[0])
