@@ -88,3 +88,11 @@ def test_the_control_of_the_initialisation_sees_no_training(digits: nb.Subset) -
     early, late = (initialisation(digits.history(100, budget)) for budget in (1, 9))
     assert early.keys() == late.keys()
     assert all(early[key] == late[key] or np.isnan(early[key]) for key in early)
+
+
+def test_relative_signatures_are_what_training_has_changed(digits: nb.Subset) -> None:
+    since = module("relative_signatures").since_initialisation("degree")(digits.history(137, epochs=2))
+    stored = digits.signatures.xs("rolled", level="representation").xs("degree", level="centrality").loc[137]
+    initial, *trained = (stored.loc[epoch].to_numpy().ravel() for epoch in (0, 1, 2))
+    expected = np.concatenate([100 * (values - initial) for values in trained])
+    np.testing.assert_allclose(list(since.values()), expected, rtol=1e-12)
