@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
-from nndynbench.protocols.metrics import better, metric_facts
-from nndynbench.protocols.protocol import protocol
+from nndynbench.drawing import draw_curves, draw_interval, draw_scores, label_score, whole_epochs
+from nndynbench.protocols.metrics import better
 from nndynbench.storage.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -28,22 +28,8 @@ BESIDE = 0.04
 
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
-    chosen = protocol(results[0].facts["protocol"])
-    metric = metric or chosen.metrics[0]
     figure, [axes] = _figure()
-    for result in results:
-        scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
-        apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
-        for key, part in scores.groupby(apart, sort=False):
-            label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
-            [line] = axes.plot(part["epochs"], part["value"], marker="o", markersize=4, label=label)
-            _interval(axes, part, color=line.get_color(), alpha=0.15)
-    if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
-        axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
-    axes.set_xlabel("training epochs seen")
-    _label_score(axes, metric)
-    axes.set_title(f"{chosen.name}: {metric_facts()[metric].label} over the budget, 95% intervals", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    draw_scores(results, metric=metric, ax=axes)
     return _save(figure, user_path(path))
 
 
@@ -71,13 +57,13 @@ def comparison_over_budget(
             style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
             style["linestyle"] = "-" if position < 10 else "--"
             axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
-            _interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
+            draw_interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
         axes.set_xticks(sorted(part["epochs"].unique()))
         axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
-        _label_score(axes, metric)
+        label_score(axes, metric)
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
     return _save(figure, user_path(path))
 
@@ -123,6 +109,7 @@ def statistics_over_time(
             axes.plot(epochs, lines.T, color=color, alpha=0.15, linewidth=0.7)
             axes.plot(epochs, np.nanmedian(lines, axis=0), color=color, linewidth=2, label="high" if label else "low")
         axes.set_yscale("log")
+        whole_epochs(axes)
         axes.set_xlabel("epoch")
         axes.set_title(f"{moment.replace('_', ' ')} of the degrees", fontsize=10)
         axes.legend(frameon=False, fontsize=8)
@@ -133,48 +120,17 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
     """The validation accuracy of every network over its epochs, coloured by its learning rate: a panel per optimiser, since
     what is a high rate for one is a low one for another.
     """
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import LogNorm
-
     networks = subset.networks
     optimisers = networks["optimiser"] if "optimiser" in networks else pd.Series("", index=networks.index)
-    accuracies = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
     figure, panels = _figure(optimisers.nunique(), columns=3)
     for axes, (optimiser, own) in zip(panels, networks.groupby(optimisers), strict=True):
-        # A network that diverged in its first epoch has no curve.
-        shown = accuracies.reindex(own.index).dropna(how="all")
-        lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
-        rates = own.loc[shown.index, "learning_rate"]
-        drawn = LineCollection(lines, array=rates, cmap="plasma", norm=LogNorm(), linewidths=0.7, alpha=0.6)
-        axes.add_collection(drawn)
-        axes.autoscale()
-        axes.set_ylim(np.nanmin(accuracies) - 2, np.nanmax(accuracies) + 2)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.axhline(subset.manifest.threshold, color="grey", linestyle=":", linewidth=1)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("validation accuracy, percent")
-        axes.set_title(f"{optimiser or subset.name}: {len(shown)} networks", fontsize=10)
-        figure.colorbar(drawn, ax=axes, label="learning rate")
+        draw_curves(subset, network_ids=list(own.index), ax=axes)
+        if optimiser:
+            axes.set_title(axes.get_title().replace(subset.name, str(optimiser)), fontsize=10)
     regime = subset.manifest.regime
     figure.suptitle(f"{subset.name} {subset.version} ({regime} regime); dotted: the threshold", fontsize=11)
     # Hundreds of lines make a large file.
     return _save(figure, user_path(path), dpi=100)
-
-
-def _interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:
-    """The 95% interval of a curve: a band, or where it has a single budget, and a band no width, a bar."""
-    if len(curve) == 1:
-        axes.vlines(curve["epochs"], curve["low"], curve["high"], color=color, linewidth=1.2)
-    else:
-        axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=color, alpha=alpha, linewidth=0)
-
-
-def _label_score(axes: Any, metric: str) -> None:
-    facts = metric_facts()[metric]
-    axes.set_ylabel(facts.label)
-    if facts.shown is not None:
-        (low, high), (lowest, highest) = axes.get_ylim(), facts.shown
-        axes.set_ylim(max(low, lowest), min(high, highest))
 
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:

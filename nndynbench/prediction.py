@@ -52,6 +52,22 @@ class Prediction:
     threshold: float
     outside: tuple[str, ...]
 
+    def __str__(self) -> str:
+        likely = f"{100 * self.probability_high:.0f}% of such runs reach {self.threshold:.4g}%"
+        beyond = "".join(f"\noutside what the method knows: {what}" for what in self.outside)
+        return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{beyond}"
+
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import html_card
+
+        facts = {
+            "final accuracy": f"{self.accuracy:.1f}%",
+            "95% interval": f"{self.low:.1f} to {self.high:.1f}%",
+            f"reaches {self.threshold:.4g}%": f"{100 * self.probability_high:.0f}% of such runs",
+            "outside what the method knows": "; ".join(self.outside) or "nothing",
+        }
+        return html_card("Prediction", facts)
+
 
 def predict(
     run: str | Path | History,

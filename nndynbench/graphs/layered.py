@@ -17,8 +17,12 @@ from nndynbench.names import known
 if TYPE_CHECKING:
     import networkx
     import scipy.sparse
+    from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+# A graph of more layers than fit a line is shown by their number.
+LONGEST_SIZES = 100
 
 SIGNS = ("positive", "negative")
 
@@ -30,7 +34,7 @@ class NodeTensors(NamedTuple):
     bias: FloatArray | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayeredGraph:
     """An undirected weighted graph whose edges run between consecutive layers only.
 
@@ -59,6 +63,34 @@ class LayeredGraph:
             if block.shape[:-2] != self.stack:
                 raise ValueError(f"block {name!r} stacks {block.shape[:-2]} graphs, the first one {self.stack}")
         object.__setattr__(self, "layer_sizes", sizes)
+
+    def __repr__(self) -> str:
+        sizes = " → ".join(f"{layer} {size}" for layer, size in zip(self.layers, self.layer_sizes, strict=True))
+        of = f"{self.stack} graphs of " if self.stack else ""
+        sign = f", {self.sign} subgraph" if self.sign else ""
+        shown = sizes if len(sizes) <= LONGEST_SIZES else f"{len(self.layers)} layers"
+        return f"LayeredGraph({shown}: {of}{self.number_of_nodes:,} nodes, {self.number_of_edges:,} edges{sign})"
+
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import html_card
+
+        facts = {"nodes": f"{self.number_of_nodes:,}", "edges": f"{self.number_of_edges:,}"}
+        facts |= {"stack": str(self.stack)} if self.stack else {}
+        facts |= {"sign": self.sign} if self.sign else {}
+        layers = [
+            {"layer": layer, "nodes": str(size)} for layer, size in zip(self.layers, self.layer_sizes, strict=True)
+        ]
+        return html_card("LayeredGraph", facts, layers)
+
+    def plot(self, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
+        """Draw the layers as columns, nodes sized by a centrality, edges by their weight (red: negative).
+
+        On matplotlib axes, those given or a new figure's; returns them. Of a large graph the most central nodes and the
+        heaviest edges.
+        """
+        from nndynbench.drawing import draw_graph
+
+        return draw_graph(self, centrality=centrality, ax=ax)
 
     @property
     def stack(self) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ DEFAULT_FOLDER = Path("results")
 NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What `compare` returns.
 
@@ -46,6 +46,20 @@ class Comparison:
     rows: pd.DataFrame
     failures: Mapping[str, str]
     regimes: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        methods, subsets = (list(dict.fromkeys(self.rows[column])) for column in ("method", "subset"))
+        return f"Comparison({self.protocol.name!r}, {len(methods)} methods, on {' '.join(map(str, subsets)) or 'nothing'})"
+
+    def __str__(self) -> str:
+        from nndynbench.cards import comparison_text
+
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import comparison_card
+
+        return comparison_card(self)
 
     def title_of(self, subset: str) -> str:
         """A subset's name, marked where its regime was a reduced one."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from nndynbench.storage.files import user_path, written_whole
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 RESULT_FORMAT = 1
 FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What `nndynbench.evaluate` returns.
 
@@ -31,8 +34,36 @@ class Result:
     predictions: pd.DataFrame
     facts: dict[str, Any]
 
+    def __repr__(self) -> str:
+        named = " ".join(subset["name"] for subset in self.facts.get("subsets", []))
+        budgets = ", ".join(map(str, dict.fromkeys(self.scores["epochs"]))) if len(self.scores) else "none"
+        return f"Result({self.facts.get('method')!r}, {self.facts['protocol']!r}, on {named or 'nothing'}, epochs {budgets})"
+
+    def __str__(self) -> str:
+        from nndynbench.cards import result_text
+
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import result_card
+
+        return result_card(self)
+
+    def plot(self, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw a metric (by default the protocol's first) over the budgets, with its 95% interval, on matplotlib axes: those
+        given, or a new figure's; returns them.
+        """
+        from nndynbench.drawing import draw_scores
+
+        return draw_scores([self], metric=metric, ax=ax)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read what `save` wrote; see `read_result`."""
+        return read_result(path)
+
     def save(self, path: str | Path) -> Path:
-        """Write the result as JSON."""
+        """Write the result as JSON; returns the path."""
         target = user_path(path)
         content = {
             "format": RESULT_FORMAT,

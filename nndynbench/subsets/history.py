@@ -98,6 +98,12 @@ class History:
     def __repr__(self) -> str:
         return f"History(architecture={self.architecture!r}, epochs={self.epochs})"
 
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import html_card
+
+        layers = ", ".join(f"{layer} {size}" for layer, size in self.layer_sizes.items())
+        return html_card("History", {"architecture": self.architecture, "epochs": self.epochs, "nodes by layer": layers})
+
     @property
     def epochs(self) -> int:
         """The budget: the last epoch that can be read."""

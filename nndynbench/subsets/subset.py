@@ -23,6 +23,7 @@ from nndynbench.subsets.stored import StoredNetwork
 
 if TYPE_CHECKING:
     import datasets
+    from matplotlib.axes import Axes
 
     from nndynbench.storage.arrays import SnapshotArrays
     from nndynbench.subsets.snapshots import Snapshots
@@ -51,6 +52,19 @@ class Subset:
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
+
+    def _repr_html_(self) -> str:
+        from nndynbench.cards import subset_card
+
+        return subset_card(self)
+
+    def plot_curves(self, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the validation accuracy of every network, or of those named, over its epochs, coloured by its learning rate,
+        on matplotlib axes: those given, or a new figure's; returns them.
+        """
+        from nndynbench.drawing import draw_curves
+
+        return draw_curves(self, network_ids=network_ids, ax=ax)
 
     def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
         # A worker opens the files itself, once, however many histories it is sent.

@@ -1,0 +1,182 @@
+"""Drawings on matplotlib axes: a result's scores, a subset's learning curves, a graph's layers.
+
+Each takes the axes to draw on, or makes a figure of its own, and returns the axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from nndynbench.graphs import LayeredGraph
+    from nndynbench.protocols.results import Result
+    from nndynbench.subsets.subset import Subset
+
+# Nodes and edges beyond these are left out of a drawing: the heaviest stay.
+MOST_NODES = 64
+MOST_EDGES = 1500
+
+LARGEST_NODE = 220.0  # points²
+
+# A layer of this many nodes fills its column.
+FULL_COLUMN = 24
+
+
+def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
+    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
+    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.protocol import protocol
+
+    chosen = protocol(results[0].facts["protocol"])
+    metric = metric or chosen.metrics[0]
+    axes = _axes(ax)
+    for result in results:
+        scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
+        apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
+        for key, part in scores.groupby(apart, sort=False):
+            label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
+            [line] = axes.plot(part["epochs"], part["value"], marker="o", markersize=4, label=label)
+            draw_interval(axes, part, color=line.get_color(), alpha=0.15)
+    if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
+        axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
+    whole_epochs(axes)
+    axes.set_xlabel("training epochs seen")
+    label_score(axes, metric)
+    axes.set_title(f"{chosen.name}: {metric_facts()[metric].label} over the budget, 95% intervals", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
+    """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate; dotted,
+    the subset's threshold.
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import LogNorm
+
+    axes = _axes(ax)
+    networks = subset.networks if network_ids is None else subset.networks.loc[list(network_ids)]
+    every = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
+    # A network that diverged in its first epoch has no curve.
+    shown = every.reindex(networks.index).dropna(how="all")
+    lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
+    rates = networks.loc[shown.index, "learning_rate"]
+    drawn = LineCollection(lines, array=rates, cmap="plasma", norm=LogNorm(), linewidths=0.7, alpha=0.6)
+    axes.add_collection(drawn)
+    axes.autoscale()
+    axes.set_ylim(np.nanmin(every) - 2, np.nanmax(every) + 2)
+    whole_epochs(axes)
+    axes.axhline(subset.manifest.threshold, color="grey", linestyle=":", linewidth=1)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation accuracy, percent")
+    axes.set_title(f"{subset.name}: {len(shown)} networks", fontsize=10)
+    axes.figure.colorbar(drawn, ax=axes, label="learning rate")
+    return axes
+
+
+def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
+    """The layers as columns, from the input on the left; nodes sized by a centrality, edges by their absolute weight (red
+    where it is negative).
+
+    Of a layer of more than 64 nodes the most central are drawn, of a graph of more than 1,500 edges the heaviest; the labels
+    say how many there are.
+
+    Raises
+    ------
+    UnknownNameError
+        For a centrality that does not exist.
+    ValueError
+        For a stack of graphs.
+    """
+    from nndynbench.names import known
+    from nndynbench.signatures import CENTRALITIES
+
+    measure = CENTRALITIES[known(centrality, CENTRALITIES, what="centrality")]
+    if graph.stack:
+        raise ValueError(f"a stack of {graph.stack} graphs cannot be drawn: take one snapshot's graph")
+    axes = _axes(ax)
+    values = np.abs(measure(graph.blocks))
+    places = np.full((graph.number_of_nodes, 2), np.nan)
+    for column, layer in enumerate(graph.layers):
+        own = np.asarray(graph.nodes(layer))
+        drawn = np.sort(own[np.argsort(-values[own], kind="stable")[:MOST_NODES]])
+        places[drawn] = np.column_stack([np.full(len(drawn), column), _spread(len(drawn))])
+    _draw_edges(axes, graph, places)
+    there = np.isfinite(places[:, 0])
+    largest = np.nanmax(values[there]) or 1.0
+    axes.scatter(*places[there].T, s=LARGEST_NODE * values[there] / largest, color="C0", edgecolors="white", linewidths=0.4)
+    names = [
+        f"{layer}\n{size}" if size <= MOST_NODES else f"{layer}\n{MOST_NODES} of {size}"
+        for layer, size in zip(graph.layers, graph.layer_sizes, strict=True)
+    ]
+    axes.set_xticks(range(len(graph.layers)), names, fontsize=8)
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight", fontsize=10)
+    return axes
+
+
+def draw_interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:
+    """The 95% interval of a curve: a band, or where it has a single budget, and a band no width, a bar."""
+    if len(curve) == 1:
+        axes.vlines(curve["epochs"], curve["low"], curve["high"], color=color, linewidth=1.2)
+    else:
+        axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=color, alpha=alpha, linewidth=0)
+
+
+def label_score(axes: Any, metric: str) -> None:
+    """The axis of a metric: its name, and no more of it than is worth showing."""
+    from nndynbench.protocols.metrics import metric_facts
+
+    facts = metric_facts()[metric]
+    axes.set_ylabel(facts.label)
+    if facts.shown is not None:
+        (low, high), (lowest, highest) = axes.get_ylim(), facts.shown
+        axes.set_ylim(max(low, lowest), min(high, highest))
+
+
+def whole_epochs(axes: Any) -> None:
+    """Ticks at whole epochs alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64]) -> None:
+    from matplotlib.collections import LineCollection
+
+    ends, starts, weights = graph.edges()
+    between_drawn = np.isfinite(places[ends, 0]) & np.isfinite(places[starts, 0])
+    ends, starts, weights = ends[between_drawn], starts[between_drawn], weights[between_drawn]
+    heaviest = np.argsort(-np.abs(weights), kind="stable")[:MOST_EDGES][::-1]
+    weights = weights[heaviest]
+    largest = np.abs(weights).max(initial=0.0) or 1.0
+    lines = np.stack([places[starts[heaviest]], places[ends[heaviest]]], axis=1)
+    share = np.abs(weights) / largest
+    colors = np.where(weights[:, None] < 0, (0.84, 0.15, 0.16), (0.4, 0.4, 0.4))
+    colors = np.column_stack([colors, 0.08 + 0.72 * share])
+    axes.add_collection(LineCollection(list(lines), colors=colors, linewidths=0.2 + 1.4 * share, zorder=0))
+
+
+def _spread(count: int) -> npt.NDArray[np.float64]:
+    """Heights of nodes in a column, the first on top, centred on 0; few nodes stand no further apart than many."""
+    return np.linspace(1, -1, count) * min(1, count / FULL_COLUMN) if count > 1 else np.zeros(count)
+
+
+def _axes(ax: Axes | None) -> Any:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.5)
+    return axes
