@@ -36,7 +36,7 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
 
     chosen = protocol(results[0].facts["protocol"])
     metric = metric or chosen.metrics[0]
-    axes = _axes(ax)
+    axes: Axes = _axes(ax)
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
         apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
@@ -61,7 +61,7 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LogNorm
 
-    axes = _axes(ax)
+    axes: Axes = _axes(ax)
     networks = subset.networks if network_ids is None else subset.networks.loc[list(network_ids)]
     every = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
     # A network that diverged in its first epoch has no curve.
@@ -101,7 +101,7 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     measure = CENTRALITIES[known(centrality, CENTRALITIES, what="centrality")]
     if graph.stack:
         raise ValueError(f"a stack of {graph.stack} graphs cannot be drawn: take one snapshot's graph")
-    axes = _axes(ax)
+    axes: Axes = _axes(ax)
     values = np.abs(measure(graph.blocks))
     places = np.full((graph.number_of_nodes, 2), np.nan)
     for column, layer in enumerate(graph.layers):
