@@ -111,7 +111,14 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     _draw_edges(axes, graph, places)
     there = np.isfinite(places[:, 0])
     largest = np.nanmax(values[there]) or 1.0
-    axes.scatter(*places[there].T, s=LARGEST_NODE * values[there] / largest, color="C0", edgecolors="white", linewidths=0.4)
+    axes.scatter(
+        places[there, 0],
+        places[there, 1],
+        s=LARGEST_NODE * values[there] / largest,
+        color="C0",
+        edgecolors="white",
+        linewidths=0.4,
+    )
     names = [
         f"{layer}\n{size}" if size <= MOST_NODES else f"{layer}\n{MOST_NODES} of {size}"
         for layer, size in zip(graph.layers, graph.layer_sizes, strict=True)
