@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import nndynbench as nb
+from tests.skips import judge
 
 
 def pytest_configure() -> None:
@@ -42,6 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs real images: set NNDYNBENCH_IMAGES to their folder"))
         if "slow" in item.keywords and not os.environ.get("NNDYNBENCH_SLOW"):
             item.add_marker(pytest.mark.skip(reason="runs for minutes: set NNDYNBENCH_SLOW=1"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    made = yield
+    judge(made.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, None]:
+    made = yield
+    judge(made.get_result())
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,6 @@ from generation.engines.here import train_here
 from generation.images import Images, load_images
 from tests.generation.small_runs import begin, outcome
 
-pytestmark = pytest.mark.slow
-
 
 def job(folder: Path, images: Images) -> Job:
     made = begin(folder, images, epochs=25, rates=(0.005, 0.01, 0.02))
