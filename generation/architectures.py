@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nndynbench.graphs import Architecture, Layer, Weights, architecture, random_weights
+from nndynbench.graphs import Architecture, Layer, Weights, architecture, initial_weights
 
 
 def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module:
@@ -77,17 +77,11 @@ class BasicBlock(nn.Module):
 
 
 def initialise(model: nn.Module, name: str | Architecture, *, seed: int, scale: float = 1.0) -> None:
-    """Give the model the initial weights that `nndynbench.graphs.random_weights` draws; all else stays torch's."""
-    with torch.random.fork_rng(devices=[]):
-        # Projection shortcuts (ResNet-50) are in no description: drawn here, by the same seed and torch's rule.
-        torch.manual_seed(seed)
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    drawn = {key: torch.from_numpy(value) for key, value in random_weights(name, seed=seed, scale=scale).items()}
-    _, unexpected = model.load_state_dict(drawn, strict=False)
-    if unexpected:
-        raise ValueError(f"the module of {architecture(name).name} lacks {', '.join(unexpected)}")
+    """Give the model the weights that `nndynbench.graphs.initial_weights` draws: all that it has but counters."""
+    drawn = {key: torch.from_numpy(value) for key, value in initial_weights(name, seed=seed, scale=scale).items()}
+    missing, unexpected = model.load_state_dict(drawn, strict=False)
+    if wrong := [*unexpected, *(key for key in missing if not key.endswith("num_batches_tracked"))]:
+        raise ValueError(f"the module of {architecture(name).name} and its description differ in {', '.join(wrong)}")
 
 
 def snapshot(model: nn.Module) -> Weights:

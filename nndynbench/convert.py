@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
-from nndynbench.checkpoints import CheckpointError, EpochOptions, read_content, read_folder
-from nndynbench.graphs import Architecture, NamingError, Weights, architecture, renamed, rolled
+from nndynbench.checkpoints import CheckpointError, CheckpointFolder, EpochOptions, read_content, read_folder
+from nndynbench.graphs import Architecture, NamingError, Weights, architecture, renamed
 from nndynbench.graphs.weights import as_array
-from nndynbench.signatures import CENTRALITIES, snapshot_signatures
+from nndynbench.own_run import OwnRun
+from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.arrays import write_snapshot_arrays
 from nndynbench.storage.files import user_path
 from nndynbench.storage.tables import KEYS, write_table
+from nndynbench.subsets.reader import Reader
 
-FloatArray = npt.NDArray[np.floating[Any]]
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import Snapshot
+
+# Of a folder, so that what reads an epoch several times, or one beside another, reads its file once.
+REMEMBERED = 16
 
 # A folder of checkpoints is one network.
 NETWORK = 0
@@ -78,6 +84,40 @@ def checkpoints(folder: Path | str, name: str | Architecture, **options: Unpack[
         yield Checkpoint(epoch, path, read_checkpoint(path, described))
 
 
+class CheckpointWeights(Mapping[int, Weights]):
+    """The weights of a folder's checkpoints, by epoch, each file read when it is asked for; the latest are remembered.
+
+    Raises what `CheckpointFolder.by_epoch` and `read_checkpoint` raise.
+    """
+
+    def __init__(self, folder: CheckpointFolder, name: str | Architecture) -> None:
+        self.architecture = architecture(name)
+        self._folder = folder
+        self._files = folder.by_epoch()
+        self._read = lru_cache(maxsize=REMEMBERED)(lambda epoch: read_checkpoint(self._files[epoch], self.architecture))
+
+    def __getitem__(self, epoch: int) -> Weights:
+        return dict(self._read(epoch))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._files)
+
+    def __contains__(self, epoch: object) -> bool:
+        return epoch in self._files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def need(self, epochs: Iterable[int]) -> None:
+        """Raise `CheckpointError` where one of these epochs has no checkpoint."""
+        if missing := [epoch for epoch in epochs if epoch not in self._files]:
+            lacking = ", ".join(map(str, missing))
+            left_out = self._folder.left_out
+            beside = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
+            there = f"it has {list(self._files)}{beside}"
+            raise CheckpointError(f"{self._folder.folder} has no checkpoint of epoch {lacking} ({there})")
+
+
 def convert(folder: Path | str, name: str | Architecture, out: Path | str, **options: Unpack[EpochOptions]) -> pd.DataFrame:
     """Convert a folder of checkpoints, laid out as a subset's files: ``graphs.h5`` (the rolled graph's blocks),
     ``centralities.h5`` and ``signatures.parquet`` in ``out``, all of network 0.
@@ -86,19 +126,18 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str, **opt
     `checkpoint_files`. Raises what it and `read_checkpoint` raise; then no file is left behind.
     """
     described = architecture(name)
-    files = checkpoint_files(folder, **options)
-    epochs = {NETWORK: list(files)}
-    centralities: list[dict[str, FloatArray]] = []
+    weights = CheckpointWeights(read_folder(folder, **options), described)
+    reader = Reader(OwnRun(described, weights, where=str(folder)))
+    centralities: list[Snapshot] = []
     rows: list[tuple[Any, ...]] = []
 
-    def graphs() -> Iterator[dict[str, FloatArray]]:
-        for epoch, path in files.items():
-            weights = read_checkpoint(path, described)
-            graph = rolled(weights, described)
-            centralities.append({name: function(graph.blocks) for name, function in CENTRALITIES.items()})
-            rows.extend((NETWORK, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items())
-            yield dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
+    def graphs() -> Iterator[Snapshot]:
+        for epoch, snapshot in weights.items():
+            centralities.append(reader.snapshot("centralities", epoch))
+            rows.extend((NETWORK, epoch, *key, *values) for key, values in snapshot_signatures(snapshot, described).items())
+            yield reader.snapshot("graphs", epoch)
 
+    epochs = {NETWORK: list(weights)}
     target = user_path(out)
     target.mkdir(parents=True, exist_ok=True)
     block_shapes = {layer.name: (layer.output_shape[0], layer.input_shape[0]) for layer in described.weighted_layers}

@@ -13,27 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.centralities import MOMENTS, moments
-from nndynbench.checkpoints import CheckpointError, CheckpointFolder, read_folder
+from nndynbench.centralities import MOMENTS
+from nndynbench.checkpoints import read_folder
 from nndynbench.columns import CURVES
-from nndynbench.convert import read_checkpoint
-from nndynbench.features import layer_features
-from nndynbench.graphs import Architecture, LayeredGraph, Weights, architecture
+from nndynbench.convert import CheckpointWeights
+from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import find_method, seeded
 from nndynbench.protocols.protocol import protocol
-from nndynbench.signatures import CENTRALITIES, snapshot_graph
 from nndynbench.subsets import BudgetError, History, Subset, load
-from nndynbench.subsets.history import Place
+from nndynbench.subsets.reader import Reader
 
 FloatArray = npt.NDArray[np.float64]
 
 FITTED_AS = "regression-folds"
 LEVEL = 0.95
-
-
-class NotGivenError(ValueError):
-    """Something of a run that a method reads and that was not given."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +114,10 @@ def predict(
     else:
         _check_given(loaded, budget, curves=curves, hyperparameters=hyperparameters)
         folder = read_folder(run, first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
-        reader = CheckpointReader(folder, loaded.manifest.architecture, curves=curves, hyperparameters=hyperparameters)
-        reader.need(range(1, budget + 1))
-        history = History(reader, budget)
+        weights = CheckpointWeights(folder, loaded.manifest.architecture)
+        weights.need(range(1, budget + 1))
+        source = OwnRun(weights.architecture, weights, where=str(run), curves=curves, hyperparameters=hyperparameters)
+        history = History(Reader(source), budget)
     found = find_method(method)
     tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method).predictions
     errors = (tested["truth"] - tested["prediction"]).to_numpy()
@@ -172,88 +167,6 @@ def _check_given(
             raise NotGivenError(
                 f"the curves lack epoch {', '.join(map(str, lacking))} (they have {', '.join(map(str, curves.index))})"
             )
-
-
-class CheckpointReader:
-    """Reads a run of one's own for a history: its checkpoints, and what else was given."""
-
-    def __init__(
-        self,
-        folder: CheckpointFolder,
-        name: str | Architecture,
-        *,
-        curves: pd.DataFrame | None = None,
-        hyperparameters: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._folder = folder.folder
-        self._files = folder.by_epoch()
-        self._left_out = folder.left_out
-        self._architecture = architecture(name)
-        self._curves = curves
-        self._hyperparameters = hyperparameters
-        self._snapshots: dict[int, Weights] = {}
-        layers = self._architecture.weighted_layers
-        self.architecture = self._architecture.family
-        self.identity: str | None = None
-        self.layer_sizes = {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        if self._hyperparameters is None:
-            raise NotGivenError("this method reads hyperparameters, and none were given")
-        return dict(self._hyperparameters)
-
-    def need(self, epochs: range) -> None:
-        """Raise `CheckpointError` where one of these epochs has no checkpoint."""
-        if missing := [epoch for epoch in epochs if epoch not in self._files]:
-            lacking = ", ".join(map(str, missing))
-            beside = f"; left out: {', '.join(map(str, self._left_out))}" if self._left_out else ""
-            there = f"it has {list(self._files)}{beside}"
-            raise CheckpointError(f"{self._folder} has no checkpoint of epoch {lacking} ({there})")
-
-    def curves(self, last: int) -> pd.DataFrame:
-        if self._curves is None:
-            raise NotGivenError("this method reads the curves, and none were given")
-        return self._curves.loc[list(range(1, last + 1))]
-
-    def features(self, last: int) -> pd.DataFrame:
-        if 0 not in self._files:
-            raise NotGivenError(
-                "this method reads features, which compare with the initialisation: "
-                f"{self._folder} has no checkpoint of epoch 0"
-            )
-        epochs = [epoch for epoch in self._files if epoch <= last]
-        tables = [layer_features(self._snapshot(epoch), self._snapshot(0), self._architecture) for epoch in epochs]
-        return pd.concat(tables, keys=epochs, names=["epoch"])
-
-    def weights(self, epoch: int) -> Weights:
-        self.need(range(epoch, epoch + 1))
-        return dict(self._snapshot(epoch))
-
-    def graph(self, epoch: int, representation: str) -> LayeredGraph:
-        return snapshot_graph(self.weights(epoch), self._architecture, representation)
-
-    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
-        graphs = [self._side(epoch, representation, sign) for epoch in epochs]
-        return np.stack([CENTRALITIES[name](graph.blocks) for graph in graphs])
-
-    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
-        return moments(self.centrality(centrality, representation, sign, epochs))
-
-    def known(self, code: str, place: Place) -> None:
-        return None
-
-    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
-        pass  # a folder of checkpoints may change
-
-    def _side(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
-        graph = self.graph(epoch, representation)
-        return graph.subgraph(sign) if sign else graph
-
-    def _snapshot(self, epoch: int) -> Weights:
-        if epoch not in self._snapshots:
-            self._snapshots[epoch] = read_checkpoint(self._files[epoch], self._architecture)
-        return self._snapshots[epoch]
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

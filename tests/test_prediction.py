@@ -110,7 +110,7 @@ def test_what_comes_after_the_budget_is_not_read(digits: nb.Subset, tmp_path: Pa
 def test_features_need_the_initialisation(digits: nb.Subset, tmp_path: Path, method: str) -> None:
     folder = written(tmp_path / "run", digits)
     (folder / "epoch_0.safetensors").unlink()
-    with pytest.raises(NotGivenError, match=r"compare with the initialisation: .* has no checkpoint of epoch 0"):
+    with pytest.raises(NotGivenError, match=r"compare with the initialisation: .* has no weights of epoch 0"):
         nb.predict(folder, digits, method=method, epochs=EPOCHS)
     assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
 

@@ -114,7 +114,7 @@ def verify(
 
     bad = 0
     for name in names or names_at_hand(root):
-        for packed in load(name, root=root, version=version).folders:
+        for packed in load(name, root=root, version=version).pack.folders:
             files = [file for file in packed.manifest.files if packed.holds(file) or packed.origin is None]
             for file in files:
                 try:

@@ -72,6 +72,35 @@ class Architecture:
         """The conv and fully connected layers, in order: those whose weights are the graph's edges."""
         return tuple(layer for layer in self.layers if layer.kind in ("conv", "fc"))
 
+    @property
+    def layer_sizes(self) -> dict[str, int]:
+        """Nodes of each layer of the rolled graph: ``{"input": 3, "conv1": 6, …}``."""
+        layers = self.weighted_layers
+        return {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
+
+    @property
+    def projections(self) -> tuple[Layer, ...]:
+        """The convs of projection shortcuts, which are no edges of the graph: each stage of bottlenecks has one."""
+        convs = {layer.name: layer for layer in self.layers}
+        stages = [entry for entry in self.entries if entry["kind"] == "bottlenecks"]
+        return tuple(
+            replace(
+                convs[f"{stage['name']}.0.conv3"],
+                name=f"{stage['name']}.0.downsample.0",
+                input_shape=convs[f"{stage['name']}.0.conv1"].input_shape,
+                stride=stage["stride"],
+            )
+            for stage in stages
+        )
+
+    def batch_norm_of(self, conv: Layer) -> str:
+        """The name of the batch norm behind a conv: torchvision's in a network of bottlenecks, as theirs are."""
+        if not self.projections:
+            return f"{conv.name}_norm"
+        stem, _, last = conv.name.rpartition(".")
+        own = "1" if stem.endswith("downsample") else last.replace("conv", "bn")
+        return f"{stem}.{own}" if stem else own
+
     def with_input_shape(self, shape: tuple[int, int, int]) -> Architecture:
         """The same layers over inputs of another shape (channels, height, width).
 

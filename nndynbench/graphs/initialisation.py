@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.weights import Weights
+
+# What batch norm starts from.
+BATCH_NORM = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 
 
 def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
@@ -18,10 +22,29 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     stores them. ``scale`` multiplies all of them. The rules: "pytorch" is PyTorch's default (uniform within ±1/√fan_in,
     biases too), "kaiming-normal-fan-in" and "-fan-out" are N(0, 2/fan), "normal-σ" is N(0, σ²), "zero" is zero.
     """
+    described = architecture(name)
+    return _drawn(np.random.default_rng(seed), described, described.weighted_layers, scale)
+
+
+def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
+    """All floating-point tensors of a network at epoch 0, as the trainer starts from them: those of `random_weights`, those
+    of projection shortcuts, drawn behind them by the convs' rule, and batch norm's (weight and variance 1, bias and mean 0).
+    """
     random = np.random.default_rng(seed)
     described = architecture(name)
+    weights = _drawn(random, described, described.weighted_layers, scale)
+    weights |= _drawn(random, described, described.projections, scale)
+    for conv in (*described.layers, *described.projections):
+        if conv.batch_norm:
+            norm, channels = described.batch_norm_of(conv), conv.output_shape[0]
+            for part, value in BATCH_NORM.items():
+                weights[f"{norm}.{part}"] = np.full(channels, value, np.float32)
+    return weights
+
+
+def _drawn(random: np.random.Generator, described: Architecture, layers: Iterable[Layer], scale: float) -> Weights:
     weights: Weights = {}
-    for layer in described.weighted_layers:
+    for layer in layers:
         fan_in = math.prod(layer.weight_shape[1:])
         rule = described.initialisation[layer.kind]
         weight = _draw(random, rule, layer.weight_shape, fan_in, _fan_out(layer))

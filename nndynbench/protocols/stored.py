@@ -31,9 +31,9 @@ CODE = (
     *("columns.py", "centralities", "features", "signatures", "graphs/architectures.toml"),
     *(
         f"graphs/{module}.py"
-        for module in ("architecture", "layered", "norms", "operators", "rolled", "unrolled", "weights")
+        for module in ("architecture", "initialisation", "layered", "norms", "operators", "rolled", "unrolled", "weights")
     ),
-    *("subsets/history.py", "subsets/stored.py"),
+    *("subsets/history.py", "subsets/reader.py", "subsets/packed.py", "storage/pack.py"),
     *("protocols/harness.py", "protocols/method.py", "protocols/tuning.py"),
 )
 

@@ -44,6 +44,7 @@ class CatalogueEntry:
     version: str
     summary: str
     paper: str | None = None
+    earlier: Sequence[str] = ()
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
     bundle: Mapping[TierName, Bundled] = field(default_factory=dict)
 
@@ -57,6 +58,12 @@ def catalogue_entry(name: str) -> CatalogueEntry:
     """One subset's entry; raises `UnknownNameError` for a name that is not in the catalogue."""
     entries = catalogue()
     return entries[known(name, entries, what="subset")]
+
+
+def read_as(name: str, version: str) -> str:
+    """The version whose networks and tables a version of a subset has: itself, unless the catalogue names a later one."""
+    entry = catalogue().get(name)
+    return entry.version if entry is not None and version in entry.earlier else version
 
 
 def hub_repository() -> str:

@@ -6,7 +6,7 @@ import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +17,7 @@ from nndynbench.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from nndynbench.graphs import LayeredGraph, Weights
+    from nndynbench.subsets.reader import Reader
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,34 +35,11 @@ class BudgetError(ValueError):
     """An epoch beyond a history's budget, or a budget that the subset does not have."""
 
 
-class NetworkReader(Protocol):
-    """What a history reads one network's data through; a subset provides it."""
-
-    architecture: str
-    layer_sizes: dict[str, int]
-    identity: str | None
-    """What tells this network's data from all other; None where nothing does."""
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]: ...
-    def curves(self, last: int) -> pd.DataFrame: ...
-    def features(self, last: int) -> pd.DataFrame: ...
-    def weights(self, epoch: int) -> Weights: ...
-    def graph(self, epoch: int, representation: str) -> LayeredGraph: ...
-    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray: ...
-    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray: ...
-    def known(self, code: str, place: Place) -> Any:
-        """What a function of this fingerprint said of this network before, as plain JSON; None where it is not known."""
-
-    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
-        """Keep what a function of this fingerprint says, which took so long, where it may be kept."""
-
-
 @dataclass(frozen=True)
 class _Held:
     """What a history reads through, up to which epoch, and where it is recorded."""
 
-    reader: NetworkReader
+    reader: Reader
     epochs: int
     read: set[str]
     is_recorded: bool
@@ -77,7 +55,7 @@ class History:
     # Nothing is held here: Python's own protocols (copy, pickle, `__getstate__`) hand out what slots and dictionaries hold.
     __slots__ = ("__weakref__",)
 
-    def __init__(self, reader: NetworkReader, epochs: int, read: set[str] | None = None) -> None:
+    def __init__(self, reader: Reader, epochs: int, read: set[str] | None = None) -> None:
         _held[self] = _Held(reader, epochs, set() if read is None else read, read is not None)
 
     def __copy__(self) -> History:
@@ -230,7 +208,7 @@ class History:
 _held: WeakKeyDictionary[History, _Held] = WeakKeyDictionary()
 
 
-def reader_of(history: History) -> NetworkReader:
+def reader_of(history: History) -> Reader:
     """What a history reads through: for whoever answers for it, never for a method."""
     return _held[history].reader
 
@@ -258,7 +236,7 @@ def _text(value: Any) -> Any:
 
 
 def _function_value(
-    reader: NetworkReader,
+    reader: Reader,
     function: Callable[..., npt.ArrayLike],
     code: str | None,
     epoch: int,

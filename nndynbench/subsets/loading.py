@@ -21,7 +21,7 @@ from nndynbench.storage.places import (
     version_key,
     versions_at,
 )
-from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository
+from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository, read_as
 from nndynbench.subsets.subset import Subset
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     """Load a subset by name, such as ``load("digits-lenet")``.
 
     The first place that has it is taken: ``root`` if given (then no other), else the folder that ``NNDYNBENCH_HOME`` names,
-    what is bundled in the package, what was downloaded, and the hub; there the highest version, unless one is asked for.
+    what is bundled in the package, what was downloaded, and the hub; there the highest version, unless one is asked for (an
+    earlier one of the same networks and tables is read as the catalogue's).
     Of a subset on the hub its manifest is fetched, and each table when it is first asked for; for the larger tiers see
     `download`. ``offline`` keeps away from the hub, as the variable ``NNDYNBENCH_OFFLINE`` does. Never prompts.
 
@@ -54,6 +55,8 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     """
     entry = catalogue_entry(name)
     found = find(name, version=version, root=root)
+    if not found and version is not None:
+        found = find(name, version=read_as(name, version), root=root)
     if not found:
         if root is not None:
             raise not_at_hand(name, version=version, root=root)
@@ -123,9 +126,16 @@ def names_at_hand(root: str | Path | None = None) -> list[str]:
     return [entry.name for entry in catalogue().values() if find(entry.name, root=root)]
 
 
+def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:
+    """The subsets at hand of which a tier can be read of every network."""
+    found = {name: find(name, root=root) for name in names_at_hand(root)}
+    loaded = [Subset(folders[0], also=folders[1:]) for folders in found.values()]
+    return [subset.name for subset in loaded if subset.networks_in(tier) == subset.manifest.networks]
+
+
 def _part(subset: Subset, tier: TierName) -> str:
-    """How many networks a tier at hand holds, as its manifests say, where it is not all of them."""
-    held = max(folder.manifest.tiers[tier].networks for folder in subset.folders if folder.holds_tier(tier))
+    """Of how many networks a tier can be read, where it is not all of them."""
+    held = subset.networks_in(tier)
     return "" if held == subset.manifest.networks else f" ({held} of {subset.manifest.networks})"
 
 

@@ -37,8 +37,8 @@ class Snapshots(Dataset[dict[str, Any]]):
     ) -> None:
         known(tier, TIERS[1:], what="tier of arrays")
         self._subset = subset
-        self._arrays = subset._arrays(tier)
-        if not self._arrays:
+        self._tier = tier
+        if tier not in subset.tiers:
             raise NotAtHandError(
                 f"the {tier} tier of {subset.name} {subset.version} is not at hand: "
                 f"{to_download(subset.name, subset.version, tier)}"
@@ -47,9 +47,9 @@ class Snapshots(Dataset[dict[str, Any]]):
         if unknown := sorted(set(chosen) - set(subset.network_ids)):
             raise KeyError(f"{subset.name} {subset.version} has no network {', '.join(map(str, unknown))}")
         self._items = [
-            (network, epoch, reader)
+            (network, epoch)
             for network in chosen
-            for epoch, reader in self._held(network).items()
+            for epoch in subset.reader(network).epochs(tier)
             if epochs is None or epoch in epochs
         ]
         if not self._items:
@@ -62,9 +62,8 @@ class Snapshots(Dataset[dict[str, Any]]):
         return len(self._items)
 
     def __getitem__(self, item: int) -> dict[str, Any]:
-        network, epoch, reader = self._items[item]
-        arrays = self._arrays[reader]
-        values = arrays.parts(arrays.read(network, [epoch])[0])
+        network, epoch = self._items[item]
+        values = self._subset.reader(network).snapshot(self._tier, epoch)
         facts = self._subset.networks.loc[network]
         return {
             "network": network,
@@ -73,10 +72,3 @@ class Snapshots(Dataset[dict[str, Any]]):
             "final_accuracy": cast(float, facts["final_accuracy"]),
             "label": cast(int, facts["label"]),
         }
-
-    def _held(self, network: int) -> dict[int, int]:
-        """The epochs held of a network, each with the first reader that has it."""
-        held: dict[int, int] = {}
-        for reader, arrays in enumerate(self._arrays):
-            held |= {epoch: reader for epoch in arrays.epochs(network) if epoch not in held}
-        return dict(sorted(held.items()))

@@ -1,0 +1,91 @@
+"""A run of one's own, as the reader's source: its snapshots, from a folder or in memory, and what else is given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.graphs import Architecture, Weights, architecture
+from nndynbench.storage.manifest import TierName
+from nndynbench.subsets.history import Place
+
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import Snapshot
+
+
+class NotGivenError(ValueError):
+    """Something of a run that a method reads and that was not given."""
+
+
+class OwnRun:
+    """One network's weights by epoch, in any mapping, which may read them when they are asked for; 0 is the initialisation.
+
+    ``curves`` and ``hyperparameters`` are as `History.curves` and `History.hyperparameters` give them; ``where`` names the
+    run in errors.
+    """
+
+    identity: str | None = None
+    last: int | None = None
+    diverged = False
+    together = False
+
+    def __init__(
+        self,
+        name: str | Architecture,
+        weights: Mapping[int, Weights],
+        *,
+        where: str = "the run",
+        curves: pd.DataFrame | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.architecture = architecture(name)
+        self._weights = weights
+        self._where = where
+        self._curves = curves
+        self._hyperparameters = hyperparameters
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        if self._hyperparameters is None:
+            raise NotGivenError("this method reads hyperparameters, and none were given")
+        return self._hyperparameters
+
+    def curves(self, last: int) -> pd.DataFrame:
+        if self._curves is None:
+            raise NotGivenError("this method reads the curves, and none were given")
+        return self._curves.loc[list(range(1, last + 1))]
+
+    def features(self, last: int) -> pd.DataFrame | None:
+        return None
+
+    def signatures(self, representation: str, sign: str, centrality: str) -> npt.NDArray[np.float64] | None:
+        return None
+
+    def epochs(self, tier: TierName) -> Iterable[int]:
+        return self._weights if tier == "weights" else ()
+
+    def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
+        if tier != "weights" or any(epoch not in self._weights for epoch in epochs):
+            return None
+        found = [self._weights[epoch] for epoch in epochs]
+        return {name: np.stack([weights[name] for weights in found]) for name in found[0]}
+
+    def initial_weights(self) -> Weights | None:
+        return None
+
+    def known(self, code: str, place: Place) -> Any:
+        return None  # what is not identified may change
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        pass
+
+    def missing(self, wanted: str, epoch: int) -> Exception:
+        if wanted == "features":
+            return NotGivenError(
+                f"this method reads features, which compare with the initialisation: {self._where} has no weights of epoch 0"
+            )
+        return NotGivenError(f"{self._where} has no weights of epoch {epoch} (it has {sorted(self._weights)})")

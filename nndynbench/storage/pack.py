@@ -1,0 +1,176 @@
+"""A packed version of a subset: its files, tables and arrays, wherever its folders are. Nothing is derived here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
+
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import Snapshot, SnapshotArrays
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Pack:
+    """One version of a subset.
+
+    ``folder`` is the packed version; ``also`` are folders of the same version at other places: what ``folder`` lacks is read
+    there, if its tables are the same. Opening it reads the manifest alone; every file is checked before it is first read. Of
+    a downloaded version the tables are fetched when they are asked for, unless ``offline``.
+    """
+
+    def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
+        self.folder = folder
+        self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
+        self.manifest = self.folders[0].manifest
+        self._opening = (folder, tuple(also), offline)
+        self._tables: dict[TableName, pd.DataFrame] = {}
+        self._arrays: dict[TierName, list[SnapshotArrays]] = {}
+        # By network, fingerprint and place: what functions said of it. Each fold, budget and copy of a method asks again.
+        self.remembered: dict[tuple[Any, ...], Any] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., Pack], tuple[Any, ...]]:
+        # A worker opens the files itself, once, however many histories it is sent.
+        return opened_once, self._opening
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
+        files = self.manifest.files
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 over ``checksum`` and the checksums of the arrays at hand: of all that a history is read from."""
+        held = [
+            folder.manifest.files[name].sha256
+            for tier in TIERS[1:]
+            for folder in self.folders
+            if folder.holds_tier(tier)
+            for name in folder.manifest.tiers[tier].files
+        ]
+        return hashlib.sha256(" ".join([self.checksum, *held]).encode()).hexdigest()
+
+    def networks_in(self, tier: TierName) -> int:
+        """How many networks a tier at hand holds anything of, as the manifests say: 0 where it is not at hand."""
+        return max((f.manifest.tiers[tier].networks for f in self.folders if f.holds_tier(tier)), default=0)
+
+    def table(self, name: TableName) -> pd.DataFrame:
+        """A table by its keys."""
+        if name not in self._tables:
+            self._tables[name] = read_table(self.file(table_file(name)), name)
+        return self._tables[name]
+
+    @cached_property
+    def facts(self) -> dict[int, dict[str, Any]]:
+        """The rows of the networks table, by network."""
+        records = cast(dict[int, dict[str, Any]], self.table("networks").to_dict("index"))
+        return {int(network): facts for network, facts in records.items()}
+
+    def rows(self, table: TableName, network: int, last: int) -> pd.DataFrame:
+        """A table's rows of one network up to an epoch; none for one that diverged in its first epoch."""
+        rows, _ = self.rows_of(table, [network], last)
+        return rows
+
+    def rows_of(self, table: TableName, networks: Sequence[int], last: int) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
+        """A table's rows of some networks up to an epoch, one network after the other, and where each one's end."""
+        if table not in self._by_network:
+            frame = self.table(table)
+            epochs = frame.index.get_level_values("epoch").to_numpy()
+            self._by_network[table] = frame.droplevel("network"), epochs, frame.groupby(level="network").indices
+        rows, epochs, positions = self._by_network[table]
+        none = np.empty(0, dtype=np.intp)
+        own = [part[epochs[part] <= last] for part in (positions.get(network, none) for network in networks)]
+        return rows.take(np.concatenate(own)), np.cumsum([len(part) for part in own])
+
+    def stores_signature(self, representation: str, sign: str, centrality: str) -> bool:
+        """Whether the table of signatures has this one."""
+        return (representation, sign, centrality) in self._signatures
+
+    def signatures(self, network: int, representation: str, sign: str, centrality: str) -> FloatArray | None:
+        """A network's stored signatures, (epochs from 0, 5), NaN where there is no row; None for one that is not stored."""
+        stored = self._signatures.get((representation, sign, centrality))
+        return None if stored is None else stored[self._position[network]]
+
+    def epochs(self, tier: TierName, network: int) -> list[int]:
+        """The epochs of a network that a tier of arrays at hand holds."""
+        return sorted({epoch for arrays in self.arrays(tier) for epoch in arrays.epochs(network)})
+
+    def snapshots(self, tier: TierName, network: int, epochs: Sequence[int]) -> Snapshot | None:
+        """A network's named arrays of a tier, (epochs, …) each; None where no file at hand has all of these epochs."""
+        wanted = set(epochs)
+        for arrays in self.arrays(tier):
+            if wanted.issubset(arrays.epochs(network)):
+                return arrays.parts(arrays.read(network, epochs))
+        return None
+
+    def file(self, name: str) -> Path:
+        """A checked file, from the first folder that holds it; else fetched for the first that was downloaded."""
+        holding = [folder for folder in self.folders if folder.holds(name)]
+        fetching = [folder for folder in self.folders if folder.origin is not None and name in folder.manifest.files]
+        return next(iter(holding + fetching), self.folders[0]).path(name)
+
+    def arrays(self, tier: TierName) -> list[SnapshotArrays]:
+        """The readers of an HDF5 tier: none where it is not at hand, several where folders hold different parts of it."""
+        if tier not in self._arrays:
+            from nndynbench.storage.arrays import SnapshotArrays
+
+            holding = [folder for folder in self.folders if folder.holds_tier(tier)]
+            whole = [folder for folder in holding if all(map(folder.holds, folder.manifest.tiers[tier].files))]
+            self._arrays[tier] = [
+                SnapshotArrays(folder.path(name))
+                for folder in whole or holding
+                for name in folder.manifest.tiers[tier].files
+            ]
+        return self._arrays[tier]
+
+    @cached_property
+    def _by_network(self) -> dict[TableName, tuple[pd.DataFrame, npt.NDArray[Any], Mapping[Any, Any]]]:
+        """Of a table its rows without the network, their epochs, and the positions of each network's."""
+        return {}
+
+    @cached_property
+    def _signatures(self) -> dict[tuple[str, str, str], FloatArray]:
+        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row."""
+        networks = self.table("networks").index
+        rows = pd.Series(np.arange(len(networks)), index=networks)
+        arrays = {}
+        keys = ["representation", "sign", "centrality"]
+        for key, part in self.table("signatures").groupby(level=keys, observed=True):
+            array = np.full((len(rows), self.manifest.epochs + 1, part.shape[1]), np.nan)
+            ids, epochs = part.index.get_level_values("network"), part.index.get_level_values("epoch")
+            array[rows.loc[ids].to_numpy(), epochs.to_numpy()] = part.to_numpy()
+            arrays[tuple(map(str, key))] = array
+        return arrays  # type: ignore[return-value]
+
+    @cached_property
+    def _position(self) -> dict[int, int]:
+        return {int(network): row for row, network in enumerate(self.table("networks").index)}
+
+
+@lru_cache(maxsize=16)
+def opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Pack:
+    """The same pack for the same folders, in a process."""
+    return Pack(folder, also=also, offline=offline)
+
+
+def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:
+    """The folders whose tables are those of the first: other networks under the same version are never mixed in."""
+    tables = [table_file(table) for table in KEYS]
+
+    def contents(folder: PackedFolder) -> list[str | None]:
+        return [facts.sha256 if (facts := folder.manifest.files.get(name)) else None for name in tables]
+
+    return [folder for folder in folders if contents(folder) == contents(folders[0])]

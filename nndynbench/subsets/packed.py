@@ -1,0 +1,118 @@
+"""One network of a packed subset, as the reader's source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.graphs import Weights, architecture, initial_weights, rolled
+from nndynbench.storage.computed import key_of, store_value, stored_value
+from nndynbench.storage.manifest import TierName
+from nndynbench.storage.pack import Pack
+from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
+from nndynbench.subsets.catalogue import catalogue
+from nndynbench.subsets.history import Place
+
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import Snapshot
+
+FloatArray = npt.NDArray[np.float64]
+
+# Of the degree signature of drawn initial weights to the stored one, relative: both are of the same weights, computed by
+# whatever steps a version of the code takes.
+SAME_SIGNATURE = 1e-6
+
+
+class OtherInitialWeightsError(ValueError):
+    """Initial weights, drawn from a network's seed, that are not those it was trained from."""
+
+
+class PackedNetwork:
+    """What a pack holds of one network, and its initial weights, which follow from its seed."""
+
+    together = True
+
+    def __init__(self, pack: Pack, network: int) -> None:
+        facts = pack.facts[network]
+        self._pack = pack
+        self._network = network
+        self._facts = facts
+        self.architecture = architecture(pack.manifest.architecture)
+        self.identity: str | None = f"{pack.content} network {network}"
+        self.last: int | None = int(facts["epochs_trained"])
+        self.diverged = bool(facts["diverged"])
+
+    def __reduce__(self) -> tuple[type[PackedNetwork], tuple[Pack, int]]:
+        return PackedNetwork, (self._pack, self._network)
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        return {name: self._facts[name] for name in self._pack.manifest.hyperparameters}
+
+    def curves(self, last: int) -> pd.DataFrame:
+        return self._pack.rows("curves", self._network, last)
+
+    def features(self, last: int) -> pd.DataFrame | None:
+        return self._pack.rows("features", self._network, last)
+
+    def signatures(self, representation: str, sign: str, centrality: str) -> FloatArray | None:
+        return self._pack.signatures(self._network, representation, sign, centrality)
+
+    def epochs(self, tier: TierName) -> Iterable[int]:
+        return self._pack.epochs(tier, self._network)
+
+    def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
+        return self._pack.snapshots(tier, self._network, epochs)
+
+    def initial_weights(self) -> Weights | None:
+        """Drawn from the network's seed and its initialisation scale; None for a pack that this project's trainer did not
+        make, or that has no degree signature of epoch 0 to compare with.
+
+        Raises
+        ------
+        OtherInitialWeightsError
+            Where the degree signature of what was drawn is not the stored one.
+        """
+        manifest = self._pack.manifest
+        stored = self.signatures("rolled", "", "degree")
+        if manifest.subset not in catalogue() or stored is None or np.isnan(stored[0]).any():
+            return None
+        scale = self._facts.get("initialisation_scale", manifest.settings.get("initialisation_scale", 1.0))
+        drawn = initial_weights(self.architecture, seed=int(self._facts["seed"]), scale=float(scale))
+        from nndynbench.centralities import moments
+
+        if not np.allclose(moments(rolled(drawn, self.architecture).degree()), stored[0], rtol=SAME_SIGNATURE):
+            raise OtherInitialWeightsError(
+                f"network {self._network} of {manifest.subset} {manifest.version} was trained from other initial weights "
+                "than its seed gives: their degree signatures differ"
+            )
+        return drawn
+
+    def known(self, code: str, place: Place) -> Any:
+        key, remembered = (self._network, code, place), self._pack.remembered
+        if key not in remembered and (found := stored_value(key_of(code, self.identity, place))) is not None:
+            remembered[key] = found
+        return remembered.get(key)
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        self._pack.remembered[self._network, code, place] = value
+        store_value(key_of(code, self.identity, place), value, seconds)
+
+    def missing(self, wanted: str, epoch: int) -> Exception:
+        from nndynbench.subsets.loading import names_with
+
+        manifest, tier = self._pack.manifest, cast(TierName, wanted)
+        held = sum(bool(self._pack.epochs(tier, network)) for network in self._pack.facts)
+        what = f"does not hold epoch {epoch} of this network"
+        if not self._pack.epochs(tier, self._network):
+            what = f"holds {held} of {manifest.networks} networks, not this one"
+        whole = ", ".join(names_with(tier)) or "none"
+        return NotAtHandError(
+            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; every network's {tier} are at hand "
+            f"of: {whole}; get all of it from the hub: {to_download(manifest.subset, manifest.version, tier)}, or "
+            f"{to_regenerate(manifest.subset, packed=manifest)}"
+        )

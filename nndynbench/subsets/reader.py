@@ -1,0 +1,278 @@
+"""The one way to read a network: what is stored of it, and else what follows from what is stored.
+
+Weights give the graph, the graph its centralities, these the signature; weights and initial weights give the features. A
+stored value wins over a derived one. Where things are stored is a `Source`'s affair: a packed subset, a folder of
+checkpoints, a run that is being packed, or memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.graphs import Architecture, LayeredGraph, Weights, rolled
+from nndynbench.graphs.layered import NodeTensors
+from nndynbench.names import known
+from nndynbench.storage.manifest import TierName
+
+if TYPE_CHECKING:
+    from nndynbench.storage.arrays import Snapshot
+    from nndynbench.subsets.history import Place
+
+FloatArray = npt.NDArray[np.float64]
+
+# Up to which the graphs of all of a network's epochs are made at once: hardly slower than one of a small network.
+TOGETHER_BYTES = 1 << 20
+
+# Each tier of arrays with the richer ones that it is derived from.
+RICHER: dict[TierName, tuple[TierName, ...]] = {
+    "weights": (),
+    "graphs": ("weights",),
+    "centralities": ("graphs", "weights"),
+}
+
+
+class Source(Protocol):
+    """What is stored of one network, wherever it is. None stands for what is not stored."""
+
+    architecture: Architecture
+    identity: str | None
+    """What tells this network's data from all other; None where nothing does."""
+    last: int | None
+    """The last epoch that was trained, whose snapshot stands for later ones; None where none does."""
+    diverged: bool
+    together: bool
+    """Whether all epochs of a small network are read at the cost of one."""
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+    def curves(self, last: int) -> pd.DataFrame: ...
+    def features(self, last: int) -> pd.DataFrame | None: ...
+    def signatures(self, representation: str, sign: str, centrality: str) -> FloatArray | None:
+        """(epochs from 0, 5)"""
+
+    def epochs(self, tier: TierName) -> Iterable[int]:
+        """The epochs that a tier of arrays holds."""
+
+    def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
+        """The named arrays of a tier, (epochs, …) each; None unless all of these epochs are stored."""
+
+    def initial_weights(self) -> Weights | None:
+        """The weights at epoch 0, where they follow from something else that is stored."""
+
+    def known(self, code: str, place: Place) -> Any: ...
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None: ...
+    def missing(self, wanted: str, epoch: int) -> Exception:
+        """The error for what can be neither read nor derived; says what would help."""
+
+
+class Reader:
+    """Reads one network, for a history."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.described = self._architecture = source.architecture
+
+    def __reduce__(self) -> tuple[type[Reader], tuple[Source]]:
+        return Reader, (self._source,)
+
+    @property
+    def architecture(self) -> str:
+        return self._architecture.family
+
+    @property
+    def identity(self) -> str | None:
+        return self._source.identity
+
+    @property
+    def layer_sizes(self) -> dict[str, int]:
+        return self._architecture.layer_sizes
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        return dict(self._source.hyperparameters)
+
+    def curves(self, last: int) -> pd.DataFrame:
+        return self._source.curves(last)
+
+    def features(self, last: int) -> pd.DataFrame:
+        stored = self._source.features(last)
+        return self._derived_features(last) if stored is None else stored
+
+    def weights(self, epoch: int) -> Weights:
+        return self.snapshot("weights", epoch)
+
+    def snapshot(self, tier: TierName, epoch: int) -> Snapshot:
+        """The named arrays of one snapshot in a tier, as a pack stores them; NaN from a divergence on."""
+        stored = self._stored(tier, epoch)
+        if stored is not None:
+            return stored
+        if tier == "graphs":
+            graph = self._rolled(epoch)
+            return {name: np.asarray(block, np.float32) for name, block in zip(graph.layers[1:], graph.blocks, strict=True)}
+        if tier == "centralities":
+            from nndynbench.signatures import CENTRALITIES
+
+            blocks = self.graph(epoch, "rolled").blocks
+            return {name: np.asarray(function(blocks), np.float32) for name, function in CENTRALITIES.items()}
+        return self._weights(epoch, wanted=tier)
+
+    def epochs(self, tier: TierName) -> list[int]:
+        """The epochs whose snapshots of a tier can be read, without those that repeat the last one: stored or derived, and
+        where any is, the initialisation if it can be drawn.
+        """
+        held = {epoch for part in (tier, *RICHER[tier]) for epoch in self._source.epochs(part)}
+        if held and 0 not in held and self._source.initial_weights() is not None:
+            held.add(0)
+        return sorted(held)
+
+    def graph(self, epoch: int, representation: str) -> LayeredGraph:
+        if representation == "rolled":
+            return self._rolled(epoch)
+        return graph_of(*self.graph_source(epoch, representation), self._architecture, representation)
+
+    def graph_source(self, epoch: int, representation: str) -> tuple[TierName, Snapshot]:
+        """What a graph is made of, and the tier that it is from: see `graph_of`."""
+        if representation == "rolled" and (blocks := self._stored("graphs", epoch)) is not None:
+            return "graphs", blocks
+        return "weights", self._weights(epoch, wanted="graphs" if representation == "rolled" else "weights")
+
+    def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
+        from nndynbench.signatures import CENTRALITIES
+
+        known(name, CENTRALITIES, what="centrality")
+        if representation == "rolled":
+            stored = self._source.snapshots("centralities", [self._standing_for(epoch) for epoch in epochs])
+            if stored is not None and name in stored:
+                return self._blanked(stored[name].astype(np.float64), epochs)
+        function = CENTRALITIES[name]
+        return np.stack([function(self._signed_graph(epoch, representation, sign).blocks) for epoch in epochs])
+
+    def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
+        stored = self._source.signatures(representation, sign or "", centrality)
+        if stored is not None:
+            values = stored[[self._standing_for(epoch) for epoch in epochs]]
+            # A zoo may describe kept epochs alone.
+            if not np.isnan(values).all(axis=1).any():
+                return self._blanked(values, epochs)
+        return self._derived_signature(centrality, representation, sign, epochs)
+
+    def stores_signature(self, centrality: str, representation: str, sign: str | None) -> bool:
+        """Whether a signature is stored, so that reading it is quick."""
+        return self._source.signatures(representation, sign or "", centrality) is not None
+
+    def known(self, code: str, place: Place) -> Any:
+        """What a function of this fingerprint said of this network before, as plain JSON; None where it is not known."""
+        return self._source.known(code, place)
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        """Keep what a function of this fingerprint says, which took so long, where it may be kept."""
+        self._source.keep(code, place, value, seconds)
+
+    def _derived_signature(
+        self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
+    ) -> FloatArray:
+        from nndynbench.centralities import moments
+        from nndynbench.signatures import SIGNATURE_SIGNS
+
+        if representation == "unrolled":
+            known(sign, SIGNATURE_SIGNS, what="sign of the unrolled graph")
+        return moments(self.centrality(centrality, representation, sign, epochs))
+
+    def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:
+        graph = self.graph(epoch, representation)
+        return graph.subgraph(sign) if sign is not None else graph
+
+    def _rolled(self, epoch: int) -> LayeredGraph:
+        place = None if self._is_blank(epoch) else self._together.get(self._standing_for(epoch))
+        if place is not None and self._rolled_together is not None:
+            return _one_of(self._rolled_together, place)
+        return graph_of(*self.graph_source(epoch, "rolled"), self._architecture, "rolled")
+
+    @cached_property
+    def _together(self) -> dict[int, int]:
+        """The epochs whose rolled graphs are made at once from the stored weights, with their places; none of a large
+        network.
+        """
+        epochs = sorted(set(self._source.epochs("weights")) - set(self._source.epochs("graphs")))
+        values = sum(int(np.prod(layer.weight_shape)) for layer in self._architecture.weighted_layers)
+        if not self._source.together or len(epochs) * values * 4 > TOGETHER_BYTES:
+            return {}
+        return {epoch: place for place, epoch in enumerate(epochs)}
+
+    @cached_property
+    def _rolled_together(self) -> LayeredGraph | None:
+        stored = self._source.snapshots("weights", list(self._together))
+        return None if stored is None else rolled(stored, self._architecture)
+
+    def _weights(self, epoch: int, *, wanted: TierName) -> Weights:
+        """Stored or drawn weights; the error names what was ``wanted`` of them."""
+        stored = self._stored("weights", epoch)
+        if stored is not None:
+            return stored
+        initial = self._initial if self._standing_for(epoch) == 0 else None
+        if initial is None:
+            raise self._source.missing(wanted, epoch)
+        return self._blank(initial) if self._is_blank(epoch) else dict(initial)
+
+    @cached_property
+    def _initial(self) -> Weights | None:
+        return self._source.initial_weights()
+
+    def _stored(self, tier: TierName, epoch: int) -> Snapshot | None:
+        stored = self._source.snapshots(tier, [self._standing_for(epoch)])
+        if stored is None:
+            return None
+        parts = {name: values[0] for name, values in stored.items()}
+        return self._blank(parts) if self._is_blank(epoch) else parts
+
+    def _derived_features(self, last: int) -> pd.DataFrame:
+        from nndynbench.features import layer_features
+
+        initial = self._stored("weights", 0) or self._initial
+        if initial is None:
+            raise self._source.missing("features", 0)
+        epochs = [epoch for epoch in self.epochs("weights") if epoch <= last]
+        tables = [layer_features(self.weights(epoch), initial, self._architecture) for epoch in epochs]
+        return pd.concat(tables, keys=epochs, names=["epoch"])
+
+    def _standing_for(self, epoch: int) -> int:
+        """The epoch whose snapshot stands for this one: the last, once training has ended."""
+        return epoch if self._source.last is None else min(epoch, self._source.last)
+
+    def _is_blank(self, epoch: int) -> bool:
+        return self._source.diverged and self._standing_for(epoch) < epoch
+
+    def _blank(self, parts: Snapshot) -> Snapshot:
+        return {name: np.full_like(values, np.nan) for name, values in parts.items()}
+
+    def _blanked(self, values: FloatArray, epochs: Sequence[int]) -> FloatArray:
+        """A row per epoch, NaN from a divergence on."""
+        if self._source.diverged:
+            values = values.copy()
+            values[[self._is_blank(epoch) for epoch in epochs]] = np.nan
+        return values
+
+
+def graph_of(tier: TierName, parts: Snapshot, described: Architecture, representation: str) -> LayeredGraph:
+    """A snapshot's graph from its blocks, where ``tier`` is "graphs", else from its weights."""
+    from nndynbench.signatures import snapshot_graph
+
+    if tier == "graphs":
+        return LayeredGraph(tuple(np.asarray(block, dtype=np.float64) for block in parts.values()), ("input", *parts))
+    return snapshot_graph(parts, described, representation)
+
+
+def _one_of(stack: LayeredGraph, place: int) -> LayeredGraph:
+    """One graph of a stack, its own copy."""
+    tensors = {
+        name: NodeTensors(weight[place].copy(), None if bias is None else bias[place].copy())
+        for name, (weight, bias) in (stack.tensors or {}).items()
+    }
+    return replace(stack, blocks=tuple(np.asarray(block)[place].copy() for block in stack.blocks), tensors=tensors)
