@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nndynbench.protocols.method import method_names
 from nndynbench.submissions.schema import Submission
+from nndynbench.subsets.catalogue import read_as
 
 FIRST_OPEN_VERSION = (1, 0, 0)
 
@@ -24,9 +25,9 @@ def refused_admission(submission: Submission) -> str | None:
         return f"{submission.method} is the name of a method in baselines/"
     if submission.code.startswith("baselines/"):
         return f"{submission.method} is no method in baselines/"
-    unfinished = [s for s in (submission.subset, *submission.trained_on) if is_unfinished(s.version)]
-    if unfinished:
-        return f"{unfinished[0].name} {unfinished[0].version} is below 1.0.0, and takes no submissions from outside yet"
+    versions = {s.name: read_as(s.name, s.version) for s in (submission.subset, *submission.trained_on)}
+    if unfinished := next((name for name, version in versions.items() if is_unfinished(version)), None):
+        return f"{unfinished} {versions[unfinished]} is below 1.0.0, and takes no submissions from outside yet"
     return None
 
 

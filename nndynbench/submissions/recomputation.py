@@ -16,6 +16,7 @@ from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions.files import RefusedError
 from nndynbench.submissions.schema import Submission, SubsetReference
 from nndynbench.subsets import BudgetError, SplitError, Subset, load
+from nndynbench.subsets.catalogue import read_as
 
 TOLERANCE = 1e-9
 """How far a claimed score may be from the recomputed one: absolutely up to 1, relatively above."""
@@ -72,7 +73,7 @@ def _protocol(submission: Submission) -> Protocol:
 
 def _subset(named: SubsetReference, at_hand: Mapping[str, Subset] | None, field: str) -> Subset:
     subset = (at_hand or {}).get(named.name)
-    if subset is None or subset.version != named.version:
+    if subset is None or subset.version not in (named.version, read_as(named.name, named.version)):
         try:
             subset = load(named.name, version=named.version)
         except (UnknownNameError, NotAtHandError) as error:

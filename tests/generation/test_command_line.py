@@ -51,7 +51,7 @@ def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) 
     assert "2 of 2 networks" in told
     assert "without the split folds: 2 networks" in told
     subset = nb.load("digits-lenet", root=tmp_path)
-    assert subset.version == "0.1.0"
+    assert subset.version == "1.0.0"
     assert subset.manifest.settings["trainer"] == "one by one"
     # The folder's own plan counts, not the options' defaults.
     assert subset.manifest.tiers["weights"].epochs == [0, "last"]

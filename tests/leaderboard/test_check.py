@@ -127,7 +127,7 @@ TAMPERINGS = [
     (lambda f: f["predictions"].pop("score"), "predictions.score", "is missing"),
     (lambda f: f["predictions"]["score"].pop(), "predictions", "its columns differ in length"),
     (lambda f: f["predictions"].update(truth=[1]), "predictions.truth", "is no field of a submission"),
-    (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "is not digits-lenet 0.1.0"),
+    (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "is not digits-lenet 1.0.0"),
     (lambda f: f["subset"].update(version="9.0.0"), "subset.name", "9.0.0"),
     (fact("protocol", "trained"), "file", "belongs at degree-svm/digits-lenet.trained.json"),
     (fact("budgets", [1, 3, 99]), "budgets", "99 is no budget of digits-lenet"),
@@ -231,15 +231,39 @@ def test_everything_in_the_folder_is_checked(submissions: Path) -> None:
     assert "7 of 10 submissions accepted" in done.stdout
 
 
-def test_an_outside_method_waits_for_version_1(submissions: Path, tampered: Tamper) -> None:
-    path = tampered(lambda f: f.update(method="mine", code="https://example.org/mine"))
-    mine = submissions / "mine" / path.name
+def as_mine(path: Path) -> Path:
+    mine = path.parents[1] / "mine" / path.name
     mine.parent.mkdir()
-    shutil.move(path, mine)
+    return Path(shutil.move(path, mine))
+
+
+def test_an_outside_method_waits_for_version_1(
+    tampered: Tamper, digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished = tmp_path / "home" / "digits-lenet" / "0.9.0"
+    shutil.copytree(digits.folder, unfinished)
+    manifest = unfinished / "subset.json"
+    manifest.write_text(manifest.read_text().replace(f'"version": "{digits.version}"', '"version": "0.9.0"'))
+    monkeypatch.setenv("NNDYNBENCH_HOME", str(tmp_path / "home"))
+
+    def change(facts: dict[str, Any]) -> None:
+        facts["subset"]["version"] = "0.9.0"
+        facts.update(method="mine", code="https://example.org/mine")
+
+    mine = as_mine(tampered(change))
     done = runner.invoke(app, ["check", str(mine)])
     assert done.exit_code == 1
-    assert "method: digits-lenet 0.1.0 is below 1.0.0, and takes no submissions from outside yet" in done.stdout
+    assert "method: digits-lenet 0.9.0 is below 1.0.0, and takes no submissions from outside yet" in done.stdout
     assert runner.invoke(app, ["check", str(mine), "--drafts"]).exit_code == 0
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "0.1.0"])
+def test_digits_lenet_is_open_and_its_first_versions_name_is_read_as_its_own(version: str, tampered: Tamper) -> None:
+    def change(facts: dict[str, Any]) -> None:
+        facts["subset"]["version"] = version
+        facts.update(method="mine", code="https://example.org/mine")
+
+    assert runner.invoke(app, ["check", str(as_mine(tampered(change)))]).exit_code == 0
 
 
 @pytest.mark.parametrize(

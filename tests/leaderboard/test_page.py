@@ -149,7 +149,7 @@ def test_a_page_opens_from_a_file_and_calls_nobody(path: str, watched: Watched) 
 def test_the_table_shows_the_recomputed_scores(watched: Watched, submitted: Path, digits: nb.Subset) -> None:
     watched.open(FIRST)
     shown = dict(zip(watched.column("Method"), watched.column("R²"), strict=True))
-    assert set(shown) == {"bar the bar", "training-loss trivial", "degree-linear", "constant trivial", "mine draft"}
+    assert set(shown) == {"bar the bar", "training-loss trivial", "degree-linear", "constant trivial", "mine"}
     accepted = check(submitted / "degree-linear" / "digits-lenet.regression-folds.json")
     assert isinstance(accepted, Accepted)
     at = accepted.predictions[accepted.predictions["epochs"] == 3]

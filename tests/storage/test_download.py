@@ -194,7 +194,7 @@ class TestDamage:
             _ = nb.load("digits-lenet", version=PUBLISHED, offline=True).networks
 
     def test_in_a_folder_of_ones_own_it_is_named_and_left_alone(self, bundled: Path, tmp_path: Path) -> None:
-        own = tmp_path / "own" / "digits-lenet" / "0.1.0"
+        own = tmp_path / "own" / "digits-lenet" / "0.5.0"
         own.mkdir(parents=True)
         for file in bundled.iterdir():
             (own / file.name).write_bytes(file.read_bytes())
@@ -312,11 +312,11 @@ class TestHome:
     ) -> None:
         catalogue = importlib.import_module("nndynbench.subsets.catalogue")
         facts = catalogue._catalogue()
-        old = {PUBLISHED: {"by": "0.1.0", "why": "labels were cut at the wrong accuracy"}}
+        old = {PUBLISHED: {"by": "1.0.0", "why": "labels were cut at the wrong accuracy"}}
         entry = facts["subsets"]["digits-lenet"] | {"superseded": old}
         changed = facts | {"subsets": facts["subsets"] | {"digits-lenet": entry}}
         monkeypatch.setattr(catalogue, "_catalogue", lambda: changed)
-        with pytest.warns(nb.SupersededWarning, match=r"0.0.9 is superseded by 0.1.0: labels were cut at the wrong"):
+        with pytest.warns(nb.SupersededWarning, match=r"0.0.9 is superseded by 1.0.0: labels were cut at the wrong"):
             assert len(nb.load("digits-lenet", version=PUBLISHED).networks) == 240
 
 

@@ -98,8 +98,8 @@ def test_the_card_also_describes_what_the_repository_has_already(
     empty_hub: HubStandIn, packed: Path, tmp_path: Path
 ) -> None:
     publish(plan_upload(packed, REPOSITORY), REPOSITORY)
-    other = tmp_path / "other" / "digits-lenet-half" / "0.1.0"
-    shutil.copytree(next((packed / "digits-lenet").glob("0*")), other)
+    other = tmp_path / "other" / "digits-lenet-half" / "1.0.0"
+    shutil.copytree(next((packed / "digits-lenet").glob("*.*.*")), other)
     manifest = read_manifest(other).model_copy(update={"subset": "digits-lenet-half"})
     (other / "subset.json").write_text(manifest.model_dump_json())
     commit = publish(plan_upload(tmp_path / "other", REPOSITORY), REPOSITORY)
@@ -110,7 +110,7 @@ def test_the_card_also_describes_what_the_repository_has_already(
 
 def test_a_new_version_needs_a_reason_to_supersede_the_old(empty_hub: HubStandIn, packed: Path) -> None:
     publish(plan_upload(packed, REPOSITORY), REPOSITORY)
-    old = next((packed / "digits-lenet").glob("0*"))
+    old = next((packed / "digits-lenet").glob("*.*.*"))
     new = old.with_name("9.0.0")
     shutil.copytree(old, new)
     (new / "subset.json").write_text(read_manifest(old).model_copy(update={"version": "9.0.0"}).model_dump_json())
@@ -119,7 +119,7 @@ def test_a_new_version_needs_a_reason_to_supersede_the_old(empty_hub: HubStandIn
 
 
 def test_a_damaged_pack_is_not_published(empty_hub: HubStandIn, packed: Path) -> None:
-    path = next((packed / "digits-lenet").glob("0*")) / "graphs.h5"
+    path = next((packed / "digits-lenet").glob("*.*.*")) / "graphs.h5"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedFileError, match=r"graphs.h5 is damaged"):
         plan_upload(packed, REPOSITORY)

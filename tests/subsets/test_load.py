@@ -67,18 +67,24 @@ def test_a_subset_that_is_nowhere_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 def test_an_unknown_version_names_those_at_hand() -> None:
-    with pytest.raises(NotAtHandError, match=r"digits-lenet 9\.9\.9 .*versions there: 0\.1\.0"):
+    with pytest.raises(NotAtHandError, match=r"digits-lenet 9\.9\.9 .*versions there: 1\.0\.0"):
         nb.load("digits-lenet", version="9.9.9")
 
 
 def test_a_folder_named_by_the_environment_goes_before_the_bundled_one(
     digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied = tmp_path / "digits-lenet" / "0.2.0"
+    copied = tmp_path / "digits-lenet" / "1.1.0"
     shutil.copytree(digits.folder, copied)
     monkeypatch.setenv("NNDYNBENCH_HOME", str(tmp_path))
     assert nb.load("digits-lenet").folder == copied
-    assert nb.load("digits-lenet", version="0.1.0").folder == digits.folder
+    assert nb.load("digits-lenet", version="1.0.0").folder == digits.folder
+
+
+@pytest.mark.parametrize("name", ["digits-lenet", "digits-lenet-half", "digits-lenet-double"])
+def test_the_first_version_of_the_digits_is_read_as_the_one_with_its_tables(name: str) -> None:
+    first, now = nb.load(name, version="0.1.0"), nb.load(name)
+    assert (first.version, first.checksum) == ("1.0.0", now.checksum)
 
 
 @pytest.mark.parametrize("file", ["networks.parquet", "signatures.parquet", "weights.h5", "splits.json"])
@@ -86,7 +92,7 @@ def test_a_folder_named_by_the_environment_goes_before_the_bundled_one(
 def test_a_damaged_file_is_named_with_expected_and_found_checksum(
     digits: nb.Subset, tmp_path: Path, file: str, harm: str
 ) -> None:
-    folder = tmp_path / "digits-lenet" / "0.1.0"
+    folder = tmp_path / "digits-lenet" / digits.version
     shutil.copytree(digits.folder, folder)
     content = (folder / file).read_bytes()
     if harm == "truncated":
