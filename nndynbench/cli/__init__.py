@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from nndynbench.cli import evaluation, graphs, reproduce, submission, subsets
+from typing import Annotated
+
+import typer
+
+from nndynbench.cli import about, evaluation, graphs, reproduce, submission, subsets
 from nndynbench.cli.console import CommandLine, run
 
 app = CommandLine(help="How good will a neural network become? Predict it from its first training epochs.")
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and end", callback=about.version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
 app.command("list")(subsets.list_subsets)
 app.command("info")(subsets.info)
 app.command("curves")(subsets.curves)
 app.command("download")(subsets.download)
 app.command("verify")(subsets.verify)
 app.command("export")(subsets.export)
+app.command("methods")(about.methods)
+app.command("protocols")(about.protocols)
+app.command("check")(about.check)
+app.command("cite")(about.cite)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(evaluation.compare)
 app.command("predict")(evaluation.predict)

@@ -4,8 +4,10 @@ progress, and errors.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -23,6 +25,8 @@ from nndynbench.storage.files import user_path
 # What is piped into a file or another program is folded nowhere.
 UNBOUNDED = 1000
 
+SAID_EVERY_SECONDS = 20.0
+
 # The cell of a value that does not exist.
 NOTHING = "–"
 
@@ -34,7 +38,8 @@ class CommandLine(typer.Typer):
     """A command line, each of whose commands takes its paths as `nndynbench.storage.files.user_path` reads them."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, **settings)
+        helped = {"help_option_names": ["-h", "--help"]}
+        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, context_settings=helped, **settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
         """As ``typer.Typer.command``."""
@@ -82,7 +87,12 @@ class ReportProgress(Protocol):
 
 @contextmanager
 def progress_bar(doing: str) -> Iterator[ReportProgress]:
-    """A bar that is gone when the work is done; yields what moves it."""
+    """A bar with the time left, gone when the work is done, or where there is no terminal a line now and then on the error
+    stream: one after the first piece of work, which says how long the others will take. Yields what moves it.
+    """
+    if not console.is_terminal:
+        yield _Lines(doing)
+        return
     from rich.progress import Progress
 
     with Progress(console=console, transient=True) as progress:
@@ -92,6 +102,28 @@ def progress_bar(doing: str) -> Iterator[ReportProgress]:
             progress.update(bar, description=doing, completed=done, total=total)
 
         yield report
+
+
+class _Lines:
+    """Progress as lines: after the first piece of work, then every `SAID_EVERY_SECONDS`, where there is as much left."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing, self.start, self.said = doing, time.monotonic(), -math.inf
+
+    def __call__(self, done: int, total: int, doing: str | None = None) -> None:
+        self.doing = doing or self.doing
+        now = time.monotonic()
+        left = (now - self.start) / max(done, 1) * (total - done)
+        if 0 < done < total and left >= SAID_EVERY_SECONDS and now - self.said >= SAID_EVERY_SECONDS:
+            self.said = now
+            print(f"{self.doing}: {done} of {total}, about {shown_time(left)} left", file=sys.stderr)
+
+
+def shown_time(seconds: float) -> str:
+    """Such as "40 seconds", "12 minutes" or "3.5 hours": as exact as an estimate may be."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def print_table(table: Table, *, on: Console = console) -> None:

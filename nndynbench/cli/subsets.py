@@ -33,10 +33,17 @@ def list_subsets(root: Root = None) -> None:
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     """Show what a subset is: how it was trained, its ranges beside the paper's Table 2, its splits and tiers."""
     from nndynbench.paper import table2
+    from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import catalogue_entry, load
     from nndynbench.subsets.splits import RULES, SplitError
 
-    subset = load(name, root=root, version=version)
+    try:
+        subset = load(name, root=root, version=version)
+    except NotAtHandError as absent:
+        if version is not None or root is not None:
+            raise
+        _info_from_the_catalogue(name, str(absent))
+        return
     manifest = subset.manifest
     console.print(f"[bold]{name} {manifest.version}[/bold]: {manifest.summary}")
     console.print(
@@ -53,6 +60,8 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     ours = f"{accuracies.min():.1f} to {accuracies.max():.1f}%"
     table.add_row("final accuracy", ours, f"{paper['accuracy']}%" if paper else NOTHING)
     table.add_row("threshold", f"{manifest.threshold:g}%", f"{paper['threshold']}%" if paper else NOTHING)
+    kind = "GPU" if manifest.settings.get("device_kind", "cpu") != "cpu" else "core"
+    table.add_row("training", f"{networks['seconds'].sum() / 3600:.2g} {kind} hours", NOTHING)
     high = int(networks["label"].sum())
     table.add_row("high / low networks", f"{high} / {len(networks) - high}", NOTHING)
     table.add_row("diverged", str(int(networks["diverged"].sum())), NOTHING)
@@ -69,6 +78,27 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         at_hand = "" if tier in subset.tiers else "; to be downloaded"
         bits = f"{facts.mantissa_bits} bits of mantissa"
         console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {bits}{at_hand}")
+
+
+def _info_from_the_catalogue(name: str, why_absent: str) -> None:
+    """What is known of a subset that is not at hand: its facts, the paper's ranges, and how to get it."""
+    from nndynbench.paper import table2
+    from nndynbench.subsets import catalogue_entry
+
+    entry = catalogue_entry(name)
+    console.print(f"[bold]{name} {entry.version}[/bold]: {entry.summary}; not at hand")
+    table = Table("", "ours", "paper (Table 2)")
+    paper = table2().get(entry.paper or "")
+    table.add_row("architecture", entry.architecture, NOTHING)
+    table.add_row("images", entry.images, NOTHING)
+    table.add_row("grid", entry.grid, NOTHING)
+    threshold = f"{entry.threshold:g}%" if isinstance(entry.threshold, float) else str(entry.threshold)
+    table.add_row("threshold", threshold, f"{paper['threshold']}%" if paper else NOTHING)
+    table.add_row("epochs trained", NOTHING, paper["early_stopping"] if paper else NOTHING)
+    table.add_row("final accuracy", NOTHING, f"{paper['accuracy']}%" if paper else NOTHING)
+    print_table(table)
+    console.print(why_absent, markup=False)
+    console.print(f"what that costs on this machine, measured: python -m generation plan {name} --grid {entry.grid}")
 
 
 def curves(

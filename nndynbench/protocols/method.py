@@ -13,13 +13,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
 from nndynbench.storage.files import user_path
 from nndynbench.subsets.history import INFORMATION_TIERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHOSEN_FILE = "chosen.toml"
 SUFFIX = ".py"
@@ -87,6 +90,30 @@ class Method:
 def method_names() -> list[str]:
     """Names of the bundled methods, such as "degree-svm"."""
     return list(_bundled_methods())
+
+
+def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """The bundled methods, or those of a method file, by name: description, reads (what it may look at, of "weights",
+    "curves", "hyperparameters"), tasks ("classification", "regression"), and source.
+    """
+    import pandas as pd
+
+    found = _bundled_methods() if file is None else read_methods(user_path(file))
+    rows = [
+        {
+            "method": name,
+            "description": method.description,
+            "reads": ", ".join(tier for tier in INFORMATION_TIERS if tier in method.tier),
+            "tasks": ", ".join(task for task, does in _tasks(method) if does),
+            "source": method.source,
+        }
+        for name, method in found.items()
+    ]
+    return pd.DataFrame(rows).set_index("method")
+
+
+def _tasks(method: Method) -> list[tuple[str, bool]]:
+    return [("classification", method.classifier is not None), ("regression", method.regressor is not None)]
 
 
 def as_method(method: Any) -> Any:

@@ -1,0 +1,70 @@
+"""Commands about the package itself: ``methods``, ``protocols``, ``check``, ``cite``, and the option ``--version``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from nndynbench.cli.console import console, print_table
+
+
+def version(value: bool) -> None:
+    """Print the version and end, where ``--version`` is given."""
+    if value:
+        from nndynbench.citing import citation
+
+        console.print(f"nndynbench {citation().version}", highlight=False)
+        raise typer.Exit
+
+
+def methods(
+    file: Annotated[str | None, typer.Argument(help="a method file; by default the bundled methods")] = None,
+) -> None:
+    """List methods: what each is, what it looks at, and which tasks it does."""
+    from nndynbench.protocols import methods as table_of_methods
+
+    table = Table("method", "what it is", "looks at", "tasks")
+    for name, row in table_of_methods(file).iterrows():
+        table.add_row(*map(escape, (str(name), row["description"], row["reads"] or "nothing", row["tasks"])))
+    print_table(table)
+
+
+def protocols() -> None:
+    """List protocols: the task, the split, the metrics, and the budgets that `compare` gives."""
+    from nndynbench.protocols import protocols as all_protocols
+
+    table = Table("protocol", "task", "split", "metrics", "budgets", "what it is")
+    for name, protocol in all_protocols().items():
+        needs = protocol.split or "two subsets"
+        table.add_row(name, protocol.task, needs, ", ".join(protocol.metrics), protocol.budgets, protocol.source)
+    print_table(table)
+
+
+def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")]) -> None:
+    """Try a method on a few networks, in seconds, before it is evaluated for minutes."""
+    from nndynbench.protocols import check_method
+
+    found = check_method(method)
+    console.print(
+        f"{escape(method)}: fits, predicts and repeats; tasks {', '.join(found.tasks)}; "
+        f"looked at {', '.join(found.tier) or 'nothing'}; {found.seconds:.1f} seconds"
+    )
+
+
+def cite(
+    subset: Annotated[str | None, typer.Argument(help="a subset: its version at hand is cited too")] = None,
+) -> None:
+    """Print BibTeX: of the package, of a subset's version, and of the paper."""
+    from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
+    from nndynbench.subsets import catalogue_entry, load
+    from nndynbench.subsets.loading import names_at_hand
+
+    entries = [package_bibtex()]
+    if subset is not None:
+        at_hand = subset in names_at_hand()
+        entries.append(subset_bibtex(subset, load(subset).version if at_hand else catalogue_entry(subset).version))
+    # As it is, also on a narrow terminal: it is pasted elsewhere.
+    typer.echo("\n\n".join([*entries, paper_bibtex()]))
