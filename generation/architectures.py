@@ -54,6 +54,10 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
     return model
 
 
+class TorchvisionError(RuntimeError):
+    """Torchvision, which ResNet-50 alone needs, is not there or was built for another torch; says what to install."""
+
+
 class BasicBlock(nn.Module):
     """Two 3×3 convs and a parameter-free shortcut: every stride-th position, missing channels zero (option A)."""
 
@@ -100,11 +104,22 @@ def _conv(label: str, layer: Layer) -> dict[str, nn.Module]:
     return {label: conv} | ({f"{label}_norm": nn.BatchNorm2d(outputs)} if layer.batch_norm else {})
 
 
-def _torchvision_resnet50(described: Architecture, dropout: float) -> nn.Module:
-    from torchvision.models import resnet50
+def _torchvision_beside(torch_version: str) -> str:
+    """The version that is built with a torch 2: 0.21 with 2.6, 0.28 with 2.13."""
+    _, minor, patch = torch_version.split("+")[0].split(".")
+    return f"0.{int(minor) + 15}.{patch}"
 
+
+def _torchvision_resnet50(described: Architecture, dropout: float) -> nn.Module:
     if "@" in described.name:
         raise ValueError(f"{described.name}: torchvision's ResNet-50 has no width factor")
+    try:
+        from torchvision.models import resnet50
+    except (ImportError, RuntimeError) as error:
+        pair = f"pip install torch=={torch.__version__.split('+')[0]} torchvision=={_torchvision_beside(torch.__version__)}"
+        raise TorchvisionError(
+            f"ResNet-50 is torchvision's, which cannot be imported ({error}): install a pair that was built together, {pair}"
+        ) from error
     model = resnet50(num_classes=described.classes)
     model.avgpool = nn.Sequential(model.avgpool, nn.Dropout(dropout))
     return model

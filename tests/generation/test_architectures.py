@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +13,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from generation.architectures import build_module, initialise, snapshot
+from generation.architectures import TorchvisionError, _torchvision_beside, build_module, initialise, snapshot
 from nndynbench.graphs import architecture, random_weights, rolled
 from nndynbench.graphs.architecture import architecture_names
 from nndynbench.paper import table5
@@ -45,6 +49,37 @@ def test_rectifying_after_pooling_gives_the_bits_of_rectifying_before(name: str)
     assert torch.equal(found, expected)
     gradients = (torch.autograd.grad(outputs.square().sum(), parameters) for outputs in (found, expected))
     assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+@pytest.mark.parametrize("reason", [ImportError("no module"), RuntimeError("operator torchvision::nms does not exist")])
+def test_without_torchvision_resnet50_says_in_a_sentence_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, reason: Exception
+) -> None:
+    honest = builtins.__import__
+
+    def without(name: str, *arguments: Any, **named: Any) -> Any:
+        if name.startswith("torchvision"):
+            raise reason
+        return honest(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(TorchvisionError) as told:
+        build_module("imagenet-resnet50")
+    assert "\n" not in str(told.value)
+    assert str(reason) in str(told.value)
+    assert build_module("cifar10-resnet32") is not None
+
+
+@pytest.mark.parametrize(("torch_version", "expected"), [("2.13.0+cpu", "0.28.0"), ("2.6.0", "0.21.0"), ("2.7.1", "0.22.1")])
+def test_the_torchvision_to_install_is_the_one_built_with_this_torch(torch_version: str, expected: str) -> None:
+    """Oracle: the table of releases in torchvision's README."""
+    assert _torchvision_beside(torch_version) == expected
+
+
+def test_the_pinned_pair_was_built_together() -> None:
+    lines = (Path(__file__).parents[2] / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if line.startswith("torch"))
+    assert _torchvision_beside(pinned["torch"]) == pinned["torchvision"]
 
 
 def test_dropout_sits_at_the_networks_own_rate() -> None:

@@ -15,6 +15,7 @@ import torch
 import nndynbench as nb
 from generation.architectures import build_module
 from generation.grids import read_grid
+from generation.grids.draw import draw_rows
 from generation.images import Images
 from generation.pack import pack_subset
 from generation.plan import SubsetPlan, subset_plan
@@ -150,3 +151,10 @@ def test_seeds_are_passes_over_the_first_rows() -> None:
     assert (seeds.networks["configuration"] == [*range(40)] * 12).all()
     same = [seeds.recipe(network) | {"late_epochs": 0} == diverse.recipe(network) for network in range(40)]
     assert all(same)
+
+
+@pytest.mark.parametrize("name", ["diverse", "digits-seeds"])
+def test_drawn_rows_are_those_of_their_draw(name: str) -> None:
+    drawn = draw_rows(name)
+    written = read_grid(name).networks.head(len(drawn))
+    pd.testing.assert_frame_equal(drawn, written.reset_index(drop=True), check_dtype=False)
