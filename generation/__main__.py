@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from filelock import FileLock
 from rich import progress as bars
 from rich.console import RenderableType
 from rich.markup import escape
@@ -29,6 +28,7 @@ from generation.progress import Meter, Progress, duration, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from generation.training import Record
 from nndynbench.cli.console import CommandLine, console, print_table, run
+from nndynbench.storage.files import locked
 from nndynbench.subsets.subset import Subset as Packed
 
 app = CommandLine(help=__doc__)
@@ -404,7 +404,7 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     from nndynbench.subsets.subset import SPLITS_FILE
 
     # Two shards may end at the same moment.
-    with FileLock(made.folder / "pack.lock"):
+    with locked(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
         if "into" not in options:
             write_card(packed.folder.parents[1])

@@ -197,7 +197,11 @@ def _fingerprint(source: str | Path) -> dict[str, list[int]]:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    return {"sources": {}} | json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    try:
+        facts = {"sources": {}} | json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        return facts | {"digest": facts["digest"]}
+    except (ValueError, TypeError, KeyError) as damage:
+        raise _damaged(folder / FACTS_FILE, damage) from damage
 
 
 def _write(folder: Path, images: Images, source: str | Path | None) -> None:
@@ -215,12 +219,23 @@ def _write(folder: Path, images: Images, source: str | Path | None) -> None:
 def _read(folder: Path) -> Images:
     facts = _facts(folder)
     parts = {
-        part: tuple(np.load(folder / f"{part}-{kind}.npy", mmap_mode="c") for kind in ("pixels", "labels"))
+        part: tuple(_array(folder / f"{part}-{kind}.npy") for kind in ("pixels", "labels"))
         for part in ("train", "validation", "test")
     }
     if _digest(parts.values()) != facts["digest"]:
         raise OtherImagesError(f"the decoded images in {folder} are damaged: remove that folder, and they are decoded again")
     return Images(name=facts["name"], brightest=facts["brightest"], digest=facts["digest"], **parts)
+
+
+def _array(path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.load(path, mmap_mode="c")
+    except (ValueError, EOFError, OSError) as damage:
+        raise _damaged(path, damage) from damage
+
+
+def _damaged(path: Path, damage: Exception) -> OtherImagesError:
+    return OtherImagesError(f"{path} is damaged ({damage}): remove its folder, and the images are decoded again")
 
 
 def _parts(images: Images) -> Iterator[tuple[str, tuple[Pixels, Labels]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +24,13 @@ from nndynbench.features import FEATURES
 from nndynbench.graphs import Weights, architecture, rolled
 from nndynbench.signatures import CENTRALITIES
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
-from nndynbench.storage.files import file_facts, remove_partial, written_whole
+from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
 from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
 from nndynbench.subsets.subset import SPLITS_FILE
+
+logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
@@ -40,6 +43,14 @@ ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
 class NothingToPackError(ValueError):
     """No network of a folder is finished."""
+
+
+class DamagedSnapshotError(DamagedFileError):
+    """A snapshot of a finished network that cannot be read."""
+
+    def __init__(self, network: int, damage: str) -> None:
+        super().__init__(damage)
+        self.network = network
 
 
 @dataclass(frozen=True)
@@ -96,8 +107,9 @@ def pack_subset(
     """Pack the finished networks of a folder of runs; returns the packed folder.
 
     Tables and splits are always written; ``tiers`` says what to write of the HDF5 tiers beside them. ``into`` replaces the
-    runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out; the manifest
-    says how many were planned. ``mirrors`` are addresses of other hosts that will have the files, where the hub fails:
+    runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out, with a warning
+    also those with a damaged snapshot; the manifest says how many were planned. An earlier pack stays until the new one is
+    whole. ``mirrors`` are addresses of other hosts that will have the files, where the hub fails:
     "https://example.org/{subset}/{version}/{file}".
 
     Raises
@@ -109,14 +121,29 @@ def pack_subset(
     """
     if version is not None and not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(f"{version!r} is no version: write three numbers, as 1.0.0")
-    records = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
-    if not records:
-        raise NothingToPackError(f"no network in {plan.folder} is finished")
+    finished = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Until all files are new, this is no packed subset.
-    (folder / MANIFEST_NAME).unlink(missing_ok=True)
-    remove_partial(folder)
+    while finished:
+        try:
+            with folder_written_whole(folder) as fresh:
+                _write_pack(fresh, plan, finished, version=folder.name, tiers=tiers, mirrors=mirrors)
+        except DamagedSnapshotError as damage:
+            logger.warning("network %d is left out of %s: %s", damage.network, folder, damage)
+            del finished[damage.network]
+        else:
+            return folder
+    raise NothingToPackError(f"no network in {plan.folder} is finished and whole")
+
+
+def _write_pack(
+    folder: Path,
+    plan: SubsetPlan,
+    records: Mapping[int, Record],
+    *,
+    version: str,
+    tiers: Mapping[TierName, Selection],
+    mirrors: Sequence[str],
+) -> None:
     networks, threshold = networks_table(plan, records)
     splits = draw_splits(networks, subset=plan.entry.name)
     write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
@@ -128,10 +155,9 @@ def pack_subset(
     for tier, selection in tiers.items():
         if kept := selection.of(tier, plan, records, networks["label"].to_dict()):
             described[tier] = write_tier(folder, tier, plan, kept, selection)
-    manifest = _manifest(plan, folder, records, threshold, described, mirrors)
+    manifest = _manifest(plan, folder, version, records, threshold, described, mirrors)
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    return folder
 
 
 def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
@@ -244,16 +270,20 @@ def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits
 def _parts(tier: TierName, plan: SubsetPlan, network: int, epoch: int) -> dict[str, npt.ArrayLike]:
     """The named arrays of one snapshot in a tier."""
     run = plan.run(network)
-    if (weights := run.read_snapshot(epoch)) is not None:
-        return PARTS[tier](weights, plan)
-    if (parts := run.read_parts(tier, epoch)) is not None:
-        return dict(parts)
-    raise FileNotFoundError(f"{run.folder} has no snapshot of epoch {epoch}")
+    try:
+        if (weights := run.read_snapshot(epoch)) is not None:
+            return PARTS[tier](weights, plan)
+        if (parts := run.read_parts(tier, epoch)) is not None:
+            return dict(parts)
+    except DamagedFileError as damage:
+        raise DamagedSnapshotError(network, str(damage)) from damage
+    raise DamagedSnapshotError(network, f"{run.folder} has no snapshot of epoch {epoch}")
 
 
 def _manifest(
     plan: SubsetPlan,
     folder: Path,
+    version: str,
     records: Mapping[int, Record],
     threshold: float,
     tiers: dict[TierName, TierFacts],
@@ -262,12 +292,12 @@ def _manifest(
     facts = plan.facts()
 
     def described(file: str) -> FileFacts:
-        addresses = [mirror.format(subset=plan.entry.name, version=folder.name, file=file) for mirror in mirrors]
+        addresses = [mirror.format(subset=plan.entry.name, version=version, file=file) for mirror in mirrors]
         return file_facts(folder / file).model_copy(update={"mirrors": addresses})
 
     return Manifest(
         subset=plan.entry.name,
-        version=folder.name,
+        version=version,
         summary=plan.entry.summary,
         regime=facts["regime"],
         architecture=plan.entry.architecture,

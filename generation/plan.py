@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from filelock import FileLock
 
 from generation.device import CPU, device_kind
 from generation.grids import PRECISIONS, Grid, named_regime, read_grid, spread_order
@@ -19,6 +18,7 @@ from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
 from nndynbench.names import known
+from nndynbench.storage.files import DamagedFileError, locked
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
 # Those whose versions decide the bits of a network.
@@ -123,7 +123,7 @@ class SubsetPlan:
             Naming what differs: seed, grid, settings, trainer, the version of a library, or the content of the images.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "plan.lock"):
+        with locked(self.folder / "plan.lock"):
             here = self._facts(images)
             if not (self.folder / PLAN_FILE).exists():
                 write_whole(self.folder / PLAN_FILE, json.dumps(here, indent=1).encode())
@@ -141,7 +141,7 @@ class SubsetPlan:
 
     def facts(self) -> dict[str, Any]:
         """The plan as it was written."""
-        return named_regime(json.loads((self.folder / PLAN_FILE).read_text(encoding="utf-8")))
+        return read_plan(self.folder)
 
     def _check(self, here: dict[str, Any]) -> None:
         # A plan from before a fact was recorded leaves it open.
@@ -209,7 +209,7 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     entry, folder = catalogue_entry(subset), runs_folder(subset, out)
     if not (folder / PLAN_FILE).exists():
         raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
-    facts = named_regime(json.loads((folder / PLAN_FILE).read_text(encoding="utf-8")))
+    facts = read_plan(folder)
     if "networks" in facts:
         networks = pd.DataFrame(facts["networks"])
         networks.index = pd.RangeIndex(len(networks), name="network")
@@ -218,6 +218,18 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     grid = Grid(facts["grid"], facts["regime"], networks, facts["settings"])
     trainer = facts.get("trainer", ONE_BY_ONE)
     return SubsetPlan(entry, grid, folder, facts["zoo_seed"], tuple(facts["kept_epochs"]), trainer)
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The facts of a folder of runs, as they were written; raises `DamagedFileError` naming the file."""
+    path = folder / PLAN_FILE
+    try:
+        facts = named_regime(json.loads(path.read_text(encoding="utf-8")))
+        if missing := [fact for fact in ("grid", "settings", "zoo_seed", "kept_epochs") if fact not in facts]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+    except (ValueError, AttributeError) as damage:
+        raise DamagedFileError(f"{path} is damaged ({damage}): without it {folder} cannot be read") from damage
+    return facts
 
 
 def runs_folder(subset: str, out: Path) -> Path:

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from filelock import FileLock, Timeout
 
 from nndynbench.graphs import Weights
-from nndynbench.storage.files import DamagedFileError, remove_partial, written_whole
+from nndynbench.storage.files import DamagedFileError, locked, remove_partial, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +51,10 @@ class NetworkRun:
         leaves a half file at most, which is removed here.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock", blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        try:
-            remove_partial(self.folder)
-            yield True
-        finally:
-            lock.release()
+        with locked(self.folder / "lock", blocking=False) as held:
+            if held:
+                remove_partial(self.folder)
+            yield held
 
     @property
     def finished(self) -> bool:
@@ -80,9 +72,12 @@ class NetworkRun:
             return None
         path = self.folder / "network.json"
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            record = dict(json.loads(path.read_text(encoding="utf-8")))
+            if (owner := self._other_owner(record)) is not None:
+                raise ValueError(f"it is of network {owner}")
+        except (ValueError, TypeError) as error:
             raise DamagedFileError(f"{path} is damaged ({error}): remove {self.folder} and train it again") from error
+        return record
 
     def finish(self, record: dict[str, Any]) -> None:
         """Write the final record; the states are no longer needed."""
@@ -99,7 +94,7 @@ class NetworkRun:
             old.unlink()
 
     def read_state(self) -> TrainingState | None:
-        """The newest whole state, or None; a damaged one is set aside with a warning."""
+        """The newest whole state, or None; one that is damaged, or of another network, is set aside with a warning."""
         for path in reversed(self._states()):
             try:
                 arrays, text = read_arrays(path)
@@ -110,7 +105,11 @@ class NetworkRun:
             for key, value in arrays.items():
                 part, name = key.split("/", 1)
                 parts[part][name] = value
-            return TrainingState(weights=parts["weights"], optimiser=parts["optimiser"], **json.loads(text))
+            facts = json.loads(text)
+            if (owner := self._other_owner(facts["record"])) is not None:
+                _set_aside(path, f"{path} is a state of network {owner}; going on from the epoch before")
+                continue
+            return TrainingState(weights=parts["weights"], optimiser=parts["optimiser"], **facts)
         return None
 
     def write_snapshot(self, epoch: int, weights: Weights) -> None:
@@ -183,6 +182,11 @@ class NetworkRun:
             with suppress(FileNotFoundError):
                 latest = max(latest, path.stat().st_mtime)
         return latest
+
+    def _other_owner(self, record: dict[str, Any]) -> int | None:
+        """The network that a record is of, where it is not this folder's."""
+        owner = record.get("network")
+        return owner if self.folder.name.isdigit() and owner != int(self.folder.name) else None
 
     def _snapshot(self, epoch: int) -> Path:
         return self.folder / f"snapshot-{epoch:04d}.safetensors"

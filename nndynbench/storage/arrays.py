@@ -7,23 +7,28 @@ fraction of this one's speed: tests/benchmarks/reading.py.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import hdf5plugin
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import DamagedFileError, written_whole
 
 FLOAT32_MANTISSA_BITS = 23
 CHUNK_BYTES = 1 << 20  # up to which all of a network's epochs are one chunk
+# Of a file from anywhere: memory is taken by what it says.
+MOST_SNAPSHOTS = 100_000_000
+MOST_VALUES = 1 << 30  # of a snapshot
+
 LARGEST_CHUNK_BYTES = 4 << 20  # of one snapshot: reading a large one needs little memory beside what is read
 
 Snapshot = dict[str, npt.NDArray[np.float32]]
@@ -88,7 +93,8 @@ class SnapshotArrays:
         if self._open is None or self._open[0] != process:
             # A chunk is read once and remembered here: HDF5's own cache would only copy it. A packed file never changes, and
             # some clusters' file systems have no locks.
-            self._open = process, h5py.File(self.path, "r", rdcc_nbytes=0, locking=False)["values"]
+            file = h5py.File(self.path, "r", rdcc_nbytes=0, locking=False)
+            self._open = process, _own_dataset(file, "values")
         return self._open[1]
 
     @cached_property
@@ -98,9 +104,30 @@ class SnapshotArrays:
             name: (slice(offset, offset + math.prod(shape)), tuple(shape))
             for name, offset, shape in json.loads(file.attrs["parts"])
         }
-        rows = {int(network): row for row, network in enumerate(file["networks"][:])}
-        slots = [{epoch: slot for slot, epoch in enumerate(kept) if epoch >= 0} for kept in file["epochs"][:].tolist()]
+        networks, epochs = _own_dataset(file, "networks"), _own_dataset(file, "epochs")
+        if (self._values.shape[:1], self._values.shape[:2]) != (networks.shape, epochs.shape):
+            raise DamagedFileError(f"{self.path} is damaged: its networks, epochs and values do not fit each other")
+        rows = {int(network): row for row, network in enumerate(networks[:])}
+        slots = [{epoch: slot for slot, epoch in enumerate(kept) if epoch >= 0} for kept in epochs[:].tolist()]
         return _Index(parts, rows, slots, self._values.shape[2], whole_network=self._values.chunks[1] > 1)
+
+
+def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A data set that is in this file itself: links and storage that lead to other files are not followed.
+
+    Raises
+    ------
+    DamagedFileError
+        For a file without it, or with more in it than a subset can have.
+    """
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise DamagedFileError(f"{file.filename} has no data set {name!r} of its own")
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        raise DamagedFileError(f"{file.filename} has no data set {name!r} of its own")
+    if math.prod(found.shape[:2]) > MOST_SNAPSHOTS or math.prod(found.shape[2:]) > MOST_VALUES:
+        raise DamagedFileError(f"{file.filename} says that {name!r} has the shape {found.shape}: no subset has as much")
+    return found
 
 
 def write_snapshot_arrays(
@@ -124,7 +151,7 @@ def write_snapshot_arrays(
     for network, kept in epochs.items():
         table[rows[network], : len(kept)] = kept
     whole_network = slots * values_count * 4 <= CHUNK_BYTES
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_whole(path) as partial, _Sink(partial) as sink, h5py.File(sink, "w") as file:
         values = file.create_dataset(
             "values",
             (len(epochs), slots, values_count),
@@ -142,6 +169,60 @@ def write_snapshot_arrays(
             for slot, snapshot in enumerate(kept_snapshots):
                 flat = np.concatenate([np.asarray(snapshot[name], dtype=np.float32).ravel() for name in shapes])
                 values[rows[network], slot] = rounded(flat, mantissa_bits)
+                sink.check()
+
+
+class _Sink(io.RawIOBase):
+    """A file that HDF5 writes to, which never fails while it does: HDF5 crashes the process where a disk is full. What could
+    not be written is raised by `check`, and at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._failure: OSError | None = None
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+        if not any(raised):
+            self.check()
+
+    def close(self) -> None:
+        self._do(self._file.close)
+        super().close()
+
+    def check(self) -> None:
+        """Raise the OSError of the first write that failed."""
+        if self._failure is not None:
+            raise self._failure
+
+    def write(self, content: Any) -> int:
+        left, end = memoryview(content), self._file.tell() + len(content)
+        while self._failure is None and len(left):
+            left = left[self._do(self._file.write, left) or 0 :]
+        self._file.seek(end)
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._do(self._file.truncate, size)
+        return self._file.tell() if size is None else size
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._file.readinto(buffer) or 0
+        buffer[found:] = bytes(len(buffer) - found)
+        return len(buffer)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _do(self, act: Callable[..., int | None], *arguments: Any) -> int | None:
+        try:
+            return act(*arguments)
+        except OSError as failure:
+            self._failure = self._failure or failure
+            return None
 
 
 def _compression(mantissa_bits: int) -> hdf5plugin.Blosc2:

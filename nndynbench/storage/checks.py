@@ -8,6 +8,7 @@ memory is this process's own.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from nndynbench.storage.files import DamagedFileError, file_facts
@@ -54,7 +55,7 @@ def _mark(path: Path, expected: FileFacts) -> str:
 
 
 def _is_remembered(mark: str) -> bool:
-    if mark not in _found_good and not any((folder / mark).exists() for folder in _memories()):
+    if mark not in _found_good and not any(os.path.exists(folder / mark) for folder in _memories()):
         return False
     _found_good.add(mark)
     return True

@@ -1,14 +1,29 @@
-"""Single files: as a user names them, written whole or not at all, and their size and checksum."""
+"""Single files: as a user names them, written whole or not at all, locked, and their size and checksum."""
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from nndynbench.storage.manifest import FileFacts
+
+# Of a file's name, what its partial file's name begins with: a name has 255 bytes at most, and a character up to 4.
+LONGEST_STEM = 50
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+class NoLocksError(OSError):
+    """A folder on a file system without locks, where processes cannot wait for each other."""
 
 
 class DamagedFileError(ValueError):
@@ -23,13 +38,65 @@ def user_path(named: str | os.PathLike[str]) -> Path:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a partial name to write to; rename it to ``path`` at the end, or remove it if anything went wrong."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
         put_in_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
+    """Hold a lock file for this process; a killed one frees it. Yields False where ``blocking`` is false and another process
+    has it.
+
+    Raises
+    ------
+    NoLocksError
+        Where the file system has no locks.
+    """
+    lock = FileLock(path, blocking=blocking)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
+            raise
+        raise NoLocksError(f"{path.parent} is on a file system without locks ({error}): use another folder") from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; at the end it takes the place of ``folder``, which stays as it is until then, and where
+    anything went wrong. Nobody else may write ``folder`` meanwhile: what a killed writer left beside it is removed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f"{glob.escape(folder.name)}.*.partial"):
+        shutil.rmtree(left)
+    token = secrets.token_hex(8)
+    fresh, aside = (folder.with_name(f"{folder.name}.{name}.partial") for name in (token, f"{token}.old"))
+    fresh.mkdir()
+    try:
+        yield fresh
+        if folder.exists():
+            folder.rename(aside)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if aside.exists():
+                aside.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_partial(folder: Path) -> None:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from nndynbench.storage.checks import check, remember_good
-from nndynbench.storage.files import DamagedFileError, file_facts, put_in_place, written_whole
+from nndynbench.storage.files import DamagedFileError, file_facts, locked, put_in_place, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, read_manifest
-from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.places import NotAtHandError, is_version
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ INCOMING = ".incoming"
 ATTEMPTS = 2
 
 MIRROR_TIMEOUT = 30  # seconds without a byte
+SLOWEST_MIRROR = 20_000  # bytes a second, over the whole of a file
+PART_BYTES = 1 << 20
 
 
 class HubUnreachableError(NotAtHandError):
@@ -92,7 +94,7 @@ def published_versions(repository: str, subset: str) -> dict[str, Origin]:
     return {
         version: Origin(repository=repository, commit=tag.target_commit)
         for version, tag in found.items()
-        if version[:1].isdigit()
+        if is_version(version)
     }
 
 
@@ -143,7 +145,7 @@ def fetch(origin: Origin, address: str, expected: FileFacts, path: Path, *, agai
                 aside = path.with_name(f"{path.name}.damaged")
                 path.replace(aside)
                 logger.warning("%s; set aside as %s and fetched again", damage, aside.name)
-        mirrors = [_mirror_host(url, staging / "mirrored") for url in expected.mirrors]
+        mirrors = [_mirror_host(url, staging / "mirrored", expected.bytes) for url in expected.mirrors]
         hosts = [_hub_host(origin, address, staging), *mirrors]
         put_in_place(_first_right(address, hosts, lambda arrived: _fault_of_content(arrived, expected)), path)
         remember_good(path, expected)
@@ -214,10 +216,18 @@ def _hub_host(origin: Origin, address: str, staging: Path) -> _Host:
     return _Host(origin.repository, transfer)
 
 
-def _mirror_host(url: str, path: Path) -> _Host:
+def _mirror_host(url: str, path: Path, size: int) -> _Host:
     def transfer(anew: bool) -> Path:
+        deadline = time.monotonic() + MIRROR_TIMEOUT + size / SLOWEST_MIRROR
+        received = 0
         with urlopen(url, timeout=MIRROR_TIMEOUT) as response, path.open("wb") as file:
-            shutil.copyfileobj(response, file)
+            while part := response.read1(PART_BYTES):
+                received += len(part)
+                if received > size:
+                    raise OSError(f"sent more than the {size} bytes that the manifest says")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"sent {received} of {size} bytes, slower than {SLOWEST_MIRROR} bytes a second")
+                file.write(part)
         return path
 
     return _Host(url, transfer)
@@ -232,7 +242,7 @@ def _locked(folder: Path, name: str) -> Iterator[Path]:
     except OSError as error:
         raise DownloadError(f"{folder} cannot be written ({error}): set NNDYNBENCH_HOME to a folder that can") from error
     staging = incoming / name
-    with FileLock(incoming / f"{name}.lock"):
+    with locked(incoming / f"{name}.lock"):
         shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
         staging.mkdir()
         try:

@@ -31,10 +31,16 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-
 Address = Annotated[str, StringConstraints(pattern=r"^https?://")]
 
 
+# Bounds of what a manifest counts: memory and time are taken by these numbers before anything else is read.
+NetworkCount = Annotated[int, Field(ge=0, le=1_000_000)]
+EpochNumber = Annotated[int, Field(ge=0, le=100_000)]
+LARGEST_FILE = 1 << 44
+
+
 class FileFacts(_Facts):
     """A file's size and content, and where else it may be fetched from."""
 
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, le=LARGEST_FILE)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     mirrors: list[Address] = []
     """Addresses of the same file on other hosts, tried in order where the hub fails."""
@@ -48,9 +54,9 @@ class TierFacts(_Facts):
     """What of a tier this version holds: for how many networks, and which epochs ("last" is each network's own)."""
 
     files: list[FileName]
-    networks: int
-    epochs: list[int | Literal["last"]] = []
-    mantissa_bits: int = 23
+    networks: NetworkCount
+    epochs: list[EpochNumber | Literal["last"]] = []
+    mantissa_bits: int = Field(default=23, ge=1, le=23)
     """To how many bits the values of its files were rounded; 23 are all that a float32 has."""
 
 
@@ -79,11 +85,11 @@ class Manifest(_Facts):
     code_version: str
     threshold: float
     chance: float
-    epochs: int
+    epochs: EpochNumber
     """The most epochs a network may have trained: the largest budget."""
-    networks: int
-    networks_planned: int
-    keep: int | None = None
+    networks: NetworkCount
+    networks_planned: NetworkCount
+    keep: EpochNumber | None = None
     """The epoch up to which snapshots and features were kept, beside the last one; older packs do not say."""
     tiers: dict[TierName, TierFacts]
     files: dict[FileName, FileFacts]

@@ -13,7 +13,8 @@ from nndynbench.storage.places import NotAtHandError, is_offline
 
 
 class PackedFolder:
-    """``<subset>/<version>/``, bundled, downloaded or regenerated. Opening it reads the manifest alone.
+    """``<subset>/<version>/``, bundled, downloaded or regenerated. Opening it reads the manifest alone, which must name the
+    folder: a copy under another name is refused with a ValueError.
 
     A downloaded folder holds the files that were asked for so far; the others, and those that are found bad, are fetched
     from where it came from, unless ``offline``.
@@ -22,6 +23,9 @@ class PackedFolder:
     def __init__(self, folder: Path, *, offline: bool | None = None) -> None:
         self.folder = folder
         self.manifest: Manifest = read_manifest(folder)
+        if (named := (self.manifest.subset, self.manifest.version)) != folder.absolute().parts[-2:]:
+            right = "/".join(named)
+            raise ValueError(f"{folder} holds {' '.join(named)}, by its manifest: a pack is in a folder …/{right}")
         self.offline = offline
 
     @cached_property

@@ -7,6 +7,7 @@ user's cache folder.
 from __future__ import annotations
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -59,9 +60,15 @@ def places(root: str | Path | None = None) -> list[Path]:
 
 
 def versions_at(place: Path, subset: str) -> list[str]:
-    """Versions of a subset at one place, lowest first."""
-    found = [manifest.parent.name for manifest in (place / subset).glob(f"*/{MANIFEST_NAME}")]
-    return sorted(found, key=version_key)
+    """Versions of a subset at one place, lowest first; none where this user may not look. A folder that is named otherwise
+    (``1.0.0.bak``) is no version.
+    """
+    try:
+        with os.scandir(place / subset) as entries:
+            named = [entry.name for entry in entries if is_version(entry.name)]
+    except OSError:  # it is not there, or may not be entered: a home folder in a container, or under sudo
+        return []
+    return sorted((name for name in named if _is_file(place / subset / name / MANIFEST_NAME)), key=version_key)
 
 
 def find(subset: str, *, version: str | None = None, root: str | Path | None = None) -> list[Path]:
@@ -95,6 +102,18 @@ def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
     """What to do about a subset that cannot be had, or about what ``packed``, a version of it, has not."""
     command = packed.training_command if packed is not None else f"python -m generation train {subset} --out DIR"
     return f"regenerate it from a clone: {command}, then load it with root=DIR"
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is a version: numbers between points."""
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) is not None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # of a folder that may not be entered
+        return False
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -1,0 +1,240 @@
+"""Places as they are found: folders that may not be entered, copies under other names, disks without locks or room."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+import nndynbench as nb
+from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
+from nndynbench.storage.files import (
+    DamagedFileError,
+    NoLocksError,
+    folder_written_whole,
+    locked,
+    written_whole,
+)
+from nndynbench.storage.hub import DownloadError, Origin, fetch
+from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
+from nndynbench.storage.packed import PackedFolder
+from tests.storage.conftest import PUBLISHED
+from tests.storage.hub_stand_in import HubStandIn
+
+# Without these, also root may only do what a folder's permissions say.
+WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+
+READS = """
+import nndynbench as nb
+zoo = nb.load("digits-lenet")
+print(len(zoo.networks), nb.subsets().loc["digits-lenet", "networks"], zoo.history(100, 2).signature("degree").shape)
+"""
+
+
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    folder.chmod(0)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
+@contextmanager
+def full_at(size: int) -> Iterator[None]:
+    """A disk on which no file can grow beyond some bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("variable", ["HOME", "NNDYNBENCH_HOME", "XDG_CACHE_HOME"])
+def test_bundled_subsets_are_read_where_the_home_folder_may_not_be_entered(tmp_path: Path, variable: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("NNDYNBENCH_HOME", "XDG_CACHE_HOME")}
+    (tmp_path / "private").mkdir()
+    environment |= {"HOME": str(tmp_path)} | {variable: str(tmp_path / "private")}
+    with closed(tmp_path / "private"):
+        done = subprocess.run(
+            [*WITHOUT_PRIVILEGES, sys.executable, "-c", READS], env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.stdout.split()[:2] == ["240", "240"], done.stderr
+
+
+def test_folders_beside_the_versions_are_no_versions(tmp_path: Path, bundled: Path) -> None:
+    for name in (bundled.name, f"{bundled.name}.bak", "99.0.0.partial", "copy", "v99.0.0", "99.0.0-old", "latest"):
+        shutil.copytree(bundled, tmp_path / "digits-lenet" / name)
+    assert nb.load("digits-lenet", root=tmp_path).version == bundled.name
+
+
+@pytest.mark.parametrize("copy", ["digits-lenet/99.0.0", "cifar10-vgg/1.0.0"])
+def test_a_pack_under_another_name_is_refused(tmp_path: Path, bundled: Path, copy: str) -> None:
+    shutil.copytree(bundled, tmp_path / copy)
+    with pytest.raises(ValueError, match=f"holds digits-lenet {bundled.name}, by its manifest"):
+        nb.load(copy.partition("/")[0], root=tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(NoLocksError, match="without locks"), locked(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_that_another_has_is_not_waited_for_unless_asked(tmp_path: Path) -> None:
+    with locked(tmp_path / "lock", blocking=False) as first, locked(tmp_path / "lock", blocking=False) as second:
+        assert (first, second) == (True, False)
+
+
+def test_two_writers_with_one_process_number_write_whole_files(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    def write(text: str) -> None:
+        with written_whole(tmp_path / "file") as partial:
+            partial.write_text(text)
+            both.wait()
+        assert (tmp_path / "file").read_text() in ("a" * 1000, "b" * 1000)
+
+    threads = [threading.Thread(target=write, args=(letter * 1000,)) for letter in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    name = "测" * 85  # 255 bytes
+    with written_whole(tmp_path / name) as partial:
+        partial.write_text("x")
+    assert (tmp_path / name).read_text() == "x"
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_earlier_file(tmp_path: Path) -> None:
+    """HDF5 itself crashes the process there."""
+    random = np.random.default_rng(0)
+    shapes, epochs = {"weight": (40_000,)}, {network: [1] for network in range(10)}
+
+    def write() -> None:
+        snapshots = ((network, [{"weight": random.normal(size=40_000)}]) for network in epochs)
+        write_snapshot_arrays(tmp_path / "weights.h5", shapes, epochs, snapshots)
+
+    write()
+    before = (tmp_path / "weights.h5").read_bytes()
+    for size in (0, 1_000, 300_000, len(before) - 10):
+        with full_at(size), pytest.raises(OSError, match="File too large"):
+            write()
+        assert (tmp_path / "weights.h5").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "1.0.0"
+    for text in ("old", "new"):
+        with folder_written_whole(folder) as fresh:
+            (fresh / "file").write_text(text)
+            assert not folder.exists() or (folder / "file").read_text() == "old"
+    with full_at(3), pytest.raises(OSError, match="File too large"), folder_written_whole(folder) as fresh:
+        (fresh / "file").write_text("newest")
+    assert (folder / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.h5"
+    write_snapshot_arrays(path, {"weight": (3,)}, {0: [1], 1: [1]}, [(n, [{"weight": np.ones(3)}]) for n in (0, 1)])
+    return path
+
+
+@pytest.mark.parametrize("name", ["values", "networks", "epochs"])
+@pytest.mark.parametrize("how", ["link", "soft", "storage", "virtual", "missing"])
+def test_data_that_is_in_another_file_is_not_read(arrays: Path, tmp_path: Path, name: str, how: str) -> None:
+    shutil.copy(arrays, tmp_path / "other.h5")
+    with h5py.File(arrays, "r+") as file:
+        shape, kind = file[name].shape, file[name].dtype
+        del file[name]
+        if how == "link":
+            file[name] = h5py.ExternalLink("other.h5", name)
+        elif how == "soft":
+            file[name] = h5py.SoftLink("/elsewhere")
+        elif how == "storage":
+            file.create_dataset(name, shape, kind, external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
+        elif how == "virtual":
+            layout = h5py.VirtualLayout(shape, kind)
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", name, shape)
+            file.create_virtual_dataset(name, layout)
+    with pytest.raises(DamagedFileError, match=f"no data set '{name}' of its own"):
+        SnapshotArrays(arrays).read(0, [1])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("networks", (10**12,)), ("epochs", (10**6, 10**6)), ("values", (2, 1, 10**13))]
+)
+def test_shapes_that_no_subset_has_are_refused_at_once(arrays: Path, name: str, shape: tuple[int, ...]) -> None:
+    with h5py.File(arrays, "r+") as file:
+        kind = file[name].dtype
+        del file[name]
+        file.create_dataset(name, shape, kind, chunks=tuple(min(size, 1000) for size in shape))
+    with pytest.raises(DamagedFileError, match="no subset has as much"):
+        SnapshotArrays(arrays).read(0, [1])
+
+
+@pytest.mark.parametrize("fact", ["networks", "networks_planned", "epochs", "keep"])
+@pytest.mark.parametrize("count", [-1, 10**9])
+def test_counts_in_manifests_are_bounded(bundled: Path, fact: str, count: int) -> None:
+    facts = read_manifest(bundled).model_dump(mode="json") | {fact: count}
+    with pytest.raises(ValidationError, match=fact):
+        Manifest.model_validate(facts)
+
+
+def facts_of(content: bytes, hub: HubStandIn) -> FileFacts:
+    from hashlib import sha256
+
+    return FileFacts(bytes=len(content), sha256=sha256(content).hexdigest(), mirrors=[f"{hub.address}/mirror/file"])
+
+
+def test_a_mirror_sends_no_more_than_the_manifest_says(hub: HubStandIn, tmp_path: Path) -> None:
+    hub.mirrored["/mirror/file"] = b"right" * 1_000_000
+    origin = Origin(repository=hub.repository, commit=hub.tags[f"digits-lenet-{PUBLISHED}"])
+    with pytest.raises(DownloadError, match="sent more than the 5 bytes that the manifest says"):
+        fetch(origin, "nowhere/file", facts_of(b"right", hub), tmp_path / "file")
+    hub.mirrored["/mirror/file"] = b"right"
+    fetch(origin, "nowhere/file", facts_of(b"right", hub), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"right"
+
+
+def test_a_mirror_takes_no_longer_than_its_bytes_may(
+    hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nndynbench.storage import hub as module
+
+    clock = iter(range(0, 10**9, 100))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    hub.mirrored["/mirror/file"] = b"right"
+    origin = Origin(repository=hub.repository, commit=hub.tags[f"digits-lenet-{PUBLISHED}"])
+    with pytest.raises(DownloadError, match="slower than"):
+        fetch(origin, "nowhere/file", facts_of(b"right", hub), tmp_path / "file")
+
+
+def test_a_pack_in_its_own_folder_is_read_whatever_the_path_to_it(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bundled.parent)
+    assert PackedFolder(Path(bundled.name)).manifest.subset == "digits-lenet"
