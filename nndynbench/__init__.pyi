@@ -4,6 +4,7 @@ from . import features as features
 from . import graphs as graphs
 from . import signatures as signatures
 from .columns import Columns as Columns
+from .errors import NndynbenchError as NndynbenchError
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .protocols import Comparison as Comparison
@@ -12,7 +13,9 @@ from .protocols import Result as Result
 from .protocols import check_method as check_method
 from .protocols import compare as compare
 from .protocols import evaluate as evaluate
+from .protocols import methods as methods
 from .protocols import protocols as protocols
+from .protocols import read_result as read_result
 from .signatures import Signature as Signature
 from .signatures import SignedLogarithm as SignedLogarithm
 from .subsets import History as History
@@ -22,3 +25,5 @@ from .subsets import download as download
 from .subsets import export as export
 from .subsets import load as load
 from .subsets import subsets as subsets
+
+__version__: str

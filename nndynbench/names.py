@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from nndynbench.errors import NndynbenchError
 
-class UnknownNameError(ValueError):
+
+class UnknownNameError(NndynbenchError, ValueError):
     """A name (of a subset, tier, split, protocol, …) that does not exist."""
 
 

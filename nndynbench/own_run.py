@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, Weights, architecture
 from nndynbench.storage.manifest import TierName
 from nndynbench.subsets.history import Place
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
 
 
-class NotGivenError(ValueError):
+class NotGivenError(NndynbenchError, ValueError):
     """Something of a run that a method reads and that was not given."""
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.errors import NndynbenchError
+
 SAFETENSORS = (".safetensors",)
 
 # The types of a safetensors file that weights may have.
@@ -32,7 +34,7 @@ STEP_KEYS = ("global_step", "global_steps", "step", "steps", "iteration", "itera
 TRAINER_STATE = "trainer_state.json"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(NndynbenchError, ValueError):
     """A checkpoint that cannot be read, is of another architecture, or is of no known epoch; the message names the file."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.layered import LayeredGraph, NodeTensors
 from nndynbench.graphs.rolled import rolled_blocks, slices_between
 from nndynbench.graphs.weights import as_array
@@ -59,7 +60,7 @@ RESIZING = re.compile(r"interpolate|upsample|upsampling(?:nearest|bilinear)2d")
 NEW_TENSORS = re.compile(r"new_\w+|(?:zeros|ones|empty|full|rand|randn|randint)_like")
 
 
-class NotRepresentableError(ValueError):
+class NotRepresentableError(NndynbenchError, ValueError):
     """A module with a layer that the rolled graph has no place for; the message names the layer and says why."""
 
 

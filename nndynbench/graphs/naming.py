@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import permutations
 from typing import Any
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.weights import WeightsLike, tensors
 
@@ -37,7 +38,7 @@ PARTS = {
 BESIDE = ("shortcut", "downsample", "skip", "proj", "identity", "bypass", "aux", "ema", "teacher")
 
 
-class NamingError(ValueError):
+class NamingError(NndynbenchError, ValueError):
     """Tensors that cannot be told to be this architecture's, or not which of its layers."""
 
 

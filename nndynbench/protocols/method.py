@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
@@ -37,7 +38,7 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 SEED = 0  # of every estimator that leaves its random_state open
 
 
-class MethodError(ValueError):
+class MethodError(NndynbenchError, ValueError):
     """A method that raised, returned something else than predictions, or read what it had not declared; or none at all."""
 
 

@@ -18,13 +18,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.errors import NndynbenchError
+
 FloatArray = npt.NDArray[np.float64]
 
 POINT_OF_REGRET = 1.0
 TIES_SEED = 0
 
 
-class UndefinedMetricError(ValueError):
+class UndefinedMetricError(NndynbenchError, ValueError):
     """A metric that these predictions do not define; says why."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.storage.manifest import FileFacts
 
 # Of a file's name, what its partial file's name begins with: a name has 255 bytes at most, and a character up to 4.
@@ -22,11 +23,11 @@ LONGEST_STEM = 50
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
-class NoLocksError(OSError):
+class NoLocksError(NndynbenchError, OSError):
     """A folder on a file system without locks, where processes cannot wait for each other."""
 
 
-class DamagedFileError(ValueError):
+class DamagedFileError(NndynbenchError, ValueError):
     """A file that is not what its manifest, or its own checksum, says: truncated, altered or missing."""
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import platformdirs
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 
 
-class NotAtHandError(LookupError):
+class NotAtHandError(NndynbenchError, LookupError):
     """A subset, version or tier that is at none of the places; says how to get it."""
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import written_whole
 from nndynbench.submissions.schema import Submission
 
@@ -16,7 +17,7 @@ LARGEST_FILE = 8_000_000
 LONGEST_QUOTE = 120
 
 
-class RefusedError(ValueError):
+class RefusedError(NndynbenchError, ValueError):
     """A submission that is not accepted: ``field`` is where, ``reason`` why; both are safe to print."""
 
     def __init__(self, field: str, reason: str) -> None:

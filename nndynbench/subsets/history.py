@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Place: TypeAlias = tuple[str | int | None, ...]
 ROW, GRAPH = "row", "graph"
 
 
-class BudgetError(ValueError):
+class BudgetError(NndynbenchError, ValueError):
     """An epoch beyond a history's budget, or a budget that the subset does not have."""
 
 

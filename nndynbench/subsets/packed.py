@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Weights, architecture, initial_weights, rolled
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.manifest import TierName
@@ -27,7 +28,7 @@ FloatArray = npt.NDArray[np.float64]
 SAME_SIGNATURE = 1e-6
 
 
-class OtherInitialWeightsError(ValueError):
+class OtherInitialWeightsError(NndynbenchError, ValueError):
     """Initial weights, drawn from a network's seed, that are not those it was trained from."""
 
 

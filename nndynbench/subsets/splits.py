@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
+
 Ids = list[int]
 Fold = tuple[Ids, Ids]
 """(ids of the training networks, ids of the test networks)"""
@@ -25,7 +27,7 @@ SMALLEST_CLASS = 15
 BAND = 4  # adjacent learning rates left out together
 
 
-class SplitError(ValueError):
+class SplitError(NndynbenchError, ValueError):
     """A split that this subset's networks cannot fill; says why."""
 
 

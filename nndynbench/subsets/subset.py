@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import datasets
     from matplotlib.axes import Axes
 
+    from nndynbench.subsets.export import FormatName
     from nndynbench.subsets.snapshots import Snapshots
 
 SPLITS_FILE = "splits.json"
@@ -172,6 +173,14 @@ class Subset:
         if network not in self.pack.facts:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
         return Reader(PackedNetwork(self.pack, int(network)))
+
+    def export(
+        self, what: TableName = "networks", path: str | Path | None = None, *, file_format: FormatName | None = None
+    ) -> Path:
+        """Write a table to a CSV, Parquet or NumPy file; see `nndynbench.export`."""
+        from nndynbench.subsets.export import export
+
+        return export(self, what, path, file_format=file_format)
 
     def to_datasets(self, table: TableName = "networks") -> datasets.Dataset:
         """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
