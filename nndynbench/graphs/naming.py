@@ -27,6 +27,9 @@ FLOATING = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble
 # So many tensors are listed in an error.
 LISTED = 20
 
+# Of how many numbers in names every order is tried: k numbers have k! of them.
+MOST_TRIED = 5
+
 # What is left of a weight that is computed from others when it is used.
 PARTS = {
     "weight_norm": re.compile(r"(^|[./])weight_[gv]$"),
@@ -215,7 +218,10 @@ def _in_order(
     shapes_in_order = [layer.weight_shape for layer in described.weighted_layers]
     expected = [shape for shape in shapes_in_order if shape in {shapes[key] for key in numbers}]
     possible, fitting = [], []
-    for places in permutations(_varying(numbers.values())):
+    counting = _varying(numbers.values())
+    if len(counting) > MOST_TRIED:
+        return None
+    for places in permutations(counting):
         everything = sorted(numbers, key=lambda key: [numbers[key][place] for place in places])
         order = [key for key in everything if key in candidates]
         possible.append(order)
@@ -243,8 +249,12 @@ def _numbers(key: str) -> tuple[int, ...]:
 
 
 def _varying(numbers: Iterable[tuple[int, ...]]) -> list[int]:
-    """The places of the numbers that are not the same in all names."""
-    return [place for place, values in enumerate(zip(*numbers, strict=False)) if len({*values}) > 1]
+    """The places of the numbers that are not the same in all names, without those that only repeat another one's count."""
+    places: dict[tuple[int, ...], int] = {}
+    for place, values in enumerate(zip(*numbers, strict=False)):
+        if len(ranked := {value: rank for rank, value in enumerate(sorted({*values}))}) > 1:
+            places.setdefault(tuple(ranked[value] for value in values), place)
+    return list(places.values())
 
 
 def _ranks(names: list[str]) -> list[tuple[int, ...]]:

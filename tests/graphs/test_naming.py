@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 
 import numpy as np
 import pytest
 
-from nndynbench.graphs import NamingError, architecture, random_weights, renamed
+from nndynbench.graphs import NamingError, architecture, naming, random_weights, renamed
 
 
 @pytest.fixture
@@ -190,6 +191,27 @@ def test_blocks_that_count_before_their_convs_are_in_order(template):
 def test_convs_that_count_before_their_blocks_are_refused(template):
     with pytest.raises(NamingError, match="their names do not say the order"):
         renamed(resnet32_as(template), "cifar10-resnet32")
+
+
+def test_numbers_that_repeat_another_ones_count_are_not_tried_apart(monkeypatch):
+    monkeypatch.setattr(
+        naming, "permutations", lambda places: permutations(places) if len(places) < 4 else pytest.fail("all")
+    )
+    template = "stage{stage}.block{block}.conv{conv}." * 4
+    assert equal(renamed(resnet32_as(template), "cifar10-resnet32"), random_weights("cifar10-resnet32", seed=0))
+
+
+def test_of_names_with_many_numbers_not_every_order_is_tried(monkeypatch):
+    monkeypatch.setattr(naming, "permutations", lambda places: pytest.fail(f"{len(places)}! orders"))
+    weights = random_weights("cifar10-resnet32", seed=0)
+    layers = [name for name in weights if ".conv" in name and name.endswith(".weight")]
+    theirs = {name: value for name, value in weights.items() if name not in layers}
+    numbers = {
+        name: ".".join(f"{(position + 1) * step % 31}" for step in range(1, 10)) for position, name in enumerate(layers)
+    }
+    theirs |= {f"conv.{numbers[name]}.weight": weights[name] for name in layers}
+    with pytest.raises(NamingError, match="their names do not say the order"):
+        renamed(theirs, "cifar10-resnet32")
 
 
 @pytest.mark.parametrize("template", ["block{block}.conv{conv}", "conv{conv}.block{block}"])
