@@ -67,19 +67,23 @@ def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Pr
     left out.
     """
     found = {}
+    # Budgets test the same networks: what is known of these is looked up for the first alone.
+    last, networks = np.empty(0), pd.DataFrame()
     for key, part in predictions.groupby(case_columns(predictions), sort=False):
         subset = subsets[str(part["subset"].iloc[0])]
         lowest = protocol.lowest_scored(images=subset.manifest.images.name, chance=subset.manifest.chance)
         kept = part if lowest is None else part[part["truth"] >= lowest]
         if kept.empty:
             raise UndefinedMetricError(f"{subset.name} has no network with a final accuracy of {lowest:g}% or more")
-        networks = subset.networks.loc[kept["network"]]
+        tested = kept["network"].to_numpy()
+        if len(subsets) > 1 or not np.array_equal(tested, last):
+            last, networks = tested, subset.networks.loc[tested]
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
         spent = np.minimum(trained, float(part["epochs"].iloc[0]))
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         found[key] = Case(
             protocol,
-            kept["network"].to_numpy(),
+            tested,
             cluster_of(networks).to_numpy(),
             Scored(truth, prediction, scores, fold, spent, trained - spent),
         )

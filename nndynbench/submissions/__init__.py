@@ -2,16 +2,18 @@
 
 from nndynbench.submissions.files import RefusedError, read_submission, submission_path, write_submission
 from nndynbench.submissions.making import submissions_of
-from nndynbench.submissions.recomputation import TOLERANCE, accepted_predictions
-from nndynbench.submissions.schema import Submission, SubsetReference, json_schema
+from nndynbench.submissions.recomputation import TOLERANCE, accepted_predictions, predictions_with_truths
+from nndynbench.submissions.schema import Submission, SubmissionFacts, SubsetReference, json_schema
 
 __all__ = [
     "TOLERANCE",
     "RefusedError",
     "Submission",
+    "SubmissionFacts",
     "SubsetReference",
     "accepted_predictions",
     "json_schema",
+    "predictions_with_truths",
     "read_submission",
     "submission_path",
     "submissions_of",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from nndynbench.protocols.method import method_names
-from nndynbench.submissions.schema import Submission
+from nndynbench.submissions.schema import SubmissionFacts
 from nndynbench.subsets.catalogue import read_as
 
 FIRST_OPEN_VERSION = (1, 0, 0)
 
 
-def is_bundled(submission: Submission) -> bool:
+def is_bundled(submission: SubmissionFacts) -> bool:
     """Whether it is one of the methods in ``baselines/``, under its own name and with its own file as code."""
     return submission.method in method_names() and submission.code.startswith("baselines/")
 
 
-def refused_admission(submission: Submission) -> str | None:
+def refused_admission(submission: SubmissionFacts) -> str | None:
     """Why a submission is not admitted, or None where it is.
 
     A bundled method's name is kept for it, and its file as code for its name.

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import written_whole
-from nndynbench.submissions.schema import Submission
+from nndynbench.submissions.schema import Submission, SubmissionFacts
 
 LARGEST_FILE = 8_000_000
 LONGEST_QUOTE = 120
@@ -31,7 +31,7 @@ def quoted(text: object, *, longest: int = LONGEST_QUOTE) -> str:
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
-def submission_path(submission: Submission) -> Path:
+def submission_path(submission: SubmissionFacts) -> Path:
     """Where a submission belongs, below ``leaderboard/submissions/``."""
     return Path(submission.method) / f"{submission.subset.name}.{submission.protocol}.json"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.names import UnknownNameError
@@ -41,13 +42,22 @@ def accepted_predictions(submission: Submission, *, subsets: Mapping[str, Subset
         Naming the field: an unknown protocol, subset or budget, another version or checksum, a missing, extra or
         duplicate network, a prediction that is none, or a score that differs.
     """
+    predictions, tested, chosen = _read(submission, subsets)
+    _check_scores(submission, chosen, cases_by_budget(predictions, tested, chosen))
+    return predictions
+
+
+def predictions_with_truths(submission: Submission, *, subsets: Mapping[str, Subset] | None = None) -> pd.DataFrame:
+    """As `accepted_predictions`, without a look at the claimed scores: of a submission that was accepted before."""
+    return _read(submission, subsets)[0]
+
+
+def _read(submission: Submission, subsets: Mapping[str, Subset] | None) -> tuple[pd.DataFrame, Subset, Protocol]:
     chosen = _protocol(submission)
     tested = _subset(submission.subset, subsets, "subset")
     others = {other.name: _subset(other, subsets, f"trained_on.{i}") for i, other in enumerate(submission.trained_on)}
     _check_budgets(submission, [tested, *others.values()])
-    predictions = _predictions(submission, chosen, tested, others)
-    _check_scores(submission, chosen, cases_by_budget(predictions, tested, chosen))
-    return predictions
+    return _predictions(submission, chosen, tested, others), tested, chosen
 
 
 def cases_by_budget(predictions: pd.DataFrame, tested: Subset, chosen: Protocol) -> dict[CaseKey, Case]:
@@ -109,8 +119,10 @@ def _predictions(submission: Submission, chosen: Protocol, tested: Subset, other
         raise RefusedError(f"predictions.{missing_column}", "is missing")
     if surplus := next((name for name in given if name not in (*keys, "prediction", "score")), None):
         raise RefusedError(f"predictions.{surplus}", f"is no column of {chosen.name}")
-    _check_rows(given[keys], expected)
-    merged = expected.merge(given, on=keys, how="left", sort=False)
+    merged = given
+    if not _same_rows(given, expected):
+        _check_rows(given[keys], expected)
+        merged = expected.merge(given, on=keys, how="left", sort=False)
     truth = tested.networks.loc[merged["network"], chosen.target].to_numpy(dtype=np.float64)
     return merged.assign(subset=tested.name, truth=truth, score=merged.get("score", np.nan))
 
@@ -124,15 +136,27 @@ def _check_classes(columns: Mapping[str, list[object]]) -> None:
 
 def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
     if chosen.test == "another":
-        key = ["epochs", "trained_on", "fold", "network"]
-        rows = [(b, o, 0, n) for b in submission.budgets for o in others for n in tested.network_ids]
-        return pd.DataFrame(rows, columns=key)
-    try:
-        folds = tested.split(str(chosen.split))
-    except SplitError as error:
-        raise RefusedError("protocol", str(error)) from None
-    tested_in = [(b, f, n) for b in submission.budgets for f, (_, test) in enumerate(folds) for n in test]
-    return pd.DataFrame(tested_in, columns=["epochs", "fold", "network"])
+        folds = [(0, tested.network_ids)]
+    else:
+        try:
+            folds = [(fold, test) for fold, (_, test) in enumerate(tested.split(str(chosen.split)))]
+        except SplitError as error:
+            raise RefusedError("protocol", str(error)) from None
+    networks = np.concatenate([np.asarray(test, dtype=np.int64) for _, test in folds])
+    fold = np.repeat([fold for fold, _ in folds], [len(test) for _, test in folds])
+    outer = [(b, o) for b in submission.budgets for o in others or [""]]
+    columns: dict[str, npt.ArrayLike] = {"epochs": np.repeat([budget for budget, _ in outer], len(networks))}
+    if others:
+        columns["trained_on"] = np.repeat([other for _, other in outer], len(networks))
+    columns |= {"fold": np.tile(fold, len(outer)), "network": np.tile(networks, len(outer))}
+    return pd.DataFrame(columns)
+
+
+def _same_rows(given: pd.DataFrame, expected: pd.DataFrame) -> bool:
+    """Whether they are in the split's order already, as the harness writes them: then nothing is to be sorted."""
+    return len(given) == len(expected) and all(
+        np.array_equal(given[key].to_numpy(), expected[key].to_numpy()) for key in expected.columns
+    )
 
 
 def _check_rows(given: pd.DataFrame, expected: pd.DataFrame) -> None:

@@ -89,8 +89,8 @@ class Predictions(_Facts):
         return {name: values for name in type(self).model_fields if (values := getattr(self, name)) is not None}
 
 
-class Submission(_Facts):
-    """One method on one subset under one protocol, at one or more budgets."""
+class SubmissionFacts(_Facts):
+    """All that a submission says, save its predictions."""
 
     format: Literal[1] = 1
     method: MethodName
@@ -112,7 +112,17 @@ class Submission(_Facts):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**64)]], Field(max_length=1000)]
     seconds: Annotated[float, Field(ge=0, le=1e9)]
     scores: Annotated[list[ClaimedScore], Field(max_length=20_000)]
+
+
+class Submission(SubmissionFacts):
+    """One method on one subset under one protocol, at one or more budgets."""
+
     predictions: Predictions
+
+    @property
+    def facts(self) -> SubmissionFacts:
+        """Without the predictions."""
+        return SubmissionFacts.model_construct(**{name: getattr(self, name) for name in SubmissionFacts.model_fields})
 
 
 def json_schema() -> dict[str, Any]:

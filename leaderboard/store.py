@@ -1,0 +1,58 @@
+"""What an earlier check or build computed: a file per fact, named by the SHA-256 of all that decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from nndynbench.storage.files import written_whole
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of facts; without one, nothing is remembered."""
+
+    folder: Path | None = None
+
+    def read(self, key: str) -> Any:
+        """What is kept under a key, or None."""
+        if self.folder is None:
+            return None
+        try:
+            return json.loads((self.folder / f"{key}.json").read_bytes())
+        except (OSError, ValueError):  # not there, or cut short: it is computed anew
+            return None
+
+    def write(self, key: str, facts: Any) -> None:
+        if self.folder is not None:
+            with written_whole(self.folder / f"{key}.json") as partial:
+                partial.write_text(json.dumps(facts, separators=(",", ":")), encoding="utf-8")
+
+
+def key_of(*parts: object) -> str:
+    """The SHA-256 over some facts, each as it prints."""
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
+
+
+@cache
+def code_digest(*packages: str) -> str:
+    """The SHA-256 over the code and data files of some packages, or of modules named ``package/file.py``."""
+    digest = hashlib.sha256()
+    for file in sorted(_sources(packages), key=lambda source: source.name):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(packages: Iterable[str]) -> Iterable[Traversable]:
+    for name in packages:
+        package, _, file = name.partition("/")
+        for source in files(package).iterdir():
+            if source.name == file or (not file and source.name.endswith((".py", ".toml"))):
+                yield source
