@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, loaded_subsets, submission_files
+from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, loaded_subsets, submission_files
+from leaderboard.store import Store
 from nndynbench.cli.console import CommandLine, progress_bar, run
 
 app = CommandLine(help=__doc__)
@@ -26,6 +27,10 @@ SCORES = RESULTS / "scores"
 Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
 OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; made if missing")]
 
+Scores = Annotated[
+    Path, typer.Option(help="what earlier checks and builds computed, by the file's checksum: it is not computed again")
+]
+
 
 @app.command()
 def check(
@@ -34,6 +39,8 @@ def check(
     drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
     rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again; record those that are reproduced")] = False,
     missing: Annotated[bool, typer.Option(help="with --rerun: leave alone what is recorded already")] = False,
+    scores: Scores = SCORES,
+    jobs: Annotated[int, typer.Option(help="files checked at a time, in processes; -1 for one a core")] = -1,
 ) -> None:
     """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError
@@ -44,7 +51,7 @@ def check(
     paths = files or submission_files(submissions)
     if rerun and missing:
         paths = [path for path in paths if not is_recorded(path)]
-    for outcome in check_all(paths):
+    for outcome in check_all(paths, store=Store(scores), jobs=jobs):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if isinstance(outcome, Refusal):
@@ -157,24 +164,28 @@ def audit(
 def build(
     out: Annotated[Path, typer.Option(help="the folder of the page")],
     submissions: Folder = SUBMISSIONS,
-    scores: Annotated[Path, typer.Option(help="scores of earlier builds: what is there is not computed again")] = SCORES,
-    jobs: Annotated[int, typer.Option(help="rows scored at a time, in processes; -1 for one a core")] = -1,
+    only: Annotated[
+        list[str] | None, typer.Option(help="a method; repeat: the page shows it and the reference rows alone, in seconds")
+    ] = None,
+    scores: Scores = SCORES,
+    jobs: Annotated[int, typer.Option(help="what is checked and scored at a time, in processes; -1 for one a core")] = -1,
 ) -> None:
     """Build the static page. A submission that is refused is left out, and makes the exit status 1."""
     from leaderboard.board import views
+    from leaderboard.dates import changed_dates
     from leaderboard.page import build_site, need_free_or_older
-    from leaderboard.score_store import ScoreStore
     from leaderboard.standing import read_records
 
     need_free_or_older(out)
-    files = submission_files(submissions)
-    outcomes = list(track(check_all(files), "checking", len(files), console=console, transient=True))
+    store = Store(scores)
+    files = files_of(only, submissions) if only else submission_files(submissions)
+    outcomes = list(track(check_all(files, store=store, jobs=jobs), "checking", len(files), console=console, transient=True))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-    subsets, records = loaded_subsets(), read_records(submissions)
+    subsets, records, dates = loaded_subsets(), read_records(submissions), changed_dates(submissions)
     with progress_bar("scoring") as report:
-        scored = views(accepted, subsets, records, store=ScoreStore(scores), jobs=jobs, progress=report)
-    index = build_site(out, scored, accepted, subsets, records)
+        scored = views(accepted, subsets, records, dates=dates, store=store, jobs=jobs, progress=report)
+    index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
     console.print(f"{len(accepted)} submissions on the page: {escape(str(index))}")

@@ -1,54 +1,61 @@
-"""The board: accepted submissions with intervals, gain and added, under every protocol that their predictions serve."""
+"""The board: accepted submissions with intervals, ranks and worth, under each protocol that their predictions serve."""
 
 from __future__ import annotations
 
-import math
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 from leaderboard.check import Accepted
-from leaderboard.score_store import ScoreStore
-from leaderboard.scores import Scores
+from leaderboard.facts import kind_of
+from leaderboard.scores import Leading, Scores
 from leaderboard.standing import Record, Standing, record_of
+from leaderboard.store import Store
+from leaderboard.units import Unit, references_among, scored, units_of
+from nndynbench.paper import claims as paper_claims
 from nndynbench.paper import paper_scores
-from nndynbench.protocols.metrics import better
 from nndynbench.protocols.protocol import Protocol, protocols
-from nndynbench.protocols.scoring import Case, Estimate
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.worth import ceiling
-from nndynbench.submissions import Submission
-from nndynbench.submissions.admission import is_bundled
-from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
+from nndynbench.submissions import SubmissionFacts
 from nndynbench.subsets import Subset
-
-BAR = "bar"
-TRIVIAL_CODE = "baselines/trivial.py"
-DIGITS = 6
-
-Kind = Literal["bar", "trivial", "method"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the board: a method under one protocol on one subset, on transfer from one other subset."""
+    """A row of the board: a method under one protocol on one subset, on transfer from one other subset.
 
-    submission: Submission
-    kind: Kind
+    ``kind``: "reference", "method", or that of a group of board.toml. ``date``: when the submission last changed.
+    """
+
+    submission: SubmissionFacts
+    kind: str
     standing: Standing
     draft: str | None
     trained_on: str | None
     scores: Mapping[int, Scores]
+    ranks: Mapping[int, int] = field(default_factory=dict)
+    date: datetime.date | None = None
 
 
 @dataclass(frozen=True)
 class View:
-    """What the board shows at once: one protocol on one subset. ``ceiling`` is by metric."""
+    """What the board shows at once: one protocol on one subset.
+
+    ``ceiling`` is by metric. ``leading``, by budget and reference: the method that adds most to it, of those that see
+    weights and beside them no more than the reference.
+    ``claims``: the paper's that its rows test, each with ours.
+    """
 
     protocol: Protocol
     subset: str
     entries: Sequence[Entry]
     ceiling: Mapping[str, float] = field(default_factory=dict)
     paper: Sequence[Mapping[str, Any]] = ()
+    leading: Mapping[int, Mapping[str, Leading]] = field(default_factory=dict)
+    claims: Sequence[tuple[Mapping[str, Any], Estimate]] = ()
 
     @property
     def budgets(self) -> list[int]:
@@ -56,100 +63,105 @@ class View:
         own = {budget for entry in self.entries for budget in entry.scores}
         return sorted(own | {int(reference["epochs"]) for reference in self.paper})
 
+    @property
+    def references(self) -> dict[str, str]:
+        """The method that stands for each reference, by the reference's key."""
+        return references_among({entry.submission.method for entry in self.entries})
+
 
 def views(
     accepted: Sequence[Accepted],
     subsets: Mapping[str, Subset],
     records: list[Record],
     *,
-    store: ScoreStore = ScoreStore(),  # noqa: B008 (frozen)
+    dates: Mapping[Path, datetime.date] | None = None,
+    store: Store = Store(),  # noqa: B008 (frozen)
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[View]:
     """Every view that has a row, scored; views of subsets that have the paper's figures alone come last.
 
-    ``store`` holds what earlier builds computed, ``jobs`` rows are scored at a time, in processes. ``progress`` is called
-    with how many are scored, and how many there are.
+    ``store`` holds what earlier builds computed; units of work are scored ``jobs`` at a time, in processes. ``progress`` is
+    called with how many submissions are scored, and how many there are. ``dates``: when each file last changed.
     """
-    from joblib import Parallel, delayed
-
-    rows = {
-        (protocol.name, subset.name): found
-        for protocol in protocols().values()
-        for subset in subsets.values()
-        if (found := _rows(accepted, subset, protocol))
-    }
-    work = (
-        delayed(store.scores)(protocols()[protocol], row.own, row.bars)
-        for (protocol, _), group in rows.items()
-        for row in group
-    )
-    total = sum(map(len, rows.values()))
-    scored = []
-    for scores in Parallel(n_jobs=jobs, return_as="generator")(work):
-        scored.append(scores)
+    facts: dict[str, Any] = {}
+    missing: list[tuple[Unit, list[Protocol]]] = []
+    done, total = 0, len(accepted)
+    for unit in units_of(accepted):
+        found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}
+        absent = [p for p in unit.served if any(found[key] is None for key in unit.keys(p))]
+        facts |= found
+        if absent:
+            missing.append((unit, absent))
+        else:
+            done += len(unit.accepted)
+    for unit, computed in scored(missing, subsets, store, jobs):
+        facts |= computed
+        done += len(unit.accepted)
         if progress:
-            progress(len(scored), total)
-    in_order = iter(scored)
+            progress(done, total)
     made = [
-        View(
-            protocols()[protocol],
-            name,
-            [_entry(row, next(in_order), records) for row in group],
-            _ceilings(subsets[name], protocols()[protocol]),
-            _references(name, protocol),
-        )
-        for (protocol, name), group in rows.items()
+        _view(unit, protocol, subsets[unit.subset], facts, records, dates or {})
+        for unit in units_of(accepted)
+        for protocol in unit.served
     ]
+    order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
+    made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What is scored for a row: its cases by budget, and the bar's."""
+def _view(
+    unit: Unit,
+    protocol: Protocol,
+    subset: Subset,
+    facts: Mapping[str, Any],
+    records: list[Record],
+    dates: Mapping[Path, datetime.date],
+) -> View:
+    *own, together = unit.keys(protocol)
+    ranked = {(row["method"], tuple(row["place"])): row["rank"] for row in facts[together]["ranks"]}
+    entries = []
+    for key, a in zip(own, unit.accepted, strict=True):
+        scores = {tuple(row["place"]): _read_scores(row) for row in facts[key]}
+        record = record_of(a.path, records)
+        for other in dict.fromkeys(other for _, other in scores):
+            entries.append(
+                Entry(
+                    a.submission,
+                    kind_of(a.submission),
+                    record.standing if record else "self-reported",
+                    a.draft,
+                    other,
+                    {budget: found for (budget, o), found in scores.items() if o == other},
+                    {b: rank for (m, (b, o)), rank in ranked.items() if (m, o) == (a.submission.method, other)},
+                    dates.get(a.path),
+                )
+            )
+    leading: dict[int, dict[str, Leading]] = {}
+    for row in facts[together]["leading"]:
+        best = Leading(row["method"], Estimate(*row["added"]), row["compared"])
+        leading.setdefault(row["budget"], {})[row["reference"]] = best
+    return View(
+        protocol,
+        subset.name,
+        entries,
+        _ceilings(subset, protocol),
+        _references(subset.name, protocol.name),
+        leading,
+        [(paper_claims()[place], Estimate(*ours)) for place, ours in facts[together]["claims"]],
+    )
 
-    accepted: Accepted
-    trained_on: str | None
-    own: dict[int, Case]
-    bars: dict[int, Case]
 
-
-def _rows(accepted: Sequence[Accepted], subset: Subset, protocol: Protocol) -> list[_Row]:
-    """The rows of a view: one per submission, on transfer one per subset that was trained on."""
-    cases = {
-        a.submission.method: (a, cases_by_budget(a.predictions, subset, protocol))
-        for a in accepted
-        if a.submission.subset.name == subset.name and a.submission.protocol == protocol.fitted.name
-    }
-    bar = cases[BAR][1] if BAR in cases else {}
-    return [
-        _Row(a, other, _from(own, other), _from(bar, other))
-        for a, own in cases.values()
-        for other in dict.fromkeys(trained_on for _, trained_on in own)
-    ]
-
-
-def _from(cases: Mapping[CaseKey, Case], trained_on: str | None) -> dict[int, Case]:
-    return {budget: case for (budget, other), case in cases.items() if other == trained_on}
+def _read_scores(row: Mapping[str, Any]) -> Scores:
+    metrics = {metric: value if isinstance(value, str) else Estimate(*value) for metric, value in row["metrics"].items()}
+    gain, added = ({key: Estimate(*value) for key, value in row[name].items()} for name in ("gain", "added"))
+    return Scores(metrics, gain, added)
 
 
 def _views_of_the_paper_alone(made: Sequence[View]) -> list[View]:
     there = {(view.protocol.name, view.subset) for view in made}
     missing = {(str(score["protocol"]), str(score["subset"])) for score in paper_scores()} - there
     return [View(protocols()[p], subset, [], paper=_references(subset, p)) for p, subset in sorted(missing)]
-
-
-def kind_of(submission: Submission) -> Kind:
-    """The bar, a trivial method, or any other."""
-    if is_bundled(submission) and submission.method == BAR:
-        return "bar"
-    return "trivial" if is_bundled(submission) and submission.code == TRIVIAL_CODE else "method"
-
-
-def _entry(row: _Row, scores: Mapping[int, Scores], records: list[Record]) -> Entry:
-    submission, record = row.accepted.submission, record_of(row.accepted.path, records)
-    standing = record.standing if record else "self-reported"
-    return Entry(submission, kind_of(submission), standing, row.accepted.draft, row.trained_on, scores)
 
 
 def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, float]:
@@ -162,56 +174,3 @@ def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, float]:
 
 def _references(subset: str, protocol: str) -> list[Mapping[str, Any]]:
     return [score for score in paper_scores() if score["subset"] == subset and score["protocol"] == protocol]
-
-
-def plain(view: View, trained: View | None = None) -> dict[str, Any]:
-    """A view as the page's script reads it: numbers rounded to six decimals, an estimate as [value, low, high].
-
-    With the view of the same predictions on the networks that learned anything, τ there stands beside.
-    """
-    beside = _tau_by_method(trained) if trained else {}
-    return {
-        "protocol": view.protocol.name,
-        "subset": view.subset,
-        "metrics": [{"name": metric, "better": better(metric)} for metric in view.protocol.metrics],
-        "budgets": view.budgets,
-        "beside": bool(trained),
-        "ceiling": {metric: round(value, DIGITS) for metric, value in view.ceiling.items()},
-        "paper": [dict(reference) for reference in view.paper],
-        "entries": [
-            {
-                "method": entry.submission.method,
-                "trained_on": entry.trained_on,
-                "kind": entry.kind,
-                "standing": entry.standing,
-                "draft": entry.draft,
-                "tier": entry.submission.tier,
-                "seconds": entry.submission.seconds,
-                "code": entry.submission.code,
-                "scores": {
-                    str(budget): _plain_scores(scores) | {"trained_tau": beside.get((entry.submission.method, budget))}
-                    for budget, scores in entry.scores.items()
-                },
-            }
-            for entry in view.entries
-        ],
-    }
-
-
-def _tau_by_method(trained: View) -> dict[tuple[str, int], Any]:
-    return {
-        (entry.submission.method, budget): _plain(scores.metrics["kendall_tau"])
-        for entry in trained.entries
-        for budget, scores in entry.scores.items()
-    }
-
-
-def _plain_scores(scores: Scores) -> dict[str, Any]:
-    numbers: dict[str, Any] = {metric: _plain(value) for metric, value in scores.metrics.items()}
-    return numbers | {"gain": _plain(scores.gain), "added": _plain(scores.added)}
-
-
-def _plain(estimate: Estimate | str | None) -> list[float | None] | str | None:
-    if estimate is None or isinstance(estimate, str):
-        return estimate
-    return [round(number, DIGITS) if math.isfinite(number) else None for number in estimate]

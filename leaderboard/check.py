@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter
 
-from nndynbench.submissions import RefusedError, Submission, accepted_predictions, read_submission
+from leaderboard.store import Store, code_digest, key_of
+from nndynbench.names import known
+from nndynbench.submissions import (
+    RefusedError,
+    SubmissionFacts,
+    accepted_predictions,
+    predictions_with_truths,
+    read_submission,
+)
 from nndynbench.submissions.admission import refused_admission
-from nndynbench.submissions.files import quoted
+from nndynbench.submissions.files import content_of, in_its_place, quoted
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
+
+# What decides whether a file is accepted, and its scores.
+CODE = ("nndynbench.protocols", "nndynbench.submissions", "nndynbench.subsets")
+
+# So many files are worth a second process.
+BATCH = 25
+
+_FACTS = TypeAdapter(SubmissionFacts)
 
 
 @dataclass(frozen=True)
@@ -31,31 +50,62 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A submission whose scores are right, with its predictions and their truths.
+    """A submission whose scores are right; ``sha256`` is its file's.
 
     ``draft`` says why it is not admitted to the public board, if it is not.
     """
 
     path: Path
-    submission: Submission
-    predictions: pd.DataFrame
+    submission: SubmissionFacts
+    sha256: str
     draft: str | None
 
+    def predictions(self, at_hand: Mapping[str, Subset] | None = None) -> pd.DataFrame:
+        """Its predictions with their truths, read from the file again."""
+        return predictions_with_truths(read_submission(self.path), subsets=at_hand)
 
-def check(path: Path, at_hand: Mapping[str, Subset] | None = None) -> Accepted | Refusal:
-    """Read and score one file; ``at_hand`` are loaded subsets by name, shared by many files."""
+
+def check(path: Path, at_hand: Mapping[str, Subset] | None = None, store: Store = Store()) -> Accepted | Refusal:  # noqa: B008 (frozen)
+    """Read and score one file; ``at_hand`` are loaded subsets by name, shared by many files.
+
+    A file that ``store`` knows as accepted, of the same subsets and by the same code, is not scored again.
+    """
     try:
-        submission = read_submission(path)
-        return Accepted(path, submission, accepted_predictions(submission, subsets=at_hand), refused_admission(submission))
+        sha256 = hashlib.sha256(content_of(path)).hexdigest()
+        key = key_of("accepted", sha256, code_digest(*CODE))
+        if (known := store.read(key)) is not None and _are_at_hand(known, at_hand or {}):
+            facts = in_its_place(_FACTS.validate_python(known), path)
+        else:
+            submission = read_submission(path)
+            accepted_predictions(submission, subsets=at_hand)
+            facts = submission.facts
+            store.write(key, facts.model_dump(mode="json"))
+        return Accepted(path, facts, sha256, refused_admission(facts))
     except RefusedError as refused:
         return Refusal(path, refused.field, refused.reason)
 
 
-def check_all(paths: Iterable[Path]) -> Iterator[Accepted | Refusal]:
-    """Check many files, with each subset loaded once."""
+def check_all(paths: Iterable[Path], *, store: Store = Store(), jobs: int = 1) -> Iterator[Accepted | Refusal]:  # noqa: B008
+    """Check many files in their order, with each subset loaded once, in so many processes (-1: one a core)."""
+    from joblib import Parallel, delayed
+
+    listed = list(paths)
+    batches = [listed[start : start + BATCH] for start in range(0, len(listed), BATCH)]
+    workers = Parallel(n_jobs=jobs if len(batches) > 1 else 1, return_as="generator")
     at_hand = loaded_subsets()
-    for path in paths:
-        yield check(path, at_hand)
+    for outcomes in workers(delayed(_check_batch)(batch, at_hand, store) for batch in batches):
+        yield from outcomes
+
+
+def _check_batch(paths: Sequence[Path], at_hand: Mapping[str, Subset], store: Store) -> list[Accepted | Refusal]:
+    return [check(path, at_hand, store) for path in paths]
+
+
+def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> bool:
+    named = [facts["subset"], *facts["trained_on"]]
+    return all(
+        (there := at_hand.get(s["name"])) and (there.version, there.checksum) == (s["version"], s["checksum"]) for s in named
+    )
 
 
 def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
@@ -66,6 +116,23 @@ def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder of submissions {folder}")
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
+    """The submissions of some methods, and those of the reference rows that they are read beside.
+
+    Raises
+    ------
+    UnknownNameError
+        For a method that has none.
+    """
+    from leaderboard.facts import board_facts
+
+    there = [path.name for path in folder.iterdir() if path.is_dir()]
+    own = [path for method in methods for path in sorted((folder / known(method, there, what="submitted method")).iterdir())]
+    references = [method for reference in board_facts().references for method in reference.methods]
+    beside = [folder / method / name for method in references for name in dict.fromkeys(path.name for path in own)]
+    return list(dict.fromkeys([*own, *(path for path in beside if path.is_file())]))
 
 
 def loaded_subsets() -> dict[str, Subset]:

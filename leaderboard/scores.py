@@ -1,53 +1,96 @@
-"""What a method scores at a budget: its metrics with intervals, its gain over the bar, and what it adds to it."""
+"""What the rows of one view score: metrics with intervals, gain and added over the references, ranks with ties."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from nndynbench.protocols.metrics import UndefinedMetricError
+import numpy as np
+
+from nndynbench.protocols.metrics import UndefinedMetricError, better
 from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.ranks import margins, shared_ranks
 from nndynbench.protocols.scoring import Case, Estimate
-from nndynbench.protocols.worth import added, gain
+from nndynbench.protocols.worth import added, blend, gain
+from nndynbench.submissions.recomputation import recomputed
 
 
 @dataclass(frozen=True)
 class Scores:
     """What one method scores at one budget: per metric an estimate, or the reason why it has none.
 
-    ``gain`` is over the bar in the protocol's first metric, ``added`` to the bar's R²; None where there is no such number.
+    By reference (the bar, the curves): ``gain`` over it in the protocol's first metric, ``added`` to its R². What there is
+    no such number of is left out.
     """
 
     metrics: Mapping[str, Estimate | str]
-    gain: Estimate | None = None
-    added: Estimate | None = None
+    gain: Mapping[str, Estimate] = field(default_factory=dict)
+    added: Mapping[str, Estimate] = field(default_factory=dict)
 
 
-def scores_by_budget(protocol: Protocol, own: Mapping[int, Case], bars: Mapping[int, Case]) -> dict[int, Scores]:
-    """A method's scores at each budget, beside the bar's on the same networks where there is one."""
-    return {budget: _scores(protocol, case, bars.get(budget)) for budget, case in own.items()}
-
-
-def _scores(protocol: Protocol, case: Case, bar: Case | None) -> Scores:
+def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) -> Scores:
+    """A method's scores at a budget, beside those of the references that there are on the same networks."""
     metrics: dict[str, Estimate | str] = {}
     for metric in protocol.metrics:
         try:
             metrics[metric] = case.estimate(metric)
         except UndefinedMetricError as reason:
             metrics[metric] = str(reason)
-    if bar is None:
-        return Scores(metrics)
-    gained = _defined(gain, case, bar, protocol.metrics[0])
-    # A blend is of accuracies in percent, on the networks that the bar was fitted for.
-    blended = _defined(added, case, bar) if protocol.task == "regression" and "r2" in protocol.metrics else None
-    return Scores(metrics, gained, blended)
+    gained = {key: _defined(gain, case, other, protocol.metrics[0]) for key, other in references.items()}
+    additions = {key: _defined(added, case, other) for key, other in references.items()} if has_added(protocol) else {}
+    return Scores(metrics, _there(gained), _there(additions))
 
 
-def _defined(function: Any, *arguments: Any) -> Estimate | None:
+def has_added(protocol: Protocol) -> bool:
+    """A blend is of accuracies in percent, on the networks that the reference was fitted for."""
+    return protocol.task == "regression" and "r2" in protocol.metrics
+
+
+def ranks(protocol: Protocol, methods: Mapping[str, Case]) -> dict[str, int]:
+    """Ranks with ties by the protocol's first metric, of the methods that have a value in it."""
+    metric = protocol.metrics[0]
+    values = {name: better(metric) * value for name, case in methods.items() if (value := _value(case, metric)) is not None}
+    if not values:
+        return {}
+    resampled = np.stack([better(metric) * methods[name].in_resamples(metric) for name in values])
+    return dict(zip(values, shared_ranks(list(values.values()), resampled), strict=True))
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The method of several that adds most to a reference; the interval holds for all of them at once."""
+
+    method: str
+    added: Estimate
+    compared: int
+
+
+def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
+    """Of some methods, the one that adds most to the R² of a reference; None where there is no such number."""
+    base = _value(reference, "r2")
+    blends = {name: blended for name, case in methods.items() if (blended := _defined(blend, case, reference))}
+    values = {name: (_value(case, "r2") or 0.0) - base for name, case in blends.items()} if base is not None else {}
+    if not values:
+        return None
+    best = max(values, key=lambda name: values[name])
+    differences = np.stack([blends[name].in_resamples("r2") - reference.in_resamples("r2") for name in values])
+    margin = float(margins(differences)[list(values).index(best)])
+    value = values[best] + 0.0
+    return Leading(best, Estimate(value, value - margin, value + margin), len(values))
+
+
+def _value(case: Case, metric: str) -> float | None:
+    return recomputed(metric, case)
+
+
+def _defined(function: Any, *arguments: Any) -> Any:
     try:
-        estimate = function(*arguments)
+        return function(*arguments)
     except UndefinedMetricError:
         return None
-    return estimate if all(map(math.isfinite, estimate)) else None
+
+
+def _there(found: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+    return {key: value for key, value in found.items() if value is not None and all(map(math.isfinite, value))}

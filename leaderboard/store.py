@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +12,6 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
-
-from nndynbench.storage.files import written_whole
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,10 @@ class Store:
 
     def write(self, key: str, facts: Any) -> None:
         if self.folder is not None:
-            with written_whole(self.folder / f"{key}.json") as partial:
-                partial.write_text(json.dumps(facts, separators=(",", ":")), encoding="utf-8")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = self.folder / f"{key}.{os.getpid()}.partial"
+            partial.write_text(json.dumps(facts, separators=(",", ":")), encoding="utf-8")
+            partial.replace(self.folder / f"{key}.json")
 
 
 def key_of(*parts: object) -> str:

@@ -1,45 +1,45 @@
-"""The page's JavaScript libraries, taken from their Python packages when it is built: nothing is loaded from another host.
+"""The page's chart library, taken from its Python package when the page is built: nothing is loaded from another host.
 
-DataTables comes in itables, Vega-Embed with Vega-Lite in vl-convert-python. Both are written as classic scripts, since
-browsers refuse module scripts in a page that is opened from a file.
+Vega-Embed with Vega-Lite comes in vl-convert-python. It is written as a classic script, since browsers refuse module scripts
+in a page that is opened from a file.
 """
 
 from __future__ import annotations
 
 import re
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
+from nndynbench.storage.files import written_whole
 
-def write_libraries(folder: Path) -> dict[str, str]:
-    """Write ``tables.js``, ``tables.css`` and ``charts.js`` into a folder; returns the versions of their packages."""
+PACKAGE = "vl-convert-python"
+
+
+def write_libraries(folder: Path, kept: Path | None = None) -> dict[str, str]:
+    """Write ``charts.js`` into a folder; returns the versions of packages that it is from.
+
+    Bundling takes seconds: what it gave is kept in ``kept``, by its version.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "charts.js").write_bytes(_charts(kept))
+    return {PACKAGE: version(PACKAGE)}
+
+
+def _charts(kept: Path | None) -> bytes:
+    path = kept and kept / f"charts-{version(PACKAGE)}.js"
+    if path and path.is_file():
+        return path.read_bytes()
     import vl_convert
 
-    folder.mkdir(parents=True, exist_ok=True)
-    bundled = files("itables").joinpath("html")
-    tables = bundled.joinpath("dt_bundle.js").read_text(encoding="utf-8")
-    (folder / "tables.js").write_text(as_classic_script(tables, "DataTable"), encoding="utf-8")
-    (folder / "tables.css").write_text(bundled.joinpath("dt_bundle.css").read_text(encoding="utf-8"), encoding="utf-8")
-    charts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    (folder / "charts.js").write_text(as_classic_script(charts), encoding="utf-8")
-    return {package: version(package) for package in ("itables", "vl-convert-python")}
+    made = as_classic_script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).encode()
+    if path:
+        with written_whole(path) as partial:
+            partial.write_bytes(made)
+    return made
 
 
-def as_classic_script(module: str, default: str | None = None) -> str:
-    """A bundled module without imports as a script of its own scope; its default export becomes ``window[default]``.
-
-    Raises
-    ------
-    ValueError
-        For a module that has no default export where one is wanted.
-    """
+def as_classic_script(module: str) -> str:
+    """A bundled module without imports as a script of its own scope; what it exports is dropped."""
     exports = re.search(r"\bexport\s*\{([^{}]*)\};?", module)
-    body, last = module, ""
-    if exports:
-        body = module[: exports.start()] + module[exports.end() :]
-        found = re.search(r"([\w$]+) as default\b", exports.group(1))
-        last = f"window.{default}={found.group(1)};" if found and default else ""
-    if default and not last:
-        raise ValueError(f"the module for {default} exports no default")
-    return f'(()=>{{"use strict";\n{body}\n{last}}})();\n'
+    body = module[: exports.start()] + module[exports.end() :] if exports else module
+    return f'(()=>{{"use strict";\n{body}}})();\n'

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tomllib
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -13,13 +15,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined, select_autoescape
 
-from leaderboard.board import View, plain
+from leaderboard.board import View
 from leaderboard.check import Accepted
+from leaderboard.facts import board_facts
+from leaderboard.page.citation import citation
+from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
-from leaderboard.page.subset_facts import SubsetFacts, subset_facts
+from leaderboard.page.subset_facts import subset_facts
+from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.standing import Record, record_of
+from leaderboard.store import Store
+from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import metric_facts
 from nndynbench.protocols.protocol import protocols
@@ -27,18 +35,27 @@ from nndynbench.submissions import json_schema
 from nndynbench.submissions.admission import is_unfinished
 from nndynbench.subsets import Subset
 
-# What the board shows first, where it is there; else the first view that has a row.
-FIRST_SUBSET, FIRST_PROTOCOL = "cifar10-lenet-diverse", "regression-folds"
 # Its τ stands beside the scores of the protocol whose predictions it ranks.
 TRAINED = "trained"
 
-ASSETS = ("style.css", "cells.js", "charting.js", "matrix.js", "board.js", "pages.js")
+ASSETS = ("style.css", "cells.js", "charting.js", "matrix.js", "table.js", "board.js", "pages.js")
+METHODS, PAPER = "method", "paper"
+ZIPPED = (1980, 1, 1, 0, 0, 0)  # a date for all: the same submissions give the same archive
 
 
 def build_site(
-    out: Path, views: Sequence[View], accepted: Sequence[Accepted], subsets: Mapping[str, Subset], records: list[Record]
+    out: Path,
+    views: Sequence[View],
+    accepted: Sequence[Accepted],
+    subsets: Mapping[str, Subset],
+    records: list[Record],
+    *,
+    store: Store = Store(),  # noqa: B008 (frozen)
+    only: Sequence[str] = (),
 ) -> Path:
     """Write the site into a folder; an older one there is replaced when the new one is whole.
+
+    ``only``: the methods that it is about, where it does not show all of them.
 
     Raises
     ------
@@ -48,19 +65,38 @@ def build_site(
     need_free_or_older(out)
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _write_site(partial, views, accepted, subsets, records)
+    libraries = write_libraries(partial / "assets", store.folder)
+    _write_site(partial, views, accepted, subsets, records, libraries, only)
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
     return out / "index.html"
 
 
+def need_free_or_older(out: Path) -> None:
+    """Raise FileExistsError for a folder that holds something else than an older page."""
+    if out.exists() and any(out.iterdir()) and not (out / "assets" / "board.js").is_file():
+        raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
+
+
 def _write_site(
-    out: Path, views: Sequence[View], accepted: Sequence[Accepted], subsets: Mapping[str, Subset], records: list[Record]
+    out: Path,
+    views: Sequence[View],
+    accepted: Sequence[Accepted],
+    subsets: Mapping[str, Subset],
+    records: list[Record],
+    libraries: Mapping[str, str],
+    only: Sequence[str],
 ) -> None:
-    libraries = write_libraries(out / "assets")
     for asset in ASSETS:
         (out / "assets" / asset).write_bytes(files("leaderboard.page").joinpath("assets", asset).read_bytes())
-    shared = {"words": words(), "libraries": libraries, "version": version("nndynbench")}
+    shared = {
+        "words": words(),
+        "links": _facts("links.toml"),
+        "references": board_facts().references,
+        "libraries": libraries,
+        "version": version("nndynbench"),
+        "updated": last_changed(views),
+    }
     templates = _templates()
 
     def write(path: str, template: str, **content: Any) -> None:
@@ -69,20 +105,36 @@ def _write_site(
         up = "../" * path.count("/")
         target.write_text(templates.get_template(template).render(up=up, **shared, **content), encoding="utf-8")
 
-    for view in views:
-        same = [v for v in views if v.subset == view.subset and v.protocol.predictions == view.protocol.name]
-        _write_view(out, view, next((v for v in same if v.protocol.name == TRAINED), None))
-    write("index.html", "index.html", index=_index(views, subsets))
-    for method in dict.fromkeys(entry.submission.method for view in views for entry in view.entries):
-        own = [a for a in accepted if a.submission.method == method]
-        parts = [_of_method(view, method) for view in views if any(e.submission.method == method for e in view.entries)]
+    _write_data(out / "data", views)
+    _write_downloads(out, accepted)
+    write("index.html", "index.html", index=_index(views, subsets, only), answers=answers(views), only=only)
+    write("about.html", "about.html", citation=citation())
+    by_method: dict[str, list[Accepted]] = {}
+    for a in accepted:
+        by_method.setdefault(a.submission.method, []).append(a)
+    write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
+    for method, own in by_method.items():
         audits = [(a, record) for a in own if (record := record_of(a.path, records)) and record.scores]
-        write(f"methods/{method}.html", "method.html", submissions=[a.submission for a in own], parts=parts, audits=audits)
+        write(
+            f"methods/{method}.html",
+            "method.html",
+            submissions=[a.submission for a in own],
+            paper=paper_link(own[0].submission.source),
+            parts=_parts_of(method, views, audits),
+            audits=audits,
+        )
+    of_subset = {name: [view for view in views if view.subset == name] for name in subsets}
+    write("subsets/index.html", "subsets.html", subsets=[(subset, of_subset[name]) for name, subset in subsets.items()])
     for name, subset in subsets.items():
-        there = [view for view in views if view.subset == name]
-        facts: SubsetFacts = subset_facts(subset)
-        unfinished = is_unfinished(subset.version)
-        write(f"subsets/{name}.html", "subset.html", subset=subset, facts=facts, views=there, unfinished=unfinished)
+        write(
+            f"subsets/{name}.html",
+            "subset.html",
+            subset=subset,
+            facts=subset_facts(subset),
+            views=of_subset[name],
+            claims=_claims(subset, of_subset[name]),
+            unfinished=is_unfinished(subset.version),
+        )
     for source in sorted(baselines_folder().glob("*.py")):
         write(f"code/{source.stem}.html", "code.html", name=source.name, text=source.read_text(encoding="utf-8"))
     schema = json.dumps(json_schema(), indent=1)
@@ -92,43 +144,67 @@ def _write_site(
 @cache
 def words() -> dict[str, dict[str, Any]]:
     """What the page calls things, metrics as the package does."""
-    said = tomllib.loads(files("leaderboard.page").joinpath("words.toml").read_text(encoding="utf-8"))
-    return {**said, "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
+    return {**_facts("words.toml"), "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
+
+
+def _facts(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("leaderboard.page").joinpath(name).read_text(encoding="utf-8"))
 
 
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("leaderboard.page"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["number"] = number
+    return environment
 
 
-def need_free_or_older(out: Path) -> None:
-    """Raise FileExistsError for a folder that holds something else than an older page."""
-    if out.exists() and any(out.iterdir()) and not (out / "assets" / "board.js").is_file():
-        raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
+def number(value: float | Undefined | None) -> str:
+    """As the page's scripts write it: three decimals, fewer of larger numbers, and no negative zero."""
+    if value is None or isinstance(value, Undefined) or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    written = f"{size:.1e}" if size >= 1e4 else f"{size:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
+    return f"−{written}" if value < 0 and float(written) else written
 
 
-def _write_view(out: Path, view: View, trained: View | None) -> None:
-    # A script, not JSON that is fetched: a page opened from a file may load the one and not the other.
-    target = out / "data" / f"{view.subset}.{view.protocol.name}.js"
-    target.parent.mkdir(exist_ok=True)
-    content = json.dumps(plain(view, trained), separators=(",", ":"), ensure_ascii=True)
-    target.write_text(f"window.receiveView({content});\n", encoding="utf-8")
+def _write_data(folder: Path, views: Sequence[View]) -> None:
+    folder.mkdir(exist_ok=True)
+    trained = {view.subset: view for view in views if view.protocol.name == TRAINED}
+    for view in views:
+        beside = trained.get(view.subset) if protocols()[TRAINED].predictions == view.protocol.name else None
+        # A script, not JSON that is fetched: a page opened from a file may load the one and not the other.
+        content = json.dumps(plain(view, beside), separators=(",", ":"), ensure_ascii=True)
+        (folder / f"{view.subset}.{view.protocol.name}.js").write_text(f"window.receiveView({content});\n", encoding="utf-8")
+        (folder / f"{view.subset}.{view.protocol.name}.csv").write_text(as_csv(view), encoding="utf-8")
 
 
-def _index(views: Sequence[View], subsets: Mapping[str, Subset]) -> dict[str, Any]:
+def _write_downloads(out: Path, accepted: Sequence[Accepted]) -> None:
+    with zipfile.ZipFile(out / "submissions.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for a in sorted(accepted, key=lambda a: a.path):
+            archive.writestr(zipfile.ZipInfo("/".join(a.path.parts[-2:]), ZIPPED), a.path.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[str]) -> dict[str, Any]:
     there = [(view.subset, view.protocol.name) for view in views]
     rows = [(view.subset, view.protocol.name) for view in views if view.entries]
-    first = (FIRST_SUBSET, FIRST_PROTOCOL)
-    if first not in rows:
-        first = next((pair for pair in rows if pair[1] == FIRST_PROTOCOL), (rows or there or [("", "")])[0])
+    wanted = [(shown.subset, shown.protocol) for shown in board_facts().first]
+    first = next((pair for pair in wanted if pair in rows), (rows or there or [("", "")])[0])
     names = list(dict.fromkeys(subset for subset, _ in there))
+    groups = [{"kind": group.kind, "name": group.name, "meaning": group.meaning} for group in board_facts().groups]
     return {
         "first": {"subset": first[0], "protocol": first[1]},
+        "only": list(only),
+        "references": [{"key": r.key, "name": r.name, "meaning": r.meaning} for r in board_facts().references],
+        "groups": [
+            {"kind": METHODS, "name": "", "meaning": ""},
+            *groups,
+            {"kind": PAPER, "name": "The paper's figures", "meaning": "as it gives them"},
+        ],
         "subsets": [
             {
                 "name": name,
@@ -152,11 +228,38 @@ def _about(subset: Subset) -> dict[str, Any]:
     }
 
 
-def _of_method(view: View, method: str) -> dict[str, Any]:
-    """A method's own entries of a view with the bar's beside, and the view as the chart reads it."""
-    shown = [entry for entry in view.entries if entry.submission.method == method or entry.kind == "bar"]
-    own = View(view.protocol, view.subset, shown, view.ceiling)
+def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, Any], str, str]]:
+    """The paper's claims that the rows on a subset test: (claim, ours, verdict)."""
+    found = []
+    for view in views:
+        for claim, ours in view.claims:
+            stands_in = "" if claim["subset"] == subset.name else f"stands in for {claim['subset']}: "
+            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict(claim, ours)}"))
+    return found
+
+
+def _parts_of(method: str, views: Sequence[View], audits: Sequence[tuple[Accepted, Record]]) -> list[dict[str, Any]]:
+    own = [view for view in views if any(entry.submission.method == method for entry in view.entries)]
+    return [{"place": place, **_of_method(view, method, audits)} for place, view in enumerate(own, start=1)]
+
+
+def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, Record]]) -> dict[str, Any]:
+    """A method's own entries of a view, what a fresh zoo gave, and the view as the chart reads it, with the references."""
+    references = view.references.values()
+    shown_beside = [entry for entry in view.entries if entry.submission.method in (method, *references)]
     entries = [entry for entry in view.entries if entry.submission.method == method]
     scores = [scores for entry in entries for scores in entry.scores.values()]
-    worth = [name for name in ("gain", "added") if any(getattr(score, name) for score in scores)]
-    return {"view": view, "entries": entries, "worth": worth, "chart": plain(own)}
+    worth = [
+        (name, reference.key, f"{title} {reference.name}")
+        for name, title in (("gain", "Gain over"), ("added", "Added to"))
+        for reference in board_facts().references
+        if any(reference.key in getattr(score, name) for score in scores)
+    ]
+    fresh = {
+        (score.epochs, score.metric): score.fresh
+        for a, record in audits
+        if (a.submission.subset.name, a.submission.protocol) == (view.subset, view.protocol.name)
+        for score in record.scores
+    }
+    chart = plain(View(view.protocol, view.subset, shown_beside, view.ceiling))
+    return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": chart}

@@ -62,15 +62,22 @@ def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> d
         ours = _ours(claim, subsets, results)
     except (SplitError, BudgetError, MethodError) as reason:
         return {"ours": "", "verdict": f"not testable here: {reason}"}
-    if "better" in claim:
-        held, shown = ours.value >= 0, f"difference {ours.value:+.3f}"
-    else:
-        held, shown = RELATIONS[claim["relation"]](ours.value, claim["value"]), f"{ours.value:.3f}"
-    verdict = f"{_reservations(subsets)}{'held' if held else 'not held'}"
-    return {"ours": f"{shown} ({ours.low:.3f} to {ours.high:.3f})", "verdict": verdict}
+    return {"ours": shown(claim, ours), "verdict": f"{reservations(subsets)}{verdict(claim, ours)}"}
 
 
-def _reservations(subsets: Sequence[Subset]) -> str:
+def verdict(claim: Mapping[str, Any], ours: Estimate) -> str:
+    """Whether a claim held: of a score, or of the difference between two methods on the same networks."""
+    held = ours.value >= 0 if "better" in claim else RELATIONS[claim["relation"]](ours.value, claim["value"])
+    return "held" if held else "not held"
+
+
+def shown(claim: Mapping[str, Any], ours: Estimate) -> str:
+    """Our number beside a claim, with its interval."""
+    value = f"difference {ours.value:+.3f}" if "better" in claim else f"{ours.value:.3f}"
+    return f"{value} ({ours.low:.3f} to {ours.high:.3f})"
+
+
+def reservations(subsets: Sequence[Subset]) -> str:
     """What a verdict must be read with: "reduced regime, unfinished (48 of 80 networks): ", or nothing."""
     found = ["reduced regime"] if any(subset.manifest.reduced for subset in subsets) else []
     for manifest in (subset.manifest for subset in subsets):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import written_whole
 from nndynbench.submissions.schema import Submission, SubmissionFacts
+
+FactsT = TypeVar("FactsT", bound=SubmissionFacts)
 
 LARGEST_FILE = 8_000_000
 LONGEST_QUOTE = 120
@@ -44,7 +46,7 @@ def read_submission(path: Path) -> Submission:
     RefusedError
         For anything but a regular file of at most 8 MB, in its right place, with one JSON object of the right shape.
     """
-    return _in_its_place(parsed(_content(path)), path)
+    return in_its_place(parsed(content_of(path)), path)
 
 
 def parsed(content: bytes) -> Submission:
@@ -80,7 +82,8 @@ def write_submission(submission: Submission, folder: Path) -> Path:
     return path
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """A regular file's bytes, not too many; raises `RefusedError`."""
     if path.is_symlink() or not path.is_file():
         raise RefusedError("file", "is no regular file")
     if (size := path.stat().st_size) > LARGEST_FILE:
@@ -88,7 +91,8 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _in_its_place(submission: Submission, path: Path) -> Submission:
+def in_its_place(submission: FactsT, path: Path) -> FactsT:
+    """The submission, where it is in the file that it belongs in; raises `RefusedError`."""
     right = submission_path(submission)
     if Path(os.path.abspath(path)).parts[-2:] != right.parts:
         raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")

@@ -1,29 +1,53 @@
-// The board: what is chosen decides which view is loaded, which rows the table has, and which lines the chart.
+// The board: what is chosen decides which view is loaded, which rows and columns the table has, and which lines the chart.
+// All that is chosen is in the address.
 "use strict";
 
 (() => {
   const DRAWN_AT_FIRST = 4;
   const CEILING = "the score of whoever knew what each configuration reaches on average; the rest is the spread between two seeds.";
+  const TIERS = ["weights", "curves", "hyperparameters"];
+  const STANDINGS = ["self-reported", "rerun", "audited"];
   const { make, fill, choose, number, estimate } = window.cells;
   const index = JSON.parse(document.getElementById("index").textContent);
   const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((found) => [found.id, found]));
-  const views = new Map();
+  const narrow = window.matchMedia("(max-width: 40rem)");
   let view = null;
-  let table = null;
-  let drawn = new Set();
+  // null: what the table shows first is drawn, and the columns are those that the screen has room for.
+  const chosen = { sort: null, columns: null, drawn: null };
 
-  // DataTables' own styles have their dark scheme behind a class.
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const followScheme = () => document.documentElement.classList.toggle("dark", dark.matches);
-  dark.addEventListener("change", followScheme);
-  followScheme();
+  // ---- the address
+
+  function addressed() {
+    return new URLSearchParams(location.hash.slice(1));
+  }
+
+  function readAddress(asked) {
+    const subset = asked.get("subset") || index.first.subset;
+    fill(element.subset, index.subsets.map((known) => known.name), subset);
+    fillProtocols(asked.get("protocol") || index.first.protocol);
+    const tiers = asked.has("sees") ? asked.get("sees").split(",") : TIERS;
+    for (const box of tierBoxes()) box.checked = tiers.includes(box.value);
+    element.find.value = asked.get("find") || "";
+    const sort = asked.get("sort");
+    chosen.sort = sort ? { id: sort.replace(/^-/, ""), best: !sort.startsWith("-") } : null;
+    chosen.columns = asked.has("columns") ? asked.get("columns").split(",") : null;
+  }
+
+  function writeAddress() {
+    const said = { subset: view.subset, protocol: view.protocol, budget: element.budget.value };
+    const tiers = allowed();
+    if (tiers.length < TIERS.length) said.sees = tiers.join(",");
+    if (element.find.value.trim()) said.find = element.find.value.trim();
+    if (chosen.sort) said.sort = `${chosen.sort.best ? "" : "-"}${chosen.sort.id}`;
+    if (chosen.columns) said.columns = chosen.columns.join(",");
+    history.replaceState(null, "", `#${new URLSearchParams(said).toString().replaceAll("%2C", ",")}`);
+  }
 
   // ---- choosing
 
   function start() {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    fill(element.subset, index.subsets.map((subset) => subset.name), asked.get("subset") || index.first.subset);
-    fillProtocols(asked.get("protocol") || index.first.protocol);
+    for (const details of document.querySelectorAll("details[data-wide]")) details.open = !narrow.matches;
+    readAddress(addressed());
     element.subset.addEventListener("change", () => {
       fillProtocols(element.protocol.value);
       load();
@@ -31,23 +55,30 @@
     element.protocol.addEventListener("change", () => load());
     element.budget.addEventListener("change", () => show());
     element.tiers.addEventListener("change", () => show());
+    element.find.addEventListener("input", () => show());
     element.metric.addEventListener("change", () => drawChart());
+    narrow.addEventListener("change", () => view && show());
     for (const select of [element["matrix-method"], element["matrix-metric"]]) select.addEventListener("change", () => drawMatrix());
     element["show-none"].addEventListener("click", () => {
-      drawn.clear();
+      chosen.drawn = new Set();
       for (const box of element.table.querySelectorAll("input[type=checkbox]")) box.checked = false;
       drawChart();
     });
-    window.addEventListener("hashchange", () => {
-      const wanted = new URLSearchParams(location.hash.slice(1));
-      const same = wanted.get("subset") === element.subset.value && wanted.get("protocol") === element.protocol.value;
-      if (!same && wanted.get("subset")) {
-        choose(element.subset, wanted.get("subset"));
-        fillProtocols(wanted.get("protocol"));
-        load(wanted.get("budget"));
-      }
+    element["all-columns"].addEventListener("change", () => {
+      chosen.columns = [...element["all-columns"].querySelectorAll("input:checked")].map((box) => box.value);
+      show();
     });
-    if (index.subsets.length) load(asked.get("budget"));
+    element["usual-columns"].addEventListener("click", () => {
+      chosen.columns = null;
+      show();
+    });
+    window.addEventListener("hashchange", () => {
+      if (!addressed().get("subset")) return;
+      readAddress(addressed());
+      load(addressed().get("budget"));
+    });
+    window.addEventListener("resize", fit);
+    if (index.subsets.length) load(addressed().get("budget"));
     else element.about.textContent = "There are no submissions yet.";
   }
 
@@ -59,8 +90,17 @@
     return index.subsets.find((known) => known.name === element.subset.value);
   }
 
+  function tierBoxes() {
+    return [...element.tiers.querySelectorAll("input")];
+  }
+
+  function allowed() {
+    return tierBoxes().filter((box) => box.checked).map((box) => box.value);
+  }
+
   // ---- loading: a script per view, since a page opened from a file may not fetch
 
+  const views = new Map();
   const received = new Map();
   window.receiveView = (arrived) => received.set(`${arrived.subset}.${arrived.protocol}`, arrived);
 
@@ -80,22 +120,14 @@
     fill(element.budget, view.budgets, budget || element.budget.value || view.budgets[view.budgets.length - 1]);
     if (!view.budgets.includes(Number(element.budget.value))) element.budget.selectedIndex = view.budgets.length - 1;
     fill(element.metric, view.metrics.map((metric) => metric.name), view.metrics[0].name, label);
-    drawn = new Set(bestFirst().slice(0, DRAWN_AT_FIRST));
-    for (const entry of view.entries) if (entry.kind === "bar") drawn.add(window.charting.nameOf(entry));
+    chosen.drawn = null;
+    if (chosen.sort && !columnsOf().some(({ id, value }) => id === chosen.sort.id && value)) chosen.sort = null;
     show();
+    window.charting.whenSeen(element.chart, drawChart);
   }
 
   function label(metric) {
     return index.words.metrics[metric].label;
-  }
-
-  function bestFirst() {
-    const [first] = view.metrics;
-    const value = (entry) => {
-      const estimate = entry.scores[element.budget.value]?.[first.name];
-      return Array.isArray(estimate) ? first.better * estimate[0] : -Infinity;
-    };
-    return [...view.entries].sort((a, b) => value(b) - value(a)).map(window.charting.nameOf);
   }
 
   // ---- the table
@@ -103,7 +135,10 @@
   function show() {
     element.about.replaceChildren(...aboutSubset(subset()));
     element.task.replaceChildren(make("b", { textContent: view.protocol }), `: ${index.words.protocols[view.protocol]}`);
-    history.replaceState(null, "", `#${new URLSearchParams({ subset: view.subset, protocol: view.protocol, budget: element.budget.value })}`);
+    element.summary.textContent = `${view.subset}, ${view.protocol}, ${budgetText()}`;
+    element.csv.href = `data/${view.subset}.${view.protocol}.csv`;
+    element.csv.download = `${view.subset}.${view.protocol}.csv`;
+    writeAddress();
     drawTable();
     drawChart();
     showMatrix();
@@ -115,60 +150,110 @@
     return unfinished ? [...said, make("strong", { textContent: index.words.subsets.unfinished })] : said;
   }
 
-  function drawTable() {
-    const search = table ? table.search() : "";
-    if (table) table.destroy();
-    const columns = columnsOf(view);
-    const head = make("tr", {}, ...columns.map(({ title, hint }) => make("th", { scope: "col", textContent: title, title: hint || "" })));
-    const caption = make("caption", { textContent: `${view.subset}, ${view.protocol}, ${budgetText()}` });
-    const body = make("tbody", {}, ...rows().map((row) => rowElement(row, columns)));
-    const content = make("table", { id: "scores-table", className: "row-border" }, caption, make("thead", {}, head), body, ...ceilingRow(columns));
-    element.table.replaceChildren(content);
+  function drawTable(focused = null) {
+    const columns = columnsOf();
+    const shown = columns.filter(({ id }) => shownIds(columns).includes(id));
+    const own = rows();
+    const options = { caption: `${view.subset}, ${view.protocol}, ${budgetText()}`, columns: shown, groups: index.groups, rows: own, sort: sort(), empty: whyEmpty(), onSort };
+    element.table.replaceChildren(window.scoreTable.build(options));
+    const count = own.filter((row) => row.group !== "reference").length;
+    const all = view.entries.filter((entry) => entry.kind !== "reference" && entry.scores[element.budget.value]).length + paperRows(element.budget.value).length;
+    element.count.textContent = `${count === all ? "" : `${count} of `}${all} ${all === 1 ? "row" : "rows"}`;
     element.meanings.replaceChildren(...columns.filter(({ hint }) => hint).flatMap(({ title, hint }) => [make("dt", { textContent: title }), make("dd", { textContent: hint })]));
-    const [first] = view.metrics;
-    const places = (wanted) => columns.flatMap((column, i) => (wanted(column) ? [i] : []));
-    const by = (title, better) => [columns.findIndex((column) => column.title === title), better > 0 ? "desc" : "asc"];
-    const order = [by("Added", 1), by(label(first.name), first.better)].filter(([column]) => column >= 0);
-    table = new window.DataTable(content, {
-      paging: false,
-      autoWidth: false,
-      order,
-      columnDefs: [
-        { targets: places((column) => column.fixed), orderable: false, searchable: false },
-        { targets: places((column) => column.number), type: "num" },
-      ],
-      layout: { topStart: "info", topEnd: "search", bottomStart: null, bottomEnd: null },
-      language: { search: "Search:", info: "_TOTAL_ rows", infoEmpty: "no rows", infoFiltered: "of _MAX_", emptyTable: "no method looks at so little", zeroRecords: "no row matches" },
-      search: { search },
-    });
+    fillChooser(columns, shown);
+    if (focused) element.table.querySelector(`th.${CSS.escape(focused)} button`)?.focus();
+    fit();
   }
 
-  function columnsOf({ metrics }) {
-    const score = (title, hint, better, name) => ({ title, hint, number: true, better, name });
-    const [first, ...others] = metrics.map(({ name, better }) => score(label(name), index.words.metrics[name].meaning, better, name));
-    const has = (name) => view.entries.some((entry) => Object.values(entry.scores).some((scores) => scores[name]));
-    // What the board is sorted by comes first: on a narrow screen the rest is scrolled to.
+  // With more columns than there is room for, the table scrolls in a box of its own, its heads with it.
+  function fit() {
+    element.table.classList.remove("scrolls");
+    element.table.classList.toggle("scrolls", element.table.scrollWidth > element.table.clientWidth + 1);
+  }
+
+  function sort() {
+    return chosen.sort || { id: view.metrics[0].name, best: true };
+  }
+
+  function onSort(id) {
+    const now = sort();
+    chosen.sort = { id, best: now.id === id ? !now.best : true };
+    writeAddress();
+    drawTable(id);
+    if (!chosen.drawn) drawChart();
+  }
+
+  function shownIds(columns) {
+    if (chosen.columns) return ["method", ...chosen.columns];
+    return columns.filter((column) => (narrow.matches ? column.phone : column.main)).map(({ id }) => id);
+  }
+
+  function fillChooser(columns, shown) {
+    const box = ({ id, title }) => {
+      const input = make("input", { type: "checkbox", value: id, checked: shown.some((column) => column.id === id) });
+      return make("label", {}, input, ` ${title}`);
+    };
+    if (element["all-columns"].contains(document.activeElement)) return;
+    element["all-columns"].replaceChildren(...columns.filter(({ id }) => id !== "method").map(box));
+  }
+
+  function columnsOf() {
+    const text = (id, title, hint, value, more = {}) => ({ id, title, hint, value, cell: (row) => make("td", { textContent: value(row) ?? "–" }), ...more });
+    const score = (id, title, hint, better, find, more = {}) => ({
+      id,
+      title,
+      hint,
+      better,
+      value: (row) => (Array.isArray(find(row)) ? find(row)[0] : null),
+      cell: (row) => (row.kind === "ceiling" ? make("td", { className: "number", textContent: id in row.scores ? number(row.scores[id]) : "" }) : estimate(find(row), row.relation)),
+      ...more,
+    });
+    const has = (name, key) => view.entries.some((entry) => Object.values(entry.scores).some((scores) => scores[name]?.[key]));
+    const over = (name, title, hint, more) => index.references.filter(({ key }) => has(name, key)).map(({ key, name: said }) => score(`${name}-${key}`, `${title} ${said}`, hint(said), 1, (row) => row.scores[name]?.[key], more));
+    const metric = ({ name, better }, more) => score(name, label(name), index.words.metrics[name].meaning, better, (row) => row.scores[name], more);
+    const [first, ...others] = view.metrics;
+    const added = over("added", "Added to", (said) => `what the best blend of the method with ${said} adds to its R²: 0 says that nothing new is known`, { main: true });
+    const gain = over("gain", "Gain over", (said) => `how much better than ${said} in ${label(first.name)}`, { main: !added.length });
+    const beside = added.length ? added : gain;
+    if (beside.length) beside[0].phone = true;
     return [
-      ...(hasLines() ? [{ title: "Chart", fixed: true, cell: (row) => chartBox(row) }] : []),
-      { title: "Method", cell: (row) => methodCell(row) },
-      ...(has("added") ? [score("Added", "what the best blend of method and bar adds to the bar's R²: 0 says that the bar already knew", 1, "added")] : []),
-      first,
-      ...(view.beside ? [score("τ, trained", "Kendall's τ among the networks that learned anything", 1, "trained_tau")] : []),
-      ...(has("gain") ? [score("Gain", `how much better than the bar in ${label(metrics[0].name)}`, 1, "gain")] : []),
-      ...others,
-      { title: "Seconds", hint: "to fit and predict, all folds and budgets together", number: true, better: -1, cell: (row) => ordered(make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }), row.seconds, -1) },
-      { title: "Standing", hint: "self-reported: the scores follow from the submitted predictions; rerun: the maintainers ran the code again; audited: it ran on networks trained afterwards", cell: (row) => make("td", { textContent: row.standing || "the paper" }) },
-      { title: "Code", cell: (row) => codeCell(row) },
+      ...(hasLines() ? [{ id: "draw", title: "Chart", cell: (row) => chartBox(row), main: true }] : []),
+      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods that cannot be told from the first share its rank, all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
+      { id: "method", title: "Method", cell: (row) => methodCell(row), value: (row) => row.name, better: -1, main: true, phone: true },
+      text("sees", "Sees", "what it looked at, of weights, curves and hyperparameters", (row) => (row.tier ? row.tier.join(", ") || "nothing" : null), { better: -1 }),
+      metric(first, { main: true, phone: true }),
+      ...added,
+      ...(view.beside ? [score("trained_tau", "τ, trained", "Kendall's τ among the networks that learned anything", 1, (row) => row.scores.trained_tau, { main: true })] : []),
+      ...gain,
+      ...others.map((other) => metric(other, { main: !added.length })),
+      text("standing", "Standing", "self-reported: the scores follow from the submitted predictions; rerun: the maintainers ran the code again; audited: it ran on networks trained afterwards", (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? STANDINGS.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
+      text("date", "Date", "when the submission last changed", (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
+      { id: "links", title: "Links", cell: (row) => linksCell(row), main: true },
+      text("authors", "Authors", "", (row) => row.authors?.join(", ") ?? null, { better: -1 }),
+      { id: "seconds", title: "Seconds", hint: "to fit and predict, all folds and budgets together", better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
     ];
   }
 
   function rows() {
     const budget = element.budget.value;
-    const allowed = new Set([...element.tiers.querySelectorAll("input:checked")].map((box) => box.value));
+    const tiers = new Set(allowed());
+    const words = element.find.value.trim().toLowerCase();
+    const found = (row) => !words || [row.name, row.description, row.source, ...(row.authors || [])].some((text) => text?.toLowerCase().includes(words));
     const own = view.entries
-      .filter((entry) => entry.tier.every((tier) => allowed.has(tier)) && entry.scores[budget])
-      .map((entry) => ({ ...entry, name: window.charting.nameOf(entry), scores: entry.scores[budget] }));
-    return [...own, ...paperRows(budget)];
+      .filter((entry) => entry.scores[budget])
+      .map((entry) => ({ ...entry, group: entry.kind, name: window.charting.nameOf(entry), scores: entry.scores[budget] }));
+    const [pinned, others] = [own.filter((row) => row.kind === "reference"), own.filter((row) => row.kind !== "reference")];
+    const order = Object.values(view.references);
+    pinned.sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
+    return [...pinned, ...ceilingRow(), ...others.filter((row) => row.tier.every((tier) => tiers.has(tier)) && found(row)), ...paperRows(budget).filter(found)];
+  }
+
+  function whyEmpty() {
+    if (!view.entries.length) return "No method is submitted here yet: the paper's figures stand alone.";
+    if (!view.entries.some((entry) => entry.kind === "method" && entry.scores[element.budget.value])) return `No method is submitted ${budgetText()}.`;
+    const words = element.find.value.trim();
+    if (words && allowed().length === TIERS.length) return `No method matches “${words}”.`;
+    return `No method looks at so little${words ? ` and matches “${words}”` : ""}: allow it ${TIERS.filter((tier) => !allowed().includes(tier)).join(" or ")}.`;
   }
 
   // The paper's figures of one method at one place in it are one row.
@@ -177,44 +262,25 @@
     for (const { epochs, method, place, relation, metric, value } of view.paper) {
       if (String(epochs) !== budget) continue;
       const key = `${method} ${place}`;
-      if (!byPlace.has(key)) byPlace.set(key, { name: method, kind: "paper", place, relation: relation === "=" ? "" : relation, scores: {} });
+      if (!byPlace.has(key)) byPlace.set(key, { name: method, kind: "paper", group: "paper", place, relation: relation === "=" ? "" : relation, scores: {} });
       byPlace.get(key).scores[metric] = [value, null, null];
     }
     return [...byPlace.values()];
   }
 
-  function rowElement(row, columns) {
-    return make("tr", { className: row.kind }, ...columns.map((column) => (column.cell ? column.cell(row) : scoreCell(row, column))));
-  }
-
-  function scoreCell(row, { name, better }) {
-    const found = row.scores[name];
-    return ordered(estimate(found, row.relation), Array.isArray(found) ? found[0] : null, better);
-  }
-
-  // A missing number is the worst, whichever way the column is sorted best first.
-  function ordered(cell, value, better) {
-    cell.dataset.order = value ?? (better > 0 ? -Number.MAX_VALUE : Number.MAX_VALUE);
-    return cell;
-  }
-
-  // What the spread between two seeds of one configuration leaves stands below the scores, however they are sorted.
-  function ceilingRow(columns) {
-    if (!Object.keys(view.ceiling).length) return [];
-    const cell = ({ title, name }) => {
-      if (title === "Method") return make("th", { scope: "row", textContent: "ceiling", title: CEILING });
-      return make("td", { className: "number", textContent: name in view.ceiling ? number(view.ceiling[name]) : "" });
-    };
-    return [make("tfoot", {}, make("tr", { className: "ceiling" }, ...columns.map(cell)))];
+  // What the spread between two seeds of one configuration leaves.
+  function ceilingRow() {
+    return Object.keys(view.ceiling).length ? [{ name: "ceiling", kind: "ceiling", group: "reference", scores: view.ceiling }] : [];
   }
 
   function chartBox(row) {
-    if (row.kind === "paper") return make("td");
-    const box = make("input", { type: "checkbox", checked: drawn.has(row.name) });
+    if (row.kind === "paper" || row.kind === "ceiling") return make("td");
+    const box = make("input", { type: "checkbox", checked: drawn().has(row.name) });
     box.setAttribute("aria-label", `draw ${row.name}`);
     box.addEventListener("change", () => {
-      if (box.checked) drawn.add(row.name);
-      else drawn.delete(row.name);
+      chosen.drawn = new Set(drawn());
+      if (box.checked) chosen.drawn.add(row.name);
+      else chosen.drawn.delete(row.name);
       drawChart();
     });
     return make("td", {}, box);
@@ -222,22 +288,33 @@
 
   function methodCell(row) {
     const cell = make("th", { scope: "row" });
-    if (row.kind === "paper") cell.append(row.name, " ", badge("paper", row.place));
-    else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name }));
-    if (row.kind === "bar") cell.append(" ", badge("the bar", "the trivial method that sees hyperparameters and curves"));
-    if (row.kind === "trivial") cell.append(" ", badge("trivial", "on the board for honesty"));
+    if (row.kind === "ceiling") return make("th", { scope: "row", textContent: "ceiling", title: CEILING });
+    if (row.kind === "paper") cell.append(row.name);
+    else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name, title: row.description }));
+    const reference = index.references.find(({ key }) => view.references[key] === row.method);
+    if (row.kind === "reference" && reference) cell.append(" ", badge(reference.name, reference.meaning));
     if (row.draft) cell.append(" ", badge("draft", row.draft));
-    cell.append(make("span", { className: "interval", textContent: row.place || `sees ${row.tier.join(", ") || "nothing"}` }));
+    if (row.place) cell.append(make("span", { className: "interval", textContent: row.place }));
+    else cell.append(make("span", { className: "interval sees", textContent: `sees ${row.tier.join(", ") || "nothing"}` }));
     return cell;
   }
 
-  function codeCell(row) {
-    if (!row.code) return make("td", { textContent: "–" });
-    const bundled = row.code.match(/^baselines\/(\w+)\.py$/);
-    const address = bundled ? `code/${bundled[1]}.html` : row.code;
-    const link = make("a", { href: address, textContent: bundled ? bundled[1] : new URL(row.code).hostname, rel: "nofollow noopener noreferrer" });
-    link.setAttribute("aria-label", `code of ${row.name}`);
-    return make("td", {}, link);
+  function linksCell(row) {
+    const links = [];
+    if (row.code) links.push(link(bundledCode(row.code) || row.code, "code", `code of ${row.name}`));
+    if (row.paper_link) links.push(link(row.paper_link, "paper", `paper of ${row.name}`));
+    return make("td", {}, ...links.flatMap((found, i) => (i ? [" ", found] : [found])));
+  }
+
+  function bundledCode(code) {
+    const bundled = code.match(/^baselines\/(\w+)\.py$/);
+    return bundled && `code/${bundled[1]}.html`;
+  }
+
+  function link(href, text, said) {
+    const made = make("a", { href, textContent: text, rel: "nofollow noopener noreferrer" });
+    made.setAttribute("aria-label", said);
+    return made;
   }
 
   function badge(word, hint) {
@@ -255,12 +332,25 @@
     return view.budgets.length > 1;
   }
 
+  // What the table shows first, and the rows that it is read beside.
+  function drawn() {
+    if (chosen.drawn) return chosen.drawn;
+    const all = rows();
+    const first = window.scoreTable.sorted(all.filter((row) => row.group === "method"), columnsOf(), sort()).slice(0, DRAWN_AT_FIRST);
+    return new Set([...all.filter((row) => row.kind === "reference"), ...first].map((row) => row.name));
+  }
+
   async function drawChart() {
     const metric = element.metric.value;
     element["chart-section"].hidden = !hasLines();
-    const points = await window.charting.drawScores(element.chart, view, index.words.metrics[metric], metric, hasLines() ? drawn : new Set());
+    if (!hasLines() || !nearlySeen(element.chart)) return;
+    const points = await window.charting.drawScores(element.chart, view, index.words.metrics[metric], metric, drawn());
     const ceiling = metric in view.ceiling ? ` The dotted line is the ceiling: ${CEILING}` : "";
     element["chart-caption"].textContent = points.length ? `${label(metric)} on ${view.subset}, ${view.protocol}, with 95% bands.${ceiling}` : "No method is drawn: tick some in the table.";
+  }
+
+  function nearlySeen(chart) {
+    return chart.dataset.drawn !== undefined || chart.getBoundingClientRect().top < window.innerHeight + 100;
   }
 
   // ---- the matrix, of the protocol that tests another subset than it trains on

@@ -21,7 +21,7 @@ window.cells = (() => {
     if (value === null) return "–";
     const size = Math.abs(value);
     const written = size >= 1e4 ? value.toExponential(1) : value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 3);
-    return written.replace(/^-/, "−");
+    return Number(written) === 0 ? written.replace(/^-/, "") : written.replace(/^-/, "−");
   }
 
   // A cell with an estimate, [value, low, high]; a dash where there is none, or where a text says why.

@@ -7,6 +7,23 @@
   const DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]];
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
+  // Vega is three times the rest of a page: it is loaded when a chart comes into view.
+  const library = new URL("charts.js", document.currentScript.src).href;
+  let vega = null;
+  function loadVega() {
+    vega ??= new Promise((resolve, reject) => document.head.append(Object.assign(document.createElement("script"), { src: library, onload: resolve, onerror: reject })));
+    return vega;
+  }
+
+  function whenSeen(element, action) {
+    const observer = new IntersectionObserver((seen) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      action();
+    }, { rootMargin: "100px" });
+    observer.observe(element);
+  }
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
@@ -25,6 +42,7 @@
 
   // `specification` is a function: the page's colours are read again whenever it is drawn.
   async function draw(element, specification, label) {
+    await loadVega();
     const redraw = () =>
       window.vegaEmbed(
         element,
@@ -68,15 +86,16 @@
       return rows;
     }
     const drawn = [...new Set(rows.map((row) => row.method))];
-    const chart = { rows, drawn, label, shown, ceiling: view.ceiling[metric], narrow: element.clientWidth < 500 };
+    const references = Object.values(view.references);
+    const chart = { rows, drawn, references, label, shown, ceiling: view.ceiling[metric], narrow: element.clientWidth < 500 };
     await draw(element, () => ({ data: { values: rows }, layer: scoreLayers(chart) }), `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
     element.dataset.drawn = drawn.length;
     return rows;
   }
 
-  function scoreLayers({ rows, drawn, label, shown, ceiling, narrow }) {
+  function scoreLayers({ rows, drawn, references, label, shown, ceiling, narrow }) {
     const legend = { orient: "bottom", columns: narrow ? 1 : 3, title: null, symbolType: "stroke", symbolOpacity: 1, symbolSize: 300 };
-    const [colours, dashes] = styles(drawn);
+    const [colours, dashes] = styles(drawn, references);
     const color = { field: "method", legend, scale: { domain: drawn, range: colours } };
     const strokeDash = { field: "method", legend, scale: { domain: drawn, range: dashes } };
     const x = { field: "budget", type: "quantitative", title: "training epochs seen", axis: { tickMinStep: 1, format: "d" } };
@@ -109,11 +128,15 @@
     };
   }
 
-  // The bar is drawn in the colour of the text, whoever else is drawn.
-  function styles(names) {
-    const others = names.filter((name) => name !== "bar");
-    const style = (name, place) => (name === "bar" ? [colour("--text"), DASHES[0]] : [COLOURS[place % COLOURS.length], DASHES[Math.floor(place / COLOURS.length) % DASHES.length]]);
-    const chosen = names.map((name) => style(name, others.indexOf(name)));
+  // The references are drawn in the colour of the text, whoever else is drawn.
+  function styles(names, references) {
+    const others = names.filter((name) => !references.includes(name));
+    const style = (name) => {
+      if (references.includes(name)) return [colour("--text"), DASHES[references.indexOf(name) % DASHES.length]];
+      const place = others.indexOf(name);
+      return [COLOURS[place % COLOURS.length], DASHES[Math.floor(place / COLOURS.length) % DASHES.length]];
+    };
+    const chosen = names.map(style);
     return [chosen.map(([ink]) => ink), chosen.map(([, dash]) => dash)];
   }
 
@@ -130,5 +153,5 @@
     element.dataset.drawn = new Set(columns.network).size;
   }
 
-  window.charting = { drawScores, drawCurves, nameOf };
+  window.charting = { drawScores, drawCurves, nameOf, whenSeen };
 })();

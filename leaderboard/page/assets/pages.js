@@ -7,9 +7,10 @@
   for (const element of document.querySelectorAll(".chart[data-view]")) {
     const view = read(element.dataset.view);
     const { name } = view.metrics[0];
-    window.charting.drawScores(element, view, read("metrics")[name], name, new Set(view.entries.map(window.charting.nameOf)));
+    const draw = () => window.charting.drawScores(element, view, read("metrics")[name], name, new Set(view.entries.map(window.charting.nameOf)));
+    window.charting.whenSeen(element, draw);
   }
   for (const element of document.querySelectorAll(".chart[data-curves]")) {
-    window.charting.drawCurves(element, read(element.dataset.curves));
+    window.charting.whenSeen(element, () => window.charting.drawCurves(element, read(element.dataset.curves)));
   }
 })();

@@ -1,0 +1,35 @@
+"""When a submission last changed, from the repository's history."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from pathlib import Path
+
+
+def changed_dates(folder: Path) -> dict[Path, datetime.date]:
+    """The date of the last commit of each file below a folder; none where there is no repository, or no commit yet."""
+    command = [
+        "git",
+        "-c",
+        "core.quotePath=off",
+        "log",
+        "--format=:%as",
+        "--name-only",
+        "--relative",
+        "--no-renames",
+        "--",
+        ".",
+    ]
+    try:
+        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    dates: dict[Path, datetime.date] = {}
+    date = None
+    for line in filter(None, said.splitlines()):
+        if line.startswith(":"):
+            date = datetime.date.fromisoformat(line[1:])
+        elif date:
+            dates.setdefault(folder / line, date)
+    return dates

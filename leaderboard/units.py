@@ -1,0 +1,149 @@
+"""Units of work: the submissions for one protocol on one subset, scored alone and beside each other, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from leaderboard.check import Accepted
+from leaderboard.facts import board_facts, kind_of
+from leaderboard.scores import has_added, most_added, ranks, scores_of
+from leaderboard.store import Store, code_digest, key_of
+from nndynbench.paper import claims as paper_claims
+from nndynbench.protocols.protocol import Protocol, protocols
+from nndynbench.protocols.scoring import Case
+from nndynbench.protocols.worth import gain
+from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
+from nndynbench.subsets import Subset
+
+WEIGHTS = "weights"
+
+# What decides scores and ranks, beside the predictions.
+CODE = (
+    *(f"nndynbench.protocols/{file}" for file in ("intervals.py", "metrics.py", "metrics.toml", "ranks.py")),
+    *(f"nndynbench.protocols/{file}" for file in ("scoring.py", "worth.py")),
+    "nndynbench.submissions/recomputation.py",
+    "leaderboard/scores.py",
+    "leaderboard/units.py",
+    "leaderboard/board.toml",
+    "nndynbench.paper/claims.toml",
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is scored in one go: all submissions for one protocol on one subset, under each protocol that they serve."""
+
+    fitted: Protocol
+    subset: str
+    accepted: tuple[Accepted, ...]
+
+    @property
+    def served(self) -> list[Protocol]:
+        return [protocol for protocol in protocols().values() if protocol.fitted.name == self.fitted.name]
+
+    @property
+    def references(self) -> dict[str, str]:
+        return references_among(a.submission.method for a in self.accepted)
+
+    def keys(self, protocol: Protocol) -> list[str]:
+        """Where the scores of each submission are kept, and last of all together what is said of them beside each other."""
+        digests = {a.submission.method: a.sha256 for a in self.accepted}
+        beside = [(key, digests[method]) for key, method in self.references.items()]
+        code = code_digest(*CODE)
+        own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
+        return [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
+
+
+def units_of(accepted: Sequence[Accepted]) -> list[Unit]:
+    groups: dict[tuple[str, str], list[Accepted]] = {}
+    for a in accepted:
+        groups.setdefault((a.submission.protocol, a.submission.subset.name), []).append(a)
+    return [Unit(protocols()[name], subset, tuple(group)) for (name, subset), group in groups.items()]
+
+
+def scored(
+    missing: Sequence[tuple[Unit, list[Protocol]]], subsets: Mapping[str, Subset], store: Store, jobs: int
+) -> Iterable[tuple[Unit, dict[str, Any]]]:
+    from joblib import Parallel, delayed
+
+    largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
+    workers = Parallel(n_jobs=jobs if len(missing) > 1 else 1, return_as="generator_unordered")
+    yield from workers(delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
+
+
+def score(
+    unit: Unit, absent: Sequence[Protocol], subsets: Mapping[str, Subset], store: Store
+) -> tuple[Unit, dict[str, Any]]:
+    """What is not stored yet of a unit, by its key, as it is stored."""
+    subset, computed = subsets[unit.subset], {}
+    predictions = {a.submission.method: a.predictions(subsets) for a in unit.accepted}
+    for protocol in absent:
+        cases = {method: cases_by_budget(table, subset, protocol) for method, table in predictions.items()}
+        *own, together = unit.keys(protocol)
+        for key, a in zip(own, unit.accepted, strict=True):
+            if (known := store.read(key)) is None:
+                known = _alone(protocol, cases[a.submission.method], {k: cases[m] for k, m in unit.references.items()})
+                store.write(key, known)
+            computed[key] = known
+        computed[together] = _together(protocol, unit, cases)
+        store.write(together, computed[together])
+    return unit, computed
+
+
+def _alone(
+    protocol: Protocol, cases: Mapping[CaseKey, Case], references: Mapping[str, Mapping[CaseKey, Case]]
+) -> list[dict[str, Any]]:
+    """A submission's scores, an entry per budget (on transfer also per subset that was trained on)."""
+    found = []
+    for place, case in cases.items():
+        beside = {key: others[place] for key, others in references.items() if place in others}
+        scores = scores_of(protocol, case, beside)
+        found.append({"place": place, "metrics": scores.metrics, "gain": scores.gain, "added": scores.added})
+    return found
+
+
+def _together(
+    protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Ranks of the methods at each budget, and which of those that see weights adds most to each reference."""
+    methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
+    tiers = {a.submission.method: a.submission.tier for a in unit.accepted}
+    ranked, leading = [], []
+    for budget in sorted({budget for own in cases.values() for budget, _ in own}):
+        at = {(m, other): case for m in methods for (b, other), case in cases[m].items() if b == budget}
+        for (method, other), rank in ranks(protocol, at).items():
+            ranked.append({"method": method, "place": (budget, other), "rank": rank})
+        if not has_added(protocol):
+            continue
+        for key, method in unit.references.items():
+            # Beside weights, what the reference sees and no more: what is added is the weights' own.
+            seen = {WEIGHTS, *tiers[method]}
+            of_weights = {m: case for (m, _), case in at.items() if {WEIGHTS} <= set(tiers[m]) <= seen}
+            if (reference := cases[method].get((budget, None))) and (best := most_added(of_weights, reference)):
+                leading.append({"budget": budget, "reference": key, **asdict(best)})
+    return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}
+
+
+def _claims(
+    protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey, Case]]
+) -> list[tuple[int, tuple[float, float, float]]]:
+    """Of each claim of the paper that these submissions can test its place in the list, and ours."""
+    found = []
+    for place, claim in enumerate(paper_claims()):
+        where = (claim["epochs"], claim.get("trained_on"))
+        methods = [claim[side] for side in ("method", "better", "worse") if side in claim]
+        about = claim["protocol"] == protocol.name and subset in (claim["subset"], *claim.get("family", ()))
+        if about and all(where in cases.get(method, ()) for method in methods):
+            tested = [cases[method][where] for method in methods]
+            metric = claim["metric"]
+            found.append((place, gain(*tested, metric) if "better" in claim else tested[0].estimate(metric)))
+    return found
+
+
+def references_among(methods: Iterable[str]) -> dict[str, str]:
+    """Of each reference of board.toml the first method that is there."""
+    there = set(methods)
+    found = {r.key: next((m for m in r.methods if m in there), None) for r in board_facts().references}
+    return {key: method for key, method in found.items() if method}
