@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,9 @@ def check(
     drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
     rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again; record those that are reproduced")] = False,
     missing: Annotated[bool, typer.Option(help="with --rerun: leave alone what is recorded already")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="write what was accepted, and where it will stand, as Markdown")
+    ] = None,
     scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="files checked at a time, in processes; -1 for one a core")] = -1,
 ) -> None:
@@ -47,13 +51,14 @@ def check(
     from leaderboard.rerun import rerun as run_again
     from leaderboard.standing import add_record, is_recorded
 
-    refused = 0
+    refused, outcomes = 0, []
     paths = files or submission_files(submissions)
     if rerun and missing:
         paths = [path for path in paths if not is_recorded(path)]
     for outcome in check_all(paths, store=Store(scores), jobs=jobs):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
+        outcomes.append(outcome)
         if isinstance(outcome, Refusal):
             refused += 1
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
@@ -71,6 +76,10 @@ def check(
                 continue
             add_record(outcome.path, "rerun")
             console.print(f"reproduced {escape(str(outcome.path))}: largest difference {compared.difference:.3g}")
+    if report:
+        from leaderboard.comment import comment
+
+        report.write_text(comment(outcomes, submissions, store=Store(scores), jobs=jobs), encoding="utf-8")
     console.print(f"{len(paths) - refused} of {len(paths)} submissions accepted")
     if refused:
         raise typer.Exit(1)
@@ -85,20 +94,31 @@ def refresh(
     submissions: OwnFolder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
     missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
+    shared: Annotated[bool, typer.Option(help="with --missing: code that all methods share counts as theirs")] = False,
+    scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
 ) -> None:
     """Submit the bundled methods: evaluate, check and write each, the quickest first.
 
-    With --missing, again those that are refused or out of date: another version or checksum of a subset, or other budgets.
-    It may be interrupted at any time, and goes on from there when it is run again.
+    With --missing, again those that are refused or out of date: another version or checksum of a subset, other budgets, or
+    a method whose file or chosen parameters changed since the commit that the submission names; with --shared also those
+    made by other code of the package. Comments and docstrings are no change. It may be interrupted at any time, and goes on
+    from there when it is run again.
     """
-    from leaderboard.refresh import is_right, submit_all, tasks
+    from leaderboard.refresh import out_of_date, submit_all, tasks
     from nndynbench.protocols.protocol import budgets
 
     asked = budgets(epochs) if epochs else None
     chosen = tasks(methods=method, subset_names=subset, protocol_names=protocol, chosen_budgets=asked)
-    todo = [task for task in chosen if not (missing and is_right(task, submissions))]
+    todo = chosen
+    if missing:
+        store = Store(scores)
+        reasons = {task: out_of_date(task, submissions, shared=shared, store=store) for task in chosen}
+        todo = [task for task, reason in reasons.items() if reason]
     console.print(f"{len(todo)} of {len(chosen)} tasks to do")
+    if missing:
+        for reason, count in Counter(filter(None, reasons.values())).most_common():
+            console.print(f"  {count} {escape(reason)}")
     failed = 0
     for done, (result, left) in enumerate(submit_all(todo, submissions, results, jobs=jobs), start=1):
         progress = f"[dim]{done} of {len(todo)}, about {math.ceil(left / 60)} min left[/dim]"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.check import Refusal, check, loaded_subsets
+from leaderboard.staleness import changed_code
+from leaderboard.store import Store
 from nndynbench.names import known
 from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.method import SEED, baselines_folder, read_methods
@@ -86,9 +88,13 @@ def tasks(
     return [task for task in found if task.budgets]
 
 
-def is_right(task: Task, folder: Path) -> bool:
-    """Whether all of a task's submissions are there, pass the check, and are of these subsets as they are packed now."""
-    return all(_covers(path, task) for path in task.files(folder))
+def out_of_date(task: Task, folder: Path, *, shared: bool = False, store: Store = Store()) -> str | None:  # noqa: B008
+    """Why a task is to be done: a submission is not there, is refused, or is of another subset, other budgets or other code.
+
+    ``shared``: whether the package's code that all methods share counts as theirs. None where all is right.
+    """
+    reasons = (_reason(path, task, shared, store) for path in task.files(folder))
+    return next((reason for reason in reasons if reason), None)
 
 
 def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
@@ -166,14 +172,20 @@ def _groups(protocol: Protocol, at_hand: dict[str, Subset]) -> Iterator[tuple[Su
         yield (subset,)
 
 
-def _covers(path: Path, task: Task) -> bool:
-    outcome = check(path, {subset.name: subset for subset in task.subsets})
+def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
+    if not path.is_file():
+        return "not submitted"
+    outcome = check(path, {subset.name: subset for subset in task.subsets}, store)
     if isinstance(outcome, Refusal):
-        return False
+        return "refused"
     submission = outcome.submission
     packed = {(reference.name, reference.checksum) for reference in (submission.subset, *submission.trained_on)}
-    wanted = {(subset.name, subset.checksum) for subset in task.subsets}
-    return wanted <= packed and set(task.budgets) <= set(submission.budgets)
+    if not {(subset.name, subset.checksum) for subset in task.subsets} <= packed:
+        return "other subsets"
+    if not set(task.budgets) <= set(submission.budgets):
+        return "other budgets"
+    changed = changed_code(submission, shared=shared)
+    return f"other code: {', '.join(changed)}" if changed else None
 
 
 def _budgets(wanted: list[int], subsets: tuple[Subset, ...]) -> tuple[int, ...]:

@@ -20,13 +20,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined, selec
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
-from leaderboard.page.citation import citation
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_facts import subset_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.standing import Record, record_of
 from leaderboard.store import Store
+from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import metric_facts
@@ -91,7 +91,7 @@ def _write_site(
         (out / "assets" / asset).write_bytes(files("leaderboard.page").joinpath("assets", asset).read_bytes())
     shared = {
         "words": words(),
-        "links": _facts("links.toml"),
+        "links": links(),
         "references": board_facts().references,
         "libraries": libraries,
         "version": version("nndynbench"),
@@ -108,7 +108,7 @@ def _write_site(
     _write_data(out / "data", views)
     _write_downloads(out, accepted)
     write("index.html", "index.html", index=_index(views, subsets, only), answers=answers(views), only=only)
-    write("about.html", "about.html", citation=citation())
+    write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
     by_method: dict[str, list[Accepted]] = {}
     for a in accepted:
         by_method.setdefault(a.submission.method, []).append(a)
@@ -144,11 +144,15 @@ def _write_site(
 @cache
 def words() -> dict[str, dict[str, Any]]:
     """What the page calls things, metrics as the package does."""
-    return {**_facts("words.toml"), "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
+    said = tomllib.loads(files("leaderboard.page").joinpath("words.toml").read_text(encoding="utf-8"))
+    return {**said, "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
 
 
-def _facts(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("leaderboard.page").joinpath(name).read_text(encoding="utf-8"))
+def links() -> dict[str, str]:
+    """Where the page leads to outside of itself; what is not public yet, in citation.toml, is empty."""
+    cited = citation()
+    data = f"https://doi.org/{cited.doi}" if cited.doi else ""
+    return {"paper": cited.paper.url, "documentation": cited.site, "repository": cited.repository, "data": data}
 
 
 def _templates() -> Environment:

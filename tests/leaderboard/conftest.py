@@ -20,6 +20,7 @@ BUNDLED = {"authors": ["The nndynbench maintainers"], "licence": "Apache-2.0", "
 # (method, what it is submitted as, its code, protocol). The real bar takes a minute: a forest stands in for it.
 SUBMITTED = [
     ("hyperparameters", "bar", "baselines/bar.py", "regression-folds"),
+    ("curve-extrapolation", "curve-extrapolation", "baselines/learning_curves.py", "regression-folds"),
     ("training-loss", "training-loss", "baselines/trivial.py", "regression-folds"),
     ("degree-linear", "degree-linear", "baselines/signatures.py", "regression-folds"),
     ("constant", "constant", "baselines/trivial.py", "regression-folds"),

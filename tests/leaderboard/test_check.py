@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,9 +308,7 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
 def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand: dict[str, Subset]) -> None:
     posing = check(submitted / "bar" / "digits-lenet.regression-folds.json", at_hand)
     assert isinstance(posing, Accepted)
-    as_constant = Accepted(
-        posing.path, posing.submission.model_copy(update={"method": "constant"}), posing.predictions, None
-    )
+    as_constant = replace(posing, submission=posing.submission.model_copy(update={"method": "constant"}))
     assert not rerun(as_constant).reproduced
 
 

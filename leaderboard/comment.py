@@ -1,0 +1,73 @@
+"""The check's report on some files, as a comment on a pull request: what is accepted, and where each row will stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from leaderboard.board import Entry, View, views
+from leaderboard.check import Accepted, Refusal, check_all, loaded_subsets, submission_files
+from leaderboard.facts import board_facts
+from leaderboard.page.site import number
+from leaderboard.store import Store
+from nndynbench.protocols.metrics import metric_facts
+from nndynbench.protocols.scoring import Estimate
+
+
+def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store: Store, jobs: int = 1) -> str:
+    """Markdown on what became of the files of a change, among all that are submitted in their folder."""
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    lines = [f"**{len(accepted)} of {len(outcomes)} {'file is' if len(outcomes) == 1 else 'files are'} accepted.**"]
+    if refused:
+        lines += ["", "| refused | field | reason |", "|---|---|---|"]
+        lines += [f"| {_cell(str(r.path))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
+    if accepted:
+        lines += ["", *_rows(accepted, submissions, store, jobs)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(accepted: Sequence[Accepted], submissions: Path, store: Store, jobs: int) -> Iterator[str]:
+    new = {(a.submission.method, a.submission.subset.name, a.submission.protocol): a for a in accepted}
+    names = {a.path.name for a in accepted}
+    others = [path for path in submission_files(submissions) if path.name in names]
+    beside = [o for o in check_all(others, store=store, jobs=jobs) if isinstance(o, Accepted)]
+    together = {(a.submission.method, a.path.name): a for a in (*beside, *accepted)}
+    references = board_facts().references
+    yield f"| method | subset | protocol | epochs | score | rank | {' | '.join(f'added to {r.name}' for r in references)} |"
+    yield "|" + "---|" * (6 + len(references))
+    for view in views(list(together.values()), loaded_subsets(), [], store=store, jobs=jobs):
+        for entry in view.entries:
+            if (entry.submission.method, view.subset, view.protocol.fitted.name) in new:
+                yield _row(view, entry, [r.key for r in references])
+
+
+def _row(view: View, entry: Entry, references: Sequence[str]) -> str:
+    budget, metric = max(entry.scores), view.protocol.metrics[0]
+    scores = entry.scores[budget]
+    ranked = sum(budget in other.ranks for other in view.entries)
+    rank = f"{entry.ranks[budget]} of {ranked}" if budget in entry.ranks else "–"
+    source = f", from {entry.trained_on}" if entry.trained_on else ""
+    draft = " (draft)" if entry.draft else ""
+    cells = [
+        f"{entry.submission.method}{draft}",
+        view.subset,
+        f"{view.protocol.name}{source}",
+        str(budget),
+        f"{metric_facts()[metric].label} {_estimate(scores.metrics[metric])}",
+        rank,
+        *(_estimate(scores.added.get(key)) for key in references),
+    ]
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _estimate(found: Estimate | str | None) -> str:
+    if not isinstance(found, Estimate):
+        return "–"
+    return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
+
+
+def _cell(text: str) -> str:
+    """As one cell of a table, and as text: what a stranger wrote is no link, mention or HTML."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("@", "@\u200b")
+    return "".join(f"\\{c}" if c in "`*_[]" else c for c in safe)

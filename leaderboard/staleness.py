@@ -1,0 +1,75 @@
+"""Which submissions of the bundled methods are out of date by code: what made their predictions has changed since.
+
+A submission names the commit that made it. What counts is the method's own file without comments and docstrings, and the
+parameters chosen for the method; and, apart, the package's code that all methods share.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nndynbench.protocols.stored import CODE
+from nndynbench.submissions import SubmissionFacts
+
+ROOT = Path(__file__).parents[1]
+CHOSEN = "baselines/chosen.toml"
+PACKAGE = "nndynbench"
+
+
+def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
+    """The files that decide a bundled method's predictions and are not as they were; with ``shared`` also the package's."""
+    files = [submission.code, *(_shared_files() if shared else ())]
+    changed = [file for file in files if _code(file, submission.commit) != _code(file, None)]
+    if _chosen(submission.method, submission.commit) != _chosen(submission.method, None):
+        changed.append(CHOSEN)
+    return changed
+
+
+def same_code(text: str, other: str) -> bool:
+    """Whether two Python sources say the same but for comments and docstrings."""
+    return _substance(text) == _substance(other)
+
+
+@cache
+def _shared_files() -> tuple[str, ...]:
+    there = [ROOT / PACKAGE / path for path in CODE]
+    files = [file for path in there for file in (path.rglob("*") if path.is_dir() else [path])]
+    return tuple(sorted(str(file.relative_to(ROOT)) for file in files if file.suffix in (".py", ".toml")))
+
+
+@cache
+def _code(file: str, commit: str | None) -> str | None:
+    """What a file says, at a commit or now; None where it is not there."""
+    text = _text(file, commit)
+    return _substance(text) if text is not None and file.endswith(".py") else text
+
+
+@cache
+def _chosen(method: str, commit: str | None) -> Any:
+    text = _text(CHOSEN, commit)
+    return tomllib.loads(text).get(method) if text is not None else None
+
+
+@cache
+def _text(file: str, commit: str | None) -> str | None:
+    if commit is None:
+        path = ROOT / file
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    done = subprocess.run(["git", "show", f"{commit}:{file}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
+
+
+def _substance(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)

@@ -1,0 +1,88 @@
+"""What is out of date by code, and the report on a pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leaderboard import staleness
+from leaderboard.check import Accepted, Refusal, check
+from leaderboard.comment import comment
+from leaderboard.staleness import changed_code, same_code
+from leaderboard.store import Store
+from nndynbench.submissions import SubmissionFacts
+from nndynbench.subsets import Subset
+
+BEFORE = '"""A method."""\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x\n'
+
+
+@pytest.fixture
+def constant(submitted: Path, at_hand: dict[str, Subset]) -> Accepted:
+    outcome = check(submitted / "constant" / "digits-lenet.regression-folds.json", at_hand)
+    assert isinstance(outcome, Accepted)
+    return outcome
+
+
+def test_comments_and_docstrings_are_no_change_and_code_is() -> None:
+    assert same_code(BEFORE, BEFORE.replace("Twice.", "Two times.").replace("return", "# as it is\n    return"))
+    assert not same_code(BEFORE, BEFORE.replace("2 * x", "3 * x"))
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], str]:
+    """Files by (name, commit or None for now), instead of the repository's."""
+    texts: dict[tuple[str, str | None], str] = {}
+    monkeypatch.setattr(staleness, "_text", lambda file, commit: texts.get((file, commit)))
+    for known in (staleness._code, staleness._chosen):
+        known.cache_clear()
+    return texts
+
+
+def test_a_method_is_out_of_date_by_its_own_file_its_parameters_or_shared_code(
+    history: dict[tuple[str, str | None], str], constant: Accepted
+) -> None:
+    submission: SubmissionFacts = constant.submission
+    shared = "nndynbench/columns.py"
+    for commit in (submission.commit, None):
+        history["baselines/trivial.py", commit] = BEFORE
+        history["baselines/chosen.toml", commit] = "[other.regression]\nC = 1\n"
+        history[shared, commit] = BEFORE
+
+    def changed(*, shared: bool) -> list[str]:
+        for known in (staleness._code, staleness._chosen):
+            known.cache_clear()
+        return changed_code(submission, shared=shared)
+
+    assert changed(shared=True) == []
+    history["baselines/chosen.toml", None] = "[other.regression]\nC = 2\n"
+    assert changed(shared=False) == []
+    history["baselines/chosen.toml", None] = "[constant.regression]\nC = 2\n"
+    assert changed(shared=False) == ["baselines/chosen.toml"]
+    history["baselines/trivial.py", None] = BEFORE.replace("2 * x", "3 * x")
+    assert changed(shared=False) == ["baselines/trivial.py", "baselines/chosen.toml"]
+    history[shared, None] = BEFORE.replace("2 * x", "4 * x")
+    assert changed(shared=True) == ["baselines/trivial.py", shared, "baselines/chosen.toml"]
+
+
+def test_what_decides_predictions_is_there_to_be_compared() -> None:
+    shared = staleness._shared_files()
+    assert {"nndynbench/columns.py", "nndynbench/protocols/harness.py"} <= set(shared)
+    assert all((staleness.ROOT / file).is_file() for file in shared)
+
+
+def test_a_report_says_what_was_accepted_and_where_it_will_stand(
+    submissions: Path, at_hand: dict[str, Subset], tmp_path: Path
+) -> None:
+    path = submissions / "degree-linear" / "digits-lenet.regression-folds.json"
+    accepted = check(path, at_hand)
+    refused = Refusal(Path("leaderboard/submissions/evil/x.json"), "method", "is `bad` | <b>@somebody</b>")
+    text = comment([accepted, refused], submissions, store=Store(tmp_path))
+    assert "**1 of 2 files are accepted.**" in text
+    assert isinstance(accepted, Accepted)
+    [claimed] = [s.value for s in accepted.submission.scores if (s.epochs, s.metric) == (3, "r2")]
+    row = next(line for line in text.splitlines() if line.startswith("| degree-linear | digits-lenet | regression-folds |"))
+    assert f"R² {claimed:.3f}".replace("-", "−") in row
+    assert "| 1 of 1 |" in row
+    assert "is \\`bad\\` \\| &lt;b>@\u200bsomebody" in text
+    assert "| degree-linear | digits-lenet | trained |" in text

@@ -1,0 +1,55 @@
+"""Ranks with ties: shared where the paired difference cannot be told from none, all methods compared at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nndynbench.protocols.ranks import margins, shared_ranks
+
+RESAMPLES = 1000
+
+
+def test_methods_that_differ_by_noise_share_a_rank() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (4, RESAMPLES))
+    values = np.array([0.90, 0.899, 0.80, 0.801])
+    assert shared_ranks(values, values[:, None] + noise) == [1, 1, 3, 3]
+
+
+def test_a_difference_is_paired() -> None:
+    # Each method's own interval spans 0.4, but the one is better by 0.01 in every resample.
+    shared = np.random.default_rng(0).normal(0, 0.1, RESAMPLES)
+    values = np.array([0.5, 0.49])
+    assert shared_ranks(values, values[:, None] + shared) == [1, 2]
+
+
+def test_equal_predictions_share_a_rank() -> None:
+    same = np.random.default_rng(0).normal(0.5, 0.1, RESAMPLES)
+    assert shared_ranks([0.5, 0.5], np.stack([same, same])) == [1, 1]
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 60))
+def test_margins_hold_for_all_numbers_in_95_of_100_resamples(seed: int, count: int) -> None:
+    scales = np.random.default_rng(seed).uniform(0.1, 3, (count, 1))
+    resampled = scales * np.random.default_rng(seed + 1).normal(0, 1, (count, RESAMPLES))
+    inside = np.abs(resampled - resampled.mean(axis=1, keepdims=True)) <= margins(resampled)[:, None]
+    assert abs(inside.all(axis=0).mean() - 0.95) < 0.002
+
+
+def test_the_more_are_compared_the_wider_are_margins() -> None:
+    resampled = np.random.default_rng(0).normal(0, 1, (40, RESAMPLES))
+    assert margins(resampled)[0] > margins(resampled[:5])[0] > margins(resampled[:1])[0] > 1.9
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_better_value_has_no_worse_rank_than_the_first_of_its_group(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.uniform(0, 1, 12)
+    ranks = shared_ranks(values, values[:, None] + random.normal(0, 0.05, (12, RESAMPLES)))
+    assert ranks[int(np.argmax(values))] == 1
+    leaders = [max(values[np.array(ranks) == rank]) for rank in sorted(set(ranks))]
+    assert leaders == sorted(leaders, reverse=True)
+    assert all(rank == 1 + sum(other < rank for other in ranks) for rank in ranks)
