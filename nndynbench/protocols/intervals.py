@@ -59,8 +59,8 @@ class Resamples:
         return np.asarray(self.counts @ np.bincount(self.cluster, values, minlength=self.counts.shape[1]))
 
     def by_cluster(self, values: Numbers) -> Numbers:
-        """Sums of whole numbers over each cluster's rows: (networks, …) to (clusters, …)."""
-        return np.asarray(np.add.reduceat(values[self._order], self._starts, axis=0))
+        """Sums of whole numbers over each cluster's rows, which are in ``order``: (networks, …) to (clusters, …)."""
+        return np.asarray(np.add.reduceat(values, self._starts, axis=0))
 
     def of_truth(self, name: str, truth: FloatArray, compute: Callable[[], Any]) -> Any:
         """What is computed from the truths alone, kept for the next method on the same networks."""
@@ -72,12 +72,13 @@ class Resamples:
         return self._kept[key]
 
     @cached_property
-    def _order(self) -> npt.NDArray[np.int64]:
+    def order(self) -> npt.NDArray[np.int64]:
+        """The networks, cluster by cluster."""
         return np.argsort(self.cluster, kind="stable")
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
-        return np.searchsorted(self.cluster[self._order], np.arange(self.counts.shape[1]))
+        return np.searchsorted(self.cluster[self.order], np.arange(self.counts.shape[1]))
 
     @cached_property
     def whole_counts(self) -> npt.NDArray[np.float32]:
@@ -185,18 +186,21 @@ def _r2(scored: Scored, resamples: Resamples) -> FloatArray:
 
 def _kendall_tau(scored: Scored, resamples: Resamples) -> FloatArray:
     """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them."""
-    truth, prediction = _order_of_pairs(scored.truth), _order_of_pairs(scored.prediction)
+    in_order = (values[resamples.order] for values in (scored.truth, scored.prediction))
+    truth, prediction = (_order_of_pairs(values, values) for values in in_order)
     agreement = _pairs(truth * prediction, resamples)
     truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _pairs(np.abs(truth), resamples))
     return _ratio(agreement, np.sqrt(truth_pairs * _pairs(np.abs(prediction), resamples)))
 
 
-def _order_of_pairs(values: FloatArray) -> npt.NDArray[np.float32]:
-    return (values[:, None] > values).astype(np.float32) - (values[:, None] < values).astype(np.float32)
+def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float32]:
+    signs = (values[:, None] > others).astype(np.float32)
+    signs -= values[:, None] < others
+    return signs
 
 
 def _pairs(signs: npt.NDArray[np.float32], resamples: Resamples) -> FloatArray:
-    """Sums over the drawn pairs."""
+    """Sums over the drawn pairs; rows and columns are in the resamples' order."""
     between = resamples.by_cluster(np.ascontiguousarray(resamples.by_cluster(signs).T))
     return np.asarray(np.einsum("rc,rc->r", (resamples.whole_counts @ between).astype(np.float64), resamples.counts))
 
@@ -216,8 +220,8 @@ def _products(some: FloatArray, others: FloatArray, resamples: Resamples) -> Flo
 def _centred_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
     """Mid-ranks of every network in every resample (resamples, networks), less their weighted mean."""
     # Twice the ranks, less the number of networks, is a sum of signs: whole numbers, whose weighted mean is 0.
-    signs = resamples.by_cluster(-_order_of_pairs(values))
-    return (resamples.whole_counts @ signs).astype(np.float64) / 2
+    signs = resamples.by_cluster(_order_of_pairs(values[resamples.order], values))
+    return (resamples.whole_counts @ signs).astype(np.float64) / -2
 
 
 def _r2_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
