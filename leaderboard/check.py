@@ -23,6 +23,7 @@ from nndynbench.submissions import (
 from nndynbench.submissions.admission import refused_admission
 from nndynbench.submissions.files import content_of, in_its_place, quoted
 from nndynbench.subsets import Subset, load
+from nndynbench.subsets.catalogue import read_as
 from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
@@ -102,10 +103,11 @@ def _check_batch(paths: Sequence[Path], at_hand: Mapping[str, Subset], store: St
 
 
 def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> bool:
-    named = [facts["subset"], *facts["trained_on"]]
-    return all(
-        (there := at_hand.get(s["name"])) and (there.version, there.checksum) == (s["version"], s["checksum"]) for s in named
-    )
+    def is_there(named: Mapping[str, str]) -> bool:
+        there, version = at_hand.get(named["name"]), read_as(named["name"], named["version"])
+        return there is not None and (there.version, there.checksum) == (version, named["checksum"])
+
+    return all(map(is_there, [facts["subset"], *facts["trained_on"]]))
 
 
 def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:

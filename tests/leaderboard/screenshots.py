@@ -14,21 +14,21 @@ from tests.leaderboard.test_page import FLAGS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-# name: (page, width, height, colour scheme)
+# name: (page, what it waits for, width, height, colour scheme)
 PICTURES = {
-    "leaderboard": ("index.html", 1280, 1000, "light"),
-    "leaderboard-phone": ("index.html", 390, 844, "dark"),
-    "leaderboard-subset": ("subsets/digits-lenet.html", 900, 760, "dark"),
+    "leaderboard": ("index.html", "#scores-table", 1280, 1000, "light"),
+    "leaderboard-phone": ("index.html", "#scores-table", 390, 844, "dark"),
+    "leaderboard-subset": ("subsets/digits-lenet.html", ".chart[data-drawn]", 900, 760, "dark"),
 }
 
 
 def main(site: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for name, (page_name, width, height, scheme) in PICTURES.items():
+        for name, (page_name, awaited, width, height, scheme) in PICTURES.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(f"{site.resolve().as_uri()}/{page_name}")
-            page.wait_for_selector(".chart[data-drawn]", state="attached")
+            page.wait_for_selector(awaited, timeout=180_000)
             picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(64)
             picture.save(DOCS / f"{name}.png", optimize=True)
             page.close()

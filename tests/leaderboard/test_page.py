@@ -158,7 +158,8 @@ class Watched:
         """A column's cells, top to bottom, without their intervals; a minus as Python reads it."""
         place = self.titles().index(title)
         found = self.page.query_selector_all(f"#scores-table {rows}")
-        cells = [row.query_selector_all("th, td")[place].inner_text() for row in found]
+        # A row that says why there are none has one cell.
+        cells = [row.query_selector_all("th, td")[: place + 1][-1].inner_text() for row in found]
         return [cell.strip().partition("\n")[0].partition(" (")[0].replace("−", "-") for cell in cells]
 
     def by_method(self, title: str) -> dict[str, str]:
