@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leaderboard.check import Accepted
 from nndynbench.protocols import evaluate
-from nndynbench.submissions import Submission, submissions_of
+from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import load
 
@@ -63,7 +63,7 @@ def rerun(accepted: Accepted) -> Rerun:
     return Rerun(differences[worst], f"{worst[2]} at budget {worst[0]}")
 
 
-def _scores(submission: Submission) -> dict[tuple[int, str | None, str], float | None]:
+def _scores(submission: SubmissionFacts) -> dict[tuple[int, str | None, str], float | None]:
     return {(score.epochs, score.trained_on, score.metric): score.value for score in submission.scores}
 
 

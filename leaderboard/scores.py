@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from nndynbench.protocols.ranks import margins, shared_ranks
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import added, blend, gain
 from nndynbench.submissions.recomputation import recomputed
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def has_added(protocol: Protocol) -> bool:
     return protocol.task == "regression" and "r2" in protocol.metrics
 
 
-def ranks(protocol: Protocol, methods: Mapping[str, Case]) -> dict[str, int]:
+def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
     """Ranks with ties by the protocol's first metric, of the methods that have a value in it."""
     metric = protocol.metrics[0]
     values = {name: better(metric) * value for name, case in methods.items() if (value := _value(case, metric)) is not None}

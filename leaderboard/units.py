@@ -12,7 +12,7 @@ from leaderboard.scores import has_added, most_added, ranks, scores_of
 from leaderboard.store import Store, code_digest, key_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.protocols.protocol import Protocol, protocols
-from nndynbench.protocols.scoring import Case
+from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import gain
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
@@ -104,9 +104,7 @@ def _alone(
     return found
 
 
-def _together(
-    protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]
-) -> dict[str, list[dict[str, Any]]]:
+def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]) -> dict[str, Any]:
     """Ranks of the methods at each budget, and which of those that see weights adds most to each reference."""
     methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
     tiers = {a.submission.method: a.submission.tier for a in unit.accepted}
@@ -126,9 +124,7 @@ def _together(
     return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}
 
 
-def _claims(
-    protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey, Case]]
-) -> list[tuple[int, tuple[float, float, float]]]:
+def _claims(protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey, Case]]) -> list[tuple[int, Estimate]]:
     """Of each claim of the paper that these submissions can test its place in the list, and ours."""
     found = []
     for place, claim in enumerate(paper_claims()):
@@ -138,7 +134,7 @@ def _claims(
         if about and all(where in cases.get(method, ()) for method in methods):
             tested = [cases[method][where] for method in methods]
             metric = claim["metric"]
-            found.append((place, gain(*tested, metric) if "better" in claim else tested[0].estimate(metric)))
+            found.append((place, gain(tested[0], tested[1], metric) if "better" in claim else tested[0].estimate(metric)))
     return found
 
 

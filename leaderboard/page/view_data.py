@@ -58,7 +58,7 @@ def as_csv(view: View) -> str:
     writer.writerow(["subset", "protocol", "method", "kind", "trained_on", "epochs", "rank", *numbers, *_FACTS])
     for entry in view.entries:
         for budget, scores in entry.scores.items():
-            own = [*(scores.metrics[metric] for metric in metrics)]
+            own: list[Estimate | str | None] = [scores.metrics[metric] for metric in metrics]
             own += [found.get(what) for found in (scores.gain, scores.added) for what in view.references]
             values = [number for estimate in own for number in _three(estimate)]
             what = [view.subset, view.protocol.name, entry.submission.method, entry.kind, entry.trained_on or ""]
