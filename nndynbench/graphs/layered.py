@@ -77,9 +77,7 @@ class LayeredGraph:
         facts = {"nodes": f"{self.number_of_nodes:,}", "edges": f"{self.number_of_edges:,}"}
         facts |= {"stack": str(self.stack)} if self.stack else {}
         facts |= {"sign": self.sign} if self.sign else {}
-        layers = [
-            {"layer": layer, "nodes": str(size)} for layer, size in zip(self.layers, self.layer_sizes, strict=True)
-        ]
+        layers = [{"layer": layer, "nodes": str(size)} for layer, size in zip(self.layers, self.layer_sizes, strict=True)]
         return html_card("LayeredGraph", facts, layers)
 
     def plot(self, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
