@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, loaded_subsets, submission_files
 from leaderboard.store import Store
-from nndynbench.cli.console import CommandLine, progress_bar, run
+from nndynbench.cli.console import CommandLine, opened, progress_bar, run
 
 app = CommandLine(help=__doc__)
-console = Console(soft_wrap=True, emoji=False)
+console = opened(soft_wrap=True)
 
 RESULTS = Path("results")
 SCORES = RESULTS / "scores"

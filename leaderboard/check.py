@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from leaderboard.store import Store, code_digest, key_of
 from nndynbench.names import known
+from nndynbench.processes import in_processes
 from nndynbench.submissions import (
     RefusedError,
     SubmissionFacts,
@@ -88,13 +89,13 @@ def check(path: Path, at_hand: Mapping[str, Subset] | None = None, store: Store 
 
 def check_all(paths: Iterable[Path], *, store: Store = Store(), jobs: int = 1) -> Iterator[Accepted | Refusal]:  # noqa: B008
     """Check many files in their order, with each subset loaded once, in so many processes (-1: one a core)."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     listed = list(paths)
     batches = [listed[start : start + BATCH] for start in range(0, len(listed), BATCH)]
-    workers = Parallel(n_jobs=jobs if len(batches) > 1 else 1, return_as="generator")
     at_hand = loaded_subsets()
-    for outcomes in workers(delayed(_check_batch)(batch, at_hand, store) for batch in batches):
+    work = (delayed(_check_batch)(batch, at_hand, store) for batch in batches)
+    for outcomes in in_processes(work, jobs=jobs if len(batches) > 1 else 1):
         yield from outcomes
 
 

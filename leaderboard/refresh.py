@@ -13,6 +13,7 @@ from leaderboard.check import Refusal, check, loaded_subsets
 from leaderboard.staleness import changed_code
 from leaderboard.store import Store
 from nndynbench.names import known
+from nndynbench.processes import in_processes
 from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.method import SEED, baselines_folder, read_methods
 from nndynbench.protocols.protocol import Protocol, budgets, protocols
@@ -115,12 +116,12 @@ def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
 
 def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int = 1) -> Iterator[tuple[Submitted, float]]:
     """Submit, the quickest first; with what came of each task the seconds that those ahead may take."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
     work = [delayed(submit_bundled)(task, folder, results) for task in sorted(todo, key=lambda task: expected[str(task)])]
     start, total, done = time.monotonic(), sum(expected.values()), 0.0
-    for count, submitted in enumerate(Parallel(n_jobs=jobs, return_as="generator_unordered")(work), start=1):
+    for count, submitted in enumerate(in_processes(work, jobs=jobs, in_order=False), start=1):
         done += expected[str(submitted.task)]
         ahead = total - done if count < len(todo) else 0.0  # the sums may differ in their last bits
         # What was expected is of other subsets and machines: what it was off by so far is taken to go on.

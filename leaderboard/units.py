@@ -11,6 +11,7 @@ from leaderboard.facts import board_facts, kind_of
 from leaderboard.scores import has_added, most_added, ranks, scores_of
 from leaderboard.store import Store, code_digest, key_of
 from nndynbench.paper import claims as paper_claims
+from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import gain
@@ -66,11 +67,11 @@ def units_of(accepted: Sequence[Accepted]) -> list[Unit]:
 def scored(
     missing: Sequence[tuple[Unit, list[Protocol]]], subsets: Mapping[str, Subset], store: Store, jobs: int
 ) -> Iterable[tuple[Unit, dict[str, Any]]]:
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
-    workers = Parallel(n_jobs=jobs if len(missing) > 1 else 1, return_as="generator_unordered")
-    yield from workers(delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
+    work = (delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
+    return in_processes(work, jobs=jobs if len(missing) > 1 else 1, in_order=False)
 
 
 def score(

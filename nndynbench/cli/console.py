@@ -4,15 +4,20 @@ progress, and errors.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import signal
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol
+from types import FrameType
+from typing import IO, Any, NoReturn, Protocol, cast
 
 import typer
 from rich.console import Console
@@ -20,6 +25,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nndynbench.processes import end_workers
 from nndynbench.storage.files import user_path
 
 # What is piped into a file or another program is folded nowhere.
@@ -29,9 +35,6 @@ SAID_EVERY_SECONDS = 20.0
 
 # The cell of a value that does not exist.
 NOTHING = "–"
-
-# No emoji: a path may hold ":x:".
-console = Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=UNBOUNDED)
 
 
 class CommandLine(typer.Typer):
@@ -65,18 +68,151 @@ def _with_user_paths(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def run(app: typer.Typer, name: str) -> None:
-    """Run a command line; errors that a user can mend are told in one line, with status 2, and without a traceback unless
-    ``NNDYNBENCH_DEBUG`` is set.
+class Outlet:
+    """Standard output, whatever that is at the moment: what cannot be shown stops no work.
+
+    What the encoding lacks is shown as "?". Of a pipe that was closed, or a full disk, ``failure`` is kept, for the exit
+    status to tell.
     """
+
+    failure: OSError | None = None
+
+    @property
+    def stream(self) -> IO[str] | None:
+        """None where it was closed from the beginning: nobody wants to see anything."""
+        stream: IO[str] | None = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+        return stream
+
+    @property
+    def rich_proxied_file(self) -> Outlet:
+        # While a bar is shown, rich stands in for standard output and prints to this.
+        return self
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self.stream is not None and self.stream.isatty()
+
+    def write(self, text: str) -> int:
+        with self._failure_kept():
+            if self.stream is not None:
+                try:
+                    self.stream.write(text)
+                except UnicodeEncodeError:
+                    self.stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        with self._failure_kept():
+            if self.stream is not None:
+                self.stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    @contextmanager
+    def _failure_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as failure:
+            self.failure = self.failure or failure
+
+
+outlet = Outlet()
+
+
+def opened(**options: Any) -> Console:
+    """A console that prints to standard output, on which work never fails. No emoji: a path may hold ":x:"."""
+    return Console(file=cast(IO[str], outlet), emoji=False, **options)
+
+
+console = opened() if outlet.isatty() else opened(width=UNBOUNDED)
+
+
+def run(app: typer.Typer, name: str) -> NoReturn:
+    """Run a command line, and exit; errors that a user can mend are told in one line, with status 2, and without a traceback
+    unless ``NNDYNBENCH_DEBUG`` is set.
+
+    However it ends, it leaves no process behind. Output that could not be written makes the status 1.
+    """
+    with _interrupted_by_terminate() as terminated, _warnings_in_one_line():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, ValueError):  # closed, or none of the interpreter's own
+                stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        try:
+            status = _status(app, name)
+        finally:
+            end_workers()
+    if terminated:
+        os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit(_written(status))
+
+
+def _status(app: typer.Typer, name: str) -> int:
     try:
         app(prog_name=name)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if os.environ.get("NNDYNBENCH_DEBUG"):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+        tell(f"error: {message}")
+        return 2
+    return 0
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, if anybody listens."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _written(status: int) -> int:
+    """The exit status, once all output is written or known to be lost."""
+    outlet.flush()
+    if outlet.failure is None:
+        return status
+    # The interpreter would try again, and complain, when it ends.
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if outlet.failure.errno != errno.EPIPE:
+        tell(f"error: the output could not be written: {outlet.failure}")
+    return status or 1
+
+
+@contextmanager
+def _interrupted_by_terminate() -> Iterator[list[int]]:
+    """Take a request to end, as a scheduler sends it, for a Ctrl-C, so that what runs is put in order; yields those that
+    came. A command line that does so itself is left alone.
+    """
+    came: list[int] = []
+
+    def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+        came.append(signum)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 class ReportProgress(Protocol):

@@ -7,10 +7,11 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-console = Console(soft_wrap=True, emoji=False)
+from nndynbench.cli.console import opened
+
+console = opened(soft_wrap=True)
 
 
 def submit(

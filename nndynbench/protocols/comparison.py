@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.processes import in_processes
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
@@ -277,10 +278,9 @@ def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequen
 
 
 def _in_processes(tasks: Sequence[tuple[_Unit, str]], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import delayed
 
-    with parallel_config("loky", inner_max_num_threads=1):
-        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(_Unit.rows)(unit, name) for unit, name in tasks)
+    return in_processes((delayed(_Unit.rows)(unit, name) for unit, name in tasks), jobs=jobs)
 
 
 def _methods_for(protocol: Protocol) -> list[str]:

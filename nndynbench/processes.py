@@ -1,0 +1,43 @@
+"""Work in processes of their own, which end with the process that started them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+# How often a worker looks whether its parent is still there, in seconds.
+LOOKS_EVERY = 0.5
+
+
+def in_processes(work: Iterable[Any], *, jobs: int, in_order: bool = True) -> Iterator[Any]:
+    """What calls return that ``joblib.delayed`` wraps, as soon as it is there.
+
+    ``jobs`` of them run at a time, each on one thread; -1 for one a core. One at a time runs in this process.
+    """
+    from joblib import Parallel, parallel_config
+
+    with parallel_config("loky", inner_max_num_threads=1, initializer=end_with, initargs=(os.getpid(),)):
+        yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(work)
+
+
+def end_with(parent: int) -> None:
+    """Have this process end when its parent does: it would otherwise work on, unseen, for hours."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOKS_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_workers() -> None:
+    """End what `in_processes`, or joblib for a method, has started and keeps for more work."""
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = getattr(loky, "_executor", None)
+    if executor is not None:
+        executor.shutdown(wait=False, kill_workers=True)

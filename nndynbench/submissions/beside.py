@@ -1,0 +1,91 @@
+"""A result beside the bar: from the predictions that the leaderboard has of it, without a fit.
+
+The bar's submissions travel with the package; all bundled methods' are in a clone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.results import Result
+from nndynbench.protocols.scoring import case_columns, cases
+from nndynbench.protocols.worth import worth
+from nndynbench.submissions.files import RefusedError, read_submission
+from nndynbench.submissions.recomputation import accepted_predictions
+from nndynbench.subsets import load
+
+if TYPE_CHECKING:
+    from nndynbench.subsets import Subset
+
+BAR = "bar"
+
+
+def submissions_folder() -> Path:
+    """The submissions at hand: all of them in a clone, the bar's inside an installed package."""
+    package = Path(__file__).parents[1]
+    inside = package / "submissions" / "stored"
+    return inside if inside.is_dir() else package.parent / "leaderboard" / "submissions"
+
+
+def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder: Path | None = None) -> Result | None:
+    """What a method is submitted with, as a result without scores; None where it is not there for just these subsets, or is
+    not right.
+    """
+    root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}
+    tables, tier = [], set[str]()
+    for subset in subsets:
+        path = root / method / f"{subset.name}.{protocol.fitted.name}.json"
+        if not path.is_file():
+            return None
+        try:
+            submission = read_submission(path)
+            predictions = accepted_predictions(submission, subsets=by_name)
+        except RefusedError:
+            return None
+        if submission.subset.checksum != subset.checksum:
+            return None
+        if "trained_on" in predictions:
+            predictions = predictions[predictions["trained_on"].isin(list(by_name))]
+        tables.append(predictions)
+        tier |= set(submission.tier)
+    return Result(pd.DataFrame(), pd.concat(tables, ignore_index=True), {"method": method, "tier": sorted(tier)})
+
+
+def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
+    """What a result is worth beside the bar: a row per subset, budget (``epochs``) and, on transfer, ``trained_on``.
+
+    ``metric`` is the protocol's first, ``value`` the result's, ``bar`` the bar's, ``gain`` how much better the result is;
+    ``added``, of regressions, is what R² rises by when the bar is blended with it. ``gain`` and ``added`` have their 95%
+    intervals beside them (``…_low``, ``…_high``). What the leaderboard has no bar for is NaN.
+
+    Parameters
+    ----------
+    result
+        From `nndynbench.evaluate`.
+    subsets
+        Those that it is of, where they are loaded already.
+    """
+    protocol = find_protocol(result.facts["protocol"])
+    loaded = subsets or [load(facts["name"], version=facts["version"]) for facts in result.facts["subsets"]]
+    by_name = {subset.name: subset for subset in loaded}
+    bars = _bars(loaded, protocol)
+    rows = []
+    for key, case in cases(result.predictions, by_name, protocol).items():
+        row = dict(zip(case_columns(result.predictions), key, strict=True))
+        found = worth(case, bars[key], protocol.metrics[0]) if key in bars else None
+        rows.append({**row, "metric": protocol.metrics[0], **_numbers(found)})
+    return pd.DataFrame(rows)
+
+
+def _bars(subsets: Sequence[Subset], protocol: Protocol) -> Mapping[tuple[object, ...], Any]:
+    groups = [subsets] if protocol.test == "another" else [[subset] for subset in subsets]
+    results = [submitted(BAR, group, protocol) for group in groups]
+    by_name = {subset.name: subset for subset in subsets}
+    return {k: case for r in results if r is not None for k, case in cases(r.predictions, by_name, protocol).items()}
