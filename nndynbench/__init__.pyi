@@ -18,6 +18,7 @@ from .protocols import protocols as protocols
 from .protocols import read_result as read_result
 from .signatures import Signature as Signature
 from .signatures import SignedLogarithm as SignedLogarithm
+from .submissions import beside_bar as beside_bar
 from .subsets import History as History
 from .subsets import Subset as Subset
 from .subsets import SupersededWarning as SupersededWarning

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from rich.markup import escape
@@ -17,59 +17,116 @@ from nndynbench.names import known
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nndynbench.protocols import Comparison, Protocol
+    from nndynbench.protocols import Comparison, Protocol, Result
+
+Row: TypeAlias = "pd.Series | Mapping[Hashable, Any]"
 
 
 def evaluate(
     method: Annotated[str, typer.Argument(help="a bundled method such as degree-svm, or FILE.py[:NAME]")],
     subset: Annotated[list[str], typer.Option(help="a subset; repeat for several")],
-    epochs: Annotated[str, typer.Option(help="budgets: 5, 1-10, or 1,3,5")] = "1-10",
-    protocol: Annotated[str | None, typer.Option(help="by default the paper's for the method's task")] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default, as far as the subsets go")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="classification by default, for a method that cannot regression-folds")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for the result and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
-    """Score a method on subsets, at each budget of epochs."""
-    from nndynbench.paper import paper_score
+    """Score a method on subsets, at each budget of epochs, beside the bar.
+
+    The result is joined with an earlier one of the same method at other budgets; any other of its name is kept beside it.
+    """
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method
     from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.checking import CHECKED_PROTOCOLS
+    from nndynbench.protocols.comparison import shared_budgets
     from nndynbench.protocols.method import label_of
-    from nndynbench.protocols.metrics import metric_facts
     from nndynbench.protocols.protocol import budgets
-    from nndynbench.protocols.scoring import case_columns
+    from nndynbench.protocols.results import keep
+    from nndynbench.submissions.beside import beside_bar
     from nndynbench.subsets import load
 
     found = find_method(method)
-    chosen = find_protocol(protocol or ("classification" if found.classifier is not None else "regression"))
-    loaded = [load(name, root=root) for name in subset]
+    chosen = find_protocol(protocol or CHECKED_PROTOCOLS["classification" if found.classifier is not None else "regression"])
+    loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
     label = label_of(found)
-    out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
+    path = out / f"{label}.{'+'.join(part.name for part in loaded)}.{chosen.name}.json"
+    need_writable(path)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(
-            found, loaded, protocol=chosen, epochs=budgets(epochs), name=label, jobs=jobs, progress=report
+            found,
+            loaded,
+            protocol=chosen,
+            epochs=budgets(epochs) if epochs else shared_budgets(loaded, chosen),
+            name=label,
+            jobs=jobs,
+            progress=report,
         )
-    regimes = {part.name: part.manifest.regime for part in loaded}
-    apart = [column for column in case_columns(result.scores) if column != "epochs"]
-    for key, scores in result.scores.groupby(apart, sort=False):
-        facts = dict(zip(apart, map(str, key), strict=True))
-        trained_on = f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
-        title = f"{label} on {facts['subset']} ({regimes[facts['subset']]} regime){trained_on}, {chosen.name}"
-        table = Table("epochs", *(metric_facts()[metric].label for metric in chosen.metrics), "paper", title=title)
-        for budget, rows in scores.groupby("epochs"):
-            cells = [
-                row["undefined"] or f"{row['value']:.3f} [dim]({row['low']:.2f} to {row['high']:.2f})[/dim]"
-                for _, row in rows.iterrows()
-            ]
-            paper = paper_score(subset=facts["subset"], protocol=chosen.name, method=label, epochs=int(str(budget)))
-            table.add_row(str(budget), *cells, paper or NOTHING)
+    kept = keep(result, path)
+    beside = beside_bar(result, loaded)
+    for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
-    stem = out / f"{label}.{'+'.join(subset)}.{chosen.name}"
-    saved = result.save(stem.with_name(f"{stem.name}.json"))
-    plotted = score_over_budget([result], stem.with_name(f"{stem.name}.png"))
-    console.print(escape(f"result: {saved}\nplot: {plotted}"))
+    if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "epochs"]}):
+        fits_it = escape(f"nndynbench compare --method {method} fits it")
+        console.print(f"[dim]no bar is stored at {', '.join(map(str, unknown))} epochs: {fits_it}[/dim]")
+    if kept.earlier is not None:
+        console.print(escape(f"an earlier result of another method, version or subset was kept: {kept.earlier}"))
+    console.print(escape(f"result: {path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['epochs']))))})"))
+    console.print(escape(f"plot: {score_over_budget([kept.result], path.with_name(f'{path.stem}.png'))}"))
+
+
+def need_writable(path: Path) -> None:
+    """Raise OSError where a file could not be written, because of its folder, name or disk."""
+    from nndynbench.storage.files import written_whole
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.with_name(f"{path.name}.probe")
+    try:
+        with written_whole(probe) as partial:
+            partial.write_text("", encoding="utf-8")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str]) -> Iterator[Table]:
+    """A table per subset (and subset trained on): a row per budget with every metric, the bar's first one, and what the
+    method is worth beside it; the paper's numbers where there are any.
+    """
+    from nndynbench.paper import paper_score
+    from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.scoring import case_columns
+
+    chosen, label = find_protocol(result.facts["protocol"]), result.facts["method"]
+    keys = case_columns(result.scores)
+    worth = {tuple(row[key] for key in keys): row for row in beside.to_dict("records")}
+    for place, scores in result.scores.groupby([key for key in keys if key != "epochs"], sort=False):
+        facts = dict(zip((key for key in keys if key != "epochs"), map(str, place), strict=True))
+        subset, trained_on = facts["subset"], f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
+        rows = {int(str(budget)): part for budget, part in scores.groupby("epochs")}
+        own = {budget: worth[tuple({**facts, "epochs": budget}[key] for key in keys)] for budget in rows}
+        papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, epochs=b) for b in rows}
+        adds = any(row["added"] == row["added"] for row in own.values())
+        first = metric_facts()[chosen.metrics[0]].label
+        heads = [*(metric_facts()[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
+        heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
+        title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
+        table = Table("epochs", *heads, title=title)
+        for budget, part in rows.items():
+            cells = [
+                escape(row["undefined"]) or f"{row['value']:.3f} [dim]({row['low']:.2f} to {row['high']:.2f})[/dim]"
+                for row in part.to_dict("records")
+            ]
+            cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
+            cells += [with_span(own[budget], "added")] * adds + [papers[budget] or NOTHING] * any(papers.values())
+            table.add_row(str(budget), *cells)
+        yield table
 
 
 def compare(
@@ -84,24 +141,35 @@ def compare(
     results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
         "results"
     ),
+    submissions: Annotated[
+        Path | None,
+        typer.Option(help="compare with the bundled methods' results in this folder too; the board's own for method files"),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
     """Compare methods at each budget: their scores, their gain over the bar, and what they add to it.
 
-    The bar is always among them. A comparison of the same subsets and protocol that was written before is replaced.
+    The bar is always among them. Method files alone are compared with all bundled methods, as the leaderboard has them:
+    those are not fitted again. A comparison of the same subsets and protocol that was written before is replaced.
     """
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
     from nndynbench.protocols import comparison_file
     from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols.comparison import compared_as
+    from nndynbench.protocols.method import is_file_name
     from nndynbench.protocols.protocol import budgets
+    from nndynbench.submissions.beside import submissions_folder
     from nndynbench.subsets import load
 
     chosen = find_protocol(protocol)
     shown = known(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
     loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
-    out.mkdir(parents=True, exist_ok=True)  # before hours of fits, not after them
+    path = comparison_file(out, list(dict.fromkeys(part.name for part in loaded)), chosen.name)
+    need_writable(path)  # before hours of fits, not after them
+    if submissions is None and method and all(map(is_file_name, method)):
+        submissions = submissions_folder()
     with progress_bar("the bar") as report:
         compared = compare_methods(
             loaded,
@@ -109,12 +177,12 @@ def compare(
             protocol=chosen,
             epochs=budgets(epochs) if epochs else None,
             results=results,
+            submissions=submissions,
             jobs=jobs,
             progress=lambda name, done, total: report(done, total, name),
         )
-    path = comparison_file(out, list(dict.fromkeys(part.name for part in loaded)), chosen.name)
     written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
-    for table in comparison_tables(compared, shown):
+    for table in comparison_tables(compared, shown, bold={compared_as(name) for name in method or ()}):
         print_table(table)
     for name, reason in compared.failures.items():
         console.print(f"[yellow]no result[/yellow] {escape(name)}: {escape(reason)}")
@@ -128,7 +196,7 @@ def compare(
     console.print(escape("written: " + ", ".join(map(str, written))))
 
 
-def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
+def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
     one its gain over the bar and what it adds; on transfer a matrix of the subsets per method. A table of the reasons comes
     last, where a value is missing.
@@ -163,7 +231,7 @@ def comparison_tables(compared: Comparison, metric: str) -> Iterator[Table]:
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), with_span(row, "gain")]
             cells += [with_span(row, "added")] if adds else []
-            table.add_row(f"[bold]{name}[/bold]" if name == "bar" else str(name), *cells, row["tier"])
+            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["tier"])
         yield table
     yield from _tables_of_reasons(rows)
 
@@ -206,15 +274,15 @@ def number(value: float | None) -> str:
     return NOTHING if value is None or value != value else f"{value:.3f}"
 
 
-def span(row: pd.Series, low: str, high: str, *, digits: int = 2) -> str:
+def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
     """An interval, dimmed; empty where there is none."""
     return f"[dim]{row[low]:.{digits}f} to {row[high]:.{digits}f}[/dim]" if row[low] == row[low] else ""
 
 
-def with_span(row: pd.Series, column: str) -> str:
+def with_span(row: Row, column: str) -> str:
     """A signed number and its interval; a dash where there is none."""
     value = row[column]
-    return f"{value:+.3f} {span(row, f'{column}_low', f'{column}_high', digits=3)}" if value == value else NOTHING
+    return f"{value:+.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
 
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from nndynbench.processes import in_processes
 from nndynbench.protocols.harness import loaded_subsets
-from nndynbench.protocols.method import MethodError, find_method, method_names
+from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, budgets
 from nndynbench.protocols.protocol import protocol as find_protocol
-from nndynbench.protocols.results import Result
+from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
@@ -128,6 +128,7 @@ def compare(
     protocol: str | Protocol = "regression-folds",
     epochs: int | Sequence[int] | None = None,
     results: str | Path = DEFAULT_FOLDER,
+    submissions: str | Path | None = None,
     jobs: int = -1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Comparison:
@@ -145,6 +146,9 @@ def compare(
         Budgets; by default the protocol's, as far as the subset has them.
     results
         The folder of stored results: what is there is not fitted again.
+    submissions
+        A folder of the leaderboard's submissions. Bundled methods (and the bar) that are submitted for these very subsets
+        are compared too, from there: those are not fitted.
     jobs
         Methods at a time, in processes; -1 for one a core.
     progress
@@ -153,20 +157,25 @@ def compare(
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, ValueError
-        For names, budgets and splits that are not to be had. A method that fails is no error: see ``Comparison.failures``.
+        For names, budgets and splits that are not to be had. A method that fails, or does not do the protocol's task, is no
+        error: see ``Comparison.failures``.
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)
-    ordered = list(dict.fromkeys([BAR, *(methods if methods is not None else _methods_for(chosen))]))
-    for name in ordered:
-        find_method(name).estimator(chosen)
-    units = [_Unit(part, chosen, _budgets(part, chosen, epochs), Path(results)) for part in _parts(loaded, chosen)]
+    asked = list(dict.fromkeys([BAR, *(methods if methods is not None else _methods_for(chosen))]))
+    failures = {name: reason for name in asked if (reason := _why_not(name, chosen)) is not None}
+    folder = None if submissions is None else Path(submissions)
+    units = [
+        _Unit(part, chosen, shared_budgets(part, chosen, epochs), Path(results), folder) for part in _parts(loaded, chosen)
+    ]
     for unit in units:
         unit.result(BAR, jobs=jobs)
-    tasks = [(unit, name) for name in ordered for unit in units]
+    tasks: list[_Task] = [(unit, name, _Unit.rows) for name in asked if name not in failures for unit in units]
+    if folder is not None:
+        others = [name for name in _methods_for(chosen) if name not in asked]
+        tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
     rows: list[dict[str, Any]] = []
-    failures: dict[str, str] = {}
-    for done, ((unit, name), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+    for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
         if isinstance(outcome, str):
             failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
         else:
@@ -186,13 +195,31 @@ class _Unit:
     protocol: Protocol
     budgets: tuple[int, ...]
     folder: Path
+    submissions: Path | None = None
 
     def __str__(self) -> str:
         return " and ".join(subset.name for subset in self.subsets)
 
     def result(self, name: str, *, jobs: int = 1) -> Result:
-        """What is fitted; its predictions are scored beside the bar's, not by themselves."""
+        """What was submitted, or else is fitted; its predictions are scored beside the bar's, not by themselves."""
+        if (submitted := self.submitted(name)) is not None:
+            return submitted
         return StoredResults(self.folder).fitted(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
+
+    def submitted(self, name: str) -> Result | None:
+        """What a bundled method is submitted with here, if it is at all these budgets."""
+        from nndynbench.submissions.beside import submitted
+
+        if self.submissions is None or is_file_name(name):
+            return None
+        found = submitted(name, self.subsets, self.protocol, self.submissions)
+        if found is None or not set(self.budgets) <= set(found.predictions["epochs"]):
+            return None
+        return at_budgets(found, self.budgets)
+
+    def rows_submitted(self, name: str) -> list[dict[str, Any]] | str:
+        """As ``rows``, without a fit: none where it is not submitted."""
+        return [] if self.submitted(name) is None else self.rows(name)
 
     def rows(self, name: str) -> list[dict[str, Any]] | str:
         """A method's rows, or why there are none."""
@@ -202,10 +229,10 @@ class _Unit:
             bars = cases(self.result(BAR).predictions, by_name, self.protocol)
         except (MethodError, UndefinedMetricError) as failure:
             return str(failure)
-        columns = case_columns(result.predictions)
+        columns, shown = case_columns(result.predictions), compared_as(name)
         return [
             {
-                "method": name,
+                "method": shown,
                 **dict(zip(columns, key, strict=True)),
                 "metric": metric,
                 **_scored(case, bars[key], metric),
@@ -233,6 +260,9 @@ class _Unit:
                         {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
                     ]
         return rows
+
+
+_Task: TypeAlias = tuple[_Unit, str, Callable[[_Unit, str], list[dict[str, Any]] | str]]
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -269,7 +299,10 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
     return list(combinations(subsets, 2))
 
 
-def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequence[int] | None) -> tuple[int, ...]:
+def shared_budgets(
+    subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
     if epochs is None:
         return tuple(budget for budget in budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets))
     asked = [epochs] if isinstance(epochs, (int, np.integer)) else list(dict.fromkeys(epochs))
@@ -277,10 +310,26 @@ def _budgets(subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequen
     return checked[0]
 
 
-def _in_processes(tasks: Sequence[tuple[_Unit, str]], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
+def _in_processes(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
     from joblib import delayed
 
-    return in_processes((delayed(_Unit.rows)(unit, name) for unit, name in tasks), jobs=jobs)
+    return in_processes((delayed(rows)(unit, name) for unit, name, rows in tasks), jobs=jobs)
+
+
+def _why_not(name: str, protocol: Protocol) -> str | None:
+    """Why a method cannot be compared, None where it can; raises for one that is not there."""
+    method = find_method(name)
+    try:
+        method.estimator(protocol)
+    except ValueError as reason:
+        return str(reason)
+    return None
+
+
+def compared_as(name: str) -> str:
+    """What to call a method in the rows: its own name, unless a bundled one has that too."""
+    own = find_method(name).name if is_file_name(name) else name
+    return name if is_file_name(name) and own in method_names() else own
 
 
 def _methods_for(protocol: Protocol) -> list[str]:

@@ -92,6 +92,7 @@ def evaluate(
         "method": label,
         "description": resolved.description if isinstance(resolved, Method) else described(estimator),
         "source": resolved.source if isinstance(resolved, Method) else "",
+        "fingerprint": resolved.fingerprint if isinstance(resolved, Method) else "",
         "tier": sorted(read),
         "protocol": chosen.name,
         "subsets": [{"name": s.name, "version": s.version, "checksum": s.checksum} for s in loaded],

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from nndynbench.storage.files import user_path, written_whole
 
@@ -94,6 +98,81 @@ def read_result(path: str | Path) -> Result:
         raise ValueError(f"{path} is no result: it lacks {', '.join(sorted(missing))}")
     scores, predictions = (_numbered(pd.DataFrame(content.pop(table))) for table in ("scores", "predictions"))
     return Result(scores, predictions, content)
+
+
+def at_budgets(result: Result, budgets: Iterable[int]) -> Result:
+    """The part of a result that is of some budgets."""
+    wanted = list(budgets)
+    scores, predictions = (table[table["epochs"].isin(wanted)] for table in (result.scores, result.predictions))
+    return Result(scores.reset_index(drop=True), predictions.reset_index(drop=True), result.facts)
+
+
+def joined(stored: Result, fresh: Result) -> Result:
+    """Two results of one method at different budgets as one."""
+    scores, predictions = (
+        pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("epochs", kind="stable", ignore_index=True)
+        for table in ("scores", "predictions")
+    )
+    facts = {
+        **fresh.facts,
+        "tier": sorted({*stored.facts["tier"], *fresh.facts["tier"]}),
+        "seconds": round(stored.facts["seconds"] + fresh.facts["seconds"], 3),
+    }
+    return Result(scores, predictions, facts)
+
+
+# What two results must agree in to be of one method, on the same networks.
+SAME = ("method", "fingerprint", "description", "source", "protocol", "subsets", "libraries")
+
+
+class Kept(NamedTuple):
+    """What became of a result: all that its file holds now, and where an earlier one was put that is of something else."""
+
+    result: Result
+    earlier: Path | None
+
+
+def keep(result: Result, path: Path) -> Kept:
+    """Write a result where an earlier one may be, which is never lost.
+
+    One of the same method at other budgets is joined with it. Any other is renamed first: ``name.1.json``, and so on.
+    """
+    with _alone_in(path.parent):
+        if not path.exists():
+            result.save(path)
+            return Kept(result, None)
+        if (earlier := _readable(path)) is not None and all(earlier.facts.get(f) == result.facts.get(f) for f in SAME):
+            fresh = set(result.scores["epochs"])
+            others = at_budgets(earlier, [budget for budget in set(earlier.scores["epochs"]) if budget not in fresh])
+            whole = joined(others, result) if len(others.scores) else result
+            whole.save(path)
+            return Kept(whole, None)
+        moved = next(free for n in count(1) if not (free := path.with_name(f"{path.stem}.{n}{path.suffix}")).exists())
+        path.rename(moved)
+        result.save(path)
+        return Kept(result, moved)
+
+
+def _readable(path: Path) -> Result | None:
+    try:
+        return read_result(path)
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Others that write results there wait; where files cannot be locked, nobody does."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,19 +8,17 @@ file. What is stored are predictions: they are scored again whenever they are re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.results import Result, read_result
+from nndynbench.protocols.results import Result, at_budgets, joined, read_result
 from nndynbench.storage.files import user_path
 
 if TYPE_CHECKING:
@@ -67,11 +65,11 @@ class StoredResults:
         stored = read_result(path) if path.is_file() else None
         if missing := _missing(stored, budgets):
             fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs)
-            stored = fresh if stored is None else _joined(stored, fresh)
+            stored = fresh if stored is None else joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
         assert stored is not None
-        return _at(stored, budgets)
+        return at_budgets(stored, budgets)
 
     def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
         """Whether `result` would fit nothing."""
@@ -95,25 +93,6 @@ class StoredResults:
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
     known = set(stored.scores["epochs"]) if stored is not None else set()
     return [budget for budget in budgets if budget not in known]
-
-
-def _at(result: Result, budgets: Iterable[int]) -> Result:
-    wanted = list(budgets)
-    scores, predictions = (table[table["epochs"].isin(wanted)] for table in (result.scores, result.predictions))
-    return Result(scores.reset_index(drop=True), predictions.reset_index(drop=True), result.facts)
-
-
-def _joined(stored: Result, fresh: Result) -> Result:
-    scores, predictions = (
-        pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("epochs", kind="stable", ignore_index=True)
-        for table in ("scores", "predictions")
-    )
-    facts = {
-        **fresh.facts,
-        "tier": sorted({*stored.facts["tier"], *fresh.facts["tier"]}),
-        "seconds": round(stored.facts["seconds"] + fresh.facts["seconds"], 3),
-    }
-    return Result(scores, predictions, facts)
 
 
 @cache

@@ -6,7 +6,9 @@ the same draw.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
+
+
+class Worth(NamedTuple):
+    """What a method has beyond the bar; None where there is no such number."""
+
+    gain: Estimate | None
+    added: Estimate | None
+
+
+def worth(case: Case, bar: Case) -> Worth:
+    """The gain over the bar in the protocol's first metric, and in a regression what is added to its R²."""
+    # A blend is of accuracies in percent, on the networks that the bar was fitted for.
+    blends = case.protocol.task == "regression" and "r2" in case.protocol.metrics
+    return Worth(_defined(gain, case, bar, case.protocol.metrics[0]), _defined(added, case, bar) if blends else None)
+
+
+def _defined(function: Callable[..., Estimate], *arguments: object) -> Estimate | None:
+    try:
+        estimate = function(*arguments)
+    except UndefinedMetricError:
+        return None
+    return estimate if all(map(math.isfinite, estimate)) else None
 
 
 def gain(case: Case, bar: Case, metric: str) -> Estimate:

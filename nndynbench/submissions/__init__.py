@@ -1,5 +1,6 @@
 """Submissions to the leaderboard: one JSON file per method, subset and protocol, whose scores anyone can compute again."""
 
+from nndynbench.submissions.beside import beside_bar
 from nndynbench.submissions.files import RefusedError, read_submission, submission_path, write_submission
 from nndynbench.submissions.making import submissions_of
 from nndynbench.submissions.recomputation import TOLERANCE, accepted_predictions, predictions_with_truths
@@ -12,6 +13,7 @@ __all__ = [
     "SubmissionFacts",
     "SubsetReference",
     "accepted_predictions",
+    "beside_bar",
     "json_schema",
     "predictions_with_truths",
     "read_submission",

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
-from nndynbench.protocols.scoring import case_columns, cases
-from nndynbench.protocols.worth import worth
+from nndynbench.protocols.scoring import Case, case_columns, cases
+from nndynbench.protocols.worth import Worth, worth
 from nndynbench.submissions.files import RefusedError, read_submission
 from nndynbench.submissions.recomputation import accepted_predictions
 from nndynbench.subsets import load
@@ -55,7 +56,8 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
             predictions = predictions[predictions["trained_on"].isin(list(by_name))]
         tables.append(predictions)
         tier |= set(submission.tier)
-    return Result(pd.DataFrame(), pd.concat(tables, ignore_index=True), {"method": method, "tier": sorted(tier)})
+    unscored, facts = pd.DataFrame(columns=["epochs"]), {"method": method, "tier": sorted(tier)}
+    return Result(unscored, pd.concat(tables, ignore_index=True), facts)
 
 
 def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
@@ -79,12 +81,27 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     rows = []
     for key, case in cases(result.predictions, by_name, protocol).items():
         row = dict(zip(case_columns(result.predictions), key, strict=True))
-        found = worth(case, bars[key], protocol.metrics[0]) if key in bars else None
-        rows.append({**row, "metric": protocol.metrics[0], **_numbers(found)})
+        rows.append({**row, **_numbers(case, bars.get(key))})
     return pd.DataFrame(rows)
 
 
-def _bars(subsets: Sequence[Subset], protocol: Protocol) -> Mapping[tuple[object, ...], Any]:
+def _numbers(case: Case, bar: Case | None) -> dict[str, Any]:
+    metric = case.protocol.metrics[0]
+    numbers = {"metric": metric, "value": _point(case, metric), "bar": np.nan if bar is None else _point(bar, metric)}
+    for name, estimate in (Worth(None, None) if bar is None else worth(case, bar))._asdict().items():
+        value, low, high = estimate or (np.nan,) * 3
+        numbers |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return numbers
+
+
+def _point(case: Case, metric: str) -> float:
+    try:
+        return METRICS[metric](case.scored)
+    except UndefinedMetricError:
+        return np.nan
+
+
+def _bars(subsets: Sequence[Subset], protocol: Protocol) -> Mapping[tuple[object, ...], Case]:
     groups = [subsets] if protocol.test == "another" else [[subset] for subset in subsets]
     results = [submitted(BAR, group, protocol) for group in groups]
     by_name = {subset.name: subset for subset in subsets}

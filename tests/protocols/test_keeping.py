@@ -1,0 +1,70 @@
+"""A result never replaces another one: it is joined with it, or the other is kept under another name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from joblib import Parallel, delayed
+
+import nndynbench as nb
+from nndynbench.protocols import Result, read_result
+from nndynbench.protocols.results import keep
+
+
+def constant(subset: nb.Subset | str, *epochs: int) -> Result:
+    return nb.evaluate("constant", subset, protocol="regression-folds", epochs=epochs)
+
+
+def test_other_budgets_of_the_same_method_are_joined_in_order(digits: nb.Subset, tmp_path: Path) -> None:
+    path, whole = tmp_path / "r.json", constant(digits, 1, 2, 3)
+    assert keep(constant(digits, 3, 1), path).earlier is None
+    kept = keep(constant(digits, 2), path)
+    assert (kept.earlier, sorted(tmp_path.glob("*.json"))) == (None, [path])
+    for found in (kept.result, read_result(path)):
+        pd.testing.assert_frame_equal(found.scores, whole.scores)
+        pd.testing.assert_frame_equal(found.predictions, whole.predictions, check_dtype=False)
+
+
+def test_the_same_budget_again_replaces_itself_alone(digits: nb.Subset, tmp_path: Path) -> None:
+    path, first = tmp_path / "r.json", constant(digits, 1, 2)
+    keep(first, path)
+    again = constant(digits, 2)
+    again.predictions["prediction"] += 1.0
+    predictions = keep(again, path).result.predictions
+    assert (predictions["prediction"] - first.predictions["prediction"]).groupby(predictions["epochs"]).mean().to_dict() == {
+        1: pytest.approx(0),
+        2: pytest.approx(1),
+    }
+
+
+@pytest.mark.parametrize("fact", ["method", "fingerprint", "protocol", "subsets", "libraries"])
+def test_what_is_of_something_else_is_kept_under_another_name(digits: nb.Subset, tmp_path: Path, fact: str) -> None:
+    path, result = tmp_path / "r.json", constant(digits, 1)
+    for _ in range(2):
+        keep(replace(result, facts={**result.facts, fact: "another"}), path)
+        kept = keep(result, path)
+    assert kept.earlier == tmp_path / "r.3.json"
+    facts = {file.name: read_result(file).facts[fact] for file in sorted(tmp_path.glob("*.json"))}
+    assert facts == {
+        "r.1.json": "another",
+        "r.2.json": result.facts[fact],
+        "r.3.json": "another",
+        "r.json": result.facts[fact],
+    }
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": 1, "scores": [', "a diary"])
+def test_a_file_that_is_no_result_is_kept(digits: nb.Subset, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(content)
+    assert keep(constant(digits, 1), path).earlier == tmp_path / "r.1.json"
+    assert (tmp_path / "r.1.json").read_text() == content
+
+
+def test_budgets_that_several_processes_write_at_once_are_all_there(digits: nb.Subset, tmp_path: Path) -> None:
+    results = [constant(digits, budget) for budget in range(1, 7)]
+    Parallel(n_jobs=3)(delayed(keep)(result, tmp_path / "r.json") for result in results)
+    assert sorted(set(read_result(tmp_path / "r.json").scores["epochs"])) == [1, 2, 3, 4, 5, 6]

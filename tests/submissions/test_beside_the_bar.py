@@ -1,0 +1,63 @@
+"""The bar beside a result comes from the leaderboard's submissions: the numbers are those that `compare` gets by fitting."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import nndynbench as nb
+from nndynbench.protocols import protocol
+from nndynbench.submissions import beside
+
+ROOT = Path(__file__).parents[2]
+FOLDS, SUBMITTED = "regression-folds", ROOT / "leaderboard" / "submissions"
+
+
+def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
+    rows = nb.beside_bar(nb.evaluate("constant", digits, protocol=FOLDS, epochs=[1, 5])).set_index("epochs")
+    facts = json.loads((SUBMITTED / "bar" / f"digits-lenet.{FOLDS}.json").read_text())
+    claimed = {score["epochs"]: score["value"] for score in facts["scores"] if score["metric"] == "r2"}
+    assert rows["bar"].to_dict() == pytest.approx({1: claimed[1], 5: claimed[5]}, abs=1e-9)
+    assert rows["gain"].to_dict() == pytest.approx((rows["value"] - rows["bar"]).to_dict())
+    assert (rows["added"].abs() < 0.01).all()
+
+
+def test_gain_and_added_are_those_of_compare(digits: nb.Subset, tmp_path: Path) -> None:
+    ours = nb.beside_bar(nb.evaluate("training-loss", digits, protocol=FOLDS, epochs=5), [digits]).loc[0]
+    compared = nb.compare(digits, ["training-loss"], epochs=5, results=tmp_path, submissions=SUBMITTED, jobs=1)
+    theirs = compared.rows.query("method == 'training-loss' and metric == 'r2'").iloc[0]
+    names = [f"{name}{end}" for name in ("gain", "added") for end in ("", "_low", "_high")]
+    assert ours[names].tolist() == pytest.approx(theirs[names].tolist(), abs=1e-12)
+
+
+def test_every_protocol_has_its_bar_and_transfer_one_a_pair(digits: nb.Subset) -> None:
+    for name in ("triage", "trained", "blocked"):
+        assert nb.beside_bar(nb.evaluate("training-loss", digits, protocol=name, epochs=5))["bar"].notna().all()
+    pair = [digits, nb.load("digits-lenet-half")]
+    rows = nb.beside_bar(nb.evaluate("training-loss", pair, protocol="transfer", epochs=5), pair)
+    assert set(rows["trained_on"]) == {"digits-lenet", "digits-lenet-half"}
+    assert rows["bar"].notna().all()
+
+
+def test_there_is_none_where_budget_subset_or_networks_are_not_the_submitted_ones(
+    digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = nb.evaluate("constant", digits, protocol=FOLDS, epochs=[1, 15])
+    rows = nb.beside_bar(result, [digits]).set_index("epochs")
+    assert rows["bar"].isna().to_dict() == rows["gain"].isna().to_dict() == {1: False, 15: True}
+    shutil.copytree(SUBMITTED / "bar", tmp_path / "bar")
+    path = tmp_path / "bar" / f"digits-lenet.{FOLDS}.json"
+    path.write_text(path.read_text().replace(digits.checksum, "0" * 64))
+    assert beside.submitted("bar", [digits], protocol(FOLDS), tmp_path) is None
+    assert beside.submitted("bar", [digits], protocol(FOLDS), tmp_path / "elsewhere") is None
+    monkeypatch.setattr(beside, "submissions_folder", lambda: tmp_path)
+    assert nb.beside_bar(result, [digits])["bar"].isna().all()
+
+
+def test_the_bar_travels_with_the_package_within_a_megabyte() -> None:
+    size = sum(file.stat().st_size for file in (SUBMITTED / "bar").glob("*.json"))
+    assert size < 1e6
+    assert '"leaderboard/submissions/bar" = "nndynbench/submissions/stored/bar"' in (ROOT / "pyproject.toml").read_text()
