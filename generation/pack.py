@@ -203,6 +203,7 @@ def features_table(plan: SubsetPlan, records: Mapping[int, Record]) -> pd.DataFr
         (network, int(epoch), layer, *values)
         for network, record in records.items()
         for epoch, table in record["features"].items()
+        if plan.entry.features is None or int(epoch) in plan.entry.features
         for layer, values in zip(layers, table, strict=True)
     ]
     # float32 as the weights they come from: twice the digits would double the largest table of a bundled subset.

@@ -47,6 +47,7 @@ class CatalogueEntry:
     earlier: Sequence[str] = ()
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
     bundle: Mapping[TierName, Bundled] = field(default_factory=dict)
+    features: Sequence[int] | None = None
 
 
 def catalogue() -> dict[str, CatalogueEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,10 @@ def test_drawn_rows_are_those_of_their_draw(name: str) -> None:
     drawn = draw_rows(name)
     written = read_grid(name).networks.head(len(drawn))
     pd.testing.assert_frame_equal(drawn, written.reset_index(drop=True), check_dtype=False)
+
+
+def test_the_features_table_has_the_epochs_that_the_catalogue_names(trained: SubsetPlan, tmp_path: Path) -> None:
+    few = replace(trained, entry=replace(trained.entry, features=[0, 1, 2]))
+    subset = nb.load("digits-lenet", root=pack_subset(few, into=tmp_path).parents[1])
+    assert sorted(set(subset.features.index.get_level_values("epoch"))) == [0, 1, 2]
+    assert sorted(set(subset.signatures.loc[0].index.get_level_values("epoch"))) == [0, 1, 2, 3, 4]
