@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -74,7 +75,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
             console.print(f"split {split}: none; {reason}")
     for tier, facts in manifest.tiers.items():
         size = sum(manifest.files[file].bytes for file in facts.files) / 1e6
-        epochs = f", epochs {facts.epochs[0]} to {facts.epochs[-1]}" if facts.epochs else ""
+        epochs = f", epochs {_in_words(facts.epochs)}" if facts.epochs else ""
         at_hand = "" if tier in subset.tiers else "; to be downloaded"
         bits = f"{facts.mantissa_bits} bits of mantissa"
         console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {bits}{at_hand}")
@@ -178,3 +179,10 @@ def export(
     subset = load(name, root=root, version=version)
     written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
     console.print(escape(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)"))
+
+
+def _in_words(epochs: Sequence[int | str]) -> str:
+    """Such as "0 to 5", "0 to last", or "1, 3, 5" where some between are not kept."""
+    numbers = [epoch for epoch in epochs if isinstance(epoch, int)]
+    together = len(epochs) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
+    return f"{epochs[0]} to {epochs[-1]}" if together else ", ".join(map(str, epochs))

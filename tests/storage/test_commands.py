@@ -49,6 +49,11 @@ def test_info_names_the_processor_that_trained_a_subset(digits: nb.Subset) -> No
     assert f"trained on {device}" in run("info", "digits-lenet").output
 
 
+def test_info_names_kept_epochs_one_by_one_where_some_between_are_not() -> None:
+    assert "tier weights: 1536 networks, epochs 1, 3, 5, 8.9 MB" in run("info", "digits-lenet-seeds").output
+    assert "tier weights: 240 networks, epochs 0 to last" in run("info", "digits-lenet").output
+
+
 def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(bundled, own / "digits-lenet" / bundled.name)
