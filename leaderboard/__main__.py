@@ -49,7 +49,10 @@ def check(
     from leaderboard.rerun import NoRerunError
     from leaderboard.rerun import rerun as run_again
     from leaderboard.standing import add_record, is_recorded
+    from nndynbench.sealed.outside import prepare
 
+    if rerun:
+        prepare(early=True)
     refused, outcomes = 0, []
     paths = files or submission_files(submissions)
     if rerun and missing:
@@ -147,7 +150,9 @@ def audit(
     from nndynbench.protocols import find_method, method_names
     from nndynbench.protocols.protocol import budgets
     from nndynbench.protocols.protocol import protocol as find_protocol
+    from nndynbench.sealed.outside import prepare
 
+    prepare(early=True)
     only = budgets(epochs) if epochs else None
     chosen = []
     for outcome in check_all(sorted((submissions / method).glob("*.json"))):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from leaderboard.check import Accepted
 from leaderboard.standing import AuditScore
-from nndynbench.protocols import evaluate, find_method
+from nndynbench.protocols import evaluate
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.subsets import Subset, load
 
@@ -59,9 +59,16 @@ def audit(
         Some of the submission's; by default all.
     """
     submission = accepted.submission
-    method = find_method(code or submission.method)
     chosen = [budget for budget in submission.budgets if not budgets or budget in budgets]
-    fresh = evaluate(method, zoo.subset, protocol=submission.protocol, epochs=chosen, name=submission.method)
+    fresh = evaluate(
+        code or submission.method,
+        zoo.subset,
+        protocol=submission.protocol,
+        epochs=chosen,
+        name=submission.method,
+        sealed=True,
+        order_seed=submission.order_seed,
+    )
     defined = fresh.scores[fresh.scores["undefined"] == ""]
     found = {(row["epochs"], row["metric"]): float(row["value"]) for row in defined.to_dict("records")}
     return [

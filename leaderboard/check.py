@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from leaderboard.store import Store, code_digest, key_of
+from leaderboard.store import Store, key_of
 from nndynbench.names import known
 from nndynbench.processes import in_processes
+from nndynbench.sources import code_of
 from nndynbench.submissions import (
     RefusedError,
     SubmissionFacts,
@@ -30,7 +31,7 @@ from nndynbench.subsets.loading import names_at_hand
 SUBMISSIONS = Path(__file__).parent / "submissions"
 
 # What decides whether a file is accepted, and its scores.
-CODE = ("nndynbench.protocols", "nndynbench.submissions", "nndynbench.subsets")
+DECIDES = ("leaderboard.check", "nndynbench.submissions", "nndynbench.submissions.recomputation")
 
 # So many files are worth a second process.
 BATCH = 25
@@ -74,7 +75,7 @@ def check(path: Path, at_hand: Mapping[str, Subset] | None = None, store: Store 
     """
     try:
         sha256 = hashlib.sha256(content_of(path)).hexdigest()
-        key = key_of("accepted", sha256, code_digest(*CODE))
+        key = key_of("accepted", sha256, code_of(*DECIDES))
         if (known := store.read(key)) is not None and _are_at_hand(known, at_hand or {}):
             facts = in_its_place(_FACTS.validate_python(known), path)
         else:

@@ -47,6 +47,8 @@ def rerun(accepted: Accepted) -> Rerun:
         [load(reference.name, version=reference.version) for reference in references],
         protocol=submission.protocol,
         epochs=submission.budgets,
+        sealed=True,
+        order_seed=submission.order_seed,
     )
     made = submissions_of(
         again,

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nndynbench.protocols.stored import CODE
+from nndynbench.protocols.stored import DECIDES
+from nndynbench.sources import files_behind
 from nndynbench.submissions import SubmissionFacts
 
 ROOT = Path(__file__).parents[1]
 CHOSEN = "baselines/chosen.toml"
-PACKAGE = "nndynbench"
 
 
 def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
@@ -37,9 +37,7 @@ def same_code(text: str, other: str) -> bool:
 
 @cache
 def _shared_files() -> tuple[str, ...]:
-    there = [ROOT / PACKAGE / path for path in CODE]
-    files = [file for path in there for file in (path.rglob("*") if path.is_dir() else [path])]
-    return tuple(sorted(str(file.relative_to(ROOT)) for file in files if file.suffix in (".py", ".toml")))
+    return tuple(sorted(str(file.relative_to(ROOT)) for file in files_behind(*DECIDES)))
 
 
 @cache

@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +36,3 @@ class Store:
 def key_of(*parts: object) -> str:
     """The SHA-256 over some facts, each as it prints."""
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
-
-
-@cache
-def code_digest(*packages: str) -> str:
-    """The SHA-256 over the code and data files of some packages, or of modules named ``package/file.py``."""
-    digest = hashlib.sha256()
-    for file in sorted(_sources(packages), key=lambda source: source.name):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(packages: Iterable[str]) -> Iterable[Traversable]:
-    for name in packages:
-        package, _, file = name.partition("/")
-        for source in files(package).iterdir():
-            if source.name == file or (not file and source.name.endswith((".py", ".toml"))):
-                yield source

@@ -9,27 +9,20 @@ from typing import Any
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts, kind_of
 from leaderboard.scores import has_added, most_added, ranks, scores_of
-from leaderboard.store import Store, code_digest, key_of
+from leaderboard.store import Store, key_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import gain
+from nndynbench.sources import code_of
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
 
 WEIGHTS = "weights"
 
-# What decides scores and ranks, beside the predictions.
-CODE = (
-    *(f"nndynbench.protocols/{file}" for file in ("intervals.py", "metrics.py", "metrics.toml", "ranks.py")),
-    *(f"nndynbench.protocols/{file}" for file in ("scoring.py", "worth.py")),
-    "nndynbench.submissions/recomputation.py",
-    "leaderboard/scores.py",
-    "leaderboard/units.py",
-    "leaderboard/board.toml",
-    "nndynbench.paper/claims.toml",
-)
+# What decides scores and ranks, beside the predictions: with all that these import, and the data that they name.
+DECIDES = ("leaderboard.scores", "leaderboard.units")
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Unit:
         """Where the scores of each submission are kept, and last of all together what is said of them beside each other."""
         digests = {a.submission.method: a.sha256 for a in self.accepted}
         beside = [(key, digests[method]) for key, method in self.references.items()]
-        code = code_digest(*CODE)
+        code = code_of(*DECIDES)
         own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
         return [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
 

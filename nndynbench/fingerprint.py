@@ -1,8 +1,9 @@
 """Fingerprints of functions: equal ones compute the same, so what one computed may be kept for the other.
 
 Taken from the code that runs, not from its source file: the bytecode and constants of a function, of what it is closed over
-and of every function that it names, however far away; what is installed counts by its name, and every library's version.
-A function that reaches anything else, such as an object or a module of one's own, has no fingerprint.
+and of every function that it names, however far away. What is installed counts by its name and its files, with those of all
+that it imports (`nndynbench.sources`), and every library's version. A function that reaches anything else, such as an object
+or a module of one's own, has no fingerprint.
 """
 
 from __future__ import annotations
@@ -18,14 +19,22 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
+from nndynbench.sources import PACKAGE, ChangedCodeError, code_of, is_small, package_code
+
 # A longer container is data of one's own, slow to go through at each call.
 LARGEST = 1000
+CONTAINERS = (list, tuple, set, frozenset, dict)
+HEAP_TYPE = 1 << 9  # of classes that are made while Python runs
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
 FACTS_OF_CODE = ("argcount", "code", "exceptiontable", "flags", "kwonlyargcount", "names", "varnames")
 IMPORTING = frozenset({"IMPORT_NAME"})
 NAMING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 INSTALLED = frozenset({"site-packages", "dist-packages"})
-PACKAGE = __name__.partition(".")[0]
+
+# What decides a value beside the function: the graphs that it is handed are made there.
+READING = ("nndynbench.subsets.history", "nndynbench.subsets.reader", "nndynbench.subsets.packed")
 
 
 class _NoFingerprintError(ValueError):
@@ -36,29 +45,33 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
     """SHA-256 of all that decides what a function returns for an argument; None where that cannot be told."""
     try:
         parts = [_environment(), *_parts(function, {})]
-    except (_NoFingerprintError, RecursionError):
+    except (_NoFingerprintError, ChangedCodeError, RecursionError):
         return None
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
     """What a value is, in words that are equal for equal ones; ``seen`` are the functions passed already, numbered."""
-    if isinstance(value, CONSTANTS):
+    kind = type(value)  # not a kind of one's own, which may say anything of itself
+    if kind in CONSTANTS:
         yield repr(value)
         return
-    if (name := _installed_name(value)) is not None:
-        yield name
+    if isinstance(value, np.generic) and kind.__module__ == "numpy" and not kind.__flags__ & HEAP_TYPE:
+        yield f"{value.dtype.str} {value.tobytes().hex()}"
         return
-    yield type(value).__name__
-    if isinstance(value, (list, tuple, set, frozenset, dict)) and len(value) > LARGEST:
+    if (name := _installed_name(value)) is not None:
+        yield from _installed_parts(name, value, seen)
+        return
+    yield kind.__name__
+    if kind in CONTAINERS and len(value) > LARGEST:
         raise _NoFingerprintError
-    if isinstance(value, (list, tuple)):
+    if kind in (list, tuple):
         yield str(len(value))
         for item in value:
             yield from _parts(item, seen)
-    elif isinstance(value, (set, frozenset)):
+    elif kind in (set, frozenset):
         yield from sorted("\n".join(_parts(item, seen)) for item in value)
-    elif isinstance(value, dict):
+    elif kind is dict:
         yield from _parts(list(value.items()), seen)
     elif isinstance(value, CodeType):
         yield from (repr(getattr(value, f"co_{fact}")) for fact in FACTS_OF_CODE)
@@ -72,9 +85,35 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         raise _NoFingerprintError
 
 
+def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[str]:
+    """What is found in an installed module: its name, its package's files, and of a function there what it is now."""
+    yield name
+    module = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    yield from _module_parts(module)
+    top = module.partition(".")[0]
+    is_looked_through = top != PACKAGE and top not in sys.stdlib_module_names and is_small(top)
+    if isinstance(value, FunctionType) and is_looked_through and id(value) not in seen:
+        seen[id(value)] = f"function {len(seen)}"
+        try:
+            yield from list(_function_parts(value, seen))
+        except _NoFingerprintError:  # its files have to do
+            yield "not looked through"
+
+
+def _module_parts(module: str) -> Iterator[str]:
+    top = module.partition(".")[0]
+    if top == PACKAGE:
+        yield code_of(module)
+    elif top not in sys.stdlib_module_names:
+        yield package_code(top)
+
+
 def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[str]:
-    if not all(map(_is_installed, _names(function.__code__, IMPORTING))) or vars(function).keys() - {"__wrapped__"}:
+    imported = _names(function.__code__, IMPORTING)
+    if not all(map(_is_installed, imported)) or vars(function).keys() - {"__wrapped__"}:
         raise _NoFingerprintError
+    for module in imported:
+        yield from _module_parts(module)
     named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
     try:
         closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -111,10 +150,8 @@ def _is_installed(module: str) -> bool:
 
 @cache
 def _environment() -> str:
-    """What all functions run on: the interpreter, the libraries, and the code of this package."""
+    """What all functions run on: the interpreter, the libraries, and this package's code that makes what they are handed."""
     # Not `sys.path`, which libraries change while they are imported.
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
     libraries = sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})
-    package = Path(__file__).parent
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py"))))
-    return " ".join([sys.version, platform.machine(), code.hexdigest(), *libraries])
+    return " ".join([sys.version, platform.machine(), code_of(*READING), *libraries])

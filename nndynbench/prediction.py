@@ -19,7 +19,7 @@ from nndynbench.columns import CURVES
 from nndynbench.convert import CheckpointWeights
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.harness import evaluate
-from nndynbench.protocols.method import find_method, seeded
+from nndynbench.protocols.method import SEED, find_method, seeded
 from nndynbench.protocols.protocol import protocol
 from nndynbench.subsets import BudgetError, History, Subset, load
 from nndynbench.subsets.reader import Reader
@@ -119,7 +119,7 @@ def predict(
         source = OwnRun(weights.architecture, weights, where=str(run), curves=curves, hyperparameters=hyperparameters)
         history = History(Reader(source), budget)
     found = find_method(method)
-    tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method).predictions
+    tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method, order_seed=SEED).predictions
     errors = (tested["truth"] - tested["prediction"]).to_numpy()
     everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
     others = {network: other for network, other in everyone if not other._is_of(history)}

@@ -55,6 +55,9 @@ UNKNOWABLE = {
     "a module of one's own, imported late": "def function(graph):\n    import own\n    return own.value",
     "an array": "import numpy as np\nTABLE = np.ones(3)\ndef function(graph):\n    return TABLE",
     "a long table": "TABLE = list(range(5000))\ndef function(graph):\n    return TABLE",
+    "a number of one's own kind": "class Own(float):\n    pass\nNUMBER = Own(1)\ndef function(graph):\n    return NUMBER",
+    "a list of one's own kind": "class Own(list):\n    pass\nITEMS = Own()\ndef function(graph):\n    return ITEMS",
+    "a part of a function": "from functools import partial\nPART = partial(max, 1)\ndef function(graph):\n    return PART",
     "an attribute of its own": "def function(graph):\n    return function.count\nfunction.count = 1",
 }
 
@@ -85,6 +88,14 @@ def test_a_constant_that_is_changed_while_it_runs_gives_another() -> None:
     changed = fingerprint(function)
     helper.__globals__["FORMS"]["power"] = lambda t: t**4
     assert len({before, changed, fingerprint(function)}) == 3
+
+
+def test_numbers_of_other_precision_are_others() -> None:
+    source = "import numpy as np\nSCALE = np.{}(0.1)\ndef function(graph):\n    return SCALE"
+    kinds = ["float16", "float32", "float64", "longdouble"]
+    found = {fingerprint(function_of(source.format(kind), "function")) for kind in kinds}
+    assert None not in found
+    assert len(found) == len(kinds)
 
 
 @pytest.mark.parametrize("what", UNKNOWABLE)

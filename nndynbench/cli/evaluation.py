@@ -34,6 +34,10 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="folder for the result and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    sealed: Annotated[
+        bool | None, typer.Option(help="fit in processes that hold nothing but histories; by default where that is cheap")
+    ] = None,
+    order_seed: Annotated[int | None, typer.Option(help="an earlier result's, for the same predictions; else drawn")] = None,
 ) -> None:
     """Score a method on subsets, at each budget of epochs, beside the bar.
 
@@ -45,13 +49,17 @@ def evaluate(
     from nndynbench.protocols import protocol as find_protocol
     from nndynbench.protocols.checking import CHECKED_PROTOCOLS
     from nndynbench.protocols.comparison import shared_budgets
-    from nndynbench.protocols.method import label_of
+    from nndynbench.protocols.method import is_file_name, label_of
     from nndynbench.protocols.protocol import budgets
-    from nndynbench.protocols.results import keep
+    from nndynbench.protocols.results import keep, order_seed_at
+    from nndynbench.sealed.outside import prepare
     from nndynbench.submissions.beside import beside_bar
     from nndynbench.subsets import load
 
+    if is_file_name(method):
+        prepare(early=True)  # before the file is executed, which may do anything
     found = find_method(method)
+    prepare(early=True)
     chosen = find_protocol(protocol or CHECKED_PROTOCOLS["classification" if found.classifier is not None else "regression"])
     loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
     label = label_of(found)
@@ -59,19 +67,23 @@ def evaluate(
     need_writable(path)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(
-            found,
+            found if is_file_name(method) else method,
             loaded,
             protocol=chosen,
             epochs=budgets(epochs) if epochs else shared_budgets(loaded, chosen),
             name=label,
             jobs=jobs,
             progress=report,
+            sealed=sealed,
+            order_seed=order_seed_at(path) if order_seed is None else order_seed,
         )
     kept = keep(result, path)
     beside = beside_bar(result, loaded)
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
+    if unsealed := result.facts.get("unsealed"):
+        console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "epochs"]}):
         fits_it = escape(f"nndynbench compare --method {method} fits it")
         console.print(f"[dim]no bar is stored at {', '.join(map(str, unknown))} epochs: {fits_it}[/dim]")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.protocols.harness import Fit
-from nndynbench.protocols.method import Method, MethodError, as_method, classifies, label_of
+from nndynbench.protocols.harness import Fit, Run
+from nndynbench.protocols.method import SEED, Method, MethodError, as_method, classifies, label_of
 from nndynbench.protocols.protocol import Task, protocol
 from nndynbench.subsets import load
 
@@ -50,7 +50,7 @@ def check_method(method: Any) -> Check:
         estimator = resolved.estimator(protocol(CHECKED_PROTOCOLS[task])) if isinstance(resolved, Method) else resolved
         for budget in BUDGETS:
             fit = _small_fit(task, budget, read)
-            first, again = (fit.predictions(estimator, {}, label)["prediction"] for _ in range(2))
+            first, again = (fit.predictions(Run(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
             if not np.array_equal(first, again):
                 raise MethodError(f"{label}, {task}, budget {budget}: a second fit predicts something else; fix its seeds")
     if isinstance(resolved, Method) and (undeclared := read - set(resolved.tier)):
@@ -71,4 +71,4 @@ def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
     # Evenly spaced ids hold both classes: they run along the grid.
     few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]
     seen, asked = (dict(zip(ids, subset.histories(ids, budget, read=read), strict=True)) for ids in few)
-    return Fit(subset, subset, chosen, budget, 0, seen, asked)
+    return Fit(subset, subset, chosen, budget, 0, seen, asked, read)

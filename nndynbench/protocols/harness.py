@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import permutations
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.method import SEED, Method, MethodError, as_method, described, label_of, seeded, why_it_failed
+from nndynbench.protocols.fitting import fit_and_ask
+from nndynbench.protocols.method import (
+    SEED,
+    Method,
+    MethodError,
+    as_method,
+    described,
+    is_file_name,
+    label_of,
+    why_it_failed,
+)
 from nndynbench.protocols.protocol import Protocol, Task
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import cluster_of, score
-from nndynbench.protocols.tuning import TUNING_SUBSET, tuned
+from nndynbench.protocols.tuning import TUNING_SUBSET, Folds, inner_folds
 from nndynbench.subsets import load
 from nndynbench.subsets.history import INFORMATION_TIERS
 
 if TYPE_CHECKING:
+    from nndynbench.sealed.outside import Sealed
     from nndynbench.subsets import History, Subset
 
 FloatArray = npt.NDArray[np.float64]
 
-NUMBERS = (Real, Decimal)
+# As many as a number in JSON keeps in every language.
+ORDER_BITS = 53
 
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
 
@@ -43,6 +56,8 @@ def evaluate(
     name: str | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    sealed: bool | None = None,
+    order_seed: int | Literal["drawn"] | None = "drawn",
 ) -> Result:
     """Score a method.
 
@@ -64,27 +79,38 @@ def evaluate(
         Fits at a time, in threads.
     progress
         Called with how many fits are done, and how many there are.
+    sealed
+        Whether each fit runs in a process of its own that holds the histories up to the budget and the training labels, and
+        nothing else; see `nndynbench.sealed`. By default it does where that costs little and the method can be carried over;
+        the result's facts say whether it did.
+    order_seed
+        Decides in which order networks are handed to the method. One is drawn for each evaluation, where the method cannot
+        see it; given the one that an earlier result's facts have, the predictions are the same. None: the order of results
+        that have none.
 
     Raises
     ------
     UnknownNameError, BudgetError, SplitError
         For a subset, protocol, method, budget or split that is not to be had, listing what is.
     MethodError
-        Naming subset, budget and fold, if the method fails.
+        Naming subset, budget and fold, if the method fails; if it was to be sealed and cannot be carried over.
     """
     chosen = find_protocol(protocol)
     resolved = as_method(method)
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or label_of(resolved)
-    loaded = loaded_subsets(subsets)
     budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
     if not budgets:
         raise ValueError("no budget to evaluate at: name one or more in epochs")
+    choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
+    seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else order_seed
+    run = Run(estimator, choices, label, seed)
+    run = _sealed(run, method, asked=sealed)
+    loaded = loaded_subsets(subsets)
     start = time.perf_counter()
     read: set[str] = set()
-    choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     fits = [fit for budget in budgets for fit in _fits(loaded, chosen.fitted, budget, read)]
-    predictions = _predictions(fits, estimator, choices, label, jobs, progress or (lambda done, total: None))
+    run, predictions = _predictions(fits, run, jobs, progress or (lambda done, total: None), must_be_sealed=bool(sealed))
     declared = set(resolved.tier) if isinstance(resolved, Method) else set(INFORMATION_TIERS)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares the tier {sorted(declared)} and read {sorted(undeclared)}")
@@ -98,7 +124,11 @@ def evaluate(
         "subsets": [{"name": s.name, "version": s.version, "checksum": s.checksum} for s in loaded],
         "libraries": {library: version(library) for library in RECORDED_LIBRARIES},
         "seconds": round(time.perf_counter() - start, 3),
+        "order_seed": run.order_seed,
+        "sealed": run.sealed is not None,
     }
+    if run.unsealed:
+        facts["unsealed"] = run.unsealed
     return Result(score(predictions, loaded, chosen), predictions, facts)
 
 
@@ -118,6 +148,36 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
 
 
 @dataclass(frozen=True)
+class Run:
+    """How a method is fitted: what of, in which order of networks, and in which processes.
+
+    ``sealed`` carries it over to sealed processes; without it the method is fitted in this one, and ``unsealed`` says why
+    where nobody asked for that.
+    """
+
+    estimator: Any
+    choices: Mapping[str, Sequence[Any]]
+    label: str
+    order_seed: int | None
+    sealed: Sealed | None = None
+    unsealed: str = ""
+
+    def fit_and_ask(
+        self,
+        protocol: Protocol,
+        seen: Sequence[History],
+        target: npt.NDArray[Any],
+        asked: Sequence[History],
+        inner: Folds | None,
+        read: set[str],
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Predictions and scores; raises what the method raises, or what it was in a sealed process."""
+        if self.sealed is not None:
+            return self.sealed.fit_and_ask(protocol, seen, target, asked, inner, read)
+        return fit_and_ask(self.estimator, self.choices, seen, target, asked, protocol.task, inner)
+
+
+@dataclass(frozen=True)
 class Fit:
     """One fit: the histories that the method is fitted on and those that it is asked about, by network id."""
 
@@ -128,36 +188,39 @@ class Fit:
     fold: int
     train: Mapping[int, History]
     test: Mapping[int, History]
+    read: set[str]
 
-    def predictions(self, estimator: Any, choices: dict[str, Sequence[Any]], label: str) -> pd.DataFrame:
+    def predictions(self, run: Run) -> pd.DataFrame:
         """A row per test network.
 
         Raises
         ------
         MethodError
             Naming subset, budget and fold, if the method raises or returns something else than predictions.
+        NotCarriedError
+            For a method that was to be sealed, and cannot be read in another process.
         """
-        from sklearn.base import clone
+        from nndynbench.sealed.outside import NotCarriedError, SealedMethodError
 
         subset = self.tested_on.name
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
-        where = f"{label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
-        facts = self.trained_on.networks.loc[list(self.train)]
-        target = facts[self.protocol.target].to_numpy()
-        # Ids follow the grid, so a history's place in the list would tell its learning rate.
-        shuffled = np.random.default_rng(SEED).permutation(len(self.test))
-        histories = list(self.test.values())
-        # Lists and labels of its own: a method may do with them what it likes.
-        seen, asked = list(self.train.values()), [histories[position] for position in shuffled]
+        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
+        learnt, tested = self._orders(run.order_seed)
+        facts = self.trained_on.networks.loc[learnt]
+        target = np.array(facts[self.protocol.target].to_numpy())
+        inner = None
+        if run.choices and self.trained_on.name == TUNING_SUBSET:
+            inner = inner_folds(target, cluster_of(facts).to_numpy(), self.protocol.task)
+        seen, asked = [self.train[network] for network in learnt], [self.test[network] for network in tested]
         try:
-            fresh = seeded(clone(estimator))
-            if choices and self.trained_on.name == TUNING_SUBSET:
-                groups = cluster_of(facts).to_numpy()
-                fitted = tuned(fresh, choices, seen, target.copy(), groups=groups, task=self.protocol.task)
-            else:
-                fitted = fresh.fit(seen, target.copy())
-            predicted = real_numbers(fitted.predict(list(asked)), what="predictions")
-            scores = _score(fitted, asked) if self.protocol.task == "classification" else None
+            predicted, scores = run.fit_and_ask(self.protocol, seen, target, asked, inner, self.read)
+        except NotCarriedError:
+            raise
+        except SealedMethodError as error:
+            failure = MethodError(f"{where}: {error}")
+            for note in getattr(error, "__notes__", []):
+                failure.add_note(note)
+            raise failure from None
         except (Exception, SystemExit) as error:
             raise MethodError(f"{where}: {why_it_failed(error)}") from error
         check_predictions(predicted, len(asked), self.protocol.task, where)
@@ -165,12 +228,27 @@ class Fit:
             scores = np.full(len(asked), np.nan)
         else:
             check_numbers(scores, len(asked), where, what="scores")
-        places = np.argsort(shuffled)
+        order = {network: place for place, network in enumerate(tested)}
+        places = [order[network] for network in self.test]
         truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
         key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
         return pd.DataFrame({**key, "truth": truth, "prediction": predicted[places], "score": scores[places]})
+
+    def _orders(self, seed: int | None) -> tuple[list[int], list[int]]:
+        """The ids of training and of test networks as they are handed over."""
+        # Ids follow the grid, so a history's place in the list would tell its learning rate.
+        if seed is None:  # before orders had seeds
+            test = list(self.test)
+            return list(self.train), [test[place] for place in np.random.default_rng(SEED).permutation(len(test))]
+        where = f"{seed} {self.trained_on.name} {self.tested_on.name} {self.epochs} {self.fold}"
+        return shuffled(self.train, f"{where} train"), shuffled(self.test, f"{where} test")
+
+
+def shuffled(networks: Iterable[int], seed: str) -> list[int]:
+    """Network ids in an order that tells nothing, not even of the seed or of another order drawn from it."""
+    return sorted(networks, key=lambda network: hashlib.sha256(f"{seed} {network}".encode()).digest())
 
 
 def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subset]:
@@ -214,7 +292,7 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
             raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
         known = {subset.name: _histories(subset, subset.network_ids, budget, read) for subset in subsets}
         for source, goal in permutations(subsets, 2):
-            yield Fit(source, goal, protocol, budget, 0, known[source.name], known[goal.name])
+            yield Fit(source, goal, protocol, budget, 0, known[source.name], known[goal.name], read)
         return
     for subset in subsets:
         folds = subset.split(str(protocol.split))
@@ -223,60 +301,56 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
         )
         for fold, sides in enumerate(folds):
             train, test = ({network: histories[network] for network in side} for side in sides)
-            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test)
+            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test, read)
 
 
 def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) -> dict[int, History]:
     return dict(zip(ids, subset.histories(ids, budget, read=read), strict=True))
 
 
+def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
+    """The same run, carried over to sealed processes where that was asked for, or costs little and is possible."""
+    from nndynbench.sealed import outside
+
+    if asked is False:
+        return run
+    if asked is None and not outside.is_cheap():
+        return replace(run, unsealed="on this system every fit would be a new interpreter")
+    name = os.fspath(method) if isinstance(method, (str, os.PathLike)) else ""
+    # A file is executed inside where nothing but that will do: what it became here is carried over otherwise.
+    by_name = name and (asked or not is_file_name(name))
+    try:
+        carried = outside.Sealed.of(name if by_name else (run.estimator, run.choices))
+    except outside.NotCarriedError as reason:
+        if asked:
+            raise MethodError(f"{run.label}: {reason}") from reason
+        return replace(run, unsealed=str(reason))
+    outside.prepare()
+    return replace(run, sealed=carried)
+
+
 def _predictions(
-    fits: Sequence[Fit], estimator: Any, choices: Any, label: str, jobs: int, progress: Callable[[int, int], None]
-) -> pd.DataFrame:
+    fits: Sequence[Fit], run: Run, jobs: int, progress: Callable[[int, int], None], *, must_be_sealed: bool
+) -> tuple[Run, pd.DataFrame]:
+    """Every fit's predictions, and how it ran: a method that turns out not to be carried over runs here, from the start."""
     from joblib import Parallel, delayed
+
+    from nndynbench.sealed import outside
 
     # Threads: the histories share the subset's tables, and the fits are short.
     working = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
     parts = []
-    for part in working(delayed(fit.predictions)(estimator, choices, label) for fit in fits):
-        parts.append(part)
-        progress(len(parts), len(fits))
+    try:
+        for part in working(delayed(fit.predictions)(run) for fit in fits):
+            parts.append(part)
+            progress(len(parts), len(fits))
+    except outside.NotCarriedError as reason:
+        outside.stop_what_runs()
+        if must_be_sealed:
+            raise MethodError(f"{run.label}: {reason}") from reason
+        return _predictions(fits, replace(run, sealed=None, unsealed=str(reason)), jobs, progress, must_be_sealed=False)
+    except BaseException:
+        outside.stop_what_runs()
+        raise
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return predictions
-
-
-def real_numbers(values: Any, *, what: str) -> FloatArray:
-    """What a method returned, as numbers.
-
-    Raises
-    ------
-    TypeError
-        For dates, texts, complex numbers and the like, and for masked values: nothing that numpy would make numbers of.
-    """
-    if np.ma.is_masked(values):
-        raise TypeError(f"{np.sum(np.ma.getmaskarray(values))} of {np.size(values)} {what} are masked")
-    array = np.asarray(values)
-    if array.dtype.kind == "O" and all(isinstance(value, NUMBERS) for value in array.flat):
-        array = array.astype(np.float64)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what} are {_kind_of(array)}, not real numbers")
-    return array.astype(np.float64)
-
-
-def _kind_of(array: npt.NDArray[Any]) -> str:
-    if array.dtype.kind == "O":
-        return ", ".join(sorted({type(value).__name__ for value in array.flat if not isinstance(value, NUMBERS)}))
-    return {"c": "complex numbers", "M": "dates", "m": "times", "U": "texts", "S": "bytes"}.get(
-        array.dtype.kind, str(array.dtype)
-    )
-
-
-def _score(estimator: Any, histories: Sequence[Any]) -> FloatArray:
-    """A classifier's score for "high": its decision function, else its probability, else its prediction."""
-    if hasattr(estimator, "decision_function"):
-        found = estimator.decision_function(list(histories))
-    elif hasattr(estimator, "predict_proba"):
-        found = estimator.predict_proba(list(histories))[:, 1]
-    else:
-        found = estimator.predict(list(histories))
-    return real_numbers(found, what="scores")
+    return run, predictions

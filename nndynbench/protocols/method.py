@@ -19,6 +19,7 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
+from nndynbench.sources import script_code
 from nndynbench.storage.files import user_path
 from nndynbench.subsets.history import INFORMATION_TIERS
 
@@ -67,7 +68,7 @@ class Method:
     name: str = ""
     """What its file calls it; empty for a method that is from no file."""
     fingerprint: str = ""
-    """Of the file that the method was read from and of what was chosen: equal for equal methods."""
+    """Of the file that the method was read from, of what that imports and of what was chosen: equal for equal methods."""
 
     def __post_init__(self) -> None:
         for tier in self.tier:
@@ -289,7 +290,7 @@ def place_in_user_code(error: BaseException) -> str:
 
 def _recorded(name: str, method: Method, chosen: Mapping[str, Any], path: Path) -> Method:
     chosen = chosen or method.chosen
-    fingerprint = hashlib.sha256(path.read_bytes() + repr(sorted(chosen.items())).encode()).hexdigest()
+    fingerprint = hashlib.sha256(f"{script_code(path)} {sorted(chosen.items())!r}".encode()).hexdigest()
     return replace(method, name=name, chosen=chosen, fingerprint=fingerprint)
 
 

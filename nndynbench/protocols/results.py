@@ -116,13 +116,14 @@ def joined(stored: Result, fresh: Result) -> Result:
     facts = {
         **fresh.facts,
         "tier": sorted({*stored.facts["tier"], *fresh.facts["tier"]}),
+        "sealed": bool(stored.facts.get("sealed") and fresh.facts.get("sealed")),
         "seconds": round(stored.facts["seconds"] + fresh.facts["seconds"], 3),
     }
     return Result(scores, predictions, facts)
 
 
 # What two results must agree in to be of one method, on the same networks.
-SAME = ("method", "fingerprint", "description", "source", "protocol", "subsets", "libraries")
+SAME = ("method", "fingerprint", "description", "source", "protocol", "subsets", "libraries", "order_seed")
 
 
 class Kept(NamedTuple):
@@ -151,6 +152,14 @@ def keep(result: Result, path: Path) -> Kept:
         path.rename(moved)
         result.save(path)
         return Kept(result, moved)
+
+
+def order_seed_at(path: Path) -> int | Literal[drawn] | None:
+    """The seed of the order of an earlier result, so that another budget can be joined with it; where there is none, that
+    one is to be drawn.
+    """
+    earlier = _readable(path)
+    return "drawn" if earlier is None else earlier.facts.get("order_seed")
 
 
 def _readable(path: Path) -> Result | None:

@@ -1,8 +1,9 @@
 """Results on disk: a method's result is fitted once per subset, protocol and budget, and read back afterwards.
 
-``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum, the method's file and its chosen
-parameters, the code that makes columns of histories and fits, and scikit-learn's version: a change of any of them is another
-file. What is stored are predictions: they are scored again whenever they are read.
+``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum (of its arrays too, where the method
+reads weights: those at hand may be rounded), the method's file with all that it imports and its chosen parameters, the code
+that decides predictions (`DECIDES`), and scikit-learn's version: a change of any of them is another file. What is stored are
+predictions: they are scored again whenever they are read.
 """
 
 from __future__ import annotations
@@ -10,29 +11,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, at_budgets, joined, read_result
+from nndynbench.sources import code_of
 from nndynbench.storage.files import user_path
+from nndynbench.subsets.history import TIER_WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
-# What decides the predictions of an unchanged method on an unchanged subset; of a folder, all modules and data.
-CODE = (
-    *("columns.py", "centralities", "features", "signatures", "graphs/architectures.toml"),
-    *(
-        f"graphs/{module}.py"
-        for module in ("architecture", "initialisation", "layered", "norms", "operators", "rolled", "unrolled", "weights")
-    ),
-    *("subsets/history.py", "subsets/reader.py", "subsets/packed.py", "storage/pack.py"),
-    *("protocols/harness.py", "protocols/method.py", "protocols/tuning.py"),
+# What decides the predictions of an unchanged method on an unchanged subset: with all that these import.
+DECIDES = tuple(
+    f"nndynbench.{module}"
+    for module in (
+        *("protocols.harness", "protocols.fitting", "sealed.inside", "sealed.desk"),
+        *(
+            "subsets.history",
+            "subsets.reader",
+            "subsets.packed",
+            "columns",
+            "signatures",
+            "centralities",
+            "features",
+            "graphs",
+        ),
+    )
 )
 
 
@@ -64,7 +73,10 @@ class StoredResults:
         path = self._path(method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
         if missing := _missing(stored, budgets):
-            fresh = evaluate(method, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs)
+            order: Any = stored.facts["order_seed"] if stored is not None else "drawn"
+            fresh = evaluate(
+                name, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs, order_seed=order
+            )
             stored = fresh if stored is None else joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
             stored.save(path)
@@ -79,10 +91,10 @@ class StoredResults:
     def _path(self, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         subsets = sorted(subsets, key=lambda subset: subset.name)
         parts = (
-            *(subset.checksum for subset in subsets),
+            *(subset.pack.content if TIER_WEIGHTS in method.tier else subset.checksum for subset in subsets),
             method.fingerprint,
             repr(protocol),
-            _code(),
+            code_of(*DECIDES),
             version("scikit-learn"),
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
@@ -93,11 +105,3 @@ class StoredResults:
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
     known = set(stored.scores["epochs"]) if stored is not None else set()
     return [budget for budget in budgets if budget not in known]
-
-
-@cache
-def _code() -> str:
-    package = Path(__file__).parents[1]
-    listed = [file for path in CODE for file in ((package / path).rglob("*") if "." not in path else [package / path])]
-    code = sorted(file for file in listed if file.suffix in {".py", ".toml"})
-    return hashlib.sha256(b"".join(file.read_bytes() for file in code)).hexdigest()

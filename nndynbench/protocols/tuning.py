@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
     from nndynbench.protocols.method import Method
+
+Folds: TypeAlias = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+"""By fold the places of those that are learnt from, and of those that are held out."""
 
 TUNING_SUBSET = "digits-lenet"
 TUNING_BUDGET = 5
@@ -33,11 +36,19 @@ def tuned(
     histories: Sequence[Any],
     target: npt.NDArray[Any],
     *,
-    groups: npt.NDArray[Any],
+    inner: Folds,
     task: Task,
 ) -> Any:
-    """The estimator fitted with the best of its choices, by cross-validation in which a group is never on both sides."""
-    return _searched(estimator, choices, histories, target, groups, task).best_estimator_
+    """The estimator fitted with the best of its choices, by cross-validation on some folds: see `inner_folds`."""
+    return _searched(estimator, choices, histories, target, inner, task).best_estimator_
+
+
+def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) -> Folds:
+    """The folds by which parameters are chosen: a group is never on both sides."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    rule = StratifiedGroupKFold if task == "classification" else GroupKFold
+    return list(rule(INNER_FOLDS).split(np.zeros(len(target)), target, groups))
 
 
 def choose(method: Method) -> dict[str, dict[str, Any]]:
@@ -59,7 +70,8 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
         networks = subset.networks.loc[ids]
         target = networks[protocol(name).target].to_numpy()
         histories = subset.histories(ids, TUNING_BUDGET)
-        search = _searched(estimator, method.choices, histories, target, cluster_of(networks).to_numpy(), task)
+        inner = inner_folds(target, cluster_of(networks).to_numpy(), task)
+        search = _searched(estimator, method.choices, histories, target, inner, task)
         chosen[task] = dict(search.best_params_)
     return chosen
 
@@ -83,12 +95,10 @@ def _searched(
     choices: Mapping[str, Sequence[Any]],
     histories: Sequence[Any],
     target: npt.NDArray[Any],
-    groups: npt.NDArray[Any],
+    inner: Folds,
     task: Task,
 ) -> Any:
-    from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
+    from sklearn.model_selection import GridSearchCV
 
-    rule = StratifiedGroupKFold if task == "classification" else GroupKFold
-    inner = list(rule(INNER_FOLDS).split(np.zeros(len(target)), target, groups))
     search = GridSearchCV(estimator, dict(choices), cv=inner, scoring=SCORING[task], error_score="raise")
     return search.fit(list(histories), target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from nndynbench.sealed.state import note_data, refuse_where_sealed
 from nndynbench.storage.checks import check
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.hub import Origin, fetch, read_origin
@@ -21,6 +22,7 @@ class PackedFolder:
     """
 
     def __init__(self, folder: Path, *, offline: bool | None = None) -> None:
+        refuse_where_sealed(f"the subset at {folder}")
         self.folder = folder
         self.manifest: Manifest = read_manifest(folder)
         if (named := (self.manifest.subset, self.manifest.version)) != folder.absolute().parts[-2:]:
@@ -55,6 +57,7 @@ class PackedFolder:
         NotAtHandError
             For a file that is still to be fetched, and cannot be: offline, or no host delivered it.
         """
+        note_data()
         path, expected = self.folder / name, self.manifest.files[name]
         try:
             check(path, expected, again=again)

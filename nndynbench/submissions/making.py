@@ -66,6 +66,8 @@ def submissions_of(
             "subset": references[name],
             "libraries": facts["libraries"],
             "seeds": list(seeds),
+            "order_seed": facts.get("order_seed"),
+            "sealed": facts.get("sealed"),
             "seconds": float(facts["seconds"]),
             "scores": _scores(scores),
             "predictions": _columns(predictions, with_score=chosen.task == "classification"),

@@ -110,6 +110,10 @@ class SubmissionFacts(_Facts):
     """On transfer: the subsets that were trained on, where ``subset`` is the tested one."""
     libraries: Annotated[dict[Word, Word], Field(max_length=50)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**64)]], Field(max_length=1000)]
+    order_seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
+    """Of the order in which networks were handed over; those that name none have the order of before there was one."""
+    sealed: bool | None = None
+    """Whether every fit ran in a process of its own, without the subset; None of submissions from before it could."""
     seconds: Annotated[float, Field(ge=0, le=1e9)]
     scores: Annotated[list[ClaimedScore], Field(max_length=20_000)]
 

@@ -11,8 +11,9 @@ import pytest
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.evaluation import comparison_tables
-from nndynbench.protocols import find_method, read_comparison, stored
-from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols import find_method, read_comparison
+from nndynbench.protocols.stored import DECIDES, StoredResults
+from nndynbench.sources import code_of
 
 FAILING = """
 from sklearn.dummy import DummyRegressor
@@ -123,22 +124,31 @@ def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: 
     chosen = compared.protocol
     found = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
     assert found.scores["epochs"].unique().tolist() == [1, 2, 3]
-    fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, epochs=[1, 2, 3])
+    order = found.facts["order_seed"]
+    fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, epochs=[1, 2, 3], order_seed=order)
     pd.testing.assert_frame_equal(found.predictions, fresh.predictions, check_dtype=False)
 
 
 @pytest.mark.parametrize(
     ("module", "decides"),
-    [("moments.py", True), ("rolled.py", True), ("architectures.toml", True), ("harness.py", True), ("plots.py", False)],
+    [
+        ("moments.py", True),
+        ("rolled.py", True),
+        ("architectures.toml", True),
+        ("harness.py", True),
+        ("history.py", True),
+        ("plots.py", False),
+    ],
 )
 def test_a_change_of_what_makes_columns_and_fits_is_another_result(
     module: str, decides: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, read = stored._code(), Path.read_bytes
+    code_of.cache_clear()
+    before, read = code_of(*DECIDES), Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"\n" if path.name == module else b""))
-    stored._code.cache_clear()
-    changed = stored._code()
-    stored._code.cache_clear()
+    code_of.cache_clear()
+    changed = code_of(*DECIDES)
+    code_of.cache_clear()
     assert (changed != before) == decides
 
 

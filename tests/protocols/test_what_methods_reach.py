@@ -114,7 +114,7 @@ def test_a_method_is_fitted_on_the_training_networks_alone(digits: nb.Subset) ->
             self.count_ = len(y)
             return super().fit(X, y)
 
-    nb.evaluate(Recorder(reads), digits, protocol="regression-folds", epochs=1)
+    nb.evaluate(Recorder(reads), digits, protocol="regression-folds", epochs=1, sealed=False)
     for seen, (train, test) in zip(handed, digits.split("folds"), strict=True):
         cells = [tuple(cell) for cell in digits.networks[["learning_rate", "dropout"]].itertuples(index=True)]
         by_id = {cell[0]: cell[1:] for cell in cells}

@@ -1,0 +1,70 @@
+"""Messages between the process that evaluates and a sealed one, over two streams of bytes.
+
+What goes in is pickled: it comes from the project's own code. What comes out is JSON, since unpickling what a method sends
+would run it outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import struct
+from typing import Any, BinaryIO
+
+LENGTH = struct.Struct("!Q")
+LONGEST = 1 << 30  # bytes of a message from inside
+
+
+class Channel:
+    """One end of a conversation. Every method raises EOFError where the other end is gone."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def say(self, message: dict[str, Any]) -> None:
+        """From inside."""
+        self._send(json.dumps(message).encode())
+
+    def hear(self) -> dict[str, Any]:
+        """From inside; raises ValueError for what is no JSON object."""
+        message = json.loads(self._receive(LONGEST))
+        if not isinstance(message, dict):
+            raise ValueError(f"a message from a sealed process is no object: {message!r:.100}")
+        return message
+
+    def hand(self, value: Any) -> None:
+        """To the inside."""
+        self._send(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+    def take(self) -> Any:
+        """To the inside."""
+        return pickle.loads(self._receive())
+
+    def close(self) -> None:
+        for stream in (self._outgoing, self._incoming):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _send(self, content: bytes) -> None:
+        try:
+            self._outgoing.write(LENGTH.pack(len(content)))
+            self._outgoing.write(content)
+            self._outgoing.flush()
+        except (OSError, ValueError) as gone:
+            raise EOFError("the other process is gone") from gone
+
+    def _receive(self, longest: int | None = None) -> bytes:
+        [length] = LENGTH.unpack(self._read(LENGTH.size))
+        if longest is not None and length > longest:
+            raise ValueError(f"a message from a sealed process has {length} bytes, at most {longest} are taken")
+        return self._read(length)
+
+    def _read(self, length: int) -> bytes:
+        try:
+            content = self._incoming.read(length)
+        except (OSError, ValueError) as gone:
+            raise EOFError("the other process is gone") from gone
+        if len(content) < length:
+            raise EOFError("the other process is gone")
+        return content

@@ -1,0 +1,171 @@
+"""Answers what a sealed process asks: of the histories of one fit, up to their budget, and records what was read.
+
+Nothing that comes from inside is believed: a history's own checks say which epoch may be read, and where it is recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from nndynbench.sealed.inside import Networks
+from nndynbench.subsets.history import (
+    GRAPH,
+    INFORMATION_TIERS,
+    ROW,
+    TIER_CURVES,
+    TIER_HYPERPARAMETERS,
+    TIER_WEIGHTS,
+    History,
+    Place,
+    checked_epoch,
+    reader_of,
+)
+from nndynbench.subsets.packed import PackedNetwork
+from nndynbench.subsets.reader import Reader
+
+SMALL = 1 << 20  # bytes of a network's snapshots up to which they are handed over together
+LARGE = 1 << 26  # of all networks' values, above which they are not
+
+Answer = dict[int, Any]
+"""By the network's number: what was asked of one, or of all at once where that is as quick."""
+
+
+class Desk:
+    """What may be asked of the histories of one fit, numbered as they are handed over; ``read`` is what was."""
+
+    def __init__(self, histories: Sequence[History], read: set[str]) -> None:
+        self._histories = histories
+        self._readers = [cast("Reader", reader_of(history)) for history in histories]
+        self._read = read
+
+    def answer(self, message: Mapping[str, Any]) -> Answer | Exception:
+        """What was asked for, or the error that it is."""
+        questions: dict[str, Callable[..., Answer]] = {
+            "hyperparameters": self._hyperparameters,
+            "curves": self._curves,
+            "features": self._features,
+            "weights": self._weights,
+            "graph": self._graph,
+            "centrality": self._centrality,
+            "signature": self._signature,
+            "known": self._known,
+        }
+        try:
+            options = dict(message)
+            question = questions[options.pop("ask")]
+            return question(self._number(options.pop("network")), **options)
+        except Exception as error:
+            return error
+
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Remember what a function said of a history, if it is of the right form."""
+        number, place = self._number(message["network"]), self._place(message["place"])
+        value = message["keep"]
+        if place[0] == ROW and not (
+            isinstance(value, dict) and isinstance(value.get("row"), dict) and set(value.get("read", [""])) <= TIERS
+        ):
+            raise ValueError("a row to keep is a row with the tiers that it was read from")
+        self._readers[number].keep(str(message["code"]), place, value, float(message["seconds"]))
+
+    def _hyperparameters(self, number: int) -> Answer:
+        self._read.add(TIER_HYPERPARAMETERS)
+        return {each: reader.hyperparameters for each, reader in enumerate(self._readers)}
+
+    def _curves(self, number: int) -> Answer:
+        self._read.add(TIER_CURVES)
+        return self._rows("curves")
+
+    def _features(self, number: int) -> Answer:
+        self._read.add(TIER_WEIGHTS)
+        return self._rows("features")
+
+    def _rows(self, table: Any) -> Answer:
+        """Of each network a frame that holds its rows, the first of them, and the one behind the last."""
+        answer: Answer = {}
+        sources = [cast("PackedNetwork", reader._source) for reader in self._readers]
+        for pack in dict.fromkeys(source._pack for source in sources):
+            numbers = [each for each, source in enumerate(sources) if source._pack is pack]
+            rows, ends = pack.rows_of(table, [sources[each]._network for each in numbers], self._histories[0].epochs)
+            firsts = [0, *ends[:-1]]
+            answer |= {n: (rows, int(first), int(end)) for n, first, end in zip(numbers, firsts, ends, strict=True)}
+        return answer
+
+    def _weights(self, number: int, *, epoch: int) -> Answer:
+        return {number: self._ahead(number, epoch, lambda chosen: self._readers[number].weights(chosen))}
+
+    def _graph(self, number: int, *, epoch: int, representation: str) -> Answer:
+        source = self._readers[number].graph_source
+        return {number: self._ahead(number, epoch, lambda chosen: source(chosen, representation))}
+
+    def _ahead(self, number: int, epoch: int, read: Callable[[int], Any]) -> dict[int, Any]:
+        """What an epoch holds, and where that is small the later ones up to the budget, which are asked for next."""
+        history = self._histories[number]
+        first = checked_epoch(history, epoch)
+        found = {first: read(first)}
+        size = sum(values.nbytes for values in _parts(found[first]).values())
+        if size * history.epochs <= SMALL:
+            with contextlib.suppress(Exception):  # what is not there is said when it is asked for
+                found |= {later: read(later) for later in range(first + 1, history.epochs + 1)}
+        return found
+
+    def _centrality(self, number: int, *, name: str, representation: str, sign: str | None) -> Answer:
+        options: Any = {"representation": representation, "sign": sign}
+        own = self._histories[number].centrality(name, **options)
+        stored = set(self._readers[number]._source.epochs("centralities"))
+        if representation != "rolled" or not stored or own.nbytes * len(self._histories) > LARGE:
+            return {number: own}
+        try:
+            return {each: history.centrality(name, **options) for each, history in enumerate(self._histories)}
+        except Exception:  # of another network: it is said when that one is asked for
+            return {number: own}
+
+    def _signature(
+        self, number: int, *, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
+    ) -> Answer:
+        if not isinstance(centrality, str):
+            raise TypeError(f"{centrality!r} is no centrality")
+        # A row of a table is read for all at once, what is still to be derived for the one that it was asked of.
+        stored = self._readers[number].stores_signature(centrality, representation, sign)
+        options: Any = {"representation": representation, "sign": sign, "epochs": epochs}
+        numbers = range(len(self._histories)) if stored else [number]
+        return {each: self._histories[each].signature(centrality, **options) for each in numbers}
+
+    def _known(self, number: int, *, code: str, place: Sequence[Any]) -> Answer:
+        where = self._place(place)
+        found = {each: reader.known(str(code), where) for each, reader in enumerate(self._readers)}
+        if where[0] == ROW:
+            self._read.update(tier for value in found.values() if value is not None for tier in value["read"])
+        return found
+
+    def _number(self, number: Any) -> int:
+        if type(number) is not int or not 0 <= number < len(self._histories):
+            raise ValueError(f"there is no network {number!r:.100}")
+        return number
+
+    def _place(self, place: Sequence[Any]) -> Place:
+        kind, *rest = place
+        if kind == ROW:
+            return ROW, self._histories[0].epochs
+        if kind == GRAPH:
+            epoch, representation, sign = rest
+            return GRAPH, checked_epoch(self._histories[0], epoch), str(representation), None if sign is None else str(sign)
+        raise ValueError(f"nothing is kept of {kind!r:.100}")
+
+
+TIERS = frozenset(INFORMATION_TIERS)
+
+
+def _parts(source: Any) -> Mapping[str, Any]:
+    """The arrays of a snapshot's weights, or of what a graph is made of."""
+    parts: Mapping[str, Any] = source[1] if isinstance(source, tuple) else source
+    return parts
+
+
+def networks_of(histories: Sequence[History]) -> Networks:
+    """What a sealed process is told of them before it asks."""
+    if not histories:
+        raise ValueError("there are no networks")
+    reader = cast("Reader", reader_of(histories[0]))
+    return Networks(len(histories), reader.described, reader.layer_sizes)

@@ -1,0 +1,201 @@
+"""The code that something depends on, by the imports that it makes, recursively: one rule for all that is kept.
+
+`code_of` is for this package's modules: the sources of those that they import, wherever in a function, and of the data files
+that they name. `script_code` is for a file of a user's own, with the helpers beside it, `package_code` for what is
+installed. The standard library counts by Python's version, a package of many files by its own version.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+from pathlib import Path
+
+from nndynbench.errors import NndynbenchError
+
+PACKAGE = __name__.partition(".")[0]
+ROOT = Path(__file__).parents[1]
+
+SOURCE = ".py"
+STUB = ".pyi"
+DATA = re.compile(r"[\w.-]+\.(toml|json|csv)")
+
+# More than any package of one person's own has, less than a library.
+MANY_FILES = 500
+
+STARTED = time.time()
+
+
+class ChangedCodeError(NndynbenchError, ValueError):
+    """Code that was written after this process began: what runs here may be another."""
+
+
+@cache
+def code_of(*modules: str) -> str:
+    """SHA-256 of the sources of some modules of this project and of all of it that they import."""
+    digest = hashlib.sha256()
+    for path in sorted(files_behind(*modules)):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def files_behind(*modules: str) -> set[Path]:
+    """The files of some modules of this project, of all of it that they import, and the data that those name."""
+    todo, found = [path for module in modules for path in _files(module)], set[Path]()
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        found.add(path)
+        if path.suffix in (SOURCE, STUB):
+            todo += [other for module, names in _imports(path) for other in _imported(module, names)]
+            todo += [path.parent / name for name in _data_names(path) if (path.parent / name).is_file()]
+    return found
+
+
+def script_code(path: Path) -> str:
+    """SHA-256 of a user's file and of what it imports, from beside it or installed; this package apart."""
+    digest = hashlib.sha256(path.read_bytes())
+    for code in _packages_behind([path], (str(path.resolve().parent), *sys.path)):
+        digest.update(code.encode())
+    return digest.hexdigest()
+
+
+@cache
+def package_code(top: str) -> str:
+    """What an installed package, and whatever it imports, is made of.
+
+    Raises
+    ------
+    ChangedCodeError
+        For one that was changed after this process began.
+    """
+    return "\n".join(_packages_behind(_package_files(top, tuple(sys.path)), tuple(sys.path), changed=True, own=top))
+
+
+def is_small(top: str) -> bool:
+    """Whether a package is looked through file by file."""
+    return bool(_package_files(top, tuple(sys.path)))
+
+
+def _packages_behind(
+    files: Iterable[Path], places: tuple[str, ...], *, changed: bool = False, own: str = ""
+) -> Iterator[str]:
+    """Of packages that some files import, and those in turn, a line each: its name, and a checksum where it is small."""
+    todo = sorted({own} - {""} | _tops(files))
+    seen: set[str] = set()
+    while todo:
+        top = todo.pop(0)
+        if top in seen or top == PACKAGE or top in sys.stdlib_module_names:
+            continue
+        seen.add(top)
+        held = _package_files(top, places)
+        if changed and any(path.stat().st_mtime > STARTED for path in held):
+            raise ChangedCodeError(f"{top} was changed after this process began")
+        yield f"{top} {hashlib.sha256(b''.join(hashlib.sha256(p.read_bytes()).digest() for p in held)).hexdigest()}"
+        todo += sorted(_tops(held) - seen)
+
+
+@cache
+def _package_files(top: str, places: tuple[str, ...]) -> tuple[Path, ...]:
+    """The code of a package; none for one that is not there, or has too many files."""
+    spec = PathFinder.find_spec(top, list(places))
+    if spec is None:
+        return ()
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    if not folders:
+        return (Path(spec.origin),) if spec.origin is not None and Path(spec.origin).is_file() else ()
+    endings = (SOURCE, *EXTENSION_SUFFIXES)
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.name.endswith(endings):
+                found.append(path)
+                if len(found) > MANY_FILES:
+                    return ()
+    return tuple(sorted(found))
+
+
+def _tops(files: Iterable[Path]) -> set[str]:
+    """The outermost packages that some files import."""
+    sources = [path for path in files if path.suffix == SOURCE]
+    return {module.partition(".")[0] for path in sources for module, _ in _imports(path) if module}
+
+
+@cache
+def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a file imports, wherever it does: modules, each with the names that are taken from it."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # for another version of Python, or never imported
+        return ()
+    found: list[tuple[str, tuple[str, ...]]] = []
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            todo += node.orelse
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(path, node)
+            found.append((base, tuple(alias.name for alias in node.names)))
+        else:
+            todo += ast.iter_child_nodes(node)
+    return tuple(found)
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    """The module that an import names, of a relative one where it is of this project; else empty, since it is its own."""
+    if not node.level:
+        return node.module or ""
+    if ROOT not in path.parents:
+        return ""
+    package = path.relative_to(ROOT).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _imported(module: str, names: tuple[str, ...]) -> Iterator[Path]:
+    """The files behind an import of this project: of a package those that define what is taken from it."""
+    folder = ROOT.joinpath(*module.split("."))
+    if not folder.is_dir():
+        yield from _files(module)
+        return
+    for name in names:
+        inner = f"{module}.{name}"
+        if _files(inner):
+            yield from _files(inner)
+            continue
+        start = folder / f"__init__{STUB}" if (folder / f"__init__{STUB}").is_file() else folder / f"__init__{SOURCE}"
+        if not start.is_file():
+            continue
+        origins = [other for other, taken in _imports(start) if name in taken]
+        if not origins:
+            yield start
+        for other in origins:
+            yield from _imported(other, (name,)) if other != module else _files(f"{module}.{name}")
+
+
+def _files(module: str) -> list[Path]:
+    """The file of a module of this project; of a package those that say what is in it."""
+    if module.partition(".")[0] not in (PACKAGE, "leaderboard", "generation"):
+        return []
+    path = ROOT.joinpath(*module.split("."))
+    if path.is_dir():
+        return [file for file in (path / f"__init__{SOURCE}", path / f"__init__{STUB}") if file.is_file()]
+    source = path.with_name(f"{path.name}{SOURCE}")
+    return [source] if source.is_file() else []
+
+
+def _data_names(path: Path) -> set[str]:
+    """The texts in a source that are names of data files."""
+    tree = ast.parse(path.read_bytes())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if DATA.fullmatch(text)}

@@ -1,0 +1,130 @@
+"""What is kept hangs on all code that decides it: a file's imports, theirs, and what a package that is installed imports."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nndynbench import sources
+from nndynbench.fingerprint import fingerprint
+from nndynbench.protocols import find_method
+from nndynbench.sources import code_of, files_behind, package_code, script_code
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed packages, two of which need each other's code; edited before this process began."""
+    folder = tmp_path / "site-packages"
+    for name, text in {
+        "seal_features/__init__.py": "from seal_features.inner import feature\n",
+        "seal_features/inner.py": "import seal_deeper\ndef feature(graph):\n    return [seal_deeper.scale(1.0)]\n",
+        "seal_deeper.py": "FACTOR = 2.0\ndef scale(value):\n    return FACTOR * value\n",
+        "seal_stranger.py": "VALUE = 1\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sources, "STARTED", float("inf"))
+    forget()
+    yield folder
+    forget()
+    for name in [name for name in sys.modules if name.startswith("seal_")]:
+        del sys.modules[name]
+
+
+def forget() -> None:
+    """As a new process begins."""
+    for remembering in (package_code, code_of, sources._package_files, sources._imports):
+        remembering.cache_clear()
+
+
+def fresh(module: str) -> Any:
+    for name in [name for name in sys.modules if name.startswith("seal_")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return importlib.import_module(module)
+
+
+EDITED = {
+    "seal_features/__init__.py": True,
+    "seal_features/inner.py": True,
+    "seal_deeper.py": True,
+    "seal_stranger.py": False,
+}
+
+
+@pytest.mark.parametrize("file", EDITED)
+def test_an_installed_package_counts_with_all_that_it_imports(installed: Path, file: str) -> None:
+    before = package_code("seal_features"), fingerprint(fresh("seal_features").feature)
+    assert None not in before
+    (installed / file).write_text((installed / file).read_text() + "# edited, under the same version\n")
+    forget()
+    after = package_code("seal_features"), fingerprint(fresh("seal_features").feature)
+    assert [old != new for old, new in zip(before, after, strict=True)] == [EDITED[file]] * 2
+
+
+def test_a_function_that_imports_an_installed_module_counts_its_files(installed: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "a_method_file"}
+    exec("def late(graph):\n    import seal_deeper\n    return [seal_deeper.FACTOR]", namespace)
+    fresh("seal_deeper")
+    before = fingerprint(namespace["late"])
+    (installed / "seal_deeper.py").write_text("FACTOR = 3.0\n")
+    forget()
+    assert None is not before != fingerprint(namespace["late"])
+
+
+def test_a_value_that_an_installed_module_is_given_while_it_runs_is_seen(installed: Path) -> None:
+    module = fresh("seal_deeper")
+    before = fingerprint(module.scale)
+    module.FACTOR = 5.0
+    assert fingerprint(module.scale) != before
+
+
+def test_a_package_changed_after_the_process_began_has_no_fingerprint(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = fresh("seal_features").feature
+    monkeypatch.setattr(sources, "STARTED", 0.0)
+    forget()
+    assert fingerprint(function) is None
+
+
+def test_a_method_files_fingerprint_is_of_its_helpers_too(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("from deeper import VALUE\n")
+    (tmp_path / "deeper.py").write_text("VALUE = 1\n")
+    (tmp_path / "beside.py").write_text("VALUE = 1\n")
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import helper\nimport nndynbench as nb\nfrom sklearn.dummy import DummyRegressor\n"
+        "METHODS = {'mine': nb.Method(description='', source='', tier=set(), regressor=DummyRegressor())}\n"
+    )
+    first = find_method(str(path)).fingerprint, script_code(path)
+    (tmp_path / "beside.py").write_text("VALUE = 2\n")
+    forget()
+    assert (find_method(str(path)).fingerprint, script_code(path)) == first
+    (tmp_path / "deeper.py").write_text("VALUE = 2\n")
+    forget()
+    second = find_method(str(path)).fingerprint, script_code(path)
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def test_what_a_module_imports_late_and_by_re_export_and_the_data_that_it_names_count() -> None:
+    found = {str(path.relative_to(sources.ROOT)) for path in files_behind("nndynbench.subsets.reader")}
+    assert "nndynbench/signatures/snapshot.py" in found  # imported in a function, by a lazy package's name
+    assert "nndynbench/graphs/unrolled.py" in found  # through that one
+    assert "nndynbench/graphs/architectures.toml" in found  # data
+    assert not [name for name in found if "/cli/" in name or "/report/" in name or name.endswith("plots.py")]
+
+
+def test_scores_hang_on_metrics_and_their_words_not_on_fits() -> None:
+    from leaderboard.units import DECIDES
+
+    found = {path.name for path in files_behind(*DECIDES)}
+    assert {"metrics.py", "metrics.toml", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found
+    assert not {"harness.py", "fitting.py"} & found
