@@ -23,7 +23,6 @@ from nndynbench.subsets.history import (
     reader_of,
 )
 from nndynbench.subsets.packed import PackedNetwork
-from nndynbench.subsets.reader import Reader
 
 SMALL = 1 << 20  # bytes of a network's snapshots up to which they are handed over together
 LARGE = 1 << 26  # of all networks' values, above which they are not
@@ -37,7 +36,7 @@ class Desk:
 
     def __init__(self, histories: Sequence[History], read: set[str]) -> None:
         self._histories = histories
-        self._readers = [cast("Reader", reader_of(history)) for history in histories]
+        self._readers = [reader_of(history) for history in histories]
         self._read = read
 
     def answer(self, message: Mapping[str, Any]) -> Answer | Exception:
@@ -167,5 +166,5 @@ def networks_of(histories: Sequence[History]) -> Networks:
     """What a sealed process is told of them before it asks."""
     if not histories:
         raise ValueError("there are no networks")
-    reader = cast("Reader", reader_of(histories[0]))
+    reader = reader_of(histories[0])
     return Networks(len(histories), reader.described, reader.layer_sizes)

@@ -118,7 +118,7 @@ def _answer(job: Job, questions: _Questions) -> dict[str, Any]:
     except Exception as error:
         return {"not carried": why_it_failed(error)}
     networks = [*[job.seen] * job.seen.count, *[job.asked] * job.asked.count]
-    readers = [_SealedNetwork(number, questions, each) for number, each in enumerate(networks)]
+    readers: list[Any] = [_SealedNetwork(number, questions, each) for number, each in enumerate(networks)]
     histories = [History(reader, job.budget, set()) for reader in readers]
     seen, asked = histories[: job.seen.count], histories[job.seen.count :]
     try:
@@ -168,7 +168,7 @@ class _Questions:
 
 
 class _SealedNetwork:
-    """Reads one network's data for a history by asking for it; a `nndynbench.subsets.history.NetworkReader`."""
+    """Reads one network's data for a history by asking for it; as `nndynbench.subsets.reader.Reader` does by reading."""
 
     identity: str | None = None
 
