@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -154,7 +154,7 @@ def keep(result: Result, path: Path) -> Kept:
         return Kept(result, moved)
 
 
-def order_seed_at(path: Path) -> int | Literal[drawn] | None:
+def order_seed_at(path: Path) -> int | Literal["drawn"] | None:
     """The seed of the order of an earlier result, so that another budget can be joined with it; where there is none, that
     one is to be drawn.
     """

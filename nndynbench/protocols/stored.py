@@ -73,7 +73,7 @@ class StoredResults:
         path = self._path(method, subsets, fitted)
         stored = read_result(path) if path.is_file() else None
         if missing := _missing(stored, budgets):
-            order: Any = stored.facts["order_seed"] if stored is not None else "drawn"
+            order: Any = stored.facts.get("order_seed") if stored is not None else "drawn"
             fresh = evaluate(
                 name, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs, order_seed=order
             )
