@@ -57,7 +57,7 @@ def check(
     paths = files or submission_files(submissions)
     if rerun and missing:
         paths = [path for path in paths if not is_recorded(path)]
-    for outcome in check_all(paths, store=Store(scores), jobs=jobs):
+    for outcome in check_all(paths, below=submissions, store=Store(scores), jobs=jobs):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
         outcomes.append(outcome)
@@ -155,7 +155,7 @@ def audit(
     prepare(early=True)
     only = budgets(epochs) if epochs else None
     chosen = []
-    for outcome in check_all(sorted((submissions / method).glob("*.json"))):
+    for outcome in check_all(sorted((submissions / method).glob("*.json")), below=submissions):
         if isinstance(outcome, Refusal):
             raise ValueError(f"{outcome}: only accepted submissions are audited")
         asked = not protocol or outcome.submission.protocol in protocol
@@ -203,7 +203,8 @@ def build(
     need_free_or_older(out)
     store = Store(scores)
     files = files_of(only, submissions) if only else submission_files(submissions)
-    outcomes = list(track(check_all(files, store=store, jobs=jobs), "checking", len(files), console=console, transient=True))
+    checked = check_all(files, below=submissions, store=store, jobs=jobs)
+    outcomes = list(track(checked, "checking", len(files), console=console, transient=True))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records, dates = loaded_subsets(), read_records(submissions), changed_dates(submissions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,18 +69,27 @@ class Accepted:
         return predictions_with_truths(read_submission(self.path), subsets=at_hand)
 
 
-def check(path: Path, at_hand: Mapping[str, Subset] | None = None, store: Store = Store()) -> Accepted | Refusal:  # noqa: B008 (frozen)
-    """Read and score one file; ``at_hand`` are loaded subsets by name, shared by many files.
+def check(
+    path: Path,
+    at_hand: Mapping[str, Subset] | None = None,
+    store: Store = Store(),  # noqa: B008 (frozen)
+    *,
+    below: Path | None = None,
+) -> Accepted | Refusal:
+    """Read and score one file; ``at_hand`` are loaded subsets by name, shared by many files. ``below`` is the folder of
+    submissions, from which its path counts: where it is not in there, or none is given, the folder two levels up.
 
     A file that ``store`` knows as accepted, of the same subsets and by the same code, is not scored again.
     """
+    if below is not None and not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(below)):
+        below = None
     try:
         sha256 = hashlib.sha256(content_of(path)).hexdigest()
         key = key_of("accepted", sha256, code_of(*DECIDES))
         if (known := store.read(key)) is not None and _are_at_hand(known, at_hand or {}):
-            facts = in_its_place(_FACTS.validate_python(known), path)
+            facts = in_its_place(_FACTS.validate_python(known), path, below)
         else:
-            submission = read_submission(path)
+            submission = read_submission(path, below=below)
             accepted_predictions(submission, subsets=at_hand)
             facts = submission.facts
             store.write(key, facts.model_dump(mode="json"))
@@ -88,20 +98,30 @@ def check(path: Path, at_hand: Mapping[str, Subset] | None = None, store: Store 
         return Refusal(path, refused.field, refused.reason)
 
 
-def check_all(paths: Iterable[Path], *, store: Store = Store(), jobs: int = 1) -> Iterator[Accepted | Refusal]:  # noqa: B008
-    """Check many files in their order, with each subset loaded once, in so many processes (-1: one a core)."""
+def check_all(
+    paths: Iterable[Path],
+    *,
+    below: Path = SUBMISSIONS,
+    store: Store = Store(),  # noqa: B008
+    jobs: int = 1,
+) -> Iterator[Accepted | Refusal]:
+    """Check many files of a folder of submissions, ``below``, in their order, with each subset loaded once, in so many
+    processes (-1: one a core).
+    """
     from joblib import delayed
 
     listed = list(paths)
     batches = [listed[start : start + BATCH] for start in range(0, len(listed), BATCH)]
     at_hand = loaded_subsets()
-    work = (delayed(_check_batch)(batch, at_hand, store) for batch in batches)
+    work = (delayed(_check_batch)(batch, at_hand, store, below) for batch in batches)
     for outcomes in in_processes(work, jobs=jobs if len(batches) > 1 else 1):
         yield from outcomes
 
 
-def _check_batch(paths: Sequence[Path], at_hand: Mapping[str, Subset], store: Store) -> list[Accepted | Refusal]:
-    return [check(path, at_hand, store) for path in paths]
+def _check_batch(
+    paths: Sequence[Path], at_hand: Mapping[str, Subset], store: Store, below: Path
+) -> list[Accepted | Refusal]:
+    return [check(path, at_hand, store, below=below) for path in paths]
 
 
 def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> bool:

@@ -15,7 +15,7 @@ from leaderboard.store import Store
 from nndynbench.names import known
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Method, find_method, method_names
-from nndynbench.protocols.method import SEED, baselines_folder, read_methods
+from nndynbench.protocols.method import SEED
 from nndynbench.protocols.protocol import Protocol, budgets, protocols
 from nndynbench.protocols.protocol import protocol as find_protocol
 from nndynbench.protocols.stored import StoredResults
@@ -26,6 +26,7 @@ from nndynbench.submissions import (
     submissions_of,
     write_submission,
 )
+from nndynbench.submissions.admission import code_of
 from nndynbench.subsets import SplitError, Subset
 
 AUTHORS = ("The nndynbench maintainers",)
@@ -140,14 +141,6 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     except ValueError as failure:  # of a method, or of what it predicted
         return Submitted(task, failure=str(failure))
     return Submitted(task, [write_submission(submission, folder) for submission in made])
-
-
-def code_of(method: str) -> str:
-    """The file in ``baselines/`` that defines a bundled method."""
-    for path in sorted(baselines_folder().glob("*.py")):
-        if not path.name.startswith("_") and method in read_methods(path):
-            return f"baselines/{path.name}"
-    raise ValueError(f"{method} is no method of baselines/")
 
 
 def current_commit() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nndynbench.protocols.method import method_names
+from functools import cache
+
+from nndynbench.protocols.method import baselines_folder, method_names, read_methods
 from nndynbench.submissions.schema import SubmissionFacts
 from nndynbench.subsets.catalogue import read_as
 
@@ -11,7 +13,7 @@ FIRST_OPEN_VERSION = (1, 0, 0)
 
 def is_bundled(submission: SubmissionFacts) -> bool:
     """Whether it is one of the methods in ``baselines/``, under its own name and with its own file as code."""
-    return submission.method in method_names() and submission.code.startswith("baselines/")
+    return submission.method in method_names() and submission.code == code_of(submission.method)
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:
@@ -22,13 +24,22 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
     if is_bundled(submission):
         return None
     if submission.method in method_names():
-        return f"{submission.method} is the name of a method in baselines/"
+        return f"{submission.method} is the name of a method in {code_of(submission.method)}"
     if submission.code.startswith("baselines/"):
         return f"{submission.method} is no method in baselines/"
     versions = {s.name: read_as(s.name, s.version) for s in (submission.subset, *submission.trained_on)}
     if unfinished := next((name for name, version in versions.items() if is_unfinished(version)), None):
         return f"{unfinished} {versions[unfinished]} is below 1.0.0, and takes no submissions from outside yet"
     return None
+
+
+@cache
+def code_of(method: str) -> str:
+    """The file in ``baselines/`` that defines a bundled method; raises ValueError for another."""
+    for path in sorted(baselines_folder().glob("*.py")):
+        if not path.name.startswith("_") and method in read_methods(path):
+            return f"baselines/{path.name}"
+    raise ValueError(f"{method} is no method of baselines/")
 
 
 def is_unfinished(version: str) -> bool:

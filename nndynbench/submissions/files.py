@@ -38,15 +38,16 @@ def submission_path(submission: SubmissionFacts) -> Path:
     return Path(submission.method) / f"{submission.subset.name}.{submission.protocol}.json"
 
 
-def read_submission(path: Path) -> Submission:
-    """Read a file that anyone may have written.
+def read_submission(path: Path, *, below: Path | None = None) -> Submission:
+    """Read a file that anyone may have written. Its place is its path below the folder of submissions, ``below``: by default
+    two levels up.
 
     Raises
     ------
     RefusedError
         For anything but a regular file of at most 8 MB, in its right place, with one JSON object of the right shape.
     """
-    return in_its_place(parsed(content_of(path)), path)
+    return in_its_place(parsed(content_of(path)), path, below)
 
 
 def parsed(content: bytes) -> Submission:
@@ -91,20 +92,23 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def in_its_place(submission: FactsT, path: Path) -> FactsT:
-    """The submission, where it is in the file that it belongs in; raises `RefusedError`."""
-    right = submission_path(submission)
-    if Path(os.path.abspath(path)).parts[-2:] != right.parts:
+def in_its_place(submission: FactsT, path: Path, below: Path | None = None) -> FactsT:
+    """The submission, where it is in the file that it belongs in, as `read_submission` says; raises `RefusedError`."""
+    right, found = submission_path(submission), Path(os.path.abspath(path))
+    if found.relative_to(os.path.abspath(below) if below else found.parent.parent) != right:
         raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")
+    if found.parent.is_symlink():
+        raise RefusedError("file", "is in a folder that is a link")
     return submission
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # json keeps the last of two equal names: a reader of the file may look at the first.
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise RefusedError(next(name for name in names if names.count(name) > 1), "is there twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise RefusedError(name, "is there twice")
+        found[name] = value
     return found
 
 

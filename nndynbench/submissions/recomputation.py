@@ -78,6 +78,11 @@ def _protocol(submission: Submission) -> Protocol:
         raise RefusedError("protocol", f"{chosen.name} scores the predictions of {chosen.predictions}: submit those")
     if (chosen.test == "another") != bool(submission.trained_on):
         raise RefusedError("trained_on", "names the subsets that were trained on, for protocol transfer and no other")
+    names = [submission.subset.name, *(other.name for other in submission.trained_on)]
+    for place, name in enumerate(names[1:]):
+        if name in names[: place + 1]:
+            reason = "is the tested subset" if name == names[0] else "is there twice"
+            raise RefusedError(f"trained_on.{place}.name", f"{name} {reason}")
     return chosen
 
 

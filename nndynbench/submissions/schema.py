@@ -14,7 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 LARGEST_NUMBER = 1e100
 
 METHOD_PATTERN = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
-CODE_PATTERN = r"^(https://[a-z0-9.-]+(/[A-Za-z0-9._~%+@/-]*)?|baselines/[a-z0-9_]+\.py)$"
+# An address that every browser reads: names with single hyphens alone (xn-- names are decoded, or refused), the last of
+# letters (a number is taken for an IPv4 address), a "%" before two hexadecimal digits alone.
+CODE_PATTERN = (
+    r"^(https://([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]+(/([A-Za-z0-9._~+@/-]|%[0-9A-Fa-f]{2})*)?|baselines/[a-z0-9_]+\.py)$"
+)
 
 
 def _one_line(text: str) -> str:
@@ -77,12 +81,12 @@ class Predictions(_Facts):
     ``prediction`` is 0 or 1, or percent; ``score`` a classifier's for "high"; ``trained_on`` the other subset, on transfer.
     """
 
-    epochs: list[Budget]
-    fold: list[Id]
-    network: list[Id]
-    prediction: list[Number]
-    score: list[Number] | None = None
-    trained_on: list[Word] | None = None
+    epochs: Annotated[list[Budget], Field(fail_fast=True)]
+    fold: Annotated[list[Id], Field(fail_fast=True)]
+    network: Annotated[list[Id], Field(fail_fast=True)]
+    prediction: Annotated[list[Number], Field(fail_fast=True)]
+    score: Annotated[list[Number], Field(fail_fast=True)] | None = None
+    trained_on: Annotated[list[Word], Field(fail_fast=True)] | None = None
 
     def columns(self) -> dict[str, list[Any]]:
         """The columns that are there."""
@@ -115,7 +119,7 @@ class SubmissionFacts(_Facts):
     sealed: bool | None = None
     """Whether every fit ran in a process of its own, without the subset; None of submissions from before it could."""
     seconds: Annotated[float, Field(ge=0, le=1e9)]
-    scores: Annotated[list[ClaimedScore], Field(max_length=20_000)]
+    scores: Annotated[list[ClaimedScore], Field(max_length=20_000, fail_fast=True)]
 
 
 class Submission(SubmissionFacts):

@@ -22,7 +22,7 @@ from leaderboard.check import Accepted, Refusal, check, submission_files
 from leaderboard.rerun import NoRerunError, rerun
 from leaderboard.standing import add_record, read_records, record_of
 from nndynbench.submissions import json_schema, read_submission, submission_path, write_submission
-from nndynbench.submissions.files import LARGEST_FILE
+from nndynbench.submissions.files import LARGEST_FILE, RefusedError, parsed
 from nndynbench.subsets import Subset
 
 Tamper = Callable[..., Path]
@@ -222,6 +222,31 @@ def test_a_link_is_not_followed(submissions: Path, at_hand: dict[str, Subset]) -
     assert refusal(path, at_hand).reason == "is no regular file"
 
 
+@pytest.mark.parametrize("place", ["zz/degree-svm", "degree-svm/degree-svm", "."])
+def test_a_copy_elsewhere_takes_no_row(place: str, submissions: Path) -> None:
+    """It was read as the row of its last two names, and replaced that."""
+    name = "digits-lenet.classification.json"
+    (submissions / place).mkdir(parents=True, exist_ok=True)
+    shutil.copy(submissions / "degree-svm" / name, submissions / place / name)
+    files = len(submission_files(submissions))
+    for arguments in (["check"], ["check", str(submissions / place / name)]):
+        done = runner.invoke(app, [*arguments, "--submissions", str(submissions)])
+        assert done.exit_code == 1
+        assert f"{place}/{name}: file: belongs at degree-svm/{name}" in done.stdout.replace("/./", "/").replace(
+            f"{submissions}/{name}", f"./{name}"
+        )
+        assert f"{files - 1} of {files}" in done.stdout or "0 of 1" in done.stdout
+
+
+def test_a_folder_that_is_a_link_is_refused(submissions: Path, tmp_path: Path, at_hand: dict[str, Subset]) -> None:
+    elsewhere = Path(shutil.move(submissions / "degree-svm", tmp_path / "elsewhere"))
+    (submissions / "degree-svm").symlink_to(elsewhere)
+    assert refusal(submissions / "degree-svm" / "digits-lenet.classification.json", at_hand).reason == (
+        "is in a folder that is a link"
+    )
+    assert runner.invoke(app, ["check", "--submissions", str(submissions)]).exit_code == 1
+
+
 def test_everything_in_the_folder_is_checked(submissions: Path) -> None:
     for stray in ("index.html", "degree-svm/run.py", ".hidden/x.json"):
         (submissions / stray).parent.mkdir(exist_ok=True)
@@ -270,7 +295,9 @@ def test_digits_lenet_is_open_and_its_first_versions_name_is_read_as_its_own(ver
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"code": "https://example.org/other"}, "degree-svm is the name of a method in baselines/"),
+        ({"code": "https://example.org/other"}, "degree-svm is the name of a method in baselines/signatures.py"),
+        ({"code": "baselines/nothing.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
+        ({"code": "baselines/trivial.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
         ({"method": "mine"}, "mine is no method in baselines/"),
     ],
 )
@@ -308,7 +335,8 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
 def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand: dict[str, Subset]) -> None:
     posing = check(submitted / "bar" / "digits-lenet.regression-folds.json", at_hand)
     assert isinstance(posing, Accepted)
-    as_constant = replace(posing, submission=posing.submission.model_copy(update={"method": "constant"}))
+    constant = {"method": "constant", "code": "baselines/trivial.py"}
+    as_constant = replace(posing, submission=posing.submission.model_copy(update=constant))
     assert not rerun(as_constant).reproduced
 
 
@@ -327,3 +355,57 @@ def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None
     path.write_text(path.read_text() + " ")
     assert record_of(path, read_records(submissions)) is None
     assert "1 of 1 submissions" in runner.invoke(app, again).output
+
+
+# What Chromium's `new URL` refuses, or shows as another address.
+UNREADABLE = [
+    *("https://1.2.3.4.5/x", "https://1.2.3.256/x", "https://09.1/x", "https://a.1/x", "https://0x/x", "https://a.0xg1/x"),
+    *("https://xn--/x", "https://xn--a.org/x", "https://a..b/x", "https://.org/x", "https://-a.org/x", "https://a-.org/x"),
+    *("https://a.org./x", "https://localhost", "https://a.org/%", "https://a.org/%zz", "https://a.org/100%"),
+    *("https://", "https:///x", "https://a.org:99999/x", "https://u@a.org/x", "http://a.org/x", "https://A.org/x"),
+    *("baselines/../x.py", "baselines/a/b.py", "baselines/.py", "baselines/x.py\n"),
+]
+
+
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_an_address_that_a_browser_may_not_read_is_refused(code: str, tampered: Tamper) -> None:
+    outcome = check(tampered(lambda f: f.update(code=code)))
+    assert isinstance(outcome, Refusal)
+    assert outcome.field == "code"
+
+
+@pytest.mark.parametrize(
+    "code", ["https://github.com/a/b@1.0", "https://a-b.c-d.co.uk", "https://x.org/~u/a%20b_c+d.py", "https://4chan.org/"]
+)
+def test_ordinary_addresses_are_taken(code: str, tampered: Tamper) -> None:
+    assert not isinstance(check(tampered(lambda f: f.update(code=code))), Refusal)
+
+
+def test_a_file_of_repeated_names_is_refused_at_once() -> None:
+    names = [f'"{number}": 0' for number in range(300_000)]
+    for content in ("{" + ",".join([*names, names[-1]]) + "}", "{" + ",".join(['"a": 0'] * 500_000) + "}"):
+        with pytest.raises(RefusedError, match="is there twice"):
+            parsed(content.encode())
+
+
+def test_of_many_errors_the_first_is_named(tampered: Tamper) -> None:
+    path = tampered(lambda f: f["predictions"].update(network=["x"] * 500_000, prediction=[None] * 500_000))
+    outcome = check(path)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.field, "(and 1 more)" in outcome.reason) == ("predictions.network.0", True)
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        (["digits-lenet"], "digits-lenet is the tested subset"),
+        (["digits-lenet-half", "digits-lenet-half"], "digits-lenet-half is there twice"),
+    ],
+)
+def test_transfer_from_the_tested_subset_or_from_one_twice_is_refused(
+    sources: list[str], reason: str, tampered: Tamper, at_hand: dict[str, Subset]
+) -> None:
+    trained_on = [{"name": s, "version": at_hand[s].version, "checksum": at_hand[s].checksum} for s in sources]
+    path = tampered(lambda f: f.update(protocol="transfer", trained_on=trained_on))
+    outcome = refusal(path.rename(path.with_name("digits-lenet.transfer.json")), at_hand)
+    assert (outcome.field, outcome.reason) == (f"trained_on.{len(sources) - 1}.name", reason)
