@@ -21,8 +21,9 @@ from nndynbench.submissions.files import parsed
 from nndynbench.subsets import Subset
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
-SUBMISSION = Path("leaderboard/submissions/my-method/digits-lenet.regression-folds.json")
+SUBMISSION = Path("leaderboard/submissions/edge-entropy/digits-lenet.regression-folds.json")
 
 
 def run(*command: str) -> str:
@@ -35,8 +36,8 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
     tmp_path: Path, at_hand: dict[str, Subset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [(name, method)] = re.findall(r"```python file=(\S+)\n(.*?)```", GUIDE, flags=re.DOTALL)
-    (tmp_path / name).write_text(method)
+    _, method = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "edge_entropy.py").write_text(method)
     [commands] = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
     evaluate, submit, build = (shlex.split(line) for line in commands.strip().splitlines())
     assert (evaluate[0], submit[0], build[:3]) == ("nndynbench", "nndynbench", ["python", "-m", "leaderboard"])
@@ -50,10 +51,10 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
     view = (tmp_path / "site" / "data" / "digits-lenet.regression-folds.js").read_text()
     [entry] = json.loads(view.removeprefix("window.receiveView(").removesuffix(");\n"))["entries"]
     claimed = {(str(s.epochs), s.metric): s.value for s in read_submission(tmp_path / SUBMISSION).scores}
-    assert entry["method"] == "my-method"
+    assert entry["method"] == "edge-entropy"
     assert set(entry["scores"]) == {"1", "2", "3", "4", "5"}
     assert entry["scores"]["5"]["mae"][0] == pytest.approx(claimed["5", "mae"], abs=1e-6)
-    assert (tmp_path / "site" / "methods" / "my-method.html").is_file()
+    assert (tmp_path / "site" / "methods" / "edge-entropy.html").is_file()
 
     tampered = tmp_path / SUBMISSION
     tampered.write_text(tampered.read_text().replace('"metric":"mae","value":2', '"metric":"mae","value":1', 1))
