@@ -19,7 +19,12 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from generation.device import CPU, computes_bfloat16
+from nndynbench.cli.console import CommandLine, console, need, print_table, run
+
+if __name__ == "__main__":
+    need("torch")
+
+from generation.device import CPU, computes_bfloat16, need_gpu
 from generation.engines import Job, Outcome, Report, shard
 from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
@@ -27,7 +32,6 @@ from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, b
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from generation.training import Record
-from nndynbench.cli.console import CommandLine, console, print_table, run
 from nndynbench.storage.files import locked
 from nndynbench.subsets.subset import Subset as Packed
 
@@ -133,6 +137,8 @@ def train(
 
     Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
     """
+    if device != CPU and engine is Engine.local:
+        need_gpu(device)
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE

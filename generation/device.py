@@ -42,3 +42,22 @@ def computes_bfloat16() -> bool:
 def device_kind(device: str = CPU) -> str | None:
     """What a version of a subset never mixes: "cpu", or the name of a GPU (None on a machine that has no GPU)."""
     return device_name(device) if device.startswith("cuda") else CPU
+
+
+class NoDeviceError(RuntimeError):
+    """A device that this machine does not have."""
+
+
+def need_gpu(device: str) -> None:
+    """Raise `NoDeviceError`, with what to do, where torch cannot train on a device here."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        built = "is built without CUDA" if torch.version.cuda is None else "finds none"
+        raise NoDeviceError(
+            f"--device {device}: there is no GPU here (torch {built}): leave --device away to train on the CPU"
+        )
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as reason:
+        raise NoDeviceError(f"--device {device}: torch has no such device here: {str(reason).splitlines()[0]}") from reason

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 import numpy.typing as npt
@@ -148,6 +152,8 @@ def _imagenet_sample(source: str | Path | None) -> Images:
     return _cut("imagenet", *parts)
 
 
+WHERE_IMAGES_MAY_BE = "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES"
+
 SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
     "digits": _digits,
     "cifar10": _cifar10,
@@ -155,10 +161,46 @@ SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
 }
 
 
+class NoImagesError(OSError):
+    """Images that are not on this machine, and cannot be downloaded."""
+
+
 def _load_dataset(source: str | Path) -> Any:
     from datasets import load_dataset
 
-    return load_dataset(str(source))
+    if isinstance(source, Path) and not source.exists():
+        raise NoImagesError(f"NNDYNBENCH_IMAGES has no folder {source}: {WHERE_IMAGES_MAY_BE}")
+    try:
+        with _without_retries():
+            return load_dataset(str(source))
+    except (OSError, RuntimeError) as reason:  # the hub's library has errors of many kinds
+        said = str(reason).splitlines()[0] if str(reason) else type(reason).__name__
+        raise NoImagesError(f"the images {source} are not here: {said}; {WHERE_IMAGES_MAY_BE}") from reason
+
+
+@contextmanager
+def _without_retries() -> Iterator[None]:
+    """Where the hub's name cannot be resolved, and no proxy would do so, its library does not ask for it again and again."""
+    import datasets
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname or ""
+    if constants.HF_HUB_OFFLINE or getproxies() or _is_known(host):
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def _is_known(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False
 
 
 def _decoded(split: Any, image_column: str, label_column: str) -> tuple[Pixels, Labels]:

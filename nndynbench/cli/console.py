@@ -25,6 +25,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nndynbench.extras import is_there, remedy
 from nndynbench.processes import end_workers
 from nndynbench.storage.files import user_path
 
@@ -32,6 +33,9 @@ from nndynbench.storage.files import user_path
 UNBOUNDED = 1000
 
 SAID_EVERY_SECONDS = 20.0
+
+# This project's own: an error in importing those is a fault of it.
+PACKAGES = ("nndynbench", "generation", "leaderboard")
 
 # The cell of a value that does not exist.
 NOTHING = "–"
@@ -155,6 +159,11 @@ def _status(app: typer.Typer, name: str) -> int:
         app(prog_name=name)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except ImportError as error:
+        if os.environ.get("NNDYNBENCH_DEBUG") or not error.name or error.name.startswith(PACKAGES):
+            raise
+        tell(f"error: {remedy(error.name)}")
+        return 2
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if os.environ.get("NNDYNBENCH_DEBUG"):
             raise
@@ -162,6 +171,13 @@ def _status(app: typer.Typer, name: str) -> int:
         tell(f"error: {message}")
         return 2
     return 0
+
+
+def need(module: str) -> None:
+    """Exit, saying what to install, where a command line cannot do without a module that is not there."""
+    if not is_there(module):
+        tell(f"error: {remedy(module)}")
+        sys.exit(2)
 
 
 def tell(text: str) -> None:

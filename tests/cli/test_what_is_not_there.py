@@ -1,0 +1,60 @@
+"""A library, a GPU or images that are not there: one line at once, which names the remedy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXTRAS = {"generation": ["torch", "torchvision", "datasets"], "leaderboard": ["jinja2", "vl_convert"], "cluster": ["ray"]}
+
+
+def told(*command: str, without: list[str] = [], folder: Path, **environment: str) -> str:  # noqa: B006
+    """What a command says in its last breath, in an environment without some libraries."""
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({without!r}))\n")
+    places = os.pathsep.join([str(folder), str(ROOT)])
+    whole = {**os.environ, "PYTHONPATH": places, **environment}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=whole, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (["generation", "train", "digits-lenet", "--out", "zoo"], "generation"),
+        (["generation", "--help"], "generation"),
+        (["leaderboard", "build", "--out", "site"], "leaderboard"),
+    ],
+)
+def test_with_the_core_alone_the_missing_extra_is_named(command: list[str], extra: str, tmp_path: Path) -> None:
+    missing = [module for modules in EXTRAS.values() for module in modules]
+    said = told(*command, without=missing, folder=tmp_path)
+    assert f"is not installed; it comes with the extra {extra}: pip install 'nndynbench[{extra}]'" in said
+
+
+def test_a_gpu_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    train = ["generation", "train", "digits-lenet", "--out", "zoo", "--device"]
+    said = told(*train, "cuda", folder=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert said.startswith("error: --device cuda: there is no GPU here")
+    assert "leave --device away" in said
+    assert "error: --device gpu: torch has no such device here" in told(*train, "gpu", folder=tmp_path)
+    assert not (tmp_path / "zoo").exists()
+
+
+@pytest.mark.parametrize("where", [{"NNDYNBENCH_IMAGES": "/nowhere"}, {"NNDYNBENCH_IMAGES": "", "HF_HUB_OFFLINE": "1"}])
+def test_images_that_are_not_there_are_named_with_where_they_may_be(where: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("datasets")
+    own = {"HF_HOME": str(tmp_path / "hub"), **where}
+    said = told("generation", "train", "cifar10-lenet", "--out", "zoo", folder=tmp_path, **own)
+    assert said.startswith("error: ")
+    assert "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES" in said
