@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -129,13 +129,13 @@ def layer_distances(history: History) -> dict[str, float]:
     at all counts as moved by 1e-12.
     """
     features = history.features
-    kept, initial = features.index.unique("epoch"), features.loc[0, "l2_norm"]
-    columns = {}
+    kept, initial = features.index.unique("epoch"), cast("pd.Series[float]", features.loc[0, "l2_norm"])
+    columns: dict[str, float] = {}
     for epoch in range(1, history.epochs + 1):
         until = kept[(kept > 0) & (kept <= epoch)]
-        distance = features.loc[until.max(), "distance_from_initial"] if len(until) else np.nan * initial
-        relative = np.log10(np.maximum(distance / initial, NO_DISTANCE))
-        columns |= {f"distance {layer} {epoch}": float(value) for layer, value in relative.items()}
+        last = features.loc[until.max(), "distance_from_initial"] if len(until) else np.nan * initial
+        relative = np.log10(np.maximum(cast("pd.Series[float]", last).to_numpy() / initial.to_numpy(), NO_DISTANCE))
+        columns |= {f"distance {layer} {epoch}": float(value) for layer, value in zip(initial.index, relative, strict=True)}
     return columns
 
 
