@@ -243,12 +243,12 @@ def _weights(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
 
 
 def _blocks(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    graph = rolled(weights, plan.entry.architecture)
+    graph = rolled(weights, plan.entry.architecture, copy=False)
     return dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
 
 
 def _centralities(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    blocks = rolled(weights, plan.entry.architecture).blocks
+    blocks = rolled(weights, plan.entry.architecture, copy=False).blocks
     return {centrality: function(blocks) for centrality, function in CENTRALITIES.items()}
 
 

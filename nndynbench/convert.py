@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import numpy as np
 import pandas as pd
 
+from nndynbench.arrays import as_array
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import CheckpointError, CheckpointFolder, EpochOptions, read_content, read_folder
 from nndynbench.graphs import Architecture, NamingError, Weights, architecture, renamed
-from nndynbench.graphs.weights import as_array
 from nndynbench.own_run import OwnRun
 from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.arrays import write_snapshot_arrays

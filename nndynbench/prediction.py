@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
-from nndynbench.columns import CURVES
 from nndynbench.convert import CheckpointWeights
+from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
+from nndynbench.graphs import architecture
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import SEED, find_method, seeded
@@ -69,7 +69,7 @@ def predict(
     *,
     method: str = "degree-forest",
     epochs: int = 5,
-    curves: pd.DataFrame | None = None,
+    curves: CurvesLike | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     first_epoch: int | None = None,
     pattern: str | None = None,
@@ -81,8 +81,8 @@ def predict(
     ----------
     run
         A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
-        initialisation, where a method reads features). Or a history; a network of
-        the subset itself is left out of what the method is fitted on.
+        initialisation, where a method reads features). Or a history; a network of the subset itself is left out of what the
+        method is fitted on.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
     method
@@ -90,8 +90,8 @@ def predict(
     epochs
         How many epochs of the run to look at.
     curves, hyperparameters
-        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``epochs``) and
-        `History.hyperparameters` (every column of the subset's grid) give them.
+        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``epochs``, percent; also a CSV
+        file) and `History.hyperparameters` (every column of the subset's grid) give them.
     first_epoch, pattern, steps_per_epoch
         Which checkpoint is of which epoch, where the files leave it open: `nndynbench.checkpoints.read_folder`.
 
@@ -109,14 +109,20 @@ def predict(
     loaded = load(subset) if isinstance(subset, str) else subset
     budget = loaded.budget(epochs)
     if isinstance(run, History):
-        _check_history(run, loaded, budget, apart=[curves, hyperparameters])
+        _check_history(run, loaded, budget, apart=[curves, hyperparameters, first_epoch, pattern, steps_per_epoch])
         history = run
     else:
-        _check_given(loaded, budget, curves=curves, hyperparameters=hyperparameters)
+        described = architecture(loaded.manifest.architecture)
         folder = read_folder(run, first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
-        weights = CheckpointWeights(folder, loaded.manifest.architecture)
+        weights = CheckpointWeights(folder, described)
         weights.need(range(1, budget + 1))
-        source = OwnRun(weights.architecture, weights, where=str(run), curves=curves, hyperparameters=hyperparameters)
+        source = OwnRun(
+            described,
+            weights,
+            where=str(run),
+            curves=None if curves is None else checked_curves(curves, budget, classes=described.classes),
+            hyperparameters=None if hyperparameters is None else checked_hyperparameters(hyperparameters, loaded),
+        )
         history = History(Reader(source), budget)
     found = find_method(method)
     tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method, order_seed=SEED).predictions
@@ -135,7 +141,7 @@ def predict(
 def _check_history(history: History, subset: Subset, budget: int, *, apart: Sequence[object]) -> None:
     """Raise where a history is not one of a network such as the subset's, up to the budget."""
     if any(part is not None for part in apart):
-        raise NotGivenError("a history has its own curves and hyperparameters: leave those away")
+        raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those away")
     if history.epochs != budget:
         raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
     layers = subset.history(subset.network_ids[0], budget).layer_sizes
@@ -143,30 +149,6 @@ def _check_history(history: History, subset: Subset, budget: int, *, apart: Sequ
         raise NotGivenError(
             f"the history's network has the layers {history.layer_sizes}, those of {subset.name} have {layers}"
         )
-
-
-def _check_given(
-    subset: Subset, budget: int, *, curves: pd.DataFrame | None, hyperparameters: Mapping[str, Any] | None
-) -> None:
-    """Raise `NotGivenError` where curves or hyperparameters are not what a method was fitted on: it would impute them."""
-    if hyperparameters is not None:
-        wanted = subset.manifest.hyperparameters
-        if missing := [name for name in wanted if name not in hyperparameters]:
-            raise NotGivenError(f"hyperparameters lack {', '.join(missing)} (given: {', '.join(hyperparameters) or 'none'})")
-        if unknown := [name for name in hyperparameters if name not in wanted]:
-            raise NotGivenError(f"{subset.name} has no hyperparameter {', '.join(unknown)} (it has {', '.join(wanted)})")
-        for name in wanted:
-            is_number = pd.api.types.is_numeric_dtype(subset.networks[name])
-            if is_number != isinstance(hyperparameters[name], (int, float, np.number)):
-                kind = "number" if is_number else "text"
-                raise NotGivenError(f"{name} is a {kind} in {subset.name}, not {hyperparameters[name]!r}")
-    if curves is not None:
-        if missing := [name for name in CURVES if name not in curves]:
-            raise NotGivenError(f"the curves lack {', '.join(missing)} (they have {', '.join(map(str, curves))})")
-        if lacking := [epoch for epoch in range(1, budget + 1) if epoch not in curves.index]:
-            raise NotGivenError(
-                f"the curves lack epoch {', '.join(map(str, lacking))} (they have {', '.join(map(str, curves.index))})"
-            )
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.centralities.inputs import GraphLike, as_graph
+
 if TYPE_CHECKING:
     from nndynbench.graphs.operators import Block
 
 
-def degree(blocks: Sequence[Block]) -> npt.NDArray[np.float64]:
+def degree(graph: GraphLike) -> npt.NDArray[np.float64]:
     """Weighted degree of every node, shape (..., nodes); NaN where an edge of the node is NaN.
+
+    ``graph`` is what `eigenvector_centrality` takes; of an adjacency matrix, the sums of its rows.
 
     Signed blocks give signed sums. Where a weight of an unrolled conv is not finite, nodes at the border of its maps may be
     NaN though their edges are finite: the padding is multiplied by it too.
     """
+    blocks = as_graph(graph)
+    if not isinstance(blocks, list):
+        return np.asarray(blocks.sum(axis=1), dtype=np.float64).ravel()
     # A block at a time: what its rows' sums have read is still in the cache for its columns'.
     incoming, outgoing = zip(*((_row_sums(block), _column_sums(block)) for block in blocks), strict=True)
     inner = [arriving + leaving for arriving, leaving in zip(incoming[:-1], outgoing[1:], strict=True)]

@@ -8,23 +8,21 @@ and −λ. Any other graph is given as its adjacency matrix.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.centralities.bipartite import Bipartite
+from nndynbench.centralities.inputs import Adjacency, GraphLike, as_graph
 from nndynbench.centralities.krylov import Product, largest_pair, largest_triplet
 
 if TYPE_CHECKING:
-    import scipy.sparse
-
     from nndynbench.graphs.operators import Block
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-Adjacency: TypeAlias = "npt.NDArray[np.floating[Any]] | scipy.sparse.csr_array[np.floating[Any]]"
 
 TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
 
@@ -53,13 +51,12 @@ class PrincipalPair(NamedTuple):
     residual: FloatArray
 
 
-def eigenvector_centrality(
-    graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
-) -> FloatArray:
+def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> FloatArray:
     """Eigenvector centrality of every node, shape (..., nodes): unit L2 norm, non-negative sum.
 
-    ``graph`` is a sequence of blocks, which may be stacked, or the symmetric adjacency matrix of a graph that is no chain
-    of layers, dense or scipy.sparse. Computed in the precision of its weights. ``tolerance`` is the relative residual to
+    ``graph`` is a `LayeredGraph`, a sequence of blocks, which may be stacked, or the symmetric adjacency matrix of a graph
+    that is no chain of layers: dense, scipy.sparse, a networkx graph, lists, a frame, a torch tensor. Computed in the
+    precision of its weights, float32 or float64, whichever is nearest. ``tolerance`` is the relative residual to
     reach, by default 1e-12 in float64 and 1e-6 in float32; ``max_steps`` bounds the Krylov space.
 
     Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
@@ -71,24 +68,26 @@ def eigenvector_centrality(
     Raises
     ------
     ValueError
-        For an adjacency matrix that is not symmetric, or no steps at all.
+        For an adjacency matrix that is not symmetric or not square, blocks that do not fit each other, no steps at all, or a
+        tolerance that is not positive.
+    TypeError
+        For what is no graph, or has no real weights.
     """
     return principal_pair(graph, tolerance=tolerance, max_steps=max_steps).vector
 
 
-def principal_pair(
-    graph: Sequence[Block] | Adjacency, *, tolerance: float | None = None, max_steps: int = 500
-) -> PrincipalPair:
+def principal_pair(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> PrincipalPair:
     """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`."""
     if max_steps < 1:
         raise ValueError(f"max_steps must be at least 1, not {max_steps}")
-    weights = graph if isinstance(graph, Sequence) else [graph]
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, not {tolerance!r}")
+    given = as_graph(graph)
+    weights = given if isinstance(given, list) else [given]
     dtype = np.result_type(np.float32, *(part.dtype for part in weights))
     accepted = TOLERANCES[dtype] if tolerance is None else tolerance
-    if isinstance(graph, Sequence):
-        pair = _of_stack(graph, accepted, max_steps)
-    else:
-        pair = _of_adjacency(graph, accepted, max_steps)
+    solve: Callable[..., PrincipalPair] = _of_stack if isinstance(given, list) else _of_adjacency
+    pair = solve(given, accepted, max_steps)
     missed = pair.residual > accepted
     if missed.any():
         warnings.warn(
@@ -172,10 +171,6 @@ def _times(value: FloatArray, unit: FloatArray) -> FloatArray:
 
 
 def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> PrincipalPair:
-    if not isinstance(adjacency, np.ndarray):
-        from scipy.sparse import csr_array
-
-        adjacency = csr_array(adjacency)
     values = adjacency if isinstance(adjacency, np.ndarray) else adjacency.data
     if not np.isfinite(values).all():
         return _unknown(adjacency.shape[-1])

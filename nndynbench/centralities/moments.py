@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
+
 MOMENTS: tuple[str, ...] = ("median", "mean", "standard_deviation", "skewness", "kurtosis")
 
 
@@ -14,8 +16,17 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     The conventions are scipy.stats': population standard deviation (``ddof=0``), skewness g1 = m3 / m2^1.5, Fisher
     kurtosis g2 = m4 / m2² − 3, neither corrected for bias. A constant vector has skewness and kurtosis 0. A vector with
     a non-finite value has NaN for all five.
+
+    Raises
+    ------
+    TypeError
+        For values that are no real numbers.
+    ValueError
+        For no vector, or an empty one.
     """
-    vectors = np.asarray(values, dtype=np.float64)
+    vectors = np.asarray(as_array(values), dtype=np.float64)
+    if not vectors.ndim or not vectors.shape[-1]:
+        raise ValueError(f"moments are of vectors (..., values) with one value or more, not of shape {vectors.shape}")
     finite = np.asarray(np.isfinite(vectors).all(axis=-1))
     if not finite.all():
         vectors = np.where(finite[..., None], vectors, 0.0)

@@ -335,8 +335,6 @@ def predict(
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
     """Predict the final accuracy of a run of one's own from its first epochs."""
-    import pandas as pd
-
     from nndynbench.prediction import predict as predict_run
     from nndynbench.subsets import load
 
@@ -347,7 +345,7 @@ def predict(
             loaded,
             method=method,
             epochs=epochs,
-            curves=None if curves is None else pd.read_csv(curves, index_col="epoch"),
+            curves=curves,
             hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
             first_epoch=first_epoch,
             pattern=pattern,

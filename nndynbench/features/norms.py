@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
+
 NORMS: tuple[str, ...] = ("l2_norm", "distance_from_initial", "spectral_norm", "stable_rank")
 
 
@@ -13,7 +15,9 @@ def norms(tensor: npt.ArrayLike, initial: npt.ArrayLike) -> npt.NDArray[np.float
 
     All NaN if a weight is not finite; the stable rank of an all-zero layer is 0.
     """
-    weights, start = np.asarray(tensor, dtype=np.float64), np.asarray(initial, dtype=np.float64)
+    weights, start = (np.asarray(as_array(part), dtype=np.float64) for part in (tensor, initial))
+    if weights.shape != start.shape or not weights.ndim or not weights.size:
+        raise ValueError(f"a layer of shape {weights.shape} has no initial weights of shape {start.shape}")
     if not np.isfinite(weights).all():
         return np.full(len(NORMS), np.nan)
     matrix = weights.reshape(len(weights), -1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
+
 
 def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> float:
     """Normalised neural persistence of one layer, between 0 and 1.
@@ -17,6 +19,9 @@ def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> f
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
+    tensor = as_array(tensor)
+    if tensor.ndim < 2 or not tensor.size:
+        raise ValueError(f"a layer's tensor has two axes or more and values, not the shape {tensor.shape}")
     if not np.isfinite(tensor).all() or not np.isfinite(largest):
         return float("nan")
     outputs, inputs = matrix_shape = len(tensor), tensor.size // len(tensor)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
+
 STATISTICS: tuple[str, ...] = ("mean", "standard_deviation", "minimum", "quartile_1", "median", "quartile_3", "maximum")
 
 
 def weight_statistics(tensor: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Mean, population standard deviation and 0/25/50/75/100 percentiles of all entries; NaN if one is not finite."""
-    values = np.asarray(tensor, dtype=np.float64).ravel()
+    values = np.asarray(as_array(tensor), dtype=np.float64).ravel()
+    if not values.size:
+        raise ValueError("statistics are of one weight or more, not of none")
     if not np.isfinite(values).all():
         return np.full(len(STATISTICS), np.nan)
     return np.array([values.mean(), values.std(), *np.percentile(values, [0, 25, 50, 75, 100])])

@@ -132,7 +132,7 @@ def architecture(name: str | Architecture, *, width: float = 1.0) -> Architectur
     """
     if isinstance(name, Architecture):
         return name
-    if match := re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", name):
+    if match := re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", str(name)):
         name, width = match[1], float(match[2])
     known(name, _descriptions(), what="architecture")
     if not width > 0:

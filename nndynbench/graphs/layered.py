@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from nndynbench.centralities.degree import degree
 from nndynbench.centralities.eigenvector import PrincipalPair, eigenvector_centrality, principal_pair
+from nndynbench.centralities.inputs import as_block
+from nndynbench.graphs.architecture import Layer
 from nndynbench.graphs.operators import Block, Edges
+from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight, tensors
 from nndynbench.names import known
 
 if TYPE_CHECKING:
@@ -34,6 +37,19 @@ class NodeTensors(NamedTuple):
     bias: FloatArray | None
 
 
+def node_tensors(
+    weights: WeightsLike, layers: Sequence[Layer], *, stacked: bool = False, copy: bool
+) -> dict[str, NodeTensors]:
+    """Each layer's tensors, checked against the architecture; in memory of their own where they are copied."""
+    found = tensors(weights)
+    own = np.array if copy else np.asarray
+    made = {}
+    for layer in layers:
+        weight, bias = layer_weight(found, layer, stacked=stacked), layer_bias(found, layer, stacked=stacked)
+        made[layer.name] = NodeTensors(own(weight), None if bias is None else own(bias))
+    return made
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LayeredGraph:
     """An undirected weighted graph whose edges run between consecutive layers only.
@@ -45,8 +61,8 @@ class LayeredGraph:
     Dense blocks with further axes in front, the same for all, are a stack of graphs: the centralities are computed side by
     side, with those axes in front; what concerns a single graph's edges is an error.
 
-    ``tensors`` are what `node_attributes` are read from: the weights that the graph was made of, no copies. A graph made of
-    blocks alone has none. ``sign`` is a `subgraph`'s, None for a whole graph.
+    ``tensors`` are what `node_attributes` are read from: the weights that the graph was made of. A graph made of blocks
+    alone has none. ``sign`` is a `subgraph`'s, None for a whole graph.
     """
 
     blocks: tuple[Block, ...]
@@ -56,6 +72,10 @@ class LayeredGraph:
     layer_sizes: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if len(self.blocks) != len(self.layers) - 1 or not self.blocks:
+            raise ValueError(f"{len(self.blocks)} blocks are between {len(self.blocks) + 1} layers, not {len(self.layers)}")
+        object.__setattr__(self, "blocks", tuple(b if _is_floating(b) else as_block(b) for b in self.blocks))
         sizes = (self.blocks[0].shape[-1], *(block.shape[-2] for block in self.blocks))
         for name, size, block in zip(self.layers[1:], sizes[:-1], self.blocks, strict=True):
             if block.shape[-1] != size:
@@ -187,27 +207,32 @@ class LayeredGraph:
         shape = (self.number_of_nodes, self.number_of_nodes)
         return scipy.sparse.coo_array((np.concatenate([weights, weights]), both_ways), shape=shape).tocsr()
 
-    def to_networkx(self) -> networkx.Graph[int]:
-        """A networkx graph: nodes are numbered as here and carry ``layer``, ``name`` and, where the graph has them, their
-        ``attributes`` (see `node_attributes`); edges carry ``weight``.
+    def to_networkx(self, *, attributes: bool = False) -> networkx.Graph[int]:
+        """A networkx graph: nodes are numbered as here and carry ``layer`` and ``name``; edges carry ``weight``.
+
+        All of these are plain Python values, so that GraphML, GEXF, GML and node-link JSON can be written of it.
+        ``attributes`` adds what each node is made of (see `node_attributes`), a number each: ``attribute_0``, ….
         """
         import networkx
 
         graph: networkx.Graph[int] = networkx.Graph()
         names = self.node_names
         for layer in self.layers:
-            graph.add_nodes_from((node, {"layer": layer, "name": names[node]}) for node in self.nodes(layer))
-            if self.tensors is not None:
-                for node, attributes in zip(self.nodes(layer), self.node_attributes(layer), strict=True):
-                    graph.nodes[node]["attributes"] = attributes
-        ends, starts, weights = (part.tolist() for part in self.edges())
-        graph.add_weighted_edges_from(zip(ends, starts, weights, strict=True))
+            graph.add_nodes_from((node, {"layer": str(layer), "name": names[node]}) for node in self.nodes(layer))
+            if attributes:
+                for node, values in zip(self.nodes(layer), self.node_attributes(layer).tolist(), strict=True):
+                    graph.nodes[node].update({f"attribute_{i}": float(value) for i, value in enumerate(values)})
+        ends, starts, weights = self.edges()
+        edges = zip(ends.tolist(), starts.tolist(), weights.astype(np.float64).tolist(), strict=True)
+        graph.add_weighted_edges_from(edges)
         return graph
 
     def to_torch_geometric(self) -> Any:
-        """A `torch_geometric.data.Data`: ``edge_index`` and ``edge_weight`` with every edge in both directions, ``layer``
-        (the position of each node's layer), ``layers`` (their names), and ``x``, the node attributes as float32, each row
-        filled up with zeros to the longest. A graph made of blocks alone has no ``x``.
+        """A `torch_geometric.data.Data` of an undirected graph: ``edge_index`` and ``edge_weight`` have every edge in both
+        directions, ``x`` are the nodes' features; all in float32.
+
+        ``x`` are the node attributes, each row filled up with zeros to the longest; of a graph made of blocks alone, which
+        has none, the weighted degree, (nodes, 1). ``layer`` is the position of each node's layer, ``layers`` their names.
 
         Raises
         ------
@@ -219,9 +244,12 @@ class LayeredGraph:
             from torch_geometric.data import Data
         except ImportError as missing:
             raise ImportError("to_torch_geometric needs torch-geometric: pip install torch-geometric") from missing
-        ends, starts, weights = map(torch.from_numpy, self.edges())
+        edges = self.edges()
+        ends, starts = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.int64)) for part in edges[:2])
+        weights = torch.from_numpy(edges.weights.astype(np.float32))
+        features = self.degree()[:, None].astype(np.float32) if self.tensors is None else self._padded_attributes()
         return Data(
-            x=None if self.tensors is None else torch.from_numpy(self._padded_attributes()),
+            x=torch.from_numpy(features),
             edge_index=torch.stack([torch.cat([starts, ends]), torch.cat([ends, starts])]),
             edge_weight=torch.cat([weights, weights]),
             layer=torch.from_numpy(np.repeat(np.arange(len(self.layers)), self.layer_sizes)),
@@ -238,6 +266,11 @@ class LayeredGraph:
 
     def _position(self, layer: str) -> int:
         return self.layers.index(known(layer, self.layers, what="layer"))
+
+
+def _is_floating(block: object) -> bool:
+    """Whether it is an array of floating-point numbers, which stay in their precision."""
+    return isinstance(block, np.ndarray) and block.ndim >= 2 and block.dtype.kind == "f"
 
 
 def _dense_edges(block: FloatArray) -> Edges:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import copied
 from nndynbench.errors import NndynbenchError
+from nndynbench.graphs.derived import TENSORS, DerivedWeightError, current_tensor, in_evaluation_mode, unwrapped
 from nndynbench.graphs.layered import LayeredGraph, NodeTensors
 from nndynbench.graphs.rolled import rolled_blocks, slices_between
-from nndynbench.graphs.weights import as_array
+from nndynbench.graphs.tracing import UntraceableError, trace
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -91,36 +93,52 @@ class Path(NamedTuple):
     moved_by: str | None = None
 
 
-def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
+def from_module(
+    model: nn.Module, *, dtype: npt.DTypeLike = np.float64, input_shape: tuple[int, ...] | None = None
+) -> LayeredGraph:
     """The rolled graph (see `nndynbench.graphs.rolled`) of a torch module's weights.
 
     torch.fx follows the input through the module. Its convs and linear layers, in this order, are the graph's layers, named
     as in the module. Where branches meet in an addition, the one with more layers is the network and the others are
     shortcuts, which are no edges. Normalisation, activations, pooling, dropout and reshaping are no layers. Batches are
-    taken to be the first axis, and ``view(-1, n)`` behind a conv to flatten all of its positions: shapes of inputs are
-    unknown here. A conv or linear layer by itself is the module's one layer, ``0``.
+    taken to be the first axis, and ``view(-1, n)`` behind a conv to flatten all of its positions. A conv or linear layer by
+    itself is the module's one layer, ``0``.
+
+    The graph is a copy of the moment: weights are those of the next pass in evaluation mode, also where weight_norm,
+    spectral_norm, pruning or a parametrization computes them, and the module is left as it is. The network is looked for
+    within DataParallel, torch.compile, AveragedModel and the like; arguments of its forward that have defaults keep them.
+    ``input_shape`` of one input, (channels, height, width), is needed only where the forward computes with sizes that no
+    usual image has.
 
     Raises
     ------
     NotRepresentableError
         Naming the layer and why, for: grouped and transposed convs, recurrent, attention and quantised layers, weights
-        used without a module or more than once or without values (lazy, meta), branches of equally many layers, branches
-        that are concatenated or multiplied, modules of several inputs, a layer whose inputs are not the nodes before it
-        (a linear layer's after a conv: all their positions, flattened from dim 1), or come after anything that is not
-        known to leave these in their places (they are transposed, split, averaged); and where torch.fx cannot follow
-        the input.
+        used without a module or more than once or without values (lazy, meta) or of other types than floating-point numbers
+        of 16 bits or more, branches of equally many layers, branches that are concatenated or multiplied, modules of
+        several inputs, a layer whose inputs are not the nodes before it (a linear layer's after a conv: all their
+        positions, flattened from dim 1), or come after anything that is not known to leave these in their places (they are
+        transposed, split, averaged); and where torch.fx cannot follow the input.
+    TypeError
+        For what is no torch module.
     """
-    layers = list(_main_path(model))
-    if not layers:
-        raise NotRepresentableError("the module has no conv or linear layer on the way from its input to its output")
-    tensors: dict[str, NodeTensors] = {}
+    from torch import nn
+
+    network = unwrapped(model)
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"from_module takes a torch module, not {type(model).__name__}; for weights by name: graphs.rolled")
+    with in_evaluation_mode(network):
+        layers = list(_main_path(network, input_shape))
+        if not layers:
+            raise NotRepresentableError("the module has no conv or linear layer on the way from its input to its output")
+        tensors: dict[str, NodeTensors] = {}
+        for name, module in layers:
+            if name in tensors:
+                raise NotRepresentableError(f"{name!r} is used twice: a layer of the graph has one place")
+            tensors[name] = _tensors(name, module)
+    nodes = int(next(iter(tensors.values())).weight.shape[1])
     slices = []
-    nodes = int(layers[0][1].weight.shape[1])
-    for name, module in layers:
-        if name in tensors:
-            raise NotRepresentableError(f"{name!r} is used twice: a layer of the graph has one place")
-        weight = as_array(module.weight)
-        tensors[name] = NodeTensors(weight, None if module.bias is None else as_array(module.bias))
+    for weight, _ in tensors.values():
         slices.append(slices_between(weight, weight.shape, nodes))
         nodes = len(weight)
     first = "input"
@@ -129,24 +147,39 @@ def from_module(model: nn.Module, *, dtype: npt.DTypeLike = np.float64) -> Layer
     return LayeredGraph(rolled_blocks(slices, dtype=dtype), (first, *tensors), tensors=tensors)
 
 
-def _main_path(model: nn.Module) -> Iterator[tuple[str, Any]]:
+def _tensors(name: str, layer: Any) -> NodeTensors:
+    """Copies of a layer's weight and bias, as its next pass has them."""
+    found = []
+    for part in TENSORS:
+        try:
+            tensor = current_tensor(layer, part)
+            if tensor is not None and not tensor.is_floating_point():
+                raise TypeError(f"its {part} has values of {str(tensor.dtype).removeprefix('torch.')}: dequantise it first")
+            found.append(None if tensor is None else copied(tensor))
+        except (DerivedWeightError, TypeError) as reason:
+            raise NotRepresentableError(
+                f"{name!r} is a {type(layer).__name__} without readable weights: {reason}"
+            ) from reason
+    weight, bias = found
+    if weight is None:
+        raise NotRepresentableError(f"{name!r} is a {type(layer).__name__} without a weight")
+    return NodeTensors(weight, bias)
+
+
+def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterator[tuple[str, Any]]:
     """The conv and linear modules between the input and the output, by name, without those of shortcuts."""
-    from torch import fx, nn
+    from torch import nn
 
-    class Tracer(fx.Tracer):
-        def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-            return _is_layer(module) or super().is_leaf_module(module, name)
-
+    whole = nn.Sequential(model) if _is_layer(model) else model
     try:
-        whole = nn.Sequential(model) if _is_layer(model) else model
-        traced = fx.GraphModule(whole, Tracer().trace(whole))
-    except Exception as reason:  # whatever a user's forward raises when fx runs it
-        raise NotRepresentableError(f"torch.fx cannot follow the input through the module: {reason}") from reason
-    modules = dict(traced.named_modules())
+        graph = trace(whole, _is_layer, input_shape)
+    except UntraceableError as reason:
+        raise NotRepresentableError(str(reason)) from reason
+    modules = dict(whole.named_modules())
     paths: dict[fx.Node, Path] = {}
     # Parameters and buffers, and what is computed of them alone: by the name of the first one.
     stored: dict[fx.Node, str] = {}
-    for node in traced.graph.nodes:
+    for node in graph.nodes:
         sources = [source for source in node.all_input_nodes if source in paths]
         beside = [stored[source] for source in node.all_input_nodes if source in stored]
         if node.op == "placeholder":
@@ -165,7 +198,7 @@ def _main_path(model: nn.Module) -> Iterator[tuple[str, Any]]:
             paths[node] = _through(paths[sources[0]], name, modules[name])
         elif sources and not _is_size(node):
             for name in beside:
-                if not _acts_by_channel(node, _attribute(traced, name)):
+                if not _acts_by_channel(node, _attribute(whole, name)):
                     raise NotRepresentableError(f"{name!r} is used in a function: only modules' weights are layers")
             paths[node] = _behind(node, paths)
             if _writes_to_its_input(node):

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, architecture
-from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.layered import LayeredGraph, node_tensors
 from nndynbench.graphs.norms import row_norms
-from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
+from nndynbench.graphs.weights import WeightsLike
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
-def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64) -> LayeredGraph:
+def rolled(
+    weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLike = np.float64, copy: bool = True
+) -> LayeredGraph:
     """Turn a snapshot's weights into its rolled graph.
 
     The edge between a conv filter and one of its input channels weighs the L2 norm of the k×k slice between them; between
@@ -27,7 +29,8 @@ def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLi
 
     ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. Tensors with further
     axes in front, the same for all, stack snapshots into a graph whose blocks are stacks. ``dtype`` is that of the blocks;
-    norms are summed in float64 whichever it is.
+    norms are summed in float64 whichever it is. Node attributes are of a copy of the weights, so that training may go on;
+    ``copy=False`` shares the memory of weights that nobody changes.
 
     Raises
     ------
@@ -36,10 +39,7 @@ def rolled(weights: WeightsLike, name: str | Architecture, *, dtype: npt.DTypeLi
     """
     described = architecture(name)
     layers = described.weighted_layers
-    tensors = {
-        layer.name: NodeTensors(layer_weight(weights, layer, stacked=True), layer_bias(weights, layer, stacked=True))
-        for layer in layers
-    }
+    tensors = node_tensors(weights, layers, stacked=True, copy=copy)
     slices = [slices_between(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0]) for layer in layers]
     return LayeredGraph(rolled_blocks(slices, dtype=dtype), ("input", *tensors), tensors=tensors)
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
-from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.layered import LayeredGraph, node_tensors
 from nndynbench.graphs.operators import Block, ConvolutionEdges, EdgeOperator, PoolingEdges
 from nndynbench.graphs.quirks import QuirkyConvolutionEdges, QuirkyPoolingEdges
-from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight
+from nndynbench.graphs.weights import WeightsLike
 
 
 def unrolled(
@@ -19,6 +19,7 @@ def unrolled(
     *,
     reference_quirks: bool = False,
     dtype: npt.DTypeLike = np.float64,
+    copy: bool = True,
 ) -> LayeredGraph:
     """Turn a snapshot's weights into its unrolled graph.
 
@@ -30,6 +31,7 @@ def unrolled(
     ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. ``input_shape``
     (channels, height, width) is the architecture's by default. ``reference_quirks`` gives the graph that the paper's code
     builds instead of the one it describes: see `nndynbench.graphs.quirks`. ``dtype`` is that of the edge weights.
+    ``copy`` is as in `nndynbench.graphs.rolled`.
 
     Raises
     ------
@@ -44,10 +46,7 @@ def unrolled(
     if input_shape is not None:
         described = described.with_input_shape(input_shape)
     layers = [layer for layer in described.layers if layer.kind != "dropout"]
-    tensors = {
-        layer.name: NodeTensors(layer_weight(weights, layer), layer_bias(weights, layer))
-        for layer in described.weighted_layers
-    }
+    tensors = node_tensors(weights, described.weighted_layers, copy=copy)
     blocks: list[Block] = []
     for position, layer in enumerate(layers):
         if layer.kind == "max-pool":

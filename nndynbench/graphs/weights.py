@@ -8,7 +8,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
 from nndynbench.graphs.architecture import Layer
+from nndynbench.graphs.derived import module_tensors
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -26,22 +28,12 @@ WeightsLike: TypeAlias = Mapping[str, Any] | TorchModule
 
 
 def tensors(weights: WeightsLike) -> Mapping[str, Any]:
-    """The tensors by name: a mapping (also a torch state dict) as it is, a torch module's state dict."""
+    """The tensors by name: a mapping (also a torch state dict) as it is, a torch module's as its next pass has them."""
     if isinstance(weights, Mapping):
         return weights
     if isinstance(weights, TorchModule):
-        return weights.state_dict()
+        return module_tensors(weights)
     raise TypeError(f"weights are a mapping from names to tensors, or a torch module, not {type(weights).__name__}")
-
-
-def as_array(tensor: Any) -> npt.NDArray[Any]:
-    """A tensor as a numpy array; a torch one from any device, copied only where numpy cannot share it."""
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        tensor = (tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy()
-    array = np.asarray(tensor)
-    # The smallest integer has no absolute value among the integers.
-    return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
 def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray:
@@ -66,8 +58,11 @@ def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> 
 def _tensor(weights: WeightsLike, name: str, shape: tuple[int, ...], stacked: bool) -> FloatArray:
     found = tensors(weights)
     if name not in found:
-        raise ValueError(f"the weights have no {name!r} (they have: {', '.join(found)})")
-    tensor = as_array(found[name])
+        raise ValueError(f"the weights have no {name!r} (they have: {', '.join(map(str, found)) or 'none'})")
+    try:
+        tensor = as_array(found[name])
+    except TypeError as reason:
+        raise ValueError(f"{name!r} cannot be read: {reason}") from reason
     own = tensor.shape[-len(shape) :] if stacked else tensor.shape
     if own != shape:
         raise ValueError(f"{name!r} has shape {tensor.shape}; the architecture says {shape}")

@@ -88,12 +88,12 @@ def _sizes(architecture: str, *, unrolled_too: bool) -> dict[str, int]:
     from nndynbench.graphs import random_weights, rolled, unrolled
 
     weights = random_weights(architecture, seed=0)
-    graph = rolled(weights, architecture)
+    graph = rolled(weights, architecture, copy=False)
     sizes = {"rolled_nodes": graph.number_of_nodes, "rolled_edges": graph.number_of_edges}
     if unrolled_too:
         published = unrolled(weights, architecture, reference_quirks=True)
         sizes |= {"unrolled_nodes": published.number_of_nodes, "unrolled_edges": published.number_of_edges}
-        sizes["unrolled_edges_right"] = unrolled(weights, architecture).number_of_edges
+        sizes["unrolled_edges_right"] = unrolled(weights, architecture, copy=False).number_of_edges
     return sizes
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import as_array
 from nndynbench.centralities import degree, eigenvector_centrality, moments
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import SIGNS as SIGNS
@@ -67,11 +68,14 @@ def has_unrolled_graph(name: str | Architecture) -> bool:
 
 
 def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architecture, representation: str) -> LayeredGraph:
-    """One snapshot's graph: "rolled", "unrolled" (signed), or the control "rolled-shuffled" (see `shuffled`)."""
+    """One snapshot's graph: "rolled", "unrolled" (signed), or the control "rolled-shuffled" (see `shuffled`).
+
+    It shares the memory of the weights, which nobody may change.
+    """
     known(representation, REPRESENTATIONS, what="representation")
     if representation == "unrolled":
-        return unrolled(weights, name)
-    return rolled(shuffled(weights, name) if representation == "rolled-shuffled" else weights, name)
+        return unrolled(weights, name, copy=False)
+    return rolled(shuffled(weights, name) if representation == "rolled-shuffled" else weights, name, copy=False)
 
 
 def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> dict[str, npt.ArrayLike]:
@@ -120,7 +124,10 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
     ValueError
         If the function returns no vector.
     """
-    value = np.asarray(function(graph), dtype=np.float64)
+    try:
+        value = np.asarray(as_array(function(graph)), dtype=np.float64)
+    except TypeError as reason:
+        raise ValueError(f"a signature function must return a vector of real numbers: {reason}") from reason
     if value.ndim != 1:
         raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
     return moments(value) if len(value) == graph.number_of_nodes else value

@@ -86,7 +86,7 @@ class PackedNetwork:
         drawn = initial_weights(self.architecture, seed=int(self._facts["seed"]), scale=float(scale))
         from nndynbench.centralities import moments
 
-        if not np.allclose(moments(rolled(drawn, self.architecture).degree()), stored[0], rtol=SAME_SIGNATURE):
+        if not np.allclose(moments(rolled(drawn, self.architecture, copy=False).degree()), stored[0], rtol=SAME_SIGNATURE):
             raise OtherInitialWeightsError(
                 f"network {self._network} of {manifest.subset} {manifest.version} was trained from other initial weights "
                 "than its seed gives: their degree signatures differ"

@@ -209,7 +209,7 @@ class Reader:
     @cached_property
     def _rolled_together(self) -> LayeredGraph | None:
         stored = self._source.snapshots("weights", list(self._together))
-        return None if stored is None else rolled(stored, self._architecture)
+        return None if stored is None else rolled(stored, self._architecture, copy=False)
 
     def _weights(self, epoch: int, *, wanted: TierName) -> Weights:
         """Stored or drawn weights; the error names what was ``wanted`` of them."""

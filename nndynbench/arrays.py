@@ -1,0 +1,56 @@
+"""Numbers in the types that people hold, torch's tensors among them, as numpy arrays. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Types of whole numbers, as torch calls them.
+TORCH_WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
+
+
+def as_array(tensor: Any) -> npt.NDArray[Any]:
+    """Numbers as a numpy array: a torch tensor from any device, an array, nested lists, a frame; copied only where numpy
+    cannot share the memory. Whole numbers and booleans become float64.
+
+    Raises
+    ------
+    TypeError
+        For what is no dense array of real numbers, saying what it is.
+    """
+    if hasattr(tensor, "detach"):
+        tensor = _of_torch(tensor)
+    try:
+        array = np.asarray(tensor)
+    except (TypeError, ValueError) as reason:
+        raise TypeError(f"a {type(tensor).__name__} is no array of numbers: {reason}") from reason
+    if np.ma.is_masked(tensor):
+        raise TypeError("a masked array has entries without values: fill them first")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a {type(tensor).__name__} of {array.dtype} is no array of real numbers")
+    # The smallest integer has no absolute value among the integers.
+    return array.astype(np.float64) if array.dtype.kind in "biu" else array
+
+
+def _of_torch(tensor: Any) -> npt.NDArray[Any]:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if (
+        tensor.is_quantized
+        or "float8" in kind
+        or "float4" in kind
+        or not (tensor.is_floating_point() or kind in TORCH_WHOLE)
+    ):
+        raise TypeError(f"a tensor of {kind} has no real numbers of 16 bits or more: convert it to float32")
+    if "sparse" in str(tensor.layout) or tensor.is_meta:
+        kind = "without values, on the meta device" if tensor.is_meta else f"that is sparse ({tensor.layout})"
+        raise TypeError(f"a tensor {kind}: weights are dense, with values")
+    tensor = tensor.detach().cpu()
+    array: npt.NDArray[Any] = (tensor.float() if kind == "bfloat16" else tensor).resolve_neg().numpy()
+    return array
+
+
+def copied(tensor: Any) -> npt.NDArray[Any]:
+    """As `as_array`, in memory of its own: training may go on to change what it was made of."""
+    return np.array(as_array(tensor))

@@ -1,0 +1,141 @@
+"""Graphs in the types that people hold: blocks, adjacency matrices, networkx graphs, as what centralities compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.arrays import as_array
+
+if TYPE_CHECKING:
+    import networkx
+    import scipy.sparse
+
+    from nndynbench.graphs.layered import LayeredGraph
+    from nndynbench.graphs.operators import Block
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Adjacency: TypeAlias = "FloatArray | scipy.sparse.csr_array[Any]"
+GraphLike: TypeAlias = "Sequence[Block] | LayeredGraph | Adjacency | npt.ArrayLike | networkx.Graph[Any]"
+
+# What is computed in: whole numbers and longer floats become float64, shorter ones float32.
+PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
+
+WHAT_GRAPHS_ARE = "a graph is a sequence of blocks (n_out, n_in), a square adjacency matrix, or a networkx graph"
+
+
+def as_graph(graph: GraphLike) -> list[Block] | Adjacency:
+    """A graph as a list of its blocks, or as its adjacency matrix, dense or sparse, in float64 or float32.
+
+    Lists, frames, torch tensors, networkx graphs (by their edges' ``weight``, 1 where there is none), whole numbers and
+    booleans are converted.
+
+    Raises
+    ------
+    TypeError
+        For what is no graph.
+    ValueError
+        For blocks that do not fit each other, or a matrix that is not square.
+    """
+    blocks = getattr(graph, "blocks", graph)
+    if isinstance(blocks, (list, tuple)) and (not blocks or _depth(blocks) > 2):
+        return as_blocks(blocks)
+    return _adjacency(graph)
+
+
+def as_blocks(blocks: Sequence[Any]) -> list[Block]:
+    """Blocks as arrays of float64 or float32, or operators, as they are where they are so already.
+
+    Raises
+    ------
+    TypeError
+        For what is no array of real numbers.
+    ValueError
+        For no blocks, or blocks that do not fit each other.
+    """
+    return _checked_blocks(list(map(as_block, blocks)))
+
+
+def as_block(block: Any) -> Block:
+    """One block, as `as_blocks` has it."""
+    if _is_block(block):
+        return block  # type: ignore[no-any-return]
+    array: FloatArray = _numbers(block)
+    if array.ndim < 2:
+        raise ValueError(f"a block has the shape (n_out, n_in), not {array.shape}")
+    return array
+
+
+def _is_block(part: Any) -> bool:
+    """Whether it is computed with as it is: an array of a usual precision, or an operator."""
+    if isinstance(part, np.ndarray):
+        return part.ndim >= 2 and part.dtype in PRECISIONS and not isinstance(part, np.ma.MaskedArray)
+    return hasattr(part, "matvec") and hasattr(part, "row_sums")
+
+
+def _depth(part: Any) -> int:
+    """How many axes nested lists, or arrays and tensors in them, have."""
+    if isinstance(part, (list, tuple)):
+        return 1 + (_depth(part[0]) if part else 0)
+    return int(getattr(part, "ndim", 2 if _is_block(part) else 0))
+
+
+def _checked_blocks(blocks: list[Any]) -> list[Block]:
+    if not blocks:
+        raise ValueError(f"no blocks were given: {WHAT_GRAPHS_ARE}")
+    for block in blocks:
+        if len(block.shape) < 2 or 0 in block.shape[-2:]:
+            raise ValueError(f"a block has the shape (n_out, n_in), not {tuple(block.shape)}")
+    for before, block in pairwise(blocks):
+        if block.shape[-1] != before.shape[-2]:
+            raise ValueError(
+                f"a block of shape {block.shape} follows one of {before.shape}: it must have {before.shape[-2]} columns, a "
+                "node for each of the other's rows"
+            )
+        if block.shape[:-2] != before.shape[:-2]:
+            raise ValueError(f"blocks of shapes {before.shape} and {block.shape} are stacks of different graphs")
+    return blocks
+
+
+def _adjacency(graph: Any) -> Adjacency:
+    if hasattr(graph, "adjacency") and hasattr(graph, "number_of_nodes"):
+        from networkx import to_scipy_sparse_array
+
+        if not graph.number_of_nodes():
+            raise ValueError("the graph has no nodes")
+        graph = to_scipy_sparse_array(graph, weight="weight")
+    if hasattr(graph, "tocsr"):
+        from scipy.sparse import csr_array
+
+        matrix = csr_array(graph)
+        matrix = matrix.astype(_precision(matrix.dtype))
+    else:
+        matrix = _numbers(graph)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
+        raise ValueError(
+            f"an adjacency matrix is square and of two axes, not of shape {tuple(matrix.shape)}; blocks between layers are "
+            "given as a list, also a single one"
+        )
+    return matrix  # type: ignore[no-any-return]
+
+
+def _numbers(part: Any) -> Any:
+    if hasattr(part, "matvec"):
+        return part
+    try:
+        array = as_array(part)
+    except TypeError as reason:
+        raise TypeError(f"{reason}; {WHAT_GRAPHS_ARE}") from reason
+    return array.astype(_precision(array.dtype), copy=False)
+
+
+def _precision(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind not in "biuf":
+        raise TypeError(f"an adjacency matrix of {dtype} has no real weights; {WHAT_GRAPHS_ARE}")
+    if dtype.kind in "biu" or dtype.itemsize >= 8:
+        return np.dtype(np.float64)
+    return dtype if dtype in PRECISIONS else np.dtype(np.float32)

@@ -1,0 +1,179 @@
+"""What users give of a run of their own, checked: its curves and hyperparameters. A method would impute what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from nndynbench.columns import CURVES
+from nndynbench.names import known
+from nndynbench.own_run import NotGivenError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nndynbench.subsets import Subset
+
+CurvesLike: TypeAlias = "pd.DataFrame | Mapping[str, Any] | str | PathLike[str]"
+
+ACCURACIES = tuple(name for name in CURVES if name.endswith("accuracy"))
+
+# Of a column's epochs, rows or texts that are wrong, so many are named.
+NAMED = 5
+
+
+def checked_curves(curves: CurvesLike, epochs: int, *, classes: int) -> pd.DataFrame:
+    """A run's curves as `History.curves` has them: columns `CURVES`, index ``epoch``, a row for each of 1 to ``epochs``.
+
+    ``curves`` is a table, a mapping of columns, or a CSV file. Its index or column ``epoch`` says the epochs, a row each, in
+    order. Accuracies are percent, of ``classes`` classes. Other columns and later epochs are left out.
+
+    Raises
+    ------
+    NotGivenError
+        For missing or doubled columns; epochs that are missing, doubled, unsorted or no whole numbers; values up to the last
+        epoch that are no finite numbers, or no percent. It names the file, the row and the column.
+    """
+    table, source = _table(curves)
+    if missing := [name for name in CURVES if name not in table]:
+        raise NotGivenError(f"{source} lack {', '.join(missing)} (they have {', '.join(map(str, table)) or 'no column'})")
+    if doubled := [name for name in CURVES if list(table).count(name) > 1]:
+        raise NotGivenError(f"{source} have several columns {', '.join(doubled)}")
+    rows = _Rows(source, _epochs(table, source))
+    rows.check_order()
+    if lacking := [epoch for epoch in range(1, epochs + 1) if epoch not in rows.epochs]:
+        raise NotGivenError(
+            f"{source} lack epoch {', '.join(map(str, lacking))} (they have {', '.join(map(str, rows.epochs)) or 'none'})"
+        )
+    wanted = [rows.epochs.index(epoch) for epoch in range(1, epochs + 1)]
+    checked = table[list(CURVES)].iloc[wanted].set_axis(range(1, epochs + 1)).rename_axis("epoch")
+    for name in CURVES:
+        checked[name] = _numbers(checked[name], name, rows)
+        if name in ACCURACIES:
+            _check_percent(checked[name], name, rows, chance=100 / classes)
+    return checked
+
+
+class _Rows:
+    """Where a table's epochs are, in words."""
+
+    def __init__(self, source: str, epochs: list[int]) -> None:
+        self.source, self.epochs = source, epochs
+
+    def place(self, epoch: int) -> str:
+        return f"row {self.epochs.index(epoch) + 1} (epoch {epoch})"
+
+    def check_order(self) -> None:
+        for epoch in dict.fromkeys(self.epochs):
+            if self.epochs.count(epoch) > 1:
+                rows = [str(row) for row, each in enumerate(self.epochs, start=1) if each == epoch]
+                raise NotGivenError(
+                    f"{self.source} have epoch {epoch} in rows {', '.join(rows)}: one row an epoch is meant (merge rows "
+                    "that hold a part of it each, such as curves.groupby('epoch').first(); keep one run's rows)"
+                )
+        for row, (before, epoch) in enumerate(pairwise(self.epochs), start=2):
+            if epoch < before:
+                raise NotGivenError(
+                    f"{self.source} have epoch {epoch} in row {row}, behind epoch {before}: sort them by epoch"
+                )
+
+
+def _table(curves: CurvesLike) -> tuple[pd.DataFrame, str]:
+    import pandas as pd
+
+    if isinstance(curves, (str, PathLike)):
+        path = Path(curves).expanduser()
+        try:
+            return pd.read_csv(path), f"the curves in {path}"
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
+            raise NotGivenError(f"the curves in {path} are no CSV table: {reason}") from reason
+    if isinstance(curves, pd.DataFrame):
+        return curves, "the curves"
+    if isinstance(curves, Mapping):
+        try:
+            return pd.DataFrame(dict(curves)), "the curves"
+        except ValueError as reason:
+            raise NotGivenError(f"the curves are no table: {reason}") from reason
+    raise NotGivenError(f"curves are a table, a mapping of columns or a CSV file, not {type(curves).__name__}")
+
+
+def _epochs(table: pd.DataFrame, source: str) -> list[int]:
+    """By row, the epoch; in a column of this name, else in the index."""
+    import pandas as pd
+
+    values = table.get("epoch", table.index)
+    if isinstance(values, pd.RangeIndex) and values.name is None and len(values) and values[0] == 0:
+        raise NotGivenError(f"{source} have neither a column nor an index epoch: rows by themselves do not say theirs")
+    if values.ndim > 1 or isinstance(values, pd.MultiIndex):
+        raise NotGivenError(f"{source} have more than one value a row for the epoch: one run's, by epoch, is meant")
+    epochs = []
+    for row, value in enumerate(values, start=1):
+        number = value.item() if isinstance(value, np.generic) else value
+        is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+        if not is_number or number != number or number % 1 or number < 0:
+            raise NotGivenError(f"{source} have {value!r} in row {row} for the epoch, which is a whole number from 0 on")
+        epochs.append(int(number))
+    return epochs
+
+
+def _numbers(column: pd.Series, name: str, rows: _Rows) -> pd.Series:
+    import pandas as pd
+
+    if column.dtype == bool:
+        raise NotGivenError(f"{rows.source} have true and false for {name}: numbers are meant")
+    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    wrong = [int(epoch) for epoch in numbers.index[~np.isfinite(numbers)]]
+    if wrong:
+        named = "; ".join(f"{column[epoch]!r} in {rows.place(epoch)}" for epoch in wrong[:NAMED])
+        raise NotGivenError(f"{rows.source} have no finite number for {name}: {named}")
+    return numbers
+
+
+def _check_percent(column: pd.Series, name: str, rows: _Rows, *, chance: float) -> None:
+    outside = [int(epoch) for epoch in column.index[(column < 0) | (column > 100)]]
+    if outside:
+        named = "; ".join(f"{column[epoch]:g} in {rows.place(epoch)}" for epoch in outside[:NAMED])
+        raise NotGivenError(f"{rows.source} have values outside 0 to 100 for {name}, which is in percent: {named}")
+    if column.max() <= 1 < chance:
+        raise NotGivenError(
+            f"{rows.source} have values up to {column.max():g} for {name}: percent are meant, not fractions (chance is "
+            f"{chance:g})"
+        )
+
+
+def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[str, Any]:
+    """A run's hyperparameters: a value for every column of the subset's grid, and for no other.
+
+    Raises
+    ------
+    NotGivenError
+        For missing or unknown names, and for values that are not such as the subset's: texts for numbers or the other way
+        round, numbers that are not finite, texts that no network of the subset has.
+    """
+    import pandas as pd
+
+    if not hasattr(given, "keys") or isinstance(given, pd.DataFrame):
+        raise NotGivenError(f"hyperparameters are a mapping from names to values, not {type(given).__name__}")
+    values = {str(name): given[name] for name in given.keys()}  # noqa: SIM118  # a Series goes through its values
+    wanted = subset.manifest.hyperparameters
+    if missing := [name for name in wanted if name not in values]:
+        raise NotGivenError(f"hyperparameters lack {', '.join(missing)} (given: {', '.join(values) or 'none'})")
+    if unknown := [name for name in values if name not in wanted]:
+        raise NotGivenError(f"{subset.name} has no hyperparameter {', '.join(unknown)} (it has {', '.join(wanted)})")
+    for name in wanted:
+        column, value = subset.networks[name], values[name]
+        if pd.api.types.is_numeric_dtype(column):
+            if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+                raise NotGivenError(f"{name} is a number in {subset.name}, not {value!r}")
+            if not np.isfinite(value):
+                raise NotGivenError(f"{name} is a finite number, not {value!r}")
+        elif not isinstance(value, str):
+            raise NotGivenError(f"{name} is a text in {subset.name}, not {value!r}")
+        else:
+            known(value, sorted(set(column)), what=f"{name} of {subset.name}")
+    return values
