@@ -306,6 +306,69 @@ def retrain(
 
 
 @app.command()
+def tier(
+    subset: Subset,
+    out: Annotated[Path, typer.Option(help="the folder for <subset>/<version>/: the subset's tables and the tier")],
+    name: Annotated[str, typer.Option("--tier", help="graphs, centralities or weights")] = "graphs",
+    epochs: Annotated[int, typer.Option(min=1, help="the last epoch")] = 5,
+    bits: Annotated[int, typer.Option(min=1, max=23, help="of mantissa, to which values are rounded")] = 12,
+    root: Annotated[Path | None, typer.Option(help="the folder of the packed subset; as load by default")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="only this many networks, drawn; all by default")] = None,
+    draw: Annotated[int, typer.Option(help="the seed that draws them")] = 0,
+    images: ImageSource = None,
+    workers: Workers = CORES,
+    device: Annotated[str, typer.Option(help="where networks were trained side by side: cpu or cuda")] = CPU,
+) -> None:
+    """Make a tier of a packed subset again: train its networks for their first epochs, and compare them with what is stored.
+
+    Interrupted, the same command goes on. The packed subset's tables stay what they are.
+    """
+    import nndynbench
+    from generation import again
+    from generation.retrain import networks_in_a_group
+    from generation.retrain import sample as drawn
+    from nndynbench.names import known
+    from nndynbench.storage.manifest import TIERS
+
+    chosen = known(name, TIERS[1:], what="tier of arrays")
+    zoo = nndynbench.load(subset, root=root)
+    made = again.first_epochs_plan(zoo, out, epochs, device=device)
+    cache = out.resolve() / "images"
+    made.bind(_same_images(zoo, images, cache))
+    networks = zoo.network_ids if sample is None else drawn(zoo, sample, seed=draw)
+    together = networks_in_a_group(made, len(networks), workers=workers)
+    job = Job(made, networks, cache, side_by_side=together, device=device)
+    with _progress(made, job.networks) as report:
+        train_here(job, workers=workers, report=report)
+    finished = made.finished(job.networks)
+    compared = [again.compare(zoo, made, network, chosen, mantissa_bits=bits) for network in finished]
+    table = Table("network", "losses equal to the last bit", "degree signatures, relative", f"{chosen} at hand, relative")
+    for row in compared:
+        arrays = "none" if row.arrays is None else f"{row.arrays:.1e}"
+        table.add_row(str(row.network), f"{row.same_losses} of {row.epochs}", f"{row.signatures:.1e}", arrays)
+    print_table(table)
+    if len(finished) < len(job.networks):
+        console.print("stopped before the last one: the same command goes on from here")
+        raise typer.Exit(STOPPED)
+    console.print(f"wrote {again.write_pack(zoo, made, out, finished, chosen, mantissa_bits=bits)}")
+
+
+@app.command()
+def bundle(
+    subset: Subset,
+    root: Annotated[Path | None, typer.Option(help="a folder of packs, read before what is bundled")] = None,
+) -> None:
+    """Write what the package bundles of a packed subset into the package: its tables, and tiers as the catalogue says."""
+    from generation.bundle import bundle_subset
+    from nndynbench.storage.places import bundled_folder, find
+
+    folders = [*(find(subset, root=root) if root is not None else []), *find(subset)]
+    written = Packed(bundle_subset(Packed(folders[0], also=folders[1:]), bundled_folder()))
+    size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
+    console.print(f"bundled {written.folder}: {size:.1f} MB")
+
+
+@app.command()
 def restore(
     subset: Subset,
     out: Out,

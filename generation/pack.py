@@ -6,8 +6,9 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ from rich.progress import track
 
 from generation.device import CPU
 from generation.plan import SubsetPlan
+from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
 from nndynbench.features import FEATURES
-from nndynbench.graphs import Weights, architecture, rolled
-from nndynbench.signatures import CENTRALITIES
-from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
+from nndynbench.graphs import Architecture, Weights, architecture
+from nndynbench.own_run import NotGivenError, OwnRun
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot, write_snapshot_arrays
 from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
+from nndynbench.subsets.reader import Reader
 from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
 from nndynbench.subsets.subset import SPLITS_FILE
 
@@ -64,6 +67,8 @@ class Selection:
     of_each_label: int | None = None
     epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
+    initial: bool = True
+    """Whether epoch 0 too, which follows from the seeds."""
 
     def of(
         self, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], labels: Mapping[int, int]
@@ -79,7 +84,8 @@ class Selection:
             if taken[labels[network]] == self.of_each_label:
                 continue
             epochs = _kept_epochs(tier, plan, records[network], self.mantissa_bits)
-            if chosen := [epoch for epoch in epochs if self.epochs is None or epoch in self.epochs]:
+            wanted = [epoch for epoch in epochs if epoch != 0 or self.initial]
+            if chosen := [epoch for epoch in wanted if self.epochs is None or epoch in self.epochs]:
                 kept[network] = chosen
                 taken[labels[network]] += 1
         return dict(sorted(kept.items()))
@@ -91,7 +97,7 @@ WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
 def bundled_selection(plan: SubsetPlan) -> dict[TierName, Selection]:
     """What the catalogue says that the package bundles of a subset's tiers."""
     return {
-        tier: Selection(part.networks, part.of_each_label, part.epochs, part.bits)
+        tier: Selection(part.networks, part.of_each_label, part.epochs, part.bits, initial=False)
         for tier, part in plan.entry.bundle.items()
     }
 
@@ -154,7 +160,7 @@ def _write_pack(
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
         if kept := selection.of(tier, plan, records, networks["label"].to_dict()):
-            described[tier] = write_tier(folder, tier, plan, kept, selection)
+            described[tier] = _write_selection(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, version, records, threshold, described, mirrors)
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -219,44 +225,76 @@ def write_splits(folder: Path, splits: DrawnSplits) -> None:
 
 
 def write_tier(
+    path: Path,
+    kept: Mapping[int, Sequence[int]],
+    read: Callable[[int, int], Mapping[str, npt.ArrayLike]],
+    *,
+    mantissa_bits: int,
+) -> None:
+    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays."""
+    first = next(iter(kept))
+    shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
+    snapshots = (
+        (network, (read(network, epoch) for epoch in epochs))
+        for network, epochs in track(kept.items(), description=f"packing {path.stem}", transient=True)
+    )
+    write_snapshot_arrays(path, shapes, kept, snapshots, mantissa_bits=mantissa_bits)
+
+
+def _write_selection(
     folder: Path, tier: TierName, plan: SubsetPlan, kept: Mapping[int, Sequence[int]], selection: Selection
 ) -> TierFacts:
-    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network."""
-    first = next(iter(kept))
-    shapes = {name: np.shape(part) for name, part in _parts(tier, plan, first, kept[first][0]).items()}
-    snapshots = (
-        (network, [_parts(tier, plan, network, epoch) for epoch in epochs])
-        for network, epochs in track(kept.items(), description=f"packing {tier}", transient=True)
-    )
-    name = f"{tier}.h5"
-    write_snapshot_arrays(folder / name, shapes, kept, snapshots, mantissa_bits=selection.mantissa_bits)
+    readers = {network: Reader(TrainedRun(plan.run(network), plan.entry.architecture)) for network in kept}
+
+    def read(network: int, epoch: int) -> Snapshot:
+        try:
+            return readers[network].snapshot(tier, epoch)
+        except (DamagedFileError, NotGivenError) as damage:
+            raise DamagedSnapshotError(network, str(damage)) from damage
+
+    write_tier(folder / f"{tier}.h5", kept, read, mantissa_bits=selection.mantissa_bits)
     epochs = [*plan.kept_epochs, "last"] if selection.epochs is None else list(selection.epochs)
-    return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=selection.mantissa_bits)
+    named = [epoch for epoch in epochs if epoch != 0 or selection.initial]
+    return TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=named, mantissa_bits=selection.mantissa_bits)
 
 
-def _weights(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    """In the architecture's order, whatever order the file gave them in; batch norm and shortcuts behind."""
-    layers = architecture(plan.entry.architecture).weighted_layers
-    described = [f"{layer.name}.{kind}" for layer in layers for kind in ("weight", "bias")]
-    names = [name for name in described if name in weights] + sorted(set(weights) - set(described))
-    return {name: weights[name] for name in names}
+class TrainedRun(OwnRun):
+    """A network's run, as the reader's source: its snapshots, or what is left of an earlier pack's tiers."""
+
+    def __init__(self, run: NetworkRun, name: str) -> None:
+        super().__init__(name, _Snapshots(run, architecture(name)), where=str(run.folder))
+        self._run = run
+
+    def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
+        if (found := super().snapshots(tier, epochs)) is not None:
+            return found
+        parts = [self._run.read_parts(tier, epoch) for epoch in epochs]
+        whole = [part for part in parts if part is not None]
+        return {name: np.stack([p[name] for p in whole]) for name in whole[0]} if len(whole) == len(parts) else None
 
 
-def _blocks(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    graph = rolled(weights, plan.entry.architecture, copy=False)
-    return dict(zip(graph.layers[1:], graph.blocks, strict=True))  # type: ignore[arg-type]
+class _Snapshots(Mapping[int, Weights]):
+    """A run's snapshots, by epoch, tensors in the architecture's order, whatever order the file gave them in; batch norm and
+    shortcuts behind. The latest are remembered.
+    """
 
+    def __init__(self, run: NetworkRun, described: Architecture) -> None:
+        self._run = run
+        self._described = [f"{layer.name}.{kind}" for layer in described.weighted_layers for kind in ("weight", "bias")]
+        self._read = lru_cache(maxsize=1)(run.read_snapshot)
 
-def _centralities(weights: Weights, plan: SubsetPlan) -> dict[str, npt.ArrayLike]:
-    blocks = rolled(weights, plan.entry.architecture, copy=False).blocks
-    return {centrality: function(blocks) for centrality, function in CENTRALITIES.items()}
+    def __getitem__(self, epoch: int) -> Weights:
+        weights = self._read(epoch)
+        if weights is None:
+            raise KeyError(epoch)
+        names = [name for name in self._described if name in weights] + sorted(set(weights) - set(self._described))
+        return {name: weights[name] for name in names}
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._run.epochs_with_snapshots())
 
-PARTS: dict[TierName, Callable[[Weights, SubsetPlan], dict[str, npt.ArrayLike]]] = {
-    "weights": _weights,
-    "graphs": _blocks,
-    "centralities": _centralities,
-}
+    def __len__(self) -> int:
+        return len(self._run.epochs_with_snapshots())
 
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits: int) -> list[int]:
@@ -266,19 +304,6 @@ def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits
     # Runs from before a diverged network's last snapshot was kept lack it.
     has_last = not record["diverged"] or run.has_snapshot(last)
     return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
-
-
-def _parts(tier: TierName, plan: SubsetPlan, network: int, epoch: int) -> dict[str, npt.ArrayLike]:
-    """The named arrays of one snapshot in a tier."""
-    run = plan.run(network)
-    try:
-        if (weights := run.read_snapshot(epoch)) is not None:
-            return PARTS[tier](weights, plan)
-        if (parts := run.read_parts(tier, epoch)) is not None:
-            return dict(parts)
-    except DamagedFileError as damage:
-        raise DamagedSnapshotError(network, str(damage)) from damage
-    raise DamagedSnapshotError(network, f"{run.folder} has no snapshot of epoch {epoch}")
 
 
 def _manifest(

@@ -193,7 +193,7 @@ def _compare_weights(zoo: Subset, run: NetworkRun, record: Record) -> tuple[bool
         except NotAtHandError:
             continue
         equal[epoch] = new is not None and all(
-            np.array_equal(rounded(new[name], bits), values, equal_nan=True) for name, values in old.items()
+            np.array_equal(rounded(new[name], bits), rounded(values, bits), equal_nan=True) for name, values in old.items()
         )
     return equal.pop(0, None), all(equal.values()) if equal else None
 

@@ -130,7 +130,8 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "diverged": int(networks["diverged"].sum()),
         "lowest": f"{accuracy.min():.1f}",
         "highest": f"{accuracy.max():.1f}",
-        "sizes": {tier: _size(subset, tier) for tier in TIERS},
+        "at_hand": {tier: _at_hand(subset, tier) for tier in TIERS},
+        "megabytes": f"{sum(facts.bytes for facts in manifest.files.values()) / 1e6:.1f} MB",
         "near_chance": f"{100 * (accuracy <= manifest.chance + NEAR_CHANCE).mean():.0f}",
         "larger_class": f"{100 * networks['label'].value_counts(normalize=True).max():.0f}",
         "after_one": _rank_correlation(subset, 1),
@@ -145,11 +146,22 @@ def _configuration(subset: Subset, table: TableName) -> dict[str, Any]:
     return {"config_name": name, "data_files": [{"split": SPLIT, "path": path}]}
 
 
-def _size(subset: Subset, tier: TierName) -> str:
+def _at_hand(subset: Subset, tier: TierName) -> str:
+    """What the manifest says of a tier, "derived" where it follows from a richer one, "–" where neither."""
     facts = subset.manifest.tiers.get(tier)
     if facts is None:
-        return "–"
-    return f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
+        held = subset.networks_in(tier)
+        return f"derived{_of(held, subset)}" if held else "–"
+    size = f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
+    if tier == "networks":
+        return size
+    epochs = f"epochs {facts.epochs[0]} to {facts.epochs[-1]}" if facts.epochs else "no epoch"
+    return f"{size}{_of(facts.networks, subset)}, {epochs}, {facts.mantissa_bits} bits"
+
+
+def _of(held: int, subset: Subset) -> str:
+    networks = subset.manifest.networks
+    return "" if held == networks else f" ({held} of {networks} networks)"
 
 
 def _rank_correlation(subset: Subset, epoch: int) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table
+
+if TYPE_CHECKING:
+    from nndynbench.storage.manifest import TierName
+    from nndynbench.subsets import Subset
 
 NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
 
@@ -34,6 +38,7 @@ def list_subsets(root: Root = None) -> None:
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     """Show what a subset is: how it was trained, its ranges beside the paper's Table 2, its splits and tiers."""
     from nndynbench.paper import table2
+    from nndynbench.storage.manifest import TIERS
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import catalogue_entry, load
     from nndynbench.subsets.splits import RULES, SplitError
@@ -73,12 +78,27 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
             console.print(f"split {split}: {len(folds)} fold(s), {len(folds[0][0])} train, {len(folds[0][1])} test networks")
         except SplitError as reason:
             console.print(f"split {split}: none; {reason}")
-    for tier, facts in manifest.tiers.items():
-        size = sum(manifest.files[file].bytes for file in facts.files) / 1e6
+    for tier in TIERS:
+        console.print(f"tier {tier}: {_tier_facts(subset, tier)}")
+    console.print("epoch 0: drawn from each network's seed")
+
+
+def _tier_facts(subset: Subset, tier: TierName) -> str:
+    """What of a tier is at hand, or else where it is."""
+    from nndynbench.subsets.loading import names_with
+    from nndynbench.subsets.reader import RICHER
+
+    listing = [folder for folder in subset.pack.folders if tier in folder.manifest.tiers]
+    if folder := next((folder for folder in listing if folder.holds_tier(tier)), next(iter(listing), None)):
+        facts = folder.manifest.tiers[tier]
+        size = sum(folder.manifest.files[file].bytes for file in facts.files) / 1e6
         epochs = f", epochs {_in_words(facts.epochs)}" if facts.epochs else ""
-        at_hand = "" if tier in subset.tiers else "; to be downloaded"
-        bits = f"{facts.mantissa_bits} bits of mantissa"
-        console.print(f"tier {tier}: {facts.networks} networks{epochs}, {size:.1f} MB, {bits}{at_hand}")
+        at_hand = "" if folder.holds_tier(tier) else "; to be downloaded"
+        return f"{facts.networks} networks{epochs}, {size:.1f} MB, {facts.mantissa_bits} bits of mantissa{at_hand}"
+    if tier in subset.tiers:
+        richer = next(part for part in RICHER[tier] if subset.pack.networks_in(part))
+        return f"{subset.networks_in(tier)} networks, derived from the {richer}"
+    return f"not at hand; of every network at hand in: {', '.join(names_with(tier)) or 'no subset'}"
 
 
 def _info_from_the_catalogue(name: str, why_absent: str) -> None:
@@ -146,7 +166,8 @@ def verify(
     bad = 0
     for name in names or names_at_hand(root):
         for packed in load(name, root=root, version=version).pack.folders:
-            files = [file for file in packed.manifest.files if packed.holds(file) or packed.origin is None]
+            listed = [file for tier in packed.manifest.tiers.values() for file in tier.files]
+            files = [file for file in listed if packed.holds(file) or packed.origin is None]
             for file in files:
                 try:
                     packed.path(file, again=True)

@@ -1,4 +1,4 @@
-"""The places a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package itself, what was downloaded.
+"""The places a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package, ``data/`` of a clone, downloads.
 
 All have one layout, ``<subset>/<version>/subset.json``. Downloads go to the home folder: ``NNDYNBENCH_HOME``, or else the
 user's cache folder.
@@ -51,13 +51,18 @@ def bundled_folder() -> Path:
     return Path(str(files("nndynbench").joinpath("bundled")))
 
 
+def clone_folder() -> Path | None:
+    """The folder ``data/`` of a clone: packs that are too large for the package. None outside of a clone."""
+    clone = bundled_folder().parents[1]
+    return clone / "data" if (clone / "pyproject.toml").is_file() and (clone / "data").is_dir() else None
+
+
 def places(root: str | Path | None = None) -> list[Path]:
     """Folders that may hold ``<subset>/<version>/``; with ``root``, that one alone."""
     if root is not None:
         return [user_path(root)]
-    if os.environ.get("NNDYNBENCH_HOME"):
-        return [home(), bundled_folder()]
-    return [bundled_folder(), home()]
+    own = [bundled_folder(), *([beside] if (beside := clone_folder()) is not None else [])]
+    return [home(), *own] if os.environ.get("NNDYNBENCH_HOME") else [*own, home()]
 
 
 def versions_at(place: Path, subset: str) -> list[str]:

@@ -22,6 +22,7 @@ from nndynbench.storage.places import (
     versions_at,
 )
 from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository, read_as
+from nndynbench.subsets.reader import RICHER
 from nndynbench.subsets.subset import Subset
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def download(
 ) -> Subset:
     """Download tiers of a subset from the hub to the home folder, and load it; what is there and good is kept.
 
-    The tables (tier "networks") always come with the others. The highest published version, unless one is asked for.
+    The tables (tier "networks") always come with the others; for a tier that was published without, the one that it is
+    derived from. The highest published version, unless one is asked for.
 
     Raises
     ------
@@ -95,10 +97,12 @@ def download(
         wanted = f"{name} {version}" if version else name
         raise NotAtHandError(f"{wanted} cannot be downloaded: {error}; {to_regenerate(name)}") from error
     for tier in dict.fromkeys(("networks", *tiers)):
-        if tier not in folder.manifest.tiers:
+        richer = (tier, *RICHER.get(tier, ()))
+        published = next((part for part in richer if part in folder.manifest.tiers), None)
+        if published is None:
             held = ", ".join(folder.manifest.tiers)
             raise NotAtHandError(f"{name} {folder.manifest.version} was published without the tier {tier} (it has {held})")
-        for file in folder.manifest.tiers[tier].files:
+        for file in folder.manifest.tiers[published].files:
             folder.path(file)
     return Subset(folder.folder, also=find(name, version=folder.manifest.version), offline=offline)
 

@@ -17,6 +17,7 @@ from nndynbench.storage.pack import Pack
 from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
 from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.history import Place
+from nndynbench.subsets.reader import RICHER
 
 if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
@@ -107,9 +108,10 @@ class PackedNetwork:
         from nndynbench.subsets.loading import names_with
 
         manifest, tier = self._pack.manifest, cast(TierName, wanted)
-        held = sum(bool(self._pack.epochs(tier, network)) for network in self._pack.facts)
+        parts = (tier, *RICHER[tier])
+        held = max(map(self._pack.networks_in, parts))
         what = f"does not hold epoch {epoch} of this network"
-        if not self._pack.epochs(tier, self._network):
+        if not any(self._pack.epochs(part, self._network) for part in parts):
             what = f"holds {held} of {manifest.networks} networks, not this one"
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(

@@ -59,7 +59,7 @@ class TestWhatIsFetched:
         self, hub: HubStandIn, home: Path, digits: nb.Subset
     ) -> None:
         zoo = nb.download("digits-lenet", tiers=["graphs"], version=PUBLISHED)
-        assert zoo.tiers == ["networks", "graphs"]
+        assert zoo.tiers == ["networks", "centralities", "graphs", "weights"]  # of the weights, which all follow from
         hub.requests.clear()
         again = nb.load("digits-lenet", version=PUBLISHED, offline=True)
         ours, theirs = (z.history(3, 5).graph(5).blocks for z in (again, digits))
@@ -79,7 +79,7 @@ class TestWhatIsFetched:
         before = dict(hub.transfers)
         nb.download("digits-lenet", tiers=["centralities"], version=PUBLISHED)
         fetched = {path for path, count in hub.transfers.items() if count != before.get(path, 0)}
-        assert fetched == {f"{FOLDER}/centralities.h5"}
+        assert fetched == {f"{FOLDER}/weights.h5"}  # which they follow from
 
     def test_a_downloaded_tier_completes_the_bundled_edition_of_the_same_version(
         self, hub: HubStandIn, bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -96,7 +96,7 @@ class TestWhatIsFetched:
         publish(hub, whole, bundled)
         assert nb.load("digits-lenet").tiers == ["networks"]
         nb.download("digits-lenet", tiers=["graphs"])
-        assert nb.load("digits-lenet").tiers == ["networks", "graphs"]
+        assert nb.load("digits-lenet").tiers == ["networks", "centralities", "graphs", "weights"]
 
     def test_unknown_tiers_and_unpublished_tiers_are_named(self, hub: HubStandIn, bundled: Path) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown tier 'graph'; did you mean 'graphs'"):
@@ -151,7 +151,7 @@ class TestFaults:
         pd.testing.assert_frame_equal(nb.load("digits-lenet", version="0.0.8").networks, digits.networks)
 
     def test_two_processes_at_once_fetch_a_file_once_and_both_read_it(self, hub: HubStandIn, home: Path) -> None:
-        hub.faults["centralities.h5"] = ["slow"]
+        hub.faults["weights.h5"] = ["slow"]
         code = (
             "import nndynbench as nb; "
             f"zoo = nb.download('digits-lenet', tiers=['centralities'], version='{PUBLISHED}'); "
@@ -164,7 +164,7 @@ class TestFaults:
         answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], answers
         assert answers[0][0] == answers[1][0] != ""
-        assert hub.transfers[f"{FOLDER}/centralities.h5"] == 1
+        assert hub.transfers[f"{FOLDER}/weights.h5"] == 1
         assert all(error == "" for _, error in answers), "quiet where there is no terminal"
 
     def test_what_a_killed_process_left_is_cleared_away(self, hub: HubStandIn, home: Path) -> None:
@@ -211,7 +211,7 @@ class TestDamage:
         own = home / "digits-lenet" / digits.version
         own.mkdir(parents=True)
         for file in bundled.iterdir():
-            if file.name not in ("curves.parquet", "graphs.h5"):
+            if file.name not in ("curves.parquet", "weights.h5"):
                 (own / file.name).write_bytes(file.read_bytes())
         zoo = nb.load("digits-lenet")
         assert zoo.folder == own
@@ -266,7 +266,7 @@ class TestNoNetwork:
             command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert "8 files checked" in done.stdout
+        assert "6 files checked" in done.stdout
 
 
 class TestHome:
@@ -324,12 +324,12 @@ class TestCommands:
     def test_download_says_what_is_at_hand_and_verify_fetches_a_bad_file_again(self, hub: HubStandIn, home: Path) -> None:
         done = command("download", "digits-lenet", "--tier", "graphs", "--version", PUBLISHED)
         assert done.returncode == 0, done.stderr
-        assert f"digits-lenet {PUBLISHED}: networks, graphs at hand" in done.stdout
-        damage(home / FOLDER / "graphs.h5", keep_time=True)
+        assert f"digits-lenet {PUBLISHED}: networks, centralities, graphs, weights at hand" in done.stdout
+        damage(home / FOLDER / "weights.h5", keep_time=True)
         done = command("verify", "digits-lenet", "--version", PUBLISHED)
         assert done.returncode == 0, done.stdout
-        assert "graphs.h5.damaged and fetched again" in done.stderr
-        damage(home / FOLDER / "graphs.h5", keep_time=True)
+        assert "weights.h5.damaged and fetched again" in done.stderr
+        damage(home / FOLDER / "weights.h5", keep_time=True)
         done = command("verify", "digits-lenet", "--version", PUBLISHED, NNDYNBENCH_OFFLINE="1")
         assert done.returncode == 1
         assert "damaged" in done.stdout

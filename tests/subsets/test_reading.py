@@ -53,7 +53,7 @@ class TestWorkers:
         ]
         assert [(network, epoch) for network, epoch, _ in seen] == [(n, e) for n in NETWORKS for e in range(1, 6)]
         expected = [float(sum(b.sum() for b in digits.history(n, e).graph(e).blocks)) for n, e, _ in seen]
-        np.testing.assert_allclose([total for *_, total in seen], expected, rtol=1e-12)
+        np.testing.assert_allclose([total for *_, total in seen], expected, rtol=1e-6)  # tensors are float32
 
     def test_a_worker_opens_a_subset_once_however_many_histories_it_is_sent(self, digits: nb.Subset) -> None:
         first, second = (pickle.loads(pickle.dumps(digits)) for _ in range(2))

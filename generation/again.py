@@ -1,0 +1,112 @@
+"""A tier of a packed subset made again: its networks trained from their seeds for their first epochs, and compared with what
+is stored of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from generation.bundle import write_manifest
+from generation.device import CPU
+from generation.pack import TrainedRun, write_tier
+from generation.plan import SubsetPlan
+from generation.retrain import rows_of, stored_plan
+from generation.training import Record
+from nndynbench.storage.arrays import Snapshot, rounded
+from nndynbench.storage.manifest import TierFacts, TierName
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets.reader import Reader
+from nndynbench.subsets.subset import Subset
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One network's first epochs, trained again, against what is stored of them."""
+
+    network: int
+    same_losses: int
+    """Of how many epochs the training loss is the stored one to the last bit."""
+    epochs: int
+    signatures: float
+    """The largest difference of median, mean and deviation of the degrees, relative."""
+    arrays: float | None
+    """The largest difference of the tier's values that are at hand, rounded alike, relative; None where none are."""
+
+
+def first_epochs_plan(zoo: Subset, out: Path, epochs: int, *, device: str = CPU) -> SubsetPlan:
+    """The plan that a packed subset was trained by, ended after some epochs, with runs below ``out``."""
+    made = stored_plan(zoo, out, device=device)
+    grid = replace(made.grid, settings=made.grid.settings | {"epochs": epochs, "patience": 0, "late_epochs": 0})
+    return replace(made, grid=grid, kept_epochs=tuple(range(epochs + 1)))
+
+
+def reader_of_run(plan: SubsetPlan, network: int) -> Reader:
+    """A run's network, read as any other."""
+    return Reader(TrainedRun(plan.run(network), plan.entry.architecture))
+
+
+def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mantissa_bits: int) -> Agreement:
+    """Compare a run of `first_epochs_plan` with what is stored of its network."""
+    record: Record = plan.run(network).record() or {}
+    reader, stored = reader_of_run(plan, network), zoo.reader(network)
+    losses = pd.Series({row["epoch"]: row["train_loss"] for row in record["epochs"]}, dtype=float)
+    before = rows_of(zoo.curves, network).droplevel("network")["train_loss"].reindex(losses.index)
+    epochs = list(losses.index)
+    ours, theirs = (part.signature("degree", "rolled", None, epochs)[:, :3] for part in (reader, stored))
+    differences = [_difference(ours[i], theirs[i]) for i in range(len(epochs))]
+    values = []
+    for epoch in epochs:
+        try:
+            found = stored.snapshot(tier, epoch)
+        except NotAtHandError:
+            continue
+        again = reader.snapshot(tier, epoch)
+        values += [_difference(_rounded(again[name], mantissa_bits), _rounded(found[name], mantissa_bits)) for name in found]
+    return Agreement(
+        network,
+        int((losses == before).sum()),
+        len(epochs),
+        max(differences, default=0.0),
+        max(values) if values else None,
+    )
+
+
+def write_pack(
+    zoo: Subset, plan: SubsetPlan, into: Path, networks: Sequence[int], tier: TierName, *, mantissa_bits: int
+) -> Path:
+    """Write ``<subset>/<version>/`` below ``into``: the subset's own tables, and the tier of the networks trained again,
+    epochs from 1, rounded; returns the folder.
+    """
+    folder = into / zoo.name / zoo.version
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = zoo.manifest.tiers["networks"]
+    for name in tables.files:
+        shutil.copyfile(zoo.pack.file(name), folder / name)
+    readers = {network: reader_of_run(plan, network) for network in sorted(networks)}
+    kept = {network: [epoch for epoch in reader.epochs(tier) if epoch > 0] for network, reader in readers.items()}
+
+    def read(network: int, epoch: int) -> Snapshot:
+        return readers[network].snapshot(tier, epoch)
+
+    write_tier(folder / f"{tier}.h5", kept, read, mantissa_bits=mantissa_bits)
+    epochs = sorted({epoch for own in kept.values() for epoch in own})
+    facts = TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=list(epochs), mantissa_bits=mantissa_bits)
+    write_manifest(folder, zoo.manifest, {"networks": tables, tier: facts})
+    return folder
+
+
+def _rounded(values: np.ndarray, mantissa_bits: int) -> np.ndarray:
+    return rounded(np.asarray(values, np.float32), mantissa_bits).astype(np.float64)
+
+
+def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest, relative to the largest value; 0 where both are the same, not-a-numbers too."""
+    if np.array_equal(ours, theirs, equal_nan=True):
+        return 0.0
+    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))

@@ -1,0 +1,96 @@
+"""What the package bundles of a packed subset: its tables as they are, and of its other tiers what the catalogue says.
+
+A pack's tables are fixed with its version, its tiers are not: what can be derived is left away, what was made again is taken
+in. Epoch 0 is never bundled, since it follows from the seeds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from generation.pack import write_tier
+from generation.retrain import stored_plan
+from nndynbench.storage.files import file_facts, written_whole
+from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, TierFacts, TierName
+from nndynbench.subsets.catalogue import Bundled, catalogue_entry
+from nndynbench.subsets.subset import Subset
+
+
+def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | None = None) -> Path:
+    """Write ``<subset>/<version>/`` below ``into``, which may be where ``zoo`` is read from; returns the folder.
+
+    ``parts`` say what of each tier, the catalogue's entry by default. An HDF5 file that is all of what is wanted is copied.
+
+    Raises
+    ------
+    ValueError
+        For a tier of which nothing is at hand.
+    """
+    target = into / zoo.name / zoo.version
+    with TemporaryDirectory(dir=into) as temporary:
+        folder = Path(temporary)
+        tables = zoo.manifest.tiers["networks"]
+        for name in tables.files:
+            shutil.copyfile(zoo.pack.file(name), folder / name)
+        described = {"networks": tables}
+        for tier, part in (catalogue_entry(zoo.name).bundle if parts is None else parts).items():
+            described[tier] = _write(zoo, folder, tier, part)
+        write_manifest(folder, zoo.manifest, described)
+        target.mkdir(parents=True, exist_ok=True)
+        for old in target.iterdir():
+            old.unlink()
+        for path in folder.iterdir():
+            shutil.copyfile(path, target / path.name)
+    return target
+
+
+def write_manifest(folder: Path, of: Manifest, tiers: Mapping[TierName, TierFacts]) -> None:
+    """Write the manifest of a version with other tiers. What it said of its files stays (mirrors too), of its tables in any
+    case: by them the folders of one version know each other.
+    """
+    files = {name: of.files[name] for name in of.tiers["networks"].files}
+    for name in (name for tier in tiers.values() for name in tier.files):
+        found, before = file_facts(folder / name), of.files.get(name)
+        files[name] = before if before is not None and before.same_content(found) else found
+    manifest = of.model_copy(update={"tiers": dict(tiers), "files": files})
+    with written_whole(folder / MANIFEST_NAME) as partial:
+        partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _write(zoo: Subset, folder: Path, tier: TierName, part: Bundled) -> TierFacts:
+    kept = _selected(zoo, tier, part)
+    if not kept:
+        raise ValueError(f"{zoo} has nothing of the {tier} to bundle: root= names the folder of a pack that has")
+    stored = next((f.manifest.tiers[tier] for f in zoo.pack.folders if f.holds_tier(tier)), None)
+    name = f"{tier}.h5"
+    bits = part.bits if stored is None else min(part.bits, stored.mantissa_bits)
+    epochs = [e for e in part.epochs or (stored.epochs if stored else ()) if e != 0]
+    arrays = zoo.pack.arrays(tier)
+    whole = arrays and bits == (stored and stored.mantissa_bits)
+    if whole and {network: arrays[0].epochs(network) for network in arrays[0].networks} == kept:
+        shutil.copyfile(arrays[0].path, folder / name)
+    else:
+        readers = {network: zoo.reader(network) for network in kept}
+        write_tier(folder / name, kept, lambda network, epoch: readers[network].snapshot(tier, epoch), mantissa_bits=bits)
+    return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=bits)
+
+
+def _selected(zoo: Subset, tier: TierName, part: Bundled) -> dict[int, list[int]]:
+    """The networks to bundle with their epochs, by id: the first in the order of training that have any."""
+    labels = zoo.networks["label"].to_dict()
+    kept: dict[int, list[int]] = {}
+    taken: Counter[int] = Counter()
+    for network in stored_plan(zoo, Path()).order:
+        if len(kept) == part.networks:
+            break
+        if taken[labels[network]] == part.of_each_label:
+            continue
+        epochs = [e for e in zoo.reader(network).epochs(tier) if e > 0 and (part.epochs is None or e in part.epochs)]
+        if epochs:
+            kept[network] = epochs
+            taken[labels[network]] += 1
+    return dict(sorted(kept.items()))
