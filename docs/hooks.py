@@ -7,6 +7,7 @@ text stands alone.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ DOCUMENTS = {
 }
 README_PAGE = "index.md"
 
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+
 # What the reference's pages describe, each module's public names in their order.
 REFERENCES = {
     "reference/nndynbench.md": ("The front door", ["nndynbench"]),
@@ -47,6 +50,9 @@ CITE_PAGE = "cite.md"
 # A code block that says which file it is.
 NAMED_BLOCK = re.compile(r"^(```\w+) file=(\S+)$", re.MULTILINE)
 
+GITHUB = "https://github.com/"
+COLAB = "https://colab.research.google.com/github/"
+
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -55,6 +61,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {page: (ROOT / path).read_text(encoding="utf-8") for path, page in DOCUMENTS.items()}
     made["card.md"] = re.sub(r"\A---\n.*?\n---\n", "", made["card.md"], flags=re.DOTALL)
     made |= {page: reference(title, modules) for page, (title, modules) in REFERENCES.items()}
+    made |= {f"notebooks/{path.stem}.md": notebook(path) for path in NOTEBOOKS}
     made |= {COMMANDS_PAGE: commands(), CITE_PAGE: cite()}
     for page, content in made.items():
         files.append(File.generated(config, page, content=content))
@@ -80,6 +87,22 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         return f"[{text}]({citation().repository}/blob/main/{path})" if citation().repository else text
 
     return LINK.sub(linked, NAMED_BLOCK.sub(r'\1 title="\2"', markdown))
+
+
+def notebook(path: Path) -> str:
+    """A notebook's cells as a page, with the ways to run it."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    heading, *parts = (_cell(cell) for cell in cells)
+    source = f"docs/notebooks/{path.name}"
+    runs = [f"Run it in Jupyter: [`{source}`](../../{source})."]
+    if citation().repository.startswith(GITHUB):
+        runs.append(f"[Open it in Colab]({COLAB}{citation().repository.removeprefix(GITHUB)}/blob/main/{source}).")
+    return "\n\n".join([heading, " ".join(runs), *parts])
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    text = "".join(cell["source"])
+    return text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
 
 
 def reference(title: str, modules: list[str]) -> str:
