@@ -44,7 +44,7 @@ class _NoFingerprintError(ValueError):
 def fingerprint(function: Callable[..., Any]) -> str | None:
     """SHA-256 of all that decides what a function returns for an argument; None where that cannot be told."""
     try:
-        parts = [_environment(), *_parts(function, {})]
+        parts = [environment(), *_parts(function, {})]
     except (_NoFingerprintError, ChangedCodeError, RecursionError):
         return None
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -149,7 +149,7 @@ def _is_installed(module: str) -> bool:
 
 
 @cache
-def _environment() -> str:
+def environment() -> str:
     """What all functions run on: the interpreter, the libraries, and this package's code that makes what they are handed."""
     # Not `sys.path`, which libraries change while they are imported.
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))

@@ -194,6 +194,7 @@ def _files(module: str) -> list[Path]:
     return [source] if source.is_file() else []
 
 
+@cache
 def _data_names(path: Path) -> set[str]:
     """The texts in a source that are names of data files."""
     tree = ast.parse(path.read_bytes())

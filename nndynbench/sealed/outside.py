@@ -22,7 +22,7 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.sealed import server
 from nndynbench.sealed.channel import Channel
 from nndynbench.sealed.desk import Desk, networks_of
-from nndynbench.sealed.inside import Job, Surroundings
+from nndynbench.sealed.inside import FINGERPRINTING, Job, Surroundings
 from nndynbench.subsets.history import History
 
 FloatArray = npt.NDArray[np.float64]
@@ -172,4 +172,6 @@ def _is_library(name: str) -> bool:
     """Whether a module is of an installed package of this process, or of Python's own."""
     top = name.partition(".")[0]
     path = getattr(sys.modules.get(top), "__file__", None) or ""
-    return top in sys.stdlib_module_names or not INSTALLED.isdisjoint(path.replace("\\", "/").split("/"))
+    if top in sys.stdlib_module_names or name == FINGERPRINTING:
+        return True
+    return not INSTALLED.isdisjoint(path.replace("\\", "/").split("/"))

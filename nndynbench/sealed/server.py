@@ -35,7 +35,8 @@ NEW_FIT = "import sys; sys.path[:] = {path!r}; from nndynbench.sealed import ser
 class Server:
     """The process that forks, and this end of the socket to it."""
 
-    def __init__(self, control: socket.socket, end: Callable[[float], None]) -> None:
+    def __init__(self, control: socket.socket, pid: int, end: Callable[[float], None]) -> None:
+        self.pid = pid
         self._control, self._end = control, end
         self._lock = threading.Lock()
         self._running = 0
@@ -168,7 +169,7 @@ def _new() -> Server:
             process.kill()
             process.wait()
 
-    return Server(ours, end)
+    return Server(ours, process.pid, end)
 
 
 def _forked() -> Server:
@@ -176,8 +177,8 @@ def _forked() -> Server:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()  # else the copy says it again
-    parent = os.fork()
-    if parent == 0:
+    child = os.fork()
+    if child == 0:
         try:
             ours.close()
             os.setsid()
@@ -187,15 +188,15 @@ def _forked() -> Server:
     theirs.close()
 
     def end(patience: float) -> None:
-        watch = threading.Timer(patience, os.kill, (parent, signal.SIGKILL))
+        watch = threading.Timer(patience, os.kill, (child, signal.SIGKILL))
         watch.start()
         try:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(parent, 0)
+                os.waitpid(child, 0)
         finally:
             watch.cancel()
 
-    return Server(ours, end)
+    return Server(ours, child, end)
 
 
 def serve_from(descriptor: int) -> None:

@@ -1,0 +1,10 @@
+"""Imported by the server once a method takes fingerprints: what they all share is looked through once, not in each fit."""
+
+from nndynbench.fingerprint import environment
+from nndynbench.sources import code_of, package_code
+
+environment()
+for module in ("columns", "centralities", "features", "graphs", "signatures"):
+    code_of(f"nndynbench.{module}")
+for library in ("numpy", "scipy", "sklearn", "pandas"):
+    package_code(library)
