@@ -28,8 +28,8 @@ def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> f
     matrix = np.abs(tensor.astype(np.float64)).reshape(matrix_shape)
     weights = matrix / largest if largest > 0 else matrix
     # scipy takes a missing entry for "no edge": costs are shifted to lie in [1, 2], so that no edge has cost 0.
-    columns = np.tile(np.arange(outputs, outputs + inputs), outputs)
-    offsets = np.concatenate([np.arange(outputs + 1) * inputs, np.full(inputs, outputs * inputs)])
+    columns = np.tile(np.arange(outputs, outputs + inputs, dtype=np.int32), outputs)
+    offsets = np.concatenate([np.arange(outputs + 1) * inputs, np.full(inputs, outputs * inputs)]).astype(np.int32)
     costs = csr_array(((2.0 - weights).ravel(), columns, offsets), shape=(outputs + inputs, outputs + inputs))
     persistences = minimum_spanning_tree(costs).data - 1.0
     return float(np.linalg.norm(persistences) / np.sqrt(outputs + inputs - 1))

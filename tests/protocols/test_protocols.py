@@ -41,7 +41,8 @@ def test_nothing_is_fitted_again_for_trained_and_triage(digits: nb.Subset) -> No
     result = nb.evaluate("constant", digits, protocol="regression-folds", epochs=2)
     for name in ("trained", "triage"):
         again = nb.evaluate("constant", digits, protocol=name, epochs=2)
-        np.testing.assert_array_equal(again.predictions["prediction"], result.predictions["prediction"])
+        # Networks are in an order of each evaluation's own: a mean rounds otherwise.
+        np.testing.assert_allclose(again.predictions["prediction"], result.predictions["prediction"], rtol=1e-12)
 
 
 def test_predictions_of_another_protocol_are_not_rescored(digits: nb.Subset) -> None:

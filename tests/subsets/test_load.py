@@ -76,6 +76,8 @@ def test_a_folder_named_by_the_environment_goes_before_the_bundled_one(
 ) -> None:
     copied = tmp_path / "digits-lenet" / "1.1.0"
     shutil.copytree(digits.folder, copied)
+    renamed = digits.manifest.model_copy(update={"version": "1.1.0"})
+    (copied / "subset.json").write_text(renamed.model_dump_json(), encoding="utf-8")
     monkeypatch.setenv("NNDYNBENCH_HOME", str(tmp_path))
     assert nb.load("digits-lenet").folder == copied
     assert nb.load("digits-lenet", version="1.0.0").folder == digits.folder
