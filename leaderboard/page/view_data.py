@@ -71,9 +71,15 @@ _FACTS = ("sees", "standing", "date", "authors", "source", "code", "commit", "li
 
 def _facts(entry: Entry) -> dict[str, Any]:
     submission = entry.submission
-    said = ("+".join(submission.tier), entry.standing, entry.date or "", "; ".join(submission.authors))
-    rest = (submission.source or "", submission.code, submission.commit, submission.licence, submission.seconds)
+    texts = (as_text("; ".join(submission.authors)), as_text(submission.source or ""))
+    said = ("+".join(submission.tier), entry.standing, entry.date or "", *texts)
+    rest = (submission.code, submission.commit, submission.licence, submission.seconds)
     return dict(zip(_FACTS, (*said, *rest), strict=True))
+
+
+def as_text(value: str) -> str:
+    """What a stranger wrote, as a spreadsheet takes it for text and for no formula."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
 
 
 def _three(estimate: Estimate | str | None) -> list[float | str]:

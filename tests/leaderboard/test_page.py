@@ -25,7 +25,7 @@ from leaderboard.facts import board_facts
 from leaderboard.page.headline import answers
 from leaderboard.page.libraries import as_classic_script
 from leaderboard.page.site import number, words
-from leaderboard.page.view_data import paper_link
+from leaderboard.page.view_data import as_text, paper_link
 from leaderboard.scores import Leading
 from leaderboard.store import Store
 from nndynbench.protocols.method import method_names
@@ -624,6 +624,10 @@ def test_only_shows_a_method_beside_the_references(submissions: Path, scores: Pa
     assert not (tmp_path / "site" / "methods" / "constant.html").exists()
     unknown = runner.invoke(app, ["build", "--only", "degree-liner", *options])
     assert "did you mean 'degree-linear'" in str(unknown.exception)
+
+
+def test_a_strangers_text_is_no_formula_in_a_spreadsheet() -> None:
+    assert [as_text(value) for value in ("=1+1", "@SUM(A1)", "Ada")] == ["'=1+1", "'@SUM(A1)", "Ada"]
 
 
 def test_the_paper_is_linked_where_a_source_names_it() -> None:
