@@ -336,8 +336,8 @@
   function drawn() {
     if (chosen.drawn) return chosen.drawn;
     const all = rows();
-    const first = window.scoreTable.sorted(all.filter((row) => row.group === "method"), columnsOf(), sort()).slice(0, DRAWN_AT_FIRST);
-    return new Set([...all.filter((row) => row.kind === "reference"), ...first].map((row) => row.name));
+    const shown = index.groups.flatMap(({ kind }) => window.scoreTable.sorted(all.filter((row) => row.group === kind && row.kind !== "paper"), columnsOf(), sort()));
+    return new Set([...all.filter((row) => row.kind === "reference"), ...shown.slice(0, DRAWN_AT_FIRST)].map((row) => row.name));
   }
 
   async function drawChart() {
