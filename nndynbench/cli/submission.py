@@ -47,7 +47,8 @@ def submit(
         path = write_submission(submission, to)
         checked = f"{len(submission.scores)} scores of {submission.method} recomputed"
         console.print(escape(f"checked: {checked}; wrote {path}"))
-    console.print(escape(f"see it as a row:        python -m leaderboard build --submissions {quote(str(to))} --out site/"))
+    shown = f"--only {made[0].method} --submissions {quote(str(to))}"
+    console.print(escape(f"see it as a row:        python -m leaderboard build {shown} --out site/"))
     if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
         console.print(f"a draft, which can be built into a page of your own, not be proposed: {'; '.join(reasons)}")
     else:
