@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +82,43 @@ def check(
 
     A file that ``store`` knows as accepted, of the same subsets and by the same code, is not scored again.
     """
-    if below is not None and not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(below)):
-        below = None
     try:
+        if (known := _known(path, at_hand or {}, store, below)) is not None:
+            return known
+        place = _folder_of(path, below)
         sha256 = hashlib.sha256(content_of(path)).hexdigest()
-        key = key_of("accepted", sha256, code_of(*DECIDES))
-        if (known := store.read(key)) is not None and _are_at_hand(known, at_hand or {}):
-            facts = in_its_place(_FACTS.validate_python(known), path, below)
-        else:
-            submission = read_submission(path, below=below)
-            accepted_predictions(submission, subsets=at_hand)
-            facts = submission.facts
-            store.write(key, facts.model_dump(mode="json"))
-        return Accepted(path, facts, sha256, refused_admission(facts))
+        submission = read_submission(path, below=place)
+        accepted_predictions(submission, subsets=at_hand)
+        store.write(_key(sha256), submission.facts.model_dump(mode="json"))
+        return Accepted(path, submission.facts, sha256, refused_admission(submission.facts))
     except RefusedError as refused:
         return Refusal(path, refused.field, refused.reason)
+
+
+def _known(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path | None) -> Accepted | None:
+    """A file that was accepted before, of the same subsets and by the same code; raises `RefusedError` in a wrong place."""
+    sha256 = hashlib.sha256(content_of(path)).hexdigest()
+    facts = store.read(_key(sha256))
+    if facts is None or not _are_at_hand(facts, at_hand):
+        return None
+    submission = in_its_place(_FACTS.validate_python(facts), path, _folder_of(path, below))
+    return Accepted(path, submission, sha256, refused_admission(submission))
+
+
+def _known_or_none(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path | None) -> Accepted | None:
+    try:
+        return _known(path, at_hand, store, below)
+    except RefusedError:
+        return None  # said when it is checked
+
+
+def _folder_of(path: Path, below: Path | None) -> Path | None:
+    inside = below is not None and Path(os.path.abspath(path)).is_relative_to(os.path.abspath(below))
+    return below if inside else None
+
+
+def _key(sha256: str) -> str:
+    return key_of("accepted", sha256, code_of(*DECIDES))
 
 
 def check_all(
@@ -110,12 +133,15 @@ def check_all(
     """
     from joblib import delayed
 
-    listed = list(paths)
-    batches = [listed[start : start + BATCH] for start in range(0, len(listed), BATCH)]
-    at_hand = loaded_subsets()
+    listed, at_hand = list(paths), loaded_subsets()
+    # What is known is looked up here: to start a process takes longer.
+    known = {path: outcome for path in listed if (outcome := _known_or_none(path, at_hand, store, below)) is not None}
+    unknown = [path for path in listed if path not in known]
+    batches = [unknown[start : start + BATCH] for start in range(0, len(unknown), BATCH)]
     work = (delayed(_check_batch)(batch, at_hand, store, below) for batch in batches)
-    for outcomes in in_processes(work, jobs=jobs if len(batches) > 1 else 1):
-        yield from outcomes
+    checked = chain.from_iterable(in_processes(work, jobs=jobs if len(batches) > 1 else 1))
+    for path in listed:
+        yield known[path] if path in known else next(checked)
 
 
 def _check_batch(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from leaderboard.check import Accepted
+from leaderboard.check import BATCH, Accepted
 from leaderboard.facts import board_facts, kind_of
 from leaderboard.scores import has_added, most_added, ranks, scores_of
 from leaderboard.store import Store, key_of
@@ -64,7 +64,9 @@ def scored(
 
     largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
     work = (delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
-    return in_processes(work, jobs=jobs if len(missing) > 1 else 1, in_order=False)
+    # To start a process takes as long as to score some dozen submissions.
+    few = sum(len(unit.accepted) for unit, _ in missing) <= BATCH
+    return in_processes(work, jobs=1 if few else jobs, in_order=False)
 
 
 def score(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined, select_autoescape
+from markupsafe import Markup
 
 from leaderboard.board import View
 from leaderboard.check import Accepted
@@ -31,6 +32,7 @@ from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import metric_facts
 from nndynbench.protocols.protocol import protocols
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.submissions import json_schema
 from nndynbench.submissions.admission import is_unfinished
 from nndynbench.subsets import Subset
@@ -163,7 +165,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "estimate": estimate}
     return environment
 
 
@@ -174,6 +176,16 @@ def number(value: float | Undefined | None) -> str:
     size = abs(value)
     written = f"{size:.1e}" if size >= 1e4 else f"{size:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
     return f"−{written}" if value < 0 and float(written) else written
+
+
+def estimate(found: Estimate | str | Undefined | None) -> Markup:
+    """A number with its interval; a dash where there is none, and the reason where a text says why."""
+    if isinstance(found, str):
+        return Markup('<span class="note" title="{}">undefined</span>').format(found)
+    if not found:
+        return Markup("–")
+    value, low, high = map(number, found)
+    return Markup('{} <span class="interval">({} to {})</span>').format(value, low, high)
 
 
 def _write_data(folder: Path, views: Sequence[View]) -> None:

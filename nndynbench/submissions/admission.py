@@ -33,13 +33,21 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
     return None
 
 
-@cache
 def code_of(method: str) -> str:
     """The file in ``baselines/`` that defines a bundled method; raises ValueError for another."""
-    for path in sorted(baselines_folder().glob("*.py")):
-        if not path.name.startswith("_") and method in read_methods(path):
-            return f"baselines/{path.name}"
-    raise ValueError(f"{method} is no method of baselines/")
+    if method not in _code_by_method():
+        raise ValueError(f"{method} is no method of baselines/")
+    return _code_by_method()[method]
+
+
+@cache
+def _code_by_method() -> dict[str, str]:
+    files = (path for path in sorted(baselines_folder().glob("*.py")) if not path.name.startswith("_"))
+    found: dict[str, str] = {}
+    for path in files:
+        for method in read_methods(path):
+            found.setdefault(method, f"baselines/{path.name}")
+    return found
 
 
 def is_unfinished(version: str) -> bool:
