@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PICTURES = {
     "leaderboard": ("index.html", "#scores-table", 1280, 1000, "light"),
     "leaderboard-phone": ("index.html", "#scores-table", 390, 844, "dark"),
-    "leaderboard-subset": ("subsets/digits-lenet.html", ".chart[data-drawn]", 900, 760, "dark"),
+    "leaderboard-subset": ("subsets/cifar10-lenet.html", ".chart[data-drawn]", 1000, 1250, "dark"),
 }
 
 
