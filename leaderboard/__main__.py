@@ -115,11 +115,11 @@ def refresh(
     todo = chosen
     if missing:
         store = Store(scores)
-        reasons = {task: out_of_date(task, submissions, shared=shared, store=store) for task in chosen}
-        todo = [task for task, reason in reasons.items() if reason]
+        reasons = [out_of_date(task, submissions, shared=shared, store=store) for task in chosen]
+        todo = [task for task, reason in zip(chosen, reasons, strict=True) if reason]
     console.print(f"{len(todo)} of {len(chosen)} tasks to do")
     if missing:
-        for reason, count in Counter(filter(None, reasons.values())).most_common():
+        for reason, count in Counter(filter(None, reasons)).most_common():
             console.print(f"  {count} {escape(reason)}")
     failed = 0
     for done, (result, left) in enumerate(submit_all(todo, submissions, results, jobs=jobs), start=1):
