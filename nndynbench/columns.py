@@ -33,6 +33,14 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     functions
         Each takes a history and returns numbers or texts by name. A name that a history lacks is NaN. A text becomes a
         column of 0 and 1 per value that was seen in fitting.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> zoo = nndynbench.load("digits-lenet")
+    >>> columns = nndynbench.Columns([nndynbench.columns.hyperparameters])
+    >>> columns.fit_transform(zoo.histories([0, 1], epochs=5)).shape[0]
+    2
     """
 
     def __init__(self, functions: Sequence[ColumnFunction]) -> None:

@@ -103,6 +103,14 @@ def predict(
         For checkpoints that are missing, unreadable, or of another architecture.
     MethodError, NotGivenError
         If the method fails, or reads what was not given; or if what was given is not what the subset's networks have.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> zoo = nndynbench.load("digits-lenet")
+    >>> forecast = nndynbench.predict(zoo.history(100, epochs=1), zoo, method="constant", epochs=1)
+    >>> forecast.low <= forecast.accuracy <= forecast.high
+    True
     """
     from sklearn.base import clone
 

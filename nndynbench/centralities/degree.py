@@ -20,6 +20,13 @@ def degree(graph: GraphLike) -> npt.NDArray[np.float64]:
 
     Signed blocks give signed sums. Where a weight of an unrolled conv is not finite, nodes at the border of its maps may be
     NaN though their edges are finite: the padding is multiplied by it too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.centralities import degree
+    >>> degree([np.array([[1.0, 2.0]])])
+    array([1., 2., 3.])
     """
     blocks = as_graph(graph)
     if not isinstance(blocks, list):

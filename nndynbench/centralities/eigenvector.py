@@ -72,12 +72,27 @@ def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, 
         tolerance that is not positive.
     TypeError
         For what is no graph, or has no real weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.centralities import eigenvector_centrality
+    >>> eigenvector_centrality([np.array([[3.0, 4.0]])]).round(3)
+    array([0.424, 0.566, 0.707])
     """
     return principal_pair(graph, tolerance=tolerance, max_steps=max_steps).vector
 
 
 def principal_pair(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> PrincipalPair:
-    """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`."""
+    """Largest eigenvalue of the graph with its eigenvector and relative residual; see `eigenvector_centrality`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.centralities import principal_pair
+    >>> round(float(principal_pair([np.array([[3.0, 4.0]])]).value), 6)
+    5.0
+    """
     if max_steps < 1:
         raise ValueError(f"max_steps must be at least 1, not {max_steps}")
     if tolerance is not None and not tolerance > 0:

@@ -23,6 +23,13 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         For values that are no real numbers.
     ValueError
         For no vector, or an empty one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.centralities import moments
+    >>> moments(np.array([1.0, 2.0, 3.0]))[:2]
+    array([2., 2.])
     """
     vectors = np.asarray(as_array(values), dtype=np.float64)
     if not vectors.ndim or not vectors.shape[-1]:

@@ -113,7 +113,14 @@ class Architecture:
 
 
 def architecture_names() -> list[str]:
-    """Names of all described architectures, such as ``cifar10-vgg``."""
+    """Names of all described architectures, such as ``cifar10-vgg``.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> "cifar10-vgg" in graphs.architecture_names()
+    True
+    """
     return list(_descriptions())
 
 
@@ -129,6 +136,12 @@ def architecture(name: str | Architecture, *, width: float = 1.0) -> Architectur
         For a name that is not described.
     ValueError
         For a width that is not positive.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> graphs.architecture("cifar10-lenet").classes
+    10
     """
     if isinstance(name, Architecture):
         return name

@@ -21,6 +21,12 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     Returns ``{"conv1.weight": float32 array, "conv1.bias": …}`` for every conv and fully connected layer, shaped as torch
     stores them. ``scale`` multiplies all of them. The rules: "pytorch" is PyTorch's default (uniform within ±1/√fan_in,
     biases too), "kaiming-normal-fan-in" and "-fan-out" are N(0, 2/fan), "normal-σ" is N(0, σ²), "zero" is zero.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> graphs.random_weights("cifar10-lenet", seed=0)["conv1.weight"].shape
+    (6, 3, 5, 5)
     """
     described = architecture(name)
     return _drawn(np.random.default_rng(seed), described, described.weighted_layers, scale)
@@ -29,6 +35,12 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
 def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
     """All floating-point tensors of a network at epoch 0, as the trainer starts from them: those of `random_weights`, those
     of projection shortcuts, drawn behind them by the convs' rule, and batch norm's (weight and variance 1, bias and mean 0).
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> "conv1.bias" in graphs.initial_weights("cifar10-lenet", seed=0)
+    True
     """
     random = np.random.default_rng(seed)
     described = architecture(name)

@@ -63,6 +63,16 @@ class LayeredGraph:
 
     ``tensors`` are what `node_attributes` are read from: the weights that the graph was made of. A graph made of blocks
     alone has none. ``sign`` is a `subgraph`'s, None for a whole graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.graphs import LayeredGraph
+    >>> graph = LayeredGraph((np.array([[1.0, 2.0]]),), ("input", "output"))
+    >>> graph.degree()
+    array([1., 2., 3.])
+    >>> graph
+    LayeredGraph(input 2 → output 1: 3 nodes, 2 edges)
     """
 
     blocks: tuple[Block, ...]

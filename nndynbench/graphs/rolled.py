@@ -36,6 +36,12 @@ def rolled(
     ------
     ValueError
         Naming the tensor, when a layer's weights are missing or have another shape than the architecture's.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> graphs.rolled(graphs.random_weights("cifar10-vgg", seed=0), "cifar10-vgg").number_of_nodes
+    1613
     """
     described = architecture(name)
     layers = described.weighted_layers

@@ -38,6 +38,13 @@ def unrolled(
     ValueError
         For an architecture with shortcuts or average pooling, naming the layer; for missing or misshapen weights, also
         where these do not fit ``input_shape``.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> graph = graphs.unrolled(graphs.random_weights("cifar10-lenet", seed=0), "cifar10-lenet")
+    >>> graph.number_of_nodes, graph.number_of_edges
+    (11166, 658024)
     """
     described = architecture(name)
     for entry in described.entries:

@@ -40,6 +40,12 @@ def check_method(method: Any) -> Check:
     MethodError
         Naming budget and task, if it fails, returns something else than predictions, reads a tier that it does not declare,
         or predicts something else when it is fitted again on the same networks.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.check_method("degree-linear").tier
+    ('weights',)
     """
     resolved = as_method(method)
     label = label_of(resolved)

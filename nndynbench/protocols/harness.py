@@ -94,6 +94,13 @@ def evaluate(
         For a subset, protocol, method, budget or split that is not to be had, listing what is.
     MethodError
         Naming subset, budget and fold, if the method fails; if it was to be sealed and cannot be carried over.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="classification", epochs=5)
+    >>> result.scores.set_index("metric").loc["roc_auc", "value"]
+    np.float64(0.5)
     """
     chosen = find_protocol(protocol)
     resolved = as_method(method)

@@ -56,6 +56,14 @@ class Method:
 
     ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
     there for each task, used on every other subset.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> from sklearn.dummy import DummyRegressor
+    >>> method = nndynbench.Method(description="the mean", source="", tier=(), regressor=DummyRegressor())
+    >>> nndynbench.check_method(method).tasks
+    ('regression',)
     """
 
     description: str
@@ -97,6 +105,12 @@ def method_names() -> list[str]:
 def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """The bundled methods, or those of a method file, by name: description, reads (what it may look at, of "weights",
     "curves", "hyperparameters"), tasks ("classification", "regression"), and source.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.methods().loc["degree-svm", "reads"]
+    'weights'
     """
     import pandas as pd
 

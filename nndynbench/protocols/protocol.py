@@ -44,7 +44,14 @@ class Protocol:
 
 @cache
 def protocols() -> dict[str, Protocol]:
-    """All protocols, by name."""
+    """All protocols, by name.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.protocols()["classification"].metrics
+    ('accuracy', 'balanced_accuracy', 'roc_auc')
+    """
     text = files("nndynbench.protocols").joinpath("protocols.toml").read_text(encoding="utf-8")
     return {name: _protocol(name, facts) for name, facts in tomllib.loads(text).items()}
 

@@ -32,6 +32,12 @@ class Result:
     budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
     ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, information tier,
     subsets with versions and checksums, library versions, seconds.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.evaluate("constant", "digits-lenet", protocol="regression", epochs=[1, 2])
+    Result('constant', 'regression', on digits-lenet, epochs 1, 2)
     """
 
     scores: pd.DataFrame
@@ -87,6 +93,13 @@ def read_result(path: str | Path) -> Result:
     ------
     ValueError
         For a file that is cut short, or of another format.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression", epochs=1)
+    >>> nndynbench.read_result(result.save("constant.json"))
+    Result('constant', 'regression', on digits-lenet, epochs 1)
     """
     try:
         content = json.loads(user_path(path).read_text(encoding="utf-8"))

@@ -58,6 +58,15 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         epoch. Those beyond the budget are left out.
 
     Diverged networks have NaN from their divergence on: put an imputer behind it.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> histories = nndynbench.load("digits-lenet").histories([0, 1, 2], epochs=5)
+    >>> nndynbench.Signature("degree").transform(histories).shape
+    (3, 25)
+    >>> nndynbench.Signature(lambda graph: [block.max() for block in graph.blocks], epochs=[5]).transform(histories).shape
+    (3, 5)
     """
 
     def __init__(
@@ -110,7 +119,14 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class SignedLogarithm(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """sign(x)·log(1 + |x|), value by value, for signatures of exploding networks, which span forty orders of magnitude."""
+    """sign(x)·log(1 + |x|), value by value, for signatures of exploding networks, which span forty orders of magnitude.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.SignedLogarithm().fit_transform([[0.0, -9.0, 99.0]]).shape
+    (1, 3)
+    """
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:
         """Nothing to learn."""

@@ -32,6 +32,12 @@ def export(
     ------
     UnknownNameError
         For a table or a format that does not exist.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.export(nndynbench.load("digits-lenet"), "curves", "curves.csv").name
+    'curves.csv'
     """
     table = cast(TableName, known(what, KEYS, what="table"))
     chosen = known(file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format")

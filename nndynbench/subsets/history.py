@@ -51,6 +51,17 @@ class History:
 
     A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN. A history is its own
     copy; one that a method is handed cannot be pickled, since what is read of it is recorded.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> history = nndynbench.load("digits-lenet").history(100, epochs=5)
+    >>> history.centrality("degree").shape, history.signature("degree").shape
+    ((5, 51), (5, 5))
+    >>> history.graph(6)
+    Traceback (most recent call last):
+    ...
+    nndynbench.subsets.history.BudgetError: epoch 6 cannot be read within a budget of 5: valid are 0 to 5
     """
 
     # Nothing is held here: Python's own protocols (copy, pickle, `__getstate__`) hand out what slots and dictionaries hold.

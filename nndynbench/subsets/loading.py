@@ -53,6 +53,12 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     -----
     SupersededWarning
         For an old version, by what and why.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.load("digits-lenet").name
+    'digits-lenet'
     """
     entry = catalogue_entry(name)
     found = find(name, version=version, root=root)
@@ -110,6 +116,12 @@ def download(
 def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
     """All subsets of the catalogue, by name: summary, version at hand, networks, regime, and tiers at hand (with how many
     networks, where a tier holds not all).
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.subsets().loc["digits-lenet", "networks"]
+    np.int64(240)
     """
     import pandas as pd
 

@@ -37,6 +37,15 @@ class Subset:
     against the manifest's size and SHA-256 before it is first read. ``also`` are folders of the same version at other
     places: what ``folder`` lacks is read there, if its tables are the same. Of a downloaded version the tables are fetched
     when they are asked for, unless ``offline``; the larger tiers by `nndynbench.download`.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> zoo = nndynbench.load("digits-lenet")
+    >>> zoo.networks.loc[100, "final_accuracy"] >= zoo.manifest.threshold
+    np.True_
+    >>> len(zoo.split("folds"))
+    5
     """
 
     def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
