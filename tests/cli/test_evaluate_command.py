@@ -35,7 +35,18 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
         "from sklearn.dummy import DummyRegressor\n"
         "METHODS = {'mean': nb.Method(description='mean', source='', tier=set(), regressor=DummyRegressor())}\n"
     )
-    command = ["evaluate", str(file), "--subset", "digits-lenet", "--epochs", "5", "--out", str(tmp_path)]
+    command = [
+        "evaluate",
+        str(file),
+        "--subset",
+        "digits-lenet",
+        "--epochs",
+        "5",
+        "--out",
+        str(tmp_path),
+        "--protocol",
+        "regression",
+    ]
     printed = runner.invoke(app, command, catch_exceptions=False).stdout
     assert "mean on digits-lenet" in printed
     assert "predictions are equal" in " ".join(printed.replace("│", " ").split())
