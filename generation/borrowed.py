@@ -1,0 +1,75 @@
+"""A quarter of an hour of a borrowed GPU: networks of one subset side by side, group after group, while another one fits,
+then a light pack of those that ended, in parts that can be carried home.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation.device import device_kind
+from generation.engines import Job, Report
+from generation.images import Images
+from generation.pack import Selection, pack_subset
+from generation.parcels import cut
+from generation.plan import SIDE_BY_SIDE
+from generation.retrain import kind_of_devices, trainer_of
+from nndynbench.storage.manifest import TierName
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets.loading import load
+from nndynbench.subsets.subset import Subset
+
+# What travels home: a package's share of a deep subset, and no whole weights.
+LIGHT_EPOCHS = (1, 2, 3, 4, 5)
+LIGHT_BITS = 8
+LIGHT: dict[TierName, Selection] = {
+    tier: Selection(epochs=LIGHT_EPOCHS, mantissa_bits=LIGHT_BITS) for tier in ("centralities", "graphs")
+}
+PART_BYTES = 15_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the time was enough for: how many networks ended, of how many, and the seconds that the longest group took."""
+
+    finished: int
+    networks: int
+    longest_group: float
+
+
+def train_while_groups_fit(
+    job: Job,
+    images: Images,
+    *,
+    seconds: float,
+    report: Report = lambda record: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Finding:
+    """Train a job's groups to their ends, in this process; none is begun that would not end in time if it took as long as
+    the longest so far. A group that does not end in time all the same is stopped, and its networks are not packed.
+    """
+    until, longest = clock() + seconds, 0.0
+    for unit in job.units():
+        start = clock()
+        if start + longest > until:
+            break
+        job.train(unit, images, stop=lambda: clock() > until, report=report)
+        longest = max(longest, clock() - start)
+    return Finding(len(job.networks) - len(job.unfinished()), len(job.networks), longest)
+
+
+def pack_light(job: Job, into: Path, *, part_bytes: int = PART_BYTES) -> list[Path]:
+    """Pack what ended, with centralities and graphs of epochs 1 to 5 at 8 bits, and cut the pack into parts in ``into``."""
+    folder = pack_subset(job.plan, tiers=LIGHT, into=job.plan.folder.parents[1] / "light")
+    return cut(folder.parent, into, part_bytes=part_bytes)
+
+
+def earlier_pack(subset: str, device: str) -> Subset | None:
+    """The pack at hand to which networks trained here belong: one made in groups on this kind of device; or None."""
+    try:
+        zoo = load(subset, offline=True)
+    except NotAtHandError:
+        return None
+    return zoo if trainer_of(zoo) == SIDE_BY_SIDE and kind_of_devices(zoo) == device_kind(device) else None

@@ -1,0 +1,79 @@
+"""Folders cut into parts that are small enough to be carried, and put together again: decoded images on their way to a
+borrowed machine, packs on their way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from generation.runs import write_whole
+from nndynbench.storage.files import DamagedFileError
+
+FACTS_FILE = "parcel.json"
+READ_BYTES = 1 << 20
+
+
+class MissingPartsError(FileNotFoundError):
+    """Parts of a folder that have not come yet; names them."""
+
+
+def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
+    """Write all of a folder's files as parts of at most ``part_bytes``, and ``parcel.json``, which says what they are.
+
+    The parts, one after another, are a tar archive. Returns the parts' paths.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    names: list[Path] = []
+    checksums: dict[str, str] = {}
+    for content in _slices(_archived(folder), part_bytes):
+        path = into / f"{folder.name}.part-{len(names) + 1:03d}"
+        write_whole(path, content)
+        names.append(path)
+        checksums[path.name] = hashlib.sha256(content).hexdigest()
+    write_whole(into / FACTS_FILE, json.dumps({"folder": folder.name, "parts": checksums}, indent=1).encode())
+    return names
+
+
+def join(parts: Path, into: Path) -> Path:
+    """Put a cut folder together again, below ``into``; returns it.
+
+    Raises
+    ------
+    MissingPartsError
+        Naming those that are not there: they may come later.
+    DamagedFileError
+        Naming a part that is not as it was cut.
+    """
+    facts = json.loads((parts / FACTS_FILE).read_text(encoding="utf-8"))
+    missing = [name for name in facts["parts"] if not (parts / name).exists()]
+    if missing:
+        raise MissingPartsError(f"{parts} lacks {len(missing)} of {len(facts['parts'])} parts: {', '.join(missing)}")
+    stream = io.BytesIO()
+    for name, checksum in facts["parts"].items():
+        content = (parts / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise DamagedFileError(f"{parts / name} is damaged: carry it again")
+        stream.write(content)
+    stream.seek(0)
+    into.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=stream, mode="r:") as archive:
+        archive.extractall(into, filter="data")
+    return into / str(facts["folder"])
+
+
+def _archived(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.add(path, arcname=str(Path(folder.name) / path.relative_to(folder)))
+    return stream.getvalue()
+
+
+def _slices(content: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]

@@ -1,0 +1,91 @@
+"""A quarter of an hour of a GPU, tried on a CPU: images come in parts, what ended goes home in parts and loads there."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import nndynbench as nb
+from generation.borrowed import earlier_pack, train_while_groups_fit
+from generation.engines import Job
+from generation.images import Images, load_images
+from generation.parcels import MissingPartsError, cut, join
+from nndynbench.storage.files import DamagedFileError
+from tests.generation.small_runs import begin, write_grid
+from tests.generation.test_command_line import generation
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of several sizes, one below another folder, one empty."""
+    made = tmp_path / "things"
+    (made / "below").mkdir(parents=True)
+    for name, size in (("a", 10), ("below/b", 70_000), ("c", 0)):
+        (made / name).write_bytes(np.random.default_rng(size).bytes(size))
+    return made
+
+
+def test_what_was_cut_is_joined_again(tmp_path: Path, folder: Path) -> None:
+    parts = cut(folder, tmp_path / "parts", part_bytes=20_000)
+    assert len(parts) > 3
+    assert max(part.stat().st_size for part in parts) <= 20_000
+    joined = join(tmp_path / "parts", tmp_path / "elsewhere")
+    for path in ("a", "below/b", "c"):
+        assert (joined / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_parts_that_have_not_come_and_damaged_ones_are_named(tmp_path: Path, folder: Path) -> None:
+    _, second, *_ = cut(folder, tmp_path / "parts", part_bytes=20_000)
+    content = second.read_bytes()
+    second.unlink()
+    with pytest.raises(MissingPartsError, match=second.name):
+        join(tmp_path / "parts", tmp_path)
+    second.write_bytes(content[:-1] + b"?")
+    with pytest.raises(DamagedFileError, match=second.name):
+        join(tmp_path / "parts", tmp_path)
+
+
+def test_no_group_is_begun_that_would_not_fit(tmp_path: Path, digit_images: Images) -> None:
+    """A clock by hand, asked before and behind each group: the first takes 40 of 70 seconds, so another would not end."""
+    made = begin(tmp_path, digit_images, trainer="side by side", epochs=1, rates=(0.01, 0.02))
+    load_images("digits", cache=tmp_path / "images")
+    job = Job(made, made.order, tmp_path / "images", side_by_side=2)
+    ticks = itertools.chain([0, 0], itertools.repeat(40))
+    found = train_while_groups_fit(job, digit_images, seconds=70, clock=lambda: next(ticks))
+    assert (found.finished, found.networks, found.longest_group) == (2, 4, 40)
+    assert made.finished(made.order) == made.order[:2]
+
+
+def test_what_a_borrowed_machine_made_loads_at_home_and_can_be_made_again(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=2)
+    load_images("digits", cache=tmp_path / "home" / "images")
+    generation("cut", tmp_path / "home" / "images" / "digits", "--into", tmp_path / "parts", "--megabytes", 0.05)
+    there = ("--out", tmp_path / "there", "--result", tmp_path / "result", "--parts", tmp_path / "parts")
+    told = generation(
+        "borrow", "digits-lenet", *there, "--seconds", 3000, "--device", "cpu", "--side-by-side", 2, "--grid", grid
+    )
+    assert "2 of 2 networks have ended" in told
+    generation("join", tmp_path / "result", "--into", tmp_path / "home")
+    subset = nb.load("digits-lenet", root=tmp_path / "home")
+    assert subset.tiers == ["networks", "centralities", "graphs"]
+    assert {tier: facts.mantissa_bits for tier, facts in subset.manifest.tiers.items() if tier != "networks"} == {
+        "centralities": 8,
+        "graphs": 8,
+    }
+    assert subset.history(0, 2).graph(2).number_of_edges > 0
+    assert "not reproduced" not in generation(
+        "retrain", "digits-lenet", "--root", tmp_path / "home", "--sample", 2, "--workers", 1
+    )
+
+
+def test_a_pack_of_another_trainer_or_kind_of_device_is_not_gone_on_with() -> None:
+    assert earlier_pack("digits-lenet", "cpu") is None
+    assert earlier_pack("cifar10-vgg", "cpu") is None
+    imagenet = earlier_pack("imagenet-lenet", "cpu")
+    assert imagenet is not None
+    assert imagenet.name == "imagenet-lenet"
