@@ -115,7 +115,7 @@ def test_epoch_0_of_every_network_is_drawn_as_it_was_trained_from(name: str) -> 
 def copied(zoo: nb.Subset, folder: Path, *, seed: int | None = None, subset: str | None = None) -> nb.Subset:
     """The tables of a subset elsewhere, its first network under another seed, or all under another name."""
     manifest = zoo.manifest
-    target = folder / manifest.subset / manifest.version
+    target = folder / (subset or manifest.subset) / manifest.version
     target.mkdir(parents=True)
     tables = manifest.tiers["networks"]
     for name in tables.files:
