@@ -152,6 +152,9 @@ class Reader:
             if stored is not None and name in stored:
                 return self._blanked(stored[name].astype(np.float64), epochs)
         function = CENTRALITIES[name]
+        places = [self._together[source] for epoch in epochs if (source := self._standing_for(epoch)) in self._together]
+        if representation == "rolled" and len(places) == len(epochs) and self._rolled_together is not None:
+            return self._blanked(np.asarray(function(self._rolled_together.blocks), np.float64)[places], epochs)
         return np.stack([function(self._signed_graph(epoch, representation, sign).blocks) for epoch in epochs])
 
     def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
