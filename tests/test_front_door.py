@@ -22,7 +22,11 @@ def error_classes() -> list[type[Exception]]:
     for module in pkgutil.walk_packages(nb.__path__, "nndynbench."):
         if ".baselines" in module.name or module.name.endswith("__main__"):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
+        try:
+            imported = importlib.import_module(module.name)
+        except ModuleNotFoundError:
+            continue  # needs torch or the like, which the core installs without
+        for name, value in vars(imported).items():
             if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning):
                 own = value.__module__ == module.name and not name.startswith("_")
                 found += [value] if own else []
