@@ -34,7 +34,7 @@ class NotCarriedError(NndynbenchError, ValueError):
     """A method that cannot be carried over to another process; says why."""
 
 
-class SealedMethodError(NndynbenchError, NndynbenchError):
+class SealedMethodError(NndynbenchError, RuntimeError):
     """What a method raised in a sealed process, in words."""
 
 
