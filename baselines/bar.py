@@ -134,7 +134,7 @@ def process_on(parts: Sequence[str]) -> Pipeline:
     )
 
 
-def blend(description: str, tier: set, columns: Mapping[str, list], *, processes_on: Sequence[Sequence[str]]) -> nb.Method:
+def blend(description: str, reads: set, columns: Mapping[str, list], *, processes_on: Sequence[Sequence[str]]) -> nb.Method:
     """``columns``: functions from a history to its columns, by part; a process sees the columns of some parts."""
     table = make_pipeline(
         FeatureUnion([(part, nb.Columns(functions)) for part, functions in columns.items()]),
@@ -148,15 +148,15 @@ def blend(description: str, tier: set, columns: Mapping[str, list], *, processes
     return nb.Method(
         description=f"{description}; a blend of linear models, support vectors, trees and Gaussian processes",
         source="this benchmark",
-        tier=tier,
+        reads=reads,
         classifier=make_pipeline(table, classifier),
         regressor=make_pipeline(table, regressor),
     )
 
 
 def bar(description: str, *more: object) -> nb.Method:
-    tier = {"curves", "hyperparameters"} | ({"weights"} if more else set())
-    return blend(description, tier, {**KNOWN, "more": list(more)}, processes_on=[list(HYPERPARAMETERS), list(KNOWN)])
+    reads = {"curves", "hyperparameters"} | ({"weights"} if more else set())
+    return blend(description, reads, {**KNOWN, "more": list(more)}, processes_on=[list(HYPERPARAMETERS), list(KNOWN)])
 
 
 def signature(centrality: str) -> object:

@@ -61,7 +61,7 @@ METHODS = {
     "layer-distance": nb.Method(
         description="each layer's distance from its initialisation, relative to its initial norm, after every epoch",
         source="this benchmark",
-        tier={"weights"},
+        reads={"weights"},
         **averaged(nb.columns.layer_distances),
     ),
 }

@@ -40,7 +40,7 @@ METHODS = {
     "n-cut": nb.Method(
         description=f"n-cut of the rolled graph into {CLUSTERS} clusters at each epoch, logistic or linear regression",
         source="Filan et al. 2021, arXiv 2103.03386",
-        tier={"weights"},
+        reads={"weights"},
         classifier=make_pipeline(*PREPARED, LogisticRegression()),
         regressor=make_pipeline(*PREPARED, LinearRegression()),
     )

@@ -39,7 +39,7 @@ METHODS = {
     f"{centrality}-relative-svm": nb.Method(
         description=f"{centrality} signatures of the rolled graph, relative to epoch 0, SVM with chosen kernel and C",
         source="Vahedian et al. 2021, arXiv 2111.05410, sections 3.2 and 4, relative to the initialisation",
-        tier={"weights"},
+        reads={"weights"},
         classifier=chosen(centrality, SVC(), {"kernel": ["linear", "rbf"], "C": SIZES}),
         regressor=chosen(centrality, SVR(), {"C": SIZES}),
     )

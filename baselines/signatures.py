@@ -59,7 +59,7 @@ def methods(centrality: str, suffix: str) -> dict[str, nb.Method]:
         return nb.Method(
             description=f"{centrality} signatures of {what}, {learner}",
             source=f"{PAPER}, {place}",
-            tier={"weights"},
+            reads={"weights"},
             choices=choices | further,
             **{task: on_signature(signature, learner) for task, learner in estimator.items()},
         )

@@ -23,7 +23,7 @@ METHODS = {
     "weight-statistics": nb.Method(
         description="mean, standard deviation and quartiles of each layer's weights and biases, gradient-boosted trees",
         source="Unterthiner et al. 2020, arXiv 2002.11448",
-        tier={"weights"},
+        reads={"weights"},
         classifier=boosted(GradientBoostingClassifier(subsample=0.7, max_features=0.3)),
         regressor=boosted(GradientBoostingRegressor(subsample=0.7, max_features=0.3)),
     )

@@ -103,7 +103,7 @@ def _alone(
 def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]) -> dict[str, Any]:
     """Ranks of the methods at each budget, and which of those that see weights adds most to each reference."""
     methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
-    tiers = {a.submission.method: a.submission.tier for a in unit.accepted}
+    reads = {a.submission.method: a.submission.reads for a in unit.accepted}
     ranked, leading = [], []
     for budget in sorted({budget for own in cases.values() for budget, _ in own}):
         at = {(m, other): case for m in methods for (b, other), case in cases[m].items() if b == budget}
@@ -113,8 +113,8 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
             continue
         for key, method in unit.references.items():
             # Beside weights, what the reference sees and no more: what is added is the weights' own.
-            seen = {WEIGHTS, *tiers[method]}
-            of_weights = {m: case for (m, _), case in at.items() if {WEIGHTS} <= set(tiers[m]) <= seen}
+            seen = {WEIGHTS, *reads[method]}
+            of_weights = {m: case for (m, _), case in at.items() if {WEIGHTS} <= set(reads[m]) <= seen}
             if (reference := cases[method].get((budget, None))) and (best := most_added(of_weights, reference)):
                 leading.append({"budget": budget, "reference": key, **asdict(best)})
     return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}

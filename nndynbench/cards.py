@@ -95,7 +95,7 @@ def result_card(result: Result) -> str:
     """What a notebook shows of a result."""
     tables = score_rows(result)
     rows = [{**({"subset": name} if len(tables) > 1 else {}), **row} for name, part in tables.items() for row in part]
-    facts = {"read": ", ".join(result.facts.get("tier", [])) or "nothing", "seconds": result.facts.get("seconds", NOTHING)}
+    facts = {"read": ", ".join(result.facts.get("reads", [])) or "nothing", "seconds": result.facts.get("seconds", NOTHING)}
     return html_card(result_title(result), facts, rows, note=" ".join(["In brackets: the 95% interval.", *_reasons(result)]))
 
 

@@ -1,6 +1,6 @@
 """Histories as a table: a row per history, a named column per number that a function takes from it.
 
-`Columns` is the scikit-learn transformer; the functions here give it what a history's three information tiers hold.
+`Columns` is the scikit-learn transformer; the functions here give it what a history has to read.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def test_a_method_files_fingerprint_is_of_its_helpers_too(tmp_path: Path) -> Non
     path = tmp_path / "mine.py"
     path.write_text(
         "import helper\nimport nndynbench as nb\nfrom sklearn.dummy import DummyRegressor\n"
-        "METHODS = {'mine': nb.Method(description='', source='', tier=set(), regressor=DummyRegressor())}\n"
+        "METHODS = {'mine': nb.Method(description='', source='', reads=set(), regressor=DummyRegressor())}\n"
     )
     first = find_method(str(path)).fingerprint, script_code(path)
     (tmp_path / "beside.py").write_text("VALUE = 2\n")

@@ -72,7 +72,7 @@ _FACTS = ("sees", "standing", "date", "authors", "source", "code", "commit", "li
 def _facts(entry: Entry) -> dict[str, Any]:
     submission = entry.submission
     texts = (as_text("; ".join(submission.authors)), as_text(submission.source or ""))
-    said = ("+".join(submission.tier), entry.standing, entry.date or "", *texts)
+    said = ("+".join(submission.reads), entry.standing, entry.date or "", *texts)
     rest = (submission.code, submission.commit, submission.licence, submission.seconds)
     return dict(zip(_FACTS, (*said, *rest), strict=True))
 
@@ -99,7 +99,7 @@ def _plain_entry(entry: Entry, beside: Mapping[tuple[str, int], Any]) -> dict[st
         "standing": entry.standing,
         "draft": entry.draft,
         "date": entry.date.isoformat() if entry.date else None,
-        "tier": submission.tier,
+        "reads": submission.reads,
         "seconds": submission.seconds,
         "code": submission.code,
         "scores": {

@@ -243,7 +243,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), with_span(row, "gain")]
             cells += [with_span(row, "added")] if adds else []
-            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["tier"])
+            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
         yield table
     yield from _tables_of_reasons(rows)
 

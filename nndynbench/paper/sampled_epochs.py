@@ -16,7 +16,7 @@ METHODS = {
     "degree-unrolled-negative-1-5-10-svm": nb.Method(
         description="degree signatures of the unrolled graph's negative edges at epochs 1, 5 and 10, linear SVM",
         source="Vahedian et al. 2021, arXiv 2111.05410, appendix A.2",
-        tier={"weights"},
+        reads={"weights"},
         classifier=make_pipeline(
             nb.Signature("degree", epochs=EPOCHS, representation="unrolled", sign="negative"),
             nb.SignedLogarithm(),

@@ -25,7 +25,7 @@ def on_window(window: str, reading: str) -> nb.Method:
     return nb.Method(
         description=f"degree signatures of epochs {epochs[0]} to {epochs[-1]}, linear regression",
         source="Vahedian et al. 2021, arXiv 2111.05410, Tables 3 and 4",
-        tier={"weights"},
+        reads={"weights"},
         regressor=make_pipeline(
             nb.Signature("degree", epochs=epochs),
             nb.SignedLogarithm(),

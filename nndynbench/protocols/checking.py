@@ -20,10 +20,10 @@ TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
 
 @dataclass(frozen=True)
 class Check:
-    """What `check_method` found: the tasks that the method does, the information tiers that it read, the seconds taken."""
+    """What `check_method` found: the tasks that the method does, what it read, the seconds taken."""
 
     tasks: tuple[Task, ...]
-    tier: tuple[str, ...]
+    reads: tuple[str, ...]
     seconds: float
 
 
@@ -38,7 +38,7 @@ def check_method(method: Any) -> Check:
     Raises
     ------
     MethodError
-        Naming budget and task, if it fails, returns something else than predictions, reads a tier that it does not declare,
+        Naming budget and task, if it fails, returns something else than predictions, reads what it does not declare,
         or predicts something else when it is fitted again on the same networks.
 
     Examples
@@ -59,8 +59,8 @@ def check_method(method: Any) -> Check:
             first, again = (fit.predictions(Run(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
             if not np.array_equal(first, again):
                 raise MethodError(f"{label}, {task}, budget {budget}: a second fit predicts something else; fix its seeds")
-    if isinstance(resolved, Method) and (undeclared := read - set(resolved.tier)):
-        raise MethodError(f"{label} declares the tier {sorted(resolved.tier)} and read {sorted(undeclared)}")
+    if isinstance(resolved, Method) and (undeclared := read - set(resolved.reads)):
+        raise MethodError(f"{label} declares {sorted(resolved.reads)} and read {sorted(undeclared)}")
     return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3))
 
 

@@ -38,7 +38,7 @@ class Comparison:
 
     ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
-    knew the configuration; the ``tier`` read; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
+    knew the configuration; what it ``reads``; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
     subset, the regime it was trained under.
     """
@@ -117,7 +117,7 @@ def read_comparison(path: str | Path) -> Comparison:
     content = json.loads(user_path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
-    chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"])
+    chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"]).rename(columns={"tier": "reads"})
     return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 
 
@@ -237,7 +237,7 @@ class _Unit:
                 "metric": metric,
                 **_scored(case, bars[key], metric),
                 "ceiling": ceiling(by_name[str(key[0])].networks, metric) if self.protocol.split else None,
-                "tier": "+".join(result.facts["tier"]) or "none",
+                "reads": "+".join(result.facts["reads"]) or "none",
             }
             for key, case in cases(result.predictions, by_name, self.protocol).items()
             for metric in self.protocol.metrics
@@ -255,7 +255,7 @@ class _Unit:
                 scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
                 case = Case(self.protocol, subset.networks.index.to_numpy(), clusters, scored)
                 for budget in self.budgets:
-                    facts = {"method": name, "subset": subset.name, "epochs": budget, "tier": "curves", "undefined": ""}
+                    facts = {"method": name, "subset": subset.name, "epochs": budget, "reads": "curves", "undefined": ""}
                     rows += [
                         {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
                     ]
@@ -267,7 +267,7 @@ _Task: TypeAlias = tuple[_Unit, str, Callable[[_Unit, str], list[dict[str, Any]]
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows as a frame whose numbers are floats, also where a column has none."""
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "epochs", "metric", *NUMBERS, "tier"])
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "epochs", "metric", *NUMBERS, "reads"])
     numbers = [column for column in frame if str(column).startswith(NUMBERS)]
     return frame.astype(dict.fromkeys(numbers, np.float64))
 

@@ -33,7 +33,7 @@ from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import cluster_of, score
 from nndynbench.protocols.tuning import TUNING_SUBSET, Folds, inner_folds
 from nndynbench.subsets import load
-from nndynbench.subsets.history import INFORMATION_TIERS
+from nndynbench.subsets.history import READABLE
 
 if TYPE_CHECKING:
     from nndynbench.sealed.outside import Sealed
@@ -118,15 +118,15 @@ def evaluate(
     read: set[str] = set()
     fits = [fit for budget in budgets for fit in _fits(loaded, chosen.fitted, budget, read)]
     run, predictions = _predictions(fits, run, jobs, progress or (lambda done, total: None), must_be_sealed=bool(sealed))
-    declared = set(resolved.tier) if isinstance(resolved, Method) else set(INFORMATION_TIERS)
+    declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
-        raise MethodError(f"{label} declares the tier {sorted(declared)} and read {sorted(undeclared)}")
+        raise MethodError(f"{label} declares {sorted(declared)} and read {sorted(undeclared)}")
     facts = {
         "method": label,
         "description": resolved.description if isinstance(resolved, Method) else described(estimator),
         "source": resolved.source if isinstance(resolved, Method) else "",
         "fingerprint": resolved.fingerprint if isinstance(resolved, Method) else "",
-        "tier": sorted(read),
+        "reads": sorted(read),
         "protocol": chosen.name,
         "subsets": [{"name": s.name, "version": s.version, "checksum": s.checksum} for s in loaded],
         "libraries": {library: version(library) for library in RECORDED_LIBRARIES},

@@ -15,13 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import known
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
 from nndynbench.sources import script_code
 from nndynbench.storage.files import user_path
-from nndynbench.subsets.history import INFORMATION_TIERS
+from nndynbench.subsets.history import READABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,15 +44,16 @@ class MethodError(NndynbenchError, ValueError):
     """A method that raised, returned something else than predictions, or read what it had not declared; or none at all."""
 
 
-class NoTierWarning(UserWarning):
+class NothingDeclaredWarning(UserWarning):
     """An estimator in ``METHODS`` that says nothing of what it looks at."""
 
 
+@renamed_keyword("tier", "reads")
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method: unfitted scikit-learn estimators whose ``X`` is a sequence of histories.
 
-    ``tier`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
+    ``reads`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
     by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 
     ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
@@ -68,7 +70,7 @@ class Method:
 
     description: str
     source: str
-    tier: Collection[str]
+    reads: Collection[str]
     classifier: Any = None
     regressor: Any = None
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -79,10 +81,16 @@ class Method:
     """Of the file that the method was read from, of what that imports and of what was chosen: equal for equal methods."""
 
     def __post_init__(self) -> None:
-        for tier in self.tier:
-            known(tier, INFORMATION_TIERS, what="information tier")
+        for read in self.reads:
+            known(read, READABLE, what="word for what a method reads")
         if self.classifier is None and self.regressor is None:
             raise ValueError("a method needs a classifier or a regressor")
+
+    @property
+    def tier(self) -> Collection[str]:
+        """What it reads, by the word that this had before version 1.0; deprecated."""
+        warnings.warn("Method.tier is called reads now", DeprecationWarning, stacklevel=2)
+        return self.reads
 
     def estimator(self, protocol: Protocol) -> Any:
         """The estimator for a protocol's task, with its chosen parameters; raises ValueError where the method has none."""
@@ -119,7 +127,7 @@ def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         {
             "method": name,
             "description": method.description,
-            "reads": ", ".join(tier for tier in INFORMATION_TIERS if tier in method.tier),
+            "reads": ", ".join(read for read in READABLE if read in method.reads),
             "tasks": ", ".join(task for task, does in _tasks(method) if does),
             "source": method.source,
         }
@@ -197,7 +205,7 @@ def read_methods(path: Path) -> dict[str, Method]:
     """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it.
 
     A scikit-learn estimator in place of a `Method` is taken for one that may look at everything, with a
-    `NoTierWarning`.
+    `NothingDeclaredWarning`.
 
     Raises
     ------
@@ -227,9 +235,10 @@ def _as_method(value: Any, what: str) -> Method:
         return value
     if (problem := why_no_estimator(value)) is not None:
         raise ValueError(f"{what} is no method: {problem}")
-    warnings.warn(f"{what} declares no tier, so it may look at everything: wrap it in nndynbench.Method", NoTierWarning, 2)
+    everything = "declares nothing that it reads, so it may look at everything: wrap it in nndynbench.Method"
+    warnings.warn(f"{what} {everything}", NothingDeclaredWarning, 2)
     task = "classifier" if classifies(value) else "regressor"
-    return Method(description=described(value), source="", tier=INFORMATION_TIERS, **{task: value})
+    return Method(description=described(value), source="", reads=READABLE, **{task: value})
 
 
 def classifies(estimator: Any) -> bool:

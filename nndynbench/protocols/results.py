@@ -30,7 +30,7 @@ class Result:
     ``scores``: a row per subset, budget (``epochs``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
     ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset,
     budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
-    ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, information tier,
+    ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, what was read,
     subsets with versions and checksums, library versions, seconds.
 
     Examples
@@ -109,6 +109,8 @@ def read_result(path: str | Path) -> Result:
         raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
     if missing := {"scores", "predictions", "protocol"} - content.keys():
         raise ValueError(f"{path} is no result: it lacks {', '.join(sorted(missing))}")
+    if "tier" in content:  # what reads was called before version 1.0
+        content["reads"] = content.pop("tier")
     scores, predictions = (_numbered(pd.DataFrame(content.pop(table))) for table in ("scores", "predictions"))
     return Result(scores, predictions, content)
 
@@ -128,7 +130,7 @@ def joined(stored: Result, fresh: Result) -> Result:
     )
     facts = {
         **fresh.facts,
-        "tier": sorted({*stored.facts["tier"], *fresh.facts["tier"]}),
+        "reads": sorted({*stored.facts["reads"], *fresh.facts["reads"]}),
         "sealed": bool(stored.facts.get("sealed") and fresh.facts.get("sealed")),
         "seconds": round(stored.facts["seconds"] + fresh.facts["seconds"], 3),
     }

@@ -21,7 +21,7 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, at_budgets, joined, read_result
 from nndynbench.sources import code_of
 from nndynbench.storage.files import user_path
-from nndynbench.subsets.history import TIER_WEIGHTS
+from nndynbench.subsets.history import WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
@@ -91,7 +91,7 @@ class StoredResults:
     def _path(self, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         subsets = sorted(subsets, key=lambda subset: subset.name)
         parts = (
-            *(subset.pack.content if TIER_WEIGHTS in method.tier else subset.checksum for subset in subsets),
+            *(subset.pack.content if WEIGHTS in method.reads else subset.checksum for subset in subsets),
             method.fingerprint,
             repr(protocol),
             code_of(*DECIDES),

@@ -58,7 +58,7 @@ def at_the_last_budget(compared: Comparison, metric: str) -> dict[str, Row]:
 
 def weights_only(last: Mapping[str, Row]) -> list[str]:
     """The methods that read only weights and have a value."""
-    return [name for name, row in last.items() if row["tier"] == "weights" and not pd.isna(row["value"])]
+    return [name for name, row in last.items() if row["reads"] == "weights" and not pd.isna(row["value"])]
 
 
 def shortlist(last: Mapping[str, Row], *also: str) -> list[str]:

@@ -96,7 +96,7 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
         row = last[name]
         cells = [estimate(row), *(estimate(row, column, signed=True) for column in beyond)]
         cells += [number(inside.get(name, {}).get("value"))] if inside else []
-        yield table_line([f"`{name}`", *cells, row["tier"]])
+        yield table_line([f"`{name}`", *cells, row["reads"]])
     yield from no_values(pd.DataFrame([last[name] for name in shown]), at_budget)
     if inside:
         yield from lines((f"`{name}` in regression-folds", "not compared there") for name in shown if name not in inside)
@@ -119,7 +119,7 @@ then on, networks are trained one after the other as ranked, until one is within
     yield from table_head(["method", *(metric_facts()[metric].label for metric in by_metric), "reads"])
     shown = shortlist(last, *RULES)
     for name in shown:
-        yield table_line([f"`{name}`", *(estimate(rows[name]) for rows in by_metric.values()), last[name]["tier"]])
+        yield table_line([f"`{name}`", *(estimate(rows[name]) for rows in by_metric.values()), last[name]["reads"]])
     rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
     yield from no_values(rows, lambda row: f", {metric_facts()[row['metric']].label}")
     yield from failures(compared)
@@ -192,7 +192,7 @@ def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> 
         cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
         cells += [estimate(row, column, signed=True) for column in kept]
         cells += [number(row.get("trained"))] if trained else []
-        yield table_line([f"`{name}`", *cells, str(row["tier"])])
+        yield table_line([f"`{name}`", *cells, str(row["reads"])])
 
 
 def _beyond_the_bar(rows: pd.DataFrame) -> dict[str, str]:

@@ -83,7 +83,7 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
         return
     if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
         names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
-        weighty = [named(name) for name in adding if "weights" in last[name]["tier"]]
+        weighty = [named(name) for name in adding if "weights" in last[name]["reads"]]
         yield f"- These add to the bar's R², by an interval above 0: {'; '.join(names)}."
         yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
     elif _have(last, "added"):

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from nndynbench.sealed.inside import Networks
 from nndynbench.subsets.history import (
+    CURVES,
     GRAPH,
-    INFORMATION_TIERS,
+    HYPERPARAMETERS,
+    READABLE,
     ROW,
-    TIER_CURVES,
-    TIER_HYPERPARAMETERS,
-    TIER_WEIGHTS,
+    WEIGHTS,
     History,
     Place,
     checked_epoch,
@@ -63,21 +63,21 @@ class Desk:
         number, place = self._number(message["network"]), self._place(message["place"])
         value = message["keep"]
         if place[0] == ROW and not (
-            isinstance(value, dict) and isinstance(value.get("row"), dict) and set(value.get("read", [""])) <= TIERS
+            isinstance(value, dict) and isinstance(value.get("row"), dict) and set(value.get("read", [""])) <= SOURCES
         ):
-            raise ValueError("a row to keep is a row with the tiers that it was read from")
+            raise ValueError("a row to keep is a row with what it was read from")
         self._readers[number].keep(str(message["code"]), place, value, float(message["seconds"]))
 
     def _hyperparameters(self, number: int) -> Answer:
-        self._read.add(TIER_HYPERPARAMETERS)
+        self._read.add(HYPERPARAMETERS)
         return {each: reader.hyperparameters for each, reader in enumerate(self._readers)}
 
     def _curves(self, number: int) -> Answer:
-        self._read.add(TIER_CURVES)
+        self._read.add(CURVES)
         return self._rows("curves")
 
     def _features(self, number: int) -> Answer:
-        self._read.add(TIER_WEIGHTS)
+        self._read.add(WEIGHTS)
         return self._rows("features")
 
     def _rows(self, table: Any) -> Answer:
@@ -135,7 +135,7 @@ class Desk:
         where = self._place(place)
         found = {each: reader.known(str(code), where) for each, reader in enumerate(self._readers)}
         if where[0] == ROW:
-            self._read.update(tier for value in found.values() if value is not None for tier in value["read"])
+            self._read.update(read for value in found.values() if value is not None for read in value["read"])
         return found
 
     def _number(self, number: Any) -> int:
@@ -153,7 +153,7 @@ class Desk:
         raise ValueError(f"nothing is kept of {kind!r:.100}")
 
 
-TIERS = frozenset(INFORMATION_TIERS)
+SOURCES = frozenset(READABLE)
 
 
 def _parts(source: Any) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
     not right.
     """
     root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}
-    tables, tier = [], set[str]()
+    tables, read = [], set[str]()
     for subset in subsets:
         path = root / method / f"{subset.name}.{protocol.fitted.name}.json"
         if not path.is_file():
@@ -55,8 +55,8 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
         if "trained_on" in predictions:
             predictions = predictions[predictions["trained_on"].isin(list(by_name))]
         tables.append(predictions)
-        tier |= set(submission.tier)
-    unscored, facts = pd.DataFrame(columns=["epochs"]), {"method": method, "tier": sorted(tier)}
+        read |= set(submission.reads)
+    unscored, facts = pd.DataFrame(columns=["epochs"]), {"method": method, "reads": sorted(read)}
     return Result(unscored, pd.concat(tables, ignore_index=True), facts)
 
 

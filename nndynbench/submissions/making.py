@@ -60,7 +60,7 @@ def submissions_of(
             "licence": licence,
             "code": code,
             "commit": commit,
-            "tier": list(facts["tier"]),
+            "reads": list(facts["reads"]),
             "protocol": chosen.name,
             "budgets": [int(budget) for budget in dict.fromkeys(predictions["epochs"])],
             "subset": references[name],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 # Squares and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
 LARGEST_NUMBER = 1e100
@@ -48,7 +48,7 @@ Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN)]
-Tier = Literal["weights", "curves", "hyperparameters"]
+Readable = Literal["weights", "curves", "hyperparameters"]
 Budget = Annotated[int, Field(ge=1, le=10_000)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Id = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -106,7 +106,8 @@ class SubmissionFacts(_Facts):
     code: Annotated[str, Field(max_length=300, pattern=CODE_PATTERN)]
     """An https address, or the path of a bundled method's file."""
     commit: Annotated[str, Field(pattern="^[0-9a-f]{7,64}$")]
-    tier: Annotated[list[Tier], AfterValidator(_distinct)]
+    reads: Annotated[list[Readable], Field(validation_alias=AliasChoices("reads", "tier")), AfterValidator(_distinct)]
+    """What the method looked at; ``tier`` in submissions from before version 1.0."""
     protocol: Word
     budgets: Annotated[list[Budget], Field(min_length=1, max_length=200), AfterValidator(_distinct)]
     subset: SubsetReference

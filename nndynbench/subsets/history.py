@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-TIER_WEIGHTS = "weights"
-TIER_CURVES = "curves"
-TIER_HYPERPARAMETERS = "hyperparameters"
-INFORMATION_TIERS = (TIER_WEIGHTS, TIER_CURVES, TIER_HYPERPARAMETERS)
+WEIGHTS = "weights"
+CURVES = "curves"
+HYPERPARAMETERS = "hyperparameters"
+READABLE = (WEIGHTS, CURVES, HYPERPARAMETERS)
 
 Place: TypeAlias = tuple[str | int | None, ...]
 """What a function was asked about: (ROW, budget), a history, or (GRAPH, epoch, representation, sign), a snapshot."""
@@ -112,7 +112,7 @@ class History:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Every column of the grid."""
-        _held[self].read.add(TIER_HYPERPARAMETERS)
+        _held[self].read.add(HYPERPARAMETERS)
         return dict(_held[self].reader.hyperparameters)
 
     @property
@@ -121,13 +121,13 @@ class History:
 
         Epochs after an early stop or a divergence are absent.
         """
-        _held[self].read.add(TIER_CURVES)
+        _held[self].read.add(CURVES)
         return _held[self].reader.curves(_held[self].epochs)
 
     @property
     def features(self) -> pd.DataFrame:
         """By (epoch, layer), kept epochs from 0 to the budget; columns `nndynbench.features.FEATURES`."""
-        _held[self].read.add(TIER_WEIGHTS)
+        _held[self].read.add(WEIGHTS)
         return _held[self].reader.features(_held[self].epochs)
 
     def weights(self, epoch: SupportsIndex) -> Weights:
@@ -148,7 +148,7 @@ class History:
         from nndynbench.signatures import check_graph
 
         held, kind, side = _held[self], _text(representation), _text(sign)
-        held.read.add(TIER_WEIGHTS)
+        held.read.add(WEIGHTS)
         check_graph(kind, side)
         return held.reader.centrality(_text(name), kind, side, range(1, held.epochs + 1))
 
@@ -180,7 +180,7 @@ class History:
         from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph, stacked
 
         held, kind, side = _held[self], _text(representation), _text(sign)
-        held.read.add(TIER_WEIGHTS)
+        held.read.add(WEIGHTS)
         # Converted once: what is checked is what is read, whatever a caller's numbers and sequences say the second time.
         chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
@@ -232,7 +232,7 @@ def checked_epoch(history: History, epoch: SupportsIndex) -> int:
 
 def _epoch(held: _Held, epoch: SupportsIndex) -> int:
     """An epoch as a number of Python's own, checked against the budget."""
-    held.read.add(TIER_WEIGHTS)
+    held.read.add(WEIGHTS)
     try:
         chosen = operator.index(epoch)
     except TypeError:

@@ -35,7 +35,7 @@ CHECKED = [
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in CHECKED])
 def test_a_bundled_method_passes_the_check_and_reads_what_it_declares(name: str) -> None:
-    assert set(nb.check_method(name).tier) == set(find_method(name).tier)
+    assert set(nb.check_method(name).reads) == set(find_method(name).reads)
 
 
 @pytest.mark.parametrize("name", method_names())

@@ -42,7 +42,7 @@ def test_the_methods_of_a_file_are_listed(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "import nndynbench as nb\nfrom sklearn.dummy import DummyRegressor\n"
-        'METHODS = {"mine": nb.Method(description="[a] mean", source="", tier=(), regressor=DummyRegressor())}\n'
+        'METHODS = {"mine": nb.Method(description="[a] mean", source="", reads=(), regressor=DummyRegressor())}\n'
     )
     said = output("methods", str(file))
     assert "[a] mean" in said

@@ -33,7 +33,7 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
     file.write_text(
         "import nndynbench as nb\n"
         "from sklearn.dummy import DummyRegressor\n"
-        "METHODS = {'mean': nb.Method(description='mean', source='', tier=set(), regressor=DummyRegressor())}\n"
+        "METHODS = {'mean': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
     )
     command = [
         "evaluate",

@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_before_anything_is_fitte
     name = "m" * 240
     (tmp_path / "mine.py").write_text(
         f"from sklearn.dummy import DummyRegressor\nimport nndynbench as nb\n"
-        f"METHODS = {{'{name}': nb.Method(description='', source='', tier=set(), regressor=DummyRegressor())}}\n"
+        f"METHODS = {{'{name}': nb.Method(description='', source='', reads=set(), regressor=DummyRegressor())}}\n"
     )
     done = shell(f"{NNDYNBENCH} evaluate mine.py {long} --protocol transfer --epochs 1 --out longer", cwd=tmp_path)
     assert done.returncode == 2
@@ -83,7 +83,7 @@ class Slow(RegressorMixin, BaseEstimator):
         pathlib.Path(f"{os.getpid()}.started").touch()
         time.sleep(600)
 
-METHODS = {name: nb.Method(description="", source="", tier=set(), regressor=Slow()) for name in ("one", "two")}
+METHODS = {name: nb.Method(description="", source="", reads=set(), regressor=Slow()) for name in ("one", "two")}
 """
 
 

@@ -41,7 +41,7 @@ def test_a_method_from_outside_is_audited_by_its_file(accepted: Accepted, digits
     code.write_text(
         "import nndynbench as nb\n"
         "from sklearn.dummy import DummyRegressor\n"
-        "METHODS = {'mean': nb.Method(description='mean', source='', tier=set(), regressor=DummyRegressor())}\n"
+        "METHODS = {'mean': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
     )
     r2 = next(score for score in audit(accepted, FreshZoo(digits, 0), code=str(code)) if score.metric == "r2")
     assert r2.fresh == pytest.approx(0, abs=0.02)

@@ -220,7 +220,7 @@ def test_choosing_changes_the_table_and_the_address(watched: Watched) -> None:
 def test_filters_columns_and_the_sort_are_in_the_address(watched: Watched) -> None:
     page = watched.open(FIRST)
     page.click("#scores-table thead >> text=Added to the bar")
-    page.uncheck("input[name=tier][value=hyperparameters]")
+    page.uncheck("input[name=reads][value=hyperparameters]")
     page.fill("#find", "degree")
     page.click("summary >> text=Columns")
     page.check("#all-columns input[value=mae]")
@@ -259,15 +259,15 @@ def test_an_empty_view_says_why(watched: Watched) -> None:
     page.fill("#find", "nothing of the kind")
     assert watched.column("Method") == ["No method matches “nothing of the kind”."]
     page.fill("#find", "")
-    for tier in ("weights", "curves"):
-        page.uncheck(f"input[name=tier][value={tier}]")
+    for read in ("weights", "curves"):
+        page.uncheck(f"input[name=reads][value={read}]")
     assert watched.column("Method", "tbody.method tr") == ["No method looks at so little: allow it weights or curves."]
 
 
-def test_information_tiers_filter_the_rows_and_leave_the_references(watched: Watched) -> None:
+def test_what_methods_read_filters_rows_and_leave_the_references(watched: Watched) -> None:
     page = watched.open(FIRST)
-    page.uncheck("input[name=tier][value=curves]")
-    page.uncheck("input[name=tier][value=hyperparameters]")
+    page.uncheck("input[name=reads][value=curves]")
+    page.uncheck("input[name=reads][value=hyperparameters]")
     assert set(watched.by_method("R²")) == {BAR, CURVES, "degree-linear", "constant"}
     assert set(page.locator("#scores-table tbody .sees").all_inner_texts()) == {"sees weights", "sees nothing"}
 

@@ -99,7 +99,7 @@ def test_the_package_is_the_built_one_and_finds_no_network(run: Callable[..., st
 
 def test_a_function_of_a_graph_becomes_a_row(run: Callable[..., str], clone: Path) -> None:
     check, evaluate = commands(README, "bash")
-    assert "tier=('weights',)" in run(check)
+    assert "reads=('weights',)" in run(check)
     again, submit, build = commands(GUIDE, "sh")
     assert again == evaluate
     assert "digits-lenet" in OPEN
@@ -116,7 +116,7 @@ def test_a_function_of_a_graph_becomes_a_row(run: Callable[..., str], clone: Pat
         view = (clone / "site" / "data" / f"{subset}.{FOLDS}.js").read_text(encoding="utf-8")
         facts = json.loads(view.removeprefix("window.receiveView(").rstrip().removesuffix(");"))
         [row] = [entry for entry in facts["entries"] if entry["method"] == "edge-entropy"]
-        assert row["tier"] == ["weights"]
+        assert row["reads"] == ["weights"]
         assert not row.get("draft")
         claimed = json.loads((clone / "leaderboard" / "submissions" / "edge-entropy" / f"{subset}.{FOLDS}.json").read_text())
         [r2] = [score["value"] for score in claimed["scores"] if (score["epochs"], score["metric"]) == (5, "r2")]

@@ -37,7 +37,7 @@ class Draws(RegressorMixin, BaseEstimator):
 
 def test_it_says_what_a_method_does_and_reads() -> None:
     check = nb.check_method(make_pipeline(nb.Columns([curves]), LinearRegression()))
-    assert (check.tasks, check.tier) == (("regression",), ("curves",))
+    assert (check.tasks, check.reads) == (("regression",), ("curves",))
     assert nb.check_method("degree-svm").tasks == ("classification",)
     assert nb.check_method("hyperparameters").tasks == ("classification", "regression")
 
@@ -53,9 +53,9 @@ def test_a_method_that_predicts_differently_each_time_is_stopped() -> None:
 
 def test_a_tier_that_is_not_declared_is_named() -> None:
     method = nb.Method(
-        description="", source="", tier={"weights"}, regressor=make_pipeline(nb.Columns([curves]), LinearRegression())
+        description="", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([curves]), LinearRegression())
     )
-    with pytest.raises(MethodError, match=r"declares the tier \['weights'\] and read \['curves'\]"):
+    with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
         nb.check_method(method)
 
 

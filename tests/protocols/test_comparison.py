@@ -23,7 +23,7 @@ import nndynbench as nb
 def broken(history):
     raise RuntimeError("no such feature")
 
-METHODS = {"broken": nb.Method(description="", source="", tier=set(),
+METHODS = {"broken": nb.Method(description="", source="", reads=set(),
                                regressor=make_pipeline(nb.Columns([broken]), DummyRegressor()))}
 """
 

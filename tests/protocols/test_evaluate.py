@@ -82,7 +82,7 @@ def test_a_plain_scikit_learn_pipeline_is_a_method(digits: nb.Subset) -> None:
     own = make_pipeline(nb.Signature(lambda graph: graph.degree()), SimpleImputer(), StandardScaler(), SVC())
     result = nb.evaluate(own, digits, epochs=3, name="mine")
     assert result.facts["method"] == "mine"
-    assert result.facts["tier"] == ["weights"]
+    assert result.facts["reads"] == ["weights"]
     assert len(result.predictions) == 234
 
 
@@ -225,7 +225,7 @@ def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Pa
         "    return graph.missing\n"
         "def varying(graph):\n"
         "    return [1.0] * (3 + (graph.blocks[0].max() > 0.5))\n"
-        "METHODS = {f.__name__: nb.Method(description='a', source='b', tier={'weights'},\n"
+        "METHODS = {f.__name__: nb.Method(description='a', source='b', reads={'weights'},\n"
         "           regressor=make_pipeline(nb.Signature(f), Ridge())) for f in (strongest, varying)}\n"
     )
     with pytest.raises(MethodError, match=r"fold 0: AttributeError: .*missing.* \(mine\.py:5 in strongest\)"):
@@ -281,8 +281,8 @@ class ReadsCurves(Constant):
 
 
 def test_a_method_that_reads_what_it_did_not_declare_is_refused(digits: nb.Subset) -> None:
-    method = nb.Method(description="", source="", tier={"weights"}, regressor=ReadsCurves())
-    with pytest.raises(MethodError, match=r"declares the tier \['weights'\] and read \['curves'\]"):
+    method = nb.Method(description="", source="", reads={"weights"}, regressor=ReadsCurves())
+    with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
         nb.evaluate(method, digits, protocol="regression", epochs=1)
 
 
@@ -296,7 +296,7 @@ def test_networks_that_diverge_are_imputed_inside_the_fold(digits: nb.Subset, mo
 
     monkeypatch.setattr(nb.History, "_signature", sometimes_diverged)
     method = nb.Method(
-        description="", source="", tier={"weights", "hyperparameters"}, classifier=bundled("degree-svm").classifier
+        description="", source="", reads={"weights", "hyperparameters"}, classifier=bundled("degree-svm").classifier
     )
     assert len(nb.evaluate(method, digits, epochs=2, sealed=False).predictions) == 234
 
@@ -327,5 +327,5 @@ def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:
         nb.evaluate("degree-svm", digits, protocol="regression")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
         nb.evaluate("nowhere.py", digits)
-    with pytest.raises(UnknownNameError, match="unknown information tier 'weight'; did you mean 'weights'"):
-        nb.Method(description="", source="", tier={"weight"}, regressor=Constant())
+    with pytest.raises(UnknownNameError, match="unknown source of information 'weight'; did you mean 'weights'"):
+        nb.Method(description="", source="", reads={"weight"}, regressor=Constant())

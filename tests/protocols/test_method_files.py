@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import find_method
-from nndynbench.protocols.method import NoTierWarning
+from nndynbench.protocols.method import NothingDeclaredWarning
 
 HEAD = """
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sklearn.dummy import DummyRegressor
 import nndynbench as nb
 
 def method(value: float) -> nb.Method:
-    return nb.Method(description="a number", source="", tier=set(),
+    return nb.Method(description="a number", source="", reads=set(),
                      regressor=DummyRegressor(strategy="constant", constant=value))
 
 METHODS = {"mine": method(1.0)}
@@ -104,7 +104,7 @@ def test_what_a_function_imports_when_it_is_called_is_found(digits: nb.Subset, t
         "    return top(graph)",
         "METHODS = {'mine': make_pipeline(nb.Signature(top), SimpleImputer(), Ridge())}",
     )
-    with pytest.warns(NoTierWarning):
+    with pytest.warns(NothingDeclaredWarning):
         assert nb.check_method(str(tmp_path / "mine.py")).tier == ("weights",)
 
 
@@ -143,7 +143,7 @@ def test_a_module_of_the_callers_own_with_a_helpers_name_stays_the_callers(tmp_p
 def test_two_files_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
     owner = ["class Owner(DummyRegressor): ...", "METHODS = {'mine': Owner()}"]
     files = [written(tmp_path / folder / "mine.py", *owner) for folder in ("a", "b")]
-    with pytest.warns(NoTierWarning):
+    with pytest.warns(NothingDeclaredWarning):
         regressors = [find_method(str(file)).regressor for file in files]
     for regressor in regressors:
         assert type(pickle.loads(pickle.dumps(regressor))) is type(regressor)
@@ -157,7 +157,7 @@ def test_what_a_file_defines_works_in_other_processes(tmp_path: Path) -> None:
         "class Doubling(DummyRegressor):",
         "    def predict(self, X):",
         "        return doubled(super().predict(X))",
-        "METHODS = {'mine': nb.Method(description='', source='', tier=set(),",
+        "METHODS = {'mine': nb.Method(description='', source='', reads=set(),",
         "                             regressor=Doubling(strategy='constant', constant=4.0))}",
     )
     regressor = find_method(str(file)).regressor.fit([[0.0]], [1.0])
@@ -213,10 +213,12 @@ def test_an_estimator_in_methods_is_a_method_that_declares_no_tier(tmp_path: Pat
         "def degree(graph):\n    return graph.degree()\n"
         f"METHODS = {{'mine': make_pipeline(nb.Signature(degree), SimpleImputer(), {learner!r})}}\n"
     )
-    with pytest.warns(NoTierWarning, match=r"mine\.py: 'mine' declares no tier, so it may look at everything"):
+    with pytest.warns(
+        NothingDeclaredWarning, match=r"mine\.py: 'mine' declares nothing that it reads, so it may"
+    ):
         check = nb.check_method(str(file))
-    assert (check.tasks, check.tier) == ((task,), ("weights",))
-    with pytest.warns(NoTierWarning):
+    assert (check.tasks, check.reads) == ((task,), ("weights",))
+    with pytest.warns(NothingDeclaredWarning):
         assert "0x" not in find_method(str(file)).description
 
 

@@ -209,10 +209,10 @@ def test_a_method_that_reads_an_undeclared_tier_is_refused_also_from_what_was_ke
         return {"loss": float(np.nan_to_num(history.curves["train_loss"]).sum())}
 
     method = nb.Method(
-        description="a sum", source="", tier={"weights"}, regressor=make_pipeline(nb.Columns([loss]), LinearRegression())
+        description="a sum", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([loss]), LinearRegression())
     )
     for _ in range(2):
-        with pytest.raises(MethodError, match=r"declares the tier \['weights'\] and read \['curves'\]"):
+        with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
             nb.evaluate(method, "digits-lenet", protocol="regression", epochs=2)
         a_new_process()
 

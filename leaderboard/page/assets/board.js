@@ -5,7 +5,7 @@
 (() => {
   const DRAWN_AT_FIRST = 4;
   const CEILING = "the score of whoever knew what each configuration reaches on average; the rest is the spread between two seeds.";
-  const TIERS = ["weights", "curves", "hyperparameters"];
+  const READABLE = ["weights", "curves", "hyperparameters"];
   const STANDINGS = ["self-reported", "rerun", "audited"];
   const { make, fill, choose, number, estimate } = window.cells;
   const index = JSON.parse(document.getElementById("index").textContent);
@@ -25,8 +25,8 @@
     const subset = asked.get("subset") || index.first.subset;
     fill(element.subset, index.subsets.map((known) => known.name), subset);
     fillProtocols(asked.get("protocol") || index.first.protocol);
-    const tiers = asked.has("sees") ? asked.get("sees").split(",") : TIERS;
-    for (const box of tierBoxes()) box.checked = tiers.includes(box.value);
+    const reads = asked.has("sees") ? asked.get("sees").split(",") : READABLE;
+    for (const box of boxes()) box.checked = reads.includes(box.value);
     element.find.value = asked.get("find") || "";
     const sort = asked.get("sort");
     chosen.sort = sort ? { id: sort.replace(/^-/, ""), best: !sort.startsWith("-") } : null;
@@ -35,8 +35,8 @@
 
   function writeAddress() {
     const said = { subset: view.subset, protocol: view.protocol, budget: element.budget.value };
-    const tiers = allowed();
-    if (tiers.length < TIERS.length) said.sees = tiers.join(",");
+    const reads = allowed();
+    if (reads.length < READABLE.length) said.sees = reads.join(",");
     if (element.find.value.trim()) said.find = element.find.value.trim();
     if (chosen.sort) said.sort = `${chosen.sort.best ? "" : "-"}${chosen.sort.id}`;
     if (chosen.columns) said.columns = chosen.columns.join(",");
@@ -54,7 +54,7 @@
     });
     element.protocol.addEventListener("change", () => load());
     element.budget.addEventListener("change", () => show());
-    element.tiers.addEventListener("change", () => show());
+    element.reads.addEventListener("change", () => show());
     element.find.addEventListener("input", () => show());
     element.metric.addEventListener("change", () => drawChart());
     narrow.addEventListener("change", () => view && show());
@@ -90,12 +90,12 @@
     return index.subsets.find((known) => known.name === element.subset.value);
   }
 
-  function tierBoxes() {
-    return [...element.tiers.querySelectorAll("input")];
+  function boxes() {
+    return [...element.reads.querySelectorAll("input")];
   }
 
   function allowed() {
-    return tierBoxes().filter((box) => box.checked).map((box) => box.value);
+    return boxes().filter((box) => box.checked).map((box) => box.value);
   }
 
   // ---- loading: a script per view, since a page opened from a file may not fetch
@@ -220,7 +220,7 @@
       ...(hasLines() ? [{ id: "draw", title: "Chart", cell: (row) => chartBox(row), main: true }] : []),
       ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods that cannot be told from the first share its rank, all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
       { id: "method", title: "Method", cell: (row) => methodCell(row), value: (row) => row.name, better: -1, main: true, phone: true },
-      text("sees", "Sees", "what it looked at, of weights, curves and hyperparameters", (row) => (row.tier ? row.tier.join(", ") || "nothing" : null), { better: -1 }),
+      text("sees", "Sees", "what it looked at, of weights, curves and hyperparameters", (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
       metric(first, { main: true, phone: true }),
       ...added,
       ...(view.beside ? [score("trained_tau", "τ, trained", "Kendall's τ among the networks that learned anything", 1, (row) => row.scores.trained_tau, { main: true })] : []),
@@ -236,7 +236,7 @@
 
   function rows() {
     const budget = element.budget.value;
-    const tiers = new Set(allowed());
+    const reads = new Set(allowed());
     const words = element.find.value.trim().toLowerCase();
     const found = (row) => !words || [row.name, row.description, row.source, ...(row.authors || [])].some((text) => text?.toLowerCase().includes(words));
     const own = view.entries
@@ -245,15 +245,15 @@
     const [pinned, others] = [own.filter((row) => row.kind === "reference"), own.filter((row) => row.kind !== "reference")];
     const order = Object.values(view.references);
     pinned.sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
-    return [...pinned, ...ceilingRow(), ...others.filter((row) => row.tier.every((tier) => tiers.has(tier)) && found(row)), ...paperRows(budget).filter(found)];
+    return [...pinned, ...ceilingRow(), ...others.filter((row) => row.reads.every((read) => reads.has(read)) && found(row)), ...paperRows(budget).filter(found)];
   }
 
   function whyEmpty() {
     if (!view.entries.length) return "No method is submitted here yet: the paper's figures stand alone.";
     if (!view.entries.some((entry) => entry.kind === "method" && entry.scores[element.budget.value])) return `No method is submitted ${budgetText()}.`;
     const words = element.find.value.trim();
-    if (words && allowed().length === TIERS.length) return `No method matches “${words}”.`;
-    return `No method looks at so little${words ? ` and matches “${words}”` : ""}: allow it ${TIERS.filter((tier) => !allowed().includes(tier)).join(" or ")}.`;
+    if (words && allowed().length === READABLE.length) return `No method matches “${words}”.`;
+    return `No method looks at so little${words ? ` and matches “${words}”` : ""}: allow it ${READABLE.filter((read) => !allowed().includes(read)).join(" or ")}.`;
   }
 
   // The paper's figures of one method at one place in it are one row.
@@ -295,7 +295,7 @@
     if (row.kind === "reference" && reference) cell.append(" ", badge(reference.name, reference.meaning));
     if (row.draft) cell.append(" ", badge("draft", row.draft));
     if (row.place) cell.append(make("span", { className: "interval", textContent: row.place }));
-    else cell.append(make("span", { className: "interval sees", textContent: `sees ${row.tier.join(", ") || "nothing"}` }));
+    else cell.append(make("span", { className: "interval sees", textContent: `sees ${row.reads.join(", ") || "nothing"}` }));
     return cell;
   }
 

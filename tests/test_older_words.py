@@ -1,0 +1,47 @@
+"""Files and calls from before a word changed are understood."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sklearn.dummy import DummyRegressor
+
+import nndynbench as nb
+from nndynbench.protocols import comparison_file
+from nndynbench.protocols.comparison import read_comparison
+from nndynbench.submissions import read_submission
+from nndynbench.submissions.beside import submissions_folder
+
+
+def test_a_method_may_still_say_tier() -> None:
+    with pytest.deprecated_call(match="reads"):
+        method = nb.Method(description="", source="", tier={"curves"}, regressor=DummyRegressor())
+    assert method.reads == {"curves"}
+    with pytest.deprecated_call(match="reads"):
+        assert method.tier == {"curves"}
+
+
+def test_a_submission_says_reads_and_older_ones_that_say_tier_are_read(tmp_path: Path) -> None:
+    older = submissions_folder() / "bar" / "digits-lenet.regression-folds.json"
+    content = json.loads(older.read_text(encoding="utf-8"))
+    content["reads"] = content.pop("tier")
+    newer = tmp_path / "bar" / older.name
+    newer.parent.mkdir()
+    newer.write_text(json.dumps(content), encoding="utf-8")
+    assert read_submission(newer) == read_submission(older)
+    assert read_submission(older).reads == ["curves", "hyperparameters"]
+
+
+def test_a_result_and_a_comparison_that_say_tier_are_read(tmp_path: Path, digits: nb.Subset) -> None:
+    path = nb.evaluate("constant", digits, protocol="regression", epochs=1).save(tmp_path / "constant.json")
+    older = json.loads(path.read_text(encoding="utf-8"))
+    older["tier"] = older.pop("reads")
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert nb.read_result(path).facts["reads"] == []
+
+    compared = nb.compare(digits, ["constant"], protocol="regression", epochs=1, results=tmp_path)
+    path = compared.save(comparison_file(tmp_path, ["digits-lenet"], "regression"))
+    path.write_text(path.read_text(encoding="utf-8").replace('"reads"', '"tier"'), encoding="utf-8")
+    assert read_comparison(path).rows["reads"].tolist() == compared.rows["reads"].tolist()
