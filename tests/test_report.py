@@ -81,13 +81,13 @@ def test_extrapolation_says_what_is_added_to_the_bar(document: str) -> None:
     assert row(document, "`blocked`", "bar")[3] == "+0.000 (0.000 to 0.000)"
 
 
-def scored(method: str, value: float, tier: str = "weights", **facts: object) -> dict[str, object]:
+def scored(method: str, value: float, reads: str = "weights", **facts: object) -> dict[str, object]:
     """A row of a comparison; what it gains and adds has an interval of a tenth on either side."""
     numbers: dict[str, object] = {"value": value, "low": value, "high": value}
     for column in ("gain", "added"):
         if column in facts:
             numbers |= {f"{column}_low": facts[column] - 0.1, f"{column}_high": facts[column] + 0.1}  # type: ignore[operator]
-    about = {"method": method, "subset": "digits-lenet", "epochs": 5, "tier": tier, "ceiling": None, "undefined": ""}
+    about = {"method": method, "subset": "digits-lenet", "epochs": 5, "reads": reads, "ceiling": None, "undefined": ""}
     return about | numbers | facts
 
 
@@ -134,10 +134,10 @@ def test_a_control_ahead_of_the_methods_is_named_as_one() -> None:
 
 
 def test_an_interval_above_0_stands_beside_that_of_a_control_that_sees_no_training() -> None:
-    tier = "curves+hyperparameters+weights"
+    reads = "curves+hyperparameters+weights"
     rows = (
-        scored("bar-and-weight-statistics", 0.9, tier, gain=0.3, added=0.3),
-        scored("bar-and-epoch-0", 0.8, tier, gain=0.2, added=0.2),
+        scored("bar-and-weight-statistics", 0.9, reads, gain=0.3, added=0.3),
+        scored("bar-and-epoch-0", 0.8, reads, gain=0.2, added=0.2),
         scored("norms", 0.5, gain=-0.4, added=0.0),
         scored("bar", 0.7, "curves+hyperparameters", gain=0.0, added=0.0),
     )

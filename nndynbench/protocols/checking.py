@@ -44,7 +44,7 @@ def check_method(method: Any) -> Check:
     Examples
     --------
     >>> import nndynbench
-    >>> nndynbench.check_method("degree-linear").tier
+    >>> nndynbench.check_method("degree-linear").reads
     ('weights',)
     """
     resolved = as_method(method)

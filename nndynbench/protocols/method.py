@@ -63,7 +63,7 @@ class Method:
     --------
     >>> import nndynbench
     >>> from sklearn.dummy import DummyRegressor
-    >>> method = nndynbench.Method(description="the mean", source="", tier=(), regressor=DummyRegressor())
+    >>> method = nndynbench.Method(description="the mean", source="", reads=(), regressor=DummyRegressor())
     >>> nndynbench.check_method(method).tasks
     ('regression',)
     """

@@ -105,7 +105,7 @@ def test_what_a_function_imports_when_it_is_called_is_found(digits: nb.Subset, t
         "METHODS = {'mine': make_pipeline(nb.Signature(top), SimpleImputer(), Ridge())}",
     )
     with pytest.warns(NothingDeclaredWarning):
-        assert nb.check_method(str(tmp_path / "mine.py")).tier == ("weights",)
+        assert nb.check_method(str(tmp_path / "mine.py")).reads == ("weights",)
 
 
 def test_files_of_two_folders_have_each_their_own_helper(tmp_path: Path) -> None:
