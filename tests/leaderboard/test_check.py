@@ -151,7 +151,7 @@ TAMPERINGS = [
     (fact("description", "x" * 301), "description", "at most 300 characters"),
     (fact("authors", []), "authors", "at least 1 item"),
     (fact("seconds", -1), "seconds", "greater than or equal to 0"),
-    (fact("tier", ["weights", "labels"]), "tier.1", "not 'labels'"),
+    (fact("reads", ["weights", "labels"]), "reads.1", "not 'labels'"),
     (fact("format", 2), "format", "not 2"),
 ]
 

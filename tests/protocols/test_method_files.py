@@ -213,9 +213,7 @@ def test_an_estimator_in_methods_is_a_method_that_declares_no_tier(tmp_path: Pat
         "def degree(graph):\n    return graph.degree()\n"
         f"METHODS = {{'mine': make_pipeline(nb.Signature(degree), SimpleImputer(), {learner!r})}}\n"
     )
-    with pytest.warns(
-        NothingDeclaredWarning, match=r"mine\.py: 'mine' declares nothing that it reads, so it may"
-    ):
+    with pytest.warns(NothingDeclaredWarning, match=r"mine\.py: 'mine' declares nothing that it reads, so it may"):
         check = nb.check_method(str(file))
     assert (check.tasks, check.reads) == ((task,), ("weights",))
     with pytest.warns(NothingDeclaredWarning):

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+pytest.importorskip("torch")
+
 import nndynbench as nb
 from generation.__main__ import app
 from generation.publish import PublishError, plan_upload, publish
