@@ -358,14 +358,20 @@ def bundle(
     subset: Subset,
     root: Annotated[Path | None, typer.Option(help="a folder of packs, read before what is bundled")] = None,
 ) -> None:
-    """Write what the package bundles of a packed subset into the package: its tables, and tiers as the catalogue says."""
-    from generation.bundle import bundle_subset
+    """Write what the package bundles of a packed subset into the package: its tables, and tiers as the catalogue says. What
+    is too large for the package goes to data/ of this clone.
+    """
+    from generation.bundle import bundle_subset, write_beside
     from nndynbench.storage.places import bundled_folder, find
 
     folders = [*(find(subset, root=root) if root is not None else []), *find(subset)]
-    written = Packed(bundle_subset(Packed(folders[0], also=folders[1:]), bundled_folder()))
+    zoo = Packed(folders[0], also=folders[1:])
+    beside = write_beside(zoo, Path(__file__).parents[1] / "data")
+    written = Packed(bundle_subset(zoo, bundled_folder()))
     size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
     console.print(f"bundled {written.folder}: {size:.1f} MB")
+    if beside is not None:
+        console.print(f"beside the package: {beside}")
 
 
 @app.command()

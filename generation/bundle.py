@@ -48,6 +48,22 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
     return target
 
 
+def write_beside(zoo: Subset, into: Path) -> Path | None:
+    """Write what is too large for the package, as the catalogue says, below ``into``: the tiers alone, since the tables
+    are in the package. Returns the folder; None where the catalogue names nothing.
+    """
+    parts = catalogue_entry(zoo.name).beside
+    if not parts:
+        return None
+    folder = into / zoo.name / zoo.version
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=into) as temporary:
+        whole = bundle_subset(zoo, Path(temporary), parts)
+        for name in (MANIFEST_NAME, *(f"{tier}.h5" for tier in parts)):
+            shutil.copyfile(whole / name, folder / name)
+    return folder
+
+
 def write_manifest(folder: Path, of: Manifest, tiers: Mapping[TierName, TierFacts]) -> None:
     """Write the manifest of a version with other tiers. What it said of its files stays (mirrors too), of its tables in any
     case: by them the folders of one version know each other.

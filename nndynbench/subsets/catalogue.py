@@ -24,7 +24,7 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Bundled:
-    """What the package bundles of a tier: values to ``bits`` of mantissa, of some networks and epochs (None: all)."""
+    """What is kept of a tier in the repository: values to ``bits`` of mantissa, of some networks and epochs (None: all)."""
 
     bits: int
     epochs: Sequence[int] | None = None
@@ -47,6 +47,7 @@ class CatalogueEntry:
     earlier: Sequence[str] = ()
     superseded: Mapping[str, Superseded] = field(default_factory=dict)
     bundle: Mapping[TierName, Bundled] = field(default_factory=dict)
+    beside: Mapping[TierName, Bundled] = field(default_factory=dict)
     features: Sequence[int] | None = None
 
 
@@ -77,11 +78,12 @@ def _entry(
     *,
     superseded: Mapping[str, Mapping[str, str]] | None = None,
     bundle: Mapping[TierName, Mapping[str, Any]] | None = None,
+    beside: Mapping[TierName, Mapping[str, Any]] | None = None,
     **facts: Any,
 ) -> CatalogueEntry:
     old = {version: Superseded(**successor) for version, successor in (superseded or {}).items()}
-    parts = {tier: Bundled(**part) for tier, part in (bundle or {}).items()}
-    return CatalogueEntry(name, superseded=old, bundle=parts, **facts)
+    inside, outside = ({tier: Bundled(**part) for tier, part in (parts or {}).items()} for parts in (bundle, beside))
+    return CatalogueEntry(name, superseded=old, bundle=inside, beside=outside, **facts)
 
 
 @cache

@@ -12,7 +12,7 @@ import nndynbench as nb
 from nndynbench.storage.arrays import SnapshotArrays
 from nndynbench.storage.files import file_facts
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
-from nndynbench.storage.places import NotAtHandError, bundled_folder
+from nndynbench.storage.places import NotAtHandError, bundled_folder, clone_folder
 from nndynbench.storage.tables import read_table, write_table
 from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.packed import OtherInitialWeightsError
@@ -60,6 +60,32 @@ def test_every_subset_has_a_share_and_all_together_keep_to_the_whole() -> None:
     assert {name for subsets in SHARES for name in subsets} == set(catalogue())
     assert sum(SHARES.values()) <= WHOLE
     assert megabytes(*AT_HAND) <= WHOLE
+
+
+@pytest.mark.parametrize("name", [name for name in AT_HAND if catalogue()[name].beside])
+def test_a_clone_has_beside_it_what_the_catalogue_says(name: str) -> None:
+    folder = clone_folder()
+    assert folder is not None
+    manifest = read_manifest(folder / name / catalogue()[name].version)
+    assert manifest.tiers.keys() - {"networks"} == catalogue()[name].beside.keys()
+    for tier, part in catalogue()[name].beside.items():
+        facts = manifest.tiers[tier]
+        assert (facts.epochs, facts.mantissa_bits) == (list(part.epochs or ()), part.bits)
+        assert facts.networks == (part.networks or manifest.networks)
+        for file in facts.files:
+            assert file_facts(folder / name / manifest.version / file).same_content(manifest.files[file])
+
+
+def test_a_clone_has_the_graphs_of_every_seed() -> None:
+    zoo = nb.load("digits-lenet-seeds")
+    for network in zoo.network_ids[::97]:
+        history = zoo.history(network, epochs=5)
+        features = zoo.features.loc[network]
+        for epoch in FIRST_EPOCHS:
+            weights = np.asarray(history.weights(epoch)["fc1.weight"], np.float64)
+            # Weights have 8 bits of mantissa, the features came before rounding.
+            assert np.linalg.norm(weights) == pytest.approx(features.loc[(epoch, "fc1"), "l2_norm"], rel=2**-9)
+            assert len(history.graph(epoch).blocks) == 5
 
 
 @pytest.mark.parametrize("name", AT_HAND)
