@@ -14,7 +14,7 @@ import nndynbench as nb
 from nndynbench.convert import CheckpointError
 from nndynbench.prediction import NotGivenError
 from nndynbench.protocols import MethodError, find_method, protocol
-from nndynbench.protocols.method import seeded
+from nndynbench.protocols.method import SEED, seeded
 from nndynbench.subsets import BudgetError
 
 NETWORK, EPOCHS = 100, 3
@@ -55,7 +55,7 @@ def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Pat
     predicted = nb.predict(run, digits, epochs=EPOCHS)
     assert 0 <= predicted.low < predicted.accuracy < predicted.high <= 100
     assert 0 <= predicted.probability_high <= 1
-    tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", epochs=EPOCHS).predictions
+    tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", epochs=EPOCHS, order_seed=SEED).predictions
     errors = tested["truth"] - tested["prediction"]
     assert predicted.probability_high == pytest.approx(np.mean(predicted.accuracy + errors >= predicted.threshold))
 

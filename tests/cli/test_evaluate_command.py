@@ -86,7 +86,6 @@ def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp
         (["info", "digit-lenet"], "error: unknown subset 'digit-lenet'; did you mean 'digits-lenet'?"),
         (["evaluate", "degree-svm", "--subset", "digits-lenet", "--epochs", "99"], "error: 99 is no budget of digits-lenet"),
         (["evaluate", "degree-svm", "--subset", "digits-lenet", "--protocol", "x"], "error: unknown protocol 'x'"),
-        (["info", "imagenet-resnet50"], "error: imagenet-resnet50 is not in"),
     ],
 )
 def test_a_bad_value_gives_one_line_and_exit_status_2(

@@ -79,9 +79,9 @@ def test_the_queue_is_stopped_goes_on_and_packs_what_ended(tmp_path: Path, queue
         assert nb.load(subset, root=tmp_path).manifest.networks == 2
     assert not (tmp_path / "digits-lenet-double").exists()
     # No network is left, so nothing is trained or packed again.
-    packed = (tmp_path / "digits-lenet" / "0.1.0" / "subset.json").stat().st_mtime_ns
+    packed = (tmp_path / "digits-lenet" / "1.0.0" / "subset.json").stat().st_mtime_ns
     assert "2 of 2" in generation(*command)
-    assert (tmp_path / "digits-lenet" / "0.1.0" / "subset.json").stat().st_mtime_ns == packed
+    assert (tmp_path / "digits-lenet" / "1.0.0" / "subset.json").stat().st_mtime_ns == packed
 
 
 def test_a_zoo_goes_on_by_the_grid_that_it_was_begun_with(tmp_path: Path, queue: Path) -> None:
@@ -126,7 +126,8 @@ def test_a_pack_has_all_networks_and_the_weights_of_those_that_kept_them(tmp_pat
     made = replace(made, entry=replace(made.entry, threshold=0.0))
     train_in_this_process(replace(job(made), weights_of=1), digit_images)
     subset = nb.load("digits-lenet", root=pack_subset(made).parents[1])
-    assert subset.networks_with("weights") == {made.order[0]}
+    [arrays] = subset.pack.arrays("weights")
+    assert list(arrays.networks) == [made.order[0]]
     assert set(subset.features.index.get_level_values("network")) == set(made.order)
     assert not list(made.folder.rglob("state-*"))
 

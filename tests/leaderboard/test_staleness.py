@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,15 @@ def test_comments_and_docstrings_are_no_change_and_code_is() -> None:
 
 
 @pytest.fixture
-def history(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], str]:
+def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str | None], str]]:
     """Files by (name, commit or None for now), instead of the repository's."""
     texts: dict[tuple[str, str | None], str] = {}
     monkeypatch.setattr(staleness, "_text", lambda file, commit: texts.get((file, commit)))
     for known in (staleness._code, staleness._chosen):
         known.cache_clear()
-    return texts
+    yield texts
+    for known in (staleness._code, staleness._chosen):
+        known.cache_clear()
 
 
 def test_a_method_is_out_of_date_by_its_own_file_its_parameters_or_shared_code(

@@ -93,14 +93,14 @@ def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) 
     again = read_comparison(compared.save(tmp_path / "comparison.json"))
     pd.testing.assert_frame_equal(again.rows, compared.rows, check_dtype=False)
     assert (again.protocol, again.failures) == (compared.protocol, compared.failures)
-    assert again.training == compared.training == {"digits-lenet": "full"}
+    assert again.regimes == compared.regimes == {"digits-lenet": "full"}
     with pytest.raises(ValueError, match=r"\.csv or \.json, not as '\.xlsx'"):
         compared.save(tmp_path / "comparison.xlsx")
 
 
 def test_what_was_trained_under_a_reduced_protocol_is_named_so(compared: nb.Comparison) -> None:
     [full] = comparison_tables(compared, "r2")
-    [reduced] = comparison_tables(replace(compared, training={"digits-lenet": "reduced"}), "r2")
+    [reduced] = comparison_tables(replace(compared, regimes={"digits-lenet": "reduced"}), "r2")
     assert "on digits-lenet:" in str(full.title)
     assert "on digits-lenet (reduced regime):" in str(reduced.title)
 

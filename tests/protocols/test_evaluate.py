@@ -55,7 +55,7 @@ def test_classification_equals_scikit_learn_by_hand(digits: nb.Subset, epochs: i
     scores = nb.evaluate("degree-svm", digits, epochs=epochs, order_seed=None).scores.set_index("metric")["value"]
     assert scores["accuracy"] == accuracy_score(truth, predicted)
     assert scores["balanced_accuracy"] == balanced_accuracy_score(truth, predicted)
-    assert scores["roc_auc"] == np.mean(aucs)
+    assert scores["roc_auc"] == pytest.approx(np.mean(aucs), abs=1e-15)
 
 
 def test_regression_equals_scikit_learn_by_hand(digits: nb.Subset) -> None:
@@ -327,5 +327,5 @@ def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:
         nb.evaluate("degree-svm", digits, protocol="regression")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
         nb.evaluate("nowhere.py", digits)
-    with pytest.raises(UnknownNameError, match="unknown source of information 'weight'; did you mean 'weights'"):
+    with pytest.raises(UnknownNameError, match="unknown word for what a method reads 'weight'; did you mean 'weights'"):
         nb.Method(description="", source="", reads={"weight"}, regressor=Constant())

@@ -15,7 +15,7 @@ from nndynbench.protocols.results import keep
 
 
 def constant(subset: nb.Subset | str, *epochs: int) -> Result:
-    return nb.evaluate("constant", subset, protocol="regression-folds", epochs=epochs)
+    return nb.evaluate("constant", subset, protocol="regression-folds", epochs=epochs, order_seed=1)
 
 
 def test_other_budgets_of_the_same_method_are_joined_in_order(digits: nb.Subset, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class TestDamage:
             _ = nb.load("digits-lenet", version=PUBLISHED, offline=True).networks
 
     def test_in_a_folder_of_ones_own_it_is_named_and_left_alone(self, bundled: Path, tmp_path: Path) -> None:
-        own = tmp_path / "own" / "digits-lenet" / "0.5.0"
+        own = tmp_path / "own" / "digits-lenet" / bundled.name
         own.mkdir(parents=True)
         for file in bundled.iterdir():
             (own / file.name).write_bytes(file.read_bytes())

@@ -121,9 +121,9 @@ def test_a_new_version_needs_a_reason_to_supersede_the_old(empty_hub: HubStandIn
 
 
 def test_a_damaged_pack_is_not_published(empty_hub: HubStandIn, packed: Path) -> None:
-    path = next((packed / "digits-lenet").glob("*.*.*")) / "graphs.h5"
+    path = next((packed / "digits-lenet").glob("*.*.*")) / "weights.h5"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DamagedFileError, match=r"graphs.h5 is damaged"):
+    with pytest.raises(DamagedFileError, match=r"weights.h5 is damaged"):
         plan_upload(packed, REPOSITORY)
     assert empty_hub.tags == {}
 
