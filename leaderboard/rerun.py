@@ -58,7 +58,7 @@ def rerun(accepted: Accepted) -> Rerun:
         commit=submission.commit,
         seeds=submission.seeds,
     )
-    [same] = [other for other in made if other.subset == submission.subset]
+    [same] = [other for other in made if other.subset.name == submission.subset.name]
     claimed = _scores(submission)
     differences = {key: _difference(claimed[key], value) for key, value in _scores(same).items() if key in claimed}
     worst = max(differences, key=lambda key: differences[key])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from leaderboard.__main__ import app
-from leaderboard.check import Accepted, Refusal, check, submission_files
+from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, submission_files
 from leaderboard.rerun import NoRerunError, rerun
 from leaderboard.standing import add_record, read_records, record_of
 from nndynbench.submissions import json_schema, read_submission, submission_path, write_submission
@@ -331,6 +331,13 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
     assert isinstance(foreign, Accepted)
     with pytest.raises(NoRerunError, match="mine is no method of baselines/"):
         rerun(foreign)
+
+
+def test_a_submission_that_names_an_earlier_version_is_rerun_on_the_same_networks(at_hand: dict[str, Subset]) -> None:
+    older = check(SUBMISSIONS / "degree-svm" / "digits-lenet.classification.json", at_hand)
+    assert isinstance(older, Accepted)
+    assert older.submission.subset.version == "0.1.0" != at_hand["digits-lenet"].version
+    assert rerun(older).reproduced
 
 
 def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand: dict[str, Subset]) -> None:
