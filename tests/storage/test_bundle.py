@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import nndynbench as nb
+from nndynbench.graphs import architecture
 from nndynbench.storage.arrays import SnapshotArrays
 from nndynbench.storage.files import file_facts
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
@@ -135,7 +136,8 @@ def test_epoch_0_of_every_network_is_drawn_as_it_was_trained_from(name: str) -> 
         history = zoo.history(network, 1)
         drawn = nb.centralities.moments(history.graph(0).degree())
         np.testing.assert_allclose(drawn, history.signature("degree", epochs=[0])[0], rtol=1e-9)
-    assert history.weights(0).keys() >= {"conv1.weight", "conv1.bias"}
+    layers = architecture(zoo.manifest.architecture).weighted_layers
+    assert history.weights(0).keys() >= {f"{layer.name}.weight" for layer in layers}
 
 
 def copied(zoo: nb.Subset, folder: Path, *, seed: int | None = None, subset: str | None = None) -> nb.Subset:

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 from huggingface_hub import DatasetCard
 
+pytest.importorskip("jinja2")
+
+
 import nndynbench as nb
 from generation.card import configuration_name, dataset_card, described_fields, packed_subsets, write_card
 from nndynbench.storage.places import bundled_folder

@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 
+pytest.importorskip("jinja2")
+
 import nndynbench as nb
 from generation.card import configuration_name, packed_subsets
 from generation.card.croissant import CROISSANT_NAME, croissant, croissant_json
