@@ -327,10 +327,10 @@ def tier(
     from generation import again
     from generation.retrain import networks_in_a_group
     from generation.retrain import sample as drawn
-    from nndynbench.names import known
+    from nndynbench.names import check_name
     from nndynbench.storage.manifest import TIERS
 
-    chosen = known(name, TIERS[1:], what="tier of arrays")
+    chosen = check_name(name, TIERS[1:], what="tier of arrays")
     zoo = nndynbench.load(subset, root=root)
     made = again.first_epochs_plan(zoo, out, epochs, device=device)
     cache = out.resolve() / "images"

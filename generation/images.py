@@ -17,7 +17,7 @@ from urllib.request import getproxies
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.files import user_path, written_whole
 
 Pixels = npt.NDArray[np.uint8]
@@ -72,7 +72,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     ValueError
         If a class has no even number of test images to cut in halves.
     """
-    known(name, SOURCES, what="images")
+    check_name(name, SOURCES, what="images")
     source = os.path.expanduser(source) if source is not None else None
     folder = cache / name if cache is not None else None
     cached = folder is not None and (folder / FACTS_FILE).exists()

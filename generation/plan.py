@@ -17,7 +17,7 @@ from generation.grids import PRECISIONS, Grid, named_regime, read_grid, spread_o
 from generation.images import Images
 from generation.runs import NetworkRun, write_whole
 from generation.training import NetworkPlan
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.files import DamagedFileError, locked
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
@@ -193,8 +193,8 @@ def subset_plan(
     if precision is not None and any(precision != chosen.recipe(network)["precision"] for network in chosen.networks.index):
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
     made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
-    kind = known(device.partition(":")[0], PRECISIONS, what="device")
-    known(made.network(made.order[0]).recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
+    kind = check_name(device.partition(":")[0], PRECISIONS, what="device")
+    check_name(made.network(made.order[0]).recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
     return made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.plan import KEPT_EPOCHS, PLAN_FILE, SubsetPlan, begun_plan, runs_folder, subset_plan
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
 from nndynbench.subsets.catalogue import catalogue
 
@@ -61,6 +61,6 @@ def packed_networks(plan: SubsetPlan) -> int:
 
 def _zoo(**facts: Any) -> QueuedZoo:
     for fact in facts:
-        known(fact, QueuedZoo.__dataclass_fields__, what="fact of a queued zoo")
-    known(facts["subset"], catalogue(), what="subset")
+        check_name(fact, QueuedZoo.__dataclass_fields__, what="fact of a queued zoo")
+    check_name(facts["subset"], catalogue(), what="subset")
     return QueuedZoo(**facts)

@@ -36,7 +36,7 @@ CURVES = ["train_loss", "train_accuracy", "validation_accuracy"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Retrained:
     """One network, trained again, against what is stored of it; weights are None where the subset at hand has none.
 
     Weights are compared bit by bit after rounding the new ones to the stored ones' bits of mantissa, curves and outcomes bit
@@ -64,8 +64,8 @@ class Comparison:
         return all(part is not False for part in parts)
 
 
-def reproduced(comparisons: Sequence[Comparison]) -> bool:
-    """Whether networks trained again are what is stored: bit by bit where `Comparison.same_arithmetic`, and of the others
+def reproduced(comparisons: Sequence[Retrained]) -> bool:
+    """Whether networks trained again are what is stored: bit by bit where `Retrained.same_arithmetic`, and of the others
     all initial weights, with the medians of first loss and final accuracy within their bounds.
     """
     drifted = [comparison for comparison in comparisons if not comparison.same_arithmetic]
@@ -79,7 +79,7 @@ def reproduced(comparisons: Sequence[Comparison]) -> bool:
     )
 
 
-def expectations(comparisons: Sequence[Comparison]) -> list[str]:
+def expectations(comparisons: Sequence[Retrained]) -> list[str]:
     """What `reproduced` asks of the networks that were compared, in sentences."""
     same = sum(comparison.same_arithmetic for comparison in comparisons)
     exact = f"{same} on the same processor and libraries: all must be equal bit by bit, signatures to six digits"
@@ -91,7 +91,7 @@ def expectations(comparisons: Sequence[Comparison]) -> list[str]:
     return [sentence for sentence, count in ((exact, same), (near, len(comparisons) - same)) if count]
 
 
-def mean_change(comparisons: Sequence[Comparison]) -> tuple[float, float]:
+def mean_change(comparisons: Sequence[Retrained]) -> tuple[float, float]:
     """Mean change of the final accuracy, in percentage points, of the networks that need not be identical, and its standard
     error: far from 0, another processor would favour one side. NaN for fewer than two networks.
     """
@@ -151,7 +151,7 @@ def kind_of_devices(zoo: Subset) -> str:
     return str(zoo.manifest.settings.get("device_kind", CPU))
 
 
-def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
+def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Retrained:
     """Compare one finished run with what is stored of its network."""
     record = run.record()
     if record is None:
@@ -167,7 +167,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Comparison:
     stored_losses = rows_of(zoo.curves, network)["train_loss"]
     losses = [epoch["train_loss"] for epoch in record["epochs"]]
     first = abs(losses[0] / float(stored_losses.iloc[0]) - 1) if losses and len(stored_losses) else float("nan")
-    return Comparison(
+    return Retrained(
         network=network,
         initial_weights=initial,
         weights=weights,

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, loaded_subsets, submission_files
+from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, submission_files, subsets_at_hand
 from leaderboard.store import Store
 from nndynbench.cli.console import CommandLine, opened, progress_bar, run
 
@@ -148,8 +148,7 @@ def audit(
     from leaderboard.audit import audit as score_on
     from leaderboard.standing import add_record
     from nndynbench.protocols import find_method, method_names
-    from nndynbench.protocols.protocol import budgets
-    from nndynbench.protocols.protocol import protocol as find_protocol
+    from nndynbench.protocols.protocol import budgets, find_protocol
     from nndynbench.sealed.outside import prepare
 
     prepare(early=True)
@@ -207,7 +206,7 @@ def build(
     outcomes = list(track(checked, "checking", len(files), console=console, transient=True))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-    subsets, records, dates = loaded_subsets(), read_records(submissions), changed_dates(submissions)
+    subsets, records, dates = subsets_at_hand(), read_records(submissions), changed_dates(submissions)
     with progress_bar("scoring") as report:
         scored = views(accepted, subsets, records, dates=dates, store=store, jobs=jobs, progress=report)
     index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])

@@ -11,7 +11,7 @@ from typing import Any
 from leaderboard.check import Accepted
 from leaderboard.facts import kind_of
 from leaderboard.scores import Leading, Scores
-from leaderboard.standing import Record, Standing, record_of
+from leaderboard.standing import Standing, StandingRecord, record_of
 from leaderboard.store import Store
 from leaderboard.units import Unit, references_among, scored, units_of
 from nndynbench.paper import claims as paper_claims
@@ -72,7 +72,7 @@ class View:
 def views(
     accepted: Sequence[Accepted],
     subsets: Mapping[str, Subset],
-    records: list[Record],
+    records: list[StandingRecord],
     *,
     dates: Mapping[Path, datetime.date] | None = None,
     store: Store = Store(),  # noqa: B008 (frozen)
@@ -115,7 +115,7 @@ def _view(
     protocol: Protocol,
     subset: Subset,
     facts: Mapping[str, Any],
-    records: list[Record],
+    records: list[StandingRecord],
     dates: Mapping[Path, datetime.date],
 ) -> View:
     *own, together = unit.keys(protocol)

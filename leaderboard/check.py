@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from leaderboard.store import Store, key_of
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.processes import in_processes
 from nndynbench.sources import code_of
 from nndynbench.submissions import (
@@ -133,7 +133,7 @@ def check_all(
     """
     from joblib import delayed
 
-    listed, at_hand = list(paths), loaded_subsets()
+    listed, at_hand = list(paths), subsets_at_hand()
     # What is known is looked up here: to start a process takes longer.
     known = {path: outcome for path in listed if (outcome := _known_or_none(path, at_hand, store, below)) is not None}
     unknown = [path for path in listed if path not in known]
@@ -179,12 +179,16 @@ def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
     from leaderboard.facts import board_facts
 
     there = [path.name for path in folder.iterdir() if path.is_dir()]
-    own = [path for method in methods for path in sorted((folder / known(method, there, what="submitted method")).iterdir())]
+    own = [
+        path
+        for method in methods
+        for path in sorted((folder / check_name(method, there, what="submitted method")).iterdir())
+    ]
     references = [method for reference in board_facts().references for method in reference.methods]
     beside = [folder / method / name for method in references for name in dict.fromkeys(path.name for path in own)]
     return list(dict.fromkeys([*own, *(path for path in beside if path.is_file())]))
 
 
-def loaded_subsets() -> dict[str, Subset]:
+def subsets_at_hand() -> dict[str, Subset]:
     """The subsets at hand, by name."""
     return {name: load(name) for name in names_at_hand()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leaderboard.board import Entry, View, views
-from leaderboard.check import Accepted, Refusal, check_all, loaded_subsets, submission_files
+from leaderboard.check import Accepted, Refusal, check_all, submission_files, subsets_at_hand
 from leaderboard.facts import board_facts
 from leaderboard.page.site import number
 from leaderboard.store import Store
@@ -36,7 +36,7 @@ def _rows(accepted: Sequence[Accepted], submissions: Path, store: Store, jobs: i
     references = board_facts().references
     yield f"| method | subset | protocol | epochs | score | rank | {' | '.join(f'added to {r.name}' for r in references)} |"
     yield "|" + "---|" * (6 + len(references))
-    for view in views(list(together.values()), loaded_subsets(), [], store=store, jobs=jobs):
+    for view in views(list(together.values()), subsets_at_hand(), [], store=store, jobs=jobs):
         for entry in view.entries:
             if (entry.submission.method, view.subset, view.protocol.fitted.name) in new:
                 yield _row(view, entry, [r.key for r in references])

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.check import Refusal, check, loaded_subsets
+from leaderboard.check import Refusal, check, subsets_at_hand
 from leaderboard.staleness import changed_code
 from leaderboard.store import Store
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.method import SEED
-from nndynbench.protocols.protocol import Protocol, budgets, protocols
-from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.protocol import Protocol, budgets, find_protocol, protocols
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import (
     RefusedError,
@@ -77,8 +76,8 @@ def tasks(
     UnknownNameError
         For a method or protocol that does not exist, or a subset that is not at hand, listing what is.
     """
-    loaded = loaded_subsets()
-    at_hand = {name: loaded[known(name, loaded, what="subset at hand")] for name in subset_names or loaded}
+    loaded = subsets_at_hand()
+    at_hand = {name: loaded[check_name(name, loaded, what="subset at hand")] for name in subset_names or loaded}
     found = []
     for protocol in map(find_protocol, protocol_names or protocols()):
         if protocol.predictions:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nndynbench.protocols.metrics import UndefinedMetricError, better
+from nndynbench.protocols.metrics import UndefinedMetricError, direction
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.ranks import margins, shared_ranks
 from nndynbench.protocols.scoring import Case, Estimate
@@ -53,10 +53,12 @@ def has_added(protocol: Protocol) -> bool:
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
     """Ranks with ties by the protocol's first metric, of the methods that have a value in it."""
     metric = protocol.metrics[0]
-    values = {name: better(metric) * value for name, case in methods.items() if (value := _value(case, metric)) is not None}
+    values = {
+        name: direction(metric) * value for name, case in methods.items() if (value := _value(case, metric)) is not None
+    }
     if not values:
         return {}
-    resampled = np.stack([better(metric) * methods[name].in_resamples(metric) for name in values])
+    resampled = np.stack([direction(metric) * methods[name].in_resamples(metric) for name in values])
     return dict(zip(values, shared_ranks(list(values.values()), resampled), strict=True))
 
 

@@ -34,7 +34,7 @@ class AuditScore(BaseModel):
     fresh: float | None
 
 
-class Record(BaseModel):
+class StandingRecord(BaseModel):
     """What was done to one submission file."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,16 +48,16 @@ class Record(BaseModel):
     scores: list[AuditScore] = []
 
 
-_RECORDS = TypeAdapter(list[Record])
+_RECORDS = TypeAdapter(list[StandingRecord])
 
 
-def read_records(submissions: Path) -> list[Record]:
+def read_records(submissions: Path) -> list[StandingRecord]:
     """All records about a folder of submissions; none where there is no file."""
     path = submissions.parent / STANDING_NAME
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
 
-def record_of(submission: Path, records: list[Record]) -> Record | None:
+def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord | None:
     """The best record of a submission file as it is now."""
     name, digest = _name(submission), _digest(submission)
     own = [record for record in records if record.file == name and record.sha256 == digest]
@@ -76,9 +76,9 @@ def add_record(
     zoo_seed: int | None = None,
     networks: int | None = None,
     scores: list[AuditScore] | None = None,
-) -> Record:
+) -> StandingRecord:
     """Write down what was done; an earlier record of the same kind for the same file is replaced."""
-    record = Record(
+    record = StandingRecord(
         file=_name(submission),
         sha256=_digest(submission),
         standing=standing,

@@ -107,14 +107,14 @@ def result_title(result: Result) -> str:
 
 def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Per tested subset a row per method at the last budget, the best first."""
-    from nndynbench.protocols.metrics import better, metric_facts
+    from nndynbench.protocols.metrics import direction, metric_facts
 
     metric = metric or compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
     apart = ["subset", *(["trained_on"] if "trained_on" in rows else [])]
     found = {}
     for key, part in rows.groupby(apart, sort=False):
-        last = part[part["epochs"] == part["epochs"].max()].sort_values("value", ascending=better(metric) < 0)
+        last = part[part["epochs"] == part["epochs"].max()].sort_values("value", ascending=direction(metric) < 0)
         beside = [column for column in ("added", "gain") if column in last and last[column].notna().any()][:1]
         title = ", trained on ".join(map(str, key)) + f", {last['epochs'].iloc[0]} epochs"
         found[title] = [

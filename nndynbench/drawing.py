@@ -32,9 +32,9 @@ FULL_COLUMN = 24
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
     from nndynbench.protocols.metrics import metric_facts
-    from nndynbench.protocols.protocol import protocol
+    from nndynbench.protocols.protocol import find_protocol
 
-    chosen = protocol(results[0].facts["protocol"])
+    chosen = find_protocol(results[0].facts["protocol"])
     metric = metric or chosen.metrics[0]
     axes: Axes = _axes(ax)
     for result in results:
@@ -95,10 +95,10 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     ValueError
         For a stack of graphs.
     """
-    from nndynbench.names import known
+    from nndynbench.names import check_name
     from nndynbench.signatures import CENTRALITIES
 
-    measure = CENTRALITIES[known(centrality, CENTRALITIES, what="centrality")]
+    measure = CENTRALITIES[check_name(centrality, CENTRALITIES, what="centrality")]
     if graph.stack:
         raise ValueError(f"a stack of {graph.stack} graphs cannot be drawn: take one snapshot's graph")
     axes: Axes = _axes(ax)

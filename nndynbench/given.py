@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from nndynbench.columns import CURVES
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.own_run import NotGivenError
 
 if TYPE_CHECKING:
@@ -175,5 +175,5 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
         elif not isinstance(value, str):
             raise NotGivenError(f"{name} is a text in {subset.name}, not {value!r}")
         else:
-            known(value, sorted(set(column)), what=f"{name} of {subset.name}")
+            check_name(value, sorted(set(column)), what=f"{name} of {subset.name}")
     return values

@@ -12,7 +12,7 @@ class UnknownNameError(NndynbenchError, ValueError):
     """A name (of a subset, tier, split, protocol, …) that does not exist."""
 
 
-def known(name: object, valid: Iterable[str], *, what: str, instead: str = "") -> str:
+def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = "") -> str:
     """Return ``name`` if it is among ``valid``; ``instead`` is what may be meant, by default the most similar one.
 
     Raises

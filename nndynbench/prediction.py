@@ -20,7 +20,7 @@ from nndynbench.graphs import architecture
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import SEED, find_method, seeded
-from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.subsets import BudgetError, History, Subset, load
 from nndynbench.subsets.reader import Reader
 
@@ -138,7 +138,7 @@ def predict(
     everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
     others = {network: other for network, other in everyone if not other._is_of(history)}
     known, truth = list(others.values()), loaded.networks.loc[list(others), "final_accuracy"].to_numpy()
-    fitted = seeded(clone(found.estimator(protocol(FITTED_AS)))).fit(known, truth)
+    fitted = seeded(clone(found.estimator(find_protocol(FITTED_AS)))).fit(known, truth)
     accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
     low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
     threshold = loaded.manifest.threshold

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import nndynbench as nb
 from nndynbench.cards import WIDTH, text_table
-from nndynbench.protocols import protocol
+from nndynbench.protocols import find_protocol
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def shown(digits: nb.Subset, result: nb.Result) -> dict[str, Any]:
         "history": history,
         "graph": history.graph(epoch=3),
         "result": result,
-        "comparison": nb.Comparison(protocol("regression-folds"), rows, {"broken": "it raised <ValueError>"}),
+        "comparison": nb.Comparison(find_protocol("regression-folds"), rows, {"broken": "it raised <ValueError>"}),
         "prediction": nb.Prediction(63.2, 55.0, 70.4, 0.93, 40.0, ()),
     }
 

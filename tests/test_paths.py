@@ -19,7 +19,7 @@ from nndynbench.cli import app as command_line
 from nndynbench.cli.console import console
 from nndynbench.convert import convert
 from nndynbench.plots import learning_curves, score_over_budget
-from nndynbench.protocols import protocol, read_result
+from nndynbench.protocols import find_protocol, read_result
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.storage.places import bundled_folder
 
@@ -69,9 +69,9 @@ def test_functions_write_and_read_where_the_path_says(
 
 
 def test_results_are_stored_where_the_path_says(folder: str, meant: Path, digits: nb.Subset) -> None:
-    StoredResults(Path(folder)).fitted("constant", [digits], protocol("regression-folds"), [1])
+    StoredResults(Path(folder)).fitted("constant", [digits], find_protocol("regression-folds"), [1])
     assert list(meant.glob("digits-lenet-*/regression-folds/constant.*.json"))
-    assert StoredResults(meant).holds("constant", [digits], protocol("regression-folds"), [1])
+    assert StoredResults(meant).holds("constant", [digits], find_protocol("regression-folds"), [1])
 
 
 def test_checkpoints_are_converted_and_predicted_where_the_path_says(folder: str, meant: Path, digits: nb.Subset) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli import app
-from nndynbench.protocols import protocol
+from nndynbench.protocols import find_protocol
 
 
 def lines_of(axes: Any) -> LineCollection:
@@ -49,7 +49,7 @@ def comparison(epochs: list[int]) -> nb.Comparison:
         for budget in epochs
     ]
     facts = {"subset": "digits-lenet", "metric": "accuracy", "ceiling": np.nan}
-    return nb.Comparison(protocol("classification"), pd.DataFrame(rows).assign(**facts), {})
+    return nb.Comparison(find_protocol("classification"), pd.DataFrame(rows).assign(**facts), {})
 
 
 def test_at_a_single_budget_every_method_has_its_interval_as_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

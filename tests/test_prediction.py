@@ -13,7 +13,7 @@ from sklearn.base import clone
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
 from nndynbench.prediction import NotGivenError
-from nndynbench.protocols import MethodError, find_method, protocol
+from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.method import SEED, seeded
 from nndynbench.subsets import BudgetError
 
@@ -43,7 +43,7 @@ def run(digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("method", ["degree-linear", "weight-statistics", "per-layer-degree"])
 def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, run: Path, method: str) -> None:
     ours = nb.predict(run, digits, method=method, epochs=EPOCHS)
-    regressor = seeded(clone(find_method(method).estimator(protocol("regression"))))
+    regressor = seeded(clone(find_method(method).estimator(find_protocol("regression"))))
     known = digits.histories(digits.network_ids, EPOCHS)
     regressor.fit(known, digits.networks["final_accuracy"].to_numpy())
     # Stored weights are rounded to 12 bits of mantissa, and what is stored of them was computed before.
@@ -118,7 +118,7 @@ def test_features_need_the_initialisation(digits: nb.Subset, tmp_path: Path, met
 def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on(digits: nb.Subset) -> None:
     others = [network for network in digits.network_ids if network != NETWORK]
     truth = digits.networks.loc[others, "final_accuracy"].to_numpy()
-    regressor = find_method("degree-linear").estimator(protocol("regression"))
+    regressor = find_method("degree-linear").estimator(find_protocol("regression"))
     by_hand = clone(regressor).fit(digits.histories(others, EPOCHS), truth).predict([digits.history(NETWORK, EPOCHS)])
     predicted = nb.predict(digits.history(NETWORK, EPOCHS), digits, method="degree-linear", epochs=EPOCHS)
     assert predicted.accuracy == pytest.approx(np.clip(by_hand[0], 0, 100))

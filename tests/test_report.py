@@ -11,7 +11,7 @@ import nndynbench as nb
 from nndynbench import report
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
-from nndynbench.protocols import compare, comparison_file, protocol, stored
+from nndynbench.protocols import compare, comparison_file, find_protocol, stored
 from nndynbench.report import sections
 from nndynbench.report.ranking import ranked
 from nndynbench.report.sentences import what_the_ranking_says
@@ -153,7 +153,7 @@ def test_an_interval_above_0_stands_beside_that_of_a_control_that_sees_no_traini
 def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Path) -> None:
     rows = [scored(f"method-{rank}", 0.9 - rank / 100, gain=-rank / 100) | {"metric": "accuracy"} for rank in range(12)]
     rows.append(scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"})
-    compared = nb.Comparison(protocol("classification"), pd.DataFrame(rows), {})
+    compared = nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
     text = "\n".join(sections.board(compared, digits, tmp_path / "document.md", tmp_path))
     assert "3 more methods are not shown" in text
     assert "are below" not in text
@@ -163,7 +163,7 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
 @pytest.mark.parametrize("is_few", [True, False])
 def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"}]
-    few, compared = nb.load("imagenet-lenet"), nb.Comparison(protocol("classification"), pd.DataFrame(rows), {})
+    few, compared = nb.load("imagenet-lenet"), nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
     tested = {network for _, test in few.split("sample_folds") for network in test}
     monkeypatch.setattr(sections, "FEW_NETWORKS", len(tested) + is_few)
     text = "\n".join(sections.board(compared, few, tmp_path / "document.md", tmp_path))
@@ -180,7 +180,7 @@ def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
         scored("forest", 0.0, subset="large", trained_on="small") | missing,
     ]
     frame = pd.DataFrame(rows).assign(metric="kendall_tau").astype({"value": float, "low": float, "high": float})
-    compared = nb.Comparison(protocol("transfer"), frame, {"norms on small and large": "norms failed; it has no graph"})
+    compared = nb.Comparison(find_protocol("transfer"), frame, {"norms on small and large": "norms failed; it has no graph"})
     text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {"small": 48, "large": 480}))
     assert "| `forest` | – | 0.300 (0.30 to 0.30) |" in text or "| `forest` | 0.300 (0.30 to 0.30) | – |" in text
     assert f"No value (–) of `forest`, small → large: {reason}." in text
@@ -194,6 +194,6 @@ def test_transfer_says_which_subset_free_parameters_were_chosen_on(tmp_path: Pat
         scored("bar", 0.5, subset="digits-lenet", trained_on="large") | {"metric": "kendall_tau"},
         scored("bar", 0.4, subset="large", trained_on="digits-lenet") | {"metric": "kendall_tau"},
     ]
-    compared = nb.Comparison(protocol("transfer"), pd.DataFrame(rows), {})
+    compared = nb.Comparison(find_protocol("transfer"), pd.DataFrame(rows), {})
     text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {}))
     assert "Free parameters were chosen on digits-lenet" in text

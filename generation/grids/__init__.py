@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.files import user_path
 
 # Columns that group networks but are no hyperparameter: a method must not see which networks are twins.
@@ -104,9 +104,9 @@ def read_grid(name: str) -> Grid:
         beside: Traversable = Path(str(file)).parent
     else:
         beside = files("generation.grids")
-        file = beside.joinpath(f"{known(name, grid_names(), what='grid')}.toml")
+        file = beside.joinpath(f"{check_name(name, grid_names(), what='grid')}.toml")
     facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
-    known(facts.get("regime", ""), REGIMES, what=f"regime of grid {name!r}")
+    check_name(facts.get("regime", ""), REGIMES, what=f"regime of grid {name!r}")
     if ("rows" in facts) == ("product" in facts):
         raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     if "rows" in facts:
@@ -118,11 +118,11 @@ def read_grid(name: str) -> Grid:
         networks = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
     networks.index = pd.RangeIndex(len(networks), name="network")
     for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
-        known(setting, DEFAULTS, what=f"setting of grid {name!r}")
+        check_name(setting, DEFAULTS, what=f"setting of grid {name!r}")
     for setting, words in WORDS.items():
         shared = facts["settings"].get(setting, DEFAULTS[setting])
         for value in networks[setting].unique() if setting in networks else [shared]:
-            known(value, words, what=f"{setting} of grid {name!r}")
+            check_name(value, words, what=f"{setting} of grid {name!r}")
     grid = Grid(name, facts["regime"], networks, facts["settings"])
     _check_late_epochs(grid)
     return grid

@@ -25,7 +25,7 @@ from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_facts import subset_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import Record, record_of
+from leaderboard.standing import StandingRecord, record_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.paper.verdicts import reservations, shown, verdict
@@ -50,7 +50,7 @@ def build_site(
     views: Sequence[View],
     accepted: Sequence[Accepted],
     subsets: Mapping[str, Subset],
-    records: list[Record],
+    records: list[StandingRecord],
     *,
     store: Store = Store(),  # noqa: B008 (frozen)
     only: Sequence[str] = (),
@@ -85,7 +85,7 @@ def _write_site(
     views: Sequence[View],
     accepted: Sequence[Accepted],
     subsets: Mapping[str, Subset],
-    records: list[Record],
+    records: list[StandingRecord],
     libraries: Mapping[str, str],
     only: Sequence[str],
 ) -> None:
@@ -254,12 +254,12 @@ def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, An
     return found
 
 
-def _parts_of(method: str, views: Sequence[View], audits: Sequence[tuple[Accepted, Record]]) -> list[dict[str, Any]]:
+def _parts_of(method: str, views: Sequence[View], audits: Sequence[tuple[Accepted, StandingRecord]]) -> list[dict[str, Any]]:
     own = [view for view in views if any(entry.submission.method == method for entry in view.entries)]
     return [{"place": place, **_of_method(view, method, audits)} for place, view in enumerate(own, start=1)]
 
 
-def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, Record]]) -> dict[str, Any]:
+def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, StandingRecord]]) -> dict[str, Any]:
     """A method's own entries of a view, what a fresh zoo gave, and the view as the chart reads it, with the references."""
     references = view.references.values()
     shown_beside = [entry for entry in view.entries if entry.submission.method in (method, *references)]

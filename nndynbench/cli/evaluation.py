@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
 from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
-from nndynbench.names import known
+from nndynbench.names import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,7 @@ def evaluate(
     """
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
-    from nndynbench.protocols import find_method
-    from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols import find_method, find_protocol
     from nndynbench.protocols.checking import CHECKED_PROTOCOLS
     from nndynbench.protocols.comparison import shared_budgets
     from nndynbench.protocols.method import is_file_name, label_of
@@ -111,7 +110,7 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
     method is worth beside it; the paper's numbers where there are any.
     """
     from nndynbench.paper import paper_score
-    from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols import find_protocol
     from nndynbench.protocols.metrics import metric_facts
     from nndynbench.protocols.scoring import case_columns
 
@@ -167,8 +166,7 @@ def compare(
     """
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
-    from nndynbench.protocols import comparison_file
-    from nndynbench.protocols import protocol as find_protocol
+    from nndynbench.protocols import comparison_file, find_protocol
     from nndynbench.protocols.comparison import compared_as
     from nndynbench.protocols.method import is_file_name
     from nndynbench.protocols.protocol import budgets
@@ -176,7 +174,7 @@ def compare(
     from nndynbench.subsets import load
 
     chosen = find_protocol(protocol)
-    shown = known(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
+    shown = check_name(metric, chosen.metrics, what=f"metric of {chosen.name}") if metric else chosen.metrics[0]
     loaded = [load(name, root=root) for name in subset or subsets_with_split(chosen, root)]
     path = comparison_file(out, list(dict.fromkeys(part.name for part in loaded)), chosen.name)
     need_writable(path)  # before hours of fits, not after them
@@ -213,7 +211,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
     one its gain over the bar and what it adds; on transfer a matrix of the subsets per method. A table of the reasons comes
     last, where a value is missing.
     """
-    from nndynbench.protocols.metrics import better, metric_facts
+    from nndynbench.protocols.metrics import direction, metric_facts
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -238,7 +236,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             title=title,
         )
         values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
-        for name in last["value"].sort_values(ascending=better(metric) < 0, kind="stable").index:
+        for name in last["value"].sort_values(ascending=direction(metric) < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), with_span(row, "gain")]
@@ -380,15 +378,14 @@ def plot(
 ) -> None:
     """Plot stored results: a metric over the budget, a curve per result, with 95% bands."""
     from nndynbench.plots import score_over_budget
-    from nndynbench.protocols import protocol as find_protocol
-    from nndynbench.protocols import read_result
+    from nndynbench.protocols import find_protocol, read_result
 
     read = [read_result(path) for path in results]
     if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
         raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
     if metric:
         chosen = find_protocol(names.pop())
-        known(metric, chosen.metrics, what=f"metric of {chosen.name}")
+        check_name(metric, chosen.metrics, what=f"metric of {chosen.name}")
     console.print(escape(f"plot: {score_over_budget(read, out, metric=metric)}"))
 
 

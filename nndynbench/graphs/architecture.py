@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 
 BOTTLENECK_EXPANSION = 4
 
@@ -147,7 +147,7 @@ def architecture(name: str | Architecture, *, width: float = 1.0) -> Architectur
         return name
     if match := re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", str(name)):
         name, width = match[1], float(match[2])
-    known(name, _descriptions(), what="architecture")
+    check_name(name, _descriptions(), what="architecture")
     if not width > 0:
         raise ValueError(f"width must be positive, not {width!r}")
     return _expanded(name, width)

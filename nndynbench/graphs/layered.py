@@ -15,7 +15,7 @@ from nndynbench.centralities.inputs import as_block
 from nndynbench.graphs.architecture import Layer
 from nndynbench.graphs.operators import Block, Edges
 from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight, tensors
-from nndynbench.names import known
+from nndynbench.names import check_name
 
 if TYPE_CHECKING:
     import networkx
@@ -185,7 +185,7 @@ class LayeredGraph:
 
         Its blocks have the whole graph's shapes, with 0 for the other sign; `edges` and conversions leave those out.
         """
-        factor = 1 if known(sign, SIGNS, what="sign") == "positive" else -1
+        factor = 1 if check_name(sign, SIGNS, what="sign") == "positive" else -1
         parts = (np.maximum(factor * b, 0) if isinstance(b, np.ndarray) else b.subgraph(sign) for b in self.blocks)
         return replace(self, blocks=tuple(parts), sign=sign)
 
@@ -275,7 +275,7 @@ class LayeredGraph:
         return padded
 
     def _position(self, layer: str) -> int:
-        return self.layers.index(known(layer, self.layers, what="layer"))
+        return self.layers.index(check_name(layer, self.layers, what="layer"))
 
 
 def _is_floating(block: object) -> bool:

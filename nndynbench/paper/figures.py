@@ -17,7 +17,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.graphs import Weights, random_weights
 from nndynbench.paper import contradictions, paper_values
 from nndynbench.paper.reproduction import Reproduction, notes_on, standing_for
-from nndynbench.protocols import MethodError, Result, protocol
+from nndynbench.protocols import MethodError, Result, find_protocol
 from nndynbench.protocols.protocol import budgets
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.signatures import SIGNS, has_unrolled_graph, snapshot_graph
@@ -98,7 +98,7 @@ def figure11(results: Path, root: str | Path | None = None) -> Reproduction:
 def _classification(
     figure: str, title: str, asked: dict[str, list[str]], results: Path, root: str | Path | None
 ) -> Reproduction:
-    chosen, found = protocol("classification"), list[Subset]()
+    chosen, found = find_protocol("classification"), list[Subset]()
     rows: list[dict[str, Any]] = []
     drawn: dict[str, Callable[[Path], Path]] = {}
     failed: list[str] = []
@@ -137,7 +137,7 @@ def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any
 
 
 def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
-    chosen = protocol("classification")
+    chosen = find_protocol("classification")
     reached = [budget for budget in budgets(chosen.budgets) if budget in subset.budgets]
     row: dict[str, Any] = {"subset": subset.name, "training, seconds": f"{subset.networks['seconds'].mean():.2f}"}
     try:

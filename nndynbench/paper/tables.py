@@ -13,7 +13,7 @@ from nndynbench.paper import table2 as paper_table2
 from nndynbench.paper import table5 as paper_table5
 from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, standing_for
 from nndynbench.paper.windows import READINGS, window_epochs
-from nndynbench.protocols import MethodError, protocol
+from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.subsets import BudgetError, SplitError, Subset, catalogue_entry
 
@@ -126,7 +126,7 @@ def _on_window(subset: Subset, window: str, reading: str, results: Path) -> dict
     row: dict[str, Any] = {"reading": reading, "epochs": seen}
     method = f"{WINDOW_METHODS}:degree-{window}-{reading}"
     try:
-        scores = StoredResults(results).result(method, [subset], protocol("regression"), [epochs[-1]]).scores
+        scores = StoredResults(results).result(method, [subset], find_protocol("regression"), [epochs[-1]]).scores
     except (SplitError, BudgetError, MethodError) as reason:
         return {**row, "mae": str(reason), "r2": ""}
     by_metric = scores.set_index("metric")

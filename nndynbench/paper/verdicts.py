@@ -11,7 +11,7 @@ import pandas as pd
 
 from nndynbench.paper import claims as paper_claims
 from nndynbench.paper.reproduction import Reproduction, at_hand
-from nndynbench.protocols import MethodError, protocol
+from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.scoring import Case, Estimate, cases
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.worth import gain
@@ -95,7 +95,7 @@ def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> Est
 
 
 def _case(claim: Mapping[str, Any], method: str, subsets: list[Subset], results: Path) -> Case:
-    chosen = protocol(claim["protocol"])
+    chosen = find_protocol(claim["protocol"])
     result = StoredResults(results).result(method, subsets, chosen, [claim["epochs"]])
     found = cases(result.predictions, {subset.name: subset for subset in subsets}, chosen)
     wanted = (claim["subset"], claim["epochs"], claim.get("trained_on"))

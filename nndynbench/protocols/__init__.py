@@ -4,7 +4,7 @@ from nndynbench.protocols.checking import Check, check_method
 from nndynbench.protocols.comparison import Comparison, compare, comparison_file, read_comparison
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, MethodError, find_method, method_names, methods
-from nndynbench.protocols.protocol import Protocol, protocol, protocols
+from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
 from nndynbench.protocols.results import Result, read_result
 from nndynbench.protocols.tuning import choose
 
@@ -21,9 +21,9 @@ __all__ = [
     "comparison_file",
     "evaluate",
     "find_method",
+    "find_protocol",
     "method_names",
     "methods",
-    "protocol",
     "protocols",
     "read_comparison",
     "read_result",

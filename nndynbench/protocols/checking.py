@@ -10,7 +10,7 @@ import numpy as np
 
 from nndynbench.protocols.harness import Fit, Run
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, classifies, label_of
-from nndynbench.protocols.protocol import Task, protocol
+from nndynbench.protocols.protocol import Task, find_protocol
 from nndynbench.subsets import load
 
 CHECKED_ON = "digits-lenet"
@@ -53,7 +53,7 @@ def check_method(method: Any) -> Check:
     read: set[str] = set()
     tasks = _tasks(resolved)
     for task in tasks:
-        estimator = resolved.estimator(protocol(CHECKED_PROTOCOLS[task])) if isinstance(resolved, Method) else resolved
+        estimator = resolved.estimator(find_protocol(CHECKED_PROTOCOLS[task])) if isinstance(resolved, Method) else resolved
         for budget in BUDGETS:
             fit = _small_fit(task, budget, read)
             first, again = (fit.predictions(Run(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
@@ -72,7 +72,7 @@ def _tasks(method: Any) -> tuple[Task, ...]:
 
 
 def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
-    subset, chosen = load(CHECKED_ON), protocol(CHECKED_PROTOCOLS[task])
+    subset, chosen = load(CHECKED_ON), find_protocol(CHECKED_PROTOCOLS[task])
     train, test = subset.split(str(chosen.split))[0]
     # Evenly spaced ids hold both classes: they run along the grid.
     few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]

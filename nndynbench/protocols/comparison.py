@@ -16,8 +16,7 @@ from nndynbench.processes import in_processes
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
-from nndynbench.protocols.protocol import Protocol, budgets
-from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.protocol import Protocol, budgets, find_protocol
 from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults

@@ -27,8 +27,7 @@ from nndynbench.protocols.method import (
     label_of,
     why_it_failed,
 )
-from nndynbench.protocols.protocol import Protocol, Task
-from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import cluster_of, score
 from nndynbench.protocols.tuning import TUNING_SUBSET, Folds, inner_folds

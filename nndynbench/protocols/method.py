@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scripts import load_script
 from nndynbench.sources import script_code
@@ -82,7 +82,7 @@ class Method:
 
     def __post_init__(self) -> None:
         for read in self.reads:
-            known(read, READABLE, what="word for what a method reads")
+            check_name(read, READABLE, what="word for what a method reads")
         if self.classifier is None and self.regressor is None:
             raise ValueError("a method needs a classifier or a regressor")
 
@@ -171,14 +171,14 @@ def find_method(name: str) -> Method:
         For a file that does not exist, cannot be executed, defines no ``METHODS``, or several where none is named.
     """
     if not is_file_name(name):
-        return _bundled_methods()[known(name, _bundled_methods(), what="method", instead=_file_meant(name))]
+        return _bundled_methods()[check_name(name, _bundled_methods(), what="method", instead=_file_meant(name))]
     path, label = _path_and_label(name)
     methods = read_methods(path)
     if not label and len(methods) == 1:
         return next(iter(methods.values()))
     if not label:
         raise ValueError(f"{path} holds several methods: write {path}:NAME, of {', '.join(methods)}")
-    return methods[known(label, methods, what=f"method of {path}")]
+    return methods[check_name(label, methods, what=f"method of {path}")]
 
 
 def is_file_name(name: str) -> bool:

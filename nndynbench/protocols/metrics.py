@@ -193,7 +193,7 @@ def metric_facts() -> dict[str, MetricFacts]:
     return {metric: MetricFacts(**entry) for metric, entry in entries.items()}
 
 
-def better(metric: str) -> int:
+def direction(metric: str) -> int:
     """1 where more of the metric is better, −1 where less is."""
     return -1 if metric_facts()[metric].smaller_is_better else 1
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 
 Task = Literal["classification", "regression"]
 
@@ -33,7 +33,7 @@ class Protocol:
     @property
     def fitted(self) -> Protocol:
         """The protocol whose fits this one scores: itself, or the one that ``predictions`` names."""
-        return protocol(self.predictions) if self.predictions else self
+        return find_protocol(self.predictions) if self.predictions else self
 
     def lowest_scored(self, *, images: str, chance: float) -> float | None:
         """The final accuracy from which a network is scored, in percent; None where all are."""
@@ -56,9 +56,9 @@ def protocols() -> dict[str, Protocol]:
     return {name: _protocol(name, facts) for name, facts in tomllib.loads(text).items()}
 
 
-def protocol(name: str | Protocol) -> Protocol:
+def find_protocol(name: str | Protocol) -> Protocol:
     """One protocol; raises `UnknownNameError` for a name that does not exist."""
-    return name if isinstance(name, Protocol) else protocols()[known(name, protocols(), what="protocol")]
+    return name if isinstance(name, Protocol) else protocols()[check_name(name, protocols(), what="protocol")]
 
 
 def budgets(text: str) -> list[int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.protocol import Task, protocol
+from nndynbench.protocols.protocol import Task, find_protocol
 from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
         if unfitted is None or not method.choices:
             continue
         estimator = seeded(clone(unfitted))
-        ids = sorted({network for _, test in subset.split(str(protocol(name).split)) for network in test})
+        ids = sorted({network for _, test in subset.split(str(find_protocol(name).split)) for network in test})
         networks = subset.networks.loc[ids]
-        target = networks[protocol(name).target].to_numpy()
+        target = networks[find_protocol(name).target].to_numpy()
         histories = subset.histories(ids, TUNING_BUDGET)
         inner = inner_folds(target, cluster_of(networks).to_numpy(), task)
         search = _searched(estimator, method.choices, histories, target, inner, task)

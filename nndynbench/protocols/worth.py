@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.protocols.intervals import quantiles
-from nndynbench.protocols.metrics import METRICS, UndefinedMetricError, better
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError, direction
 from nndynbench.protocols.scoring import Case, Estimate, fold_masks
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
     """
     _need_same_networks(case, bar)
     value = METRICS[metric](case.scored) - METRICS[metric](bar.scored)
-    low, high = quantiles(better(metric) * (case.in_resamples(metric) - bar.in_resamples(metric)))
-    return Estimate(better(metric) * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+    low, high = quantiles(direction(metric) * (case.in_resamples(metric) - bar.in_resamples(metric)))
+    return Estimate(direction(metric) * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added(case: Case, bar: Case) -> Estimate:

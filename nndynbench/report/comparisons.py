@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nndynbench.protocols import Comparison, compare, comparison_file, method_names, read_comparison
-from nndynbench.protocols import protocol as find_protocol
+from nndynbench.protocols import Comparison, compare, comparison_file, find_protocol, method_names, read_comparison
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.stored import StoredResults

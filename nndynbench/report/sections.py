@@ -9,8 +9,7 @@ import pandas as pd
 
 from nndynbench import plots
 from nndynbench.paper.reproduction import Reproduction
-from nndynbench.protocols import Comparison
-from nndynbench.protocols import protocol as find_protocol
+from nndynbench.protocols import Comparison, find_protocol
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import metric_facts
 from nndynbench.protocols.triage import RULES

@@ -19,7 +19,7 @@ from nndynbench.graphs.layered import LayeredGraph
 from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
 from nndynbench.graphs.weights import layer_weight
-from nndynbench.names import known
+from nndynbench.names import check_name
 
 FloatArray = npt.NDArray[np.float64]
 NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
@@ -54,11 +54,11 @@ def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
 
 def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] = SIGNS) -> None:
     """Raise for a representation, or a sign of it, that does not exist."""
-    known(representation, REPRESENTATIONS, what="representation")
+    check_name(representation, REPRESENTATIONS, what="representation")
     if sign is not None and representation != "unrolled":
         raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
     if sign is not None:
-        known(sign, signs, what="sign of the unrolled graph")
+        check_name(sign, signs, what="sign of the unrolled graph")
 
 
 def has_unrolled_graph(name: str | Architecture) -> bool:
@@ -72,7 +72,7 @@ def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architectur
 
     It shares the memory of the weights, which nobody may change.
     """
-    known(representation, REPRESENTATIONS, what="representation")
+    check_name(representation, REPRESENTATIONS, what="representation")
     if representation == "unrolled":
         return unrolled(weights, name, copy=False)
     return rolled(shuffled(weights, name) if representation == "rolled-shuffled" else weights, name, copy=False)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from nndynbench.fingerprint import fingerprint
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, FloatArray, NodeFunction, check_graph, stacked
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.
     """
     if weighting is None:
         return signatures
-    known(weighting, WEIGHTINGS, what="weighting")
+    check_name(weighting, WEIGHTINGS, what="weighting")
     if weighting == "linear":
         steps = np.arange(1.0, len(signatures) + 1)[:, None]
         return np.cumsum(steps * signatures, axis=0) / np.cumsum(steps, axis=0)
@@ -91,10 +91,10 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Sequence[History], y: object = None) -> Self:
         """Nothing to learn; checks the parameters."""
         if not callable(self.centrality):
-            known(self.centrality, CENTRALITIES, what="centrality")
+            check_name(self.centrality, CENTRALITIES, what="centrality")
         check_graph(self.representation, self.sign, signs=SIGNATURE_SIGNS)
         if self.weighting is not None:
-            known(self.weighting, WEIGHTINGS, what="weighting")
+            check_name(self.weighting, WEIGHTINGS, what="weighting")
         return self
 
     def transform(self, X: Sequence[History]) -> FloatArray:

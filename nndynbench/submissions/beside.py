@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
-from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.protocol import protocol as find_protocol
+from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import Case, case_columns, cases
 from nndynbench.protocols.worth import Worth, worth

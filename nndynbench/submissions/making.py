@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.submissions.files import refusal
 from nndynbench.submissions.schema import Submission
 
@@ -46,7 +46,7 @@ def submissions_of(
         Naming the field that is not as the schema wants it.
     """
     facts = result.facts
-    chosen = protocol(facts["protocol"])
+    chosen = find_protocol(facts["protocol"])
     references = {subset["name"]: subset for subset in facts["subsets"]}
     made = []
     for name in dict.fromkeys(result.predictions["subset"]):

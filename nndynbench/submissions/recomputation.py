@@ -11,7 +11,7 @@ import pandas as pd
 
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
-from nndynbench.protocols.protocol import Protocol, protocol
+from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.scoring import Case, cases
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions.files import RefusedError
@@ -71,7 +71,7 @@ def cases_by_budget(predictions: pd.DataFrame, tested: Subset, chosen: Protocol)
 
 def _protocol(submission: Submission) -> Protocol:
     try:
-        chosen = protocol(submission.protocol)
+        chosen = find_protocol(submission.protocol)
     except UnknownNameError as error:
         raise RefusedError("protocol", str(error)) from None
     if chosen.predictions:

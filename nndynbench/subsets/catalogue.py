@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.manifest import TierName
 
 
@@ -59,7 +59,7 @@ def catalogue() -> dict[str, CatalogueEntry]:
 def catalogue_entry(name: str) -> CatalogueEntry:
     """One subset's entry; raises `UnknownNameError` for a name that is not in the catalogue."""
     entries = catalogue()
-    return entries[known(name, entries, what="subset")]
+    return entries[check_name(name, entries, what="subset")]
 
 
 def read_as(name: str, version: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.storage.tables import KEYS, TableName
 
@@ -39,8 +39,10 @@ def export(
     >>> nndynbench.export(nndynbench.load("digits-lenet"), "curves", "curves.csv").name
     'curves.csv'
     """
-    table = cast(TableName, known(what, KEYS, what="table"))
-    chosen = known(file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format")
+    table = cast(TableName, check_name(what, KEYS, what="table"))
+    chosen = check_name(
+        file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format"
+    )
     target = user_path(path) if path is not None else Path(f"{subset.name}-{table}.{chosen}")
     frame = cast(pd.DataFrame, getattr(subset, table)).reset_index()
     with written_whole(target) as partial:

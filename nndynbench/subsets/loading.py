@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.hub import adopt, published_versions, read_origin
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
@@ -96,7 +96,7 @@ def download(
     """
     catalogue_entry(name)
     for tier in tiers:
-        known(tier, TIERS, what="tier")
+        check_name(tier, TIERS, what="tier")
     try:
         folder = PackedFolder(_from_hub(name, version, offline=offline), offline=offline)
     except NotAtHandError as error:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nndynbench.graphs import Architecture, LayeredGraph, Weights, rolled
 from nndynbench.graphs.layered import NodeTensors
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.manifest import TierName
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Reader:
     def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         from nndynbench.signatures import CENTRALITIES
 
-        known(name, CENTRALITIES, what="centrality")
+        check_name(name, CENTRALITIES, what="centrality")
         if representation == "rolled":
             stored = self._source.snapshots("centralities", [self._standing_for(epoch) for epoch in epochs])
             if stored is not None and name in stored:
@@ -185,7 +185,7 @@ class Reader:
         from nndynbench.signatures import SIGNATURE_SIGNS
 
         if representation == "unrolled":
-            known(sign, SIGNATURE_SIGNS, what="sign of the unrolled graph")
+            check_name(sign, SIGNATURE_SIGNS, what="sign of the unrolled graph")
         return moments(self.centrality(centrality, representation, sign, epochs))
 
     def _signed_graph(self, epoch: int, representation: str, sign: str | None) -> LayeredGraph:

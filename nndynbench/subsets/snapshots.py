@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.utils.data import Dataset
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.places import NotAtHandError, to_download
 
@@ -35,7 +35,7 @@ class Snapshots(Dataset[dict[str, Any]]):
         network_ids: Sequence[int] | None = None,
         epochs: Collection[int] | None = None,
     ) -> None:
-        known(tier, TIERS[1:], what="tier of arrays")
+        check_name(tier, TIERS[1:], what="tier of arrays")
         self._subset = subset
         self._tier = tier
         if tier not in subset.tiers:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.names import known
+from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.pack import Pack
 from nndynbench.storage.tables import KEYS, TableName
@@ -146,7 +146,7 @@ class Subset:
         SplitError
             With the reason, for one that this version's networks could not fill.
         """
-        known(name, RULES, what="split")
+        check_name(name, RULES, what="split")
         stored = json.loads(self.pack.file(SPLITS_FILE).read_text(encoding="utf-8"))
         if name in stored["left_out"]:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
@@ -195,7 +195,7 @@ class Subset:
         """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
         import datasets
 
-        known(table, KEYS, what="table")
+        check_name(table, KEYS, what="table")
         return datasets.Dataset.from_pandas(getattr(self, table).reset_index(), preserve_index=False)
 
     def to_torch(

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import nndynbench as nb
-from nndynbench.protocols import find_method, method_names, protocol
+from nndynbench.protocols import find_method, find_protocol, method_names
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="all that do the task by default; repeat")
     parser.add_argument("--kept", action="store_true", help="each also as the second run in which values are kept")
     chosen = parser.parse_args()
-    task = "classifier" if protocol(chosen.protocol).task == "classification" else "regressor"
+    task = "classifier" if find_protocol(chosen.protocol).task == "classification" else "regressor"
     names = chosen.method or [name for name in method_names() if getattr(find_method(name), task) is not None]
     heads = ["method", "processor seconds", "seconds", *(["kept: processor seconds", "ratio"] if chosen.kept else [])]
     table = Table(*heads, title=f"{chosen.protocol} on {chosen.subset}, {chosen.epochs} epochs")

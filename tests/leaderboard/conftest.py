@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nndynbench as nb
-from leaderboard.check import loaded_subsets
+from leaderboard.check import subsets_at_hand
 from nndynbench.submissions import submissions_of, write_submission
 from nndynbench.subsets import Subset
 
@@ -32,7 +32,7 @@ SUBMITTED = [
 
 @pytest.fixture(scope="session")
 def at_hand() -> dict[str, Subset]:
-    return loaded_subsets()
+    return subsets_at_hand()
 
 
 @pytest.fixture(scope="session")

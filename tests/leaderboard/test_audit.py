@@ -11,7 +11,7 @@ import nndynbench as nb
 from leaderboard.__main__ import app
 from leaderboard.audit import FreshZoo, audit, can_be_audited, train_fresh_zoo
 from leaderboard.check import Accepted, check
-from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.subsets import Subset
 
 
@@ -49,8 +49,8 @@ def test_a_method_from_outside_is_audited_by_its_file(accepted: Accepted, digits
 
 
 def test_transfer_is_not_audited(accepted: Accepted) -> None:
-    assert can_be_audited(accepted, protocol("regression-folds"))
-    assert not can_be_audited(accepted, protocol("transfer"))
+    assert can_be_audited(accepted, find_protocol("regression-folds"))
+    assert not can_be_audited(accepted, find_protocol("transfer"))
 
 
 def test_what_is_wrong_with_the_code_is_said_before_anything_is_trained(

@@ -22,7 +22,7 @@ from nndynbench.paper.figures import aggregator_weights, figure4, figure6, figur
 from nndynbench.paper.tables import table2, table4
 from nndynbench.paper.verdicts import RELATIONS, claims
 from nndynbench.paper.windows import window_epochs
-from nndynbench.protocols import find_method, protocol
+from nndynbench.protocols import find_method, find_protocol
 from nndynbench.subsets import catalogue
 
 
@@ -125,7 +125,7 @@ def test_the_papers_numbers_stand_beside_ours_in_a_figure(results: Path, monkeyp
 
 @pytest.mark.parametrize("claim", paper_claims(), ids=lambda claim: claim["claim"][:50])
 def test_a_claims_facts_name_what_exists(claim: dict) -> None:
-    chosen = protocol(claim["protocol"])
+    chosen = find_protocol(claim["protocol"])
     assert claim["subset"] in catalogue()
     assert claim["metric"] in chosen.metrics
     methods = [claim[key] for key in ("method", "better", "worse") if key in claim]

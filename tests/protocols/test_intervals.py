@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 import nndynbench as nb
 from nndynbench.protocols.intervals import RESAMPLED, Resamples, draw_resamples, quantiles, resampled
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
-from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, cases
 
 
 def case_of(digits: nb.Subset, method: str, name: str, epochs: int = 3) -> Case:
     result = nb.evaluate(method, digits, protocol=name, epochs=epochs)
-    [case] = cases(result.predictions, {digits.name: digits}, protocol(name)).values()
+    [case] = cases(result.predictions, {digits.name: digits}, find_protocol(name)).values()
     return case
 
 
@@ -51,7 +51,7 @@ def test_every_resample_of_a_classification_equals_scikit_learn(classified: Case
     np.testing.assert_allclose(classified.in_resamples(metric)[::step], one_by_one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("metric", [*protocol("regression").metrics, "r2_rank_matched"])
+@pytest.mark.parametrize("metric", [*find_protocol("regression").metrics, "r2_rank_matched"])
 def test_every_resample_of_a_regression_equals_scikit_learn_and_scipy(regressed: Case, metric: str) -> None:
     one_by_one = [METRICS[metric](regressed.scored.drawn(drawn_positions(w))) for w in regressed.resamples.weights]
     np.testing.assert_allclose(regressed.in_resamples(metric), one_by_one, rtol=1e-9, atol=1e-9)

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 import nndynbench as nb
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.protocols.protocol import budgets, protocol, protocols
+from nndynbench.protocols.protocol import budgets, find_protocol, protocols
 from nndynbench.subsets.splits import RULES
 
 
@@ -20,7 +20,7 @@ def half() -> nb.Subset:
 
 @pytest.mark.parametrize("name", protocols())
 def test_a_protocols_facts_name_what_exists(name: str) -> None:
-    chosen = protocol(name)
+    chosen = find_protocol(name)
     assert set(chosen.metrics) <= METRICS.keys()
     assert chosen.split in (*RULES, None)
     assert (chosen.split is None) == (chosen.test == "another")

@@ -9,7 +9,7 @@ import pytest
 from sklearn.svm import SVC
 
 import nndynbench as nb
-from nndynbench.protocols import choose, find_method, method_names, protocol
+from nndynbench.protocols import choose, find_method, find_protocol, method_names
 
 
 @pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr", "eigenvector-unrolled-negative-mlp"])
@@ -44,4 +44,4 @@ def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) 
 
 def test_a_method_without_choices_is_used_as_it_is() -> None:
     method = find_method("degree-svm")
-    assert method.estimator(protocol("classification")) is method.classifier
+    assert method.estimator(find_protocol("classification")) is method.classifier

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
-from nndynbench.protocols.protocol import protocol
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case
 from nndynbench.protocols.worth import added, blend, blend_weight, ceiling, gain
 
@@ -22,7 +22,10 @@ def case(truth: np.ndarray, prediction: np.ndarray, folds: int = 5) -> Case:
     count = len(truth)
     fold = np.arange(count) % folds
     return Case(
-        protocol("regression-folds"), np.arange(count), np.arange(count) // 3, Scored(truth, prediction, prediction, fold)
+        find_protocol("regression-folds"),
+        np.arange(count),
+        np.arange(count) // 3,
+        Scored(truth, prediction, prediction, fold),
     )
 
 

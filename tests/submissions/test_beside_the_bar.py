@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nndynbench as nb
-from nndynbench.protocols import protocol
+from nndynbench.protocols import find_protocol
 from nndynbench.submissions import beside
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +51,8 @@ def test_there_is_none_where_budget_subset_or_networks_are_not_the_submitted_one
     shutil.copytree(SUBMITTED / "bar", tmp_path / "bar")
     path = tmp_path / "bar" / f"digits-lenet.{FOLDS}.json"
     path.write_text(path.read_text().replace(digits.checksum, "0" * 64))
-    assert beside.submitted("bar", [digits], protocol(FOLDS), tmp_path) is None
-    assert beside.submitted("bar", [digits], protocol(FOLDS), tmp_path / "elsewhere") is None
+    assert beside.submitted("bar", [digits], find_protocol(FOLDS), tmp_path) is None
+    assert beside.submitted("bar", [digits], find_protocol(FOLDS), tmp_path / "elsewhere") is None
     monkeypatch.setattr(beside, "submissions_folder", lambda: tmp_path)
     assert nb.beside_bar(result, [digits])["bar"].isna().all()
 
