@@ -4,4 +4,14 @@ from __future__ import annotations
 
 
 class NndynbenchError(Exception):
-    """What every error class of the package is, beside the built-in one that it is too, such as ValueError."""
+    """What every error class of the package is, beside the built-in one that it is too, such as ValueError.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> try:
+    ...     nndynbench.load("digits-lent")
+    ... except nndynbench.NndynbenchError as error:
+    ...     print(error)
+    unknown subset 'digits-lent'; did you mean 'digits-lenet'? (valid: ...)
+    """

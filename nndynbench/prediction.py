@@ -37,6 +37,14 @@ class Prediction:
     ``low`` to ``high`` holds 95% of the method's errors on networks of the subset that it was not fitted on;
     ``probability_high`` is the share of them with which the run would reach the subset's ``threshold``. ``outside`` names
     what of the run's degree signature lies outside the subset's: there a method extrapolates, and neither number holds.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> zoo = nndynbench.load("digits-lenet")
+    >>> forecast = nndynbench.predict(zoo.history(100, epochs=1), zoo, method="constant", epochs=1)
+    >>> 0 <= forecast.probability_high <= 1, forecast.outside
+    (True, ())
     """
 
     accuracy: float

@@ -40,11 +40,32 @@ SHARES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
 
 
 class ConvergenceWarning(RuntimeWarning):
-    """An eigenvector was not found to the asked tolerance; NaN stands in its place."""
+    """An eigenvector was not found to the asked tolerance; NaN stands in its place.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from nndynbench.centralities import eigenvector_centrality
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     values = eigenvector_centrality([np.random.default_rng(0).random((3, 4))], max_steps=1)
+    >>> caught[0].category.__name__, bool(np.isnan(values).all())
+    ('ConvergenceWarning', True)
+    """
 
 
 class PrincipalPair(NamedTuple):
-    """The largest eigenvalue (...,), its unit eigenvector (..., nodes), and ‖Av − λv‖ / λ (...,)."""
+    """The largest eigenvalue (...,), its unit eigenvector (..., nodes), and ‖Av − λv‖ / λ (...,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.centralities import principal_pair
+    >>> pair = principal_pair([np.ones((2, 8))])  # two nodes, each with an edge to eight
+    >>> round(float(pair.value), 6), pair.vector.shape, bool(pair.residual < 1e-12)
+    (4.0, (10,), True)
+    """
 
     value: FloatArray
     vector: FloatArray

@@ -24,6 +24,14 @@ def layer_features(weights: WeightsLike, initial: WeightsLike, name: str | Archi
 
     ``initial`` are the same network's weights at snapshot 0. Computed in float64. NaN where a weight is not finite, and
     in the ``bias_`` columns of layers without a bias.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> history = nndynbench.load("digits-lenet").history(100, epochs=5)
+    >>> features = nndynbench.features.layer_features(history.weights(5), history.weights(0), "digits-lenet")
+    >>> features["distance_from_initial"].min() > 0
+    np.True_
     """
     layers = architecture(name).weighted_layers
     tensors = {layer.name: np.asarray(layer_weight(weights, layer), dtype=np.float64) for layer in layers}

@@ -14,6 +14,13 @@ def norms(tensor: npt.ArrayLike, initial: npt.ArrayLike) -> npt.NDArray[np.float
     """L2 (Frobenius) norm, L2 distance from ``initial``, largest singular value, and stable rank (L2² / spectral²).
 
     All NaN if a weight is not finite; the stable rank of an all-zero layer is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.features import NORMS, norms
+    >>> dict(zip(NORMS, norms(np.eye(4), np.zeros((4, 4))).tolist()))
+    {'l2_norm': 2.0, 'distance_from_initial': 2.0, 'spectral_norm': 1.0, 'stable_rank': 4.0}
     """
     weights, start = (np.asarray(as_array(part), dtype=np.float64) for part in (tensor, initial))
     if weights.shape != start.shape or not weights.ndim or not weights.size:

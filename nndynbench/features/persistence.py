@@ -15,6 +15,13 @@ def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> f
     a filter), its edges |w| / ``largest``, the largest absolute weight of the network. Vertices are born at 1; sweeping
     edges from heavy to light, components merge at the edges of the maximum spanning tree, so those are the deaths. The
     result is the 2-norm of the persistences 1 − w over √(n − 1) for n vertices. NaN for non-finite weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.features import neural_persistence
+    >>> neural_persistence(np.array([[1.0, 0.5]]), largest=1.0)  # two edges: persistences 0 and 0.5, of three vertices
+    0.35355339059327373
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import minimum_spanning_tree

@@ -11,7 +11,14 @@ STATISTICS: tuple[str, ...] = ("mean", "standard_deviation", "minimum", "quartil
 
 
 def weight_statistics(tensor: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Mean, population standard deviation and 0/25/50/75/100 percentiles of all entries; NaN if one is not finite."""
+    """Mean, population standard deviation and 0/25/50/75/100 percentiles of all entries; NaN if one is not finite.
+
+    Examples
+    --------
+    >>> from nndynbench.features import STATISTICS, weight_statistics
+    >>> dict(zip(STATISTICS, weight_statistics([[0.0, 1.0], [2.0, 3.0]]).tolist()))["quartile_1"]
+    0.75
+    """
     values = np.asarray(as_array(tensor), dtype=np.float64).ravel()
     if not values.size:
         raise ValueError("statistics are of one weight or more, not of none")

@@ -25,6 +25,13 @@ class Layer:
 
     ``kind`` is "conv", "max-pool", "average-pool", "fc" or "dropout". Shapes are (channels, height, width), and
     (units,) from the second fully connected layer on.
+
+    Examples
+    --------
+    >>> from nndynbench.graphs import architecture
+    >>> conv1 = architecture("digits-lenet").weighted_layers[0]
+    >>> conv1.kind, conv1.weight_shape, conv1.has_bias
+    ('conv', (4, 1, 3, 3), True)
     """
 
     kind: str
@@ -57,6 +64,12 @@ class Layer:
 class Architecture:
     """A chain of layers. ``entries`` are the layers as described (residual stages whole, for building modules),
     ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs).
+
+    Examples
+    --------
+    >>> from nndynbench.graphs import architecture
+    >>> architecture("digits-lenet").layer_sizes
+    {'input': 1, 'conv1': 4, 'conv2': 8, 'fc1': 16, 'fc2': 12, 'fc3': 10}
     """
 
     name: str

@@ -63,7 +63,18 @@ NEW_TENSORS = re.compile(r"new_\w+|(?:zeros|ones|empty|full|rand|randn|randint)_
 
 
 class NotRepresentableError(NndynbenchError, ValueError):
-    """A module with a layer that the rolled graph has no place for; the message names the layer and says why."""
+    """A module with a layer that the rolled graph has no place for; the message names the layer and says why.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nndynbench.graphs import NotRepresentableError, from_module
+    >>> try:
+    ...     from_module(torch.nn.Conv2d(4, 4, 3, groups=2))
+    ... except NotRepresentableError as error:
+    ...     print(error)
+    '0' is a conv of 2 groups: its filters do not see all channels
+    """
 
 
 class Axis(NamedTuple):
@@ -121,6 +132,15 @@ def from_module(
         transposed, split, averaged); and where torch.fx cannot follow the input.
     TypeError
         For what is no torch module.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from nndynbench.graphs import from_module
+    >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30 * 30, 10))
+    >>> graph = from_module(model)
+    >>> graph.layers, graph.number_of_nodes
+    (('input', '0', '3'), 17)
     """
     from torch import nn
 

@@ -42,7 +42,17 @@ BESIDE = ("shortcut", "downsample", "skip", "proj", "identity", "bypass", "aux",
 
 
 class NamingError(NndynbenchError, ValueError):
-    """Tensors that cannot be told to be this architecture's, or not which of its layers."""
+    """Tensors that cannot be told to be this architecture's, or not which of its layers.
+
+    Examples
+    --------
+    >>> from nndynbench.graphs import NamingError, renamed
+    >>> try:
+    ...     renamed({"epoch": 5}, "digits-lenet")
+    ... except NamingError as error:
+    ...     print(error)
+    the checkpoint holds no weights: epoch (int)
+    """
 
 
 def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
@@ -60,6 +70,14 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     NamingError
         Saying which layer has no tensor or could have several, which layers' weights are left over (then it is another
         network), and which tensors hold no floating-point values or only parts of a weight (weight_norm, spectral_norm).
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> theirs = {f"module.{name}": tensor for name, tensor in weights.items()}
+    >>> sorted(nndynbench.graphs.renamed(theirs, "digits-lenet")) == sorted(weights)
+    True
     """
     described = architecture(name)
     found = _without_common_prefix(_state(tensors(weights)))

@@ -40,6 +40,13 @@ class Comparison:
     knew the configuration; what it ``reads``; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
     subset, the regime it was trained under.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> compared = nndynbench.compare("digits-lenet", ["constant", "learning-rate"], protocol="regression-folds", epochs=[5])
+    >>> compared.rows.query("metric == 'r2'").set_index("method").loc["constant", "value"] < 0
+    np.True_
     """
 
     protocol: Protocol
@@ -158,6 +165,13 @@ def compare(
     UnknownNameError, BudgetError, SplitError, ValueError
         For names, budgets and splits that are not to be had. A method that fails, or does not do the protocol's task, is no
         error: see ``Comparison.failures``.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> compared = nndynbench.compare("digits-lenet", ["constant"], protocol="regression-folds", epochs=[5])
+    >>> compared.rows["metric"].unique().tolist()
+    ['r2', 'mae', 'rmse', 'kendall_tau', 'spearman_rho']
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)

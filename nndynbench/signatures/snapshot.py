@@ -37,7 +37,14 @@ SHUFFLE_SEED = 0
 
 
 class SnapshotSignature(NamedTuple):
-    """Which centrality of which graph a signature summarises; ``sign`` is "" where the graph is not signed."""
+    """Which centrality of which graph a signature summarises; ``sign`` is "" where the graph is not signed.
+
+    Examples
+    --------
+    >>> from nndynbench.signatures import SnapshotSignature
+    >>> SnapshotSignature("unrolled", "positive", "degree").centrality
+    'degree'
+    """
 
     representation: str
     sign: str
@@ -45,7 +52,14 @@ class SnapshotSignature(NamedTuple):
 
 
 def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
-    """The signatures that a subset of this architecture stores; unrolled ones where the architecture has that graph."""
+    """The signatures that a subset of this architecture stores; unrolled ones where the architecture has that graph.
+
+    Examples
+    --------
+    >>> from nndynbench.signatures import stored_signatures
+    >>> len(stored_signatures("cifar10-lenet")), len(stored_signatures("cifar10-resnet32"))  # a ResNet has no unrolled graph
+    (8, 4)
+    """
     kinds = [("rolled", ""), ("rolled-shuffled", "")]
     if has_unrolled_graph(name):
         kinds += [("unrolled", sign) for sign in SIGNS]
@@ -53,16 +67,32 @@ def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
 
 
 def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] = SIGNS) -> None:
-    """Raise for a representation, or a sign of it, that does not exist."""
+    """Raise for a representation, or a sign of it, that does not exist.
+
+    Examples
+    --------
+    >>> from nndynbench.signatures import check_graph
+    >>> check_graph("rolled", "positive")
+    Traceback (most recent call last):
+    ...
+    ValueError: the rolled graph has no sign: leave sign='positive' out
+    """
     check_name(representation, REPRESENTATIONS, what="representation")
     if sign is not None and representation != "unrolled":
-        raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} away")
+        raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} out")
     if sign is not None:
         check_name(sign, signs, what="sign of the unrolled graph")
 
 
 def has_unrolled_graph(name: str | Architecture) -> bool:
-    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers."""
+    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers.
+
+    Examples
+    --------
+    >>> from nndynbench.signatures import has_unrolled_graph
+    >>> has_unrolled_graph("cifar10-lenet"), has_unrolled_graph("cifar10-resnet32")
+    (True, False)
+    """
     plain = {"conv", "max-pool", "fc", "dropout"}
     return all(entry["kind"] in plain for entry in architecture(name).entries)
 
@@ -71,6 +101,14 @@ def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architectur
     """One snapshot's graph: "rolled", "unrolled" (signed), or the control "rolled-shuffled" (see `shuffled`).
 
     It shares the memory of the weights, which nobody may change.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> graph = nndynbench.signatures.snapshot_graph(weights, "digits-lenet", "unrolled")
+    >>> graph.subgraph("positive").number_of_nodes == graph.number_of_nodes
+    True
     """
     check_name(representation, REPRESENTATIONS, what="representation")
     if representation == "unrolled":
@@ -79,7 +117,16 @@ def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architectur
 
 
 def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> dict[str, npt.ArrayLike]:
-    """The weights permuted within each layer by a fixed seed: same values, no structure (Girrbach et al. 2023)."""
+    """The weights permuted within each layer by a fixed seed: same values, no structure (Girrbach et al. 2023).
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> permuted = nndynbench.signatures.shuffled(weights, "digits-lenet")["conv1.weight"]
+    >>> bool((permuted != weights["conv1.weight"]).any()), sorted(permuted.flat) == sorted(weights["conv1.weight"].flat)
+    (True, True)
+    """
     permuted = dict(weights)
     for position, layer in enumerate(architecture(name).weighted_layers):
         order = np.random.default_rng([SHUFFLE_SEED, position]).permutation(int(np.prod(layer.weight_shape)))
@@ -90,7 +137,16 @@ def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> 
 def snapshot_signatures(
     weights: Mapping[str, npt.ArrayLike], name: str | Architecture
 ) -> dict[SnapshotSignature, FloatArray]:
-    """Every stored signature of one snapshot, five moments each; NaN where weights are not finite."""
+    """Every stored signature of one snapshot, five moments each; NaN where weights are not finite.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> signatures = nndynbench.signatures.snapshot_signatures(weights, "digits-lenet")
+    >>> signatures["rolled", "", "degree"].shape
+    (5,)
+    """
     graphs: dict[tuple[str, str], LayeredGraph] = {}
     signatures = {}
     for key in stored_signatures(name):
@@ -109,6 +165,13 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
     ------
     ValueError
         Where a user's function returned more values for one graph than for another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.signatures import stacked
+    >>> stacked([np.zeros(5), np.ones(5)]).shape
+    (2, 5)
     """
     if len(lengths := {value.shape[-1] for value in values}) > 1:
         found = ", ".join(map(str, sorted(lengths)))
@@ -123,6 +186,13 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
     ------
     ValueError
         If the function returns no vector.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> graph = nndynbench.load("digits-lenet").history(100, epochs=5).graph(5)
+    >>> nndynbench.signatures.function_signature(nndynbench.centralities.degree, graph).shape  # one value per node: five moments
+    (5,)
     """
     try:
         value = np.asarray(as_array(function(graph)), dtype=np.float64)

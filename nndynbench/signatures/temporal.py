@@ -24,6 +24,13 @@ def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.
 
     None keeps each as it is. "linear" is the average weighted by position, Σ j·s_j / Σ j over j ≤ τ. "exponential" is
     s_τ ← α·s_τ + (1 − α)·s_(τ−1), recursively, from s_1 as it is. NaN epochs make the later ones NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nndynbench.signatures import weighted
+    >>> weighted(np.array([[1.0], [4.0]]), "linear").ravel().tolist()  # (1·1 + 2·4) / 3
+    [1.0, 3.0]
     """
     if weighting is None:
         return signatures

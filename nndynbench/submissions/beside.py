@@ -72,6 +72,14 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
         From `nndynbench.evaluate`.
     subsets
         Those that it is of, where they are loaded already.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression-folds", epochs=5)
+    >>> beside = nndynbench.beside_bar(result)
+    >>> bool(beside.loc[0, "gain"] < 0)
+    True
     """
     protocol = find_protocol(result.facts["protocol"])
     loaded = subsets or [load(facts["name"], version=facts["version"]) for facts in result.facts["subsets"]]

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
 
 class SupersededWarning(UserWarning):
-    """An old version was loaded; names its successor and why it was needed."""
+    """An old version was loaded; names its successor and why it was needed.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import nndynbench
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", nndynbench.SupersededWarning)  # an old version is an error in here
+    ...     zoo = nndynbench.load("digits-lenet")
+    """
 
 
 def load(name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None) -> Subset:
@@ -93,6 +102,14 @@ def download(
         For a name that is no subset or no tier.
     NotAtHandError
         Where the hub does not have the version or the tier, cannot be reached, or may not be asked.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> nndynbench.download("digits-lenet", tiers=["graphs"], offline=True)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ...
+    nndynbench.NotAtHandError: digits-lenet cannot be downloaded
     """
     catalogue_entry(name)
     for tier in tiers:

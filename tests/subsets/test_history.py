@@ -121,7 +121,7 @@ def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.S
         history.signature("degree", representation="unrolled")
     with pytest.raises(UnknownNameError, match="unknown sign of the unrolled graph 'negativ'; did you mean 'negative'"):
         history.centrality("degree", representation="unrolled", sign="negativ")
-    with pytest.raises(ValueError, match="the rolled graph has no sign: leave sign='pos-neg' away"):
+    with pytest.raises(ValueError, match="the rolled graph has no sign: leave sign='pos-neg' out"):
         history.signature("degree", sign="pos-neg")
     with pytest.raises(ValueError, match="the rolled graph has no sign"):
         history.centrality("degree", sign="negative")
