@@ -191,7 +191,7 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
     --------
     >>> import nndynbench
     >>> graph = nndynbench.load("digits-lenet").history(100, epochs=5).graph(5)
-    >>> nndynbench.signatures.function_signature(nndynbench.centralities.degree, graph).shape  # one value per node: five moments
+    >>> nndynbench.signatures.function_signature(nndynbench.centralities.degree, graph).shape  # of one value per node
     (5,)
     """
     try:
