@@ -55,7 +55,7 @@ def need_gpu(device: str) -> None:
     if device.startswith("cuda") and not torch.cuda.is_available():
         built = "is built without CUDA" if torch.version.cuda is None else "finds none"
         raise NoDeviceError(
-            f"--device {device}: there is no GPU here (torch {built}): leave --device away to train on the CPU"
+            f"--device {device}: there is no GPU here (torch {built}): leave --device out to train on the CPU"
         )
     try:
         torch.empty(0, device=device)

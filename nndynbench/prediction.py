@@ -106,7 +106,7 @@ def predict(
     Raises
     ------
     UnknownNameError, BudgetError
-        For a subset, method or budget that is not to be had.
+        For a subset, method or budget that does not exist or is not at hand.
     CheckpointError, FileNotFoundError
         For checkpoints that are missing, unreadable, or of another architecture.
     MethodError, NotGivenError
@@ -157,7 +157,7 @@ def predict(
 def _check_history(history: History, subset: Subset, budget: int, *, apart: Sequence[object]) -> None:
     """Raise where a history is not one of a network such as the subset's, up to the budget."""
     if any(part is not None for part in apart):
-        raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those away")
+        raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those out")
     if history.epochs != budget:
         raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
     layers = subset.history(subset.network_ids[0], budget).layer_sizes

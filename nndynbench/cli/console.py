@@ -75,7 +75,7 @@ def _with_user_paths(function: Callable[..., Any]) -> Callable[..., Any]:
 class Outlet:
     """Standard output, whatever that is at the moment: what cannot be shown stops no work.
 
-    What the encoding lacks is shown as "?". Of a pipe that was closed, or a full disk, ``failure`` is kept, for the exit
+    What the encoding lacks is shown as "?". Where a pipe was closed or a disk is full, ``failure`` is kept, for the exit
     status to tell.
     """
 

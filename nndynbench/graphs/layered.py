@@ -113,7 +113,7 @@ class LayeredGraph:
     def plot(self, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
         """Draw the layers as columns, nodes sized by a centrality, edges by their weight (red: negative).
 
-        On matplotlib axes, those given or a new figure's; returns them. Of a large graph the most central nodes and the
+        On matplotlib axes, those given or a new figure's; returns them. For a large graph the most central nodes and the
         heaviest edges.
         """
         from nndynbench.drawing import draw_graph
@@ -148,7 +148,7 @@ class LayeredGraph:
     def node_attributes(self, layer: str) -> FloatArray:
         """What each of a layer's nodes is made of (paper, section 3.1), shape (..., nodes, values).
 
-        A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. Of the unrolled
+        A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. For the unrolled
         graph, every position of a filter has the filter's. Input and pooling layers have no values.
 
         Raises

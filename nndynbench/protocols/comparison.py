@@ -163,7 +163,7 @@ def compare(
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, ValueError
-        For names, budgets and splits that are not to be had. A method that fails, or does not do the protocol's task, is no
+        For names, budgets and splits that do not exist. A method that fails, or does not do the protocol's task, is no
         error: see ``Comparison.failures``.
 
     Examples

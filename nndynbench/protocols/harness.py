@@ -90,7 +90,7 @@ def evaluate(
     Raises
     ------
     UnknownNameError, BudgetError, SplitError
-        For a subset, protocol, method, budget or split that is not to be had, listing what is.
+        For a subset, protocol, method, budget or split that does not exist, listing those that do.
     MethodError
         Naming subset, budget and fold, if the method fails; if it was to be sealed and cannot be carried over.
 

@@ -35,7 +35,7 @@ class Subset:
 
     Made by `nndynbench.load`; ``folder`` is the packed version. Opening it reads the manifest alone. Every file is checked
     against the manifest's size and SHA-256 before it is first read. ``also`` are folders of the same version at other
-    places: what ``folder`` lacks is read there, if its tables are the same. Of a downloaded version the tables are fetched
+    places: what ``folder`` lacks is read there, if its tables are the same. The tables of a downloaded version are fetched
     when they are asked for, unless ``offline``; the larger tiers by `nndynbench.download`.
 
     Examples

@@ -45,7 +45,7 @@ def test_a_gpu_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     train = ["generation", "train", "digits-lenet", "--out", "zoo", "--device"]
     said = told(*train, "cuda", folder=tmp_path, CUDA_VISIBLE_DEVICES="")
     assert said.startswith("error: --device cuda: there is no GPU here")
-    assert "leave --device away" in said
+    assert "leave --device out" in said
     assert "error: --device gpu: torch has no such device here" in told(*train, "gpu", folder=tmp_path)
     assert not (tmp_path / "zoo").exists()
 
