@@ -141,6 +141,6 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
             more = sum(saved[name]["value"] > saved[rule]["value"] for name in on_weights)
             yield (
                 f"- `{rule}`, which fits nothing, has a regret of {estimate(last[rule])} and saves {estimate(saved[rule])}% "
-                f"of the epochs. Among the methods that read only weights, {count(fewer, len(on_weights))} have less regret, "
+                f"of the epochs. Among those that read only weights, {count(fewer, len(on_weights))} have less regret, "
                 f"{count(more, len(on_weights))} save more."
             )
