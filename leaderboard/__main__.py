@@ -92,7 +92,9 @@ def refresh(
     method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat; all at hand by default")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all by default")] = None,
-    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
+    budgets: Annotated[
+        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default")
+    ] = None,
     submissions: OwnFolder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
     missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
@@ -108,9 +110,9 @@ def refresh(
     from there when it is run again.
     """
     from leaderboard.refresh import out_of_date, submit_all, tasks
-    from nndynbench.protocols.protocol import budgets
+    from nndynbench.protocols.protocol import read_budgets
 
-    asked = budgets(epochs) if epochs else None
+    asked = read_budgets(budgets) if budgets else None
     chosen = tasks(methods=method, subset_names=subset, protocol_names=protocol, chosen_budgets=asked)
     todo = chosen
     if missing:
@@ -139,7 +141,9 @@ def audit(
     method: Annotated[str, typer.Argument(help="a submitted method")],
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
     networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
-    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the submission's by default")] = None,
+    budgets: Annotated[
+        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the submission's by default")
+    ] = None,
     code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
@@ -148,11 +152,11 @@ def audit(
     from leaderboard.audit import audit as score_on
     from leaderboard.standing import add_record
     from nndynbench.protocols import find_method, method_names
-    from nndynbench.protocols.protocol import budgets, find_protocol
+    from nndynbench.protocols.protocol import find_protocol, read_budgets
     from nndynbench.sealed.outside import prepare
 
     prepare(early=True)
-    only = budgets(epochs) if epochs else None
+    only = read_budgets(budgets) if budgets else None
     chosen = []
     for outcome in check_all(sorted((submissions / method).glob("*.json")), below=submissions):
         if isinstance(outcome, Refusal):
@@ -172,10 +176,10 @@ def audit(
         for accepted in chosen:
             scores = score_on(accepted, zoo, code=code, budgets=only)
             title = f"{method}, {accepted.submission.protocol}, on {zoo.subset.manifest.networks} fresh networks"
-            table = Table("epochs", "metric", "claimed", "fresh", title=title)
+            table = Table("budget", "metric", "claimed", "fresh", title=title)
             for score in scores:
                 shown = ["–" if value is None else f"{value:.3f}" for value in (score.claimed, score.fresh)]
-                table.add_row(str(score.epochs), score.metric, *shown)
+                table.add_row(str(score.budget), score.metric, *shown)
             console.print(table)
             # Fewer networks to learn from are another problem: only a whole zoo is held against a claim.
             if networks is None:

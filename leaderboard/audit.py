@@ -64,19 +64,19 @@ def audit(
         code or submission.method,
         zoo.subset,
         protocol=submission.protocol,
-        epochs=chosen,
+        budgets=chosen,
         name=submission.method,
         sealed=True,
         order_seed=submission.order_seed,
     )
     defined = fresh.scores[fresh.scores["undefined"] == ""]
-    found = {(row["epochs"], row["metric"]): float(row["value"]) for row in defined.to_dict("records")}
+    found = {(row["budget"], row["metric"]): float(row["value"]) for row in defined.to_dict("records")}
     return [
         AuditScore(
-            epochs=score.epochs, metric=score.metric, claimed=score.value, fresh=found.get((score.epochs, score.metric))
+            budget=score.budget, metric=score.metric, claimed=score.value, fresh=found.get((score.budget, score.metric))
         )
         for score in submission.scores
-        if score.epochs in chosen
+        if score.budget in chosen
     ]
 
 

@@ -61,7 +61,7 @@ class View:
     def budgets(self) -> list[int]:
         """All that any row has, in order."""
         own = {budget for entry in self.entries for budget in entry.scores}
-        return sorted(own | {int(reference["epochs"]) for reference in self.paper})
+        return sorted(own | {int(reference["budget"]) for reference in self.paper})
 
     @property
     def references(self) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Headline:
     """Under which protocol, after how many epochs, the front page says what weights add."""
 
     protocol: str
-    epochs: int
+    budget: int
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nndynbench.names import check_name
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Method, find_method, method_names
 from nndynbench.protocols.method import SEED
-from nndynbench.protocols.protocol import Protocol, budgets, find_protocol, protocols
+from nndynbench.protocols.protocol import Protocol, find_protocol, protocols, read_budgets
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import (
     RefusedError,
@@ -85,7 +85,9 @@ def tasks(
         for name in methods or method_names():
             if _has_estimator(find_method(name), protocol):
                 for group in _groups(protocol, at_hand):
-                    found.append(Task(name, protocol, group, _budgets(chosen_budgets or budgets(protocol.budgets), group)))
+                    found.append(
+                        Task(name, protocol, group, _budgets(chosen_budgets or read_budgets(protocol.budgets), group))
+                    )
     return [task for task in found if task.budgets]
 
 

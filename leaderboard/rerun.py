@@ -46,7 +46,7 @@ def rerun(accepted: Accepted) -> Rerun:
         submission.method,
         [load(reference.name, version=reference.version) for reference in references],
         protocol=submission.protocol,
-        epochs=submission.budgets,
+        budgets=submission.budgets,
         sealed=True,
         order_seed=submission.order_seed,
     )
@@ -66,7 +66,7 @@ def rerun(accepted: Accepted) -> Rerun:
 
 
 def _scores(submission: SubmissionFacts) -> dict[tuple[int, str | None, str], float | None]:
-    return {(score.epochs, score.trained_on, score.metric): score.value for score in submission.scores}
+    return {(score.budget, score.trained_on, score.metric): score.value for score in submission.scores}
 
 
 def _difference(claimed: float | None, again: float | None) -> float:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
 
 from nndynbench.storage.files import written_whole
 
@@ -28,7 +28,8 @@ class AuditScore(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    epochs: int
+    budget: Annotated[int, Field(validation_alias=AliasChoices("budget", "epochs"))]
+    """``epochs`` in records from before version 1.0."""
     metric: str
     claimed: float | None
     fresh: float | None

@@ -124,7 +124,7 @@ def _claims(protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey
     """Of each claim of the paper that these submissions can test its place in the list, and ours."""
     found = []
     for place, claim in enumerate(paper_claims()):
-        where = (claim["epochs"], claim.get("trained_on"))
+        where = (claim["budget"], claim.get("trained_on"))
         methods = [claim[side] for side in ("method", "better", "worse") if side in claim]
         about = claim["protocol"] == protocol.name and subset in (claim["subset"], *claim.get("family", ()))
         if about and all(where in cases.get(method, ()) for method in methods):

@@ -74,9 +74,9 @@ def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:
     apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
     for key, part in scores.groupby(apart, sort=False):
         rows = []
-        for budget, own in part.groupby("epochs"):
+        for budget, own in part.groupby("budget"):
             cells = {metric_facts()[row["metric"]].label: estimate(row) for _, row in own.iterrows()}
-            rows.append({"epochs": str(budget), **cells})
+            rows.append({"budget": str(budget), **cells})
         found[", trained on ".join(map(str, key))] = rows
     return found
 
@@ -114,9 +114,9 @@ def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str
     apart = ["subset", *(["trained_on"] if "trained_on" in rows else [])]
     found = {}
     for key, part in rows.groupby(apart, sort=False):
-        last = part[part["epochs"] == part["epochs"].max()].sort_values("value", ascending=direction(metric) < 0)
+        last = part[part["budget"] == part["budget"].max()].sort_values("value", ascending=direction(metric) < 0)
         beside = [column for column in ("added", "gain") if column in last and last[column].notna().any()][:1]
-        title = ", trained on ".join(map(str, key)) + f", {last['epochs'].iloc[0]} epochs"
+        title = ", trained on ".join(map(str, key)) + f", {last['budget'].iloc[0]} epochs"
         found[title] = [
             {"method": str(row["method"]), metric_facts()[metric].label: estimate(row)}
             | {column: estimate(row, column) for column in beside}

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
-Class = TypeVar("Class", bound=type)
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
-def renamed_keyword(old: str, new: str) -> Callable[[Class], Class]:
-    """A class whose keyword ``new`` was called ``old`` takes both."""
+def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
+    """A function or a class whose keyword ``new`` was called ``old`` takes both."""
 
-    def accepting(cls: Class) -> Class:
-        begin: Callable[..., None] = cls.__init__  # type: ignore[misc]
+    def taking_both(called: Called) -> Called:
+        inner: Callable[..., Any] = called.__init__ if isinstance(called, type) else called  # type: ignore[misc]
 
-        def begin_by_either(self: Any, **facts: Any) -> None:
-            if old in facts:
-                warnings.warn(f"{cls.__name__}({old}=) is called {new} now", DeprecationWarning, stacklevel=2)
-                facts.setdefault(new, facts.pop(old))
-            begin(self, **facts)
+        @wraps(inner)  # inspect shows the keywords of today
+        def by_either_name(*arguments: Any, **options: Any) -> Any:
+            if old in options:
+                if new in options:
+                    raise TypeError(f"{called.__name__}() takes {new} or its older name {old}, not both")
+                warnings.warn(f"{called.__name__}({old}=) is called {new} now", DeprecationWarning, stacklevel=2)
+                options[new] = options.pop(old)
+            return inner(*arguments, **options)
 
-        begin_by_either.__wrapped__ = begin  # type: ignore[attr-defined] # inspect shows the fields
-        cls.__init__ = begin_by_either  # type: ignore[misc]
-        return cls
+        if not isinstance(called, type):
+            return cast(Called, by_either_name)
+        called.__init__ = by_either_name  # type: ignore[misc]
+        return called
 
-    return accepting
+    return taking_both

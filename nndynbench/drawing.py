@@ -42,7 +42,7 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
         apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
         for key, part in scores.groupby(apart, sort=False):
             label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
-            [line] = axes.plot(part["epochs"], part["value"], marker="o", markersize=4, label=label)
+            [line] = axes.plot(part["budget"], part["value"], marker="o", markersize=4, label=label)
             draw_interval(axes, part, color=line.get_color(), alpha=0.15)
     if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
         axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
@@ -134,9 +134,9 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
 def draw_interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:
     """The 95% interval of a curve: a band, or where it has a single budget, and a band no width, a bar."""
     if len(curve) == 1:
-        axes.vlines(curve["epochs"], curve["low"], curve["high"], color=color, linewidth=1.2)
+        axes.vlines(curve["budget"], curve["low"], curve["high"], color=color, linewidth=1.2)
     else:
-        axes.fill_between(curve["epochs"], curve["low"], curve["high"], color=color, alpha=alpha, linewidth=0)
+        axes.fill_between(curve["budget"], curve["low"], curve["high"], color=color, alpha=alpha, linewidth=0)
 
 
 def label_score(axes: Any, metric: str) -> None:

@@ -48,20 +48,20 @@ def comparison_over_budget(
     figure, panels = _figure(len(names))
     for axes, subset in zip(panels, names, strict=True):
         part = rows[rows["subset"] == subset]
-        alone, shown = len(set(part["epochs"])) == 1, list(methods or _worth_showing(part, metric))
+        alone, shown = len(set(part["budget"])) == 1, list(methods or _worth_showing(part, metric))
         for position, method in enumerate(shown):
-            curve = part[part["method"] == method].sort_values("epochs")
+            curve = part[part["method"] == method].sort_values("budget")
             if alone:
-                curve = curve.assign(epochs=curve["epochs"] + BESIDE * (position - (len(shown) - 1) / 2))
+                curve = curve.assign(budget=curve["budget"] + BESIDE * (position - (len(shown) - 1) / 2))
             is_bar = method == "bar"
             style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
             style["linestyle"] = "-" if position < 10 else "--"
-            axes.plot(curve["epochs"], curve["value"], marker="o", markersize=3, label=method, **style)
+            axes.plot(curve["budget"], curve["value"], marker="o", markersize=3, label=method, **style)
             draw_interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
         if (known := part["ceiling"].dropna()).size:
             axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
         axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
-        axes.set_xticks(sorted(part["epochs"].unique()))
+        axes.set_xticks(sorted(part["budget"].unique()))
         axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
         label_score(axes, metric)
         axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -72,7 +72,7 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
     """A matrix per method: trained on (rows) × tested on (columns), at the last budget."""
     metric = metric or compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
-    rows = rows[rows["epochs"] == rows["epochs"].max()]
+    rows = rows[rows["budget"] == rows["budget"].max()]
     methods = list(rows["method"].unique())
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     figure, panels = _figure(len(methods), columns=4, size=(2.6, 2.6))
@@ -134,7 +134,7 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
 
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
-    last = rows[rows["epochs"] == rows["epochs"].max()].set_index("method")["value"]
+    last = rows[rows["budget"] == rows["budget"].max()].set_index("method")["value"]
     best = last.sort_values(ascending=direction(metric) < 0).index
     always = [
         name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
 from nndynbench.convert import CheckpointWeights
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import architecture
 from nndynbench.own_run import NotGivenError, OwnRun
@@ -71,12 +72,13 @@ class Prediction:
         return html_card("Prediction", facts)
 
 
+@renamed_keyword("epochs", "budget")
 def predict(
     run: str | Path | History,
     subset: str | Subset,
     *,
     method: str = "degree-forest",
-    epochs: int = 5,
+    budget: int = 5,
     curves: CurvesLike | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     first_epoch: int | None = None,
@@ -88,17 +90,17 @@ def predict(
     Parameters
     ----------
     run
-        A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``epochs`` (0, the
+        A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``budget`` (0, the
         initialisation, where a method reads features). Or a history; a network of the subset itself is left out of what the
         method is fitted on.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
     method
         A bundled method, or a method file, with a regressor.
-    epochs
+    budget
         How many epochs of the run to look at.
     curves, hyperparameters
-        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``epochs``, percent; also a CSV
+        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``budget``, percent; also a CSV
         file) and `History.hyperparameters` (every column of the subset's grid) give them.
     first_epoch, pattern, steps_per_epoch
         Which checkpoint is of which epoch, where the files leave it open: `nndynbench.checkpoints.read_folder`.
@@ -116,14 +118,14 @@ def predict(
     --------
     >>> import nndynbench
     >>> zoo = nndynbench.load("digits-lenet")
-    >>> forecast = nndynbench.predict(zoo.history(100, epochs=1), zoo, method="constant", epochs=1)
+    >>> forecast = nndynbench.predict(zoo.history(100, budget=1), zoo, method="constant", budget=1)
     >>> forecast.low <= forecast.accuracy <= forecast.high
     True
     """
     from sklearn.base import clone
 
     loaded = load(subset) if isinstance(subset, str) else subset
-    budget = loaded.budget(epochs)
+    budget = loaded.check_budget(budget)
     if isinstance(run, History):
         _check_history(run, loaded, budget, apart=[curves, hyperparameters, first_epoch, pattern, steps_per_epoch])
         history = run
@@ -141,7 +143,7 @@ def predict(
         )
         history = History(Reader(source), budget)
     found = find_method(method)
-    tested = evaluate(found, loaded, protocol=FITTED_AS, epochs=budget, name=method, order_seed=SEED).predictions
+    tested = evaluate(found, loaded, protocol=FITTED_AS, budgets=budget, name=method, order_seed=SEED).predictions
     errors = (tested["truth"] - tested["prediction"]).to_numpy()
     everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
     others = {network: other for network, other in everyone if not other._is_of(history)}

@@ -21,14 +21,14 @@ from nndynbench.protocols import find_protocol
 
 @pytest.fixture(scope="module")
 def result(digits: nb.Subset) -> nb.Result:
-    return nb.evaluate("constant", digits, protocol="regression", epochs=[1, 2, 10])
+    return nb.evaluate("constant", digits, protocol="regression", budgets=[1, 2, 10])
 
 
 @pytest.fixture(scope="module")
 def shown(digits: nb.Subset, result: nb.Result) -> dict[str, Any]:
-    history = digits.history(100, epochs=5)
+    history = digits.history(100, budget=5)
     rows = pd.DataFrame(
-        {"method": ["bar", "constant"], "subset": "digits-lenet", "epochs": 5, "metric": "r2", "value": [0.9, 0.0]}
+        {"method": ["bar", "constant"], "subset": "digits-lenet", "budget": 5, "metric": "r2", "value": [0.9, 0.0]}
         | {
             "low": [0.8, -0.1],
             "high": [0.95, 0.1],
@@ -125,7 +125,7 @@ def test_a_result_is_drawn_on_the_axes_that_are_given_with_whole_epochs(result: 
     assert result.plot(metric="mae", ax=axes) is axes
     [line] = axes.get_lines()
     expected = result.scores[result.scores["metric"] == "mae"]
-    np.testing.assert_array_equal(line.get_xydata(), expected[["epochs", "value"]])
+    np.testing.assert_array_equal(line.get_xydata(), expected[["budget", "value"]])
     assert all(tick == round(tick) for tick in axes.get_xticks())
 
 

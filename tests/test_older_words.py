@@ -11,7 +11,7 @@ from sklearn.dummy import DummyRegressor
 import nndynbench as nb
 from nndynbench.protocols import comparison_file
 from nndynbench.protocols.comparison import read_comparison
-from nndynbench.submissions import read_submission
+from nndynbench.submissions import read_submission, write_submission
 from nndynbench.submissions.beside import submissions_folder
 
 
@@ -23,6 +23,18 @@ def test_a_method_may_still_say_tier() -> None:
         assert method.tier == {"curves"}
 
 
+def test_budgets_may_still_be_called_epochs(digits: nb.Subset) -> None:
+    with pytest.deprecated_call(match="budget"):
+        assert digits.history(100, epochs=3).epochs == 3
+    with pytest.deprecated_call(match="budget"):
+        assert [history.epochs for history in digits.histories([0, 1], epochs=2)] == [2, 2]
+    with pytest.deprecated_call(match="budgets"):
+        result = nb.evaluate("constant", digits, protocol="regression", epochs=[1, 2])
+    assert result.scores["budget"].unique().tolist() == [1, 2]
+    with pytest.raises(TypeError, match="not both"):
+        digits.history(100, budget=3, epochs=3)
+
+
 def test_a_submission_says_reads_and_older_ones_that_say_tier_are_read(tmp_path: Path) -> None:
     older = submissions_folder() / "bar" / "digits-lenet.regression-folds.json"
     content = json.loads(older.read_text(encoding="utf-8"))
@@ -31,17 +43,26 @@ def test_a_submission_says_reads_and_older_ones_that_say_tier_are_read(tmp_path:
     newer.parent.mkdir()
     newer.write_text(json.dumps(content), encoding="utf-8")
     assert read_submission(newer) == read_submission(older)
+    for name in ("scores", "predictions"):
+        assert "epochs" in older.read_text(encoding="utf-8").split(f'"{name}"')[1]
+    again = json.loads(write_submission(read_submission(older), tmp_path / "again").read_text(encoding="utf-8"))
+    assert again["predictions"]["budget"] == content["predictions"]["epochs"]
+    assert {score["budget"] for score in again["scores"]} == set(content["budgets"])
     assert read_submission(older).reads == ["curves", "hyperparameters"]
 
 
 def test_a_result_and_a_comparison_that_say_tier_are_read(tmp_path: Path, digits: nb.Subset) -> None:
-    path = nb.evaluate("constant", digits, protocol="regression", epochs=1).save(tmp_path / "constant.json")
+    path = nb.evaluate("constant", digits, protocol="regression", budgets=1).save(tmp_path / "constant.json")
     older = json.loads(path.read_text(encoding="utf-8"))
     older["tier"] = older.pop("reads")
-    path.write_text(json.dumps(older), encoding="utf-8")
+    path.write_text(json.dumps(older).replace('"budget"', '"epochs"'), encoding="utf-8")
+    assert nb.read_result(path).scores["budget"].tolist() == [1] * 5
     assert nb.read_result(path).facts["reads"] == []
 
-    compared = nb.compare(digits, ["constant"], protocol="regression", epochs=1, results=tmp_path)
+    compared = nb.compare(digits, ["constant"], protocol="regression", budgets=1, results=tmp_path)
     path = compared.save(comparison_file(tmp_path, ["digits-lenet"], "regression"))
-    path.write_text(path.read_text(encoding="utf-8").replace('"reads"', '"tier"'), encoding="utf-8")
-    assert read_comparison(path).rows["reads"].tolist() == compared.rows["reads"].tolist()
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"reads"', '"tier"').replace('"budget"', '"epochs"'), encoding="utf-8"
+    )
+    for column in ("reads", "budget"):
+        assert read_comparison(path).rows[column].tolist() == compared.rows[column].tolist()

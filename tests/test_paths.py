@@ -44,7 +44,7 @@ def meant(folder: str, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def result(digits: nb.Subset) -> nb.Result:
-    return nb.evaluate("degree-linear", digits, protocol="regression-folds", epochs=1)
+    return nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1)
 
 
 def told(app: Typer, *arguments: str) -> str:
@@ -75,7 +75,7 @@ def test_results_are_stored_where_the_path_says(folder: str, meant: Path, digits
 
 
 def test_checkpoints_are_converted_and_predicted_where_the_path_says(folder: str, meant: Path, digits: nb.Subset) -> None:
-    history = digits.history(100, epochs=2)
+    history = digits.history(100, budget=2)
     (meant / "run").mkdir(parents=True)
     for epoch in (1, 2):
         save_file(
@@ -84,7 +84,7 @@ def test_checkpoints_are_converted_and_predicted_where_the_path_says(folder: str
         )
     convert(f"{folder}/run", "digits-lenet", f"{folder}/out")
     assert (meant / "out" / "graphs.h5").is_file()
-    predicted = nb.predict(f"{folder}/run", digits, method="degree-linear", epochs=2)
+    predicted = nb.predict(f"{folder}/run", digits, method="degree-linear", budget=2)
     assert 0 <= predicted.accuracy <= 100
 
 

@@ -44,7 +44,7 @@ def test_the_curves_command_writes_a_plot_per_subset(tmp_path: Path) -> None:
 
 def comparison(epochs: list[int]) -> nb.Comparison:
     rows = [
-        {"method": method, "epochs": budget, "value": value, "low": value - 0.1, "high": value + 0.2}
+        {"method": method, "budget": budget, "value": value, "low": value - 0.1, "high": value + 0.2}
         for method, value in (("bar", 0.8), ("constant", 0.5))
         for budget in epochs
     ]
@@ -76,7 +76,7 @@ def test_over_several_budgets_an_interval_is_a_band(monkeypatch: pytest.MonkeyPa
 def test_a_single_result_at_a_single_budget_has_its_interval(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr(plots, "_save", lambda figure, path, **options: drawn.append(figure))
-    result = nb.evaluate("constant", digits, protocol="classification", epochs=1)
+    result = nb.evaluate("constant", digits, protocol="classification", budgets=1)
     plots.score_over_budget([result], "unwritten.png")
     [low, high] = lines_of(drawn[0].axes[0]).get_segments()[0][:, 1]
     [score] = result.scores[result.scores["metric"] == "accuracy"].to_dict("records")

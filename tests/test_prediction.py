@@ -42,7 +42,7 @@ def run(digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("method", ["degree-linear", "weight-statistics", "per-layer-degree"])
 def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, run: Path, method: str) -> None:
-    ours = nb.predict(run, digits, method=method, epochs=EPOCHS)
+    ours = nb.predict(run, digits, method=method, budget=EPOCHS)
     regressor = seeded(clone(find_method(method).estimator(find_protocol("regression"))))
     known = digits.histories(digits.network_ids, EPOCHS)
     regressor.fit(known, digits.networks["final_accuracy"].to_numpy())
@@ -52,24 +52,24 @@ def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, ru
 
 
 def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Path) -> None:
-    predicted = nb.predict(run, digits, epochs=EPOCHS)
+    predicted = nb.predict(run, digits, budget=EPOCHS)
     assert 0 <= predicted.low < predicted.accuracy < predicted.high <= 100
     assert 0 <= predicted.probability_high <= 1
-    tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", epochs=EPOCHS, order_seed=SEED).predictions
+    tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", budgets=EPOCHS, order_seed=SEED).predictions
     errors = tested["truth"] - tested["prediction"]
     assert predicted.probability_high == pytest.approx(np.mean(predicted.accuracy + errors >= predicted.threshold))
 
 
 def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path) -> None:
-    predicted = nb.predict(written(tmp_path / "large", digits, scale=30), digits, epochs=EPOCHS)
+    predicted = nb.predict(written(tmp_path / "large", digits, scale=30), digits, budget=EPOCHS)
     assert any(line.startswith("mean of the degrees at epoch 3") for line in predicted.outside)
 
 
 def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None:
     with pytest.raises(ValueError, match="reads hyperparameters, and none were given"):
-        nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS)
+        nb.predict(run, digits, method="hyperparameters", budget=EPOCHS)
     given = {"learning_rate": 0.005, "dropout": 0.2}
-    assert 0 < nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS, hyperparameters=given).accuracy < 100
+    assert 0 < nb.predict(run, digits, method="hyperparameters", budget=EPOCHS, hyperparameters=given).accuracy < 100
 
 
 @pytest.mark.parametrize(
@@ -84,26 +84,26 @@ def test_hyperparameters_that_the_subset_has_not_are_refused(
     digits: nb.Subset, run: Path, given: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        nb.predict(run, digits, method="hyperparameters", epochs=EPOCHS, hyperparameters=given)
+        nb.predict(run, digits, method="hyperparameters", budget=EPOCHS, hyperparameters=given)
 
 
 def test_curves_must_have_every_epoch_and_every_column(digits: nb.Subset, run: Path) -> None:
     curves = digits.history(NETWORK, EPOCHS).curves
     before = pd.concat([curves.iloc[:1].set_axis([0]), curves])
     whole, with_epoch_0 = (
-        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=given).accuracy for given in (curves, before)
+        nb.predict(run, digits, method="training-loss", budget=EPOCHS, curves=given).accuracy for given in (curves, before)
     )
     assert whole == with_epoch_0
     with pytest.raises(ValueError, match=r"lack epoch 2, 3 \(they have 1\)"):
-        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=curves.iloc[:1])
+        nb.predict(run, digits, method="training-loss", budget=EPOCHS, curves=curves.iloc[:1])
     with pytest.raises(ValueError, match="lack validation_accuracy"):
-        nb.predict(run, digits, method="training-loss", epochs=EPOCHS, curves=curves.drop(columns="validation_accuracy"))
+        nb.predict(run, digits, method="training-loss", budget=EPOCHS, curves=curves.drop(columns="validation_accuracy"))
 
 
 def test_what_comes_after_the_budget_is_not_read(digits: nb.Subset, tmp_path: Path) -> None:
     folder = written(tmp_path / "run", digits)
     (folder / "epoch_12.safetensors").write_bytes(b"cut short")
-    assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
+    assert nb.predict(folder, digits, budget=EPOCHS).accuracy > 0
 
 
 @pytest.mark.parametrize("method", ["norms", "control-epoch-0"])
@@ -111,8 +111,8 @@ def test_features_need_the_initialisation(digits: nb.Subset, tmp_path: Path, met
     folder = written(tmp_path / "run", digits)
     (folder / "epoch_0.safetensors").unlink()
     with pytest.raises(NotGivenError, match=r"compare with the initialisation: .* has no weights of epoch 0"):
-        nb.predict(folder, digits, method=method, epochs=EPOCHS)
-    assert nb.predict(folder, digits, epochs=EPOCHS).accuracy > 0
+        nb.predict(folder, digits, method=method, budget=EPOCHS)
+    assert nb.predict(folder, digits, budget=EPOCHS).accuracy > 0
 
 
 def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on(digits: nb.Subset) -> None:
@@ -120,29 +120,29 @@ def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on
     truth = digits.networks.loc[others, "final_accuracy"].to_numpy()
     regressor = find_method("degree-linear").estimator(find_protocol("regression"))
     by_hand = clone(regressor).fit(digits.histories(others, EPOCHS), truth).predict([digits.history(NETWORK, EPOCHS)])
-    predicted = nb.predict(digits.history(NETWORK, EPOCHS), digits, method="degree-linear", epochs=EPOCHS)
+    predicted = nb.predict(digits.history(NETWORK, EPOCHS), digits, method="degree-linear", budget=EPOCHS)
     assert predicted.accuracy == pytest.approx(np.clip(by_hand[0], 0, 100))
 
 
 def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint of epoch 4, 5 \(it has \[0, 1, 2, 3\]\)"):
-        nb.predict(run, digits, epochs=5)
+        nb.predict(run, digits, budget=5)
     with pytest.raises(CheckpointError, match="epoch_1"):
-        nb.predict(run, half, epochs=EPOCHS)
+        nb.predict(run, half, budget=EPOCHS)
     with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
-        nb.predict(run / "nowhere", digits, epochs=EPOCHS)
+        nb.predict(run / "nowhere", digits, budget=EPOCHS)
 
 
 def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half: nb.Subset) -> None:
     history = digits.history(NETWORK, EPOCHS)
     with pytest.raises(BudgetError, match="the history ends at epoch 3, not at the budget of 5"):
-        nb.predict(history, digits, epochs=5)
+        nb.predict(history, digits, budget=5)
     with pytest.raises(NotGivenError, match="those of digits-lenet-half have"):
-        nb.predict(history, half, epochs=EPOCHS)
+        nb.predict(history, half, budget=EPOCHS)
     with pytest.raises(NotGivenError, match="a history has its own"):
-        nb.predict(history, digits, epochs=EPOCHS, hyperparameters={"nonsense": 1})
+        nb.predict(history, digits, budget=EPOCHS, hyperparameters={"nonsense": 1})
 
 
 def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -> None:
     with pytest.raises((ValueError, MethodError), match="classifier alone"):
-        nb.predict(run, digits, method="degree-svm", epochs=EPOCHS)
+        nb.predict(run, digits, method="degree-svm", budget=EPOCHS)

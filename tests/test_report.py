@@ -24,7 +24,7 @@ def document(tmp_path_factory: pytest.TempPathFactory, digits: nb.Subset) -> str
     """Of one subset with one comparison, the paper's part left out; nothing may be fitted for it."""
     results = tmp_path_factory.mktemp("results")
     for name in ("regression-folds", "blocked"):
-        compared = compare(digits, METHODS, protocol=name, epochs=1, results=results, jobs=1)
+        compared = compare(digits, METHODS, protocol=name, budgets=1, results=results, jobs=1)
         compared.save(comparison_file(results, [digits.name], name))
     claims = pd.DataFrame({"claim": ["of ours", "of another"], "verdict": ["held", "not testable here: vgg not at hand"]})
 
@@ -46,7 +46,7 @@ def row(document: str, section: str, method: str) -> list[str]:
 
 
 def test_triage_follows_from_the_stored_predictions_of_regression_folds(document: str, digits: nb.Subset) -> None:
-    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", epochs=1).predictions
+    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1).predictions
     chosen = predictions.nlargest(5, "prediction")
     regret = predictions["truth"].max() - chosen["truth"].max()
     assert row(document, "`triage`", "degree-linear")[1].startswith(f"{regret:.3f} (")
@@ -62,7 +62,7 @@ def test_the_rules_that_fit_nothing_stand_beside_the_methods(document: str, digi
 
 
 def test_the_ranking_among_the_trained_is_a_column(document: str, digits: nb.Subset) -> None:
-    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", epochs=1).predictions
+    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1).predictions
     learned = predictions[predictions["truth"] >= digits.manifest.chance + 5]
     tau = learned[["truth", "prediction"]].corr("kendall").iloc[0, 1]
     assert row(document, "`regression-folds`", "degree-linear")[-2] == f"{tau:.3f}"
@@ -87,7 +87,7 @@ def scored(method: str, value: float, reads: str = "weights", **facts: object) -
     for column in ("gain", "added"):
         if column in facts:
             numbers |= {f"{column}_low": facts[column] - 0.1, f"{column}_high": facts[column] + 0.1}  # type: ignore[operator]
-    about = {"method": method, "subset": "digits-lenet", "epochs": 5, "reads": reads, "ceiling": None, "undefined": ""}
+    about = {"method": method, "subset": "digits-lenet", "budget": 5, "reads": reads, "ceiling": None, "undefined": ""}
     return about | numbers | facts
 
 

@@ -16,7 +16,7 @@ class Answer:
     """What weights add on one subset, by reference, and when its submissions last changed."""
 
     subset: str
-    epochs: int
+    budget: int
     leading: Mapping[str, Leading]
     updated: datetime.date | None
 
@@ -25,9 +25,9 @@ def answers(views: Sequence[View]) -> list[Answer]:
     """An answer per subset that has one, under the protocol and at the budget of board.toml, in its order."""
     headline = board_facts().headline
     found = [
-        Answer(view.subset, headline.epochs, view.leading[headline.epochs], last_changed([view]))
+        Answer(view.subset, headline.budget, view.leading[headline.budget], last_changed([view]))
         for view in views
-        if view.protocol.name == headline.protocol and view.leading.get(headline.epochs)
+        if view.protocol.name == headline.protocol and view.leading.get(headline.budget)
     ]
     first = [shown.subset for shown in board_facts().first]
     return sorted(found, key=lambda answer: first.index(answer.subset) if answer.subset in first else len(first))

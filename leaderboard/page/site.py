@@ -272,7 +272,7 @@ def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, Standin
         if any(reference.key in getattr(score, name) for score in scores)
     ]
     fresh = {
-        (score.epochs, score.metric): score.fresh
+        (score.budget, score.metric): score.fresh
         for a, record in audits
         if (a.submission.subset.name, a.submission.protocol) == (view.subset, view.protocol.name)
         for score in record.scores

@@ -55,7 +55,7 @@ def as_csv(view: View) -> str:
     numbers = [f"{name}{end}" for name in (*metrics, *worth) for end in ("", "_low", "_high")]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["subset", "protocol", "method", "kind", "trained_on", "epochs", "rank", *numbers, *_FACTS])
+    writer.writerow(["subset", "protocol", "method", "kind", "trained_on", "budget", "rank", *numbers, *_FACTS])
     for entry in view.entries:
         for budget, scores in entry.scores.items():
             own: list[Estimate | str | None] = [scores.metrics[metric] for metric in metrics]

@@ -25,8 +25,9 @@ Row: TypeAlias = "pd.Series | Mapping[Hashable, Any]"
 def evaluate(
     method: Annotated[str, typer.Argument(help="a bundled method such as degree-svm, or FILE.py[:NAME]")],
     subset: Annotated[list[str], typer.Option(help="a subset; repeat for several")],
-    epochs: Annotated[
-        str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default, as far as the subsets go")
+    budgets: Annotated[
+        str | None,
+        typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default, as far as the subsets go"),
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="classification by default, for a method that cannot regression-folds")
@@ -49,7 +50,7 @@ def evaluate(
     from nndynbench.protocols.checking import CHECKED_PROTOCOLS
     from nndynbench.protocols.comparison import shared_budgets
     from nndynbench.protocols.method import is_file_name, label_of
-    from nndynbench.protocols.protocol import budgets
+    from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
     from nndynbench.sealed.outside import prepare
     from nndynbench.submissions.beside import beside_bar
@@ -69,7 +70,7 @@ def evaluate(
             found if is_file_name(method) else method,
             loaded,
             protocol=chosen,
-            epochs=budgets(epochs) if epochs else shared_budgets(loaded, chosen),
+            budgets=read_budgets(budgets) if budgets else shared_budgets(loaded, chosen),
             name=label,
             jobs=jobs,
             progress=report,
@@ -83,12 +84,12 @@ def evaluate(
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
     if unsealed := result.facts.get("unsealed"):
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
-    if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "epochs"]}):
+    if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
         fits_it = escape(f"nndynbench compare --method {method} fits it")
         console.print(f"[dim]no bar is stored at {', '.join(map(str, unknown))} epochs: {fits_it}[/dim]")
     if kept.earlier is not None:
         console.print(escape(f"an earlier result of another method, version or subset was kept: {kept.earlier}"))
-    console.print(escape(f"result: {path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['epochs']))))})"))
+    console.print(escape(f"result: {path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
     console.print(escape(f"plot: {score_over_budget([kept.result], path.with_name(f'{path.stem}.png'))}"))
 
 
@@ -117,18 +118,18 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
     chosen, label = find_protocol(result.facts["protocol"]), result.facts["method"]
     keys = case_columns(result.scores)
     worth = {tuple(row[key] for key in keys): row for row in beside.to_dict("records")}
-    for place, scores in result.scores.groupby([key for key in keys if key != "epochs"], sort=False):
-        facts = dict(zip((key for key in keys if key != "epochs"), map(str, place), strict=True))
+    for place, scores in result.scores.groupby([key for key in keys if key != "budget"], sort=False):
+        facts = dict(zip((key for key in keys if key != "budget"), map(str, place), strict=True))
         subset, trained_on = facts["subset"], f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
-        rows = {int(str(budget)): part for budget, part in scores.groupby("epochs")}
-        own = {budget: worth[tuple({**facts, "epochs": budget}[key] for key in keys)] for budget in rows}
-        papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, epochs=b) for b in rows}
+        rows = {int(str(budget)): part for budget, part in scores.groupby("budget")}
+        own = {budget: worth[tuple({**facts, "budget": budget}[key] for key in keys)] for budget in rows}
+        papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, budget=b) for b in rows}
         adds = any(row["added"] == row["added"] for row in own.values())
         first = metric_facts()[chosen.metrics[0]].label
         heads = [*(metric_facts()[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
         heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
         title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
-        table = Table("epochs", *heads, title=title)
+        table = Table("budget", *heads, title=title)
         for budget, part in rows.items():
             cells = [
                 escape(row["undefined"]) or f"{row['value']:.3f} [dim]({row['low']:.2f} to {row['high']:.2f})[/dim]"
@@ -144,7 +145,9 @@ def compare(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
     method: Annotated[list[str] | None, typer.Option(help="a method or method file; repeat; all bundled by default")] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
-    epochs: Annotated[str | None, typer.Option(help="budgets: 5, 1-10, or 1,3,5; the protocol's by default")] = None,
+    budgets: Annotated[
+        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default")
+    ] = None,
     metric: Annotated[
         str | None, typer.Option(help="which metric the table and the plot show; the first by default")
     ] = None,
@@ -169,7 +172,7 @@ def compare(
     from nndynbench.protocols import comparison_file, find_protocol
     from nndynbench.protocols.comparison import compared_as
     from nndynbench.protocols.method import is_file_name
-    from nndynbench.protocols.protocol import budgets
+    from nndynbench.protocols.protocol import read_budgets
     from nndynbench.submissions.beside import submissions_folder
     from nndynbench.subsets import load
 
@@ -185,7 +188,7 @@ def compare(
             loaded,
             method,
             protocol=chosen,
-            epochs=budgets(epochs) if epochs else None,
+            budgets=read_budgets(budgets) if budgets else None,
             results=results,
             submissions=submissions,
             jobs=jobs,
@@ -219,8 +222,8 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         yield from _tables_of_reasons(rows)
         return
     for subset, part in rows.groupby("subset", sort=False):
-        budgets = sorted(part["epochs"].unique())
-        last = part[part["epochs"] == budgets[-1]].set_index("method")
+        budgets = sorted(part["budget"].unique())
+        last = part[part["budget"] == budgets[-1]].set_index("method")
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {metric_facts()[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (ceiling {known.iloc[0]:.3f})"
@@ -235,7 +238,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             "reads",
             title=title,
         )
-        values = part.pivot_table(index="method", columns="epochs", values="value", sort=False, dropna=False)
+        values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=direction(metric) < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
@@ -251,7 +254,7 @@ def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
     empty = rows[rows["value"].isna()]
     if empty.empty:
         return
-    columns = [column for column in ("method", "trained_on", "subset", "epochs", "undefined") if column in empty]
+    columns = [column for column in ("method", "trained_on", "subset", "budget", "undefined") if column in empty]
     heads = {"trained_on": "trained on", "subset": "tested on", "undefined": "why it has no value"}
     table = Table(*(heads.get(column, column) for column in columns), title=f"{NOTHING}: no value")
     for row in empty[columns].itertuples(index=False):
@@ -263,8 +266,8 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
     from nndynbench.protocols.metrics import metric_facts
 
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
-    for (method, epochs), part in rows.groupby(["method", "epochs"], sort=False):
-        title = f"{method}, {epochs} epochs: {metric_facts()[metric].label}; trained on ↓ tested on →"
+    for (method, budget), part in rows.groupby(["method", "budget"], sort=False):
+        title = f"{method}, {budget} epochs: {metric_facts()[metric].label}; trained on ↓ tested on →"
         table = Table("", *map(compared.title_of, names), title=title)
         cells = part.set_index(["trained_on", "subset"])
         for source in names:
@@ -323,7 +326,7 @@ def subsets_missing(root: str | None = None) -> list[str]:
 def predict(
     checkpoints: Annotated[Path, typer.Argument(help="a folder of one run's checkpoints, one an epoch")],
     subset: Annotated[str, typer.Option(help="the subset that the method is fitted on")],
-    epochs: Annotated[int, typer.Option(help="how many epochs of the run to look at")] = 5,
+    budget: Annotated[int, typer.Option("--budget", "--epochs", help="how many epochs of the run to look at")] = 5,
     method: Annotated[str, typer.Option(help="a bundled method or method file")] = "degree-forest",
     curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
     hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
@@ -342,7 +345,7 @@ def predict(
             checkpoints,
             loaded,
             method=method,
-            epochs=epochs,
+            budget=budget,
             curves=curves,
             hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
             first_epoch=first_epoch,

@@ -29,7 +29,7 @@ def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dic
 
 
 def paper_scores() -> list[dict[str, Any]]:
-    """Every score of the paper as a row: subset, protocol, method, epochs, metric, relation ("=", ">" or "≈"), value, place.
+    """Every score of the paper as a row: subset, protocol, method, budget, metric, relation ("=", ">" or "≈"), value, place.
 
     Those of Tables 3 and 4 saw the two epochs of a window alone, and stand at the epoch with which it ends.
     """
@@ -37,7 +37,7 @@ def paper_scores() -> list[dict[str, Any]]:
     for name in ("table3", "table4"):
         columns, windows = regression_table(name)
         for window, by_column in windows.items():
-            facts = {"protocol": "regression", "method": "degree-linear", "epochs": int(window.rpartition("-")[2])}
+            facts = {"protocol": "regression", "method": "degree-linear", "budget": int(window.rpartition("-")[2])}
             place = f"Table {name[-1]}, epochs {window}"
             for column, scores in by_column.items():
                 about = {"subset": columns[column], **facts, "relation": "=", "place": place}
@@ -70,13 +70,13 @@ def paper_values(*, subset: str, method: str) -> str:
     asked = {"subset": subset, "method": method, "protocol": "classification", "metric": "accuracy"}
     found = [claim for claim in claims() if all(claim.get(key) == value for key, value in asked.items())]
     return "; ".join(
-        f"{claim['relation']} {claim['value']} at {claim['epochs']} epochs ({claim['place']})" for claim in found
+        f"{claim['relation']} {claim['value']} at {claim['budget']} epochs ({claim['place']})" for claim in found
     )
 
 
-def paper_score(*, subset: str, protocol: str, method: str, epochs: int) -> str | None:
+def paper_score(*, subset: str, protocol: str, method: str, budget: int) -> str | None:
     """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
-    asked = {"subset": subset, "protocol": protocol, "method": method, "epochs": epochs}
+    asked = {"subset": subset, "protocol": protocol, "method": method, "budget": budget}
     for score in _numbers()["scores"]:
         if all(score[key] == value for key, value in asked.items()):
             return f"{score['metric']} {score['relation']} {score['value']} ({score['place']})"

@@ -18,7 +18,7 @@ from nndynbench.graphs import Weights, random_weights
 from nndynbench.paper import contradictions, paper_values
 from nndynbench.paper.reproduction import Reproduction, notes_on, standing_for
 from nndynbench.protocols import MethodError, Result, find_protocol
-from nndynbench.protocols.protocol import budgets
+from nndynbench.protocols.protocol import read_budgets
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.signatures import SIGNS, has_unrolled_graph, snapshot_graph
 from nndynbench.storage.places import NotAtHandError
@@ -110,7 +110,7 @@ def _classification(
             curves: list[Result] = []
             for method in (f"{signature}-{learner}" for signature in signatures for learner in LEARNERS):
                 try:
-                    reached = [budget for budget in budgets(chosen.budgets) if budget in subset.budgets]
+                    reached = [budget for budget in read_budgets(chosen.budgets) if budget in subset.budgets]
                     curves.append(StoredResults(results).result(method, [subset], chosen, reached))
                 except (SplitError, MethodError) as reason:
                     failed.append(f"no result: {method} on {subset.name}: {reason}")
@@ -127,7 +127,7 @@ def _classification(
 
 
 def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any]:
-    scores = result.scores[result.scores["metric"] == "accuracy"].set_index("epochs")
+    scores = result.scores[result.scores["metric"] == "accuracy"].set_index("budget")
     values: dict[Any, float] = scores["value"].to_dict()
     row = {"paper's subset": paper_subset, "subset": subset, "method": result.facts["method"]}
     row |= {f"{budget} epochs": f"{values[budget]:.3f}" for budget in SHOWN_BUDGETS if budget in values}
@@ -138,13 +138,13 @@ def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any
 
 def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
     chosen = find_protocol("classification")
-    reached = [budget for budget in budgets(chosen.budgets) if budget in subset.budgets]
+    reached = [budget for budget in read_budgets(chosen.budgets) if budget in subset.budgets]
     row: dict[str, Any] = {"subset": subset.name, "training, seconds": f"{subset.networks['seconds'].mean():.2f}"}
     try:
         scores = StoredResults(results).result("degree-svm", [subset], chosen, reached).scores
     except SplitError as reason:
         return [{**row, "graph": str(reason)}]
-    accuracy = scores[scores["metric"] == "accuracy"].set_index("epochs")["value"]
+    accuracy = scores[scores["metric"] == "accuracy"].set_index("budget")["value"]
     needed = int(accuracy.index[int(accuracy.to_numpy().argmax())])
     row |= {"needed epochs": needed, "accuracy": f"{accuracy.max():.3f}"}
     rows = []

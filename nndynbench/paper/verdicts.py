@@ -96,7 +96,7 @@ def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> Est
 
 def _case(claim: Mapping[str, Any], method: str, subsets: list[Subset], results: Path) -> Case:
     chosen = find_protocol(claim["protocol"])
-    result = StoredResults(results).result(method, subsets, chosen, [claim["epochs"]])
+    result = StoredResults(results).result(method, subsets, chosen, [claim["budget"]])
     found = cases(result.predictions, {subset.name: subset for subset in subsets}, chosen)
-    wanted = (claim["subset"], claim["epochs"], claim.get("trained_on"))
+    wanted = (claim["subset"], claim["budget"], claim.get("trained_on"))
     return next(case for key, case in found.items() if len(found) == 1 or (*key, None)[:3] == wanted)

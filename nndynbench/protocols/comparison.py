@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.processes import in_processes
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
-from nndynbench.protocols.protocol import Protocol, budgets, find_protocol
+from nndynbench.protocols.protocol import Protocol, find_protocol, read_budgets
 from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
@@ -28,6 +29,8 @@ from nndynbench.subsets import Subset
 BAR = "bar"
 TRIAGE = "triage"
 DEFAULT_FOLDER = Path("results")
+# What columns were called before version 1.0.
+OLDER_COLUMNS = {"tier": "reads", "epochs": "budget"}
 NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 
 
@@ -35,7 +38,7 @@ NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 class Comparison:
     """What `compare` returns.
 
-    ``rows``: a row per method, subset, budget (``epochs``) and metric: ``value``, ``gain`` over the bar (positive is better)
+    ``rows``: a row per method, subset, budget (``budget``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
     knew the configuration; what it ``reads``; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
@@ -75,7 +78,7 @@ class Comparison:
     def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
         """One column of a metric (by default the protocol's first), methods × (subset, budget)."""
         rows = self.rows[self.rows["metric"] == (metric or self.protocol.metrics[0])]
-        keys = ["trained_on", "subset", "epochs"] if "trained_on" in rows else ["subset", "epochs"]
+        keys = ["trained_on", "subset", "budget"] if "trained_on" in rows else ["subset", "budget"]
         return rows.pivot_table(index="method", columns=keys, values=column, sort=False, dropna=False)
 
     def save(self, path: str | Path) -> Path:
@@ -123,16 +126,17 @@ def read_comparison(path: str | Path) -> Comparison:
     content = json.loads(user_path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
         raise ValueError(f"{path} is no comparison")
-    chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"]).rename(columns={"tier": "reads"})
+    chosen, rows = find_protocol(content["protocol"]), _frame(content["rows"]).rename(columns=OLDER_COLUMNS)
     return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 
 
+@renamed_keyword("epochs", "budgets")
 def compare(
     subsets: str | Subset | Sequence[str | Subset],
     methods: Sequence[str] | None = None,
     *,
     protocol: str | Protocol = "regression-folds",
-    epochs: int | Sequence[int] | None = None,
+    budgets: int | Sequence[int] | None = None,
     results: str | Path = DEFAULT_FOLDER,
     submissions: str | Path | None = None,
     jobs: int = -1,
@@ -148,8 +152,8 @@ def compare(
         Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task.
     protocol
         The name of a protocol.
-    epochs
-        Budgets; by default the protocol's, as far as the subset has them.
+    budgets
+        By default the protocol's, as far as the subset has them.
     results
         The folder of stored results: what is there is not fitted again.
     submissions
@@ -179,7 +183,7 @@ def compare(
     failures = {name: reason for name in asked if (reason := _why_not(name, chosen)) is not None}
     folder = None if submissions is None else Path(submissions)
     units = [
-        _Unit(part, chosen, shared_budgets(part, chosen, epochs), Path(results), folder) for part in _parts(loaded, chosen)
+        _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)
     ]
     for unit in units:
         unit.result(BAR, jobs=jobs)
@@ -226,7 +230,7 @@ class _Unit:
         if self.submissions is None or is_file_name(name):
             return None
         found = submitted(name, self.subsets, self.protocol, self.submissions)
-        if found is None or not set(self.budgets) <= set(found.predictions["epochs"]):
+        if found is None or not set(self.budgets) <= set(found.predictions["budget"]):
             return None
         return at_budgets(found, self.budgets)
 
@@ -268,7 +272,7 @@ class _Unit:
                 scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
                 case = Case(self.protocol, subset.networks.index.to_numpy(), clusters, scored)
                 for budget in self.budgets:
-                    facts = {"method": name, "subset": subset.name, "epochs": budget, "reads": "curves", "undefined": ""}
+                    facts = {"method": name, "subset": subset.name, "budget": budget, "reads": "curves", "undefined": ""}
                     rows += [
                         {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
                     ]
@@ -280,7 +284,7 @@ _Task: TypeAlias = tuple[_Unit, str, Callable[[_Unit, str], list[dict[str, Any]]
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows as a frame whose numbers are floats, also where a column has none."""
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "epochs", "metric", *NUMBERS, "reads"])
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "budget", "metric", *NUMBERS, "reads"])
     numbers = [column for column in frame if str(column).startswith(NUMBERS)]
     return frame.astype(dict.fromkeys(numbers, np.float64))
 
@@ -313,13 +317,15 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
 
 
 def shared_budgets(
-    subsets: Sequence[Subset], protocol: Protocol, epochs: int | Sequence[int] | None = None
+    subsets: Sequence[Subset], protocol: Protocol, asked: int | Sequence[int] | None = None
 ) -> tuple[int, ...]:
     """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
-    if epochs is None:
-        return tuple(budget for budget in budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets))
-    asked = [epochs] if isinstance(epochs, (int, np.integer)) else list(dict.fromkeys(epochs))
-    checked = [tuple(subset.budget(budget) for budget in asked) for subset in subsets]
+    if asked is None:
+        return tuple(
+            budget for budget in read_budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets)
+        )
+    several = [asked] if isinstance(asked, (int, np.integer)) else list(dict.fromkeys(asked))
+    checked = [tuple(subset.check_budget(budget) for budget in several) for subset in subsets]
     return checked[0]
 
 

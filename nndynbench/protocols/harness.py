@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.protocols.fitting import fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
@@ -46,12 +47,13 @@ ORDER_BITS = 53
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
 
 
+@renamed_keyword("epochs", "budgets")
 def evaluate(
     method: Any,
     subsets: str | Subset | Sequence[str | Subset],
     *,
     protocol: str | Protocol = "classification",
-    epochs: int | Sequence[int] = 5,
+    budgets: int | Sequence[int] = 5,
     name: str | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -70,7 +72,7 @@ def evaluate(
         ("transfer"): two or more, every one is trained on and tested on each other one.
     protocol
         The name of a protocol.
-    epochs
+    budgets
         The budget, or several: how many epochs the method may see.
     name
         What to call it in the result; by default its name in ``METHODS``, or the estimator's class.
@@ -97,7 +99,7 @@ def evaluate(
     Examples
     --------
     >>> import nndynbench
-    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="classification", epochs=5)
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="classification", budgets=5)
     >>> result.scores.set_index("metric").loc["roc_auc", "value"]
     np.float64(0.5)
     """
@@ -105,9 +107,9 @@ def evaluate(
     resolved = as_method(method)
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or label_of(resolved)
-    budgets = [epochs] if isinstance(epochs, (int, np.integer, str)) else list(dict.fromkeys(epochs))
-    if not budgets:
-        raise ValueError("no budget to evaluate at: name one or more in epochs")
+    asked = [budgets] if isinstance(budgets, (int, np.integer, str)) else list(dict.fromkeys(budgets))
+    if not asked:
+        raise ValueError("no budget to evaluate at: name one or more in budgets")
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else order_seed
     run = Run(estimator, choices, label, seed)
@@ -115,7 +117,7 @@ def evaluate(
     loaded = loaded_subsets(subsets)
     start = time.perf_counter()
     read: set[str] = set()
-    fits = [fit for budget in budgets for fit in _fits(loaded, chosen.fitted, budget, read)]
+    fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, read)]
     run, predictions = _predictions(fits, run, jobs, progress or (lambda done, total: None), must_be_sealed=bool(sealed))
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
@@ -190,7 +192,7 @@ class Fit:
     trained_on: Subset
     tested_on: Subset
     protocol: Protocol
-    epochs: int
+    budget: int
     fold: int
     train: Mapping[int, History]
     test: Mapping[int, History]
@@ -210,7 +212,7 @@ class Fit:
 
         subset = self.tested_on.name
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
-        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.epochs}, fold {self.fold}"
+        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, fold {self.fold}"
         learnt, tested = self._orders(run.order_seed)
         facts = self.trained_on.networks.loc[learnt]
         target = np.array(facts[self.protocol.target].to_numpy())
@@ -237,7 +239,7 @@ class Fit:
         order = {network: place for place, network in enumerate(tested)}
         places = [order[network] for network in self.test]
         truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
-        key = {"subset": subset, "epochs": self.epochs, "fold": self.fold, "network": list(self.test)}
+        key = {"subset": subset, "budget": self.budget, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
         return pd.DataFrame({**key, "truth": truth, "prediction": predicted[places], "score": scores[places]})
@@ -248,7 +250,7 @@ class Fit:
         if seed is None:  # before orders had seeds
             test = list(self.test)
             return list(self.train), [test[place] for place in np.random.default_rng(SEED).permutation(len(test))]
-        where = f"{seed} {self.trained_on.name} {self.tested_on.name} {self.epochs} {self.fold}"
+        where = f"{seed} {self.trained_on.name} {self.tested_on.name} {self.budget} {self.fold}"
         return shuffled(self.train, f"{where} train"), shuffled(self.test, f"{where} test")
 
 
@@ -307,7 +309,7 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
         )
         for fold, sides in enumerate(folds):
             train, test = ({network: histories[network] for network in side} for side in sides)
-            yield Fit(subset, subset, protocol, subset.budget(budget), fold, train, test, read)
+            yield Fit(subset, subset, protocol, subset.check_budget(budget), fold, train, test, read)
 
 
 def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) -> dict[int, History]:

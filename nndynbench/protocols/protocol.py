@@ -61,7 +61,7 @@ def find_protocol(name: str | Protocol) -> Protocol:
     return name if isinstance(name, Protocol) else protocols()[check_name(name, protocols(), what="protocol")]
 
 
-def budgets(text: str) -> list[int]:
+def read_budgets(text: str) -> list[int]:
     """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets, each once; raises ValueError for anything else."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")

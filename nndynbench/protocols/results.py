@@ -27,7 +27,7 @@ FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 class Result:
     """What `nndynbench.evaluate` returns.
 
-    ``scores``: a row per subset, budget (``epochs``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
+    ``scores``: a row per subset, budget (``budget``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
     ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset,
     budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
     ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, what was read,
@@ -36,7 +36,7 @@ class Result:
     Examples
     --------
     >>> import nndynbench
-    >>> nndynbench.evaluate("constant", "digits-lenet", protocol="regression", epochs=[1, 2])
+    >>> nndynbench.evaluate("constant", "digits-lenet", protocol="regression", budgets=[1, 2])
     Result('constant', 'regression', on digits-lenet, epochs 1, 2)
     """
 
@@ -46,7 +46,7 @@ class Result:
 
     def __repr__(self) -> str:
         named = " ".join(subset["name"] for subset in self.facts.get("subsets", []))
-        budgets = ", ".join(map(str, dict.fromkeys(self.scores["epochs"]))) if len(self.scores) else "none"
+        budgets = ", ".join(map(str, dict.fromkeys(self.scores["budget"]))) if len(self.scores) else "none"
         return f"Result({self.facts.get('method')!r}, {self.facts['protocol']!r}, on {named or 'nothing'}, epochs {budgets})"
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ def read_result(path: str | Path) -> Result:
     Examples
     --------
     >>> import nndynbench
-    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression", epochs=1)
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression", budgets=1)
     >>> nndynbench.read_result(result.save("constant.json"))
     Result('constant', 'regression', on digits-lenet, epochs 1)
     """
@@ -118,14 +118,14 @@ def read_result(path: str | Path) -> Result:
 def at_budgets(result: Result, budgets: Iterable[int]) -> Result:
     """The part of a result that is of some budgets."""
     wanted = list(budgets)
-    scores, predictions = (table[table["epochs"].isin(wanted)] for table in (result.scores, result.predictions))
+    scores, predictions = (table[table["budget"].isin(wanted)] for table in (result.scores, result.predictions))
     return Result(scores.reset_index(drop=True), predictions.reset_index(drop=True), result.facts)
 
 
 def joined(stored: Result, fresh: Result) -> Result:
     """Two results of one method at different budgets as one."""
     scores, predictions = (
-        pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("epochs", kind="stable", ignore_index=True)
+        pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("budget", kind="stable", ignore_index=True)
         for table in ("scores", "predictions")
     )
     facts = {
@@ -158,8 +158,8 @@ def keep(result: Result, path: Path) -> Kept:
             result.save(path)
             return Kept(result, None)
         if (earlier := _readable(path)) is not None and all(earlier.facts.get(f) == result.facts.get(f) for f in SAME):
-            fresh = set(result.scores["epochs"])
-            others = at_budgets(earlier, [budget for budget in set(earlier.scores["epochs"]) if budget not in fresh])
+            fresh = set(result.scores["budget"])
+            others = at_budgets(earlier, [budget for budget in set(earlier.scores["budget"]) if budget not in fresh])
             whole = joined(others, result) if len(others.scores) else result
             whole.save(path)
             return Kept(whole, None)
@@ -201,6 +201,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     # A column of nothing but null (the scores of a regression) reads as objects.
+    table = table.rename(columns={"epochs": "budget"})  # its name before version 1.0
     return table.astype({column: np.float64 for column in FLOATS if column in table})
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-SCORE_COLUMNS = ("subset", "epochs", "metric", "value", "low", "high", "redrawn", "undefined")
+SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "redrawn", "undefined")
 
 
 class Estimate(NamedTuple):
@@ -79,7 +79,7 @@ def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Pr
         if len(subsets) > 1 or not np.array_equal(tested, last):
             last, networks = tested, subset.networks.loc[tested]
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
-        spent = np.minimum(trained, float(part["epochs"].iloc[0]))
+        spent = np.minimum(trained, float(part["budget"].iloc[0]))
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         found[key] = Case(
             protocol,
@@ -114,7 +114,7 @@ def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protoc
 
 def case_columns(predictions: pd.DataFrame) -> list[str]:
     """What tells cases apart: the tested subset, the budget, and on transfer the subset that was trained on."""
-    return ["subset", "epochs", *(["trained_on"] if "trained_on" in predictions else [])]
+    return ["subset", "budget", *(["trained_on"] if "trained_on" in predictions else [])]
 
 
 def cluster_of(networks: pd.DataFrame) -> pd.Series:

@@ -75,7 +75,7 @@ class StoredResults:
         if missing := _missing(stored, budgets):
             order: Any = stored.facts.get("order_seed") if stored is not None else "drawn"
             fresh = evaluate(
-                name, subsets, protocol=fitted, epochs=missing, name=label_of(method), jobs=jobs, order_seed=order
+                name, subsets, protocol=fitted, budgets=missing, name=label_of(method), jobs=jobs, order_seed=order
             )
             stored = fresh if stored is None else joined(stored, fresh)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,5 +103,5 @@ class StoredResults:
 
 
 def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
-    known = set(stored.scores["epochs"]) if stored is not None else set()
+    known = set(stored.scores["budget"]) if stored is not None else set()
     return [budget for budget in budgets if budget not in known]

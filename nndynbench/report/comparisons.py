@@ -20,12 +20,12 @@ def written_comparison(subset: Subset, name: str, results: Path) -> Comparison |
     if not fitted.is_file():
         return None
     rows, stored = read_comparison(fitted).rows, StoredResults(results)
-    last = [int(rows["epochs"].max())]
+    last = [int(rows["budget"].max())]
     bundled = [method for method in rows["method"].unique() if method in method_names()]
     held = [method for method in bundled if stored.holds(method, [subset], chosen, last)]
     if chosen is chosen.fitted or BAR not in held:
         return None
     try:
-        return compare(subset, held, protocol=chosen, epochs=last, results=results, jobs=1)
+        return compare(subset, held, protocol=chosen, budgets=last, results=results, jobs=1)
     except UndefinedMetricError:  # no network learned anything
         return None

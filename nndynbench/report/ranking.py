@@ -49,11 +49,11 @@ def ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
 
 def by_method(compared: Comparison, metric: str, budget: int) -> dict[str, Row]:
     """The rows of one metric at one budget, the best first."""
-    return ranked(compared.rows.query("metric == @metric and epochs == @budget"), metric)
+    return ranked(compared.rows.query("metric == @metric and budget == @budget"), metric)
 
 
 def at_the_last_budget(compared: Comparison, metric: str) -> dict[str, Row]:
-    return by_method(compared, metric, int(compared.rows["epochs"].max()))
+    return by_method(compared, metric, int(compared.rows["budget"].max()))
 
 
 def weights_only(last: Mapping[str, Row]) -> list[str]:

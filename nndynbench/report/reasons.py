@@ -33,4 +33,4 @@ def failures(compared: Comparison) -> Iterator[str]:
 
 
 def at_budget(row: Row) -> str:
-    return f" at {epochs(row['epochs'])}"
+    return f" at {epochs(row['budget'])}"

@@ -47,8 +47,8 @@ TRAINED = find_protocol("trained")
 def board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
-    budgets = sorted(int(budget) for budget in rows["epochs"].unique())
-    last = ranked(rows[rows["epochs"] == budgets[-1]], metric)
+    budgets = sorted(int(budget) for budget in rows["budget"].unique())
+    last = ranked(rows[rows["budget"] == budgets[-1]], metric)
     yield from _heading(compared, subset)
     yield from what_the_ranking_says(last, metric, budgets[-1])
     trained = written_comparison(subset, TRAINED.name, results) if compared.protocol.name == TRAINED.fitted.name else None
@@ -76,7 +76,7 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
     metric = compared.protocol.metrics[0]
     label = metric_facts()[metric].label
     last = at_the_last_budget(compared, metric)
-    budget, shown = int(last[BAR]["epochs"]), shortlist(last)
+    budget, shown = int(last[BAR]["budget"]), shortlist(last)
     seen = written_comparison(subset, "regression-folds", results)
     inside = by_method(seen, metric, budget) if seen is not None else {}
     yield from _heading(compared, subset)
@@ -105,7 +105,7 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
 def triage(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     """Which networks to go on training: the methods against the rules that fit nothing."""
     last = at_the_last_budget(compared, "regret_5")
-    budget = int(last[BAR]["epochs"])
+    budget = int(last[BAR]["budget"])
     saved = by_method(compared, "epochs_saved", budget)
     yield from _heading(compared, subset)
     yield f"""All networks are trained for {epochs(budget)} and ranked by a method, which was fitted on others that were
@@ -127,11 +127,11 @@ then on, networks are trained one after the other as ranked, until one is within
 def transfer(compared: Comparison, out: Path, networks: Mapping[str, int]) -> Iterator[str]:
     """Trained on one subset, tested on another; ``networks`` are those at hand of each."""
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
-    rows = rows[rows["epochs"] == rows["epochs"].max()]
+    rows = rows[rows["budget"] == rows["budget"].max()]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
-    yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['epochs'].iloc[0])}, trained on → tested on.\n"
+    yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['budget'].iloc[0])}, trained on → tested on.\n"
     if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:
         yield f"{', '.join(few)}: few to train on and few to test, so that what is said of them is uncertain.\n"
     if TUNING_SUBSET in names:
@@ -179,7 +179,7 @@ def _few_networks(compared: Comparison, subset: Subset) -> str:
 
 
 def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
-    values = {(row["method"], int(row["epochs"])): row["value"] for row in rows.to_dict("records")}
+    values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
     kept = _beyond_the_bar(rows)
     trained = ["τ among the trained"] if "trained" in last[BAR] else []
     if (known := rows["ceiling"].dropna()).size:

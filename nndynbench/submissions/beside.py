@@ -55,12 +55,12 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
             predictions = predictions[predictions["trained_on"].isin(list(by_name))]
         tables.append(predictions)
         read |= set(submission.reads)
-    unscored, facts = pd.DataFrame(columns=["epochs"]), {"method": method, "reads": sorted(read)}
+    unscored, facts = pd.DataFrame(columns=["budget"]), {"method": method, "reads": sorted(read)}
     return Result(unscored, pd.concat(tables, ignore_index=True), facts)
 
 
 def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
-    """What a result is worth beside the bar: a row per subset, budget (``epochs``) and, on transfer, ``trained_on``.
+    """What a result is worth beside the bar: a row per subset, budget (``budget``) and, on transfer, ``trained_on``.
 
     ``metric`` is the protocol's first, ``value`` the result's, ``bar`` the bar's, ``gain`` how much better the result is;
     ``added``, of regressions, is what R² rises by when the bar is blended with it. ``gain`` and ``added`` have their 95%

@@ -62,7 +62,7 @@ def submissions_of(
             "commit": commit,
             "reads": list(facts["reads"]),
             "protocol": chosen.name,
-            "budgets": [int(budget) for budget in dict.fromkeys(predictions["epochs"])],
+            "budgets": [int(budget) for budget in dict.fromkeys(predictions["budget"])],
             "subset": references[name],
             "libraries": facts["libraries"],
             "seeds": list(seeds),
@@ -82,7 +82,7 @@ def submissions_of(
 
 
 def _scores(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    keys = ["epochs", "metric", "value", *(["trained_on"] if "trained_on" in scores else [])]
+    keys = ["budget", "metric", "value", *(["trained_on"] if "trained_on" in scores else [])]
     return [
         {**{str(k): v for k, v in row.items()}, "value": None if pd.isna(row["value"]) else float(row["value"])}
         for row in scores[keys].to_dict("records")
@@ -90,7 +90,7 @@ def _scores(scores: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _columns(predictions: pd.DataFrame, *, with_score: bool) -> dict[str, Any]:
-    names = ["epochs", "fold", "network", "prediction"]
+    names = ["budget", "fold", "network", "prediction"]
     names += ["score"] if with_score else []
     names += ["trained_on"] if "trained_on" in predictions else []
     return {name: predictions[name].tolist() for name in names}

@@ -102,7 +102,7 @@ def _check_budgets(submission: Submission, subsets: list[Subset]) -> None:
     for budget in submission.budgets:
         for subset in subsets:
             try:
-                subset.budget(budget)
+                subset.check_budget(budget)
             except BudgetError as error:
                 raise RefusedError("budgets", str(error)) from None
 
@@ -150,7 +150,7 @@ def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, oth
     networks = np.concatenate([np.asarray(test, dtype=np.int64) for _, test in folds])
     fold = np.repeat([fold for fold, _ in folds], [len(test) for _, test in folds])
     outer = [(b, o) for b in submission.budgets for o in others or [""]]
-    columns: dict[str, npt.ArrayLike] = {"epochs": np.repeat([budget for budget, _ in outer], len(networks))}
+    columns: dict[str, npt.ArrayLike] = {"budget": np.repeat([budget for budget, _ in outer], len(networks))}
     if others:
         columns["trained_on"] = np.repeat([other for _, other in outer], len(networks))
     columns |= {"fold": np.tile(fold, len(outer)), "network": np.tile(networks, len(outer))}
@@ -180,11 +180,11 @@ def _check_rows(given: pd.DataFrame, expected: pd.DataFrame) -> None:
 def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseKey, Case]) -> None:
     claimed: dict[tuple[CaseKey, str], float | None] = {}
     for place, score in enumerate(submission.scores):
-        key = ((score.epochs, score.trained_on), score.metric)
+        key = ((score.budget, score.trained_on), score.metric)
         if key in claimed:
-            raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.epochs} is there twice")
+            raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.budget} is there twice")
         if key[0] not in found or score.metric not in chosen.metrics:
-            reason = f"{score.metric} at budget {score.epochs} is no score of {chosen.name} here"
+            reason = f"{score.metric} at budget {score.budget} is no score of {chosen.name} here"
             raise RefusedError(f"scores.{place}", reason)
         claimed[key] = score.value
     for case_key, case in found.items():

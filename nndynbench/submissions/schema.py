@@ -54,6 +54,10 @@ Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Id = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
+# The second is of submissions from before version 1.0.
+BUDGET_NAMES = AliasChoices("budget", "epochs")
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -69,19 +73,19 @@ class SubsetReference(_Facts):
 class ClaimedScore(_Facts):
     """A score as the submitter computed it; ``value`` is null where the metric is not defined."""
 
-    epochs: Budget
+    budget: Annotated[Budget, Field(validation_alias=BUDGET_NAMES)]
     metric: Word
     value: Number | None
     trained_on: Word | None = None
 
 
 class Predictions(_Facts):
-    """A table by columns, of equal lengths: a row per budget (``epochs``), fold and test network.
+    """A table by columns, of equal lengths: a row per budget (``budget``), fold and test network.
 
     ``prediction`` is 0 or 1, or percent; ``score`` a classifier's for "high"; ``trained_on`` the other subset, on transfer.
     """
 
-    epochs: Annotated[list[Budget], Field(fail_fast=True)]
+    budget: Annotated[list[Budget], Field(fail_fast=True, validation_alias=BUDGET_NAMES)]
     fold: Annotated[list[Id], Field(fail_fast=True)]
     network: Annotated[list[Id], Field(fail_fast=True)]
     prediction: Annotated[list[Number], Field(fail_fast=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.pack import Pack
@@ -152,7 +154,8 @@ class Subset:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
 
-    def history(self, network_id: int, epochs: int) -> History:
+    @renamed_keyword("epochs", "budget")
+    def history(self, network_id: int, budget: int) -> History:
         """One network's history up to a budget of epochs.
 
         Raises
@@ -162,20 +165,26 @@ class Subset:
         BudgetError
             For a budget that is no whole number from 1 to the most epochs a network may have trained.
         """
-        return History(self.reader(network_id), self.budget(epochs))
+        return History(self.reader(network_id), self.check_budget(budget))
 
-    def histories(self, network_ids: Sequence[int], epochs: int, *, read: set[str] | None = None) -> list[History]:
-        """Many networks' histories; ``read`` collects the information tiers that are read through them."""
-        budget = self.budget(epochs)
-        return [History(self.reader(network), budget, read) for network in network_ids]
+    @renamed_keyword("epochs", "budget")
+    def histories(self, network_ids: Sequence[int], budget: int, *, read: set[str] | None = None) -> list[History]:
+        """Many networks' histories; ``read`` collects what is read through them."""
+        last = self.check_budget(budget)
+        return [History(self.reader(network), last, read) for network in network_ids]
+
+    def check_budget(self, budget: object) -> int:
+        """The budget, if it is a valid one; raises `BudgetError` otherwise."""
+        if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or int(budget) not in self.budgets:
+            raise BudgetError(
+                f"{budget!r} is no budget of {self.name}: valid are whole numbers from 1 to {self.budgets[-1]}"
+            )
+        return int(budget)
 
     def budget(self, epochs: object) -> int:
-        """``epochs`` if it is a valid budget; raises `BudgetError` otherwise."""
-        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or int(epochs) not in self.budgets:
-            raise BudgetError(
-                f"{epochs!r} is no budget of {self.name}: valid are whole numbers from 1 to {self.budgets[-1]}"
-            )
-        return int(epochs)
+        """`check_budget`, by the name that it had before version 1.0; deprecated."""
+        warnings.warn("Subset.budget is called check_budget now", DeprecationWarning, stacklevel=2)
+        return self.check_budget(epochs)
 
     def reader(self, network: int) -> Reader:
         """What a history reads a network through: all of it, later epochs too. Raises `KeyError` as `history` does."""

@@ -68,20 +68,20 @@ def test_the_paper_grid_of_methods_is_complete() -> None:
 
 
 def test_the_raw_validation_accuracy_is_the_one_at_the_budget(digits: nb.Subset) -> None:
-    predictions = nb.evaluate("validation-accuracy-raw", digits, protocol="regression", epochs=4).predictions
+    predictions = nb.evaluate("validation-accuracy-raw", digits, protocol="regression", budgets=4).predictions
     curve = digits.curves.xs(4, level="epoch")["validation_accuracy"]
     np.testing.assert_array_equal(predictions["prediction"], curve.loc[predictions["network"]])
 
 
 def test_the_sum_of_losses_ranks_as_the_sum_of_losses(digits: nb.Subset) -> None:
-    predictions = nb.evaluate("training-loss-sum", digits, protocol="regression", epochs=4).predictions
+    predictions = nb.evaluate("training-loss-sum", digits, protocol="regression", budgets=4).predictions
     losses = digits.curves["train_loss"].unstack("epoch")[[1, 2, 3, 4]].sum(axis=1).loc[predictions["network"]]
     assert kendalltau(predictions["prediction"], -losses).statistic == pytest.approx(1)
 
 
 def test_the_bar_sees_more_than_either_half_of_it(digits: nb.Subset) -> None:
     scores = {
-        name: nb.evaluate(name, digits, protocol="regression-folds", epochs=5).scores.set_index("metric").loc["r2", "value"]
+        name: nb.evaluate(name, digits, protocol="regression-folds", budgets=5).scores.set_index("metric").loc["r2", "value"]
         for name in ("bar", "learning-rate", "validation-accuracy")
     }
     assert scores["bar"] > max(scores["learning-rate"], scores["validation-accuracy"]) + 0.1

@@ -38,7 +38,7 @@ def test_the_n_cut_is_networkx_normalised_cut_of_a_clear_partition() -> None:
 
 
 def test_the_n_cut_is_the_same_whatever_the_rounding(digits: nb.Subset) -> None:
-    graph = digits.history(137, epochs=4).graph(4)
+    graph = digits.history(137, budget=4).graph(4)
     random = np.random.default_rng(0)
     expected = module("modularity").n_cut(graph)
     for _ in range(5):
@@ -91,7 +91,7 @@ def test_the_control_of_the_initialisation_sees_no_training(digits: nb.Subset) -
 
 
 def test_relative_signatures_are_what_training_has_changed(digits: nb.Subset) -> None:
-    since = module("relative_signatures").since_initialisation("degree")(digits.history(137, epochs=2))
+    since = module("relative_signatures").since_initialisation("degree")(digits.history(137, budget=2))
     stored = digits.signatures.xs("rolled", level="representation").xs("degree", level="centrality").loc[137]
     initial, *trained = (stored.loc[epoch].to_numpy().ravel() for epoch in (0, 1, 2))
     expected = np.concatenate([100 * (values - initial) for values in trained])

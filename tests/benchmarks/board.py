@@ -21,14 +21,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subset", default="digits-lenet")
     parser.add_argument("--protocol", default="regression-folds")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=5)
     parser.add_argument("--method", action="append", help="all that do the task by default; repeat")
     parser.add_argument("--kept", action="store_true", help="each also as the second run in which values are kept")
     chosen = parser.parse_args()
     task = "classifier" if find_protocol(chosen.protocol).task == "classification" else "regressor"
     names = chosen.method or [name for name in method_names() if getattr(find_method(name), task) is not None]
     heads = ["method", "processor seconds", "seconds", *(["kept: processor seconds", "ratio"] if chosen.kept else [])]
-    table = Table(*heads, title=f"{chosen.protocol} on {chosen.subset}, {chosen.epochs} epochs")
+    table = Table(*heads, title=f"{chosen.protocol} on {chosen.subset}, {chosen.budget} epochs")
     total = 0.0
     for name in names:
         processor, clock = seconds(name, chosen, cache="off")
@@ -48,9 +48,9 @@ def seconds(name: str, chosen: argparse.Namespace, *, cache: str) -> tuple[float
     """Processor time and the clock's of one evaluation, on a subset that remembers nothing of an earlier one."""
     os.environ["NNDYNBENCH_CACHE"] = cache
     subset = nb.load(chosen.subset)
-    nb.evaluate("constant", subset, protocol=chosen.protocol, epochs=1)  # imports and tables are not what is measured
+    nb.evaluate("constant", subset, protocol=chosen.protocol, budgets=1)  # imports and tables are not what is measured
     clock, processor = time.perf_counter(), time.process_time()
-    nb.evaluate(name, subset, protocol=chosen.protocol, epochs=chosen.epochs)
+    nb.evaluate(name, subset, protocol=chosen.protocol, budgets=chosen.budget)
     return time.process_time() - processor, time.perf_counter() - clock
 
 

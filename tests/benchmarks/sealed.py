@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subset", default="digits-lenet")
     parser.add_argument("--protocol", default="regression-folds")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=5)
     parser.add_argument("--method", action="append", help="repeat for several")
     parser.add_argument("--new", action="store_true")
     chosen = parser.parse_args()
@@ -35,7 +35,7 @@ def main() -> None:
     begun = spent()
     seconds("constant", chosen, sealed=True)
     started = spent() - begun + (spent_by_server() if chosen.new else 0.0)
-    table = Table("method", "here", "sealed", "more", title=f"{chosen.protocol} on {chosen.subset}, {chosen.epochs} epochs")
+    table = Table("method", "here", "sealed", "more", title=f"{chosen.protocol} on {chosen.subset}, {chosen.budget} epochs")
     table.add_row("the server, and the first method", "", "", f"{started:.2f}")
     for name in chosen.method or METHODS:
         here, there = (seconds(name, chosen, sealed=sealed) for sealed in (False, True))
@@ -46,9 +46,9 @@ def main() -> None:
 def seconds(name: str, chosen: argparse.Namespace, *, sealed: bool) -> float:
     """Of one evaluation, on a subset that remembers nothing of an earlier one."""
     subset = nb.load(chosen.subset)
-    nb.evaluate("constant", subset, protocol=chosen.protocol, epochs=1, sealed=False)
+    nb.evaluate("constant", subset, protocol=chosen.protocol, budgets=1, sealed=False)
     begun = spent()
-    nb.evaluate(name, subset, protocol=chosen.protocol, epochs=chosen.epochs, sealed=sealed)
+    nb.evaluate(name, subset, protocol=chosen.protocol, budgets=chosen.budget, sealed=sealed)
     time.sleep(0.5)  # the last process counts once the server has seen its end
     return spent() - begun
 

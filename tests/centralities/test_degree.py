@@ -28,13 +28,13 @@ def test_networkx_agrees_on_real_networks(snapshot):
 
 
 def test_the_zoos_stored_degrees_are_those_of_its_weights(digits):
-    history = digits.history(digits.network_ids[7], epochs=5)
+    history = digits.history(digits.network_ids[7], budget=5)
     derived = [rolled(history.weights(epoch), "digits-lenet").degree() for epoch in range(1, 6)]
     np.testing.assert_allclose(history.centrality("degree"), derived, rtol=1e-3)  # stored to 12 bits
 
 
 def test_the_signed_degree_is_the_positive_less_the_negative(digits):
-    graph = unrolled(digits.history(digits.network_ids[7], epochs=5).weights(5), "digits-lenet")
+    graph = unrolled(digits.history(digits.network_ids[7], budget=5).weights(5), "digits-lenet")
     difference = graph.subgraph("positive").degree() - graph.subgraph("negative").degree()
     np.testing.assert_allclose(graph.degree(), difference, atol=1e-12)
 

@@ -92,13 +92,13 @@ def test_real_networks_rolled_graphs_agree_with_the_dense_decomposition(name, sn
 @pytest.mark.parametrize("epoch", [0, 1, 15])
 def test_the_zoos_unrolled_subgraphs_agree_with_the_dense_decomposition(digits, sign, epoch):
     for network in digits.network_ids[5::80]:
-        graph = unrolled(digits.history(network, epochs=15).weights(epoch), "digits-lenet").subgraph(sign)
+        graph = unrolled(digits.history(network, budget=15).weights(epoch), "digits-lenet").subgraph(sign)
         dense_vector = by_decomposition(graph.to_scipy().toarray())[1]
         np.testing.assert_allclose(graph.eigenvector_centrality(), dense_vector, atol=1e-9)
 
 
 def test_the_signed_whole_reports_a_residual_and_agrees_with_the_dense_decomposition(digits):
-    graph = unrolled(digits.history(digits.network_ids[0], epochs=5).weights(5), "digits-lenet")
+    graph = unrolled(digits.history(digits.network_ids[0], budget=5).weights(5), "digits-lenet")
     value, vector, residual = graph.principal_pair()
     dense_value, dense_vector = by_decomposition(graph.to_scipy().toarray())
     assert 0 <= residual <= 1e-12
@@ -107,13 +107,13 @@ def test_the_signed_whole_reports_a_residual_and_agrees_with_the_dense_decomposi
 
 
 def test_networkx_agrees(digits):
-    graph = digits.history(digits.network_ids[2], epochs=3).graph(3)
+    graph = digits.history(digits.network_ids[2], budget=3).graph(3)
     theirs = networkx.eigenvector_centrality_numpy(graph.to_networkx(), weight="weight")
     np.testing.assert_allclose(graph.eigenvector_centrality(), [theirs[node] for node in sorted(theirs)], atol=1e-9)
 
 
 def test_stacked_graphs_are_each_their_own(digits):
-    history = digits.history(digits.network_ids[4], epochs=15)
+    history = digits.history(digits.network_ids[4], budget=15)
     alone = [history.graph(epoch).blocks for epoch in range(10)]
     stacked = [np.stack(parts).reshape(5, 2, *parts[0].shape) for parts in zip(*alone, strict=True)]
     vectors = eigenvector_centrality(stacked)
@@ -123,7 +123,7 @@ def test_stacked_graphs_are_each_their_own(digits):
 
 
 def test_large_stacks_are_worked_on_in_parts_with_the_same_result(digits, monkeypatch):
-    history = digits.history(digits.network_ids[4], epochs=10)
+    history = digits.history(digits.network_ids[4], budget=10)
     stacked = [np.stack(parts) for parts in zip(*(history.graph(epoch).blocks for epoch in range(11)), strict=True)]
     together = eigenvector_centrality(stacked)
     monkeypatch.setattr("nndynbench.centralities.eigenvector.WEIGHTS_AT_A_TIME", 4 * 476)
@@ -131,7 +131,7 @@ def test_large_stacks_are_worked_on_in_parts_with_the_same_result(digits, monkey
 
 
 def test_blocks_too_large_to_write_out_as_one_matrix_give_the_same(digits, monkeypatch):
-    blocks = digits.history(digits.network_ids[4], epochs=10).graph(10).blocks
+    blocks = digits.history(digits.network_ids[4], budget=10).graph(10).blocks
     whole = eigenvector_centrality(blocks)
     monkeypatch.setattr("nndynbench.centralities.bipartite.WRITTEN_OUT", 0)
     np.testing.assert_allclose(eigenvector_centrality(blocks), whole, atol=1e-12)
@@ -200,7 +200,7 @@ def test_a_matrix_that_is_not_symmetric_is_refused():
 
 
 def test_a_chain_given_as_a_matrix_gives_the_same_as_its_blocks(digits):
-    graph = digits.history(digits.network_ids[2], epochs=3).graph(3)
+    graph = digits.history(digits.network_ids[2], budget=3).graph(3)
     np.testing.assert_allclose(eigenvector_centrality(graph.to_scipy()), graph.eigenvector_centrality(), atol=1e-11)
 
 

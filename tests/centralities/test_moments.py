@@ -26,7 +26,7 @@ def test_they_are_scipys(vector):
 
 
 def test_they_are_scipys_on_real_centralities(digits):
-    history = digits.history(digits.network_ids[0], epochs=8)
+    history = digits.history(digits.network_ids[0], budget=8)
     for centrality in ("degree", "eigenvector"):
         values = history.centrality(centrality)
         np.testing.assert_allclose(moments(values), [by_scipy(vector) for vector in values], rtol=1e-12)

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def state(digits):
-    weights = digits.history(digits.network_ids[100], epochs=1).weights(1)
+    weights = digits.history(digits.network_ids[100], budget=1).weights(1)
     return {name: torch.tensor(np.array(value)) for name, value in weights.items()}
 
 

@@ -25,7 +25,7 @@ def run(*arguments: str | Path) -> str:
 def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(tmp_path: Path) -> None:
     where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
     methods = ("--method", "constant", "--method", "bar", "--method", "hyperparameters")
-    output = run("compare", "--subset", "digits-lenet", "--epochs", "1", *methods, *where)
+    output = run("compare", "--subset", "digits-lenet", "--budgets", "1", *methods, *where)
     assert "regression-folds on digits-lenet: R²" in output
     assert output.index("hyperparameters") < output.index("constant")
     assert "gain over the bar" in output
@@ -38,7 +38,7 @@ def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path
     failing = tmp_path / "failing.py"
     failing.write_text(FAILING.replace("no such feature", "no [column] in [/data/x.csv]"))
     where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
-    output = run("compare", "--subset", "digits-lenet", "--epochs", "1", "--method", failing, *where)
+    output = run("compare", "--subset", "digits-lenet", "--budgets", "1", "--method", failing, *where)
     assert "no [column] in [/data/x.csv]" in output
     assert "regression-folds on digits-lenet: R²" in output
 
@@ -46,7 +46,7 @@ def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path
 def test_a_dash_of_the_table_has_its_reason_below(tmp_path: Path) -> None:
     where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
     subsets = ("--subset", "digits-lenet-half", "--subset", "digits-lenet")
-    output = run("compare", *subsets, "--protocol", "transfer", "--epochs", "1", "--method", "constant", *where)
+    output = run("compare", *subsets, "--protocol", "transfer", "--budgets", "1", "--method", "constant", *where)
     _, reasons = output.split("–: no value")
     assert reasons.count("a rank correlation is not defined: all predictions are equal") == 2
     assert "why it has no value" in reasons
@@ -76,7 +76,7 @@ def test_predict_prints_the_accuracy_its_interval_and_the_probability(digits: nb
     for epoch in (1, 2):
         weights = {name: np.ascontiguousarray(tensor) for name, tensor in history.weights(epoch).items()}
         save_file(weights, tmp_path / f"epoch_{epoch}.safetensors")
-    output = run("predict", tmp_path, "--subset", "digits-lenet", "--epochs", "2")
+    output = run("predict", tmp_path, "--subset", "digits-lenet", "--budget", "2")
     assert "predicted final accuracy" in output
     assert "probability of 40% or more" in output
     assert "warning" not in output

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from nndynbench.cli import app
-from nndynbench.protocols.protocol import budgets
+from nndynbench.protocols.protocol import read_budgets
 
 runner = CliRunner(env={"COLUMNS": "160"})
 
 
 def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> None:
-    command = ["evaluate", "degree-svm", "--subset", "digits-lenet", "--epochs", "1-3", "--out", str(tmp_path)]
+    command = ["evaluate", "degree-svm", "--subset", "digits-lenet", "--budgets", "1-3", "--out", str(tmp_path)]
     printed = runner.invoke(app, command, catch_exceptions=False).stdout
     result = json.loads((tmp_path / "degree-svm.digits-lenet.classification.json").read_text())
     first = next(row for row in result["scores"] if row["metric"] == "accuracy")
@@ -40,7 +40,7 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
         str(file),
         "--subset",
         "digits-lenet",
-        "--epochs",
+        "--budgets",
         "5",
         "--out",
         str(tmp_path),
@@ -57,23 +57,23 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
     [("5", [5]), ("1-3", [1, 2, 3]), ("1,3,5", [1, 3, 5]), ("1-2,10", [1, 2, 10]), ("3,1-3", [3, 1, 2])],
 )
 def test_budgets_are_written_as_numbers_ranges_and_lists(text: str, expected: list[int]) -> None:
-    assert budgets(text) == expected
+    assert read_budgets(text) == expected
 
 
 @pytest.mark.parametrize("text", ["five", "", "1-", "-3", "1;2"])
 def test_anything_else_is_no_budget(text: str) -> None:
     with pytest.raises(ValueError, match="names no budgets: write 5, 1-10, or 1,3,5"):
-        budgets(text)
+        read_budgets(text)
 
 
 def test_a_range_goes_up() -> None:
     with pytest.raises(ValueError, match="a range goes up, as 1-5"):
-        budgets("5-1")
+        read_budgets("5-1")
 
 
 def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp_path: Path) -> None:
     subsets = [f"--subset=digits-lenet{width}" for width in ("", "-half", "-double")]
-    command = ["evaluate", "degree-linear", "--protocol=transfer", *subsets, "--epochs=1,2", f"--out={tmp_path}"]
+    command = ["evaluate", "degree-linear", "--protocol=transfer", *subsets, "--budgets=1,2", f"--out={tmp_path}"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     printed = " ".join(result.output.split())
     assert "degree-linear on digits-lenet (full regime), trained on digits-lenet-half, transfer" in printed
@@ -84,7 +84,10 @@ def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp
     ("command", "message"),
     [
         (["info", "digit-lenet"], "error: unknown subset 'digit-lenet'; did you mean 'digits-lenet'?"),
-        (["evaluate", "degree-svm", "--subset", "digits-lenet", "--epochs", "99"], "error: 99 is no budget of digits-lenet"),
+        (
+            ["evaluate", "degree-svm", "--subset", "digits-lenet", "--budgets", "99"],
+            "error: 99 is no budget of digits-lenet",
+        ),
         (["evaluate", "degree-svm", "--subset", "digits-lenet", "--protocol", "x"], "error: unknown protocol 'x'"),
     ],
 )

@@ -17,7 +17,7 @@ from nndynbench.protocols import read_result
 from tests.patience import PATIENCE_SECONDS
 
 NNDYNBENCH = Path(sys.executable).with_name("nndynbench")
-EVALUATE = ("evaluate", "constant", "--subset", "digits-lenet", "--protocol", "regression-folds", "--epochs", "1")
+EVALUATE = ("evaluate", "constant", "--subset", "digits-lenet", "--protocol", "regression-folds", "--budgets", "1")
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="is about Linux")
 
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_before_anything_is_fitte
         f"from sklearn.dummy import DummyRegressor\nimport nndynbench as nb\n"
         f"METHODS = {{'{name}': nb.Method(description='', source='', reads=set(), regressor=DummyRegressor())}}\n"
     )
-    done = shell(f"{NNDYNBENCH} evaluate mine.py {long} --protocol transfer --epochs 1 --out longer", cwd=tmp_path)
+    done = shell(f"{NNDYNBENCH} evaluate mine.py {long} --protocol transfer --budgets 1 --out longer", cwd=tmp_path)
     assert done.returncode == 2
     assert "File name too long" in done.stderr
 
@@ -110,7 +110,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_a_command_that_is_ended_leaves_no_process(tmp_path: Path, number: signal.Signals, jobs: int) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     command = [NNDYNBENCH, "compare", "--method", "slow.py:one", "--method", "slow.py:two"]
-    arguments = ["--subset", "digits-lenet", "--epochs", "1", "--jobs", str(jobs)]
+    arguments = ["--subset", "digits-lenet", "--budgets", "1", "--jobs", str(jobs)]
     ended = subprocess.Popen([*command, *arguments], cwd=tmp_path, start_new_session=True)
     try:
         wait_until(lambda: len(list(tmp_path.glob("*.started"))) == jobs)

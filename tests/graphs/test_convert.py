@@ -18,7 +18,7 @@ EPOCHS = (1, 2, 10)
 
 @pytest.fixture
 def history(digits):
-    return digits.history(digits.network_ids[1], epochs=10)
+    return digits.history(digits.network_ids[1], budget=10)
 
 
 @pytest.fixture

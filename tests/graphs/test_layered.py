@@ -15,7 +15,7 @@ from nndynbench.names import UnknownNameError
 @pytest.fixture(scope="module")
 def weights(digits) -> dict[str, np.ndarray]:
     """A trained network's weights."""
-    return digits.history(digits.network_ids[3], epochs=5).weights(5)
+    return digits.history(digits.network_ids[3], budget=5).weights(5)
 
 
 @pytest.fixture(scope="module")

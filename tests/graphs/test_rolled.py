@@ -65,7 +65,7 @@ def test_layers_are_the_input_and_every_layer_with_weights():
 
 
 def test_stacked_weights_give_each_snapshots_graph_side_by_side(digits):
-    history = digits.history(digits.network_ids[0], epochs=6)
+    history = digits.history(digits.network_ids[0], budget=6)
     snapshots = [history.weights(epoch) for epoch in range(6)]
     stacked = {name: np.stack([weights[name] for weights in snapshots]) for name in snapshots[0]}
     together = rolled(stacked, "digits-lenet")

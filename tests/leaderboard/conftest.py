@@ -40,7 +40,7 @@ def submitted(tmp_path_factory: pytest.TempPathFactory, digits: nb.Subset) -> Pa
     """A folder of accepted submissions at budgets 1 and 3; not to be written to."""
     folder = tmp_path_factory.mktemp("submissions")
     for method, name, code, protocol in SUBMITTED:
-        result = nb.evaluate(method, digits, protocol=protocol, epochs=[1, 3])
+        result = nb.evaluate(method, digits, protocol=protocol, budgets=[1, 3])
         for submission in submissions_of(result, method=name, code=code, **BUNDLED):
             write_submission(submission, folder)
     return folder

@@ -24,13 +24,13 @@ def accepted(submitted: Path, at_hand: dict[str, Subset]) -> Accepted:
 
 def test_on_the_same_zoo_fresh_and_claimed_are_equal(accepted: Accepted, digits: nb.Subset) -> None:
     scores = audit(accepted, FreshZoo(digits, 0))
-    assert {score.epochs for score in scores} == {1, 3}
+    assert {score.budget for score in scores} == {1, 3}
     assert [score.fresh for score in scores] == pytest.approx([score.claimed for score in scores], abs=1e-9)
 
 
 def test_on_another_zoo_they_are_the_methods_scores_there(accepted: Accepted) -> None:
     half = nb.load("digits-lenet-half")
-    there = nb.evaluate("degree-linear", half, protocol="regression-folds", epochs=3).scores.set_index("metric")["value"]
+    there = nb.evaluate("degree-linear", half, protocol="regression-folds", budgets=3).scores.set_index("metric")["value"]
     scores = audit(accepted, FreshZoo(half, 0), budgets=[3])
     assert {score.metric: score.fresh for score in scores} == pytest.approx(there.to_dict())
     assert all(score.fresh != score.claimed for score in scores)

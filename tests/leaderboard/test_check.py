@@ -46,14 +46,14 @@ def test_claimed_scores_are_those_of_scikit_learn_on_the_stored_labels(submitted
     p = {name: np.array(column) for name, column in submission.predictions.columns().items()}
     truth = digits.networks["label"].loc[p["network"]].to_numpy()
     for budget in submission.budgets:
-        at = p["epochs"] == budget
+        at = p["budget"] == budget
         folds = [at & (p["fold"] == fold) for fold in range(5)]
         expected = {
             "accuracy": accuracy_score(truth[at], p["prediction"][at]),
             "balanced_accuracy": balanced_accuracy_score(truth[at], p["prediction"][at]),
             "roc_auc": np.mean([roc_auc_score(truth[fold], p["score"][fold]) for fold in folds]),
         }
-        claimed = {score.metric: score.value for score in submission.scores if score.epochs == budget}
+        claimed = {score.metric: score.value for score in submission.scores if score.budget == budget}
         assert claimed == pytest.approx(expected, abs=1e-12)
 
 

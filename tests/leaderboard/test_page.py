@@ -74,15 +74,15 @@ runner = CliRunner(env={"COLUMNS": "400"})
 def submitted_and_hostile(submitted: Path, digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The submissions, those for transfer, one on a subset with twins, and one from outside whose texts are HTML."""
     folder = Path(shutil.copytree(submitted, tmp_path_factory.mktemp("hostile") / "submissions"))
-    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=[1, 3])
+    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=[1, 3])
     about = {"authors": [HOSTILE], "licence": "MIT", "code": "https://example.org/mine", "commit": "abcdef0", "seeds": [0]}
     for submission in submissions_of(result, method="mine", description=HOSTILE, **about):
         write_submission(submission, folder)
     widths = [digits, nb.load("digits-lenet-half"), nb.load("digits-lenet-double")]
     bundled = [
-        nb.evaluate("training-loss", widths, protocol="transfer", epochs=3),
-        nb.evaluate("validation-accuracy", widths[:2], protocol="transfer", epochs=3),
-        nb.evaluate("validation-accuracy", WITH_TWINS, protocol="regression-folds", epochs=[1, 3]),
+        nb.evaluate("training-loss", widths, protocol="transfer", budgets=3),
+        nb.evaluate("validation-accuracy", widths[:2], protocol="transfer", budgets=3),
+        nb.evaluate("validation-accuracy", WITH_TWINS, protocol="regression-folds", budgets=[1, 3]),
     ]
     for result in bundled:
         for submission in submissions_of(result, code="baselines/trivial.py", **BUNDLED):
@@ -200,7 +200,7 @@ def test_the_table_shows_the_recomputed_scores(watched: Watched, submitted: Path
     accepted = check(submitted / "degree-linear" / "digits-lenet.regression-folds.json")
     assert isinstance(accepted, Accepted)
     predictions = accepted.predictions()
-    at = predictions[predictions["epochs"] == 3]
+    at = predictions[predictions["budget"] == 3]
     error, spread = at["truth"] - at["prediction"], at["truth"] - at["truth"].mean()
     assert shown["degree-linear"] == f"{1 - (error**2).sum() / (spread**2).sum():.3f}"
 
@@ -345,7 +345,7 @@ def test_the_table_and_the_predictions_are_downloads(site: Path, watched: Watche
     page = watched.open(FIRST)
     assert page.get_attribute("#csv", "href") == "data/digits-lenet.regression-folds.csv"
     table = pd.read_csv(site / "data" / "digits-lenet.regression-folds.csv")
-    at = table[(table["method"] == "degree-linear") & (table["epochs"] == 3)].iloc[0]
+    at = table[(table["method"] == "degree-linear") & (table["budget"] == 3)].iloc[0]
     shown = watched.by_method("R²")["degree-linear"], watched.by_method("Added to the bar")["degree-linear"]
     assert shown == (f"{at['r2']:.3f}", f"{at['added_bar']:.3f}")
     with zipfile.ZipFile(site / "submissions.zip") as archive:

@@ -83,7 +83,7 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     text = comment([accepted, refused], submissions, store=Store(tmp_path))
     assert "**1 of 2 files are accepted.**" in text
     assert isinstance(accepted, Accepted)
-    [claimed] = [s.value for s in accepted.submission.scores if (s.epochs, s.metric) == (3, "r2")]
+    [claimed] = [s.value for s in accepted.submission.scores if (s.budget, s.metric) == (3, "r2")]
     row = next(line for line in text.splitlines() if line.startswith("| degree-linear | digits-lenet | regression-folds |"))
     assert f"R² {claimed:.3f}".replace("-", "−") in row
     assert "| 1 of 1 |" in row

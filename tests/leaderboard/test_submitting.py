@@ -50,7 +50,7 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
 
     view = (tmp_path / "site" / "data" / "digits-lenet.regression-folds.js").read_text()
     [entry] = json.loads(view.removeprefix("window.receiveView(").removesuffix(");\n"))["entries"]
-    claimed = {(str(s.epochs), s.metric): s.value for s in read_submission(tmp_path / SUBMISSION).scores}
+    claimed = {(str(s.budget), s.metric): s.value for s in read_submission(tmp_path / SUBMISSION).scores}
     assert entry["method"] == "edge-entropy"
     assert set(entry["scores"]) == {"1", "2", "3", "4", "5"}
     assert entry["scores"]["5"]["mae"][0] == pytest.approx(claimed["5", "mae"], abs=1e-6)
@@ -65,7 +65,7 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
 
 def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--epochs", "2", "--out", ".")
+    run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--budgets", "2", "--out", ".")
     path = tmp_path / "constant.digits-lenet.classification.json"
     result = json.loads(path.read_text())
     result["scores"][0]["value"] = 0.99
@@ -101,7 +101,7 @@ def test_transfer_is_submitted_by_tested_subset(tmp_path: Path, at_hand: dict[st
 
 
 REFRESH = ("python", "-m", "leaderboard", "refresh", "--missing", "--submissions", "submissions", "--results", "results")
-CHOSEN = ("--subset", "digits-lenet", "--protocol", "classification", "--protocol", "regression", "--epochs", "1,3")
+CHOSEN = ("--subset", "digits-lenet", "--protocol", "classification", "--protocol", "regression", "--budgets", "1,3")
 QUICK = ("--method", "constant", "--method", "training-loss")
 
 
@@ -122,7 +122,7 @@ def test_refresh_makes_right_what_is_missing_or_outdated_and_touches_nothing_els
     checksum = read_submission(repacked).subset.checksum
     repacked.write_text(repacked.read_text().replace(checksum, "0" * 64))
     interrupted.unlink()
-    run(*REFRESH[:4], *REFRESH[5:], *CHOSEN[:4], "--epochs", "1", "--method", narrow.parent.name)
+    run(*REFRESH[:4], *REFRESH[5:], *CHOSEN[:4], "--budgets", "1", "--method", narrow.parent.name)
     before = untouched.stat().st_mtime_ns
     printed = run(*REFRESH, *CHOSEN, *QUICK)
     assert "3 of 4 tasks to do" in printed

@@ -109,7 +109,7 @@ def test_a_function_of_a_graph_becomes_a_row(run: Callable[..., str], clone: Pat
             assert words in printed
         assert "no bar is stored" not in printed
         assert "pull request" in run(submit.replace("digits-lenet", subset))
-    compared = run("nndynbench compare --method edge_entropy.py --subset digits-lenet --epochs 5 --jobs 1")
+    compared = run("nndynbench compare --method edge_entropy.py --subset digits-lenet --budgets 5 --jobs 1")
     assert re.search(r"\bbar\b.*edge-entropy", compared, flags=re.DOTALL)
     run(build)
     for subset in OPEN:
@@ -119,5 +119,5 @@ def test_a_function_of_a_graph_becomes_a_row(run: Callable[..., str], clone: Pat
         assert row["reads"] == ["weights"]
         assert not row.get("draft")
         claimed = json.loads((clone / "leaderboard" / "submissions" / "edge-entropy" / f"{subset}.{FOLDS}.json").read_text())
-        [r2] = [score["value"] for score in claimed["scores"] if (score["epochs"], score["metric"]) == (5, "r2")]
+        [r2] = [score["value"] for score in claimed["scores"] if (score["budget"], score["metric"]) == (5, "r2")]
         assert row["scores"]["5"]["r2"][0] == pytest.approx(r2, abs=1e-6)

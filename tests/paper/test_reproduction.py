@@ -169,7 +169,7 @@ def test_observation_3_is_measured_on_the_papers_own_windows() -> None:
     for subset, table in columns.items():
         window = list(regression_table(table)[1])[-1]
         assert asked[subset]["method"].endswith(f"windows.py:degree-{window}-half-open")
-        assert asked[subset]["epochs"] == int(window[-1])
+        assert asked[subset]["budget"] == int(window[-1])
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def degree(graph: nb.graphs.LayeredGraph) -> Any:
     ],
 )
 def test_what_is_no_method_is_told_what_to_write_instead(digits: nb.Subset, method: Any, instead: str) -> None:
-    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, epochs=1)):
+    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, budgets=1)):
         with pytest.raises(MethodError, match=f"no method: {instead}"):
             ask(method)
 
@@ -104,6 +104,6 @@ def test_every_learner_of_numbers_is_told_to_put_a_signature_before_it(digits: n
 
 
 def test_a_method_of_numbers_alone_is_a_method_error_that_says_so(digits: nb.Subset) -> None:
-    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, epochs=1)):
+    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, budgets=1)):
         with pytest.raises(MethodError, match=r"fold 0: it takes numbers, not histories: put nndynbench.Signature"):
             ask(SVC())

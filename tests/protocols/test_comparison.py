@@ -38,20 +38,20 @@ def compared(digits: nb.Subset, folder: Path) -> nb.Comparison:
     failing = folder / "failing.py"
     failing.write_text(FAILING)
     methods = ["constant", "validation-accuracy", "bar", str(failing)]
-    return nb.compare(digits, methods, protocol="regression-folds", epochs=[1, 2], results=folder, jobs=1)
+    return nb.compare(digits, methods, protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
 
 
 def test_it_has_a_row_per_method_budget_and_metric(compared: nb.Comparison) -> None:
-    keys = compared.rows[["method", "epochs", "metric"]]
+    keys = compared.rows[["method", "budget", "metric"]]
     assert not keys.duplicated().any()
     assert len(keys) == 3 * 2 * 5
     assert compared.table().columns.tolist() == [("digits-lenet", 1), ("digits-lenet", 2)]
 
 
 def test_scores_are_those_of_evaluate(digits: nb.Subset, compared: nb.Comparison) -> None:
-    rows = compared.rows.query("method == 'validation-accuracy' and epochs == 2")
+    rows = compared.rows.query("method == 'validation-accuracy' and budget == 2")
     ours = rows.set_index("metric")[["value", "low", "high"]]
-    theirs = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=2).scores.set_index("metric")
+    theirs = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=2).scores.set_index("metric")
     pd.testing.assert_frame_equal(ours, theirs[["value", "low", "high"]])
 
 
@@ -71,13 +71,13 @@ def test_a_method_that_fails_is_listed_with_its_reason_and_stops_no_other(compar
 
 
 def test_each_subset_on_which_a_method_fails_is_listed(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
-    both = nb.compare([digits, "digits-lenet-half"], [str(folder / "failing.py")], epochs=1, results=folder, jobs=1)
+    both = nb.compare([digits, "digits-lenet-half"], [str(folder / "failing.py")], budgets=1, results=folder, jobs=1)
     assert [name.rpartition("failing.py on ")[2] for name in both.failures] == ["digits-lenet", "digits-lenet-half"]
     assert set(both.rows["method"]) == {"bar"}
 
 
 def test_what_is_named_twice_is_compared_once(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
-    twice = nb.compare([digits, digits], ["constant", "constant"], epochs=[1, 1], results=folder, jobs=1)
+    twice = nb.compare([digits, digits], ["constant", "constant"], budgets=[1, 1], results=folder, jobs=1)
     assert twice.rows.groupby(["method", "metric"]).size().eq(1).all()
 
 
@@ -111,10 +111,10 @@ def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:
 
 def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
-    again = nb.compare(digits, ["constant", "bar"], protocol="regression-folds", epochs=[1, 2], results=folder, jobs=1)
+    again = nb.compare(digits, ["constant", "bar"], protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")} == files
     expected = compared.rows[compared.rows["method"].isin(["constant", "bar"])]
-    key = ["method", "epochs", "metric"]
+    key = ["method", "budget", "metric"]
     pd.testing.assert_frame_equal(
         again.rows.sort_values(key, ignore_index=True), expected.sort_values(key, ignore_index=True), check_dtype=False
     )
@@ -123,9 +123,9 @@ def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, co
 def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
     chosen = compared.protocol
     found = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
-    assert found.scores["epochs"].unique().tolist() == [1, 2, 3]
+    assert found.scores["budget"].unique().tolist() == [1, 2, 3]
     order = found.facts["order_seed"]
-    fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, epochs=[1, 2, 3], order_seed=order)
+    fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, budgets=[1, 2, 3], order_seed=order)
     pd.testing.assert_frame_equal(found.predictions, fresh.predictions, check_dtype=False)
 
 

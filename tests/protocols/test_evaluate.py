@@ -52,7 +52,7 @@ def test_classification_equals_scikit_learn_by_hand(digits: nb.Subset, epochs: i
         predicted += list(machine.predict(scaler.transform(test_x)))
         truth += list(label.loc[test])
         aucs.append(roc_auc_score(label.loc[test], machine.decision_function(scaler.transform(test_x))))
-    scores = nb.evaluate("degree-svm", digits, epochs=epochs, order_seed=None).scores.set_index("metric")["value"]
+    scores = nb.evaluate("degree-svm", digits, budgets=epochs, order_seed=None).scores.set_index("metric")["value"]
     assert scores["accuracy"] == accuracy_score(truth, predicted)
     assert scores["balanced_accuracy"] == balanced_accuracy_score(truth, predicted)
     assert scores["roc_auc"] == pytest.approx(np.mean(aucs), abs=1e-15)
@@ -64,7 +64,7 @@ def test_regression_equals_scikit_learn_by_hand(digits: nb.Subset) -> None:
     train_x, test_x = (signed_logarithm(np.stack([signatures[n] for n in side])) for side in (train, test))
     scaler = StandardScaler().fit(train_x)
     predicted = LinearRegression().fit(scaler.transform(train_x), target.loc[train]).predict(scaler.transform(test_x))
-    scores = nb.evaluate("degree-linear", digits, protocol="regression", epochs=5).scores.set_index("metric")["value"]
+    scores = nb.evaluate("degree-linear", digits, protocol="regression", budgets=5).scores.set_index("metric")["value"]
     assert scores["mae"] == pytest.approx(mean_absolute_error(target.loc[test], predicted), abs=1e-12)
     assert scores["r2"] == pytest.approx(r2_score(target.loc[test], predicted), abs=1e-12)
     assert scores["kendall_tau"] == pytest.approx(kendalltau(target.loc[test], predicted).statistic, abs=1e-12)
@@ -72,22 +72,22 @@ def test_regression_equals_scikit_learn_by_hand(digits: nb.Subset) -> None:
 
 
 def test_more_epochs_tell_more_and_every_value_lies_in_its_interval(digits: nb.Subset) -> None:
-    scores = nb.evaluate("degree-svm", digits, epochs=[1, 10]).scores
-    accuracy = scores[scores["metric"] == "accuracy"].set_index("epochs")
+    scores = nb.evaluate("degree-svm", digits, budgets=[1, 10]).scores
+    accuracy = scores[scores["metric"] == "accuracy"].set_index("budget")
     assert accuracy.loc[10, "value"] > accuracy.loc[1, "value"] + 0.2
     assert ((scores["low"] <= scores["value"]) & (scores["value"] <= scores["high"])).all()
 
 
 def test_a_plain_scikit_learn_pipeline_is_a_method(digits: nb.Subset) -> None:
     own = make_pipeline(nb.Signature(lambda graph: graph.degree()), SimpleImputer(), StandardScaler(), SVC())
-    result = nb.evaluate(own, digits, epochs=3, name="mine")
+    result = nb.evaluate(own, digits, budgets=3, name="mine")
     assert result.facts["method"] == "mine"
     assert result.facts["reads"] == ["weights"]
     assert len(result.predictions) == 234
 
 
 def test_a_saved_result_reads_back_the_same(digits: nb.Subset, tmp_path: Path) -> None:
-    result = nb.evaluate("degree-svm", digits, epochs=[2, 4])
+    result = nb.evaluate("degree-svm", digits, budgets=[2, 4])
     again = read_result(result.save(tmp_path / "result.json"))
     assert again.facts == result.facts
     np.testing.assert_array_equal(again.scores["value"], result.scores["value"])
@@ -112,7 +112,7 @@ class Constant(RegressorMixin, BaseEstimator):
 
 
 def test_an_undefined_metric_says_why_and_the_others_are_scored(digits: nb.Subset) -> None:
-    scores = nb.evaluate(Constant(), digits, protocol="regression", epochs=1).scores.set_index("metric")
+    scores = nb.evaluate(Constant(), digits, protocol="regression", budgets=1).scores.set_index("metric")
     assert "all predictions are equal" in scores.loc["kendall_tau", "undefined"]
     assert np.isnan(scores.loc["kendall_tau", "value"])
     assert scores.loc["mae", "undefined"] == ""
@@ -169,12 +169,12 @@ class Garbled(Constant):
 def test_a_failing_method_is_named_with_budget_and_fold(digits: nb.Subset, method: Any, message: str) -> None:
     where = f"{type(method).__name__} on digits-lenet, regression, budget 3, fold 0: "
     with pytest.raises(MethodError, match=where + message):
-        nb.evaluate(method, digits, protocol="regression", epochs=3)
+        nb.evaluate(method, digits, protocol="regression", budgets=3)
 
 
 @pytest.mark.parametrize("value", [50, Fraction(101, 2), Decimal("50.5"), np.float32(50.5), True])
 def test_real_numbers_of_any_kind_are_predictions(digits: nb.Subset, value: Any) -> None:
-    found = nb.evaluate(Constant([value]), digits, protocol="regression", epochs=1).predictions["prediction"]
+    found = nb.evaluate(Constant([value]), digits, protocol="regression", budgets=1).predictions["prediction"]
     assert set(found) == {float(value)}
 
 
@@ -208,7 +208,7 @@ class Spares(Devours):
 def test_what_a_method_does_to_its_lists_and_labels_changes_nothing_else(digits: nb.Subset) -> None:
     before = digits.networks.copy()
     devouring, sparing = (
-        nb.evaluate(method, digits, protocol="regression-folds", epochs=2, order_seed=1).predictions
+        nb.evaluate(method, digits, protocol="regression-folds", budgets=2, order_seed=1).predictions
         for method in (Devours(), Spares())
     )
     pd.testing.assert_frame_equal(devouring, sparing)
@@ -229,11 +229,11 @@ def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Pa
         "           regressor=make_pipeline(nb.Signature(f), Ridge())) for f in (strongest, varying)}\n"
     )
     with pytest.raises(MethodError, match=r"fold 0: AttributeError: .*missing.* \(mine\.py:5 in strongest\)"):
-        nb.evaluate(f"{file}:strongest", digits, protocol="regression", epochs=1)
+        nb.evaluate(f"{file}:strongest", digits, protocol="regression", budgets=1)
     with pytest.raises(
         MethodError, match=r"signatures of different lengths \((3|15), (4|20)\): a function must return as many"
     ):
-        nb.evaluate(f"{file}:varying", digits, protocol="regression", epochs=5)
+        nb.evaluate(f"{file}:varying", digits, protocol="regression", budgets=5)
     with pytest.raises(ValueError, match=r"mine\.py holds several methods: write .*mine\.py:NAME, of strongest, varying"):
         find_method(str(file))
 
@@ -258,12 +258,12 @@ class Scores(ClassifierMixin, Constant):
 )
 def test_a_classifiers_scores_are_checked_as_its_predictions(digits: nb.Subset, value: list[float], message: str) -> None:
     with pytest.raises(MethodError, match=f"Scores on digits-lenet, classification, budget 1, fold 0: {message}"):
-        nb.evaluate(Scores(value), digits, epochs=1)
+        nb.evaluate(Scores(value), digits, budgets=1)
 
 
 def test_what_is_named_twice_counts_once(digits: nb.Subset) -> None:
     once, twice = (
-        nb.evaluate("validation-accuracy", subsets, protocol="triage", epochs=epochs)
+        nb.evaluate("validation-accuracy", subsets, protocol="triage", budgets=epochs)
         for subsets, epochs in ((digits, 3), ([digits, "digits-lenet"], [3, 3]))
     )
     pd.testing.assert_frame_equal(once.scores, twice.scores)
@@ -272,7 +272,7 @@ def test_what_is_named_twice_counts_once(digits: nb.Subset) -> None:
 
 def test_a_classifier_that_predicts_no_class_is_refused(digits: nb.Subset) -> None:
     with pytest.raises(MethodError, match="a classifier must predict 0 or 1"):
-        nb.evaluate(Percent(50.0), digits, epochs=1)
+        nb.evaluate(Percent(50.0), digits, budgets=1)
 
 
 class ReadsCurves(Constant):
@@ -283,7 +283,7 @@ class ReadsCurves(Constant):
 def test_a_method_that_reads_what_it_did_not_declare_is_refused(digits: nb.Subset) -> None:
     method = nb.Method(description="", source="", reads={"weights"}, regressor=ReadsCurves())
     with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
-        nb.evaluate(method, digits, protocol="regression", epochs=1)
+        nb.evaluate(method, digits, protocol="regression", budgets=1)
 
 
 def test_networks_that_diverge_are_imputed_inside_the_fold(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +298,7 @@ def test_networks_that_diverge_are_imputed_inside_the_fold(digits: nb.Subset, mo
     method = nb.Method(
         description="", source="", reads={"weights", "hyperparameters"}, classifier=bundled("degree-svm").classifier
     )
-    assert len(nb.evaluate(method, digits, epochs=2, sealed=False).predictions) == 234
+    assert len(nb.evaluate(method, digits, budgets=2, sealed=False).predictions) == 234
 
 
 def bundled(name: str) -> nb.Method:
@@ -310,12 +310,12 @@ def bundled(name: str) -> nb.Method:
 @pytest.mark.parametrize("budget", [0, 99, "five"])
 def test_a_bad_budget_is_refused(digits: nb.Subset, budget: Any) -> None:
     with pytest.raises(BudgetError, match="valid are whole numbers from 1 to 15"):
-        nb.evaluate("degree-svm", digits, epochs=budget)
+        nb.evaluate("degree-svm", digits, budgets=budget)
 
 
 def test_no_budget_at_all_is_refused(digits: nb.Subset) -> None:
     with pytest.raises(ValueError, match="no budget to evaluate at"):
-        nb.evaluate("degree-svm", digits, epochs=[])
+        nb.evaluate("degree-svm", digits, budgets=[])
 
 
 def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:

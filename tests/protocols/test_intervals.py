@@ -15,7 +15,7 @@ from nndynbench.protocols.scoring import Case, cases
 
 
 def case_of(digits: nb.Subset, method: str, name: str, epochs: int = 3) -> Case:
-    result = nb.evaluate(method, digits, protocol=name, epochs=epochs)
+    result = nb.evaluate(method, digits, protocol=name, budgets=epochs)
     [case] = cases(result.predictions, {digits.name: digits}, find_protocol(name)).values()
     return case
 

@@ -15,7 +15,7 @@ from nndynbench.protocols.results import keep
 
 
 def constant(subset: nb.Subset | str, *epochs: int) -> Result:
-    return nb.evaluate("constant", subset, protocol="regression-folds", epochs=epochs, order_seed=1)
+    return nb.evaluate("constant", subset, protocol="regression-folds", budgets=epochs, order_seed=1)
 
 
 def test_other_budgets_of_the_same_method_are_joined_in_order(digits: nb.Subset, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_same_budget_again_replaces_itself_alone(digits: nb.Subset, tmp_path
     again = constant(digits, 2)
     again.predictions["prediction"] += 1.0
     predictions = keep(again, path).result.predictions
-    assert (predictions["prediction"] - first.predictions["prediction"]).groupby(predictions["epochs"]).mean().to_dict() == {
+    assert (predictions["prediction"] - first.predictions["prediction"]).groupby(predictions["budget"]).mean().to_dict() == {
         1: pytest.approx(0),
         2: pytest.approx(1),
     }
@@ -67,4 +67,4 @@ def test_a_file_that_is_no_result_is_kept(digits: nb.Subset, tmp_path: Path, con
 def test_budgets_that_several_processes_write_at_once_are_all_there(digits: nb.Subset, tmp_path: Path) -> None:
     results = [constant(digits, budget) for budget in range(1, 7)]
     Parallel(n_jobs=3)(delayed(keep)(result, tmp_path / "r.json") for result in results)
-    assert sorted(set(read_result(tmp_path / "r.json").scores["epochs"])) == [1, 2, 3, 4, 5, 6]
+    assert sorted(set(read_result(tmp_path / "r.json").scores["budget"])) == [1, 2, 3, 4, 5, 6]

@@ -198,7 +198,7 @@ def test_a_name_that_lacks_its_suffix_is_told_the_file(tmp_path: Path, monkeypat
 def test_results_are_called_by_the_name_in_methods(digits: nb.Subset, tmp_path: Path) -> None:
     file = written(tmp_path / "entropy.py", "METHODS = {'edge-entropy': method(1.0)}")
     for name in (str(file), f"{file}:edge-entropy"):
-        result = nb.evaluate(name, digits, protocol="regression-folds", epochs=1)
+        result = nb.evaluate(name, digits, protocol="regression-folds", budgets=1)
         assert result.facts["method"] == "edge-entropy"
 
 

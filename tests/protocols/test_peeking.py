@@ -178,7 +178,7 @@ R2_OF_A_PEEK = {"a later epoch's accuracy": lambda history, place, count: histor
 
 
 def r2(method: Any, subset: Any, **options: Any) -> float:
-    result = nb.evaluate(method, subset, **{"protocol": "regression", "epochs": BUDGET, **options})
+    result = nb.evaluate(method, subset, **{"protocol": "regression", "budgets": BUDGET, **options})
     assert result.facts["sealed"]
     return float(result.scores.set_index("metric").loc["r2", "value"])
 
@@ -226,7 +226,7 @@ class BeyondLabels(Peeker):
 def test_labels_are_an_array_of_their_own(digits: nb.Subset) -> None:
     peek = BeyondLabels(lambda history, place, count: np.nan)
     for sealed in (True, False):
-        nb.evaluate(peek, digits, protocol="regression", epochs=BUDGET, sealed=sealed)
+        nb.evaluate(peek, digits, protocol="regression", budgets=BUDGET, sealed=sealed)
 
 
 def test_no_label_of_a_tested_network_is_in_a_sealed_process(digits: nb.Subset) -> None:
@@ -254,13 +254,13 @@ def test_no_label_of_a_tested_network_is_in_a_sealed_process(digits: nb.Subset) 
     # A label that no training network has, and that is no number that something else is.
     odd = next(v for v in digits.networks.loc[test, "final_accuracy"] if v not in learnt and v != int(v))
     disguised = odd - 1.0
-    found = nb.evaluate(Searching(lambda *_: np.nan), digits, protocol="regression", epochs=BUDGET).predictions
+    found = nb.evaluate(Searching(lambda *_: np.nan), digits, protocol="regression", budgets=BUDGET).predictions
     # The one that the search itself makes, as a float and as bytes, is found.
     assert found["prediction"].max() <= 8
 
 
 def test_orders_are_drawn_anew_and_a_recorded_one_gives_the_same_predictions(digits: nb.Subset) -> None:
-    options: dict[str, Any] = {"protocol": "regression-folds", "epochs": BUDGET}
+    options: dict[str, Any] = {"protocol": "regression-folds", "budgets": BUDGET}
     place = Peeker(lambda history, place, count: place)
     first, other = (nb.evaluate(place, digits, **options) for _ in range(2))
     assert first.facts["order_seed"] != other.facts["order_seed"]
@@ -283,7 +283,7 @@ def test_the_seed_of_the_order_is_not_in_a_sealed_process(digits: nb.Subset) -> 
             found = [value for value in values if type(value) is int and value == sum(halves)]
             return np.full(len(X), float(len(found)))
 
-    options: dict[str, Any] = {"protocol": "regression", "epochs": BUDGET, "order_seed": secret}
+    options: dict[str, Any] = {"protocol": "regression", "budgets": BUDGET, "order_seed": secret}
     assert nb.evaluate(Searching(lambda *_: np.nan), digits, **options).predictions["prediction"].eq(0).all()
 
 
@@ -293,6 +293,6 @@ def test_the_harness_says_which_epoch_was_asked_for(digits: nb.Subset) -> None:
             return float(self.peek(history, place, count))
 
     with pytest.raises(MethodError, match="BudgetError: epoch 10 cannot be read within a budget of 1"):
-        nb.evaluate(Open(PEEKS["an epoch that lies"]), digits, protocol="regression", epochs=BUDGET)
+        nb.evaluate(Open(PEEKS["an epoch that lies"]), digits, protocol="regression", budgets=BUDGET)
     with pytest.raises(MethodError, match=r"SealedError: the subset at .* may not be loaded where a method is fitted"):
-        nb.evaluate(Open(PEEKS["the subset, loaded"]), digits, protocol="regression", epochs=BUDGET)
+        nb.evaluate(Open(PEEKS["the subset, loaded"]), digits, protocol="regression", budgets=BUDGET)

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 import nndynbench as nb
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.protocols.protocol import budgets, find_protocol, protocols
+from nndynbench.protocols.protocol import find_protocol, protocols, read_budgets
 from nndynbench.subsets.splits import RULES
 
 
@@ -25,11 +25,11 @@ def test_a_protocols_facts_name_what_exists(name: str) -> None:
     assert chosen.split in (*RULES, None)
     assert (chosen.split is None) == (chosen.test == "another")
     assert chosen.fitted.predictions is None
-    assert budgets(chosen.budgets)
+    assert read_budgets(chosen.budgets)
 
 
 def test_trained_scores_the_networks_5_points_above_chance(digits: nb.Subset) -> None:
-    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", epochs=3)
+    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=3)
     trained = rescore(result, [digits], "trained")
     kept = result.predictions[result.predictions["truth"] >= 15]
     assert 0 < len(kept) < 240
@@ -38,21 +38,21 @@ def test_trained_scores_the_networks_5_points_above_chance(digits: nb.Subset) ->
 
 
 def test_nothing_is_fitted_again_for_trained_and_triage(digits: nb.Subset) -> None:
-    result = nb.evaluate("constant", digits, protocol="regression-folds", epochs=2)
+    result = nb.evaluate("constant", digits, protocol="regression-folds", budgets=2)
     for name in ("trained", "triage"):
-        again = nb.evaluate("constant", digits, protocol=name, epochs=2)
+        again = nb.evaluate("constant", digits, protocol=name, budgets=2)
         # Networks are in an order of each evaluation's own: a mean rounds otherwise.
         np.testing.assert_allclose(again.predictions["prediction"], result.predictions["prediction"], rtol=1e-12)
 
 
 def test_predictions_of_another_protocol_are_not_rescored(digits: nb.Subset) -> None:
-    result = nb.evaluate("constant", digits, protocol="regression", epochs=1)
+    result = nb.evaluate("constant", digits, protocol="regression", budgets=1)
     with pytest.raises(ValueError, match="scores predictions of regression-folds, not of regression"):
         rescore(result, [digits], "trained")
 
 
 def test_transfer_trains_on_one_whole_subset_and_tests_another(digits: nb.Subset, half: nb.Subset) -> None:
-    result = nb.evaluate("degree-linear", [digits, half], protocol="transfer", epochs=3)
+    result = nb.evaluate("degree-linear", [digits, half], protocol="transfer", budgets=3)
     pairs = result.scores[["trained_on", "subset"]].drop_duplicates().to_records(index=False).tolist()
     assert pairs == [("digits-lenet", "digits-lenet-half"), ("digits-lenet-half", "digits-lenet")]
     there = result.predictions[result.predictions["subset"] == "digits-lenet-half"]
@@ -64,4 +64,4 @@ def test_transfer_trains_on_one_whole_subset_and_tests_another(digits: nb.Subset
 
 def test_transfer_of_one_subset_is_refused(digits: nb.Subset) -> None:
     with pytest.raises(ValueError, match="name at least two"):
-        nb.evaluate("degree-linear", digits, protocol="transfer", epochs=1)
+        nb.evaluate("degree-linear", digits, protocol="transfer", budgets=1)

@@ -30,15 +30,15 @@ def test_every_choice_is_recorded_and_is_one_of_the_choices() -> None:
 def test_another_subset_gets_the_recorded_choice_unchanged() -> None:
     half = nb.load("digits-lenet-half")
     method = replace(find_method("degree-rbf-svm"), chosen={"classification": {"svc__C": 100}})
-    ours = nb.evaluate(method, half, epochs=2, order_seed=1).predictions["score"]
+    ours = nb.evaluate(method, half, budgets=2, order_seed=1).predictions["score"]
     fixed = method.classifier.set_params(svc=SVC(C=100))
-    np.testing.assert_array_equal(ours, nb.evaluate(fixed, half, epochs=2, order_seed=1).predictions["score"])
+    np.testing.assert_array_equal(ours, nb.evaluate(fixed, half, budgets=2, order_seed=1).predictions["score"])
 
 
 def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) -> None:
     method = find_method("degree-rbf-svm")
     changed = replace(method, chosen={"classification": {"svc__C": 1}})
-    one, other = (nb.evaluate(m, digits, epochs=2, order_seed=1).predictions["score"] for m in (method, changed))
+    one, other = (nb.evaluate(m, digits, budgets=2, order_seed=1).predictions["score"] for m in (method, changed))
     np.testing.assert_array_equal(one, other)
 
 

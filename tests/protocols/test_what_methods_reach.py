@@ -56,7 +56,7 @@ FORBIDDEN = {
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_what_a_method_must_not_know_stops_it(digits: nb.Subset, what: str) -> None:
     with pytest.raises(MethodError, match=f"budget {BUDGET}, fold 0: (Attribute|Key|Index|Budget)Error"):
-        nb.evaluate(Reader(FORBIDDEN[what]), digits, protocol="regression", epochs=BUDGET)
+        nb.evaluate(Reader(FORBIDDEN[what]), digits, protocol="regression", budgets=BUDGET)
 
 
 class ByPlace(RegressorMixin, BaseEstimator):
@@ -74,7 +74,7 @@ class ByPlace(RegressorMixin, BaseEstimator):
 
 
 def test_the_order_of_networks_tells_nothing(digits: nb.Subset) -> None:
-    scores = nb.evaluate(ByPlace(), digits, protocol="regression-folds", epochs=1).scores
+    scores = nb.evaluate(ByPlace(), digits, protocol="regression-folds", budgets=1).scores
     assert scores.set_index("metric").loc["r2", "value"] < 0.05
 
 
@@ -84,7 +84,7 @@ def test_every_prediction_is_its_own_networks(digits: nb.Subset) -> None:
             return np.array([self.reads(history) for history in X])
 
     method = Rate(lambda history: history.hyperparameters["learning_rate"])
-    predictions = nb.evaluate(method, digits, protocol="regression-folds", epochs=1).predictions
+    predictions = nb.evaluate(method, digits, protocol="regression-folds", budgets=1).predictions
     rates = digits.networks.loc[predictions["network"], "learning_rate"]
     np.testing.assert_array_equal(predictions["prediction"], rates)
 
@@ -92,14 +92,14 @@ def test_every_prediction_is_its_own_networks(digits: nb.Subset) -> None:
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_what_a_copy_reads_is_recorded_too(digits: nb.Subset, duplicate: Callable[[Any], Any]) -> None:
     method = Reader(lambda history: duplicate(history).curves)
-    assert nb.evaluate(method, digits, protocol="regression", epochs=1).facts["reads"] == ["curves"]
+    assert nb.evaluate(method, digits, protocol="regression", budgets=1).facts["reads"] == ["curves"]
 
 
 def test_a_method_cannot_read_in_another_process_unseen(digits: nb.Subset) -> None:
     columns = [("a", nb.Columns([nb.columns.curves])), ("b", nb.Columns([nb.columns.last_features]))]
     method = make_pipeline(FeatureUnion(columns, n_jobs=2), DummyRegressor())
     with pytest.raises(MethodError, match="a method's history cannot be sent to another process"):
-        nb.evaluate(method, digits, protocol="regression", epochs=1)
+        nb.evaluate(method, digits, protocol="regression", budgets=1)
 
 
 def test_a_method_is_fitted_on_the_training_networks_alone(digits: nb.Subset) -> None:
@@ -114,7 +114,7 @@ def test_a_method_is_fitted_on_the_training_networks_alone(digits: nb.Subset) ->
             self.count_ = len(y)
             return super().fit(X, y)
 
-    nb.evaluate(Recorder(reads), digits, protocol="regression-folds", epochs=1, sealed=False)
+    nb.evaluate(Recorder(reads), digits, protocol="regression-folds", budgets=1, sealed=False)
     for seen, (train, test) in zip(handed, digits.split("folds"), strict=True):
         cells = [tuple(cell) for cell in digits.networks[["learning_rate", "dropout"]].itertuples(index=True)]
         by_id = {cell[0]: cell[1:] for cell in cells}
@@ -124,5 +124,5 @@ def test_a_method_is_fitted_on_the_training_networks_alone(digits: nb.Subset) ->
 
 def test_folds_do_not_share_a_fitted_estimator(digits: nb.Subset) -> None:
     method = Reader(lambda history: None)
-    nb.evaluate(method, digits, protocol="regression-folds", epochs=1)
+    nb.evaluate(method, digits, protocol="regression-folds", budgets=1)
     assert not hasattr(method, "seen_")

@@ -26,7 +26,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 pytestmark = pytest.mark.skipif(not server.CAN_FORK, reason="sealed processes are forked on Linux alone")
 
-OPTIONS: dict[str, Any] = {"protocol": "regression", "epochs": 1}
+OPTIONS: dict[str, Any] = {"protocol": "regression", "budgets": 1}
 
 
 class Does(RegressorMixin, BaseEstimator):

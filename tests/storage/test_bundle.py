@@ -80,7 +80,7 @@ def test_a_clone_has_beside_it_what_the_catalogue_says(name: str) -> None:
 def test_a_clone_has_the_graphs_of_every_seed() -> None:
     zoo = nb.load("digits-lenet-seeds")
     for network in zoo.network_ids[::97]:
-        history = zoo.history(network, epochs=5)
+        history = zoo.history(network, budget=5)
         features = zoo.features.loc[network]
         for epoch in FIRST_EPOCHS:
             weights = np.asarray(history.weights(epoch)["fc1.weight"], np.float64)

@@ -213,7 +213,7 @@ def test_a_method_that_reads_an_undeclared_tier_is_refused_also_from_what_was_ke
     )
     for _ in range(2):
         with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
-            nb.evaluate(method, "digits-lenet", protocol="regression", epochs=2)
+            nb.evaluate(method, "digits-lenet", protocol="regression", budgets=2)
         a_new_process()
 
 

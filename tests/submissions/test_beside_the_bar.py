@@ -17,7 +17,7 @@ FOLDS, SUBMITTED = "regression-folds", ROOT / "leaderboard" / "submissions"
 
 
 def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
-    rows = nb.beside_bar(nb.evaluate("constant", digits, protocol=FOLDS, epochs=[1, 5])).set_index("epochs")
+    rows = nb.beside_bar(nb.evaluate("constant", digits, protocol=FOLDS, budgets=[1, 5])).set_index("budget")
     facts = json.loads((SUBMITTED / "bar" / f"digits-lenet.{FOLDS}.json").read_text())
     claimed = {score["epochs"]: score["value"] for score in facts["scores"] if score["metric"] == "r2"}
     assert rows["bar"].to_dict() == pytest.approx({1: claimed[1], 5: claimed[5]}, abs=1e-9)
@@ -26,8 +26,8 @@ def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
 
 
 def test_gain_and_added_are_those_of_compare(digits: nb.Subset, tmp_path: Path) -> None:
-    ours = nb.beside_bar(nb.evaluate("training-loss", digits, protocol=FOLDS, epochs=5), [digits]).loc[0]
-    compared = nb.compare(digits, ["training-loss"], epochs=5, results=tmp_path, submissions=SUBMITTED, jobs=1)
+    ours = nb.beside_bar(nb.evaluate("training-loss", digits, protocol=FOLDS, budgets=5), [digits]).loc[0]
+    compared = nb.compare(digits, ["training-loss"], budgets=5, results=tmp_path, submissions=SUBMITTED, jobs=1)
     theirs = compared.rows.query("method == 'training-loss' and metric == 'r2'").iloc[0]
     names = [f"{name}{end}" for name in ("gain", "added") for end in ("", "_low", "_high")]
     assert ours[names].tolist() == pytest.approx(theirs[names].tolist(), abs=1e-12)
@@ -35,9 +35,9 @@ def test_gain_and_added_are_those_of_compare(digits: nb.Subset, tmp_path: Path) 
 
 def test_every_protocol_has_its_bar_and_transfer_one_a_pair(digits: nb.Subset) -> None:
     for name in ("triage", "trained", "blocked"):
-        assert nb.beside_bar(nb.evaluate("training-loss", digits, protocol=name, epochs=5))["bar"].notna().all()
+        assert nb.beside_bar(nb.evaluate("training-loss", digits, protocol=name, budgets=5))["bar"].notna().all()
     pair = [digits, nb.load("digits-lenet-half")]
-    rows = nb.beside_bar(nb.evaluate("training-loss", pair, protocol="transfer", epochs=5), pair)
+    rows = nb.beside_bar(nb.evaluate("training-loss", pair, protocol="transfer", budgets=5), pair)
     assert set(rows["trained_on"]) == {"digits-lenet", "digits-lenet-half"}
     assert rows["bar"].notna().all()
 
@@ -45,8 +45,8 @@ def test_every_protocol_has_its_bar_and_transfer_one_a_pair(digits: nb.Subset) -
 def test_there_is_none_where_budget_subset_or_networks_are_not_the_submitted_ones(
     digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = nb.evaluate("constant", digits, protocol=FOLDS, epochs=[1, 15])
-    rows = nb.beside_bar(result, [digits]).set_index("epochs")
+    result = nb.evaluate("constant", digits, protocol=FOLDS, budgets=[1, 15])
+    rows = nb.beside_bar(result, [digits]).set_index("budget")
     assert rows["bar"].isna().to_dict() == rows["gain"].isna().to_dict() == {1: False, 15: True}
     shutil.copytree(SUBMITTED / "bar", tmp_path / "bar")
     path = tmp_path / "bar" / f"digits-lenet.{FOLDS}.json"

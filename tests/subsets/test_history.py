@@ -106,7 +106,7 @@ def test_what_a_pack_lacks_is_regenerated_by_the_command_that_trained_it() -> No
         f"--device cuda --side-by-side {len(zoo.networks)} --precision bfloat16 --out DIR"
     )
     with pytest.raises(NotAtHandError, match=command):
-        zoo.history(zoo.network_ids[0], epochs=5).weights(5)
+        zoo.history(zoo.network_ids[0], budget=5).weights(5)
 
 
 def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.Subset) -> None:
@@ -133,7 +133,7 @@ def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.S
 
 def test_an_unknown_representation_is_not_said_to_be_missing() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'rolled'"):
-        nb.load("cifar10-lenet").history(0, epochs=3).graph(3, "roled")
+        nb.load("cifar10-lenet").history(0, budget=3).graph(3, "roled")
 
 
 def test_weights_and_graphs_are_real_snapshots(digits: nb.Subset) -> None:

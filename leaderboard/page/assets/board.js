@@ -259,8 +259,8 @@
   // The paper's figures of one method at one place in it are one row.
   function paperRows(budget) {
     const byPlace = new Map();
-    for (const { epochs, method, place, relation, metric, value } of view.paper) {
-      if (String(epochs) !== budget) continue;
+    for (const { budget: own, method, place, relation, metric, value } of view.paper) {
+      if (String(own) !== budget) continue;
       const key = `${method} ${place}`;
       if (!byPlace.has(key)) byPlace.set(key, { name: method, kind: "paper", group: "paper", place, relation: relation === "=" ? "" : relation, scores: {} });
       byPlace.get(key).scores[metric] = [value, null, null];
