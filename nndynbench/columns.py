@@ -39,7 +39,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> import nndynbench
     >>> zoo = nndynbench.load("digits-lenet")
     >>> columns = nndynbench.Columns([nndynbench.columns.hyperparameters])
-    >>> columns.fit_transform(zoo.histories([0, 1], epochs=5)).shape[0]
+    >>> columns.fit_transform(zoo.histories([0, 1], budget=5)).shape[0]
     2
     """
 

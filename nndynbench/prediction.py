@@ -43,7 +43,7 @@ class Prediction:
     --------
     >>> import nndynbench
     >>> zoo = nndynbench.load("digits-lenet")
-    >>> forecast = nndynbench.predict(zoo.history(100, epochs=1), zoo, method="constant", epochs=1)
+    >>> forecast = nndynbench.predict(zoo.history(100, budget=1), zoo, method="constant", budget=1)
     >>> 0 <= forecast.probability_high <= 1, forecast.outside
     (True, ())
     """

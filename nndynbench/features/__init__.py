@@ -28,7 +28,7 @@ def layer_features(weights: WeightsLike, initial: WeightsLike, name: str | Archi
     Examples
     --------
     >>> import nndynbench
-    >>> history = nndynbench.load("digits-lenet").history(100, epochs=5)
+    >>> history = nndynbench.load("digits-lenet").history(100, budget=5)
     >>> features = nndynbench.features.layer_features(history.weights(5), history.weights(0), "digits-lenet")
     >>> features["distance_from_initial"].min() > 0
     np.True_

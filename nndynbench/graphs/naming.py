@@ -74,7 +74,7 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     Examples
     --------
     >>> import nndynbench
-    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> weights = nndynbench.load("digits-lenet").history(100, budget=5).weights(5)
     >>> theirs = {f"module.{name}": tensor for name, tensor in weights.items()}
     >>> sorted(nndynbench.graphs.renamed(theirs, "digits-lenet")) == sorted(weights)
     True

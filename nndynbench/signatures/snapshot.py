@@ -105,7 +105,7 @@ def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architectur
     Examples
     --------
     >>> import nndynbench
-    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> weights = nndynbench.load("digits-lenet").history(100, budget=5).weights(5)
     >>> graph = nndynbench.signatures.snapshot_graph(weights, "digits-lenet", "unrolled")
     >>> graph.subgraph("positive").number_of_nodes == graph.number_of_nodes
     True
@@ -122,7 +122,7 @@ def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> 
     Examples
     --------
     >>> import nndynbench
-    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> weights = nndynbench.load("digits-lenet").history(100, budget=5).weights(5)
     >>> permuted = nndynbench.signatures.shuffled(weights, "digits-lenet")["conv1.weight"]
     >>> bool((permuted != weights["conv1.weight"]).any()), sorted(permuted.flat) == sorted(weights["conv1.weight"].flat)
     (True, True)
@@ -142,7 +142,7 @@ def snapshot_signatures(
     Examples
     --------
     >>> import nndynbench
-    >>> weights = nndynbench.load("digits-lenet").history(100, epochs=5).weights(5)
+    >>> weights = nndynbench.load("digits-lenet").history(100, budget=5).weights(5)
     >>> signatures = nndynbench.signatures.snapshot_signatures(weights, "digits-lenet")
     >>> signatures["rolled", "", "degree"].shape
     (5,)
@@ -190,7 +190,7 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
     Examples
     --------
     >>> import nndynbench
-    >>> graph = nndynbench.load("digits-lenet").history(100, epochs=5).graph(5)
+    >>> graph = nndynbench.load("digits-lenet").history(100, budget=5).graph(5)
     >>> nndynbench.signatures.function_signature(nndynbench.centralities.degree, graph).shape  # of one value per node
     (5,)
     """

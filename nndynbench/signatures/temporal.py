@@ -69,7 +69,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Examples
     --------
     >>> import nndynbench
-    >>> histories = nndynbench.load("digits-lenet").histories([0, 1, 2], epochs=5)
+    >>> histories = nndynbench.load("digits-lenet").histories([0, 1, 2], budget=5)
     >>> nndynbench.Signature("degree").transform(histories).shape
     (3, 25)
     >>> nndynbench.Signature(lambda graph: [block.max() for block in graph.blocks], epochs=[5]).transform(histories).shape

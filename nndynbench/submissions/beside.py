@@ -76,7 +76,7 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     Examples
     --------
     >>> import nndynbench
-    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression-folds", epochs=5)
+    >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression-folds", budgets=5)
     >>> beside = nndynbench.beside_bar(result)
     >>> bool(beside.loc[0, "gain"] < 0)
     True

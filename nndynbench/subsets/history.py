@@ -55,7 +55,7 @@ class History:
     Examples
     --------
     >>> import nndynbench
-    >>> history = nndynbench.load("digits-lenet").history(100, epochs=5)
+    >>> history = nndynbench.load("digits-lenet").history(100, budget=5)
     >>> history.centrality("degree").shape, history.signature("degree").shape
     ((5, 51), (5, 5))
     >>> history.graph(6)
