@@ -47,7 +47,7 @@ class Comparison:
     Examples
     --------
     >>> import nndynbench
-    >>> compared = nndynbench.compare("digits-lenet", ["constant", "learning-rate"], protocol="regression-folds", budgets=[5])
+    >>> compared = nndynbench.compare("digits-lenet", ["constant", "learning-rate"], protocol="regression-folds", budgets=5)
     >>> compared.rows.query("metric == 'r2'").set_index("method").loc["constant", "value"] < 0
     np.True_
     """
@@ -173,7 +173,7 @@ def compare(
     Examples
     --------
     >>> import nndynbench
-    >>> compared = nndynbench.compare("digits-lenet", ["constant"], protocol="regression-folds", budgets=[5])
+    >>> compared = nndynbench.compare("digits-lenet", ["constant"], protocol="regression-folds", budgets=5)
     >>> compared.rows["metric"].unique().tolist()
     ['r2', 'mae', 'rmse', 'kendall_tau', 'spearman_rho']
     """

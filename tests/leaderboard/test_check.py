@@ -112,7 +112,7 @@ TAMPERINGS = [
     (flip_prediction, "scores: accuracy at budget 1", "is claimed, the predictions give"),
     (lambda f: f["scores"].pop(0), "scores: accuracy at budget 1", "is missing"),
     (lambda f: f["scores"].append(f["scores"][0]), "scores.6", "is there twice"),
-    (lambda f: f["scores"].append({"epochs": 1, "metric": "mae", "value": 1.0}), "scores.6", "is no score of"),
+    (lambda f: f["scores"].append({"budget": 1, "metric": "mae", "value": 1.0}), "scores.6", "is no score of"),
     (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "None is claimed"),
     (drop_row, "predictions", "rows that are missing: 1"),
     (repeat_row, "predictions", "rows that are twice: 1"),

@@ -37,9 +37,9 @@ values = st.recursive(
 def original(submitted: Path) -> bytes:
     """A small one: 48 networks at one budget."""
     facts = json.loads((submitted / FILE).read_text())
-    first = [i for i, epochs in enumerate(facts["predictions"]["epochs"]) if epochs == 1]
+    first = [i for i, budget in enumerate(facts["predictions"]["budget"]) if budget == 1]
     facts["predictions"] = {name: [column[i] for i in first] for name, column in facts["predictions"].items()}
-    facts["scores"] = [score for score in facts["scores"] if score["epochs"] == 1]
+    facts["scores"] = [score for score in facts["scores"] if score["budget"] == 1]
     facts["budgets"] = [1]
     return json.dumps(facts).encode()
 
