@@ -151,7 +151,7 @@ def test_the_signatures_of_a_snapshot_import_no_learner() -> None:
 
 def test_scoring_a_method_imports_no_torch() -> None:
     code = (
-        "import sys, nndynbench as nb; nb.evaluate('degree-svm', 'digits-lenet', epochs=1);"
+        "import sys, nndynbench as nb; nb.evaluate('degree-svm', 'digits-lenet', budgets=1);"
         "print([m for m in ('torch', 'torchvision', 'datasets') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
