@@ -16,6 +16,8 @@ from .protocols import evaluate as evaluate
 from .protocols import methods as methods
 from .protocols import protocols as protocols
 from .protocols import read_result as read_result
+from .recording import Recorder as Recorder
+from .recording import read_run as read_run
 from .signatures import Signature as Signature
 from .signatures import SignedLogarithm as SignedLogarithm
 from .submissions import beside_bar as beside_bar

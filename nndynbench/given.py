@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -27,11 +27,14 @@ ACCURACIES = tuple(name for name in CURVES if name.endswith("accuracy"))
 NAMED = 5
 
 
-def checked_curves(curves: CurvesLike, epochs: int, *, classes: int) -> pd.DataFrame:
-    """A run's curves as `History.curves` has them: columns `CURVES`, index ``epoch``, a row for each of 1 to ``epochs``.
+def checked_curves(
+    curves: CurvesLike, epochs: int, *, classes: int, columns: Sequence[str] = CURVES, source: str | None = None
+) -> pd.DataFrame:
+    """A run's curves as `History.curves` has them: ``columns``, index ``epoch``, a row for each of 1 to ``epochs``.
 
-    ``curves`` is a table, a mapping of columns, or a CSV file. Its index or column ``epoch`` says the epochs, a row each, in
-    order. Accuracies are percent, of ``classes`` classes. Other columns and later epochs are left out.
+    ``curves`` is a table, a mapping of columns, or a CSV file; ``source`` is what errors call it. Its index or column
+    ``epoch`` says the epochs, a row each, in order. Accuracies are percent, of ``classes`` classes (0: not known). Other
+    columns and later epochs are left out.
 
     Raises
     ------
@@ -39,10 +42,11 @@ def checked_curves(curves: CurvesLike, epochs: int, *, classes: int) -> pd.DataF
         For missing or doubled columns; epochs that are missing, doubled, unsorted or no whole numbers; values up to the last
         epoch that are no finite numbers, or no percent. It names the file, the row and the column.
     """
-    table, source = _table(curves)
-    if missing := [name for name in CURVES if name not in table]:
+    table, named = _table(curves)
+    source = source or named
+    if missing := [name for name in columns if name not in table]:
         raise NotGivenError(f"{source} lack {', '.join(missing)} (they have {', '.join(map(str, table)) or 'no column'})")
-    if doubled := [name for name in CURVES if list(table).count(name) > 1]:
+    if doubled := [name for name in columns if list(table).count(name) > 1]:
         raise NotGivenError(f"{source} have several columns {', '.join(doubled)}")
     rows = _Rows(source, _epochs(table, source))
     rows.check_order()
@@ -51,11 +55,11 @@ def checked_curves(curves: CurvesLike, epochs: int, *, classes: int) -> pd.DataF
             f"{source} lack epoch {', '.join(map(str, lacking))} (they have {', '.join(map(str, rows.epochs)) or 'none'})"
         )
     wanted = [rows.epochs.index(epoch) for epoch in range(1, epochs + 1)]
-    checked = table[list(CURVES)].iloc[wanted].set_axis(range(1, epochs + 1)).rename_axis("epoch")
-    for name in CURVES:
+    checked = table[list(columns)].iloc[wanted].set_axis(range(1, epochs + 1)).rename_axis("epoch")
+    for name in columns:
         checked[name] = _numbers(checked[name], name, rows)
         if name in ACCURACIES:
-            _check_percent(checked[name], name, rows, chance=100 / classes)
+            _check_percent(checked[name], name, rows, chance=100 / classes if classes else 0.0)
     return checked
 
 

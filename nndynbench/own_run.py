@@ -26,12 +26,10 @@ class OwnRun:
     """One network's weights by epoch, in any mapping, which may read them when they are asked for; 0 is the initialisation.
 
     ``curves`` and ``hyperparameters`` are as `History.curves` and `History.hyperparameters` give them; ``where`` names the
-    run in errors.
+    run in errors. ``last`` is the last epoch of a run that has ended, ``diverged`` whether it ended that way.
     """
 
     identity: str | None = None
-    last: int | None = None
-    diverged = False
     together = False
 
     def __init__(
@@ -42,8 +40,12 @@ class OwnRun:
         where: str = "the run",
         curves: pd.DataFrame | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
+        last: int | None = None,
+        diverged: bool = False,
     ) -> None:
         self.architecture = architecture(name)
+        self.last = last
+        self.diverged = diverged
         self._weights = weights
         self._where = where
         self._curves = curves
@@ -58,7 +60,10 @@ class OwnRun:
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
             raise NotGivenError("this method reads the curves, and none were given")
-        return self._curves.loc[list(range(1, last + 1))]
+        ends = last if self.last is None else min(last, self.last)
+        if lacking := [epoch for epoch in range(1, ends + 1) if epoch not in self._curves.index]:
+            raise NotGivenError(f"{self._where} has no curves of epoch {', '.join(map(str, lacking))}")
+        return self._curves.loc[list(range(1, ends + 1))]
 
     def features(self, last: int) -> pd.DataFrame | None:
         return None

@@ -1,9 +1,10 @@
 """Snapshots as graphs: architectures as data, rolled and unrolled graphs of their weights or of a user's module."""
 
-from nndynbench.graphs.architecture import Architecture, Layer, architecture, architecture_names
+from nndynbench.graphs.architecture import Architecture, ArchitectureError, Layer, architecture, architecture_names
+from nndynbench.graphs.describing import describe
 from nndynbench.graphs.initialisation import initial_weights, random_weights
-from nndynbench.graphs.layered import LayeredGraph
-from nndynbench.graphs.modules import NotRepresentableError, from_module
+from nndynbench.graphs.layered import LayeredGraph, NotRepresentableError
+from nndynbench.graphs.modules import from_module
 from nndynbench.graphs.naming import NamingError, renamed
 from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
@@ -11,6 +12,7 @@ from nndynbench.graphs.weights import Weights
 
 __all__ = [
     "Architecture",
+    "ArchitectureError",
     "Layer",
     "LayeredGraph",
     "NamingError",
@@ -18,6 +20,7 @@ __all__ = [
     "Weights",
     "architecture",
     "architecture_names",
+    "describe",
     "from_module",
     "initial_weights",
     "random_weights",

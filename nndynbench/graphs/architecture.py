@@ -1,7 +1,8 @@
 """Architectures as data: the chain of layers that torch modules and graphs are both made from.
 
-``architectures.toml`` beside this file holds one entry per architecture; `architecture` reads one, expands residual
-stages into their convs, and works out every layer's shapes.
+``architectures.toml`` beside this file holds one entry per architecture, as a file of one's own may; `architecture` reads
+one, expands residual stages into their convs, and works out every layer's shapes. A network of any other making is described
+by the shapes of its layers' tensors alone (`nndynbench.graphs.describe`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 
 BOTTLENECK_EXPANSION = 4
+
+# What a layer's entry may be of; a "tensor" is a conv or fully connected layer of which nothing but its shape is known.
+TENSOR = "tensor"
+
+# What an architecture's entry says.
+FACTS = ("family", "input_shape", "classes", "initialisation", "layers", "no_graph")
+
+
+DEFAULT_INITIALISATION = {"conv": "pytorch", "fc": "pytorch", "bias": "pytorch"}
+
+
+class ArchitectureError(NndynbenchError, ValueError):
+    """A description of an architecture that cannot be read; names the file, the layer and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +59,14 @@ class Layer:
     stride: int = 1
     padding: int = 0
     batch_norm: bool = False
+    shape: tuple[int, ...] = ()
+    """Of the weight tensor, where it is known and the rest is not."""
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
         """Shape of the layer's weight tensor, as torch stores it; empty for layers without weights."""
+        if self.shape:
+            return self.shape
         if self.kind == "conv":
             return (self.output_shape[0], self.input_shape[0], self.kernel, self.kernel)
         if self.kind == "fc":
@@ -79,6 +100,20 @@ class Architecture:
     initialisation: Mapping[str, str]
     entries: tuple[Mapping[str, Any], ...]
     layers: tuple[Layer, ...]
+    no_graph: str | None = None
+    """Why its weights are no graph, where they are none: curves, hyperparameters and features are left."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that `architecture` makes the same one of, as plain JSON."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "input_shape": list(self.input_shape),
+            "classes": self.classes,
+            "initialisation": dict(self.initialisation),
+            "layers": [dict(entry) for entry in self.entries],
+        } | ({"no_graph": self.no_graph} if self.no_graph is not None else {})
 
     @property
     def weighted_layers(self) -> tuple[Layer, ...]:
@@ -89,6 +124,8 @@ class Architecture:
     def layer_sizes(self) -> dict[str, int]:
         """Nodes of each layer of the rolled graph: ``{"input": 3, "conv1": 6, …}``."""
         layers = self.weighted_layers
+        if not layers:
+            return {}
         return {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
 
     @property
@@ -137,16 +174,20 @@ def architecture_names() -> list[str]:
     return list(_descriptions())
 
 
-def architecture(name: str | Architecture, *, width: float = 1.0) -> Architecture:
+def architecture(name: str | PathLike[str] | Mapping[str, Any] | Architecture, *, width: float = 1.0) -> Architecture:
     """Return the architecture called ``name``.
 
     ``width`` scales the filters of every conv and the units of every hidden fully connected layer (rounded, at least 1).
-    A name may carry it: ``architecture("digits-lenet@0.5")``. An `Architecture` is returned as it is.
+    A name may carry it: ``architecture("digits-lenet@0.5")``. A path that ends in ``.toml`` is a file of one's own, with one
+    entry such as those of ``nndynbench/graphs/architectures.toml``; a mapping is an `Architecture.description`; an
+    `Architecture` is returned as it is.
 
     Raises
     ------
     UnknownNameError
         For a name that is not described.
+    ArchitectureError
+        For a file or mapping that describes none, naming it and what is wrong.
     ValueError
         For a width that is not positive.
 
@@ -158,12 +199,20 @@ def architecture(name: str | Architecture, *, width: float = 1.0) -> Architectur
     """
     if isinstance(name, Architecture):
         return name
-    if match := re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", str(name)):
-        name, width = match[1], float(match[2])
-    check_name(name, _descriptions(), what="architecture")
+    if isinstance(name, Mapping):
+        facts = {key: value for key, value in name.items() if key != "name"}
+        return _built(str(name.get("name", "unnamed")), facts, width, where="a description")
+    text = str(name)
+    if match := re.fullmatch(r"(.+)@([0-9]+(?:\.[0-9]+)?)", text):
+        text, width = match[1], float(match[2])
     if not width > 0:
         raise ValueError(f"width must be positive, not {width!r}")
-    return _expanded(name, width)
+    if text.endswith(".toml"):
+        from nndynbench.storage.files import user_path
+
+        return _from_file(user_path(text), width)
+    check_name(text, _descriptions(), what="architecture")
+    return _expanded(text, width)
 
 
 @cache
@@ -173,16 +222,47 @@ def _descriptions() -> dict[str, dict[str, Any]]:
 
 @cache
 def _expanded(name: str, width: float) -> Architecture:
-    description = _descriptions()[name]
-    entries = tuple(_scaled(description["layers"], width))
+    return _built(name, _descriptions()[name], width, where="architectures.toml")
+
+
+def _from_file(path: Path, width: float) -> Architecture:
+    try:
+        described = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
+        raise ArchitectureError(f"{path} is no TOML: {reason}") from reason
+    if len(described) != 1 or not isinstance(next(iter(described.values())), dict):
+        raise ArchitectureError(
+            f"{path} must have one table, [name] of the architecture, not {', '.join(described) or 'none'}"
+        )
+    [(name, facts)] = described.items()
+    if name in _descriptions():
+        raise ArchitectureError(f"{path}: {name} is the name of an architecture that the package describes: choose another")
+    return _built(name, facts, width, where=str(path))
+
+
+def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> Architecture:
+    for fact in facts:
+        check_name(fact, FACTS, what=f"fact of {name} in {where}")
+    described = facts.get("layers")
+    if not isinstance(described, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in described):
+        raise ArchitectureError(f"{where}: {name} has no layers, a list of tables")
+    try:
+        entries = tuple(described if width == 1 else _scaled(list(described), width))
+        shape = tuple(facts.get("input_shape", ()))
+        layers = tuple(_chain(entries, shape))
+        units = next((layer.output_shape[0] for layer in reversed(layers) if layer.kind in ("conv", "fc")), 0)
+    except (KeyError, TypeError, ValueError) as reason:
+        what = f"lacks {reason}" if isinstance(reason, KeyError) else str(reason)
+        raise ArchitectureError(f"{where}: {name}: {what}") from reason
     return Architecture(
         name=name if width == 1 else f"{name}@{width:g}",
-        family=description["family"],
-        input_shape=tuple(description["input_shape"]),
-        classes=description["classes"],
-        initialisation=description["initialisation"],
+        family=facts.get("family", name),
+        input_shape=shape,
+        classes=int(facts.get("classes", units)),
+        initialisation=facts.get("initialisation", DEFAULT_INITIALISATION),
         entries=entries,
-        layers=tuple(_chain(entries, tuple(description["input_shape"]))),
+        layers=layers,
+        no_graph=facts.get("no_graph"),
     )
 
 
@@ -206,7 +286,13 @@ def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iter
 
 def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:
     kind, name = entry["kind"], entry["name"]
-    if kind == "conv":
+    if kind == TENSOR:
+        own = tuple(entry["shape"])
+        nodes = (shape[0],) if shape else own[1:2]
+        yield Layer("conv" if len(own) > 2 else "fc", name, nodes, own[:1], shape=own)
+    elif not shape:
+        raise ValueError(f"layer {name!r} is of kind {kind!r}, which needs the input_shape (channels, height, width)")
+    elif kind == "conv":
         yield _conv(name, shape, **{key: value for key, value in entry.items() if key not in ("kind", "name")})
     elif kind == "max-pool":
         kernel, stride, padding = entry["kernel"], entry["stride"], entry.get("padding", 0)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nndynbench.centralities.degree import degree
 from nndynbench.centralities.eigenvector import PrincipalPair, eigenvector_centrality, principal_pair
 from nndynbench.centralities.inputs import as_block
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.architecture import Layer
 from nndynbench.graphs.operators import Block, Edges
 from nndynbench.graphs.weights import WeightsLike, layer_bias, layer_weight, tensors
@@ -28,6 +29,21 @@ FloatArray = npt.NDArray[np.floating[Any]]
 LONGEST_SIZES = 100
 
 SIGNS = ("positive", "negative")
+
+
+class NotRepresentableError(NndynbenchError, ValueError):
+    """A network with a layer that the rolled graph has no place for; the message names the layer and says why.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nndynbench.graphs import NotRepresentableError, from_module
+    >>> try:
+    ...     from_module(torch.nn.Conv2d(4, 4, 3, groups=2))
+    ... except NotRepresentableError as error:
+    ...     print(error)
+    '0' is a conv of 2 groups: its filters do not see all channels
+    """
 
 
 class NodeTensors(NamedTuple):

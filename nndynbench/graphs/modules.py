@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import copied
-from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.derived import TENSORS, DerivedWeightError, current_tensor, in_evaluation_mode, unwrapped
-from nndynbench.graphs.layered import LayeredGraph, NodeTensors
+from nndynbench.graphs.layered import LayeredGraph, NodeTensors, NotRepresentableError
 from nndynbench.graphs.rolled import rolled_blocks, slices_between
 from nndynbench.graphs.tracing import UntraceableError, trace
 
@@ -60,21 +59,6 @@ RESIZING = re.compile(r"interpolate|upsample|upsampling(?:nearest|bilinear)2d")
 
 # Functions that take a shape alone from a tensor.
 NEW_TENSORS = re.compile(r"new_\w+|(?:zeros|ones|empty|full|rand|randn|randint)_like")
-
-
-class NotRepresentableError(NndynbenchError, ValueError):
-    """A module with a layer that the rolled graph has no place for; the message names the layer and says why.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from nndynbench.graphs import NotRepresentableError, from_module
-    >>> try:
-    ...     from_module(torch.nn.Conv2d(4, 4, 3, groups=2))
-    ... except NotRepresentableError as error:
-    ...     print(error)
-    '0' is a conv of 2 groups: its filters do not see all channels
-    """
 
 
 class Axis(NamedTuple):
@@ -190,9 +174,9 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
     """The conv and linear modules between the input and the output, by name, without those of shortcuts."""
     from torch import nn
 
-    whole = nn.Sequential(model) if _is_layer(model) else model
+    whole = nn.Sequential(model) if is_layer(model) else model
     try:
-        graph = trace(whole, _is_layer, input_shape)
+        graph = trace(whole, is_layer, input_shape)
     except UntraceableError as reason:
         raise NotRepresentableError(str(reason)) from reason
     modules = dict(whole.named_modules())
@@ -227,7 +211,7 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
             stored[node] = beside[0]
 
 
-def _is_layer(module: nn.Module) -> bool:
+def is_layer(module: Any) -> bool:
     """Whether it is a conv or linear layer, or a subclass that computes what it does (also one with parametrisations)."""
     from torch import nn
 
@@ -239,7 +223,7 @@ def _is_layer(module: nn.Module) -> bool:
 def _through(path: Path, name: str, module: nn.Module) -> Path:
     """The path behind a module."""
     kind, file = type(module).__name__, type(module).__module__
-    if _is_layer(module):
+    if is_layer(module):
         return _through_layer(path, name, module)
     if any(True for _ in module.parameters()) and not kind.startswith(CHANNELWISE):
         raise NotRepresentableError(f"{name!r} is a {kind}: the rolled graph is defined for convs and linear layers")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.graphs.architecture import Architecture, architecture
-from nndynbench.graphs.layered import LayeredGraph, node_tensors
+from nndynbench.graphs.layered import LayeredGraph, NotRepresentableError, node_tensors
 from nndynbench.graphs.norms import row_norms
 from nndynbench.graphs.weights import WeightsLike
 
@@ -36,6 +36,8 @@ def rolled(
     ------
     ValueError
         Naming the tensor, when a layer's weights are missing or have another shape than the architecture's.
+    NotRepresentableError
+        For a network that was described as one whose weights are no graph, with the reason.
 
     Examples
     --------
@@ -44,6 +46,8 @@ def rolled(
     1613
     """
     described = architecture(name)
+    if described.no_graph is not None:
+        raise NotRepresentableError(described.no_graph)
     layers = described.weighted_layers
     tensors = node_tensors(weights, layers, stacked=True, copy=copy)
     slices = [slices_between(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0]) for layer in layers]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.architecture import Architecture, Layer, architecture
+from nndynbench.graphs.architecture import TENSOR, Architecture, Layer, architecture
 from nndynbench.graphs.layered import LayeredGraph, node_tensors
 from nndynbench.graphs.operators import Block, ConvolutionEdges, EdgeOperator, PoolingEdges
 from nndynbench.graphs.quirks import QuirkyConvolutionEdges, QuirkyPoolingEdges
@@ -48,7 +48,7 @@ def unrolled(
     """
     described = architecture(name)
     for entry in described.entries:
-        if entry["kind"] in ("basic-blocks", "bottlenecks", "average-pool"):
+        if entry["kind"] in ("basic-blocks", "bottlenecks", "average-pool", TENSOR):
             raise ValueError(f"{described.name} has no unrolled graph: {entry['name']!r} is of kind {entry['kind']!r}")
     if input_shape is not None:
         described = described.with_input_shape(input_shape)

@@ -1,0 +1,123 @@
+"""What a network is, from itself: the layers whose weights are its graph's edges, and the shapes of their tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nndynbench.arrays import copied
+from nndynbench.graphs.architecture import TENSOR, Architecture, architecture
+from nndynbench.graphs.derived import TENSORS, unwrapped
+from nndynbench.graphs.layered import NotRepresentableError
+from nndynbench.graphs.naming import renamed
+from nndynbench.graphs.weights import Weights, WeightsLike, tensors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WEIGHT, BIAS = ".weight", ".bias"
+
+# What torch's layers call their weights: weight, in_proj_weight, weight_ih_l0.
+WEIGHT_NAME = re.compile(r"(?:.*\.)?(?:\w+_)?weight(?:_(?:ih|hh|hr)_l\d+(?:_reverse)?)?")
+
+# Of a network that nothing was kept of but its curves and hyperparameters.
+NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the runs were recorded without weights"})
+
+# A conv or linear layer by itself: the name of the one layer that it is, see `nndynbench.graphs.from_module`.
+LONE = "0."
+
+
+def describe(network: WeightsLike, *, name: str | None = None, input_shape: tuple[int, ...] | None = None) -> Architecture:
+    """The architecture of a torch module, or of a state dict of numbers in any form.
+
+    A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. A state dict's are its
+    weights of two axes or more, called ``NAME.weight`` and in their order: each must take what the one before it gives.
+    Where there is no such chain, `Architecture.no_graph` says why; features are of the layers all the same.
+
+    Raises
+    ------
+    ValueError
+        For a network without a weight of two axes or more.
+    TypeError
+        For what is neither a module nor a mapping of arrays.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> graphs.describe(graphs.random_weights("digits-lenet", seed=0), name="mine").layer_sizes
+    {'input': 1, 'conv1': 4, 'conv2': 8, 'fc1': 16, 'fc2': 12, 'fc3': 10}
+    """
+    found = _named_tensors(network)
+    shapes = {key.removesuffix(WEIGHT): tuple(map(int, value.shape)) for key, value in _weights(found)}
+    if not shapes:
+        listed = ", ".join(list(found)[:10]) or "none"
+        raise ValueError(f"the network has no weight of two axes or more, called such as conv1.weight (tensors: {listed})")
+    no_graph = None
+    if isinstance(network, Mapping):
+        no_graph = _broken_chain(shapes)
+    else:
+        from nndynbench.graphs.modules import from_module
+
+        try:
+            graph = from_module(network, input_shape=input_shape)  # type: ignore[arg-type]
+            shapes = {layer: shapes[layer] for layer in graph.layers[1:]}
+        except NotRepresentableError as reason:
+            no_graph = str(reason)
+    default = "state dict" if isinstance(network, Mapping) else type(unwrapped(network)).__name__
+    description: dict[str, Any] = {
+        "name": name or default,
+        "layers": [{"kind": TENSOR, "name": layer, "shape": list(shape)} for layer, shape in shapes.items()],
+    }
+    return architecture(description | ({"no_graph": no_graph} if no_graph is not None else {}))
+
+
+def snapshot(network: WeightsLike, described: Architecture) -> Weights:
+    """Copies of a network's weights and biases now, as float32, under the names of its architecture's layers.
+
+    Raises
+    ------
+    NamingError, ValueError
+        For a network of another architecture, naming the layer.
+    """
+    import numpy as np
+
+    found = _named_tensors(network)
+    layers = described.weighted_layers
+    found |= {f"{layer.name}{WEIGHT}": found[layer.name] for layer in layers if layer.name in found}
+    if any(f"{layer.name}{WEIGHT}" not in found for layer in layers):
+        found = renamed(found, described)
+    taken: Weights = {}
+    for layer in layers:
+        for key, shape in ((f"{layer.name}{WEIGHT}", layer.weight_shape), (f"{layer.name}{BIAS}", layer.weight_shape[:1])):
+            if key not in found:
+                continue
+            value: np.ndarray[Any, Any] = copied(found[key])
+            if value.shape != shape and key.endswith(WEIGHT):
+                raise ValueError(f"{key!r} has shape {value.shape}; the network was described with {shape}")
+            taken[key] = value.astype(np.float32)
+    return taken
+
+
+def _named_tensors(network: WeightsLike) -> dict[str, Any]:
+    return {f"{LONE}{key}" if key in TENSORS else str(key): value for key, value in tensors(network).items()}
+
+
+def _weights(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    named = ((key, value) for key, value in found.items() if WEIGHT_NAME.fullmatch(key))
+    return ((key, value) for key, value in named if len(getattr(value, "shape", ())) > 1)
+
+
+def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Why layers of these shapes do not follow each other, or None where they may."""
+    before, nodes, positions = "", 0, False
+    for layer, shape in shapes.items():
+        inputs, is_conv = shape[1], len(shape) > 2
+        flattened = positions and not is_conv
+        if before and (inputs % nodes if flattened else inputs != nodes):
+            return (
+                f"{layer!r} takes {inputs} inputs, and {before!r} before it has {nodes} outputs: the state dict is no chain "
+                "of layers in its order; give the module itself, or architecture="
+            )
+        before, nodes, positions = layer, shape[0], is_conv
+    return None

@@ -1,0 +1,150 @@
+"""``run.json``: what a folder of a run holds, and how it went. Beside it lies one safetensors file a kept epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nndynbench.columns import CURVES
+from nndynbench.errors import NndynbenchError
+from nndynbench.given import ACCURACIES
+from nndynbench.graphs import Weights
+from nndynbench.storage.files import DamagedFileError, written_whole
+from nndynbench.storage.manifest import EpochNumber, FileFacts
+
+RUN_FILE = "run.json"
+SECONDS = "seconds"
+
+
+class RunError(NndynbenchError, ValueError):
+    """A run that cannot be recorded, or a folder that holds none; says what is wrong with it."""
+
+
+class RunRecord(BaseModel):
+    """All of a run but its weights. Accuracies are percent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: str | dict[str, Any] | None = None
+    """A name that the package describes, or a description (`nndynbench.graphs.Architecture.description`); None where the run
+    has no weights."""
+    hyperparameters: dict[str, int | float | str] = {}
+    epochs: list[dict[str, Any]] = []
+    """A row for each: ``epoch`` from 1 on, the curves that were given, and its ``seconds``."""
+    snapshots: dict[EpochNumber, FileFacts] = {}
+    test_accuracy: float | None = Field(default=None, ge=0, le=100)
+    """The outcome; None for a run that has not ended, or was stopped."""
+    diverged: bool = False
+    stopped: str | None = None
+    """Why it was ended before it had an outcome."""
+    device: str = ""
+    libraries: dict[str, str] = {}
+
+    @property
+    def finished(self) -> bool:
+        return self.test_accuracy is not None or self.stopped is not None
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a folder without one.
+    RunError
+        Naming the file and the field, where it is no valid record.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no run: it has no {RUN_FILE}")
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except ValidationError as reason:
+        raise RunError(f"{path} is no record of a run: {reason}") from reason
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    with written_whole(folder / RUN_FILE) as partial:
+        partial.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+
+
+def snapshot_path(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch_{epoch}.safetensors"
+
+
+def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
+    """Write a snapshot whole, and say what was written."""
+    import safetensors.numpy
+
+    content = safetensors.numpy.save(weights, {"epoch": str(epoch)})
+    with written_whole(snapshot_path(folder, epoch)) as partial:
+        partial.write_bytes(content)
+    return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
+    """Read a snapshot that must be what was written.
+
+    Raises
+    ------
+    DamagedFileError
+        For a file that is missing or is not what the record says.
+    """
+    import safetensors.numpy
+
+    path = snapshot_path(folder, epoch)
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is missing; {RUN_FILE} lists it")
+    content = path.read_bytes()
+    if (len(content), hashlib.sha256(content).hexdigest()) != (expected.bytes, expected.sha256):
+        raise DamagedFileError(f"{path} is damaged: it is not what was recorded")
+    return dict(safetensors.numpy.load(content))
+
+
+def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """Numbers and texts by name; True and False become 1 and 0.
+
+    Raises
+    ------
+    RunError
+        For anything else, naming it.
+    """
+    checked: dict[str, int | float | str] = {}
+    for name, value in given.items():
+        plain = value.item() if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0 else value
+        if isinstance(plain, bool):
+            plain = int(plain)
+        if not isinstance(plain, (int, float, str)) or (isinstance(plain, float) and not math.isfinite(plain)):
+            raise RunError(f"hyperparameter {name} is a finite number or a text, not {value!r}")
+        checked[str(name)] = plain
+    return checked
+
+
+def checked_value(name: str, value: object, *, chance: float, where: str) -> float:
+    """A loss, or an accuracy in percent; ``chance`` is what guessing has.
+
+    Raises
+    ------
+    RunError
+        For what is no number, and for an accuracy that is no percentage, saying ``where``.
+    """
+    item = getattr(value, "item", None)
+    plain = item() if callable(item) else value  # numpy's and torch's numbers
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)):
+        raise RunError(f"{where}: {name} is a number, not {value!r}")
+    number = float(plain)
+    if name in CURVES and name not in ACCURACIES:
+        return number
+    if not 0 <= number <= 100:
+        raise RunError(f"{where}: {name} is percent, from 0 to 100, not {number:g}")
+    if 0 < number <= 1 < chance:
+        raise RunError(f"{where}: {name} is percent, and {number:g} looks like a fraction (chance is {chance:g}%)")
+    return number

@@ -1,0 +1,168 @@
+"""A recorded run, read back: its curves, hyperparameters, outcome and weights, and its history for methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nndynbench.columns import CURVES
+from nndynbench.given import checked_curves
+from nndynbench.graphs import Architecture, Weights, architecture
+from nndynbench.graphs.describing import NO_WEIGHTS
+from nndynbench.own_run import OwnRun
+from nndynbench.recording.record import RUN_FILE, SECONDS, RunError, RunRecord, read_record, read_weights
+from nndynbench.storage.files import user_path
+from nndynbench.storage.manifest import FileFacts
+from nndynbench.subsets.history import History
+from nndynbench.subsets.reader import Reader
+
+__all__ = ["Run", "RunError", "read_run", "read_runs"]
+
+# Of a run's snapshots, so that what reads one beside another reads its file once.
+REMEMBERED = 8
+
+
+class Run:
+    """A run as its folder has it; made by `read_run`. Nothing is read but ``run.json`` until it is asked for."""
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
+        self.folder = folder
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"Run({self.folder}: {described(self.folder, self.record)})"
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the network is; one without layers where the run has no weights."""
+        return NO_WEIGHTS if self.record.architecture is None else architecture(self.record.architecture)
+
+    @property
+    def hyperparameters(self) -> dict[str, int | float | str]:
+        return dict(self.record.hyperparameters)
+
+    @property
+    def epochs(self) -> int:
+        """How many were trained."""
+        return len(self.record.epochs)
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """In percent; None for a run without an outcome."""
+        return self.record.test_accuracy
+
+    @property
+    def columns(self) -> list[str]:
+        """The curves that were recorded, of `nndynbench.columns.CURVES`."""
+        return [name for name in CURVES if any(name in row for row in self.record.epochs)]
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """By epoch from 1: train_loss, train_accuracy, validation_accuracy (percent), seconds; NaN for what was not
+        recorded.
+
+        Raises
+        ------
+        NotGivenError
+            For epochs that are missing, doubled or unsorted, and for values that are no numbers or no percent, naming the
+            file, the epoch and the column.
+        """
+        table = pd.DataFrame(self.record.epochs, columns=["epoch", *CURVES, SECONDS])
+        where, classes = f"the curves in {self.folder / RUN_FILE}", self.architecture.classes
+        checked = checked_curves(table, self.epochs, classes=classes, columns=self.columns, source=where)
+        full = checked.reindex(columns=list(CURVES))
+        full[SECONDS] = pd.to_numeric(table[SECONDS], errors="coerce").to_numpy()
+        return full
+
+    @property
+    def weights(self) -> Mapping[int, Weights]:
+        """The kept snapshots by epoch, each read when it is asked for."""
+        return RunWeights(self.folder, self.record.snapshots)
+
+    def history(self, budget: int | None = None) -> History:
+        """What is known of the run up to a budget of epochs, by default all that it trained."""
+        return History(Reader(self.source()), self.epochs if budget is None else budget)
+
+    def source(self) -> OwnRun:
+        """The run for the reader of networks. One that has ended repeats its last epoch."""
+        return OwnRun(
+            self.architecture,
+            self.weights,
+            where=str(self.folder),
+            curves=self.curves if self.record.epochs or self.record.diverged else None,
+            hyperparameters=self.record.hyperparameters or None,
+            last=self.epochs if self.record.finished else None,
+            diverged=self.record.diverged,
+        )
+
+
+class RunWeights(Mapping[int, Weights]):
+    """The snapshots of a folder, by epoch; the latest are remembered."""
+
+    def __init__(self, folder: Path, files: Mapping[int, FileFacts]) -> None:
+        self._files = dict(sorted(files.items()))
+        self._read = lru_cache(maxsize=REMEMBERED)(lambda epoch: read_weights(folder, epoch, self._files[epoch]))
+        self._opening = (folder, dict(files))
+
+    def __reduce__(self) -> tuple[type[RunWeights], tuple[Any, ...]]:
+        return RunWeights, self._opening
+
+    def __getitem__(self, epoch: int) -> Weights:
+        return dict(self._read(epoch))
+
+    def __contains__(self, epoch: object) -> bool:
+        return epoch in self._files
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def read_run(folder: Path | str) -> Run:
+    """Read a folder that `nndynbench.Recorder` wrote, also while it is being written.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a folder without ``run.json``.
+    RunError
+        Where that is no record of a run, naming the field.
+    """
+    path = user_path(folder)
+    return Run(path, read_record(path))
+
+
+def read_runs(folder: Path | str) -> dict[str, Run]:
+    """All runs below a folder, by their paths below it, in the order of these.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    root = user_path(folder)
+    found = sorted(path.parent for path in root.rglob(RUN_FILE))
+    if not found:
+        raise FileNotFoundError(f"there is no run below {root}: none of its folders has a {RUN_FILE}")
+    return {path.relative_to(root).as_posix(): read_run(path) for path in found}
+
+
+def described(folder: Path, record: RunRecord) -> str:
+    """A run in words, with the disk that it takes."""
+    kept = sorted(record.snapshots)
+    size = sum(facts.bytes for facts in record.snapshots.values()) + (folder / RUN_FILE).stat().st_size
+    state = "running"
+    if record.test_accuracy is not None:
+        state = f"{record.test_accuracy:.1f}% on the test images"
+    elif record.stopped is not None:
+        state = f"stopped: {record.stopped}"
+    if record.diverged:
+        state += ", diverged"
+    snapshots = f"snapshots of {', '.join(map(str, kept))}" if kept else "no snapshots"
+    return f"{len(record.epochs)} epochs, {snapshots}, {size / 1e6:.2f} MB, {state}"

@@ -1,0 +1,265 @@
+"""`nndynbench.Recorder`: a run of any loop becomes a folder that is read back as what it was, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nndynbench as nb
+from nndynbench.own_run import NotGivenError
+from nndynbench.recording import RunError, read_runs
+from nndynbench.recording.recorder import DivergedWarning
+from nndynbench.storage.files import DamagedFileError
+from tests.patience import PATIENCE_SECONDS
+
+ROOT = Path(__file__).parents[2]
+
+WEIGHTS = nb.graphs.random_weights("digits-lenet", seed=0)
+
+
+def arrays_run(folder: Path, epochs: int = 3, **options: object) -> nb.Recorder:
+    recorder = nb.Recorder(folder, WEIGHTS, hyperparameters={"learning_rate": 0.01}, **options)  # type: ignore[arg-type]
+    for epoch in range(1, epochs + 1):
+        grown = {name: values * (1 + epoch) for name, values in WEIGHTS.items()}
+        recorder.epoch(weights=grown, train_loss=1 / epoch, validation_accuracy=20.0 + epoch)
+    return recorder
+
+
+class TestPlainPyTorch:
+    def test_three_lines_record_a_run(self, tmp_path: Path) -> None:
+        torch = pytest.importorskip("torch")
+        from tests.recording.loops import small_cnn, train_epoch
+
+        model = small_cnn()
+        optimiser = torch.optim.Adam(model.parameters(), 0.01)
+        recorder = nb.Recorder(tmp_path / "lr-0.01", model, hyperparameters={"learning_rate": 0.01})
+        for _ in range(7):
+            recorder.epoch(**train_epoch(model, optimiser))
+        recorder.finish(test_accuracy=93.5)
+
+        run = nb.read_run(tmp_path / "lr-0.01")
+        assert list(run.weights) == [0, 1, 2, 3, 4, 5]
+        assert (run.epochs, run.test_accuracy, run.hyperparameters) == (7, 93.5, {"learning_rate": 0.01})
+        assert list(run.curves.index) == [1, 2, 3, 4, 5, 6, 7]
+        assert run.curves["train_loss"].is_monotonic_decreasing
+        assert run.record.libraries["torch"] == torch.__version__
+
+    def test_each_snapshot_is_the_network_of_its_epoch(self, tmp_path: Path) -> None:
+        pytest.importorskip("torch")
+        from tests.recording.loops import recorded_run
+
+        graphs = []
+        recorder = recorded_run(tmp_path / "run", each=lambda made: graphs.append(nb.graphs.from_module(made._network)))
+        history = recorder.run.history(3)
+        for epoch, expected in enumerate(graphs, start=1):
+            read = history.graph(epoch)
+            assert read.layers == expected.layers
+            np.testing.assert_allclose(read.degree(), expected.degree(), rtol=1e-6)
+        assert history.signature("degree").shape == (3, 5)
+        assert sorted(history.features.index.unique("epoch")) == [0, 1, 2, 3]
+
+    def test_a_layer_that_no_graph_can_hold_leaves_curves_and_features(self, tmp_path: Path) -> None:
+        torch = pytest.importorskip("torch")
+        recorder = nb.Recorder(tmp_path / "run", torch.nn.LSTM(3, 4), hyperparameters={"units": 4})
+        recorder.epoch(train_loss=1.0)
+        history = recorder.run.history(1)
+        assert history.curves.loc[1, "train_loss"] == 1.0
+        assert list(history.features.loc[1].index) == ["weight_ih_l0", "weight_hh_l0"]
+        with pytest.raises(nb.graphs.NotRepresentableError, match="cannot follow the input"):
+            history.graph(1)
+
+
+class TestArrays:
+    def test_snapshots_are_given_where_there_is_no_module(self, tmp_path: Path) -> None:
+        run = arrays_run(tmp_path / "run").finish(test_accuracy=30.0)
+        for epoch, weights in run.weights.items():
+            np.testing.assert_array_equal(weights["conv1.weight"], WEIGHTS["conv1.weight"] * (1 + epoch))
+
+    def test_the_chosen_epochs_are_kept(self, tmp_path: Path) -> None:
+        assert list(arrays_run(tmp_path / "run", epochs=4, keep=[0, 2, 4]).run.weights) == [0, 2, 4]
+
+    def test_a_kept_epoch_without_weights_is_asked_for(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="give its weights="):
+            nb.Recorder(tmp_path / "run", WEIGHTS).epoch(train_loss=1.0)
+
+    def test_a_run_may_have_curves_alone(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run")
+        recorder.epoch(validation_accuracy=50.0)
+        assert recorder.run.history(1).curves.loc[1, "validation_accuracy"] == 50.0
+        assert list(tmp_path.glob("run/*.safetensors")) == []
+
+    def test_an_architecture_of_the_catalogue_is_kept_by_its_name(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS, architecture="digits-lenet")
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["architecture"] == "digits-lenet"
+        recorder.epoch(weights=WEIGHTS)
+        assert recorder.run.history(1).graph(1, "unrolled").number_of_nodes > 300
+
+    def test_an_architecture_may_be_a_file_of_ones_own(self, tmp_path: Path) -> None:
+        described = (
+            '[mine]\ninput_shape = [1, 8, 8]\nlayers = [{ kind = "conv", name = "conv1", filters = 3, kernel = 3 },'
+            ' { kind = "fc", name = "out", units = 10 }]\n'
+        )
+        (tmp_path / "mine.toml").write_text(described)
+        weights = nb.graphs.random_weights(nb.graphs.architecture(tmp_path / "mine.toml"), seed=0)
+        recorder = nb.Recorder(tmp_path / "run", weights, architecture=tmp_path / "mine.toml")
+        assert recorder.run.architecture == nb.graphs.architecture(tmp_path / "mine.toml")
+        (tmp_path / "mine.toml").unlink()
+        assert nb.read_run(tmp_path / "run").architecture.layer_sizes == {"input": 1, "conv1": 3, "out": 10}
+
+
+class TestDisk:
+    def test_it_says_how_much_disk_it_takes(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run")
+        assert recorder.bytes == sum(path.stat().st_size for path in (tmp_path / "run").iterdir())
+        assert f"{recorder.bytes / 1e6:.2f} MB" in repr(recorder)
+
+    def test_a_damaged_snapshot_is_named(self, tmp_path: Path) -> None:
+        run = arrays_run(tmp_path / "run").run
+        path = tmp_path / "run" / "epoch_2.safetensors"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(DamagedFileError, match=r"epoch_2\.safetensors is damaged"):
+            run.weights[2]
+
+    def test_a_run_in_a_folder_is_not_overwritten(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run")
+        with pytest.raises(RunError, match=r"holds a run \(3 epochs.*resume=True"):
+            nb.Recorder(tmp_path / "run", WEIGHTS)
+
+
+class TestResuming:
+    def test_it_goes_on_after_the_last_epoch(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run", epochs=2)
+        again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        assert again.epochs == 2
+        again.epoch(weights=WEIGHTS, train_loss=0.1, validation_accuracy=40.0)
+        assert list(again.run.curves.index) == [1, 2, 3]
+
+    def test_it_goes_on_after_the_epoch_of_a_checkpoint(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run", epochs=3)
+        again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=1)
+        assert (again.epochs, list(again.run.weights)) == (1, [0, 1])
+        assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
+
+    def test_a_folder_without_a_run_is_begun(self, tmp_path: Path) -> None:
+        assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=True).epochs == 0
+
+    def test_another_run_is_refused(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run")
+        with pytest.raises(RunError, match="other hyperparameters"):
+            nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.1}, resume=True)
+
+    def test_a_run_that_has_ended_is_refused(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run").finish(test_accuracy=30.0)
+        with pytest.raises(RunError, match="has ended"):
+            nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+
+    def test_a_process_that_is_killed_leaves_whole_epochs(self, tmp_path: Path) -> None:
+        forever = (
+            "import nndynbench as nb, sys\n"
+            "weights = nb.graphs.random_weights('digits-lenet', seed=0)\n"
+            "recorder = nb.Recorder(sys.argv[1], weights, hyperparameters={'learning_rate': 0.01}, keep=range(100_000))\n"
+            "while True: recorder.epoch(weights=weights, train_loss=1.0, validation_accuracy=20.0)\n"
+        )
+        folder = tmp_path / "run"
+        for epochs in (3, 6, 9):
+            resuming = forever.replace("keep=", "resume=True, keep=")
+            running = subprocess.Popen([sys.executable, "-c", resuming, str(folder)], cwd=ROOT)
+            try:
+                patience = time.monotonic() + PATIENCE_SECONDS
+                while not (folder / f"epoch_{epochs}.safetensors").exists():
+                    assert running.poll() is None
+                    assert time.monotonic() < patience
+            finally:
+                running.send_signal(signal.SIGKILL)
+                running.wait()
+            run = nb.read_run(folder)
+            assert list(run.curves.index) == list(range(1, run.epochs + 1))
+            # A snapshot is written before its epoch counts.
+            assert list(run.weights) == list(range(run.epochs + 1))
+            for epoch in run.weights:
+                np.testing.assert_array_equal(run.weights[epoch]["conv1.weight"], WEIGHTS["conv1.weight"])
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("value", [float("nan"), None, [1, 2], float("inf")])
+    def test_a_hyperparameter_that_is_none_is_named(self, value: object, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="hyperparameter momentum is a finite number or a text"):
+            nb.Recorder(tmp_path / "run", hyperparameters={"momentum": value})
+
+    @pytest.mark.parametrize(
+        ("value", "says"), [("high", "is a number, not 'high'"), (0.93, "looks like a fraction"), (101.0, "from 0 to 100")]
+    )
+    def test_an_accuracy_that_is_no_percentage_is_named(self, value: object, says: str, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
+        with pytest.raises(RunError, match=rf"epoch 1 of .*validation_accuracy .*{says}"):
+            recorder.epoch(weights=WEIGHTS, validation_accuracy=value)  # type: ignore[arg-type]
+
+    def test_curves_are_the_same_in_every_epoch(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=1)
+        with pytest.raises(RunError, match=r"epoch 2 of .* has train_loss, the epochs before it train_loss, validation"):
+            recorder.epoch(weights=WEIGHTS, train_loss=1.0)
+
+    def test_a_loss_that_is_no_number_is_a_divergence(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=2)
+        with pytest.warns(DivergedWarning, match="epoch 3 of .* has diverged"):
+            recorder.epoch(weights=WEIGHTS, train_loss=float("nan"), validation_accuracy=10.0)
+        recorder.epoch(weights=WEIGHTS, train_loss=float("nan"), validation_accuracy=10.0)
+        run = recorder.finish(test_accuracy=10.0)
+        assert (run.epochs, run.record.diverged) == (2, True)
+        assert np.isnan(run.history(4).signature("degree")[2:]).all()
+
+    def test_weights_that_are_no_numbers_are_a_divergence(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights={name: values * np.nan for name, values in WEIGHTS.items()}, train_loss=1.0)
+        assert list(recorder.run.weights) == [0]
+
+    def test_nothing_is_recorded_after_the_end(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run")
+        recorder.finish(test_accuracy=20.0)
+        with pytest.raises(RunError, match="has ended"):
+            recorder.epoch(weights=WEIGHTS, train_loss=1.0, validation_accuracy=30.0)
+
+    def test_a_folder_that_is_no_run_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"no run\.json"):
+            nb.read_run(tmp_path)
+        with pytest.raises(FileNotFoundError, match="no run below"):
+            read_runs(tmp_path)
+
+    def test_a_file_that_is_no_record_is_named_with_its_field(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run")
+        path = tmp_path / "run" / "run.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "test_accuracy": "high"}))
+        with pytest.raises(RunError, match=r"(?s)run\.json.*test_accuracy"):
+            nb.read_run(tmp_path / "run")
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda rows: rows.pop(1), "lack epoch 2"),
+            (lambda rows: rows.append(rows[2]), "have epoch 3 in rows 3, 4"),
+            (lambda rows: rows.reverse(), "have epoch 2 in row 2, behind epoch 3"),
+            (lambda rows: rows[1].update(train_loss="low"), r"no finite number for train_loss: 'low' in row 2 \(epoch 2\)"),
+            (lambda rows: rows[1].update(train_loss=None), r"no finite number for train_loss: .* in row 2 \(epoch 2\)"),
+            (lambda rows: [row.update(validation_accuracy=0.5) for row in rows], "not fractions"),
+            (lambda rows: rows[0].update(validation_accuracy=200), r"0 to 100 for validation_accuracy.*\(epoch 1\)"),
+        ],
+        ids=["missing", "doubled", "unsorted", "text", "none", "fractions", "no percentage"],
+    )
+    def test_curves_that_are_wrong_are_named(self, change: object, says: str, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run")
+        path = tmp_path / "run" / "run.json"
+        record = json.loads(path.read_text())
+        change(record["epochs"])  # type: ignore[operator]
+        path.write_text(json.dumps(record))
+        with pytest.raises(
+            NotGivenError, match=rf"the curves in .*run\.json {says}" if "lack" in says or "have" in says else says
+        ):
+            nb.read_run(tmp_path / "run").curves  # noqa: B018
