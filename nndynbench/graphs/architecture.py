@@ -33,7 +33,17 @@ DEFAULT_INITIALISATION = {"conv": "pytorch", "fc": "pytorch", "bias": "pytorch"}
 
 
 class ArchitectureError(NndynbenchError, ValueError):
-    """A description of an architecture that cannot be read; names the file, the layer and what is wrong."""
+    """A description of an architecture that cannot be read; names the file, the layer and what is wrong.
+
+    Examples
+    --------
+    >>> from nndynbench import graphs
+    >>> try:
+    ...     graphs.architecture({"name": "mine", "layers": [{"kind": "tensor", "name": "fc1"}]})
+    ... except graphs.ArchitectureError as error:
+    ...     print(error)
+    a description: mine: lacks 'shape'
+    """
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,14 @@ def read_run(folder: Path | str) -> Run:
         For a folder without ``run.json``.
     RunError
         Where that is no record of a run, naming the field.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> recorder = nndynbench.Recorder("runs/first", hyperparameters={"learning_rate": 0.01})
+    >>> recorder.epoch(validation_accuracy=61.5)
+    >>> nndynbench.read_run("runs/first").curves["validation_accuracy"].tolist()
+    [61.5]
     """
     path = user_path(folder)
     return Run(path, read_record(path))
