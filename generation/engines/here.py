@@ -1,4 +1,4 @@
-"""On this machine: one-thread processes side by side, which beat every fused form on a CPU, or groups on its GPU."""
+"""On this machine: one-thread processes side by side, which beat one module of all on a CPU, or groups on its GPU."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Job:
                 if self.side_by_side == 1:
                     train_network(plans[0], images, runs[0], stop=stop, report=report)
                 else:
-                    from generation.training.fused import train_side_by_side
+                    from generation.training.side_by_side import train_side_by_side
 
                     with worker_processes(self.describers, os.nice, DESCRIBERS_YIELD) as describers:
                         train_side_by_side(

@@ -83,10 +83,10 @@ class Desk:
     def _rows(self, table: Any) -> Answer:
         """Of each network a frame that holds its rows, the first of them, and the one behind the last."""
         answer: Answer = {}
-        sources = [cast("PackedNetwork", reader._source) for reader in self._readers]
-        for pack in dict.fromkeys(source._pack for source in sources):
-            numbers = [each for each, source in enumerate(sources) if source._pack is pack]
-            rows, ends = pack.rows_of(table, [sources[each]._network for each in numbers], self._histories[0].epochs)
+        sources = [cast("PackedNetwork", reader.source) for reader in self._readers]
+        for pack in dict.fromkeys(source.pack for source in sources):
+            numbers = [each for each, source in enumerate(sources) if source.pack is pack]
+            rows, ends = pack.rows_of(table, [sources[each].network for each in numbers], self._histories[0].epochs)
             firsts = [0, *ends[:-1]]
             answer |= {n: (rows, int(first), int(end)) for n, first, end in zip(numbers, firsts, ends, strict=True)}
         return answer
@@ -112,7 +112,7 @@ class Desk:
     def _centrality(self, number: int, *, name: str, representation: str, sign: str | None) -> Answer:
         options: Any = {"representation": representation, "sign": sign}
         own = self._histories[number].centrality(name, **options)
-        stored = set(self._readers[number]._source.epochs("centralities"))
+        stored = set(self._readers[number].source.epochs("centralities"))
         if representation != "rolled" or not stored or own.nbytes * len(self._histories) > LARGE:
             return {number: own}
         try:

@@ -40,8 +40,8 @@ class PackedNetwork:
 
     def __init__(self, pack: Pack, network: int) -> None:
         facts = pack.facts[network]
-        self._pack = pack
-        self._network = network
+        self.pack = pack
+        self.network = network
         self._facts = facts
         self.architecture = architecture(pack.manifest.architecture)
         self.identity: str | None = f"{pack.content} network {network}"
@@ -49,26 +49,26 @@ class PackedNetwork:
         self.diverged = bool(facts["diverged"])
 
     def __reduce__(self) -> tuple[type[PackedNetwork], tuple[Pack, int]]:
-        return PackedNetwork, (self._pack, self._network)
+        return PackedNetwork, (self.pack, self.network)
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
-        return {name: self._facts[name] for name in self._pack.manifest.hyperparameters}
+        return {name: self._facts[name] for name in self.pack.manifest.hyperparameters}
 
     def curves(self, last: int) -> pd.DataFrame:
-        return self._pack.rows("curves", self._network, last)
+        return self.pack.rows("curves", self.network, last)
 
     def features(self, last: int) -> pd.DataFrame | None:
-        return self._pack.rows("features", self._network, last)
+        return self.pack.rows("features", self.network, last)
 
     def signatures(self, representation: str, sign: str, centrality: str) -> FloatArray | None:
-        return self._pack.signatures(self._network, representation, sign, centrality)
+        return self.pack.signatures(self.network, representation, sign, centrality)
 
     def epochs(self, tier: TierName) -> Iterable[int]:
-        return self._pack.epochs(tier, self._network)
+        return self.pack.epochs(tier, self.network)
 
     def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
-        return self._pack.snapshots(tier, self._network, epochs)
+        return self.pack.snapshots(tier, self.network, epochs)
 
     def initial_weights(self) -> Weights | None:
         """Drawn from the network's seed and its initialisation scale; None for a pack that this project's trainer did not
@@ -79,7 +79,7 @@ class PackedNetwork:
         OtherInitialWeightsError
             Where the degree signature of what was drawn is not the stored one.
         """
-        manifest = self._pack.manifest
+        manifest = self.pack.manifest
         stored = self.signatures("rolled", "", "degree")
         if manifest.subset not in catalogue() or stored is None or np.isnan(stored[0]).any():
             return None
@@ -89,29 +89,29 @@ class PackedNetwork:
 
         if not np.allclose(moments(rolled(drawn, self.architecture, copy=False).degree()), stored[0], rtol=SAME_SIGNATURE):
             raise OtherInitialWeightsError(
-                f"network {self._network} of {manifest.subset} {manifest.version} was trained from other initial weights "
+                f"network {self.network} of {manifest.subset} {manifest.version} was trained from other initial weights "
                 "than its seed gives: their degree signatures differ"
             )
         return drawn
 
     def known(self, code: str, place: Place) -> Any:
-        key, remembered = (self._network, code, place), self._pack.remembered
+        key, remembered = (self.network, code, place), self.pack.remembered
         if key not in remembered and (found := stored_value(key_of(code, self.identity, place))) is not None:
             remembered[key] = found
         return remembered.get(key)
 
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
-        self._pack.remembered[self._network, code, place] = value
+        self.pack.remembered[self.network, code, place] = value
         store_value(key_of(code, self.identity, place), value, seconds)
 
     def missing(self, wanted: str, epoch: int) -> Exception:
         from nndynbench.subsets.loading import names_with
 
-        manifest, tier = self._pack.manifest, cast(TierName, wanted)
+        manifest, tier = self.pack.manifest, cast(TierName, wanted)
         parts = (tier, *RICHER[tier])
-        held = max(map(self._pack.networks_in, parts))
+        held = max(map(self.pack.networks_in, parts))
         what = f"does not hold epoch {epoch} of this network"
-        if not any(self._pack.epochs(part, self._network) for part in parts):
+        if not any(self.pack.epochs(part, self.network) for part in parts):
             what = f"holds {held} of {manifest.networks} networks, not this one"
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(

@@ -76,11 +76,11 @@ class Reader:
     """Reads one network, for a history."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self.described = self._architecture = source.architecture
 
     def __reduce__(self) -> tuple[type[Reader], tuple[Source]]:
-        return Reader, (self._source,)
+        return Reader, (self.source,)
 
     @property
     def architecture(self) -> str:
@@ -88,7 +88,7 @@ class Reader:
 
     @property
     def identity(self) -> str | None:
-        return self._source.identity
+        return self.source.identity
 
     @property
     def layer_sizes(self) -> dict[str, int]:
@@ -96,13 +96,13 @@ class Reader:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        return dict(self._source.hyperparameters)
+        return dict(self.source.hyperparameters)
 
     def curves(self, last: int) -> pd.DataFrame:
-        return self._source.curves(last)
+        return self.source.curves(last)
 
     def features(self, last: int) -> pd.DataFrame:
-        stored = self._source.features(last)
+        stored = self.source.features(last)
         return self._derived_features(last) if stored is None else stored
 
     def weights(self, epoch: int) -> Weights:
@@ -127,8 +127,8 @@ class Reader:
         """The epochs whose snapshots of a tier can be read, without those that repeat the last one: stored or derived, and
         where any is, the initialisation if it can be drawn.
         """
-        held = {epoch for part in (tier, *RICHER[tier]) for epoch in self._source.epochs(part)}
-        if held and 0 not in held and self._source.initial_weights() is not None:
+        held = {epoch for part in (tier, *RICHER[tier]) for epoch in self.source.epochs(part)}
+        if held and 0 not in held and self.source.initial_weights() is not None:
             held.add(0)
         return sorted(held)
 
@@ -148,7 +148,7 @@ class Reader:
 
         check_name(name, CENTRALITIES, what="centrality")
         if representation == "rolled":
-            stored = self._source.snapshots("centralities", [self._standing_for(epoch) for epoch in epochs])
+            stored = self.source.snapshots("centralities", [self._standing_for(epoch) for epoch in epochs])
             if stored is not None and name in stored:
                 return self._blanked(stored[name].astype(np.float64), epochs)
         function = CENTRALITIES[name]
@@ -158,7 +158,7 @@ class Reader:
         return np.stack([function(self._signed_graph(epoch, representation, sign).blocks) for epoch in epochs])
 
     def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
-        stored = self._source.signatures(representation, sign or "", centrality)
+        stored = self.source.signatures(representation, sign or "", centrality)
         if stored is not None:
             values = stored[[self._standing_for(epoch) for epoch in epochs]]
             # A zoo may describe kept epochs alone.
@@ -168,15 +168,15 @@ class Reader:
 
     def stores_signature(self, centrality: str, representation: str, sign: str | None) -> bool:
         """Whether a signature is stored, so that reading it is quick."""
-        return self._source.signatures(representation, sign or "", centrality) is not None
+        return self.source.signatures(representation, sign or "", centrality) is not None
 
     def known(self, code: str, place: Place) -> Any:
         """What a function of this fingerprint said of this network before, as plain JSON; None where it is not known."""
-        return self._source.known(code, place)
+        return self.source.known(code, place)
 
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
         """Keep what a function of this fingerprint says, which took so long, where it may be kept."""
-        self._source.keep(code, place, value, seconds)
+        self.source.keep(code, place, value, seconds)
 
     def _derived_signature(
         self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
@@ -203,15 +203,15 @@ class Reader:
         """The epochs whose rolled graphs are made at once from the stored weights, with their places; none of a large
         network.
         """
-        epochs = sorted(set(self._source.epochs("weights")) - set(self._source.epochs("graphs")))
+        epochs = sorted(set(self.source.epochs("weights")) - set(self.source.epochs("graphs")))
         values = sum(int(np.prod(layer.weight_shape)) for layer in self._architecture.weighted_layers)
-        if not self._source.together or len(epochs) * values * 4 > TOGETHER_BYTES:
+        if not self.source.together or len(epochs) * values * 4 > TOGETHER_BYTES:
             return {}
         return {epoch: place for place, epoch in enumerate(epochs)}
 
     @cached_property
     def _rolled_together(self) -> LayeredGraph | None:
-        stored = self._source.snapshots("weights", list(self._together))
+        stored = self.source.snapshots("weights", list(self._together))
         return None if stored is None else rolled(stored, self._architecture, copy=False)
 
     def _weights(self, epoch: int, *, wanted: TierName) -> Weights:
@@ -221,15 +221,15 @@ class Reader:
             return stored
         initial = self._initial if self._standing_for(epoch) == 0 else None
         if initial is None:
-            raise self._source.missing(wanted, epoch)
+            raise self.source.missing(wanted, epoch)
         return self._blank(initial) if self._is_blank(epoch) else dict(initial)
 
     @cached_property
     def _initial(self) -> Weights | None:
-        return self._source.initial_weights()
+        return self.source.initial_weights()
 
     def _stored(self, tier: TierName, epoch: int) -> Snapshot | None:
-        stored = self._source.snapshots(tier, [self._standing_for(epoch)])
+        stored = self.source.snapshots(tier, [self._standing_for(epoch)])
         if stored is None:
             return None
         parts = {name: values[0] for name, values in stored.items()}
@@ -240,24 +240,24 @@ class Reader:
 
         initial = self._stored("weights", 0) or self._initial
         if initial is None:
-            raise self._source.missing("features", 0)
+            raise self.source.missing("features", 0)
         epochs = [epoch for epoch in self.epochs("weights") if epoch <= last]
         tables = [layer_features(self.weights(epoch), initial, self._architecture) for epoch in epochs]
         return pd.concat(tables, keys=epochs, names=["epoch"])
 
     def _standing_for(self, epoch: int) -> int:
         """The epoch whose snapshot stands for this one: the last, once training has ended."""
-        return epoch if self._source.last is None else min(epoch, self._source.last)
+        return epoch if self.source.last is None else min(epoch, self.source.last)
 
     def _is_blank(self, epoch: int) -> bool:
-        return self._source.diverged and self._standing_for(epoch) < epoch
+        return self.source.diverged and self._standing_for(epoch) < epoch
 
     def _blank(self, parts: Snapshot) -> Snapshot:
         return {name: np.full_like(values, np.nan) for name, values in parts.items()}
 
     def _blanked(self, values: FloatArray, epochs: Sequence[int]) -> FloatArray:
         """A row per epoch, NaN from a divergence on."""
-        if self._source.diverged:
+        if self.source.diverged:
             values = values.copy()
             values[[self._is_blank(epoch) for epoch in epochs]] = np.nan
         return values

@@ -1,8 +1,8 @@
-"""What training costs: ``python -m tests.benchmarks.training epoch|fused|packing``.
+"""What training costs: ``python -m tests.benchmarks.training epoch|side-by-side|packing``.
 
 ``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, as a user
-would write it, both on the same two cores (two networks at once, one thread each). ``fused``: many networks side by side
-against that loop, for a GPU. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
+would write it, both on the same two cores (two networks at once, one thread each). ``side-by-side``: many networks as one
+module against that loop, for a GPU. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def at_once(function: Any, arguments: list[tuple[Any, ...]]) -> list[float]:
 
 
 @app.command()
-def fused(
+def side_by_side(
     images: Annotated[Path, typer.Option(help="the folder of CIFAR-10")],
     subset: str = "cifar10-lenet",
     networks: int = 240,
@@ -163,7 +163,7 @@ def fused(
     cache: Path = CACHE,
 ) -> None:
     """Networks side by side against the plain loop with a worker per core, on one device, in seconds a network and epoch."""
-    from generation.training.fused import Group, initial_weights
+    from generation.training.side_by_side import Group, initial_weights
 
     cifar = load_images("cifar10", source=images, cache=cache)
     plans = [network_plan(subset, i, images=count, epochs=epochs, precision=precision) for i in range(networks)]

@@ -2,7 +2,7 @@
 
 Networks share one axis with the channels: activations are (images, networks · channels, height, width) or (images,
 networks · features). Convs are grouped, dense layers batched products, batch norm keeps every network's own statistics,
-and dropout has a rate per network. Any module tree of these layers can be stacked, torchvision's too.
+and dropout has a rate per network. Any module tree of these layers can be trained side by side, torchvision's too.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ FEW_CHANNELS = 8
 ALIGNMENT = 8
 
 
-def stacked(model: nn.Module, networks: int) -> nn.Module:
+def side_by_side(model: nn.Module, networks: int) -> nn.Module:
     """Replace every layer of ``model`` that has weights or is random by one that holds ``networks`` of them.
 
-    Parameters keep their names and get an axis in front; they are zero until `load_stacked`. The first conv sees the
+    Parameters keep their names and get an axis in front; they are zero until `load_side_by_side`. The first conv sees the
     same images for all networks, so it runs as one conv with all their filters.
 
     Raises
     ------
     TypeError
-        For a layer with weights that has no stacked form.
+        For a layer with weights that has no side-by-side form.
     """
     images_are_shared = True
     for name, module in list(model.named_modules()):
-        layer = _stacked_layer(module, networks, images_are_shared)
+        layer = _side_by_side_layer(module, networks, images_are_shared)
         if layer is None:
             continue
-        images_are_shared = images_are_shared and not isinstance(layer, StackedConv2d)
+        images_are_shared = images_are_shared and not isinstance(layer, SideBySideConv2d)
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, layer)
     return model
 
 
-def load_stacked(model: nn.Module, weights: Sequence[Mapping[str, Tensor]]) -> None:
-    """Give the networks of a stacked model their weights, one mapping for each."""
+def load_side_by_side(model: nn.Module, weights: Sequence[Mapping[str, Tensor]]) -> None:
+    """Give the networks of a side-by-side model their weights, one mapping for each."""
     state = model.state_dict()
     missing = set(state) - set(weights[0])
     if missing:
@@ -54,7 +54,7 @@ def load_stacked(model: nn.Module, weights: Sequence[Mapping[str, Tensor]]) -> N
     model.load_state_dict({name: torch.stack([network[name] for network in weights]).to(state[name]) for name in state})
 
 
-class StackedConv2d(nn.Module):
+class SideBySideConv2d(nn.Module):
     """``weight`` is (networks, outputs, inputs, k, k), ``bias`` (networks, outputs)."""
 
     def __init__(self, conv: nn.Conv2d, networks: int, *, images_are_shared: bool) -> None:
@@ -76,7 +76,8 @@ class StackedConv2d(nn.Module):
 def convolved_as_one_product(
     inputs: Tensor, weight: Tensor, bias: Tensor | None, *, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """`StackedConv2d` on images (n, channels, h, w) that all networks share: their windows, written out, times all filters.
+    """`SideBySideConv2d` on images (n, channels, h, w) that all networks share: their windows, written out, times all
+    filters.
 
     The result lies in memory channels last, as pooling likes it.
     """
@@ -94,8 +95,8 @@ def convolved_as_one_product(
 def convolved_by_rows(
     inputs: Tensor, weight: Tensor, bias: Tensor | None, *, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """`StackedConv2d`'s grouped conv as one matrix product a network: each row of outputs is the rows of inputs that it sees
-    times a banded matrix of the filters.
+    """`SideBySideConv2d`'s grouped conv as one matrix product a network: each row of outputs is the rows of inputs that it
+    sees times a banded matrix of the filters.
 
     Nearly three times the multiplications of a conv for LeNet's second, but in large products, for which only rows, not
     windows, need be written out. The result lies in memory channels last.
@@ -152,7 +153,7 @@ class _RowsSeen(torch.autograd.Function):
         return total, None, None
 
 
-class StackedLinear(nn.Module):
+class SideBySideLinear(nn.Module):
     """``weight`` is (networks, outputs, inputs), ``bias`` (networks, outputs)."""
 
     def __init__(self, linear: nn.Linear, networks: int) -> None:
@@ -166,7 +167,7 @@ class StackedLinear(nn.Module):
         return outputs.transpose(0, 1).flatten(1)
 
 
-class StackedBatchNorm2d(nn.Module):
+class SideBySideBatchNorm2d(nn.Module):
     """Every tensor is (networks, channels)."""
 
     def __init__(self, norm: nn.BatchNorm2d, networks: int) -> None:
@@ -186,7 +187,7 @@ class StackedBatchNorm2d(nn.Module):
         )
 
 
-class StackedDropout(nn.Module):
+class SideBySideDropout(nn.Module):
     """Dropout at every network's own rate, its masks drawn from every network's own key.
 
     ``rates`` and ``keys`` are (networks,); set them and ``step`` (the count of training steps) before a training step.
@@ -211,9 +212,9 @@ class StackedDropout(nn.Module):
         return (per_network * scale).reshape(inputs.shape)
 
 
-def dropouts(model: nn.Module) -> list[StackedDropout]:
-    """The dropout layers of a stacked model, in order."""
-    return [module for module in model.modules() if isinstance(module, StackedDropout)]
+def dropouts(model: nn.Module) -> list[SideBySideDropout]:
+    """The dropout layers of a side-by-side model, in order."""
+    return [module for module in model.modules() if isinstance(module, SideBySideDropout)]
 
 
 def uniform(keys: Tensor, counter: int, count: int) -> Tensor:
@@ -235,18 +236,18 @@ def _mixed(values: Tensor) -> Tensor:
     return values ^ (values >> 16)
 
 
-def _stacked_layer(module: nn.Module, networks: int, images_are_shared: bool) -> nn.Module | None:
-    """The stacked form of one layer; None for one that runs on stacked activations as it is."""
+def _side_by_side_layer(module: nn.Module, networks: int, images_are_shared: bool) -> nn.Module | None:
+    """The side-by-side form of one layer; None for one that runs on the activations of all as it is."""
     if isinstance(module, nn.Conv2d):
         if module.groups != 1 or module.dilation != (1, 1):
-            raise TypeError(f"no stacked form of {module}")
-        return StackedConv2d(module, networks, images_are_shared=images_are_shared)
+            raise TypeError(f"no side-by-side form of {module}")
+        return SideBySideConv2d(module, networks, images_are_shared=images_are_shared)
     if isinstance(module, nn.Linear):
-        return StackedLinear(module, networks)
+        return SideBySideLinear(module, networks)
     if isinstance(module, nn.BatchNorm2d):
-        return StackedBatchNorm2d(module, networks)
+        return SideBySideBatchNorm2d(module, networks)
     if isinstance(module, nn.Dropout):
-        return StackedDropout()
+        return SideBySideDropout()
     if next(module.parameters(recurse=False), None) is not None:
-        raise TypeError(f"no stacked form of {module}")
+        raise TypeError(f"no side-by-side form of {module}")
     return None

@@ -1,4 +1,4 @@
-"""Many networks side by side on the same batches, as one stacked module: what pays on a GPU.
+"""Many networks side by side on the same batches, as one module: what pays on a GPU.
 
 Every network keeps the files of `generation.runs`, as if it were trained alone: any of them can be resumed in any group.
 While an epoch trains, other processes turn the snapshots of the one before into signatures and features, and write them.
@@ -40,30 +40,31 @@ from generation.training.record import (
     outcome,
     resumed,
 )
-from generation.training.stacked import dropouts, load_stacked, stacked
+from generation.training.side_by_side_modules import dropouts, load_side_by_side, side_by_side
 from nndynbench.graphs import Weights, architecture
 
 # What networks of one group may differ in; everything else decides which batches they see, or how they run.
 MAY_VARY = ("learning_rate", "dropout", "optimiser", "weight_decay", "initialisation_scale", "label_noise", "configuration")
 
 
-class NotStackableError(ValueError):
+class NotSideBySideError(ValueError):
     """Networks that cannot be trained side by side; says why."""
 
 
-def check_stackable(plans: Sequence[NetworkPlan]) -> None:
-    """Raise `NotStackableError` unless the networks see the same batches and have an update rule that is written here."""
+def check_side_by_side(plans: Sequence[NetworkPlan]) -> None:
+    """Raise `NotSideBySideError` unless the networks see the same batches and have an update rule that is written here."""
     first = plans[0].recipe
     if first["batches"] != "shared":
-        raise NotStackableError(f"networks with batches = {first['batches']!r} see different batches: train them one by one")
+        batches = first["batches"]
+        raise NotSideBySideError(f"networks with batches = {batches!r} see different batches: train them one by one")
     for plan in plans:
         if plan.recipe["optimiser"] not in MOMENTUM:
             optimiser = plan.recipe["optimiser"]
-            raise NotStackableError(f"no side-by-side update rule for {optimiser!r} (there are: {', '.join(MOMENTUM)})")
+            raise NotSideBySideError(f"no side-by-side update rule for {optimiser!r} (there are: {', '.join(MOMENTUM)})")
         for setting, value in plan.recipe.items():
             if setting not in MAY_VARY and value != first[setting]:
                 other = f"network {plans[0].network} has {first[setting]!r}"
-                raise NotStackableError(f"network {plan.network} has {setting} {value!r}, {other}: train them apart")
+                raise NotSideBySideError(f"network {plan.network} has {setting} {value!r}, {other}: train them apart")
 
 
 class Group:
@@ -75,7 +76,7 @@ class Group:
     def __init__(
         self, plans: Sequence[NetworkPlan], images: Images, *, device: str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
-        check_stackable(plans)
+        check_side_by_side(plans)
         self.plans = list(plans)
         self.images = images
         self.device = torch.device(device)
@@ -84,7 +85,7 @@ class Group:
         count = self.recipe["training_images"] or len(images.train[0])
         self.pixels = torch.from_numpy(np.asarray(images.train[0][:count])).to(self.device)
         self.labels = self._training_labels(torch.from_numpy(np.array(images.train[1][:count])))
-        self._stack()
+        self._build()
 
     def _training_labels(self, labels: Tensor) -> Tensor:
         """(images, networks): label noise is every network's own."""
@@ -92,10 +93,10 @@ class Group:
         own = [training_labels(labels, plan.recipe, classes, seed=plan.label_noise_seed) for plan in self.plans]
         return torch.stack(own, dim=1).to(self.device)
 
-    def _stack(self) -> None:
-        """A stacked module without weights, and every network's hyperparameters, as (networks,)."""
+    def _build(self) -> None:
+        """A side-by-side module without weights, and every network's hyperparameters, as (networks,)."""
         module = build_module(self.plans[0].architecture).to(self.device, self.dtype)
-        self.model = stacked(module, len(self.plans)).to(self.device, self.dtype)
+        self.model = side_by_side(module, len(self.plans)).to(self.device, self.dtype)
         self.parameters = list(self.model.parameters())
         self.velocities = [torch.zeros_like(parameter, requires_grad=False) for parameter in self.parameters]
         self.rates = self._per_network(plan.recipe["learning_rate"] for plan in self.plans)
@@ -110,7 +111,7 @@ class Group:
 
     def load(self, weights: Sequence[Weights], optimisers: Sequence[Arrays]) -> None:
         """Give every network its weights and its momentum (none where it has not yet moved)."""
-        load_stacked(self.model, [{name: torch.from_numpy(value) for name, value in own.items()} for own in weights])
+        load_side_by_side(self.model, [{name: torch.from_numpy(value) for name, value in own.items()} for own in weights])
         for position, velocity in enumerate(self.velocities):
             for row, arrays in enumerate(optimisers):
                 if (stored := arrays.get(f"{position}/momentum_buffer")) is not None:
@@ -121,7 +122,7 @@ class Group:
         state, velocities, labels = self.model.state_dict(), self.velocities, self.labels
         self.plans = [self.plans[row] for row in rows]
         index = torch.tensor(rows, device=self.device)
-        self._stack()
+        self._build()
         self.model.load_state_dict({name: tensor[index] for name, tensor in state.items()})
         self.velocities = [velocity[index] for velocity in velocities]
         self.labels = labels[:, index]
@@ -252,7 +253,7 @@ def train_side_by_side(
     As `train_network` for each of them; ``describers`` are the processes that make signatures and features. After a kill
     the networks may be at different epochs: those behind catch up first, then all go on together.
     """
-    check_stackable(plans)
+    check_side_by_side(plans)
     with one_core(plans[0].architecture):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = plans[0].recipe["precision"] == "tf32"
         torch.backends.cudnn.benchmark = True  # every step has the same shapes: the fastest kernels are worth looking for

@@ -22,10 +22,22 @@ from generation.grids import DEFAULTS
 from generation.images import Images
 from generation.plan import SubsetPlan
 from generation.training.batches import epoch_batches
-from generation.training.fused import Group, NotStackableError, check_stackable, initial_weights, train_side_by_side
 from generation.training.network import train_network
 from generation.training.plan import NetworkPlan
-from generation.training.stacked import StackedDropout, convolved_as_one_product, convolved_by_rows, stacked, uniform
+from generation.training.side_by_side import (
+    Group,
+    NotSideBySideError,
+    check_side_by_side,
+    initial_weights,
+    train_side_by_side,
+)
+from generation.training.side_by_side_modules import (
+    SideBySideDropout,
+    convolved_as_one_product,
+    convolved_by_rows,
+    side_by_side,
+    uniform,
+)
 from nndynbench.graphs import Weights
 from tests.generation.small_runs import begin, outcome
 
@@ -127,7 +139,7 @@ def test_a_step_with_batch_norm_equals_torch_alone_in_float32(colour_images: Ima
         assert float((ours - theirs).norm() / theirs.norm()) <= 1e-6
 
 
-def test_torchvisions_resnet50_with_its_projections_can_be_stacked(colour_images: Images) -> None:
+def test_torchvisions_resnet50_with_its_projections_can_be_trained_side_by_side(colour_images: Images) -> None:
     group = loaded(plans("imagenet-resnet50", 2, batch_size=16), colour_images, torch.float64)
     inputs, labels = next(group.begin(1))
     group.step(inputs, labels)
@@ -194,7 +206,7 @@ RATES = st.one_of(st.just(0.0), st.floats(0.001, 0.95))  # rates below a uniform
 @given(rates=st.lists(RATES, min_size=1, max_size=4), seed=st.integers(0, 2**62), step=st.integers(0, 10**6))
 @settings(max_examples=30)
 def test_dropout_masks_have_each_networks_rate_and_keep_the_mean(rates: list[float], seed: int, step: int) -> None:
-    layer = StackedDropout()
+    layer = SideBySideDropout()
     layer.rates, layer.step = torch.tensor(rates), step
     layer.keys = torch.tensor([seed + i for i in range(len(rates))])
     images, features = 500, 40
@@ -217,7 +229,7 @@ def test_a_networks_masks_follow_from_its_seed_whoever_is_beside_it() -> None:
 
 
 def test_dropout_is_off_where_accuracy_is_measured() -> None:
-    layer = StackedDropout().eval()
+    layer = SideBySideDropout().eval()
     assert torch.equal(layer(torch.ones(3, 4)), torch.ones(3, 4))
 
 
@@ -225,24 +237,24 @@ def test_dropout_is_off_where_accuracy_is_measured() -> None:
     ("setting", "value", "message"),
     [("batches", "own", "different batches"), ("optimiser", "adam", "update rule")],
 )
-def test_what_cannot_be_stacked_says_why(setting: str, value: str, message: str) -> None:
+def test_what_cannot_be_trained_side_by_side_says_why(setting: str, value: str, message: str) -> None:
     networks = plans("cifar10-lenet", 2)
     for network in networks:
         network.recipe[setting] = value
-    with pytest.raises(NotStackableError, match=message):
-        check_stackable(networks)
+    with pytest.raises(NotSideBySideError, match=message):
+        check_side_by_side(networks)
 
 
-def test_networks_that_see_other_batches_cannot_be_stacked() -> None:
+def test_networks_that_see_other_batches_cannot_be_trained_side_by_side() -> None:
     networks = plans("cifar10-lenet", 2)
     networks[1].recipe["batch_size"] = 64
-    with pytest.raises(NotStackableError, match="network 1 has batch_size 64, network 0 has 32"):
-        check_stackable(networks)
+    with pytest.raises(NotSideBySideError, match="network 1 has batch_size 64, network 0 has 32"):
+        check_side_by_side(networks)
 
 
-def test_a_layer_without_a_stacked_form_is_named() -> None:
+def test_a_layer_without_a_side_by_side_form_is_named() -> None:
     with pytest.raises(TypeError, match="GroupNorm"):
-        stacked(torch.nn.Sequential(torch.nn.GroupNorm(1, 4)), 2)
+        side_by_side(torch.nn.Sequential(torch.nn.GroupNorm(1, 4)), 2)
 
 
 @pytest.fixture
