@@ -546,7 +546,7 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
     from generation.pack import pack_subset
-    from nndynbench.subsets.subset import SPLITS_FILE
+    from nndynbench.storage.tables import SPLITS_FILE
 
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):

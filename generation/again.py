@@ -14,13 +14,14 @@ import pandas as pd
 
 from generation.bundle import write_manifest
 from generation.device import CPU
-from generation.pack import TrainedRun, write_tier
+from generation.pack import TrainedRun
 from generation.plan import SubsetPlan
 from generation.retrain import rows_of, stored_plan
 from generation.training import Record
 from nndynbench.storage.arrays import Snapshot, rounded
 from nndynbench.storage.manifest import TierFacts, TierName
 from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.writing import write_tier
 from nndynbench.subsets.reader import Reader
 from nndynbench.subsets.subset import Subset
 

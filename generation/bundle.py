@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from generation.pack import write_tier
 from generation.retrain import stored_plan
-from nndynbench.storage.files import file_facts, written_whole
+from nndynbench.storage import writing
+from nndynbench.storage.files import file_facts
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, TierFacts, TierName
 from nndynbench.subsets.catalogue import Bundled, catalogue_entry
 from nndynbench.subsets.subset import Subset
@@ -73,8 +73,7 @@ def write_manifest(folder: Path, of: Manifest, tiers: Mapping[TierName, TierFact
         found, before = file_facts(folder / name), of.files.get(name)
         files[name] = before if before is not None and before.same_content(found) else found
     manifest = of.model_copy(update={"tiers": dict(tiers), "files": files})
-    with written_whole(folder / MANIFEST_NAME) as partial:
-        partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    writing.write_manifest(folder, manifest)
 
 
 def _write(zoo: Subset, folder: Path, tier: TierName, part: Bundled) -> TierFacts:
@@ -91,7 +90,9 @@ def _write(zoo: Subset, folder: Path, tier: TierName, part: Bundled) -> TierFact
         shutil.copyfile(arrays[0].path, folder / name)
     else:
         readers = {network: zoo.reader(network) for network in kept}
-        write_tier(folder / name, kept, lambda network, epoch: readers[network].snapshot(tier, epoch), mantissa_bits=bits)
+        writing.write_tier(
+            folder / name, kept, lambda network, epoch: readers[network].snapshot(tier, epoch), mantissa_bits=bits
+        )
     return TierFacts(files=[name], networks=len(kept), epochs=epochs, mantissa_bits=bits)
 
 

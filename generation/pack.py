@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed_version
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from rich.progress import track
 
 from generation.device import CPU
 from generation.plan import SubsetPlan
@@ -25,13 +22,13 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.features import FEATURES
 from nndynbench.graphs import Architecture, Weights, architecture
 from nndynbench.own_run import NotGivenError, OwnRun
-from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot, write_snapshot_arrays
-from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole, written_whole
-from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, ImageFacts, Manifest, TierFacts, TierName
-from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot
+from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole
+from nndynbench.storage.manifest import FileFacts, ImageFacts, Manifest, TierFacts, TierName
+from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, write_table
+from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.reader import Reader
-from nndynbench.subsets.splits import DrawnSplits, draw_splits, fold_columns
-from nndynbench.subsets.subset import SPLITS_FILE
+from nndynbench.subsets.splits import draw_splits, fold_columns
 
 logger = logging.getLogger(__name__)
 
@@ -156,14 +153,13 @@ def _write_pack(
     write_table(folder, "curves", curves_table(records))
     write_table(folder, "signatures", signatures_table(records))
     write_table(folder, "features", features_table(plan, records))
-    write_splits(folder, splits)
+    write_splits(folder, splits.folds, splits.left_out)
     described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
     for tier, selection in tiers.items():
         if kept := selection.of(tier, plan, records, networks["label"].to_dict()):
             described[tier] = _write_selection(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, version, records, threshold, described, mirrors)
-    with written_whole(folder / MANIFEST_NAME) as partial:
-        partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    write_manifest(folder, manifest)
 
 
 def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
@@ -215,30 +211,6 @@ def features_table(plan: SubsetPlan, records: Mapping[int, Record]) -> pd.DataFr
     # float32 as the weights they come from: twice the digits would double the largest table of a bundled subset.
     kinds = dict.fromkeys(FEATURES, np.float32) | {"layer": "category"}
     return pd.DataFrame(rows, columns=[*KEYS["features"], *FEATURES]).astype(kinds).set_index(KEYS["features"])
-
-
-def write_splits(folder: Path, splits: DrawnSplits) -> None:
-    """Write ``splits.json``: each split's folds as ids, and why the others are left out."""
-    folds = {name: [{"train": train, "test": test} for train, test in parts] for name, parts in splits.folds.items()}
-    with written_whole(folder / SPLITS_FILE) as partial:
-        partial.write_text(json.dumps({"folds": folds, "left_out": splits.left_out}), encoding="utf-8")
-
-
-def write_tier(
-    path: Path,
-    kept: Mapping[int, Sequence[int]],
-    read: Callable[[int, int], Mapping[str, npt.ArrayLike]],
-    *,
-    mantissa_bits: int,
-) -> None:
-    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays."""
-    first = next(iter(kept))
-    shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
-    snapshots = (
-        (network, (read(network, epoch) for epoch in epochs))
-        for network, epochs in track(kept.items(), description=f"packing {path.stem}", transient=True)
-    )
-    write_snapshot_arrays(path, shapes, kept, snapshots, mantissa_bits=mantissa_bits)
 
 
 def _write_selection(

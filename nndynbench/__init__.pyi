@@ -5,6 +5,8 @@ from . import graphs as graphs
 from . import signatures as signatures
 from .columns import Columns as Columns
 from .errors import NndynbenchError as NndynbenchError
+from .packing import PackError as PackError
+from .packing import pack as pack
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .protocols import Comparison as Comparison

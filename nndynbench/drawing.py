@@ -55,8 +55,8 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
 
 
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
-    """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate; dotted,
-    the subset's threshold.
+    """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate (where
+    there is none, by its final accuracy); dotted, the subset's threshold.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LogNorm
@@ -67,8 +67,10 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     # A network that diverged in its first epoch has no curve.
     shown = every.reindex(networks.index).dropna(how="all")
     lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
-    rates = networks.loc[shown.index, "learning_rate"]
-    drawn = LineCollection(lines, array=rates, cmap="plasma", norm=LogNorm(), linewidths=0.7, alpha=0.6)
+    by_rate = "learning_rate" in networks and bool((networks["learning_rate"] > 0).all())
+    values = networks.loc[shown.index, "learning_rate" if by_rate else "final_accuracy"]
+    norm = LogNorm() if by_rate else None
+    drawn = LineCollection(lines, array=values, cmap="plasma", norm=norm, linewidths=0.7, alpha=0.6)
     axes.add_collection(drawn)
     axes.autoscale()
     axes.set_ylim(np.nanmin(every) - 2, np.nanmax(every) + 2)
@@ -77,7 +79,7 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy, percent")
     axes.set_title(f"{subset.name}: {len(shown)} networks", fontsize=10)
-    axes.figure.colorbar(drawn, ax=axes, label="learning rate")
+    axes.figure.colorbar(drawn, ax=axes, label="learning rate" if by_rate else "final accuracy, percent")
     return axes
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from nndynbench.paper import table2
-from nndynbench.subsets import SplitError, Subset, catalogue_entry
+from nndynbench.subsets import SplitError, Subset
+from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.splits import RULES
 
 # Settings of a grid in which 0 stands for something else.
@@ -32,7 +33,7 @@ def subset_facts(subset: Subset) -> SubsetFacts:
 
 def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
     networks = subset.networks
-    paper = table2().get(catalogue_entry(subset.name).paper or "")
+    paper = table2().get(paper_column(subset.name) or "")
     epochs, accuracies, high = networks["epochs_trained"], networks["final_accuracy"], int(networks["label"].sum())
     return [
         ("epochs trained", f"{epochs.min()} to {epochs.max()}", str(paper["early_stopping"]) if paper else "–"),

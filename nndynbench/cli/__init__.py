@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nndynbench.cli import about, evaluation, graphs, reproduce, submission, subsets
+from nndynbench.cli import about, evaluation, graphs, reproduce, runs, submission, subsets
 from nndynbench.cli.console import CommandLine, run
 
 app = CommandLine(help="How good will a neural network become? Predict it from its first training epochs.")
@@ -36,6 +36,7 @@ app.command("predict")(evaluation.predict)
 app.command("plot")(evaluation.plot)
 app.command("tune")(evaluation.tune)
 app.command("report")(evaluation.report)
+app.command("pack")(runs.pack)
 app.command("convert")(graphs.convert)
 app.add_typer(reproduce.app, name="reproduce")
 app.command("submit")(submission.submit)

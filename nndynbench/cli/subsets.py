@@ -40,13 +40,14 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     from nndynbench.paper import table2
     from nndynbench.storage.manifest import TIERS
     from nndynbench.storage.places import NotAtHandError
-    from nndynbench.subsets import catalogue_entry, load
+    from nndynbench.subsets import catalogue, load
+    from nndynbench.subsets.catalogue import paper_column
     from nndynbench.subsets.splits import RULES, SplitError
 
     try:
         subset = load(name, root=root, version=version)
     except NotAtHandError as absent:
-        if version is not None or root is not None:
+        if version is not None or root is not None or name not in catalogue():
             raise
         _info_from_the_catalogue(name, str(absent))
         return
@@ -57,7 +58,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         f"regime [bold]{manifest.regime}[/bold], at most {manifest.epochs} epochs"
     )
     console.print(f"trained on {', '.join(subset.devices)}")
-    paper = table2().get(catalogue_entry(name).paper or "")
+    paper = table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
     networks = subset.networks
     stopped = networks["epochs_trained"]
@@ -80,7 +81,10 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
             console.print(f"split {split}: none; {reason}")
     for tier in TIERS:
         console.print(f"tier {tier}: {_tier_facts(subset, tier)}")
-    console.print("epoch 0: drawn from each network's seed")
+    if not manifest.is_own:
+        console.print("epoch 0: drawn from each network's seed")
+    for note in manifest.notes:
+        console.print(f"[yellow]note[/yellow]: {escape(note)}")
 
 
 def _tier_facts(subset: Subset, tier: TierName) -> str:

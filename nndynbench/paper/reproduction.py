@@ -10,6 +10,7 @@ import pandas as pd
 
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import Subset, catalogue_entry, load
+from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.loading import names_at_hand
 
 
@@ -57,7 +58,7 @@ def notes_on(found: Sequence[Subset], asked: Sequence[str]) -> list[str]:
     for subset in found:
         manifest = subset.manifest
         if subset.name not in asked:
-            of_paper = catalogue_entry(subset.name).paper is not None
+            of_paper = paper_column(subset.name) is not None
             differs = "stands in for another of the paper's subsets" if of_paper else "is no subset of the paper"
             notes.append(f"{subset.name} {differs}: {manifest.summary}")
         if manifest.reduced:

@@ -15,7 +15,8 @@ from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, s
 from nndynbench.paper.windows import READINGS, window_epochs
 from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.subsets import BudgetError, SplitError, Subset, catalogue_entry
+from nndynbench.subsets import BudgetError, SplitError, Subset
+from nndynbench.subsets.catalogue import paper_column
 
 WINDOW_METHODS = Path(__file__).with_name("windows.py")
 
@@ -35,7 +36,7 @@ def table2(results: Path, root: str | Path | None = None) -> Reproduction:
     rows = []
     subsets = all_at_hand(root)
     for subset in subsets:
-        networks, column = subset.networks, paper.get(catalogue_entry(subset.name).paper or "")
+        networks, column = subset.networks, paper.get(paper_column(subset.name) or "")
         rows.append(
             {
                 "subset": subset.name,

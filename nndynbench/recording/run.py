@@ -27,14 +27,22 @@ REMEMBERED = 8
 
 
 class Run:
-    """A run as its folder has it; made by `read_run`. Nothing is read but ``run.json`` until it is asked for."""
+    """A run as its folder has it; made by `read_run`. Nothing is read but ``run.json`` until it is asked for.
 
-    def __init__(self, folder: Path, record: RunRecord) -> None:
+    ``weights`` are its snapshots by epoch, each read when it is asked for: the folder's, unless others are given, as those
+    of a run that was recorded in another form are. ``name`` tells it from others of a sweep.
+    """
+
+    def __init__(
+        self, folder: Path, record: RunRecord, *, weights: Mapping[int, Weights] | None = None, name: str | None = None
+    ) -> None:
         self.folder = folder
         self.record = record
+        self.weights = RunWeights(folder, record.snapshots) if weights is None else weights
+        self.name = name or folder.name
 
     def __repr__(self) -> str:
-        return f"Run({self.folder}: {described(self.folder, self.record)})"
+        return f"Run({self.folder}: {described(self.folder, self.record, self.weights)})"
 
     @property
     def architecture(self) -> Architecture:
@@ -77,11 +85,6 @@ class Run:
         full = checked.reindex(columns=list(CURVES))
         full[SECONDS] = pd.to_numeric(table[SECONDS], errors="coerce").to_numpy()
         return full
-
-    @property
-    def weights(self) -> Mapping[int, Weights]:
-        """The kept snapshots by epoch, each read when it is asked for."""
-        return RunWeights(self.folder, self.record.snapshots)
 
     def history(self, budget: int | None = None) -> History:
         """What is known of the run up to a budget of epochs, by default all that it trained."""
@@ -158,13 +161,15 @@ def read_runs(folder: Path | str) -> dict[str, Run]:
     found = sorted(path.parent for path in root.rglob(RUN_FILE))
     if not found:
         raise FileNotFoundError(f"there is no run below {root}: none of its folders has a {RUN_FILE}")
-    return {path.relative_to(root).as_posix(): read_run(path) for path in found}
+    names = {path: root.name if path == root else path.relative_to(root).as_posix() for path in found}
+    return {name: Run(path, read_record(path), name=name) for path, name in names.items()}
 
 
-def described(folder: Path, record: RunRecord) -> str:
+def described(folder: Path, record: RunRecord, weights: Mapping[int, Weights] | None = None) -> str:
     """A run in words, with the disk that it takes."""
-    kept = sorted(record.snapshots)
-    size = sum(facts.bytes for facts in record.snapshots.values()) + (folder / RUN_FILE).stat().st_size
+    kept = sorted(record.snapshots if weights is None else weights)
+    own = folder / RUN_FILE
+    size = sum(facts.bytes for facts in record.snapshots.values()) + (own.stat().st_size if own.is_file() else 0)
     state = "running"
     if record.test_accuracy is not None:
         state = f"{record.test_accuracy:.1f}% on the test images"

@@ -22,6 +22,10 @@ TIERS: tuple[TierName, ...] = ("networks", "centralities", "graphs", "weights")
 CPU_GROUP = 6
 
 
+# What the grid of runs is called that were recorded, not trained here.
+OWN_RUNS = "own runs"
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,6 +80,10 @@ class Manifest(_Facts):
     """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper one: always said beside a score. Older
     packs call it protocol."""
     architecture: str
+    network: dict[str, Any] | None = None
+    """What the networks are (`nndynbench.graphs.Architecture.description`), where the package describes none of the name."""
+    notes: list[str] = []
+    """Of a pack of one's own runs: what was left out or is missing, and what that costs."""
     images: ImageFacts
     grid: str
     settings: dict[str, Any]
@@ -104,6 +112,11 @@ class Manifest(_Facts):
     def reduced(self) -> bool:
         """Whether the networks were trained by less than the paper's regime, so that no score is to be read beside its."""
         return self.regime == "reduced"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a pack of somebody's own runs, which no command makes again."""
+        return self.grid == OWN_RUNS
 
     @property
     def training_command(self) -> str:

@@ -9,6 +9,9 @@ import pandas as pd
 
 from nndynbench.storage.files import written_whole
 
+# Beside the tables: the fixed splits, as ids.
+SPLITS_FILE = "splits.json"
+
 TableName = Literal["networks", "curves", "signatures", "features"]
 
 # The columns that identify a row.

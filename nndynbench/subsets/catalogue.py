@@ -62,6 +62,12 @@ def catalogue_entry(name: str) -> CatalogueEntry:
     return entries[check_name(name, entries, what="subset")]
 
 
+def paper_column(name: str) -> str | None:
+    """The column of the paper's tables that a subset stands for; None for any other, and for a pack of one's own."""
+    entry = catalogue().get(name)
+    return None if entry is None else entry.paper
+
+
 def read_as(name: str, version: str) -> str:
     """The version whose networks and tables a version of a subset has: itself, unless the catalogue names a later one."""
     entry = catalogue().get(name)

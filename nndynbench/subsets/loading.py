@@ -17,6 +17,7 @@ from nndynbench.storage.places import (
     home,
     is_offline,
     not_at_hand,
+    places,
     to_regenerate,
     version_key,
     versions_at,
@@ -54,7 +55,7 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     Raises
     ------
     UnknownNameError
-        For a name that is not in the catalogue, with a guess.
+        For a name that is neither in the catalogue nor a pack of one's own at these places, with a guess.
     NotAtHandError
         Where no place has it, with the command that regenerates it.
 
@@ -69,6 +70,8 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     >>> nndynbench.load("digits-lenet").name
     'digits-lenet'
     """
+    if name not in catalogue():
+        return _load_own(name, version, root)
     entry = catalogue_entry(name)
     found = find(name, version=version, root=root)
     if not found and version is not None:
@@ -86,6 +89,22 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
             f"{name} {subset.version} is superseded by {successor.by}: {successor.why}", SupersededWarning, stacklevel=2
         )
     return subset
+
+
+def _load_own(name: str, version: str | None, root: str | Path | None) -> Subset:
+    """A pack of one's own runs (`nndynbench.pack`), below ``root`` or the home folder."""
+    check_name(name, [*catalogue(), *own_names(root)], what="subset")
+    found = find(name, version=version, root=root)
+    if not found:
+        raise NotAtHandError(f"{name} {version} is not in {', '.join(map(str, places(root)))}")
+    return Subset(found[0], also=found[1:], offline=True)
+
+
+def own_names(root: str | Path | None = None) -> list[str]:
+    """The packs of one's own runs below ``root``; without it, below the home folder."""
+    there = [place for place in (places(root) if root is not None else [home()]) if place.is_dir()]
+    folders = sorted({folder.name for place in there for folder in place.iterdir() if folder.is_dir()})
+    return [name for name in folders if name not in catalogue() and find(name, root=root)]
 
 
 def download(
@@ -131,8 +150,8 @@ def download(
 
 
 def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
-    """All subsets of the catalogue, by name: summary, version at hand, networks, regime, and tiers at hand (with how many
-    networks, where a tier holds not all).
+    """All subsets of the catalogue, and the packs of one's own below ``root``, by name: summary, version at hand, networks,
+    regime, and tiers at hand (with how many networks, where a tier holds not all).
 
     Examples
     --------
@@ -151,12 +170,18 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
             row |= {"version": manifest.version, "networks": manifest.networks, "regime": manifest.regime}
             row |= {"tiers": ", ".join(f"{tier}{_part(subset, tier)}" for tier in subset.tiers)}
         rows.append(row)
+    for name in own_names(root) if root is not None else ():
+        subset = load(name, root=root)
+        manifest = subset.manifest
+        row = {"subset": name, "summary": manifest.summary, "version": manifest.version, "networks": manifest.networks}
+        rows.append(row | {"regime": manifest.regime, "tiers": ", ".join(subset.tiers)})
     return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "regime", "tiers"]).set_index("subset")
 
 
 def names_at_hand(root: str | Path | None = None) -> list[str]:
-    """The subsets of the catalogue that are at some place here, or in the folder ``root``."""
-    return [entry.name for entry in catalogue().values() if find(entry.name, root=root)]
+    """The subsets of the catalogue that are at some place here, or in the folder ``root``, and there one's own packs."""
+    own = own_names(root) if root is not None else []
+    return [*(entry.name for entry in catalogue().values() if find(entry.name, root=root)), *own]
 
 
 def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:

@@ -43,7 +43,7 @@ class PackedNetwork:
         self.pack = pack
         self.network = network
         self._facts = facts
-        self.architecture = architecture(pack.manifest.architecture)
+        self.architecture = architecture(pack.manifest.network or pack.manifest.architecture)
         self.identity: str | None = f"{pack.content} network {network}"
         self.last: int | None = int(facts["epochs_trained"])
         self.diverged = bool(facts["diverged"])
@@ -113,6 +113,11 @@ class PackedNetwork:
         what = f"does not hold epoch {epoch} of this network"
         if not any(self.pack.epochs(part, self.network) for part in parts):
             what = f"holds {held} of {manifest.networks} networks, not this one"
+        if manifest.is_own:
+            kept = f"0 to {manifest.keep}" if manifest.keep else "none"
+            return NotAtHandError(
+                f"the {tier} tier of {manifest.subset} {what}: of its runs, snapshots of the epochs {kept} were kept"
+            )
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(
             f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; every network's {tier} are at hand "

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +40,16 @@ class DrawnSplits:
     left_out: dict[str, str]
 
 
-def draw_splits(networks: pd.DataFrame, *, subset: str) -> DrawnSplits:
+def draw_splits(networks: pd.DataFrame, *, subset: str, blocked_by: str | None = None) -> DrawnSplits:
     """Draw all splits of a subset's networks (a frame by network id with ``label`` and the grid's columns).
 
-    Networks of one configuration (two seeds of the same hyperparameters) are always on the same side.
+    Networks of one configuration (two seeds of the same hyperparameters) are always on the same side. ``blocked_by`` names
+    the column that ``blocked`` extrapolates over; see `blocked`.
     """
     folds, left_out = {}, {}
     for name, rule in RULES.items():
+        if name == "blocked":
+            rule = partial(blocked, by=blocked_by)
         try:
             folds[name] = list(rule(networks, subset))
         except SplitError as error:
@@ -97,19 +101,26 @@ def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
     yield next(iter(_stratified(networks, _seed(subset, "holdout"))))
 
 
-def blocked(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
+def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Iterator[Fold]:
     """Extrapolation: bands of four adjacent learning rates, without the nearest rate on either side in training; where
-    the optimiser varies, one fold per optimiser.
+    the optimiser varies, one fold per optimiser. ``by`` names another column: of texts a fold per value, of numbers bands.
     """
-    if "optimiser" in networks:
-        for optimiser in sorted(networks["optimiser"].unique()):
-            inside = networks["optimiser"] == optimiser
+    column = by or ("optimiser" if "optimiser" in networks else "learning_rate")
+    if column not in networks:
+        raise SplitError(f"there is no column {column}: say which column to extrapolate over")
+    values = networks[column]
+    if not pd.api.types.is_numeric_dtype(values):
+        if values.nunique() < 2:
+            raise SplitError(f"all networks have the same {column}")
+        for value in sorted(values.unique()):
+            inside = values == value
             yield _ids(networks.index[~inside]), _ids(networks.index[inside])
         return
-    rates = np.sort(networks["learning_rate"].unique())
+    rates = np.sort(values.unique())
     if len(rates) < 2 * BAND:
-        raise SplitError(f"{len(rates)} learning rates: bands of {BAND} need at least {2 * BAND}")
-    position = np.searchsorted(rates, networks["learning_rate"])
+        named = "learning rates" if column == "learning_rate" else f"values of {column}"
+        raise SplitError(f"{len(rates)} {named}: bands of {BAND} need at least {2 * BAND}")
+    position = np.searchsorted(rates, values)
     for start in range(0, len(rates), BAND):
         inside = (position >= start) & (position < start + BAND)
         beside = (position >= start - 1) & (position <= start + BAND)

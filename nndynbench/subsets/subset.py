@@ -16,7 +16,7 @@ from nndynbench.deprecation import renamed_keyword
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.pack import Pack
-from nndynbench.storage.tables import KEYS, TableName
+from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.packed import PackedNetwork
 from nndynbench.subsets.reader import RICHER, Reader
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from nndynbench.subsets.export import FormatName
     from nndynbench.subsets.snapshots import Snapshots
-
-SPLITS_FILE = "splits.json"
 
 
 class Subset:

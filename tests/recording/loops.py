@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def small_cnn(seed: int = 0, filters: int = 5) -> nn.Module:
     )
 
 
+@cache
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
     """All 1,797 images of 8×8 digits, (images, 1, 8, 8), and their classes."""
     images, classes = load_digits(return_X_y=True)

@@ -1,0 +1,39 @@
+"""Commands about runs of one's own: ``pack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from nndynbench.cli.console import console
+
+
+def pack(
+    runs: Annotated[Path, typer.Argument(help="a folder of recorded runs, at any depth")],
+    name: Annotated[str, typer.Option(help="what the pack is called; none of the catalogue's names")],
+    out: Annotated[Path, typer.Option(help="the folder to write to: --root of the other commands")],
+    threshold: Annotated[
+        float | None, typer.Option(help="final accuracy in percent from which a label is high; the median by default")
+    ] = None,
+    blocked: Annotated[
+        str | None, typer.Option(help="the hyperparameter that the protocol blocked extrapolates over")
+    ] = None,
+    version: Annotated[str, typer.Option(help="three numbers")] = "1.0.0",
+    summary: Annotated[str, typer.Option(help="what the networks are, in words")] = "",
+    images: Annotated[str, typer.Option(help="which images they were trained on, in words")] = "",
+) -> None:
+    """Make a zoo of recorded runs, which is then read as every subset is: --subset NAME --root OUT."""
+    from nndynbench.packing import pack as pack_runs
+
+    made = pack_runs(
+        runs, name=name, out=out, threshold=threshold, blocked=blocked, version=version, summary=summary, images=images
+    )
+    size = sum(facts.bytes for facts in made.manifest.files.values()) / 1e6
+    for note in made.manifest.notes:
+        console.print(f"[yellow]note[/yellow]: {escape(note)}")
+    manifest = made.manifest
+    console.print(escape(f"packed {manifest.networks} of {manifest.networks_planned} runs: {made.folder}, {size:.2f} MB"))
+    console.print(escape(f"next: nndynbench info {name} --root {out}"))

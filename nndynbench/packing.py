@@ -1,0 +1,366 @@
+"""Recorded runs become a pack of one's own: laid out, checked, split and read as a subset of the catalogue is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version as installed_version
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nndynbench.centralities import MOMENTS
+from nndynbench.errors import NndynbenchError
+from nndynbench.features import FEATURES, layer_features
+from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
+from nndynbench.recording.run import Run, read_runs
+from nndynbench.signatures import snapshot_signatures
+from nndynbench.storage.files import file_facts, folder_written_whole, user_path
+from nndynbench.storage.manifest import OWN_RUNS, ImageFacts, Manifest, TierFacts, TierName
+from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, write_table
+from nndynbench.storage.writing import write_manifest, write_splits, write_tier
+from nndynbench.subsets.catalogue import catalogue
+from nndynbench.subsets.splits import draw_splits, fold_columns
+from nndynbench.subsets.subset import Subset
+
+TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+# The column that tells twins from each other: no hyperparameter.
+SEED = "seed"
+
+# Of networks that a note is about, so many are named.
+NAMED = 5
+
+
+class PackError(NndynbenchError, ValueError):
+    """Runs that cannot be one pack, or a name or version that a pack cannot have.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> try:
+    ...     nndynbench.pack("runs", name="digits-lenet", out="zoo")
+    ... except nndynbench.PackError as error:
+    ...     print(error)
+    digits-lenet is a subset of the catalogue: choose another name
+    """
+
+
+def pack(
+    runs: str | PathLike[str] | Iterable[Run],
+    *,
+    name: str,
+    out: str | PathLike[str],
+    threshold: float | None = None,
+    blocked: str | None = None,
+    version: str = "1.0.0",
+    summary: str = "",
+    images: str = "",
+) -> Subset:
+    """Pack runs of one architecture into ``<out>/<name>/<version>/``; ``nndynbench.load(name, root=out)`` reads it.
+
+    A pack has the files, checks and splits of a subset of the catalogue, and what its networks are is in its manifest. Runs
+    are networks in the order of their names; ``run`` in `Subset.networks` has these. Runs with equal hyperparameters are
+    twins, whatever their ``seed``: no split parts them. An earlier pack of the same name and version is replaced.
+
+    `Subset.manifest` has ``notes``: runs without an outcome, which are left out; epochs that were not kept, whose signatures
+    and features are missing (NaN), as a diverged network's are; hyperparameters and curves that some runs lack.
+
+    Parameters
+    ----------
+    runs
+        A folder with runs in it, at any depth; or runs, such as those of `nndynbench.read_run` and of an importer.
+    name
+        Of the pack; none of the catalogue's.
+    out
+        The folder to write to: ``root=`` of all that reads packs.
+    threshold
+        The final accuracy in percent from which a network's label is high; the median by default.
+    blocked
+        The column that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent numbers. By
+        default the optimiser where there is one, else the learning rate.
+    version
+        Three numbers.
+    summary, images
+        What the networks are, and which images they were trained on, in words.
+
+    Raises
+    ------
+    PackError
+        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, and for names and
+        versions that cannot be.
+    NotGivenError, RunError, DamagedFileError
+        For a run whose files are not right, naming the file.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> for rate in (0.1, 0.01):
+    ...     recorder = nndynbench.Recorder(f"runs/{rate}", hyperparameters={"learning_rate": rate})
+    ...     recorder.epoch(validation_accuracy=50 + rate)
+    ...     run = recorder.finish(test_accuracy=60 + rate)
+    >>> zoo = nndynbench.pack("runs", name="my-zoo", out="zoo")
+    >>> zoo.networks["final_accuracy"].tolist()
+    [60.01, 60.1]
+    """
+    if name in catalogue():
+        raise PackError(f"{name} is a subset of the catalogue: choose another name")
+    if not NAME.fullmatch(name):
+        raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
+    if not VERSION.fullmatch(version):
+        raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
+    given = read_runs(user_path(runs)).values() if isinstance(runs, (str, PathLike)) else runs
+    made = _Making(list(given))
+    folder = user_path(out) / name / version
+    with folder_written_whole(folder) as fresh:
+        made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
+    return Subset(folder)
+
+
+@dataclass
+class _Making:
+    """Runs on the way into a pack: network ``i`` is the run ``i`` of those with an outcome."""
+
+    given: Sequence[Run]
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        ended = [run for run in self.given if run.test_accuracy is not None]
+        if left := [run for run in self.given if run.test_accuracy is None]:
+            self.note(left, "have no outcome and are left out")
+        if not ended:
+            raise PackError(f"none of {len(self.given)} runs has an outcome: end each by finish(test_accuracy=…)")
+        return ended
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        first = self.runs[0]
+        for run in self.runs[1:]:
+            if run.record.architecture != first.record.architecture and not _same(run.architecture, first.architecture):
+                raise PackError(
+                    f"{first.folder} and {run.folder} are of different architectures: {_in_words(first.architecture)}, and "
+                    f"{_in_words(run.architecture)}; a pack has one"
+                )
+        return first.architecture
+
+    @cached_property
+    def longest(self) -> int:
+        return max(max(run.epochs for run in self.runs), 1)
+
+    @cached_property
+    def kept(self) -> list[int]:
+        """The epochs of which any run has a snapshot."""
+        return sorted({epoch for run in self.runs for epoch in run.weights})
+
+    def epochs(self, run: Run) -> list[int]:
+        """The kept epochs that a run reached."""
+        return [epoch for epoch in self.kept if epoch <= run.epochs]
+
+    def note(self, runs: Sequence[Run], what: str) -> None:
+        names = ", ".join(run.name for run in runs[:NAMED])
+        more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
+        self.notes.append(f"{len(runs)} of {len(self.given)} runs {what}: {names}{more}")
+
+    def write(
+        self, folder: Path, name: str, version: str, threshold: float | None, blocked: str | None, summary: str, images: str
+    ) -> None:
+        described = self.architecture
+        networks = self.networks()
+        cut = float(networks["final_accuracy"].median()) if threshold is None else float(threshold)
+        networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
+        if blocked is not None and blocked not in networks:
+            raise PackError(
+                f"no run has the hyperparameter {blocked!r} to block by (there are: {', '.join(map(str, networks))})"
+            )
+        splits = draw_splits(networks, subset=name, blocked_by=blocked)
+        write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
+        write_table(folder, "curves", self.curves())
+        signatures, features = self.derived()
+        write_table(folder, "signatures", signatures)
+        write_table(folder, "features", features)
+        write_splits(folder, splits.folds, splits.left_out)
+        tiers: dict[TierName, TierFacts] = {
+            "networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(self.runs))
+        }
+        if self.kept:
+            write_tier(folder / "weights.h5", self.epochs_by_network(), self.snapshot)
+            tiers["weights"] = TierFacts(files=["weights.h5"], networks=len(self.runs), epochs=list(self.kept))
+        self.note_what_is_missing()
+        is_named = described.name in architecture_names() and described == architecture(described.name)
+        manifest = Manifest(
+            subset=name,
+            version=version,
+            summary=summary,
+            regime="own",
+            architecture=described.name,
+            network=None if is_named else described.description,
+            notes=self.notes,
+            images=ImageFacts(name=images or "not said", digest=""),
+            grid=OWN_RUNS,
+            settings={"signatures": "kept epochs"},
+            hyperparameters=list(self.hyperparameters.columns),
+            zoo_seed=0,
+            libraries=dict(self.runs[0].record.libraries),
+            code_version=installed_version("nndynbench"),
+            threshold=cut,
+            chance=100 / described.classes if described.classes else 0.0,
+            epochs=self.longest,
+            networks=len(self.runs),
+            networks_planned=len(self.given),
+            keep=max(self.kept, default=None),
+            tiers=tiers,
+            files={file: file_facts(folder / file) for tier in tiers.values() for file in tier.files},
+        )
+        write_manifest(folder, manifest)
+
+    @cached_property
+    def hyperparameters(self) -> pd.DataFrame:
+        """By network; of runs that lack one its number is NaN, its text empty. Without the seed."""
+        table = pd.DataFrame([run.hyperparameters for run in self.runs]).drop(columns=SEED, errors="ignore")
+        for column in table.columns:
+            values = table[column].dropna()
+            texts = values.map(lambda value: isinstance(value, str))
+            if texts.any() and not texts.all():
+                one, other = values[texts].iloc[0], values[~texts].iloc[0]
+                raise PackError(
+                    f"hyperparameter {column} is a text in some runs ({one!r}) and a number in others ({other!r})"
+                )
+            if len(lacking := [self.runs[row] for row in np.flatnonzero(table[column].isna())]):
+                self.note(lacking, f"have no hyperparameter {column}, and take it for missing")
+            table[column] = table[column].fillna("") if texts.any() else table[column].astype(np.float64)
+            if not texts.any() and (table[column] == table[column].round()).all() and table[column].abs().max() < 2**53:
+                table[column] = table[column].astype(np.int64)
+        table.index = pd.RangeIndex(len(table), name="network")
+        return table
+
+    def networks(self) -> pd.DataFrame:
+        table = self.hyperparameters.copy()
+        names = list(table.columns)
+        facts = []
+        for run in self.runs:
+            accuracies = [row["validation_accuracy"] for row in run.record.epochs if "validation_accuracy" in row]
+            facts.append(
+                {
+                    SEED: run.hyperparameters.get(SEED, 0),
+                    "epochs_trained": run.epochs,
+                    "stopped_early": not run.record.diverged and run.epochs < self.longest,
+                    "diverged": run.record.diverged,
+                    "final_accuracy": run.test_accuracy,
+                    "final_accuracy_all": np.nan,
+                    "best_accuracy": max(accuracies, default=np.nan),
+                    "seconds": sum(row.get("seconds", 0.0) for row in run.record.epochs),
+                    "device": run.record.device or "not said",
+                    "run": run.name,
+                }
+            )
+        twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
+        if taken := set(names) & {"configuration", "label", *facts[0]}:
+            raise PackError(f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have it")
+        return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
+
+    def curves(self) -> pd.DataFrame:
+        tables = [run.curves for run in self.runs]
+        return pd.concat(tables, keys=range(len(tables)), names=KEYS["curves"])
+
+    def derived(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of signatures and features, of every kept epoch; NaN for a snapshot that is missing."""
+        described = self.architecture
+        layers = [layer.name for layer in described.weighted_layers]
+        signatures: list[tuple[Any, ...]] = []
+        features = []
+        for network, epoch, weights in self.snapshots():
+            if described.no_graph is None:
+                signatures += [
+                    (network, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items()
+                ]
+            initial = self.read(network, 0)
+            features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy())
+            if initial is None:
+                features[-1][:, FEATURES.index("distance_from_initial")] = np.nan
+        table = pd.DataFrame(signatures, columns=[*KEYS["signatures"], *MOMENTS])
+        kinds = dict.fromkeys(("representation", "sign", "centrality"), "category")
+        places = [(network, epoch, layer) for network, epoch in self.places() for layer in layers]
+        index = pd.MultiIndex.from_tuples(places, names=KEYS["features"])
+        values = np.concatenate(features) if features else np.empty((0, len(FEATURES)))
+        own = pd.DataFrame(values.astype(np.float32), columns=list(FEATURES), index=index).reset_index()
+        return (
+            table.astype(kinds).set_index(KEYS["signatures"]),
+            own.astype({"layer": "category"}).set_index(KEYS["features"]),
+        )
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        return ((network, epoch) for network, run in enumerate(self.runs) for epoch in self.epochs(run))
+
+    def snapshots(self) -> Iterator[tuple[int, int, Weights]]:
+        return ((network, epoch, self.snapshot(network, epoch)) for network, epoch in self.places())
+
+    def epochs_by_network(self) -> dict[int, list[int]]:
+        return {network: self.epochs(run) for network, run in enumerate(self.runs)}
+
+    def snapshot(self, network: int, epoch: int) -> Weights:
+        """A snapshot in the order of the layers, NaN where it was not kept."""
+        found = self.read(network, epoch)
+        if found is None:
+            return {name: np.full(shape, np.nan, np.float32) for name, shape in self.shapes.items()}
+        return {name: found[name] for name in self.shapes}
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of a snapshot's tensors."""
+        network, epoch = next((n, e) for n, run in enumerate(self.runs) for e in run.weights)
+        found = self.runs[network].weights[epoch]
+        order = [f"{layer.name}.{part}" for layer in self.architecture.weighted_layers for part in ("weight", "bias")]
+        return {name: found[name].shape for name in order if name in found}
+
+    @cached_property
+    def _weights(self) -> Any:
+        return lru_cache(maxsize=4)(lambda network, epoch: self.runs[network].weights.get(epoch))
+
+    def read(self, network: int, epoch: int) -> Weights | None:
+        found: Weights | None = self._weights(network, epoch)
+        return found
+
+    def note_what_is_missing(self) -> None:
+        """Say which epochs and curves are few, unequal or missing, and what that costs."""
+        if shorter := [run for run in self.runs if run.epochs < self.longest]:
+            self.note(shorter, f"trained fewer epochs than {self.longest}: behind their end their last epoch stands")
+        partly: Mapping[tuple[int, ...], list[Run]] = {}
+        for run in self.runs:
+            if missing := tuple(epoch for epoch in self.epochs(run) if epoch not in run.weights):
+                partly.setdefault(missing, []).append(run)  # type: ignore[attr-defined]
+        for missing, runs in partly.items():
+            self.note(
+                runs, f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
+            )
+        for column in ("train_loss", "train_accuracy", "validation_accuracy"):
+            lacking = [run for run in self.runs if run.epochs and column not in run.columns]
+            if lacking:
+                self.note(lacking, f"have no {column}: methods that read curves take it for missing")
+        if self.kept and self.kept[-1] < self.longest:
+            self.notes.append(
+                f"snapshots are kept up to epoch {self.kept[-1]} of {self.longest}: methods that read weights see those"
+            )
+        if self.architecture.no_graph is not None:
+            self.notes.append(f"no graphs, so no signatures: {self.architecture.no_graph}")
+
+
+def _same(one: Architecture, other: Architecture) -> bool:
+    return one == other or (one.no_graph == other.no_graph and _shapes(one) == _shapes(other))
+
+
+def _shapes(described: Architecture) -> list[tuple[str, tuple[int, ...]]]:
+    return [(layer.name, layer.weight_shape) for layer in described.weighted_layers]
+
+
+def _in_words(described: Architecture) -> str:
+    layers = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in _shapes(described))
+    return f"{described.name} ({layers or 'no weights'})"

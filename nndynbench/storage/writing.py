@@ -1,0 +1,50 @@
+"""What a packed version is written with, whoever makes it: its splits, its tiers of arrays, its manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
+from nndynbench.storage.files import written_whole
+from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
+from nndynbench.storage.tables import SPLITS_FILE
+
+
+def write_splits(
+    folder: Path, folds: Mapping[str, Sequence[tuple[Sequence[int], Sequence[int]]]], left_out: Mapping[str, str]
+) -> None:
+    """Write ``splits.json``: each split's folds as ids of training and test networks, and why the others are left out."""
+    named = {name: [{"train": train, "test": test} for train, test in parts] for name, parts in folds.items()}
+    with written_whole(folder / SPLITS_FILE) as partial:
+        partial.write_text(json.dumps({"folds": named, "left_out": left_out}), encoding="utf-8")
+
+
+def write_tier(
+    path: Path,
+    kept: Mapping[int, Sequence[int]],
+    read: Callable[[int, int], Mapping[str, npt.ArrayLike]],
+    *,
+    mantissa_bits: int = FLOAT32_MANTISSA_BITS,
+) -> None:
+    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays."""
+    from rich.progress import track
+
+    first = next(iter(kept))
+    shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
+    snapshots = (
+        (network, (read(network, epoch) for epoch in epochs))
+        for network, epochs in track(kept.items(), description=f"packing {path.stem}", transient=True)
+    )
+    write_snapshot_arrays(path, shapes, kept, snapshots, mantissa_bits=mantissa_bits)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``subset.json``, without what only packs of one's own runs say, where it is empty: every version reads that."""
+    own = {name for name in ("network", "notes") if not getattr(manifest, name)}
+    with written_whole(folder / MANIFEST_NAME) as partial:
+        partial.write_text(manifest.model_dump_json(indent=1, exclude=own), encoding="utf-8")

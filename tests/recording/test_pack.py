@@ -1,0 +1,280 @@
+"""`nndynbench.pack`: recorded runs become a zoo that is read, split, scored and checked as those of the catalogue are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from nndynbench.cli import app
+from nndynbench.names import UnknownNameError
+from nndynbench.own_run import NotGivenError
+from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets.loading import names_at_hand
+
+OFFICIAL = nb.load("digits-lenet")
+
+# 24 networks of digits-lenet, spread over its grid.
+CHOSEN = OFFICIAL.network_ids[::10]
+
+
+def record(folder: Path, network: int, *, epochs: int = 5, **options: Any) -> nb.Recorder:
+    """A network of digits-lenet as somebody would have recorded it."""
+    history = OFFICIAL.history(network, epochs)
+    facts = OFFICIAL.networks.loc[network]
+    hyperparameters = {"learning_rate": facts["learning_rate"], "dropout": facts["dropout"], "seed": int(facts["seed"])}
+    options = {"hyperparameters": hyperparameters, "architecture": "digits-lenet", **options}
+    recorder = nb.Recorder(folder, history.weights(0), **options)
+    for epoch, row in history.curves.iterrows():
+        curves = {name: float(row[name]) for name in ("train_loss", "train_accuracy", "validation_accuracy")}
+        recorder.epoch(weights=history.weights(int(str(epoch))), **curves)
+    recorder.finish(test_accuracy=float(facts["final_accuracy"]))
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for network in CHOSEN:
+        record(folder / f"network-{network:03d}", network)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def root(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo")
+    nb.pack(runs, name="my-zoo", out=folder)
+    return folder
+
+
+@pytest.fixture
+def zoo(root: Path) -> nb.Subset:
+    return nb.load("my-zoo", root=root)
+
+
+class TestAPackIsReadAsASubset:
+    def test_networks_are_the_runs_in_order(self, zoo: nb.Subset) -> None:
+        official = OFFICIAL.networks.loc[CHOSEN].reset_index(drop=True)
+        for column in ("learning_rate", "dropout", "seed", "final_accuracy", "diverged"):
+            np.testing.assert_array_equal(zoo.networks[column], official[column])
+        assert list(zoo.networks["run"]) == [f"network-{network:03d}" for network in CHOSEN]
+
+    def test_signatures_features_and_curves_are_those_of_the_official_pack(self, zoo: nb.Subset) -> None:
+        for row, network in enumerate(CHOSEN[:8]):
+            own, official = zoo.history(row, 5), OFFICIAL.history(network, 5)
+            for centrality in ("degree", "eigenvector"):
+                # The bundled weights are rounded to 12 bits, the bundled signatures are not.
+                np.testing.assert_allclose(own.signature(centrality), official.signature(centrality), rtol=1e-2, atol=1e-3)
+            unrolled = {"representation": "unrolled", "sign": "positive"}
+            assert own.signature("degree", **unrolled).shape == official.signature("degree", **unrolled).shape
+            pd.testing.assert_frame_equal(own.curves[list(nb.columns.CURVES)], official.curves[list(nb.columns.CURVES)])
+            assert own.graph(3).layers == official.graph(3).layers
+            kept = official.features.loc[:5, "l2_norm"]
+            np.testing.assert_allclose(own.features["l2_norm"], kept, rtol=1e-3)
+
+    def test_labels_are_cut_at_the_median_or_at_a_threshold(self, zoo: nb.Subset, runs: Path, tmp_path: Path) -> None:
+        assert zoo.manifest.threshold == zoo.networks["final_accuracy"].median()
+        cut = nb.pack(runs, name="my-zoo", out=tmp_path, threshold=90)
+        assert list(cut.networks["label"]) == list((cut.networks["final_accuracy"] >= 90).astype(int))
+
+    def test_splits_test_every_network_once(self, zoo: nb.Subset) -> None:
+        tested = [network for _, test in zoo.split("folds") for network in test]
+        assert sorted(tested) == zoo.network_ids
+
+    def test_its_files_are_checked(self, runs: Path, tmp_path: Path) -> None:
+        packed = nb.pack(runs, name="my-zoo", out=tmp_path)
+        path = packed.folder / "curves.parquet"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(DamagedFileError, match=r"curves\.parquet is damaged"):
+            nb.load("my-zoo", root=tmp_path).curves  # noqa: B018
+
+    def test_a_pack_that_is_there_is_replaced(self, runs: Path, tmp_path: Path) -> None:
+        nb.pack(runs, name="my-zoo", out=tmp_path)
+        assert nb.pack(runs, name="my-zoo", out=tmp_path, threshold=90).manifest.threshold == 90
+
+    def test_methods_are_scored_on_it(self, zoo: nb.Subset) -> None:
+        result = nb.evaluate("degree-linear", zoo, protocol="regression-folds", budgets=2)
+        assert sorted(result.predictions["network"]) == zoo.network_ids
+
+    def test_it_becomes_a_data_set(self, zoo: nb.Subset) -> None:
+        pytest.importorskip("datasets")
+        assert zoo.to_datasets().num_rows == len(CHOSEN)
+
+
+class TestNames:
+    def test_the_catalogues_names_are_refused(self, runs: Path, tmp_path: Path) -> None:
+        with pytest.raises(nb.PackError, match="digits-lenet is a subset of the catalogue"):
+            nb.pack(runs, name="digits-lenet", out=tmp_path)
+
+    @pytest.mark.parametrize("name", ["../zoo", "a/b", "", ".hidden"])
+    def test_a_name_that_is_a_path_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
+        with pytest.raises(nb.PackError, match="is no name for a pack"):
+            nb.pack(runs, name=name, out=tmp_path)
+
+    def test_own_packs_are_listed_below_their_root_alone(self, root: Path) -> None:
+        assert nb.subsets(root=root).loc["my-zoo", "networks"] == len(CHOSEN)
+        assert "my-zoo" not in nb.subsets().index
+        assert names_at_hand(root) == ["my-zoo"]
+
+    def test_an_unknown_name_is_guessed_among_them(self, root: Path) -> None:
+        with pytest.raises(UnknownNameError, match="did you mean 'my-zoo'"):
+            nb.load("my-zo", root=root)
+        with pytest.raises(NotAtHandError, match=r"my-zoo 2\.0\.0"):
+            nb.load("my-zoo", version="2.0.0", root=root)
+
+    def test_a_version_is_three_numbers(self, runs: Path, tmp_path: Path) -> None:
+        with pytest.raises(nb.PackError, match="three numbers"):
+            nb.pack(runs, name="my-zoo", out=tmp_path, version="latest")
+
+
+class TestWhatIsMissing:
+    def test_a_run_without_an_outcome_is_left_out_and_named(self, tmp_path: Path) -> None:
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / str(network), network, epochs=1)
+        nb.Recorder(tmp_path / "runs" / "unfinished", OFFICIAL.history(0, 1).weights(0), architecture="digits-lenet")
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert (packed.manifest.networks, packed.manifest.networks_planned) == (3, 4)
+        assert packed.manifest.notes[0] == "1 of 4 runs have no outcome and are left out: unfinished"
+
+    def test_no_run_with_an_outcome_is_an_error(self, tmp_path: Path) -> None:
+        nb.Recorder(tmp_path / "run")
+        with pytest.raises(nb.PackError, match="none of 1 runs has an outcome"):
+            nb.pack(tmp_path, name="my-zoo", out=tmp_path / "zoo")
+
+    def test_fewer_epochs_and_snapshots_are_taken_with_what_it_costs(self, tmp_path: Path) -> None:
+        runs = tmp_path / "runs"
+        for network in CHOSEN[:3]:
+            record(runs / f"whole-{network}", network, epochs=4)
+        record(runs / "few", CHOSEN[3], epochs=2)
+        record(runs / "parts", CHOSEN[4], epochs=4, keep=[0, 1, 2, 4])
+        packed = nb.pack(runs, name="my-zoo", out=tmp_path / "zoo")
+        few, parts = (packed.networks.index[packed.networks["run"] == name][0] for name in ("few", "parts"))
+
+        signature = packed.history(few, 4).signature("degree")
+        np.testing.assert_array_equal(signature[1], signature[3])
+        missing = packed.history(parts, 4).signature("degree")
+        assert np.isnan(missing[2]).all()
+        assert np.isfinite(missing[[0, 1, 3]]).all()
+        assert any("trained fewer epochs than 4" in note and "few" in note for note in packed.manifest.notes)
+        assert any("no snapshot of epoch 3" in note and "parts" in note for note in packed.manifest.notes)
+
+    def test_snapshots_end_where_none_were_kept(self, tmp_path: Path) -> None:
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / str(network), network, epochs=4, keep=[0, 1, 2])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.history(0, 4).curves.shape[0] == 4
+        with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
+            packed.history(0, 4).weights(4)
+
+    def test_a_hyperparameter_that_some_runs_lack_is_missing_there(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "0", CHOSEN[0], epochs=1, hyperparameters={"learning_rate": 0.1})
+        record(tmp_path / "runs" / "1", CHOSEN[1], epochs=1, hyperparameters={"learning_rate": 0.1, "momentum": 0.9})
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert np.isnan(packed.networks.loc[0, "momentum"])
+        assert "have no hyperparameter momentum" in packed.manifest.notes[0]
+
+    def test_runs_of_curves_alone_are_a_pack(self, tmp_path: Path) -> None:
+        for run in range(12):
+            recorder = nb.Recorder(tmp_path / "runs" / f"{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(validation_accuracy=40.0 + run)
+            recorder.finish(test_accuracy=50.0 + run)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.tiers == ["networks"]
+        result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
+        assert np.isfinite(result.predictions["prediction"]).all()
+
+
+class TestTwins:
+    def test_runs_of_equal_hyperparameters_are_on_one_side(self, tmp_path: Path) -> None:
+        for network in CHOSEN:
+            rate = {"learning_rate": 0.1 * (network // 20), "seed": network}
+            record(tmp_path / "runs" / f"{network:03d}", network, epochs=1, hyperparameters=rate)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        twins = packed.networks["configuration"]
+        assert twins.nunique() == len(CHOSEN) // 2
+        assert packed.manifest.hyperparameters == ["learning_rate"]
+        for train, test in packed.split("folds"):
+            assert not set(twins[train]) & set(twins[test])
+
+    def test_blocked_is_by_the_column_that_one_names(self, tmp_path: Path) -> None:
+        for position, network in enumerate(CHOSEN[:9]):
+            augmentation = {"learning_rate": 0.1, "augmentation": ("none", "flips", "crops")[position % 3], "seed": network}
+            record(tmp_path / "runs" / f"{network:03d}", network, epochs=1, hyperparameters=augmentation)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="augmentation")
+        tested = [set(packed.networks.loc[test, "augmentation"]) for _, test in packed.split("blocked")]
+        assert tested == [{"crops"}, {"flips"}, {"none"}]
+        with pytest.raises(nb.PackError, match="no run has the hyperparameter 'optimiser'"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="optimiser")
+
+
+class TestBadInput:
+    def test_runs_of_different_architectures_are_refused_with_the_two(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1)
+        other = nb.graphs.random_weights("digits-lenet@0.5", seed=0)
+        half = nb.Recorder(tmp_path / "runs" / "b", other, hyperparameters={"learning_rate": 0.1})
+        half.epoch(weights=other, train_loss=1.0)
+        half.finish(test_accuracy=50.0)
+        with pytest.raises(
+            nb.PackError, match=r"runs/a and .*runs/b are of different architectures: digits-lenet \(conv1 4×1"
+        ):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert not (tmp_path / "zoo" / "my-zoo" / "1.0.0").exists()
+
+    def test_a_text_among_numbers_is_named(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={"learning_rate": 0.1})
+        record(tmp_path / "runs" / "b", CHOSEN[1], epochs=1, hyperparameters={"learning_rate": "high"})
+        with pytest.raises(nb.PackError, match=r"learning_rate is a text in some runs \('high'\) and a number in others"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+    def test_curves_that_are_wrong_are_named_with_their_file(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=3)
+        path = tmp_path / "runs" / "a" / "run.json"
+        content = json.loads(path.read_text())
+        content["epochs"][1]["train_loss"] = "low"
+        path.write_text(json.dumps(content))
+        with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss: 'low' in row 2 \(epoch 2\)"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+    def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={"device": "mine"})
+        with pytest.raises(nb.PackError, match="device cannot be the name of a hyperparameter"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+
+class TestCommands:
+    @pytest.fixture(autouse=True)
+    def _here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+
+    def said(self, *arguments: str) -> str:
+        done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def test_a_folder_is_packed_and_said(self, runs: Path) -> None:
+        said = self.said("pack", str(runs), "--name", "my-zoo", "--out", "zoo", "--blocked", "dropout")
+        assert "packed 24 of 24 runs" in said.replace("\n", " ")
+        assert "regime own" in self.said("info", "my-zoo", "--root", "zoo")
+
+    @pytest.mark.parametrize(
+        ("command", "says"),
+        [
+            (("list",), "my-zoo"),
+            (("info", "my-zoo"), "split folds: 5 fold(s)"),
+            (("export", "my-zoo", "--out", "networks.csv"), "wrote networks.csv"),
+            (("curves", "my-zoo"), "curves/my-zoo.png"),
+            (("verify",), "files checked"),
+            (("evaluate", "constant", "--subset", "my-zoo", "--protocol", "regression-folds"), "constant on my-zoo"),
+            (("report", "--out", "results.md"), "written: results.md"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, tuple) else None,
+    )
+    def test_a_command_works_on_it(self, command: tuple[str, ...], says: str, root: Path) -> None:
+        assert says in self.said(*command, "--root", str(root))
