@@ -10,7 +10,7 @@ from leaderboard.check import Accepted, Refusal, check_all, submission_files, su
 from leaderboard.facts import board_facts
 from leaderboard.page.site import number
 from leaderboard.store import Store
-from nndynbench.protocols.metrics import metric_facts
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.scoring import Estimate
 
 
@@ -54,7 +54,7 @@ def _row(view: View, entry: Entry, references: Sequence[str]) -> str:
         view.subset,
         f"{view.protocol.name}{source}",
         str(budget),
-        f"{metric_facts()[metric].label} {_estimate(scores.metrics[metric])}",
+        f"{METRICS[metric].label} {_estimate(scores.metrics[metric])}",
         rank,
         *(_estimate(scores.added.get(key)) for key in references),
     ]

@@ -85,9 +85,8 @@ def tasks(
         for name in methods or method_names():
             if _has_estimator(find_method(name), protocol):
                 for group in _groups(protocol, at_hand):
-                    found.append(
-                        Task(name, protocol, group, _budgets(chosen_budgets or read_budgets(protocol.budgets), group))
-                    )
+                    wanted = chosen_budgets or read_budgets(protocol.budgets)
+                    found.append(Task(name, protocol, group, _budgets(wanted, protocol, group)))
     return [task for task in found if task.budgets]
 
 
@@ -183,6 +182,5 @@ def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
     return f"other code: {', '.join(changed)}" if changed else None
 
 
-def _budgets(wanted: list[int], subsets: tuple[Subset, ...]) -> tuple[int, ...]:
-    most = min(subset.budgets[-1] for subset in subsets)
-    return tuple(budget for budget in wanted if budget <= most)
+def _budgets(wanted: list[int], protocol: Protocol, subsets: tuple[Subset, ...]) -> tuple[int, ...]:
+    return tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets))

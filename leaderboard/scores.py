@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nndynbench.protocols.metrics import UndefinedMetricError, direction
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.ranks import margins, shared_ranks
 from nndynbench.protocols.scoring import Case, Estimate
@@ -41,24 +41,18 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
         except UndefinedMetricError as reason:
             metrics[metric] = str(reason)
     gained = {key: _defined(gain, case, other, protocol.metrics[0]) for key, other in references.items()}
-    additions = {key: _defined(added, case, other) for key, other in references.items()} if has_added(protocol) else {}
+    additions = {key: _defined(added, case, other) for key, other in references.items()} if protocol.blended else {}
     return Scores(metrics, _there(gained), _there(additions))
-
-
-def has_added(protocol: Protocol) -> bool:
-    """A blend is of accuracies in percent, on the networks that the reference was fitted for."""
-    return protocol.task == "regression" and "r2" in protocol.metrics
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
     """Ranks with ties by the protocol's first metric, of the methods that have a value in it."""
     metric = protocol.metrics[0]
-    values = {
-        name: direction(metric) * value for name, case in methods.items() if (value := _value(case, metric)) is not None
-    }
+    better = METRICS[metric].direction
+    values = {name: better * value for name, case in methods.items() if (value := _value(case, metric)) is not None}
     if not values:
         return {}
-    resampled = np.stack([direction(metric) * methods[name].in_resamples(metric) for name in values])
+    resampled = np.stack([better * methods[name].in_resamples(metric) for name in values])
     return dict(zip(values, shared_ranks(list(values.values()), resampled), strict=True))
 
 
@@ -73,13 +67,14 @@ class Leading:
 
 def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
     """Of some methods, the one that adds most to the R² of a reference; None where there is no such number."""
-    base = _value(reference, "r2")
+    metric = str(reference.protocol.blended)
+    base = _value(reference, metric)
     blends = {name: blended for name, case in methods.items() if (blended := _defined(blend, case, reference))}
-    values = {name: (_value(case, "r2") or 0.0) - base for name, case in blends.items()} if base is not None else {}
+    values = {name: (_value(case, metric) or 0.0) - base for name, case in blends.items()} if base is not None else {}
     if not values:
         return None
     best = max(values, key=lambda name: values[name])
-    differences = np.stack([blends[name].in_resamples("r2") - reference.in_resamples("r2") for name in values])
+    differences = np.stack([blends[name].in_resamples(metric) - reference.in_resamples(metric) for name in values])
     margin = float(margins(differences)[list(values).index(best)])
     value = values[best] + 0.0
     return Leading(best, Estimate(value, value - margin, value + margin), len(values))

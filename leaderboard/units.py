@@ -8,7 +8,7 @@ from typing import Any
 
 from leaderboard.check import BATCH, Accepted
 from leaderboard.facts import board_facts, kind_of
-from leaderboard.scores import has_added, most_added, ranks, scores_of
+from leaderboard.scores import most_added, ranks, scores_of
 from leaderboard.store import Store, key_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.processes import in_processes
@@ -109,7 +109,7 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
         at = {(m, other): case for m in methods for (b, other), case in cases[m].items() if b == budget}
         for (method, other), rank in ranks(protocol, at).items():
             ranked.append({"method": method, "place": (budget, other), "rank": rank})
-        if not has_added(protocol):
+        if not protocol.blended:
             continue
         for key, method in unit.references.items():
             # Beside weights, what the reference sees and no more: what is added is the weights' own.

@@ -68,14 +68,14 @@ def estimate(row: Mapping[str, object] | pd.Series, column: str = "value") -> st
 
 def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:
     """Per tested subset (on transfer: and the one trained on) a row per budget, a column per metric."""
-    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.metrics import METRICS
 
     scores, found = result.scores, {}
     apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
     for key, part in scores.groupby(apart, sort=False):
         rows = []
         for budget, own in part.groupby("budget"):
-            cells = {metric_facts()[row["metric"]].label: estimate(row) for _, row in own.iterrows()}
+            cells = {METRICS[row["metric"]].label: estimate(row) for _, row in own.iterrows()}
             rows.append({"budget": str(budget), **cells})
         found[", trained on ".join(map(str, key))] = rows
     return found
@@ -107,18 +107,18 @@ def result_title(result: Result) -> str:
 
 def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Per tested subset a row per method at the last budget, the best first."""
-    from nndynbench.protocols.metrics import direction, metric_facts
+    from nndynbench.protocols.metrics import METRICS
 
     metric = metric or compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
     apart = ["subset", *(["trained_on"] if "trained_on" in rows else [])]
     found = {}
     for key, part in rows.groupby(apart, sort=False):
-        last = part[part["budget"] == part["budget"].max()].sort_values("value", ascending=direction(metric) < 0)
+        last = part[part["budget"] == part["budget"].max()].sort_values("value", ascending=METRICS[metric].direction < 0)
         beside = [column for column in ("added", "gain") if column in last and last[column].notna().any()][:1]
         title = ", trained on ".join(map(str, key)) + f", {last['budget'].iloc[0]} epochs"
         found[title] = [
-            {"method": str(row["method"]), metric_facts()[metric].label: estimate(row)}
+            {"method": str(row["method"]), METRICS[metric].label: estimate(row)}
             | {column: estimate(row, column) for column in beside}
             for _, row in last.iterrows()
         ]

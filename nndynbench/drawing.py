@@ -31,7 +31,7 @@ FULL_COLUMN = 24
 
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
     """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
-    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.protocol import find_protocol
 
     chosen = find_protocol(results[0].facts["protocol"])
@@ -49,7 +49,7 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
     whole_epochs(axes)
     axes.set_xlabel("training epochs seen")
     label_score(axes, metric)
-    axes.set_title(f"{chosen.name}: {metric_facts()[metric].label} over the budget, 95% intervals", fontsize=10)
+    axes.set_title(f"{chosen.name}: {METRICS[metric].label} over the budget, 95% intervals", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     return axes
 
@@ -143,9 +143,9 @@ def draw_interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float
 
 def label_score(axes: Any, metric: str) -> None:
     """The axis of a metric: its name, and no more of it than is worth showing."""
-    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.metrics import METRICS
 
-    facts = metric_facts()[metric]
+    facts = METRICS[metric]
     axes.set_ylabel(facts.label)
     if facts.shown is not None:
         (low, high), (lowest, highest) = axes.get_ylim(), facts.shown

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.drawing import draw_curves, draw_interval, draw_scores, label_score, whole_epochs
-from nndynbench.protocols.metrics import direction
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.storage.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def learning_curves(subset: Subset, path: str | Path) -> Path:
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
     last = rows[rows["budget"] == rows["budget"].max()].set_index("method")["value"]
-    best = last.sort_values(ascending=direction(metric) < 0).index
+    best = last.sort_values(ascending=METRICS[metric].direction < 0).index
     always = [
         name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
     ]

@@ -126,5 +126,5 @@ def test_scores_hang_on_metrics_and_their_words_not_on_fits() -> None:
     from leaderboard.units import DECIDES
 
     found = {path.name for path in files_behind(*DECIDES)}
-    assert {"metrics.py", "metrics.toml", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found
+    assert {"metric.py", "regression.py", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found
     assert not {"harness.py", "fitting.py"} & found

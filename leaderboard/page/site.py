@@ -8,7 +8,6 @@ import shutil
 import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -30,7 +29,7 @@ from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.protocols.method import baselines_folder
-from nndynbench.protocols.metrics import metric_facts
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.submissions import json_schema
@@ -147,7 +146,7 @@ def _write_site(
 def words() -> dict[str, dict[str, Any]]:
     """What the page calls things, metrics as the package does."""
     said = tomllib.loads(files("leaderboard.page").joinpath("words.toml").read_text(encoding="utf-8"))
-    return {**said, "metrics": {metric: asdict(facts) for metric, facts in metric_facts().items()}}
+    return {**said, "metrics": {name: metric.words for name, metric in METRICS.items()}}
 
 
 def links() -> dict[str, str]:

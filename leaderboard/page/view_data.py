@@ -11,7 +11,7 @@ from typing import Any
 
 from leaderboard.board import Entry, View
 from leaderboard.scores import Scores
-from nndynbench.protocols.metrics import direction
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.scoring import Estimate
 
 DIGITS = 6
@@ -29,7 +29,7 @@ def plain(view: View, trained: View | None = None) -> dict[str, Any]:
     return {
         "protocol": view.protocol.name,
         "subset": view.subset,
-        "metrics": [{"name": metric, "better": direction(metric)} for metric in view.protocol.metrics],
+        "metrics": [{"name": metric, "better": METRICS[metric].direction} for metric in view.protocol.metrics],
         "budgets": view.budgets,
         "beside": bool(trained),
         "ceiling": {metric: round(value, DIGITS) for metric, value in view.ceiling.items()},

@@ -112,7 +112,7 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
     """
     from nndynbench.paper import paper_score
     from nndynbench.protocols import find_protocol
-    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.scoring import case_columns
 
     chosen, label = find_protocol(result.facts["protocol"]), result.facts["method"]
@@ -125,8 +125,8 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
         own = {budget: worth[tuple({**facts, "budget": budget}[key] for key in keys)] for budget in rows}
         papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, budget=b) for b in rows}
         adds = any(row["added"] == row["added"] for row in own.values())
-        first = metric_facts()[chosen.metrics[0]].label
-        heads = [*(metric_facts()[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
+        first = METRICS[chosen.metrics[0]].label
+        heads = [*(METRICS[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
         heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
         title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
         table = Table("budget", *heads, title=title)
@@ -214,7 +214,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
     one its gain over the bar and what it adds; on transfer a matrix of the subsets per method. A table of the reasons comes
     last, where a value is missing.
     """
-    from nndynbench.protocols.metrics import direction, metric_facts
+    from nndynbench.protocols.metrics import METRICS
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -224,7 +224,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
     for subset, part in rows.groupby("subset", sort=False):
         budgets = sorted(part["budget"].unique())
         last = part[part["budget"] == budgets[-1]].set_index("method")
-        title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {metric_facts()[metric].label}"
+        title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (ceiling {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
@@ -239,7 +239,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             title=title,
         )
         values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
-        for name in last["value"].sort_values(ascending=direction(metric) < 0, kind="stable").index:
+        for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), with_span(row, "gain")]
@@ -263,11 +263,11 @@ def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
 
 
 def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
-    from nndynbench.protocols.metrics import metric_facts
+    from nndynbench.protocols.metrics import METRICS
 
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     for (method, budget), part in rows.groupby(["method", "budget"], sort=False):
-        title = f"{method}, {budget} epochs: {metric_facts()[metric].label}; trained on ↓ tested on →"
+        title = f"{method}, {budget} epochs: {METRICS[metric].label}; trained on ↓ tested on →"
         table = Table("", *map(compared.title_of, names), title=title)
         cells = part.set_index(["trained_on", "subset"])
         for source in names:

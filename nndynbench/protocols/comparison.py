@@ -299,7 +299,7 @@ def _scored(case: Case, bar: Case, metric: str) -> dict[str, Any]:
         }
     except UndefinedMetricError as reason:
         return {"value": np.nan, "undefined": str(reason)}
-    if metric == "r2" and len(np.unique(case.scored.fold)) > 1:
+    if metric == case.protocol.blended and len(np.unique(case.scored.fold)) > 1:
         row |= _prefixed("added", added(case, bar))
     return row
 
@@ -321,11 +321,10 @@ def shared_budgets(
 ) -> tuple[int, ...]:
     """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
     if asked is None:
-        return tuple(
-            budget for budget in read_budgets(protocol.budgets) if all(budget in subset.budgets for subset in subsets)
-        )
+        wanted = read_budgets(protocol.budgets)
+        return tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets))
     several = [asked] if isinstance(asked, (int, np.integer)) else list(dict.fromkeys(asked))
-    checked = [tuple(subset.check_budget(budget) for budget in several) for subset in subsets]
+    checked = [tuple(subset.check_budget(budget, target=protocol.target) for budget in several) for subset in subsets]
     return checked[0]
 
 

@@ -215,7 +215,7 @@ class Fit:
         where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, fold {self.fold}"
         learnt, tested = self._orders(run.order_seed)
         facts = self.trained_on.networks.loc[learnt]
-        target = np.array(facts[self.protocol.target].to_numpy())
+        target = np.array(self.trained_on.target(self.protocol.target).loc[learnt].to_numpy())
         inner = None
         if run.choices and self.trained_on.name == TUNING_SUBSET:
             inner = inner_folds(target, cluster_of(facts).to_numpy(), self.protocol.task)
@@ -238,7 +238,7 @@ class Fit:
             check_numbers(scores, len(asked), where, what="scores")
         order = {network: place for place, network in enumerate(tested)}
         places = [order[network] for network in self.test]
-        truth = self.tested_on.networks.loc[list(self.test), self.protocol.target].to_numpy(dtype=np.float64)
+        truth = self.tested_on.target(self.protocol.target).loc[list(self.test)].to_numpy(dtype=np.float64)
         key = {"subset": subset, "budget": self.budget, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
@@ -295,6 +295,8 @@ def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> 
 
 
 def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:
+    for subset in subsets:
+        subset.check_budget(budget, target=protocol.target)
     if protocol.test == "another":
         if len(subsets) < 2:
             raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.metrics import POINT_OF_REGRET, Scored, UndefinedMetricError, ranking
+from nndynbench.protocols.scored import Scored, UndefinedMetricError
 
 FloatArray = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating[Any]]
@@ -57,6 +57,17 @@ class Resamples:
     def sums(self, values: FloatArray) -> FloatArray:
         """Of the drawn networks' values (networks,), in each resample."""
         return np.asarray(self.counts @ np.bincount(self.cluster, values, minlength=self.counts.shape[1]))
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Of the drawn networks' values, in each resample."""
+        return self.sums(values) / self.size
+
+    def variance(self, values: FloatArray) -> FloatArray:
+        """Of the drawn networks' values; 0, without rounding, where these are equal."""
+        # The shift cancels, and with it most of the rounding.
+        shifted = values - values.mean()
+        variance = self.mean(shifted**2) - self.mean(shifted) ** 2
+        return np.where(variance > ROUNDING * values.var(), variance, 0.0)
 
     def by_cluster(self, values: Numbers) -> Numbers:
         """Sums of whole numbers over each cluster's rows, which are in ``order``: (networks, …) to (clusters, …)."""
@@ -120,14 +131,6 @@ def _drawn(networks: bytes, classes: tuple[bytes, ...], resamples: int, seed: in
     return Resamples(np.concatenate(kept), cluster, redrawn)
 
 
-def resampled(metric: str, scored: Scored, resamples: Resamples) -> FloatArray:
-    """A metric in every resample; NaN where R² or a rank correlation is not defined (all drawn values equal).
-
-    Two methods' values on the same networks are paired: resample by resample, their difference has an interval of its own.
-    """
-    return RESAMPLED[metric](scored, resamples)
-
-
 def quantiles(values: FloatArray) -> tuple[float, float]:
     """The 95% percentile interval of a metric's values in the resamples."""
     # nanquantile takes a slower way, also where nothing is missing.
@@ -142,195 +145,6 @@ def _classes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
             yield (scored.fold == fold) & (scored.truth == label)
 
 
-def _mean(values: FloatArray, resamples: Resamples) -> FloatArray:
-    return resamples.sums(values) / resamples.size
-
-
-def _accuracy(scored: Scored, resamples: Resamples) -> FloatArray:
-    return _mean((scored.truth == scored.prediction).astype(np.float64), resamples)
-
-
-def _balanced_accuracy(scored: Scored, resamples: Resamples) -> FloatArray:
-    right = scored.truth == scored.prediction
-    recalls = []
-    for label in (0, 1):
-        inside = scored.truth == label
-        recalls.append(resamples.sums((right & inside).astype(np.float64)) / resamples.sums(inside.astype(np.float64)))
-    return np.asarray(np.mean(recalls, axis=0))
-
-
-def _roc_auc(scored: Scored, resamples: Resamples) -> FloatArray:
-    values, weights = [], resamples.weights
-    for fold in np.unique(scored.fold):
-        high = (scored.fold == fold) & (scored.truth == 1)
-        low = (scored.fold == fold) & (scored.truth == 0)
-        above = np.sign(scored.score[high][:, None] - scored.score[low]) / 2 + 0.5
-        drawn_high, drawn_low = weights[:, high], weights[:, low]
-        pairs = drawn_high.sum(axis=1) * drawn_low.sum(axis=1)
-        values.append(((drawn_high @ above) * drawn_low).sum(axis=1) / pairs)
-    return np.asarray(np.mean(values, axis=0))
-
-
-def _mae(scored: Scored, resamples: Resamples) -> FloatArray:
-    return _mean(np.abs(scored.truth - scored.prediction), resamples)
-
-
-def _rmse(scored: Scored, resamples: Resamples) -> FloatArray:
-    return np.sqrt(_mean((scored.truth - scored.prediction) ** 2, resamples))
-
-
-def _r2(scored: Scored, resamples: Resamples) -> FloatArray:
-    variance = _variance(scored.truth, resamples)
-    return _ratio(variance - _mean((scored.truth - scored.prediction) ** 2, resamples), variance)
-
-
-def _kendall_tau(scored: Scored, resamples: Resamples) -> FloatArray:
-    """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them."""
-    in_order = (values[resamples.order] for values in (scored.truth, scored.prediction))
-    truth, prediction = (_order_of_pairs(values, values) for values in in_order)
-    agreement = _pairs(truth * prediction, resamples)
-    truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _pairs(np.abs(truth), resamples))
-    return _ratio(agreement, np.sqrt(truth_pairs * _pairs(np.abs(prediction), resamples)))
-
-
-def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float32]:
-    signs = (values[:, None] > others).astype(np.float32)
-    signs -= values[:, None] < others
-    return signs
-
-
-def _pairs(signs: npt.NDArray[np.float32], resamples: Resamples) -> FloatArray:
-    """Sums over the drawn pairs; rows and columns are in the resamples' order."""
-    between = resamples.by_cluster(np.ascontiguousarray(resamples.by_cluster(signs).T))
-    return np.asarray(np.einsum("rc,rc->r", (resamples.whole_counts @ between).astype(np.float64), resamples.counts))
-
-
-def _spearman_rho(scored: Scored, resamples: Resamples) -> FloatArray:
-    truth = resamples.of_truth("ranks", scored.truth, lambda: _centred_ranks(scored.truth, resamples))
-    truth_variance = resamples.of_truth("variance of ranks", scored.truth, lambda: _products(truth, truth, resamples))
-    prediction = _centred_ranks(scored.prediction, resamples)
-    covariance, prediction_variance = (_products(other, prediction, resamples) for other in (truth, prediction))
-    return _ratio(covariance, np.sqrt(truth_variance * prediction_variance))
-
-
-def _products(some: FloatArray, others: FloatArray, resamples: Resamples) -> FloatArray:
-    return np.asarray(np.einsum("rn,rn,rn->r", resamples.weights, some, others))
-
-
-def _centred_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
-    """Mid-ranks of every network in every resample (resamples, networks), less their weighted mean."""
-    # Twice the ranks, less the number of networks, is a sum of signs: whole numbers, whose weighted mean is 0.
-    signs = resamples.by_cluster(_order_of_pairs(values[resamples.order], values))
-    return (resamples.whole_counts @ signs).astype(np.float64) / -2
-
-
-def _r2_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
-    weights = resamples.weights
-    order = np.argsort(scored.truth)
-    # A prediction's ties take the drawn truths from `first` to `last` of the sorted ones: their sum, read off the total.
-    positions = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
-    totals = np.pad(np.cumsum(weights[:, order] * scored.truth[order], axis=1), ((0, 0), (1, 0)))
-    below = (scored.prediction[:, None] < scored.prediction).astype(np.float64)
-    equal = (scored.prediction[:, None] == scored.prediction).astype(np.float64)
-    first, count = weights @ below, weights @ equal
-    sums = np.stack(
-        [
-            np.interp(start + size, position, total) - np.interp(start, position, total)
-            for start, size, position, total in zip(first, count, positions, totals, strict=True)
-        ]
-    )
-    matched = np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
-    variance = _variance(scored.truth, resamples)
-    errors = (weights * (scored.truth - matched) ** 2).sum(axis=1) / resamples.size
-    return _ratio(variance - errors, variance)
-
-
-def _regret(count: int) -> Callable[[Scored, Resamples], FloatArray]:
-    def regret(scored: Scored, resamples: Resamples) -> FloatArray:
-        order, drawn, before = _ranked_first(scored.prediction, resamples, np.full(len(resamples.counts), count))
-        return _best(scored, resamples) - _largest(scored.truth[order], (drawn > 0) & (before < count))
-
-    return regret
-
-
-def _recall_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
-    count = np.maximum(1, np.rint(resamples.size / 10))
-    best = resamples.of_truth("top tenth", scored.truth, lambda: _copies_in_the_first(scored.truth, count, resamples))
-    chosen = _copies_in_the_first(scored.prediction, count, resamples)
-    return np.asarray(np.minimum(best, chosen).sum(axis=1) / count)
-
-
-def _copies_in_the_first(values: FloatArray, count: FloatArray, resamples: Resamples) -> FloatArray:
-    """How many of each network's copies (resamples, networks) are among the ``count`` ranked first."""
-    order, drawn, before = _ranked_first(values, resamples, count)
-    copies = np.zeros((len(resamples.counts), len(values)))
-    copies[:, order] = np.clip(count[:, None] - before, 0, drawn)
-    return copies
-
-
-def _epochs_saved(scored: Scored, resamples: Resamples) -> FloatArray:
-    order = ranking(scored.prediction)
-    truth, remaining = scored.truth[order], scored.remaining[order]
-    drawn = resamples.counts[:, resamples.cluster[order]]
-    good = (drawn > 0) & (truth >= _best(scored, resamples)[:, None] - POINT_OF_REGRET)
-    hit = np.argmax(good, axis=1)
-    needed = int(hit.max()) + 1
-    trained_before = np.pad(np.cumsum(drawn[:, :needed] * remaining[:needed], axis=1), ((0, 0), (1, 0)))
-    spent = resamples.sums(scored.spent)
-    trained = spent + trained_before[np.arange(len(hit)), hit] + remaining[hit]
-    return np.asarray(100 * (1 - trained / (spent + resamples.sums(scored.remaining))))
-
-
-def _ranked_first(
-    values: FloatArray, resamples: Resamples, count: npt.NDArray[np.number[Any]]
-) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-    """As many networks, ranked by their values, as hold the ``count`` drawn first in every resample.
-
-    Returns their order, how often each was drawn, and how many were drawn before it.
-    """
-    order, width = ranking(values), 32
-    while True:
-        drawn = resamples.counts[:, resamples.cluster[order[:width]]]
-        upto = np.cumsum(drawn, axis=1)
-        if width >= len(order) or (upto[:, -1] >= count).all():
-            return order[:width], drawn, upto - drawn
-        width *= 2
-
-
-def _best(scored: Scored, resamples: Resamples) -> FloatArray:
-    return np.asarray(
-        resamples.of_truth("best", scored.truth, lambda: _largest(scored.truth, resamples.weights > 0)), dtype=np.float64
-    )
-
-
-def _largest(values: FloatArray, among: npt.NDArray[np.bool_]) -> FloatArray:
-    return np.asarray(np.where(among, values, -np.inf).max(axis=1))
-
-
-def _variance(values: FloatArray, resamples: Resamples) -> FloatArray:
-    """Of the values that are drawn; 0, without rounding, where these are equal."""
-    # The shift cancels, and with it most of the rounding.
-    shifted = values - values.mean()
-    variance = _mean(shifted**2, resamples) - _mean(shifted, resamples) ** 2
-    return np.where(variance > ROUNDING * values.var(), variance, 0.0)
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """NaN where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
-
-
-RESAMPLED: dict[str, Callable[[Scored, Resamples], FloatArray]] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced_accuracy,
-    "roc_auc": _roc_auc,
-    "mae": _mae,
-    "rmse": _rmse,
-    "r2": _r2,
-    "kendall_tau": _kendall_tau,
-    "spearman_rho": _spearman_rho,
-    "r2_rank_matched": _r2_rank_matched,
-    "regret_1": _regret(1),
-    "regret_5": _regret(5),
-    "recall_top_tenth": _recall_top_tenth,
-    "epochs_saved": _epochs_saved,
-}

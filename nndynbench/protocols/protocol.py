@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from nndynbench.names import check_name
+from nndynbench.protocols.metrics import METRICS
 
 Task = Literal["classification", "regression"]
 
@@ -29,11 +30,20 @@ class Protocol:
     test: Literal["same", "another"] = "same"
     predictions: str | None = None
     above_chance: Mapping[str, float] = field(default_factory=dict)
+    plateau: Literal["on", "off"] | None = None
+    within: Literal["recipe"] | None = None
 
     @property
     def fitted(self) -> Protocol:
         """The protocol whose fits this one scores: itself, or the one that ``predictions`` names."""
         return find_protocol(self.predictions) if self.predictions else self
+
+    @property
+    def blended(self) -> str | None:
+        """The metric by which it is said what a method adds to another: a blend of two is of percentages, on the networks
+        that both were fitted for.
+        """
+        return next((metric for metric in self.metrics if METRICS[metric].blends), None)
 
     def lowest_scored(self, *, images: str, chance: float) -> float | None:
         """The final accuracy from which a network is scored, in percent; None where all are."""

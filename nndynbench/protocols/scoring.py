@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, resampled
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.within import deviations, with_siblings
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
@@ -54,7 +55,7 @@ class Case:
     def in_resamples(self, metric: str) -> FloatArray:
         """A metric in every resample, (resamples,): equal clusters are drawn for every method on the same networks."""
         if metric not in self._in_resamples:
-            self._in_resamples[metric] = resampled(metric, self.scored, self.resamples)
+            self._in_resamples[metric] = METRICS[metric].resampled(self.scored, self.resamples)
         return self._in_resamples[metric]
 
     @cached_property
@@ -62,32 +63,53 @@ class Case:
         return {}
 
 
-def cases(predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Protocol) -> dict[tuple[object, ...], Case]:
+def cases(
+    predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Protocol, *, leave_out: bool = False
+) -> dict[tuple[object, ...], Case]:
     """Every case of a result's predictions, by the values of `case_columns`; networks that the protocol leaves out are
-    left out.
+    left out. One in which none remains raises `UndefinedMetricError`, unless it may be left out itself.
     """
     found = {}
     # Budgets test the same networks: what is known of these is looked up for the first alone.
     last, networks = np.empty(0), pd.DataFrame()
     for key, part in predictions.groupby(case_columns(predictions), sort=False):
         subset = subsets[str(part["subset"].iloc[0])]
-        lowest = protocol.lowest_scored(images=subset.manifest.images.name, chance=subset.manifest.chance)
-        kept = part if lowest is None else part[part["truth"] >= lowest]
-        if kept.empty:
-            raise UndefinedMetricError(f"{subset.name} has no network with a final accuracy of {lowest:g}% or more")
+        try:
+            kept = _scored_part(part, subset, protocol)
+        except UndefinedMetricError:
+            if not leave_out:
+                raise
+            continue
         tested = kept["network"].to_numpy()
         if len(subsets) > 1 or not np.array_equal(tested, last):
             last, networks = tested, subset.networks.loc[tested]
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
         spent = np.minimum(trained, float(part["budget"].iloc[0]))
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
-        found[key] = Case(
-            protocol,
-            tested,
-            cluster_of(networks).to_numpy(),
-            Scored(truth, prediction, scores, fold, spent, trained - spent),
-        )
+        scored, clusters = Scored(truth, prediction, scores, fold, spent, trained - spent), cluster_of(networks).to_numpy()
+        if protocol.within == "recipe":
+            clusters = subset.recipes.loc[tested].to_numpy()
+            truth, prediction = (deviations(values, clusters) for values in (truth, prediction))
+            scored = replace(scored, truth=truth, prediction=prediction, recipe=clusters)
+        found[key] = Case(protocol, tested, clusters, scored)
     return found
+
+
+def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.DataFrame:
+    """The predictions of one case for the networks that a protocol scores; raises `UndefinedMetricError` without any."""
+    kept, which = part, ""
+    lowest = protocol.lowest_scored(images=subset.manifest.images.name, chance=subset.manifest.chance)
+    if lowest is not None:
+        kept, which = kept[kept["truth"] >= lowest], f"with a final accuracy of {lowest:g}% or more"
+    if protocol.plateau is not None:
+        budget = int(part["budget"].iloc[0])
+        is_on = subset.on_plateau(budget).loc[kept["network"]].to_numpy()
+        kept, which = kept[is_on == (protocol.plateau == "on")], f"{protocol.plateau} the plateau after {budget} epochs"
+    if protocol.within == "recipe":
+        kept = kept[with_siblings(subset.recipes.loc[kept["network"]].to_numpy())]
+    if kept.empty:
+        raise UndefinedMetricError(f"{subset.name} has no network {which}".rstrip())
+    return kept
 
 
 def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.metrics import ranking
+from nndynbench.protocols.metrics.selection import ranking
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.protocols.intervals import quantiles
-from nndynbench.protocols.metrics import METRICS, UndefinedMetricError, direction
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.scoring import Case, Estimate, fold_masks
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ class Worth(NamedTuple):
 
 def worth(case: Case, bar: Case) -> Worth:
     """The gain over the bar in the protocol's first metric, and in a regression what is added to its R²."""
-    # A blend is of accuracies in percent, on the networks that the bar was fitted for.
-    blends = case.protocol.task == "regression" and "r2" in case.protocol.metrics
-    return Worth(_defined(gain, case, bar, case.protocol.metrics[0]), _defined(added, case, bar) if blends else None)
+    more = _defined(added, case, bar) if case.protocol.blended else None
+    return Worth(_defined(gain, case, bar, case.protocol.metrics[0]), more)
 
 
 def _defined(function: Callable[..., Estimate], *arguments: object) -> Estimate | None:
@@ -57,8 +56,8 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
     """
     _need_same_networks(case, bar)
     value = METRICS[metric](case.scored) - METRICS[metric](bar.scored)
-    low, high = quantiles(direction(metric) * (case.in_resamples(metric) - bar.in_resamples(metric)))
-    return Estimate(direction(metric) * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+    low, high = quantiles(METRICS[metric].direction * (case.in_resamples(metric) - bar.in_resamples(metric)))
+    return Estimate(METRICS[metric].direction * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added(case: Case, bar: Case) -> Estimate:
@@ -73,7 +72,7 @@ def added(case: Case, bar: Case) -> Estimate:
     ValueError
         For cases of different networks.
     """
-    return gain(blend(case, bar), bar, "r2")
+    return gain(blend(case, bar), bar, case.protocol.blended or "r2")
 
 
 def blend(case: Case, bar: Case) -> Case:

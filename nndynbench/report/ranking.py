@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from nndynbench.protocols import Comparison
-from nndynbench.protocols.metrics import direction
+from nndynbench.protocols.metrics import METRICS
 
 Row: TypeAlias = dict[Any, Any]
 
@@ -43,7 +43,7 @@ def sees_no_training(name: str) -> bool:
 
 def ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
     """Rows by method, the best first; ties as in the comparison, and what has no value last."""
-    ordered = rows.sort_values("value", ascending=direction(metric) < 0, kind="stable").to_dict("records")
+    ordered = rows.sort_values("value", ascending=METRICS[metric].direction < 0, kind="stable").to_dict("records")
     return {str(row["method"]): dict(row) for row in ordered}
 
 

@@ -11,7 +11,7 @@ from nndynbench import plots
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import Comparison, find_protocol
 from nndynbench.protocols.comparison import BAR
-from nndynbench.protocols.metrics import metric_facts
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.triage import RULES
 from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.report.comparisons import written_comparison
@@ -68,13 +68,13 @@ def board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Ite
     yield from failures(compared)
     if len(budgets) > 1:
         path = plots.comparison_over_budget(compared, out.with_suffix("") / f"{subset.name}.{compared.protocol.name}.png")
-        yield f"\n![{metric_facts()[metric].label} over the budget]({path.relative_to(out.parent)})"
+        yield f"\n![{METRICS[metric].label} over the budget]({path.relative_to(out.parent)})"
 
 
 def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     """Extrapolation: each method's score beside the one that it has where training saw all learning rates."""
     metric = compared.protocol.metrics[0]
-    label = metric_facts()[metric].label
+    label = METRICS[metric].label
     last = at_the_last_budget(compared, metric)
     budget, shown = int(last[BAR]["budget"]), shortlist(last)
     seen = written_comparison(subset, "regression-folds", results)
@@ -115,12 +115,12 @@ then on, networks are trained one after the other as ranked, until one is within
     yield from what_triage_says(last, saved)
     yield ""
     by_metric = {metric: by_method(compared, metric, budget) for metric in compared.protocol.metrics}
-    yield from table_head(["method", *(metric_facts()[metric].label for metric in by_metric), "reads"])
+    yield from table_head(["method", *(METRICS[metric].label for metric in by_metric), "reads"])
     shown = shortlist(last, *RULES)
     for name in shown:
         yield table_line([f"`{name}`", *(estimate(rows[name]) for rows in by_metric.values()), last[name]["reads"]])
     rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
-    yield from no_values(rows, lambda row: f", {metric_facts()[row['metric']].label}")
+    yield from no_values(rows, lambda row: f", {METRICS[row['metric']].label}")
     yield from failures(compared)
 
 

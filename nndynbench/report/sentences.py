@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from nndynbench.protocols.comparison import BAR
-from nndynbench.protocols.metrics import direction, metric_facts
+from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import count, epochs, estimate, named, number
 from nndynbench.report.ranking import CONTROLS, Row, is_control, sees_no_training, weights_only
@@ -29,7 +29,7 @@ def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[
     names = weights_only(last)
     if not names:
         return
-    label, best = metric_facts()[metric].label, names[0]
+    label, best = METRICS[metric].label, names[0]
     found = f"`{best}`: {label} {estimate(last[best])}"
     if lacking := _lacking(best, last, metric):
         kind = "a control, " if is_control(best) else ""
@@ -61,14 +61,14 @@ def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
     value, faults = last[name]["value"], []
     if metric == "r2" and value < 0:
         faults.append("below 0")
-    if CONSTANT in last and direction(metric) * (value - last[CONSTANT]["value"]) <= 0:
+    if CONSTANT in last and METRICS[metric].direction * (value - last[CONSTANT]["value"]) <= 0:
         faults.append(f"no better than `{CONSTANT}`, {number(last[CONSTANT]['value'])}")
     return " and ".join(faults)
 
 
 def _beside_the_weights(trivial: str, last: dict[str, Row], metric: str) -> str:
     """How many methods that read only weights a trivial one beats; a tie is no victory."""
-    ahead = [direction(metric) * (last[trivial]["value"] - last[name]["value"]) for name in weights_only(last)]
+    ahead = [METRICS[metric].direction * (last[trivial]["value"] - last[name]["value"]) for name in weights_only(last)]
     beaten, equal = sum(difference > 0 for difference in ahead), sum(difference == 0 for difference in ahead)
     ties = f", and equal to {equal}" if equal else ""
     return (

@@ -56,14 +56,14 @@ def _read(submission: Submission, subsets: Mapping[str, Subset] | None) -> tuple
     chosen = _protocol(submission)
     tested = _subset(submission.subset, subsets, "subset")
     others = {other.name: _subset(other, subsets, f"trained_on.{i}") for i, other in enumerate(submission.trained_on)}
-    _check_budgets(submission, [tested, *others.values()])
+    _check_budgets(submission, chosen, [tested, *others.values()])
     return _predictions(submission, chosen, tested, others), tested, chosen
 
 
 def cases_by_budget(predictions: pd.DataFrame, tested: Subset, chosen: Protocol) -> dict[CaseKey, Case]:
     """The cases of one subset's predictions; networks that the protocol leaves out are left out."""
     found = {}
-    for key, case in cases(predictions, {tested.name: tested}, chosen).items():
+    for key, case in cases(predictions, {tested.name: tested}, chosen, leave_out=True).items():
         _, budget, *others = key
         found[int(str(budget)), str(others[0]) if others else None] = case
     return found
@@ -98,11 +98,11 @@ def _subset(named: SubsetReference, at_hand: Mapping[str, Subset] | None, field:
     return subset
 
 
-def _check_budgets(submission: Submission, subsets: list[Subset]) -> None:
+def _check_budgets(submission: Submission, chosen: Protocol, subsets: list[Subset]) -> None:
     for budget in submission.budgets:
         for subset in subsets:
             try:
-                subset.check_budget(budget)
+                subset.check_budget(budget, target=chosen.target)
             except BudgetError as error:
                 raise RefusedError("budgets", str(error)) from None
 
@@ -128,7 +128,7 @@ def _predictions(submission: Submission, chosen: Protocol, tested: Subset, other
     if not _same_rows(given, expected):
         _check_rows(given[keys], expected)
         merged = expected.merge(given, on=keys, how="left", sort=False)
-    truth = tested.networks.loc[merged["network"], chosen.target].to_numpy(dtype=np.float64)
+    truth = tested.target(chosen.target).loc[merged["network"]].to_numpy(dtype=np.float64)
     return merged.assign(subset=tested.name, truth=truth, score=merged.get("score", np.nan))
 
 

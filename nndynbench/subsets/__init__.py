@@ -8,6 +8,7 @@ from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.loading import SupersededWarning, download, load, subsets
 from nndynbench.subsets.splits import SplitError
 from nndynbench.subsets.subset import Subset
+from nndynbench.subsets.targets import TargetError
 
 __all__ = [
     "BudgetError",
@@ -16,6 +17,7 @@ __all__ = [
     "SplitError",
     "Subset",
     "SupersededWarning",
+    "TargetError",
     "catalogue",
     "catalogue_entry",
     "download",

@@ -49,6 +49,7 @@ class CatalogueEntry:
     bundle: Mapping[TierName, Bundled] = field(default_factory=dict)
     beside: Mapping[TierName, Bundled] = field(default_factory=dict)
     features: Sequence[int] | None = None
+    seeds: int | None = None
 
 
 def catalogue() -> dict[str, CatalogueEntry]:

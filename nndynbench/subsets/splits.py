@@ -1,4 +1,5 @@
-"""The fixed splits of a subset, drawn once by one seeded rule when it is packed, stored as network ids.
+"""The splits of a subset, by one seeded rule: most are drawn when it is packed and stored as network ids; those that came
+later are drawn whenever they are asked for, the same every time.
 
 What is drawn depends on no version of a library: of numpy's random numbers only those that it promises never to change are
 used (``RandomState`` and the raw numbers of ``PCG64``), and the folds are made here.
@@ -133,6 +134,34 @@ RULES: dict[str, Callable[[pd.DataFrame, str], Iterator[Fold]]] = {
     "holdout": holdout,
     "blocked": blocked,
 }
+
+RECIPES = "recipes"
+# Fewer seeds of a recipe say nothing of what tells them apart.
+FEWEST_SEEDS = 4
+
+DRAWN = (RECIPES,)
+
+
+def recipe_of_each(networks: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.Series:
+    """By network id, a number of its recipe: networks of equal hyperparameters differ in their seeds alone."""
+    if "configuration" in networks:
+        return networks["configuration"].rename("recipe")
+    return networks.groupby(list(hyperparameters), sort=False, dropna=False).ngroup().rename("recipe")
+
+
+def have_seeds(recipes: pd.Series) -> bool:
+    """Whether every recipe was trained from several seeds, and there is one for each fold."""
+    seeds = recipes.value_counts()
+    return len(seeds) >= FOLDS and int(seeds.min()) >= FEWEST_SEEDS
+
+
+def recipe_folds(recipes: pd.Series, subset: str, draw: int = 0) -> list[Fold]:
+    """5 folds of whole recipes, with all seeds of each: recipes in an order of their digests, dealt like cards."""
+    digests = {recipe: hashlib.sha256(f"{subset}/{RECIPES}/{draw}/{recipe}".encode()).digest() for recipe in set(recipes)}
+    order = sorted(digests, key=lambda recipe: digests[recipe])
+    fold_of = {recipe: place % FOLDS for place, recipe in enumerate(order)}
+    tested = recipes.map(fold_of)
+    return [(_ids(recipes.index[tested != fold]), _ids(recipes.index[tested == fold])) for fold in range(FOLDS)]
 
 
 def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:

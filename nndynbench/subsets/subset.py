@@ -17,10 +17,21 @@ from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.pack import Pack
 from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName
+from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.packed import PackedNetwork
+from nndynbench.subsets.plateau import on_plateau
 from nndynbench.subsets.reader import RICHER, Reader
-from nndynbench.subsets.splits import RULES, Fold, SplitError
+from nndynbench.subsets.splits import DRAWN, RULES, Fold, SplitError, have_seeds, recipe_folds, recipe_of_each
+from nndynbench.subsets.targets import (
+    LATE,
+    LATE_ACCURACY,
+    LATE_EPOCHS,
+    LATE_VALIDATION_ACCURACY,
+    TargetError,
+    epochs_before_late,
+    late_validation_accuracy,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -28,6 +39,8 @@ if TYPE_CHECKING:
 
     from nndynbench.subsets.export import FormatName
     from nndynbench.subsets.snapshots import Snapshots
+
+FINAL_ACCURACY = "final_accuracy"
 
 
 class Subset:
@@ -136,8 +149,33 @@ class Subset:
         """The budgets that a method may be given."""
         return range(1, self.manifest.epochs + 1)
 
+    @property
+    def recipes(self) -> pd.Series:
+        """By network id, the number of its recipe: networks of one recipe have equal hyperparameters, and other seeds."""
+        return recipe_of_each(self.networks, self.manifest.hyperparameters)
+
+    def target(self, name: str) -> pd.Series:
+        """By network id what a protocol predicts: a column of `networks`, or "late_validation_accuracy", which follows from
+        the curves.
+
+        Raises
+        ------
+        TargetError
+            For one that this version does not have, naming the subsets that have it.
+        """
+        if name == LATE_VALIDATION_ACCURACY:
+            return late_validation_accuracy(self.networks, self.curves, chance=self.manifest.chance)
+        if name not in self.networks:
+            having = ", ".join(entry.name for entry in catalogue().values() if entry.seeds) or "none"
+            raise TargetError(f"{self.name} {self.version} has no {name}: measured is it of {having}")
+        return self.networks[name]
+
+    def on_plateau(self, budget: int) -> pd.Series:
+        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`."""
+        return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
+
     def split(self, name: str) -> list[Fold]:
-        """A fixed split: a list of (training ids, test ids).
+        """A split, the same every time: a list of (training ids, test ids).
 
         Raises
         ------
@@ -146,11 +184,19 @@ class Subset:
         SplitError
             With the reason, for one that this version's networks could not fill.
         """
-        check_name(name, RULES, what="split")
+        check_name(name, [*RULES, *DRAWN], what="split")
+        if name in DRAWN:
+            return self._recipe_folds()
         stored = json.loads(self.pack.file(SPLITS_FILE).read_text(encoding="utf-8"))
         if name in stored["left_out"]:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
+
+    def _recipe_folds(self) -> list[Fold]:
+        if not have_seeds(recipes := self.recipes):
+            having = ", ".join(f"{e.name} ({e.seeds} seeds)" for e in catalogue().values() if e.seeds)
+            raise SplitError(f"{self.name} {self.version} has no recipe trained from several seeds: {having} have")
+        return recipe_folds(recipes, self.name)
 
     @renamed_keyword("epochs", "budget")
     def history(self, network_id: int, budget: int) -> History:
@@ -171,18 +217,28 @@ class Subset:
         last = self.check_budget(budget)
         return [History(self.reader(network), last, read) for network in network_ids]
 
-    def check_budget(self, budget: object) -> int:
-        """The budget, if it is a valid one; raises `BudgetError` otherwise."""
+    def check_budget(self, budget: object, *, target: str = FINAL_ACCURACY) -> int:
+        """The budget, if it is a valid one for a target; raises `BudgetError` otherwise."""
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or int(budget) not in self.budgets:
             raise BudgetError(
                 f"{budget!r} is no budget of {self.name}: valid are whole numbers from 1 to {self.budgets[-1]}"
             )
+        if int(budget) not in (valid := self.budgets_for(target)):
+            until = f"budgets 1 to {valid[-1]} do not" if valid else "every budget does"
+            raise BudgetError(f"{budget} epochs reach into the late ones of {self.name}, of which {target} is: {until}")
         return int(budget)
 
     def budget(self, epochs: object) -> int:
         """`check_budget`, by the name that it had before version 1.0; deprecated."""
         warnings.warn("Subset.budget is called check_budget now", DeprecationWarning, stacklevel=2)
         return self.check_budget(epochs)
+
+    def budgets_for(self, target: str) -> range:
+        """The budgets after which a target is still to be predicted: they end before any network's late epochs."""
+        if target not in LATE:
+            return self.budgets
+        late = int(self.manifest.settings.get("late_epochs", LATE_EPOCHS)) if target == LATE_ACCURACY else LATE_EPOCHS
+        return range(1, epochs_before_late(self.networks, late) + 1)
 
     def reader(self, network: int) -> Reader:
         """What a history reads a network through: all of it, later epochs too. Raises `KeyError` as `history` does."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import nndynbench as nb
-from nndynbench.protocols.intervals import RESAMPLED, Resamples, draw_resamples, quantiles, resampled
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, cases
@@ -73,11 +75,14 @@ def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: in
     resamples = draw_resamples(random.integers(0, 8, count), scored, need_classes=False, resamples=20, seed=seed)
     for metric in ("regret_1", "regret_5", "recall_top_tenth", "epochs_saved"):
         one_by_one = [METRICS[metric](scored.drawn(drawn_positions(w))) for w in resamples.weights]
-        np.testing.assert_allclose(resampled(metric, scored, resamples), one_by_one, rtol=0, atol=1e-9, err_msg=metric)
+        np.testing.assert_allclose(
+            METRICS[metric].resampled(scored, resamples), one_by_one, rtol=0, atol=1e-9, err_msg=metric
+        )
 
 
-def test_every_metric_has_an_interval() -> None:
-    assert RESAMPLED.keys() == METRICS.keys()
+def test_a_metric_is_resampled_one_by_one_where_nothing_quicker_is_known(regressed: Case) -> None:
+    slow = replace(METRICS["mae"], in_resamples=None).resampled(regressed.scored, regressed.resamples)
+    np.testing.assert_allclose(slow, regressed.in_resamples("mae"), rtol=1e-12)
 
 
 def test_learning_rates_are_drawn_with_all_their_networks(digits: nb.Subset, regressed: Case) -> None:
@@ -90,7 +95,7 @@ def test_learning_rates_are_drawn_with_all_their_networks(digits: nb.Subset, reg
 
 def test_single_networks_would_give_narrower_intervals(regressed: Case) -> None:
     scored = regressed.scored
-    single = resampled("r2", scored, draw_resamples(np.arange(len(scored.truth)), scored, need_classes=False))
+    single = METRICS["r2"].resampled(scored, draw_resamples(np.arange(len(scored.truth)), scored, need_classes=False))
     assert np.std(single) < 0.8 * np.std(regressed.in_resamples("r2"))
 
 
@@ -118,7 +123,7 @@ def test_the_coefficient_of_determination_of_equal_truths_is_undefined(metric: s
     truth = np.array([10.1, 10.1, 10.1, 60.0])
     scored = Scored(truth, truth + 1, truth + 1, np.zeros(4, dtype=np.int64))
     drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), np.arange(4), redrawn=0)
-    equal, different = resampled(metric, scored, drawn)
+    equal, different = METRICS[metric].resampled(scored, drawn)
     assert np.isnan(equal)
     assert np.isfinite(different)
 

@@ -10,7 +10,7 @@ import nndynbench as nb
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol, protocols, read_budgets
-from nndynbench.subsets.splits import RULES
+from nndynbench.subsets.splits import DRAWN, RULES
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def half() -> nb.Subset:
 def test_a_protocols_facts_name_what_exists(name: str) -> None:
     chosen = find_protocol(name)
     assert set(chosen.metrics) <= METRICS.keys()
-    assert chosen.split in (*RULES, None)
+    assert chosen.split in (*RULES, *DRAWN, None)
     assert (chosen.split is None) == (chosen.test == "another")
     assert chosen.fitted.predictions is None
     assert read_budgets(chosen.budgets)

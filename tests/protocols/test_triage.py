@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import nndynbench as nb
-from nndynbench.protocols.metrics import METRICS, Scored, ranking
+from nndynbench.protocols.metrics import METRICS, Scored
+from nndynbench.protocols.metrics.selection import ranking
 from nndynbench.protocols.triage import accuracies_by_epoch, stop_after_one_epoch, successive_halving
 
 TRUTH = np.array([90.0, 89.5, 70, 60, 50, 40, 30, 20, 10, 10.5])

@@ -1,0 +1,131 @@
+"""Metrics of a ranking."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.protocols.metrics.metric import Metric
+from nndynbench.protocols.metrics.regression import explained
+from nndynbench.protocols.scored import Scored, UndefinedMetricError
+
+
+def kendall_tau(scored: Scored) -> float:
+    from scipy.stats import kendalltau
+
+    _need_ranks(scored)
+    return float(kendalltau(scored.truth, scored.prediction).statistic)
+
+
+def spearman_rho(scored: Scored) -> float:
+    from scipy.stats import spearmanr
+
+    _need_ranks(scored)
+    return float(spearmanr(scored.truth, scored.prediction).statistic)
+
+
+def r2_rank_matched(scored: Scored) -> float:
+    """R² of the truths in the order of the predictions: what is left when a method's scale is forgiven, and only its
+    ranking is judged (equal predictions share the mean of their truths' ranks).
+    """
+    from scipy.stats import rankdata
+
+    _need_ranks(scored)
+    ordered = np.sort(scored.truth)
+    first = rankdata(scored.prediction, "min").astype(int) - 1
+    last = rankdata(scored.prediction, "max").astype(int)
+    total = np.concatenate([[0.0], np.cumsum(ordered)])
+    return explained(scored.truth, (total[last] - total[first]) / (last - first))
+
+
+def _need_ranks(scored: Scored) -> None:
+    for what, values in (("final accuracies", scored.truth), ("predictions", scored.prediction)):
+        if np.ptp(values) == 0:
+            raise UndefinedMetricError(f"a rank correlation is not defined: all {what} are equal")
+
+
+def kendall_taus(scored: Scored, resamples: Resamples) -> FloatArray:
+    """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them."""
+    in_order = (values[resamples.order] for values in (scored.truth, scored.prediction))
+    truth, prediction = (_order_of_pairs(values, values) for values in in_order)
+    agreement = _pairs(truth * prediction, resamples)
+    truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _pairs(np.abs(truth), resamples))
+    return ratio(agreement, np.sqrt(truth_pairs * _pairs(np.abs(prediction), resamples)))
+
+
+def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float32]:
+    signs = (values[:, None] > others).astype(np.float32)
+    signs -= values[:, None] < others
+    return signs
+
+
+def _pairs(signs: npt.NDArray[np.float32], resamples: Resamples) -> FloatArray:
+    """Sums over the drawn pairs; rows and columns are in the resamples' order."""
+    between = resamples.by_cluster(np.ascontiguousarray(resamples.by_cluster(signs).T))
+    return np.asarray(np.einsum("rc,rc->r", (resamples.whole_counts @ between).astype(np.float64), resamples.counts))
+
+
+def spearman_rhos(scored: Scored, resamples: Resamples) -> FloatArray:
+    truth = resamples.of_truth("ranks", scored.truth, lambda: _centred_ranks(scored.truth, resamples))
+    truth_variance = resamples.of_truth("variance of ranks", scored.truth, lambda: _products(truth, truth, resamples))
+    prediction = _centred_ranks(scored.prediction, resamples)
+    covariance, prediction_variance = (_products(other, prediction, resamples) for other in (truth, prediction))
+    return ratio(covariance, np.sqrt(truth_variance * prediction_variance))
+
+
+def _products(some: FloatArray, others: FloatArray, resamples: Resamples) -> FloatArray:
+    return np.asarray(np.einsum("rn,rn,rn->r", resamples.weights, some, others))
+
+
+def _centred_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
+    """Mid-ranks of every network in every resample (resamples, networks), less their weighted mean."""
+    # Twice the ranks, less the number of networks, is a sum of signs: whole numbers, whose weighted mean is 0.
+    signs = resamples.by_cluster(_order_of_pairs(values[resamples.order], values))
+    return (resamples.whole_counts @ signs).astype(np.float64) / -2
+
+
+def r2s_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
+    weights = resamples.weights
+    order = np.argsort(scored.truth)
+    # A prediction's ties take the drawn truths from `first` to `last` of the sorted ones: their sum, read off the total.
+    positions = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
+    totals = np.pad(np.cumsum(weights[:, order] * scored.truth[order], axis=1), ((0, 0), (1, 0)))
+    below = (scored.prediction[:, None] < scored.prediction).astype(np.float64)
+    equal = (scored.prediction[:, None] == scored.prediction).astype(np.float64)
+    first, count = weights @ below, weights @ equal
+    sums = np.stack(
+        [
+            np.interp(start + size, position, total) - np.interp(start, position, total)
+            for start, size, position, total in zip(first, count, positions, totals, strict=True)
+        ]
+    )
+    matched = np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
+    variance = resamples.variance(scored.truth)
+    errors = (weights * (scored.truth - matched) ** 2).sum(axis=1) / resamples.size
+    return ratio(variance - errors, variance)
+
+
+METRICS = (
+    Metric(
+        "kendall_tau",
+        label="Kendall's τ",
+        meaning="rank correlation: pairs in the right order minus pairs in the wrong one",
+        value=kendall_tau,
+        in_resamples=kendall_taus,
+    ),
+    Metric(
+        "spearman_rho",
+        label="Spearman's ρ",
+        meaning="correlation of the ranks",
+        value=spearman_rho,
+        in_resamples=spearman_rhos,
+    ),
+    Metric(
+        "r2_rank_matched",
+        label="R², ranks matched",
+        meaning="R² when a method's scale is forgiven and its ranking judged alone",
+        value=r2_rank_matched,
+        in_resamples=r2s_rank_matched,
+    ),
+)

@@ -1,0 +1,135 @@
+"""Metrics within recipes: of seeds of the same recipe, what told them apart. Truth and prediction are deviations there.
+
+What says the same of every seed of a recipe has exactly 0 in the first two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.protocols.metrics.metric import Metric
+from nndynbench.protocols.metrics.regression import SHARE_SHOWN
+from nndynbench.protocols.scored import Scored, UndefinedMetricError
+
+
+def r2_within(scored: Scored) -> float:
+    if not np.any(scored.truth):
+        raise UndefinedMetricError("R² within recipes is not defined: all seeds of a recipe end equally well")
+    return float(1 - np.sum((scored.truth - scored.prediction) ** 2) / np.sum(scored.truth**2))
+
+
+def r2s_within(scored: Scored, resamples: Resamples) -> FloatArray:
+    variance, missed = (resamples.sums(values) for values in (scored.truth**2, (scored.truth - scored.prediction) ** 2))
+    return ratio(variance - missed, variance)
+
+
+def kendall_tau_within(scored: Scored) -> float:
+    taus = _taus(scored)
+    if np.isnan(taus).all():
+        raise UndefinedMetricError("τ within recipes is not defined: all seeds of a recipe end equally well")
+    return float(np.nanmean(taus))
+
+
+def kendall_taus_within(scored: Scored, resamples: Resamples) -> FloatArray:
+    return _mean_over_recipes(_taus(scored), scored, resamples)
+
+
+def _taus(scored: Scored) -> FloatArray:
+    """Of each recipe; 0 where all predictions are equal, NaN where all truths are: there is no order to be found."""
+    from scipy.stats import kendalltau
+
+    def tau(truth: FloatArray, prediction: FloatArray) -> float:
+        if np.ptp(truth) == 0:
+            return np.nan
+        return float(kendalltau(truth, prediction).statistic) if np.ptp(prediction) > 0 else 0.0
+
+    return np.array([tau(scored.truth[own], scored.prediction[own]) for own in _recipes(scored)])
+
+
+def regret_keeping(count: int) -> Callable[[Scored], float]:
+    """Percentage points between the best seed of a recipe and the best of the ``count`` that were ranked first, mean over
+    recipes; of equal predictions, the mean over all orders.
+    """
+
+    def regret(scored: Scored) -> float:
+        return float(np.mean(_regrets(scored, count)))
+
+    return regret
+
+
+def regrets_keeping(count: int) -> Callable[[Scored, Resamples], FloatArray]:
+    def regrets(scored: Scored, resamples: Resamples) -> FloatArray:
+        return _mean_over_recipes(_regrets(scored, count), scored, resamples)
+
+    return regrets
+
+
+def _regrets(scored: Scored, count: int) -> FloatArray:
+    return np.array(
+        [
+            scored.truth[own].max() - expected_best(scored.truth[own], scored.prediction[own], count)
+            for own in _recipes(scored)
+        ]
+    )
+
+
+def expected_best(truth: FloatArray, prediction: FloatArray, count: int) -> float:
+    """The truth expected of the best of the ``count`` networks predicted highest, equal ones in every order alike."""
+    if count >= len(truth):
+        return float(truth.max())
+    boundary = np.sort(prediction)[-count]
+    sure = truth[prediction > boundary]
+    tied, places = np.sort(truth[prediction == boundary])[::-1], count - len(sure)
+    # The best of the places drawn from the tied is their n-th best, where the others come from those behind it.
+    drawn = [comb(len(tied) - n, places - 1) / comb(len(tied), places) for n in range(1, len(tied) + 1)]
+    floor = sure.max() if len(sure) else -np.inf
+    return float(np.sum(np.array(drawn) * np.maximum(tied, floor)))
+
+
+def _recipes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
+    """The networks of each recipe."""
+    for recipe in np.unique(scored.recipe):
+        yield scored.recipe == recipe
+
+
+def _mean_over_recipes(values: FloatArray, scored: Scored, resamples: Resamples) -> FloatArray:
+    """Over the drawn recipes that have a value, (resamples,); whole recipes are drawn."""
+    _, place, size = np.unique(scored.recipe, return_inverse=True, return_counts=True)
+    share = np.where(np.isnan(values), 0.0, 1 / size)[place]
+    return ratio(resamples.sums(share * np.nan_to_num(values)[place]), resamples.sums(share))
+
+
+METRICS = (
+    Metric(
+        "r2_within",
+        label="R² within recipes",
+        meaning="share of the variance between seeds of one recipe that is predicted; 0 for what sees hyperparameters alone",
+        value=r2_within,
+        in_resamples=r2s_within,
+        shown=SHARE_SHOWN,
+        blends=True,
+    ),
+    Metric(
+        "kendall_tau_within",
+        label="Kendall's τ within recipes",
+        meaning="rank correlation among the seeds of one recipe, mean over recipes; 0 for what sees hyperparameters alone",
+        value=kendall_tau_within,
+        in_resamples=kendall_taus_within,
+    ),
+    *(
+        Metric(
+            f"regret_keeping_{count}",
+            label=f"regret of keeping {count}",
+            meaning=f"points between a recipe's best seed and the best of the {count} ranked first, mean over recipes",
+            value=regret_keeping(count),
+            in_resamples=regrets_keeping(count),
+            smaller_is_better=True,
+        )
+        for count in (1, 3)
+    ),
+)

@@ -1,0 +1,38 @@
+"""What every metric is computed from, and the error for one that is not defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.errors import NndynbenchError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class UndefinedMetricError(NndynbenchError, ValueError):
+    """A metric that these predictions do not define; says why."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a metric is computed from, an entry per test network: the truth, the prediction (0/1 or percent), the
+    classifier's score, the fold, and (for triage) the epochs trained up to the budget and after it.
+
+    Within recipes, truth and prediction are deviations from their means over the recipe's seeds, and ``recipe`` says which
+    networks are of one; see `nndynbench.protocols.within`.
+    """
+
+    truth: FloatArray
+    prediction: FloatArray
+    score: FloatArray
+    fold: npt.NDArray[np.int64]
+    spent: FloatArray = field(default_factory=lambda: np.zeros(0))
+    remaining: FloatArray = field(default_factory=lambda: np.zeros(0))
+    recipe: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def drawn(self, networks: npt.NDArray[np.int64]) -> Scored:
+        """The entries at some positions, each as often as it is named."""
+        return Scored(*(values[networks] if len(values) else values for values in vars(self).values()))

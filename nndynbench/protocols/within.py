@@ -1,0 +1,28 @@
+"""Within recipes: what is left of truths and predictions when the mean over a recipe's seeds is taken from both.
+
+Hyperparameters are the same for every seed of a recipe, so nothing is left of what they alone say.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.protocols.scored import FloatArray
+
+# Of deviations, in percentage points: equal columns may be multiplied to numbers that differ in their last bits.
+DECIMALS = 6
+
+
+def deviations(values: FloatArray, recipes: npt.NDArray[np.int64]) -> FloatArray:
+    """Each value less the mean of its recipe, to a millionth; exactly 0 where a recipe's are equal."""
+    _, first, place, size = np.unique(recipes, return_index=True, return_inverse=True, return_counts=True)
+    shifted = values - values[first][place]
+    means = np.bincount(place, shifted) / size
+    return np.round(shifted - means[place], DECIMALS) + 0.0  # no negative zeros
+
+
+def with_siblings(recipes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which networks are not the only one of their recipe."""
+    _, place, size = np.unique(recipes, return_inverse=True, return_counts=True)
+    return np.asarray(size[place] > 1)

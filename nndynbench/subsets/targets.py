@@ -1,0 +1,34 @@
+"""What a protocol may predict of a network beside the accuracy after its last epoch, which jumps by points under plain SGD:
+its mean over the last epochs.
+
+``late_accuracy``, of the test half, is stored where it was measured. ``late_validation_accuracy`` follows from the curves,
+which every subset has, and is stored nowhere. Both are of a network's own last epochs, and chance for a diverged one.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from nndynbench.errors import NndynbenchError
+
+LATE_ACCURACY = "late_accuracy"
+LATE_VALIDATION_ACCURACY = "late_validation_accuracy"
+LATE = (LATE_ACCURACY, LATE_VALIDATION_ACCURACY)
+LATE_EPOCHS = 5
+
+
+class TargetError(NndynbenchError, ValueError):
+    """A target that a subset does not have; names those that have it."""
+
+
+def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, chance: float) -> pd.Series:
+    """By network id, the mean validation accuracy over its own last five epochs, all of them where it trained fewer."""
+    late = curves["validation_accuracy"].groupby(level="network", sort=False).tail(LATE_EPOCHS)
+    means = late.groupby(level="network").mean().reindex(networks.index)
+    return means.where(~networks["diverged"], chance).fillna(chance).rename(LATE_VALIDATION_ACCURACY)
+
+
+def epochs_before_late(networks: pd.DataFrame, late_epochs: int = LATE_EPOCHS) -> int:
+    """The last epoch before any network's late ones; a diverged network has none."""
+    trained = networks.loc[~networks["diverged"], "epochs_trained"]
+    return max(0, int(trained.min()) - late_epochs) if len(trained) else 0
