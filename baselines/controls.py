@@ -28,6 +28,7 @@ def control(description: str, source: str, columns: object) -> nb.Method:
     return nb.Method(
         description=f"control: {description}, forest of randomised trees",
         source=source,
+        role="control",
         reads={"weights"},
         classifier=make_pipeline(*prepared, ExtraTreesClassifier(50, max_features=0.5)),
         regressor=make_pipeline(*prepared, ExtraTreesRegressor(50, max_features=0.5)),

@@ -53,6 +53,7 @@ def calibrated(description: str, source: str, column: object) -> nb.Method:
     return nb.Method(
         description=f"{description}, calibrated by linear or logistic regression",
         source=source,
+        role="trivial",
         reads={"curves"},
         classifier=of(column, LogisticRegression()),
         regressor=of(column, LinearRegression()),
@@ -63,6 +64,7 @@ METHODS = {
     "constant": nb.Method(
         description="the larger class, or the mean final accuracy, of the training networks",
         source="none needed",
+        role="trivial",
         reads=set(),
         classifier=DummyClassifier(),
         regressor=DummyRegressor(),
@@ -70,6 +72,7 @@ METHODS = {
     "learning-rate": nb.Method(
         description="the learning rate alone, random forest",
         source="facts of the paper's grid: it varies two hyperparameters alone",
+        role="trivial",
         reads={"hyperparameters"},
         classifier=of(learning_rate, RandomForestClassifier(50, min_samples_leaf=2)),
         regressor=of(learning_rate, RandomForestRegressor(50, min_samples_leaf=2)),
@@ -77,6 +80,7 @@ METHODS = {
     "validation-accuracy-raw": nb.Method(
         description="the validation accuracy at the budget, as it is",
         source="Egele et al. 2024, arXiv 2404.04111, stop after one epoch",
+        role="trivial",
         reads={"curves"},
         regressor=make_pipeline(nb.Columns([last("validation_accuracy")]), SimpleImputer(strategy="median"), AsItIs()),
     ),

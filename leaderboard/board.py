@@ -27,7 +27,7 @@ from nndynbench.subsets import Subset
 class Entry:
     """A row of the board: a method under one protocol on one subset, on transfer from one other subset.
 
-    ``kind``: "reference", "method", or that of a group of board.toml. ``date``: when the submission last changed.
+    ``kind``: the role of its method. ``date``: when the submission last changed.
     """
 
     submission: SubmissionFacts

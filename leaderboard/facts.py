@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from nndynbench.protocols.method import find_method
 from nndynbench.submissions import SubmissionFacts
 from nndynbench.submissions.admission import is_bundled
 
@@ -31,16 +32,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that stand below the methods, by a bundled method's file or by how its description begins."""
+    """Rows that stand below the methods, by the role of their method."""
 
     kind: str
     name: str
     meaning: str
-    code: str | None = None
-    description: str | None = None
-
-    def holds(self, submission: SubmissionFacts) -> bool:
-        return submission.code == self.code or bool(self.description and submission.description.startswith(self.description))
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,8 @@ def board_facts() -> BoardFacts:
 
 
 def kind_of(submission: SubmissionFacts) -> str:
-    """A reference, one of the groups, or a method."""
+    """The role of a bundled method, "reference" for those of board.toml; whatever others submit is a method."""
     if not is_bundled(submission):
         return "method"
-    if any(submission.method in reference.methods for reference in board_facts().references):
-        return "reference"
-    return next((group.kind for group in board_facts().groups if group.holds(submission)), "method")
+    references = {method for reference in board_facts().references for method in reference.methods}
+    return "reference" if submission.method in references else find_method(submission.method).role

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
@@ -37,6 +37,9 @@ HISTORIES_AS_NUMBERS = ("not 'History'", "[History(")
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 
+Role: TypeAlias = Literal["method", "reference", "trivial", "control"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
 SEED = 0  # of every estimator that leaves its random_state open
 
 
@@ -56,6 +59,9 @@ class Method:
     ``reads`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
     by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 
+    ``role`` is what it is there for: a "method" is compared, a "reference" is what others are read beside, a "trivial" one
+    is there for honesty, and a "control" shows what is left of a method when what it reads is taken away.
+
     ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
     there for each task, used on every other subset.
 
@@ -73,6 +79,7 @@ class Method:
     reads: Collection[str]
     classifier: Any = None
     regressor: Any = None
+    role: Role = "method"
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
@@ -83,6 +90,7 @@ class Method:
     def __post_init__(self) -> None:
         for read in self.reads:
             check_name(read, READABLE, what="word for what a method reads")
+        check_name(self.role, ROLES, what="role of a method")
         if self.classifier is None and self.regressor is None:
             raise ValueError("a method needs a classifier or a regressor")
 
@@ -112,7 +120,7 @@ def method_names() -> list[str]:
 
 def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """The bundled methods, or those of a method file, by name: description, reads (what it may look at, of "weights",
-    "curves", "hyperparameters"), tasks ("classification", "regression"), and source.
+    "curves", "hyperparameters"), tasks ("classification", "regression"), role, and source.
 
     Examples
     --------
@@ -129,6 +137,7 @@ def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
             "description": method.description,
             "reads": ", ".join(read for read in READABLE if read in method.reads),
             "tasks": ", ".join(task for task, does in _tasks(method) if does),
+            "role": method.role,
             "source": method.source,
         }
         for name, method in found.items()

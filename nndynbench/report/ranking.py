@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from nndynbench.protocols import Comparison
+from nndynbench.protocols import Comparison, find_method, method_names
 from nndynbench.protocols.metrics import METRICS
 
 Row: TypeAlias = dict[Any, Any]
@@ -33,7 +33,8 @@ EPOCH_0 = "epoch-0"
 
 def is_control(name: str) -> bool:
     """Whether a method is there only to show what another one's score is worth."""
-    return name.startswith("control-") or any(name in controls for controls in CONTROLS.values())
+    is_one = name in method_names() and find_method(name).role == "control"
+    return is_one or any(name in controls for controls in CONTROLS.values())
 
 
 def sees_no_training(name: str) -> bool:

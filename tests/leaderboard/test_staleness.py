@@ -89,3 +89,9 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     assert "| 1 of 1 |" in row
     assert "is \\`bad\\` \\| &lt;b>@\u200bsomebody" in text
     assert "| degree-linear | digits-lenet | trained |" in text
+
+
+def test_what_a_method_is_there_for_is_no_change_of_its_code() -> None:
+    before = 'nb.Method(description="a", reads={"curves"}, regressor=mean)'
+    assert same_code(before, before.replace("reads", 'role="trivial", reads'))
+    assert not same_code(before, before.replace("mean", "median"))
