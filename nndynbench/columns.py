@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from nndynbench.fingerprint import fingerprint
@@ -18,11 +20,23 @@ if TYPE_CHECKING:
 
     from nndynbench.subsets.history import History
 
+FloatArray = npt.NDArray[np.float64]
 ColumnFunction: TypeAlias = "Callable[[History], Mapping[str, Any]]"
 
 NO_DISTANCE = 1e-12
 
 CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
+
+PLATEAU = 0.002  # by how much a loss at chance wobbles
+AVERAGING = 0.9
+PULL = 1e-4
+HORIZON = 20
+
+# Forms of learning curve, each with the shapes that it may have: rates of a power law, rates and bends of a Weibull curve.
+FORMS: dict[str, list[tuple[float, ...]]] = {
+    "power": [(rate,) for rate in (0.1, 0.25, 0.5, 1, 2)],
+    "weibull": [(rate, bend) for rate in (0.03, 0.1, 0.3, 1) for bend in (0.5, 1, 2)],
+}
 
 
 class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -116,6 +130,62 @@ def curves(history: History) -> dict[str, float]:
         for epoch in range(1, history.epochs + 1):
             columns[f"{name}_{epoch}"] = float(values[min(epoch, len(values)) - 1]) if len(values) else np.nan
     return columns
+
+
+def curve_shapes(history: History) -> dict[str, float]:
+    """What learning curves say beyond their values, at epochs 1 to the budget.
+
+    - ``below_chance_1``, …: how far the training loss is below that of guessing, arcsinh((ln classes − loss) / 0.002):
+      linear where a network is still on the plateau, logarithmic where it has left it.
+    - ``gap_1``, …: training minus validation accuracy; ``below_chance_rise_2``, ``train_loss_rise_2``,
+      ``validation_accuracy_rise_2``, …: each since the epoch before.
+    - ``loss_sum``: the sum of training losses (SoTL, also TSE), and ``loss_average``, weighted by 0.9 for each epoch since
+      (TSE-EMA; Ru et al. 2021, arXiv 2006.04492).
+    - ``best_accuracy``, ``accuracy_sum`` of the validation accuracies; and where a power law (``power_…``) and a Weibull
+      curve (``weibull_…``) through losses and accuracies stand after 20 epochs (Viering & Loog 2021, arXiv 2103.10948).
+      With one epoch there is no curve: it stands where it is.
+    """
+    values = curves(history)
+    series = {name: np.array([values[f"{name}_{epoch}"] for epoch in range(1, history.epochs + 1)]) for name in CURVES}
+    losses, accuracies = series["train_loss"], series["validation_accuracy"]
+    classes = list(history.layer_sizes.values())[-1]
+    below = np.arcsinh((np.log(classes) - losses) / PLATEAU)
+    columns = _by_epoch("below_chance", below) | _by_epoch("gap", series["train_accuracy"] - accuracies)
+    rising = {"below_chance": below, "train_loss": losses, "validation_accuracy": accuracies}
+    for name, curve in rising.items():
+        columns |= _by_epoch(f"{name}_rise", np.diff(curve), first=2)
+    columns["loss_sum"] = float(losses.sum())
+    columns["loss_average"] = float(losses @ AVERAGING ** np.arange(len(losses))[::-1])
+    columns |= {"best_accuracy": float(accuracies.max()), "accuracy_sum": float(accuracies.sum())}
+    for name, curve in {"loss": losses, "accuracy": accuracies}.items():
+        columns |= {f"{form}_{name}": _extrapolated(curve, form) for form in FORMS}
+    return columns
+
+
+def _by_epoch(name: str, values: FloatArray, *, first: int = 1) -> dict[str, float]:
+    return {f"{name}_{epoch}": float(value) for epoch, value in enumerate(values, start=first)}
+
+
+def _extrapolated(curve: FloatArray, form: str) -> float:
+    """Where c + b·shape(epoch) stands at the horizon, for the shape of a form with the least squared error.
+
+    A weak pull holds b at 0: two epochs do not determine three parameters.
+    """
+    shapes, ahead = _shapes(form, len(curve))
+    middles = shapes.mean(axis=1, keepdims=True)
+    apart, level = shapes - middles, curve - curve.mean()
+    slopes = apart @ level / (np.sum(apart**2, axis=1) + PULL)
+    errors = np.sum((level - slopes[:, None] * apart) ** 2, axis=1) + PULL * slopes**2
+    best = int(np.argmin(errors)) if np.isfinite(errors).all() else 0
+    return float(curve.mean() + slopes[best] * (ahead[best] - middles[best, 0]))
+
+
+@cache
+def _shapes(form: str, epochs: int) -> tuple[FloatArray, FloatArray]:
+    """A form's shapes at epochs 1 to some, (shapes, epochs), and at the horizon."""
+    times = np.append(np.arange(1.0, epochs + 1), HORIZON)
+    drawn = [times ** -p[0] if form == "power" else np.exp(-((p[0] * times) ** p[1])) for p in FORMS[form]]
+    return np.stack(drawn)[:, :-1], np.stack(drawn)[:, -1]
 
 
 def last_features(history: History) -> dict[str, float]:

@@ -19,9 +19,11 @@ from nndynbench.deprecation import renamed_keyword
 from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import architecture
 from nndynbench.own_run import NotGivenError, OwnRun
+from nndynbench.protocols.fitting import Known, fitted_on
 from nndynbench.protocols.harness import evaluate
-from nndynbench.protocols.method import SEED, find_method, seeded
+from nndynbench.protocols.method import SEED, find_method
 from nndynbench.protocols.protocol import find_protocol
+from nndynbench.protocols.scoring import groups_of
 from nndynbench.subsets import BudgetError, History, Subset, load
 from nndynbench.subsets.reader import Reader
 
@@ -122,8 +124,6 @@ def predict(
     >>> forecast.low <= forecast.accuracy <= forecast.high
     True
     """
-    from sklearn.base import clone
-
     loaded = load(subset) if isinstance(subset, str) else subset
     budget = loaded.check_budget(budget)
     if isinstance(run, History):
@@ -148,7 +148,9 @@ def predict(
     everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
     others = {network: other for network, other in everyone if not other._is_of(history)}
     known, truth = list(others.values()), loaded.networks.loc[list(others), "final_accuracy"].to_numpy()
-    fitted = seeded(clone(found.estimator(find_protocol(FITTED_AS)))).fit(known, truth)
+    fitted_as = find_protocol(FITTED_AS)
+    groups = np.unique(groups_of(loaded, fitted_as).loc[list(others)], return_inverse=True)[1]
+    fitted = fitted_on(found.estimator(fitted_as), {}, known, Known(truth, groups, truth), fitted_as.task)
     accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
     low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
     threshold = loaded.manifest.threshold

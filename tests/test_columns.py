@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 
 import nndynbench as nb
+from nndynbench.columns import _extrapolated
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,33 @@ def test_a_network_that_stopped_early_repeats_its_last_distance(digits: nb.Subse
     [stopped, *_] = digits.networks.index[digits.networks["epochs_trained"] == 11]
     columns = nb.columns.layer_distances(digits.history(int(stopped), 14))
     assert columns["distance fc1 14"] == columns["distance fc1 11"] != columns["distance fc1 10"]
+
+
+def test_shapes_of_curves_are_what_they_say(digits: nb.Subset) -> None:
+    history = digits.history(137, 4)
+    shapes, curves = nb.columns.curve_shapes(history), history.curves
+    losses, accuracies = curves["train_loss"].to_numpy(), curves["validation_accuracy"].to_numpy()
+    below = np.arcsinh((np.log(10) - losses) / 0.002)
+    assert shapes["below_chance_3"] == pytest.approx(below[2])
+    assert shapes["below_chance_rise_3"] == pytest.approx(below[2] - below[1])
+    assert shapes["gap_1"] == pytest.approx(curves["train_accuracy"].iloc[0] - accuracies[0])
+    assert shapes["loss_sum"] == pytest.approx(losses.sum())
+    assert shapes["loss_average"] == pytest.approx(losses[0] * 0.729 + losses[1] * 0.81 + losses[2] * 0.9 + losses[3])
+    assert shapes["best_accuracy"] == accuracies.max()
+
+
+@pytest.mark.parametrize(
+    ("form", "curve"),
+    [("power", lambda t: 80 - 50 * t**-0.5), ("weibull", lambda t: 60 - 50 * np.exp(-0.3 * t))],
+)
+def test_a_curve_of_a_known_shape_is_drawn_to_epoch_20(form: str, curve: Any) -> None:
+    drawn = _extrapolated(curve(np.arange(1.0, 9)), form)
+    assert drawn == pytest.approx(curve(20.0), abs=1)
+
+
+@pytest.mark.parametrize("form", ["power", "weibull"])
+def test_a_curve_of_one_epoch_stands_where_it_is(form: str) -> None:
+    assert _extrapolated(np.array([12.5]), form) == 12.5
 
 
 def test_it_is_a_scikit_learn_transformer(histories: list[nb.History]) -> None:

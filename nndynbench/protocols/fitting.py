@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.method import seeded
 from nndynbench.protocols.protocol import Task
-from nndynbench.protocols.tuning import Folds, tuned
+from nndynbench.protocols.tuning import inner_folds, tuned
 
 if TYPE_CHECKING:
     from nndynbench.subsets import History
@@ -22,27 +24,55 @@ FloatArray = npt.NDArray[np.float64]
 NUMBERS = (Real, Decimal)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of training networks beside their histories, an entry for each.
+
+    ``target``: what is to be predicted. ``groups``: networks of equal number belong together, and a method that holds some
+    of its training networks out holds them out together; see `nndynbench.protocols.scoring.groups_of`. ``accuracies``: the
+    final accuracies, of which the labels of a classification are a cut.
+    """
+
+    target: npt.NDArray[Any]
+    groups: npt.NDArray[np.int64]
+    accuracies: FloatArray
+
+
 def fit_and_ask(
     estimator: Any,
     choices: Mapping[str, Sequence[Any]],
     seen: Sequence[History],
-    target: npt.NDArray[Any],
+    known: Known,
     asked: Sequence[History],
     task: Task,
-    inner: Folds | None,
 ) -> tuple[FloatArray, FloatArray | None]:
     """Predictions of the histories asked about, and a classifier's scores; raises whatever the method raises.
 
-    ``inner``: the folds by which the best of the ``choices`` is found, or None where none is looked for.
+    ``choices``: of parameters; where there are any the best is found by cross-validation, with groups apart.
+    """
+    fitted = fitted_on(estimator, choices, seen, known, task)
+    predicted = real_numbers(fitted.predict(list(asked)), what="predictions")
+    return predicted, _scores(fitted, asked) if task == "classification" else None
+
+
+def fitted_on(
+    estimator: Any, choices: Mapping[str, Sequence[Any]], seen: Sequence[History], known: Known, task: Task
+) -> Any:
+    """The estimator, cloned, seeded and fitted, with the best of the choices.
+
+    One whose ``fit`` has a parameter ``groups`` or ``accuracies`` by name is handed them.
     """
     from sklearn.base import clone
 
     # Lists and labels of its own: a method may do with them what it likes.
-    seen, target = list(seen), np.array(target)
+    seen, target = list(seen), np.array(known.target)
     fresh = seeded(clone(estimator))
-    fitted = fresh.fit(seen, target) if inner is None else tuned(fresh, choices, seen, target, inner=inner, task=task)
-    predicted = real_numbers(fitted.predict(list(asked)), what="predictions")
-    return predicted, _scores(fitted, asked) if task == "classification" else None
+    if choices:
+        inner = inner_folds(target, known.groups, task)
+        return tuned(fresh, choices, seen, target, inner=inner, task=task)
+    named = inspect.signature(fresh.fit).parameters
+    more = {name: np.array(getattr(known, name)) for name in ("groups", "accuracies") if name in named}
+    return fresh.fit(seen, target, **more)
 
 
 def real_numbers(values: Any, *, what: str) -> FloatArray:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword
-from nndynbench.protocols.fitting import fit_and_ask
+from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
     Method,
@@ -30,8 +30,8 @@ from nndynbench.protocols.method import (
 )
 from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.results import Result
-from nndynbench.protocols.scoring import cluster_of, score
-from nndynbench.protocols.tuning import TUNING_SUBSET, Folds, inner_folds
+from nndynbench.protocols.scoring import groups_of, score
+from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.subsets import load
 from nndynbench.subsets.history import READABLE
 
@@ -174,15 +174,15 @@ class Run:
         self,
         protocol: Protocol,
         seen: Sequence[History],
-        target: npt.NDArray[Any],
+        known: Known,
         asked: Sequence[History],
-        inner: Folds | None,
+        tunes: bool,
         read: set[str],
     ) -> tuple[FloatArray, FloatArray | None]:
         """Predictions and scores; raises what the method raises, or what it was in a sealed process."""
         if self.sealed is not None:
-            return self.sealed.fit_and_ask(protocol, seen, target, asked, inner, read)
-        return fit_and_ask(self.estimator, self.choices, seen, target, asked, protocol.task, inner)
+            return self.sealed.fit_and_ask(protocol, seen, known, asked, tunes, read)
+        return fit_and_ask(self.estimator, self.choices if tunes else {}, seen, known, asked, protocol.task)
 
 
 @dataclass(frozen=True)
@@ -214,14 +214,10 @@ class Fit:
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
         where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, fold {self.fold}"
         learnt, tested = self._orders(run.order_seed)
-        facts = self.trained_on.networks.loc[learnt]
-        target = np.array(self.trained_on.target(self.protocol.target).loc[learnt].to_numpy())
-        inner = None
-        if run.choices and self.trained_on.name == TUNING_SUBSET:
-            inner = inner_folds(target, cluster_of(facts).to_numpy(), self.protocol.task)
+        known, tunes = self._known(learnt), self.trained_on.name == TUNING_SUBSET
         seen, asked = [self.train[network] for network in learnt], [self.test[network] for network in tested]
         try:
-            predicted, scores = run.fit_and_ask(self.protocol, seen, target, asked, inner, self.read)
+            predicted, scores = run.fit_and_ask(self.protocol, seen, known, asked, tunes, self.read)
         except NotCarriedError:
             raise
         except SealedMethodError as error:
@@ -243,6 +239,16 @@ class Fit:
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
         return pd.DataFrame({**key, "truth": truth, "prediction": predicted[places], "score": scores[places]})
+
+    def _known(self, learnt: list[int]) -> Known:
+        networks = self.trained_on.networks
+        groups = groups_of(self.trained_on, self.protocol).loc[learnt]
+        # Numbered as they come, which tells nothing but which belong together.
+        return Known(
+            target=np.array(self.trained_on.target(self.protocol.target).loc[learnt].to_numpy()),
+            groups=pd.factorize(groups)[0].astype(np.int64),
+            accuracies=networks.loc[learnt, "final_accuracy"].to_numpy(dtype=np.float64),
+        )
 
     def _orders(self, seed: int | None) -> tuple[list[int], list[int]]:
         """The ids of training and of test networks as they are handed over."""

@@ -144,6 +144,16 @@ def cluster_of(networks: pd.DataFrame) -> pd.Series:
     return networks["configuration" if "configuration" in networks else "learning_rate"]
 
 
+def groups_of(subset: Subset, protocol: Protocol) -> pd.Series:
+    """What a method holds out together of the networks that it is trained on, as the protocol does of all, by network id:
+    the block that a network is tested in where blocks are, else its cluster.
+    """
+    if protocol.split != "blocked":
+        return cluster_of(subset.networks)
+    blocks = subset.split(protocol.split)
+    return pd.Series({network: block for block, (_, tested) in enumerate(blocks) for network in tested})
+
+
 def fold_masks(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
     """The networks of each fold."""
     for fold in np.unique(scored.fold):

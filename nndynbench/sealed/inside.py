@@ -20,7 +20,7 @@ import pandas as pd
 import sklearn.base  # noqa: F401  # every fit clones: imported once for all that are forked
 
 from nndynbench.fingerprint import environment
-from nndynbench.protocols.fitting import fit_and_ask
+from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import SEED, as_method, method_names, why_it_failed
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.sealed.channel import Channel
@@ -77,17 +77,15 @@ class Networks:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: ``method`` is a name or a path, or a pickled estimator with its choices; ``inner`` the inner folds by which
-    choices are made, None where none are.
-    """
+    """One fit: ``method`` is a name or a path, or a pickled estimator with its choices; ``tunes`` whether these are made."""
 
     method: str | bytes
     protocol: Protocol
     budget: int
     seen: Networks
     asked: Networks
-    target: npt.NDArray[Any]
-    inner: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] | None
+    known: Known
+    tunes: bool
     surroundings: bytes
 
 
@@ -132,7 +130,8 @@ def _answer(job: Job, questions: _Questions) -> dict[str, Any]:
         if isinstance(job.method, str):
             named = as_method(job.method)
             estimator, choices = named.estimator(job.protocol), named.choices
-        predicted, scores = fit_and_ask(estimator, choices, seen, job.target, asked, job.protocol.task, job.inner)
+        choices = choices if job.tunes else {}
+        predicted, scores = fit_and_ask(estimator, choices, seen, job.known, asked, job.protocol.task)
         return {"predictions": predicted.tolist(), "scores": None if scores is None else scores.tolist()}
     except EOFError:
         raise

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.errors import NndynbenchError
+from nndynbench.protocols.fitting import Known
 from nndynbench.protocols.method import is_file_name
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.sealed import server
@@ -64,9 +65,9 @@ class Sealed:
         self,
         protocol: Protocol,
         seen: Sequence[History],
-        target: npt.NDArray[Any],
+        known: Known,
         asked: Sequence[History],
-        inner: list[Any] | None,
+        tunes: bool,
         read: set[str],
     ) -> tuple[FloatArray, FloatArray | None]:
         """Predictions, and the scores of a classifier, of the networks asked about.
@@ -79,7 +80,7 @@ class Sealed:
             With what it raised there.
         """
         surroundings = _pickled(Surroundings.here())
-        job = Job(self.method, protocol, seen[0].epochs, networks_of(seen), networks_of(asked), target, inner, surroundings)
+        job = Job(self.method, protocol, seen[0].epochs, networks_of(seen), networks_of(asked), known, tunes, surroundings)
         desk = Desk([*seen, *asked], read)
         with _process(self) as channel:
             channel.hand(job)

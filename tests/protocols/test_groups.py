@@ -1,0 +1,91 @@
+"""What belongs together among training networks: a method that asks for it is told, one that does not is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+import nndynbench as nb
+
+HANDED: list[dict[str, Any]] = []
+
+
+class Asks(RegressorMixin, BaseEstimator):
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Asks:
+        HANDED.append({"rows": [history.hyperparameters for history in X], "groups": groups, "target": y})
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X))
+
+
+class AsksForAccuracies(ClassifierMixin, BaseEstimator):
+    def fit(self, X: Any, y: Any, accuracies: Any = None) -> AsksForAccuracies:
+        self.classes_ = np.unique(y)
+        HANDED.append({"accuracies": accuracies, "target": y})
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_handed() -> None:
+    HANDED.clear()
+
+
+def handed(subset: nb.Subset, protocol: str) -> dict[str, Any]:
+    nb.evaluate(Asks(), subset, protocol=protocol, budgets=1, sealed=False)
+    return HANDED[0]
+
+
+def test_networks_of_a_learning_rate_belong_together(digits: nb.Subset) -> None:
+    told = handed(digits, "regression-folds")
+    rates = pd.factorize(pd.DataFrame(told["rows"])["learning_rate"])[0]
+    np.testing.assert_array_equal(told["groups"], rates)
+
+
+def test_an_optimisers_networks_belong_together_where_optimisers_are_blocks() -> None:
+    told = handed(nb.load("cifar10-lenet-diverse"), "blocked")
+    np.testing.assert_array_equal(told["groups"], pd.factorize(pd.DataFrame(told["rows"])["optimiser"])[0])
+
+
+def test_bands_of_learning_rates_belong_together_where_bands_are_blocks(digits: nb.Subset) -> None:
+    told = handed(digits, "blocked")
+    ranks = pd.factorize(digits.networks["learning_rate"], sort=True)[0] // 4
+    band = dict(zip(digits.networks["learning_rate"], ranks, strict=True))
+    rates = pd.DataFrame(told["rows"])["learning_rate"]
+    np.testing.assert_array_equal(told["groups"], pd.factorize(rates.map(band))[0])
+
+
+def test_seeds_of_a_recipe_belong_together() -> None:
+    told = handed(nb.load("digits-lenet-seeds"), "seeds")
+    recipes = pd.DataFrame(told["rows"]).astype(str).agg(" ".join, axis=1)
+    np.testing.assert_array_equal(told["groups"], pd.factorize(recipes)[0])
+
+
+def test_a_classifier_that_asks_is_handed_the_accuracies_that_labels_are_a_cut_of(digits: nb.Subset) -> None:
+    nb.evaluate(AsksForAccuracies(), digits, protocol="classification", budgets=1, sealed=False)
+    for told in HANDED:
+        np.testing.assert_array_equal(told["target"], told["accuracies"] >= digits.manifest.threshold)
+
+
+def test_a_sealed_method_is_handed_the_same(digits: nb.Subset) -> None:
+    class Says(RegressorMixin, BaseEstimator):
+        def fit(self, X: Any, y: Any, groups: Any = None) -> Says:
+            self.said_ = float(len(set(groups)))
+            return self
+
+        def predict(self, X: Any) -> Any:
+            return np.full(len(X), self.said_)
+
+    sealed, open_ = (
+        nb.evaluate(Says(), digits, protocol="regression-folds", budgets=1, sealed=sealed).predictions["prediction"]
+        for sealed in (True, False)
+    )
+    np.testing.assert_array_equal(sealed, open_)
+    assert sealed.iloc[0] == 48
