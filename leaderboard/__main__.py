@@ -88,6 +88,14 @@ def check(
 
 
 @app.command()
+def best(submissions: Folder = SUBMISSIONS) -> None:
+    """Write which method of the board is the best for what a run gives of itself: what `nndynbench predict` chooses by."""
+    from leaderboard.best import write_best
+
+    console.print(escape(f"written: {write_best(folder=submissions)}"))
+
+
+@app.command()
 def refresh(
     method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat; all at hand by default")] = None,

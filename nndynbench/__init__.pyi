@@ -22,6 +22,8 @@ from .recording import Recorder as Recorder
 from .recording import read_run as read_run
 from .signatures import Signature as Signature
 from .signatures import SignedLogarithm as SignedLogarithm
+from .stopping import Replay as Replay
+from .stopping import StopEarly as StopEarly
 from .submissions import beside_bar as beside_bar
 from .subsets import History as History
 from .subsets import Subset as Subset

@@ -51,6 +51,23 @@ class OwnRun:
         self._curves = curves
         self._hyperparameters = hyperparameters
 
+    def with_curves(self, curves: pd.DataFrame | None) -> OwnRun:
+        """The same run with other curves, or none."""
+        return self._with(curves=curves)
+
+    def with_hyperparameters(self, hyperparameters: Mapping[str, Any] | None) -> OwnRun:
+        """The same run with other hyperparameters, or none."""
+        return self._with(hyperparameters=hyperparameters)
+
+    def _with(self, **changed: Any) -> OwnRun:
+        kept: dict[str, Any] = {
+            "curves": self._curves,
+            "hyperparameters": self._hyperparameters,
+            "last": self.last,
+            "diverged": self.diverged,
+        }
+        return OwnRun(self.architecture, self._weights, where=self._where, **kept | changed)
+
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
         if self._hyperparameters is None:

@@ -1,13 +1,13 @@
-"""How good will this run become? A named method, fitted on a whole subset, asked about one's own checkpoints (the paper's
-Figure 1).
-"""
+"""How good will this run become? A method, fitted on a subset, asked about a run of one's own (the paper's Figure 1)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +17,32 @@ from nndynbench.checkpoints import read_folder
 from nndynbench.convert import CheckpointWeights
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
-from nndynbench.graphs import architecture
+from nndynbench.graphs import Architecture, Weights
+from nndynbench.graphs.describing import NO_WEIGHTS, snapshot
+from nndynbench.graphs.weights import WeightsLike
 from nndynbench.own_run import NotGivenError, OwnRun
+from nndynbench.protocols.board import best_method
 from nndynbench.protocols.fitting import Known, fitted_on
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import SEED, find_method
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import groups_of
+from nndynbench.recording import Recorder, Run, read_run
+from nndynbench.recording.record import RUN_FILE
+from nndynbench.storage.files import user_path
 from nndynbench.subsets import BudgetError, History, Subset, load
+from nndynbench.subsets.history import CURVES, HYPERPARAMETERS, READABLE, WEIGHTS
 from nndynbench.subsets.reader import Reader
 
 FloatArray = npt.NDArray[np.float64]
 
 FITTED_AS = "regression-folds"
 LEVEL = 0.95
+
+# How many epochs of a run are looked at, where it has as many and nothing else is asked for.
+BUDGET = 5
+
+RunLike: TypeAlias = "str | os.PathLike[str] | Recorder | Run | History | Mapping[int, WeightsLike]"
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class Prediction:
     ``low`` to ``high`` holds 95% of the method's errors on networks of the subset that it was not fitted on;
     ``probability_high`` is the share of them with which the run would reach the subset's ``threshold``. ``outside`` names
     what of the run's degree signature lies outside the subset's: there a method extrapolates, and neither number holds.
+    ``method`` is what predicted, from the ``budget`` first epochs.
 
     Examples
     --------
@@ -56,11 +69,14 @@ class Prediction:
     probability_high: float
     threshold: float
     outside: tuple[str, ...]
+    method: str = ""
+    budget: int = 0
 
     def __str__(self) -> str:
         likely = f"{100 * self.probability_high:.0f}% of such runs reach {self.threshold:.4g}%"
         beyond = "".join(f"\noutside what the method knows: {what}" for what in self.outside)
-        return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{beyond}"
+        by = f"; by {self.method} after {self.budget} epochs" if self.method else ""
+        return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{by}{beyond}"
 
     def _repr_html_(self) -> str:
         from nndynbench.cards import html_card
@@ -69,6 +85,7 @@ class Prediction:
             "final accuracy": f"{self.accuracy:.1f}%",
             "95% interval": f"{self.low:.1f} to {self.high:.1f}%",
             f"reaches {self.threshold:.4g}%": f"{100 * self.probability_high:.0f}% of such runs",
+            "method": f"{self.method}, {self.budget} epochs",
             "outside what the method knows": "; ".join(self.outside) or "nothing",
         }
         return html_card("Prediction", facts)
@@ -76,11 +93,11 @@ class Prediction:
 
 @renamed_keyword("epochs", "budget")
 def predict(
-    run: str | Path | History,
+    run: RunLike | None,
     subset: str | Subset,
     *,
-    method: str = "degree-forest",
-    budget: int = 5,
+    method: str | None = None,
+    budget: int | None = None,
     curves: CurvesLike | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     first_epoch: int | None = None,
@@ -92,18 +109,21 @@ def predict(
     Parameters
     ----------
     run
-        A folder of checkpoints of the subset's architecture, one for each of the epochs 1 to ``budget`` (0, the
-        initialisation, where a method reads features). Or a history; a network of the subset itself is left out of what the
-        method is fitted on.
+        A `nndynbench.Recorder`, what `nndynbench.read_run` reads, or the folder of either, also while it trains: with all
+        that is recorded. A folder of checkpoints of the subset's architecture, or snapshots in memory by epoch (state
+        dicts), one for each of the epochs 1 to ``budget``, and 0, the initialisation, for methods that read
+        features. A history; a network of the subset itself is left out of what the method is fitted on. None: ``curves``
+        or ``hyperparameters`` alone.
     subset
         The subset that the method is fitted on: the run's training should be like that of its networks.
     method
-        A bundled method, or a method file, with a regressor.
+        A bundled method, or a method file, with a regressor. By default the best on the board of those that read nothing but
+        what is given; the answer names it.
     budget
-        How many epochs of the run to look at.
+        How many epochs of the run to look at; by default 5, or all of a recorded run that has fewer.
     curves, hyperparameters
         For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``budget``, percent; also a CSV
-        file) and `History.hyperparameters` (every column of the subset's grid) give them.
+        file) and `History.hyperparameters` (every column of the subset's grid) give them. A recorded run has its own.
     first_epoch, pattern, steps_per_epoch
         Which checkpoint is of which epoch, where the files leave it open: `nndynbench.checkpoints.read_folder`.
 
@@ -113,7 +133,7 @@ def predict(
         For a subset, method or budget that does not exist or is not at hand.
     CheckpointError, FileNotFoundError
         For checkpoints that are missing, unreadable, or of another architecture.
-    MethodError, NotGivenError
+    MethodError, NotGivenError, NoMethodError
         If the method fails, or reads what was not given; or if what was given is not what the subset's networks have.
 
     Examples
@@ -125,50 +145,192 @@ def predict(
     True
     """
     loaded = load(subset) if isinstance(subset, str) else subset
-    budget = loaded.check_budget(budget)
+    asked = _Asked(loaded, budget, curves, hyperparameters)
+    naming = {"first_epoch": first_epoch, "pattern": pattern, "steps_per_epoch": steps_per_epoch}
     if isinstance(run, History):
-        _check_history(run, loaded, budget, apart=[curves, hyperparameters, first_epoch, pattern, steps_per_epoch])
-        history = run
+        asked.check_history(run, apart=[curves, hyperparameters, *naming.values()])
+        given = Given(run, frozenset(READABLE), True)
+    elif isinstance(run, (Recorder, Run)) or (isinstance(run, (str, os.PathLike)) and (user_path(run) / RUN_FILE).is_file()):
+        recorded = run.run if isinstance(run, Recorder) else run if isinstance(run, Run) else read_run(user_path(run))
+        given = asked.of_recorded(recorded)
+    elif isinstance(run, (str, os.PathLike)):
+        folder = read_folder(Path(run), first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
+        checkpoints = CheckpointWeights(folder, asked.architecture)
+        checkpoints.need(range(1, asked.budget() + 1))
+        checkpoints[1]  # what is of another architecture is said before anything is fitted
+        given = asked.of_weights(checkpoints, where=str(run))
+    elif isinstance(run, Mapping):
+        given = asked.of_weights({int(epoch): snapshot(w, asked.architecture) for epoch, w in run.items()}, where="the run")
+    elif run is None:
+        given = asked.of_weights({}, where="the run")
     else:
-        described = architecture(loaded.manifest.architecture)
-        folder = read_folder(run, first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
-        weights = CheckpointWeights(folder, described)
-        weights.need(range(1, budget + 1))
+        raise NotGivenError(f"a run is a folder, a recorder, a history or snapshots by epoch, not {run!r}")
+    name = method or best_method(given.reads, initialisation=given.initialisation)
+    return Forecaster(loaded, name, given.history.epochs, without=given.history).predict(given)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A run's history, what is given of it (of weights, curves and hyperparameters), whether epoch 0 is, and what of its
+    hyperparameters the subset does not have.
+    """
+
+    history: History
+    reads: frozenset[str]
+    initialisation: bool
+    beyond: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked about a run, and given beside it."""
+
+    subset: Subset
+    asked: int | None
+    curves: CurvesLike | None
+    hyperparameters: Mapping[str, Any] | None
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        return self.subset.architecture
+
+    def budget(self, has: int | None = None) -> int:
+        """The budget asked for, else 5, as far as the run ``has`` epochs and the subset budgets."""
+        if self.asked is not None:
+            return self.subset.check_budget(self.asked)
+        longest = self.subset.budgets[-1]
+        if has == 0:
+            raise BudgetError("the run has no epoch yet")
+        return min(BUDGET, longest, has or longest)
+
+    def of_weights(self, weights: Mapping[int, Weights], *, where: str) -> Given:
+        budget = self.budget()
+        if missing := [epoch for epoch in range(1, budget + 1) if weights and epoch not in weights]:
+            raise NotGivenError(f"{where} has no weights of epoch {', '.join(map(str, missing))} (it has {sorted(weights)})")
+        curves = self._checked_curves(budget)
+        hyperparameters = self._checked_hyperparameters()
         source = OwnRun(
-            described,
+            self.architecture if weights else NO_WEIGHTS,
             weights,
-            where=str(run),
-            curves=None if curves is None else checked_curves(curves, budget, classes=described.classes),
-            hyperparameters=None if hyperparameters is None else checked_hyperparameters(hyperparameters, loaded),
+            where=where,
+            curves=curves,
+            hyperparameters=hyperparameters,
         )
-        history = History(Reader(source), budget)
-    found = find_method(method)
-    tested = evaluate(found, loaded, protocol=FITTED_AS, budgets=budget, name=method, order_seed=SEED).predictions
-    errors = (tested["truth"] - tested["prediction"]).to_numpy()
-    everyone = zip(loaded.network_ids, loaded.histories(loaded.network_ids, budget), strict=True)
-    others = {network: other for network, other in everyone if not other._is_of(history)}
-    known, truth = list(others.values()), loaded.networks.loc[list(others), "final_accuracy"].to_numpy()
-    fitted_as = find_protocol(FITTED_AS)
-    groups = np.unique(groups_of(loaded, fitted_as).loc[list(others)], return_inverse=True)[1]
-    fitted = fitted_on(found.estimator(fitted_as), {}, known, Known(truth, groups, truth), fitted_as.task)
-    accuracy = float(np.clip(fitted.predict([history])[0], 0, 100))
-    low, high = np.clip(accuracy + np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
-    threshold = loaded.manifest.threshold
-    reached = float(np.mean(accuracy + errors >= threshold))
-    return Prediction(accuracy, float(low), float(high), reached, threshold, tuple(_outside(history, known)))
+        return self._given(source, budget, curves is not None, hyperparameters is not None)
+
+    def of_recorded(self, run: Run) -> Given:
+        """A recorded run, with what is given beside it in place of its own."""
+        self._check_layers(run)
+        budget = self.budget(run.epochs)
+        source = run.source()
+        beyond: tuple[str, ...] = ()
+        curves_given = self.curves is not None or run.epochs > 0
+        if self.curves is not None:
+            source = source.with_curves(self._checked_curves(budget))
+        elif missing := [name for name in _curves_of(self.subset) if name not in run.columns]:
+            source, curves_given = source.with_curves(None), False
+            beyond = (f"{', '.join(missing)}: the subset's networks have it, the run has not",)
+        if self.hyperparameters is not None:
+            return self._given(source.with_hyperparameters(self._checked_hyperparameters()), budget, curves_given, True)
+        wanted = self.subset.manifest.hyperparameters
+        own = {name: value for name, value in run.hyperparameters.items() if name in wanted}
+        others = [name for name in run.hyperparameters if name not in (*wanted, "seed")]
+        beyond += tuple(f"hyperparameter {name}: the subset has none of this name" for name in others)
+        try:
+            known = checked_hyperparameters(own, self.subset) if run.hyperparameters else None
+        except ValueError as reason:
+            known, beyond = None, (*beyond, str(reason))
+        return self._given(source.with_hyperparameters(known), budget, curves_given, known is not None, beyond)
+
+    def check_history(self, history: History, *, apart: Sequence[object]) -> None:
+        """Raise where a history is not one of a network such as the subset's, up to the budget."""
+        if any(part is not None for part in apart):
+            raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those out")
+        budget = self.subset.check_budget(self.asked or history.epochs)
+        if history.epochs != budget:
+            raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
+        if history.layer_sizes != self.architecture.layer_sizes:
+            raise NotGivenError(
+                f"the history's network has the layers {history.layer_sizes}, those of {self.subset.name} have "
+                f"{self.architecture.layer_sizes}"
+            )
+
+    def _check_layers(self, run: Run) -> None:
+        own, others = run.architecture, self.architecture
+        if own.layers and own.layer_sizes != others.layer_sizes:
+            raise NotGivenError(
+                f"the network of {run.folder} has the layers {own.layer_sizes}, those of {self.subset.name} have "
+                f"{others.layer_sizes}"
+            )
+
+    def _checked_curves(self, budget: int) -> Any:
+        classes = self.architecture.classes
+        return None if self.curves is None else checked_curves(self.curves, budget, classes=classes)
+
+    def _checked_hyperparameters(self) -> dict[str, Any] | None:
+        return None if self.hyperparameters is None else checked_hyperparameters(self.hyperparameters, self.subset)
+
+    def _given(
+        self, source: OwnRun, budget: int, curves: bool, hyperparameters: bool, beyond: tuple[str, ...] = ()
+    ) -> Given:
+        kept = set(source.epochs("weights"))
+        needed = {min(epoch, source.last or epoch) for epoch in range(1, budget + 1)}
+        has_weights = bool(kept) and needed <= kept and source.architecture.no_graph is None
+        parts = {WEIGHTS: has_weights, CURVES: curves, HYPERPARAMETERS: hyperparameters}
+        reads = frozenset(name for name, is_given in parts.items() if is_given)
+        return Given(History(Reader(source), budget), reads, 0 in kept, beyond)
 
 
-def _check_history(history: History, subset: Subset, budget: int, *, apart: Sequence[object]) -> None:
-    """Raise where a history is not one of a network such as the subset's, up to the budget."""
-    if any(part is not None for part in apart):
-        raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those out")
-    if history.epochs != budget:
-        raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
-    layers = subset.history(subset.network_ids[0], budget).layer_sizes
-    if history.layer_sizes != layers:
-        raise NotGivenError(
-            f"the history's network has the layers {history.layer_sizes}, those of {subset.name} have {layers}"
+class Forecaster:
+    """A method, fitted on a subset at a budget, with its errors on networks that it was not fitted on.
+
+    ``without`` is the history of a network that is left out, where it is one of the subset's.
+    """
+
+    def __init__(self, subset: Subset, method: str, budget: int, *, without: History | None = None) -> None:
+        self.subset, self.method, self.budget = subset, method, budget
+        found = find_method(method)
+        self.tested = evaluate(found, subset, protocol=FITTED_AS, budgets=budget, name=method, order_seed=SEED).predictions
+        self.errors = (self.tested["truth"] - self.tested["prediction"]).to_numpy()
+        everyone = zip(subset.network_ids, subset.histories(subset.network_ids, budget), strict=True)
+        others = {network: other for network, other in everyone if without is None or not other._is_of(without)}
+        self._known = list(others.values())
+        truth = subset.networks.loc[list(others), "final_accuracy"].to_numpy()
+        fitted_as = find_protocol(FITTED_AS)
+        groups = np.unique(groups_of(subset, fitted_as).loc[list(others)], return_inverse=True)[1]
+        estimator = found.estimator(fitted_as)
+        self._fitted = fitted_on(estimator, {}, self._known, Known(truth, groups, truth), fitted_as.task)
+
+    def predict(self, given: Given) -> Prediction:
+        """What the method says of a run, up to the budget."""
+        accuracy = float(np.clip(self._fitted.predict([given.history])[0], 0, 100))
+        low, high = np.clip(accuracy + np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
+        threshold = self.subset.manifest.threshold
+        outside = [*given.beyond, *(_outside(given.history, self._known) if WEIGHTS in given.reads else ())]
+        return Prediction(
+            accuracy,
+            float(low),
+            float(high),
+            self.probability(accuracy, threshold),
+            threshold,
+            tuple(outside),
+            self.method,
+            self.budget,
         )
+
+    def probability(self, accuracy: float, threshold: float) -> float:
+        """Of a run of which the method says ``accuracy``, that it reaches a threshold, in percent both."""
+        return float(np.mean(accuracy + self.errors >= threshold))
+
+
+def given_of(run: Recorder | Run, subset: Subset, budget: int) -> Given:
+    """A recorded run as `predict` takes it, up to a budget."""
+    return _Asked(subset, budget, None, None).of_recorded(run.run if isinstance(run, Recorder) else run)
+
+
+def _curves_of(subset: Subset) -> list[str]:
+    """The curves that the subset's networks have."""
+    return [name for name in subset.curves.columns if name != "seconds" and subset.curves[name].notna().any()]
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

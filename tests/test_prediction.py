@@ -14,6 +14,7 @@ import nndynbench as nb
 from nndynbench.convert import CheckpointError
 from nndynbench.prediction import NotGivenError
 from nndynbench.protocols import MethodError, find_method, find_protocol
+from nndynbench.protocols.board import NoMethodError, best_method, board
 from nndynbench.protocols.method import SEED, seeded
 from nndynbench.subsets import BudgetError
 
@@ -52,7 +53,7 @@ def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, ru
 
 
 def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Path) -> None:
-    predicted = nb.predict(run, digits, budget=EPOCHS)
+    predicted = nb.predict(run, digits, method="degree-forest", budget=EPOCHS)
     assert 0 <= predicted.low < predicted.accuracy < predicted.high <= 100
     assert 0 <= predicted.probability_high <= 1
     tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", budgets=EPOCHS, order_seed=SEED).predictions
@@ -61,7 +62,7 @@ def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Pat
 
 
 def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path) -> None:
-    predicted = nb.predict(written(tmp_path / "large", digits, scale=30), digits, budget=EPOCHS)
+    predicted = nb.predict(written(tmp_path / "large", digits, scale=30), digits, method="degree-linear", budget=EPOCHS)
     assert any(line.startswith("mean of the degrees at epoch 3") for line in predicted.outside)
 
 
@@ -103,7 +104,7 @@ def test_curves_must_have_every_epoch_and_every_column(digits: nb.Subset, run: P
 def test_what_comes_after_the_budget_is_not_read(digits: nb.Subset, tmp_path: Path) -> None:
     folder = written(tmp_path / "run", digits)
     (folder / "epoch_12.safetensors").write_bytes(b"cut short")
-    assert nb.predict(folder, digits, budget=EPOCHS).accuracy > 0
+    assert nb.predict(folder, digits, method="degree-linear", budget=EPOCHS).accuracy > 0
 
 
 @pytest.mark.parametrize("method", ["norms", "control-epoch-0"])
@@ -112,7 +113,7 @@ def test_features_need_the_initialisation(digits: nb.Subset, tmp_path: Path, met
     (folder / "epoch_0.safetensors").unlink()
     with pytest.raises(NotGivenError, match=r"compare with the initialisation: .* has no weights of epoch 0"):
         nb.predict(folder, digits, method=method, budget=EPOCHS)
-    assert nb.predict(folder, digits, budget=EPOCHS).accuracy > 0
+    assert nb.predict(folder, digits, method="degree-linear", budget=EPOCHS).accuracy > 0
 
 
 def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on(digits: nb.Subset) -> None:
@@ -130,7 +131,7 @@ def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, h
     with pytest.raises(CheckpointError, match="epoch_1"):
         nb.predict(run, half, budget=EPOCHS)
     with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
-        nb.predict(run / "nowhere", digits, budget=EPOCHS)
+        nb.predict(run / "nowhere", digits, method="degree-linear", budget=EPOCHS)
 
 
 def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half: nb.Subset) -> None:
@@ -146,3 +147,113 @@ def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half
 def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -> None:
     with pytest.raises((ValueError, MethodError), match="classifier alone"):
         nb.predict(run, digits, method="degree-svm", budget=EPOCHS)
+
+
+class TestWhatIsGivenDecidesTheMethod:
+    """The best on the board of those that read nothing else; `nndynbench.protocols.board` lists them."""
+
+    def test_the_board_in_short_is_of_bundled_methods(self) -> None:
+        bundled = nb.methods()
+        for best in board():
+            assert {*best.reads} == {*filter(None, bundled.loc[best.name, "reads"].split(", "))}
+            assert "regression" in bundled.loc[best.name, "tasks"]
+
+    @pytest.mark.parametrize("given", [{"weights"}, {"curves"}, {"hyperparameters"}, {"weights", "curves"}])
+    def test_the_best_of_those_that_read_what_is_given_is_taken(self, given: set[str]) -> None:
+        chosen = next(best for best in board() if best.name == best_method(given, initialisation=True))
+        able = [best.rank for best in board() if best.reads and set(best.reads) <= given]
+        assert chosen.rank == min(able)
+
+    def test_without_the_initialisation_none_is_taken_that_needs_it(self) -> None:
+        chosen = best_method({"weights"}, initialisation=False)
+        assert not next(best for best in board() if best.name == chosen).needs_initialisation
+
+    def test_nothing_given_is_an_error(self, digits: nb.Subset) -> None:
+        with pytest.raises(NoMethodError, match="no method of the board reads nothing alone"):
+            nb.predict(None, digits)
+
+    def test_the_answer_names_the_method(self, digits: nb.Subset) -> None:
+        weights = {epoch: digits.history(NETWORK, 1).weights(epoch) for epoch in (1,)}
+        predicted = nb.predict(weights, digits, budget=1)
+        assert predicted.method == best_method({"weights"}, initialisation=False)
+        assert f"by {predicted.method} after 1 epochs" in str(predicted)
+
+
+class TestOtherForms:
+    def test_snapshots_in_memory_are_predicted_as_the_history(self, digits: nb.Subset) -> None:
+        history = digits.history(NETWORK, EPOCHS)
+        snapshots = {epoch: history.weights(epoch) for epoch in range(EPOCHS + 1)}
+        ours = nb.predict(snapshots, digits, method="degree-linear", budget=EPOCHS)
+        assert ours.accuracy == pytest.approx(nb.predict(history, digits, method="degree-linear").accuracy, abs=1.5)
+        del snapshots[2]
+        with pytest.raises(NotGivenError, match=r"no weights of epoch 2 \(it has \[0, 1, 3\]\)"):
+            nb.predict(snapshots, digits, budget=EPOCHS)
+
+    def test_curves_alone_are_enough_for_a_method_that_reads_nothing_else(self, digits: nb.Subset) -> None:
+        history = digits.history(NETWORK, EPOCHS)
+        alone = nb.predict(None, digits, method="training-loss", budget=EPOCHS, curves=history.curves)
+        with_weights = nb.predict(history, digits, method="training-loss")
+        assert alone.accuracy == pytest.approx(with_weights.accuracy, abs=1.5)  # the history's network is left out
+        with pytest.raises(ValueError, match=r"has no weights of epoch 1 \(it has \[\]\)"):
+            nb.predict(None, digits, method="degree-linear", budget=EPOCHS, curves=history.curves)
+
+    def test_a_recorded_run_gives_all_that_it_has(self, digits: nb.Subset, tmp_path: Path) -> None:
+        history = digits.history(NETWORK, EPOCHS)
+        recorder = nb.Recorder(
+            tmp_path / "run",
+            history.weights(0),
+            architecture="digits-lenet",
+            hyperparameters={**history.hyperparameters, "seed": 7, "augmentation": "none"},
+        )
+        with pytest.raises(BudgetError, match="no epoch yet"):
+            nb.predict(recorder, digits)
+        for epoch, row in history.curves.iterrows():
+            curves = {name: float(row[name]) for name in nb.columns.CURVES}
+            recorder.epoch(weights=history.weights(int(str(epoch))), **curves)
+        for method in ("degree-linear", "training-loss", "learning-rate"):
+            alike = [nb.predict(run, digits, method=method) for run in (recorder, recorder.run, tmp_path / "run")]
+            assert alike[0] == alike[1] == alike[2]
+            assert alike[0].budget == EPOCHS
+            assert alike[0].outside[0] == "hyperparameter augmentation: the subset has none of this name"
+        ours, expected = (nb.predict(given, digits, method="degree-linear").accuracy for given in (recorder, history))
+        assert ours == pytest.approx(expected, abs=2)
+
+    def test_a_recorded_run_of_another_network_is_refused(self, digits: nb.Subset, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", nb.graphs.random_weights("digits-lenet@0.5", seed=0))
+        recorder.epoch(weights=nb.graphs.random_weights("digits-lenet@0.5", seed=0), train_loss=1.0)
+        with pytest.raises(NotGivenError, match=r"has the layers .*'conv1': 2"):
+            nb.predict(recorder, digits)
+
+
+class TestStopping:
+    def test_a_run_that_learns_nothing_is_stopped_and_one_that_learns_is_not(
+        self, digits: nb.Subset, tmp_path: Path
+    ) -> None:
+        stop = nb.StopEarly(digits, at_least=90, method="validation-accuracy", budgets=[2])
+        told = {}
+        for name, network in (("worst", digits.networks["final_accuracy"].idxmin()), ("best", 100)):
+            history = digits.history(int(network), 2)
+            recorder = nb.Recorder(tmp_path / name)
+            for epoch in (1, 2):
+                row = {column: float(history.curves.loc[epoch, column]) for column in nb.columns.CURVES}
+                recorder.epoch(**row)
+                told[name, epoch] = stop(recorder)
+        assert told == {("worst", 1): False, ("worst", 2): True, ("best", 1): False, ("best", 2): False}
+
+    def test_the_replay_counts_what_is_saved_and_lost(self, digits: nb.Subset) -> None:
+        replay = nb.StopEarly(digits, at_least=90, method="validation-accuracy", budgets=[1, 3]).replay()
+        trained = digits.networks["epochs_trained"]
+        assert replay.trained == trained.sum()
+        assert replay.reaching == (digits.networks["final_accuracy"] >= 90).sum()
+        assert 0 < replay.saved <= (trained - 1).clip(lower=0).sum()
+        assert 0 <= replay.lost <= min(replay.stopped, replay.reaching)
+        assert replay.best_kept <= replay.best == digits.networks["final_accuracy"].max()
+
+    def test_nothing_is_stopped_below_a_probability_of_0(self, digits: nb.Subset) -> None:
+        replay = nb.StopEarly(digits, at_least=90, below=0, method="validation-accuracy", budgets=[1]).replay()
+        assert (replay.stopped, replay.saved, replay.lost) == (0, 0, 0)
+
+    @pytest.mark.parametrize(("options", "says"), [({"at_least": 200}, "percent"), ({"at_least": 90, "below": 5}, "probab")])
+    def test_what_is_no_percentage_or_probability_is_refused(self, digits: nb.Subset, options: dict, says: str) -> None:
+        with pytest.raises(ValueError, match=says):
+            nb.StopEarly(digits, **options)

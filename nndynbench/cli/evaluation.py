@@ -324,10 +324,17 @@ def subsets_missing(root: str | None = None) -> list[str]:
 
 
 def predict(
-    checkpoints: Annotated[Path, typer.Argument(help="a folder of one run's checkpoints, one an epoch")],
     subset: Annotated[str, typer.Option(help="the subset that the method is fitted on")],
-    budget: Annotated[int, typer.Option("--budget", "--epochs", help="how many epochs of the run to look at")] = 5,
-    method: Annotated[str, typer.Option(help="a bundled method or method file")] = "degree-forest",
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="a recorded run's folder, or one of checkpoints, one an epoch; none for curves alone"),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", "--epochs", help="how many epochs of the run to look at; 5 by default")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="a bundled method or method file; by default the board's best for what is given")
+    ] = None,
     curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
     hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
     first_epoch: FirstEpoch = None,
@@ -340,9 +347,9 @@ def predict(
     from nndynbench.subsets import load
 
     loaded = load(subset, root=root)
-    with console.status(f"fitting {method} on {subset}"):
+    with console.status(f"fitting {method or 'the best method'} on {subset}"):
         predicted = predict_run(
-            checkpoints,
+            run,
             loaded,
             method=method,
             budget=budget,
@@ -354,7 +361,7 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, by {method}'s errors on {subset}: {loaded.manifest.summary})"
+        f"(95%, by {predicted.method}'s errors after {predicted.budget} epochs on {subset}: {loaded.manifest.summary})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
     if predicted.outside:

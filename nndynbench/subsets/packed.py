@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.errors import NndynbenchError
-from nndynbench.graphs import Weights, architecture, initial_weights, rolled
+from nndynbench.graphs import Architecture, Weights, architecture, initial_weights, rolled
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.pack import Pack
@@ -33,6 +34,17 @@ class OtherInitialWeightsError(NndynbenchError, ValueError):
     """Initial weights, drawn from a network's seed, that are not those it was trained from."""
 
 
+# By pack: what its networks are is worked out once.
+_described: WeakKeyDictionary[Pack, Architecture] = WeakKeyDictionary()
+
+
+def architecture_of(pack: Pack) -> Architecture:
+    """What the networks of a pack are: as it says itself, or by a name that the package describes."""
+    if pack not in _described:
+        _described[pack] = architecture(pack.manifest.network or pack.manifest.architecture)
+    return _described[pack]
+
+
 class PackedNetwork:
     """What a pack holds of one network, and its initial weights, which follow from its seed."""
 
@@ -43,7 +55,7 @@ class PackedNetwork:
         self.pack = pack
         self.network = network
         self._facts = facts
-        self.architecture = architecture(pack.manifest.network or pack.manifest.architecture)
+        self.architecture = architecture_of(pack)
         self.identity: str | None = f"{pack.content} network {network}"
         self.last: int | None = int(facts["epochs_trained"])
         self.diverged = bool(facts["diverged"])

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword
+from nndynbench.graphs import Architecture
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.pack import Pack
 from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName
 from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.history import BudgetError, History
-from nndynbench.subsets.packed import PackedNetwork
+from nndynbench.subsets.packed import PackedNetwork, architecture_of
 from nndynbench.subsets.plateau import on_plateau
 from nndynbench.subsets.reader import RICHER, Reader
 from nndynbench.subsets.splits import DRAWN, RULES, Fold, SplitError, have_seeds, recipe_folds, recipe_of_each
@@ -94,6 +95,11 @@ class Subset:
     @property
     def version(self) -> str:
         return self.manifest.version
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its networks are."""
+        return architecture_of(self.pack)
 
     @property
     def checksum(self) -> str:

@@ -1,0 +1,100 @@
+"""The board in short: for all that a run may give of itself, the method to predict it by. `nndynbench.predict` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from leaderboard.check import SUBMISSIONS
+from nndynbench.own_run import NotGivenError, OwnRun
+from nndynbench.protocols.board import BOARD_FILE, BestMethod, board_path
+from nndynbench.protocols.method import find_method, method_names, seeded
+from nndynbench.protocols.protocol import find_protocol
+from nndynbench.storage.files import written_whole
+from nndynbench.submissions import RefusedError, read_submission
+from nndynbench.subsets import History, load
+from nndynbench.subsets.reader import Reader
+
+PROTOCOL, METRIC, BUDGET = "regression-folds", "r2", 5
+
+# What a method is tried on, to see whether it reads the initialisation's weights.
+TRIED_ON, TRIED_NETWORKS = "digits-lenet", 40
+
+HEAD = f"""# Of the bundled methods, by what they read, the best on the board: by the mean rank in R² at {BUDGET} epochs
+# under {PROTOCOL}, over the subsets that all are submitted for. Where it needs the weights of epoch 0, also the best
+# that does not.
+# Written by `python -m leaderboard best`: change nothing by hand.
+"""
+
+
+def best_methods(folder: Path = SUBMISSIONS) -> list[BestMethod]:
+    """For every set of what methods read the best one, and the best that needs no initialisation."""
+    ranks = mean_ranks(folder)
+    found = []
+    for reads, own in ranks.groupby("reads", sort=True):
+        for name, rank in own.sort_values("rank")["rank"].items():
+            needs = needs_initialisation(str(name))
+            found.append(BestMethod(str(name), tuple(str(reads).split()), needs, round(float(rank), 2)))
+            if not needs:
+                break
+    # The first of each is the best; those between it and the first that needs none are not.
+    firsts = {method.reads: method.name for method in reversed(found)}
+    return [m for m in found if m.name == firsts[m.reads] or not m.needs_initialisation]
+
+
+def mean_ranks(folder: Path) -> pd.DataFrame:
+    """By method: what it ``reads``, blanks between, and its mean ``rank`` over the subsets."""
+    table = pd.DataFrame(_scores(folder), columns=["method", "reads", "subset", "value"])
+    table["rank"] = table.groupby("subset")["value"].rank(ascending=False)
+    subsets = table.groupby("method")["subset"].nunique()
+    everywhere = subsets.index[subsets == table["subset"].nunique()]
+    own = table[table["method"].isin(everywhere)]
+    return own.groupby("method").agg({"reads": "first", "rank": "mean"})
+
+
+def needs_initialisation(name: str) -> bool:
+    """Whether a method reads the weights of epoch 0: found by asking it about a network without them."""
+    zoo = load(TRIED_ON)
+    networks = zoo.network_ids[:: len(zoo.network_ids) // TRIED_NETWORKS]
+    known = zoo.histories(networks, 1)
+    regressor = seeded(find_method(name).estimator(find_protocol(PROTOCOL)))
+    regressor.fit(known, zoo.networks.loc[networks, "final_accuracy"].to_numpy())
+    history = zoo.history(networks[0], 1)
+    given = OwnRun(
+        zoo.manifest.architecture, {1: history.weights(1)}, curves=history.curves, hyperparameters=history.hyperparameters
+    )
+    try:
+        regressor.predict([History(Reader(given), 1)])
+    except NotGivenError:
+        return True
+    return False
+
+
+def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
+    """Write the file that `nndynbench.predict` reads; returns it."""
+    target = board_path() if path is None else path / BOARD_FILE
+    parts = [HEAD]
+    for method in best_methods(folder):
+        reads = ", ".join(f'"{read}"' for read in method.reads)
+        needs = str(method.needs_initialisation).lower()
+        parts.append(
+            f'[[methods]]\nname = "{method.name}"\nreads = [{reads}]\nneeds_initialisation = {needs}\nrank = {method.rank}\n'
+        )
+    with written_whole(target) as partial:
+        partial.write_text("\n".join(parts), encoding="utf-8")
+    return target
+
+
+def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
+    bundled = method_names()
+    for path in sorted(folder.glob(f"*/*.{PROTOCOL}.json")):
+        try:
+            submission = read_submission(path)
+        except RefusedError:
+            continue
+        scores = {(score.budget, score.metric): score.value for score in submission.scores}
+        value = scores.get((BUDGET, METRIC))
+        if value is not None and submission.method in bundled and find_method(submission.method).regressor is not None:
+            yield submission.method, " ".join(sorted(submission.reads)), submission.subset.name, value

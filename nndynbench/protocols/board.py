@@ -1,0 +1,56 @@
+"""The board in short, as it travels with the package: which method is the best for what a run gives of itself."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from nndynbench.errors import NndynbenchError
+
+BOARD_FILE = "board.toml"
+
+
+class NoMethodError(NndynbenchError, ValueError):
+    """Nothing was given that a method of the board reads."""
+
+
+@dataclass(frozen=True)
+class BestMethod:
+    """A method, what it reads, whether that is also the weights of epoch 0, and its mean rank over the subsets."""
+
+    name: str
+    reads: tuple[str, ...]
+    needs_initialisation: bool
+    rank: float
+
+
+def board_path() -> Path:
+    return Path(__file__).with_name(BOARD_FILE)
+
+
+@cache
+def board() -> tuple[BestMethod, ...]:
+    """The methods of ``board.toml``, the best first."""
+    listed = tomllib.loads(board_path().read_text(encoding="utf-8"))["methods"]
+    found = [BestMethod(m["name"], tuple(m["reads"]), m["needs_initialisation"], m["rank"]) for m in listed]
+    return tuple(sorted(found, key=lambda method: method.rank))
+
+
+def best_method(given: Collection[str], *, initialisation: bool) -> str:
+    """The best method of the board that reads nothing but what is given of a run, of weights, curves and hyperparameters;
+    ``initialisation``: whether its weights of epoch 0 are too.
+
+    Raises
+    ------
+    NoMethodError
+        Where that is none.
+    """
+    for method in board():
+        if method.reads and set(method.reads) <= set(given) and (initialisation or not method.needs_initialisation):
+            return method.name
+    raise NoMethodError(
+        f"no method of the board reads {', '.join(sorted(given)) or 'nothing'} alone: give weights, curves, hyperparameters"
+    )

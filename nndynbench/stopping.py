@@ -1,0 +1,159 @@
+"""Stop runs that will come to nothing: after each epoch the probability of an accuracy, and what that rule costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nndynbench.prediction import Forecaster, Given, given_of
+from nndynbench.protocols.board import best_method
+from nndynbench.recording import Recorder, Run
+from nndynbench.subsets import Subset, load
+from nndynbench.subsets.history import READABLE
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a rule would have done to a subset's own networks, each judged by a method that was not fitted on it.
+
+    ``trained`` and ``saved`` are epochs. Of the ``reaching`` networks, which reach the accuracy, ``lost`` are stopped;
+    ``best`` is the best final accuracy of all networks and ``best_kept`` of those that are not stopped, in percent.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> rule = nndynbench.StopEarly("digits-lenet", at_least=90, method="validation-accuracy", budgets=[1, 2])
+    >>> replay = rule.replay()
+    >>> replay.networks, 0 <= replay.saved <= replay.trained
+    (240, True)
+    """
+
+    networks: int
+    stopped: int
+    trained: int
+    saved: int
+    reaching: int
+    lost: int
+    best: float
+    best_kept: float
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.networks} networks {self.stopped} are stopped, which saves {self.saved} of {self.trained} epochs "
+            f"({100 * self.saved / max(self.trained, 1):.0f}%); of {self.reaching} that reach it {self.lost} are lost; the "
+            f"best of those that go on has {self.best_kept:.1f}% (of all: {self.best:.1f}%)"
+        )
+
+
+class StopEarly:
+    """Says whether to stop a run: where the probability that it reaches an accuracy is below a bound.
+
+    Call it with a recorder, or a run, after an epoch that is recorded: ``if stop(recorder): break``. The adapters of
+    `nndynbench.adapters` take it as ``stop=``. The probability is of a method that is fitted on the subset at as many
+    epochs: once, when it is first asked.
+
+    Parameters
+    ----------
+    subset
+        Networks such as the run's: by name, or loaded.
+    at_least
+        The final accuracy to reach, in percent.
+    below
+        The probability below which a run is stopped.
+    method
+        A bundled method or a method file; by default the best on the board for what the run gives, as `predict` chooses.
+    budgets
+        After which epochs to judge; by default 1 to 5, as far as the subset has snapshots.
+
+    Raises
+    ------
+    ValueError
+        For an accuracy that is no percentage, and for a probability that is none.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> zoo = nndynbench.load("digits-lenet")
+    >>> stop = nndynbench.StopEarly(zoo, at_least=90, method="validation-accuracy")
+    >>> weights = nndynbench.graphs.random_weights("digits-lenet", seed=0)
+    >>> recorder = nndynbench.Recorder("runs/dull", weights, architecture="digits-lenet")
+    >>> for epoch in range(3):
+    ...     recorder.epoch(weights=weights, train_loss=2.3, train_accuracy=10, validation_accuracy=10)
+    >>> stop(recorder), stop.probability(recorder) < 0.05
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        subset: str | Subset,
+        *,
+        at_least: float,
+        below: float = 0.05,
+        method: str | None = None,
+        budgets: list[int] | None = None,
+    ) -> None:
+        if not 0 <= at_least <= 100:
+            raise ValueError(f"at_least is percent, from 0 to 100, not {at_least!r}")
+        if not 0 <= below <= 1:
+            raise ValueError(f"below is a probability, from 0 to 1, not {below!r}")
+        self.subset = load(subset) if isinstance(subset, str) else subset
+        self.at_least = at_least
+        self.below = below
+        self.method = method
+        last = min(5, self.subset.manifest.keep or 5, self.subset.budgets[-1])
+        self.budgets = [self.subset.check_budget(budget) for budget in (range(1, last + 1) if budgets is None else budgets)]
+        self._fitted: dict[tuple[str, int], Forecaster] = {}
+
+    def __call__(self, run: Recorder | Run) -> bool:
+        """Whether to stop the run now; False after an epoch that is not judged."""
+        probability = self.probability(run)
+        return probability is not None and probability < self.below
+
+    def probability(self, run: Recorder | Run) -> float | None:
+        """That the run reaches the accuracy; None after an epoch that is not judged. 0 for one that has diverged."""
+        recorded = run.run if isinstance(run, Recorder) else run
+        if recorded.record.diverged:
+            return 0.0
+        if recorded.epochs not in self.budgets:
+            return None
+        given = given_of(recorded, self.subset, recorded.epochs)
+        forecaster = self._forecaster(self._method_for(given), recorded.epochs)
+        return forecaster.probability(forecaster.predict(given).accuracy, self.at_least)
+
+    def replay(self) -> Replay:
+        """What the rule would have done to the subset's own networks: epochs saved, and what is lost for them.
+
+        By ``method``, or the best on the board of those that read everything.
+        """
+        networks = self.subset.networks
+        trained, final = networks["epochs_trained"].to_numpy(), networks["final_accuracy"].to_numpy()
+        ended = trained.copy()
+        method = self.method or best_method(READABLE, initialisation=True)
+        for budget in sorted(self.budgets, reverse=True):
+            forecaster = self._forecaster(method, budget)
+            tested = forecaster.tested.set_index("network").loc[networks.index]
+            errors, folds = (tested["truth"] - tested["prediction"]).to_numpy(), tested["fold"].to_numpy()
+            for place, (fold, accuracy) in enumerate(zip(folds, tested["prediction"].to_numpy(), strict=True)):
+                reaches = np.mean(np.clip(accuracy, 0, 100) + errors[folds != fold] >= self.at_least)
+                if budget < trained[place] and reaches < self.below:
+                    ended[place] = budget
+        stopped, reaching = ended < trained, final >= self.at_least
+        return Replay(
+            networks=len(networks),
+            stopped=int(stopped.sum()),
+            trained=int(trained.sum()),
+            saved=int((trained - ended).sum()),
+            reaching=int(reaching.sum()),
+            lost=int((reaching & stopped).sum()),
+            best=float(final.max()),
+            best_kept=float(final[~stopped].max()) if not stopped.all() else float("nan"),
+        )
+
+    def _method_for(self, given: Given) -> str:
+        return self.method or best_method(given.reads, initialisation=given.initialisation)
+
+    def _forecaster(self, method: str, budget: int) -> Forecaster:
+        if (method, budget) not in self._fitted:
+            self._fitted[method, budget] = Forecaster(self.subset, method, budget)
+        return self._fitted[method, budget]
