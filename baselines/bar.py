@@ -44,7 +44,7 @@ def comparable(history: nb.History) -> dict[str, float]:
     learning rate by the step that its optimiser makes of it. With them the products that decide how a network trains.
     """
     values = history.hyperparameters
-    rate = values["learning_rate"] * STEP.get(values.get("optimiser", "sgd"), 1.0)
+    rate = values.get("learning_rate", 1.0) * STEP.get(values.get("optimiser", "sgd"), 1.0)
     numbers = {name: value for name, value in (values | {"learning_rate": rate}).items() if not isinstance(value, str)}
     columns = {n: float(v if n in SHARES else np.log(max(v, SMALLEST))) for n, v in numbers.items()}
     step = columns["learning_rate"]
@@ -61,7 +61,9 @@ def comparable(history: nb.History) -> dict[str, float]:
 
 
 def optimiser(history: nb.History) -> dict[str, str]:
-    return {"optimiser": history.hyperparameters.get("optimiser", "the same for all")}
+    """And whatever else the grid says in words."""
+    words = {name: value for name, value in history.hyperparameters.items() if isinstance(value, str)}
+    return {"optimiser": "the same for all"} | words
 
 
 def position(history: nb.History) -> dict[str, float]:
