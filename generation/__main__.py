@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich import progress as bars
@@ -84,8 +84,7 @@ def plan(
     chosen = made.first(networks, where=where)
     console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
-    for column in made.grid.networks:
-        values = made.grid.networks.loc[chosen, column]
+    for column, values in made.grid.networks.loc[chosen].items():
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))
     print_table(table)
     shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
@@ -328,9 +327,10 @@ def tier(
     from generation.retrain import networks_in_a_group
     from generation.retrain import sample as drawn
     from nndynbench.names import check_name
-    from nndynbench.storage.manifest import TIERS
+    from nndynbench.storage.manifest import TIERS, TierName
 
-    chosen = check_name(name, TIERS[1:], what="tier of arrays")
+    check_name(name, TIERS[1:], what="tier of arrays")
+    chosen = cast(TierName, name)
     zoo = nndynbench.load(subset, root=root)
     made = again.first_epochs_plan(zoo, out, epochs, device=device)
     cache = out.resolve() / "images"

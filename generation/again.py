@@ -17,7 +17,6 @@ from generation.device import CPU
 from generation.pack import TrainedRun
 from generation.plan import SubsetPlan
 from generation.retrain import rows_of, stored_plan
-from generation.training import Record
 from nndynbench.storage.arrays import Snapshot, rounded
 from nndynbench.storage.manifest import TierFacts, TierName
 from nndynbench.storage.places import NotAtHandError
@@ -54,9 +53,11 @@ def reader_of_run(plan: SubsetPlan, network: int) -> Reader:
 
 def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mantissa_bits: int) -> Agreement:
     """Compare a run of `first_epochs_plan` with what is stored of its network."""
-    record: Record = plan.run(network).record() or {}
+    record = plan.run(network).record()
+    if record is None:
+        raise ValueError(f"network {network} is not finished in {plan.folder}")
     reader, stored = reader_of_run(plan, network), zoo.reader(network)
-    losses = pd.Series({row["epoch"]: row["train_loss"] for row in record["epochs"]}, dtype=float)
+    losses = pd.Series({row.epoch: row.train_loss for row in record.epochs}, dtype=float)
     before = rows_of(zoo.curves, network).droplevel("network")["train_loss"].reindex(losses.index)
     epochs = list(losses.index)
     ours, theirs = (part.signature("degree", "rolled", None, epochs)[:, :3] for part in (reader, stored))

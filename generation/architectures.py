@@ -61,6 +61,11 @@ class TorchvisionError(RuntimeError):
 class BasicBlock(nn.Module):
     """Two 3×3 convs and a parameter-free shortcut: every stride-th position, missing channels zero (option A)."""
 
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    conv1_norm: nn.BatchNorm2d
+    conv2_norm: nn.BatchNorm2d
+
     def __init__(self, first: Layer, second: Layer) -> None:
         super().__init__()
         self.stride = first.stride
@@ -120,6 +125,6 @@ def _torchvision_resnet50(described: Architecture, dropout: float) -> nn.Module:
         raise TorchvisionError(
             f"ResNet-50 is torchvision's, which cannot be imported ({error}): install a pair that was built together, {pair}"
         ) from error
-    model = resnet50(num_classes=described.classes)
-    model.avgpool = nn.Sequential(model.avgpool, nn.Dropout(dropout))
+    model: nn.Module = resnet50(num_classes=described.classes)
+    model.avgpool = nn.Sequential(model.get_submodule("avgpool"), nn.Dropout(dropout))
     return model

@@ -36,7 +36,7 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
         tables = zoo.manifest.tiers["networks"]
         for name in tables.files:
             shutil.copyfile(zoo.pack.file(name), folder / name)
-        described = {"networks": tables}
+        described: dict[TierName, TierFacts] = {"networks": tables}
         for tier, part in (catalogue_entry(zoo.name).bundle if parts is None else parts).items():
             described[tier] = _write(zoo, folder, tier, part)
         write_manifest(folder, zoo.manifest, described)

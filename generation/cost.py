@@ -74,7 +74,7 @@ def core_seconds(plan: SubsetPlan, network: int, speed: Speed) -> float:
     # At the end both halves once more, and the test half once alone.
     evaluated = recipe["epochs"] * (recipe["validation_images"] or half) + (recipe["late_epochs"] + 3) * half
     described = 1 + recipe["epochs"] if recipe["signatures"] == "every epoch" else len(_kept(made))
-    return (
+    return float(
         recipe["epochs"] * steps * speed.of_step(recipe["batch_size"])
         + evaluated * speed.evaluated_image
         + described * speed.description

@@ -14,14 +14,26 @@ CPU = "cpu"
 
 
 @cache
-def device_name(device: str = "cpu") -> str | None:
-    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``; of "cuda" the GPU's name, or None
-    on a machine that has no GPU (such as one that only hands out a cluster's work).
+def gpu_name(device: str) -> str | None:
+    """A GPU's name; None on a machine that has none, such as one that only hands out a cluster's work."""
+    import torch
+
+    return str(torch.cuda.get_device_name(device)) if torch.cuda.is_available() else None
+
+
+@cache
+def device_name(device: str = "cpu") -> str:
+    """Name, family and model of the processor, such as ``AMD EPYC (family 25, model 17)``; of "cuda" the GPU's name.
+
+    Raises
+    ------
+    NoDeviceError
+        For a GPU that this machine has not.
     """
     if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else None
+        if (name := gpu_name(device)) is None:
+            raise NoDeviceError(f"there is no GPU {device!r} on this machine")
+        return name
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n", 1)[0].splitlines()
     except OSError:
@@ -41,7 +53,7 @@ def computes_bfloat16() -> bool:
 
 def device_kind(device: str = CPU) -> str | None:
     """What a version of a subset never mixes: "cpu", or the name of a GPU (None on a machine that has no GPU)."""
-    return device_name(device) if device.startswith("cuda") else CPU
+    return gpu_name(device) if device.startswith("cuda") else CPU
 
 
 class NoDeviceError(RuntimeError):

@@ -75,13 +75,13 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     check_name(name, SOURCES, what="images")
     source = os.path.expanduser(source) if source is not None else None
     folder = cache / name if cache is not None else None
-    cached = folder is not None and (folder / FACTS_FILE).exists()
-    if cached and (source is None or _fingerprint(source) == _facts(folder)["sources"].get(str(source))):
-        return _read(folder)
+    cached = folder if folder is not None and (folder / FACTS_FILE).exists() else None
+    if cached and (source is None or _fingerprint(source) == _facts(cached)["sources"].get(str(source))):
+        return _read(cached)
     images = SOURCES[name](source if source is not None else local_copy(name))
     if folder is None:
         return images
-    if cached and _facts(folder)["digest"] != images.digest:
+    if cached and _facts(cached)["digest"] != images.digest:
         raise OtherImagesError(
             f"{folder} was made from images with the digest {_facts(folder)['digest']}, {source} has {images.digest}: "
             "choose another --out, or the same images"
@@ -99,7 +99,7 @@ def local_copy(name: str) -> Path | None:
 def canonical_order(pixels: Pixels, labels: Labels) -> npt.NDArray[np.int64]:
     """The order by SHA-256 of each image's pixels (height, width, channels), then by label."""
     keys = [
-        (hashlib.sha256(np.ascontiguousarray(image.transpose(1, 2, 0))).digest(), int(label))
+        (hashlib.sha256(np.ascontiguousarray(image.transpose(1, 2, 0)).data).digest(), int(label))
         for image, label in zip(pixels, labels, strict=True)
     ]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
@@ -227,8 +227,8 @@ def _cut(name: str, train: tuple[Pixels, Labels], test: tuple[Pixels, Labels], *
 def _digest(parts: Iterable[tuple[Pixels, Labels]]) -> str:
     digest = hashlib.sha256()
     for pixels, labels in parts:
-        digest.update(np.ascontiguousarray(pixels))
-        digest.update(np.ascontiguousarray(labels))
+        digest.update(np.ascontiguousarray(pixels).data)
+        digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
 
 
@@ -240,7 +240,7 @@ def _fingerprint(source: str | Path) -> dict[str, list[int]]:
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts = {"sources": {}} | json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        facts: dict[str, Any] = {"sources": {}} | json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
         return facts | {"digest": facts["digest"]}
     except (ValueError, TypeError, KeyError) as damage:
         raise _damaged(folder / FACTS_FILE, damage) from damage
@@ -260,20 +260,21 @@ def _write(folder: Path, images: Images, source: str | Path | None) -> None:
 
 def _read(folder: Path) -> Images:
     facts = _facts(folder)
-    parts = {
-        part: tuple(_array(folder / f"{part}-{kind}.npy") for kind in ("pixels", "labels"))
+    train, validation, test = (
+        (_array(folder / f"{part}-pixels.npy"), _array(folder / f"{part}-labels.npy"))
         for part in ("train", "validation", "test")
-    }
-    if _digest(parts.values()) != facts["digest"]:
+    )
+    if _digest([train, validation, test]) != facts["digest"]:
         raise OtherImagesError(f"the decoded images in {folder} are damaged: remove that folder, and they are decoded again")
-    return Images(name=facts["name"], brightest=facts["brightest"], digest=facts["digest"], **parts)
+    return Images(facts["name"], facts["brightest"], train, validation, test, facts["digest"])
 
 
 def _array(path: Path) -> npt.NDArray[Any]:
     try:
-        return np.load(path, mmap_mode="c")
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="c")
     except (ValueError, EOFError, OSError) as damage:
         raise _damaged(path, damage) from damage
+    return array
 
 
 def _damaged(path: Path, damage: Exception) -> OtherImagesError:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from generation.device import CPU
 from generation.plan import SubsetPlan
+from generation.record import FinishedRecord
 from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
 from nndynbench.features import FEATURES
@@ -24,7 +25,7 @@ from nndynbench.graphs import Architecture, Weights, architecture
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot
 from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole
-from nndynbench.storage.manifest import FileFacts, ImageFacts, Manifest, TierFacts, TierName
+from nndynbench.storage.manifest import FileFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, write_table
 from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.reader import Reader
@@ -32,12 +33,7 @@ from nndynbench.subsets.splits import draw_splits, fold_columns
 
 logger = logging.getLogger(__name__)
 
-Record = dict[str, Any]
-
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
-# The columns of the networks table that a record has as they are; the last one where the grid has late epochs.
-LATE_OUTCOME = "late_accuracy"
-OUTCOMES = ["seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy"]
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
 
@@ -68,7 +64,7 @@ class Selection:
     """Whether epoch 0 too, which follows from the seeds."""
 
     def of(
-        self, tier: TierName, plan: SubsetPlan, records: Mapping[int, Record], labels: Mapping[int, int]
+        self, tier: TierName, plan: SubsetPlan, records: Mapping[int, FinishedRecord], labels: Mapping[int, int]
     ) -> dict[int, list[int]]:
         """The selected networks with their epochs, by id; without those of which an earlier pack was all that is left, where
         that pack had none of this tier.
@@ -141,7 +137,7 @@ def pack_subset(
 def _write_pack(
     folder: Path,
     plan: SubsetPlan,
-    records: Mapping[int, Record],
+    records: Mapping[int, FinishedRecord],
     *,
     version: str,
     tiers: Mapping[TierName, Selection],
@@ -154,44 +150,42 @@ def _write_pack(
     write_table(folder, "signatures", signatures_table(records))
     write_table(folder, "features", features_table(plan, records))
     write_splits(folder, splits.folds, splits.left_out)
-    described = {"networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))}
+    labels = dict(zip(records, map(int, networks["label"]), strict=True))
+    described: dict[TierName, TierFacts] = {
+        "networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))
+    }
     for tier, selection in tiers.items():
-        if kept := selection.of(tier, plan, records, networks["label"].to_dict()):
+        if kept := selection.of(tier, plan, records, labels):
             described[tier] = _write_selection(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, version, records, threshold, described, mirrors)
     write_manifest(folder, manifest)
 
 
-def networks_table(plan: SubsetPlan, records: Mapping[int, Record]) -> tuple[pd.DataFrame, float]:
+def networks_table(plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> tuple[pd.DataFrame, float]:
     """The networks table, and the threshold that its labels were cut at."""
-    measured = pd.DataFrame([outcomes(record) for record in records.values()])
+    measured = pd.DataFrame([record.outcomes for record in records.values()])
     measured.index = pd.Index(records, name="network")
     table = plan.grid.networks.loc[list(records)].join(measured)
     cut = plan.entry.threshold
     threshold = float(table["final_accuracy"].median()) if cut == "median" else float(cut)
     table["label"] = (table["final_accuracy"] >= threshold).astype(int)
-    table["seconds"] = [sum(epoch["seconds"] for epoch in record["epochs"]) for record in records.values()]
-    table["device"] = [record["device"] for record in records.values()]
+    table["seconds"] = [sum(row.seconds for row in record.epochs) for record in records.values()]
+    table["device"] = [record.device for record in records.values()]
     table["precision"] = [plan.grid.recipe(network)["precision"] for network in records]
     return table, threshold
 
 
-def outcomes(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network's record, or its row of the networks table, says of how it ended."""
-    return {column: facts[column] for column in (*OUTCOMES, LATE_OUTCOME) if column != LATE_OUTCOME or column in facts}
-
-
-def curves_table(records: Mapping[int, Record]) -> pd.DataFrame:
-    rows = [{"network": network, **epoch} for network, record in records.items() for epoch in record["epochs"]]
+def curves_table(records: Mapping[int, FinishedRecord]) -> pd.DataFrame:
+    rows = [{"network": network, **dict(row)} for network, record in records.items() for row in record.epochs]
     columns = ["network", "epoch", "train_loss", "train_accuracy", "validation_accuracy", "seconds"]
     return pd.DataFrame(rows, columns=columns).set_index(KEYS["curves"])
 
 
-def signatures_table(records: Mapping[int, Record]) -> pd.DataFrame:
+def signatures_table(records: Mapping[int, FinishedRecord]) -> pd.DataFrame:
     rows = [
-        (network, int(epoch), *name.split("/"), *values)
+        (network, epoch, *name.split("/"), *values)
         for network, record in records.items()
-        for epoch, signatures in record["signatures"].items()
+        for epoch, signatures in record.signatures.items()
         for name, values in signatures.items()
     ]
     table = pd.DataFrame(rows, columns=[*KEYS["signatures"], *MOMENTS])
@@ -199,13 +193,13 @@ def signatures_table(records: Mapping[int, Record]) -> pd.DataFrame:
     return table.astype(names).set_index(KEYS["signatures"])
 
 
-def features_table(plan: SubsetPlan, records: Mapping[int, Record]) -> pd.DataFrame:
+def features_table(plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> pd.DataFrame:
     layers = [layer.name for layer in architecture(plan.entry.architecture).weighted_layers]
     rows = [
-        (network, int(epoch), layer, *values)
+        (network, epoch, layer, *values)
         for network, record in records.items()
-        for epoch, table in record["features"].items()
-        if plan.entry.features is None or int(epoch) in plan.entry.features
+        for epoch, table in record.features.items()
+        if plan.entry.features is None or epoch in plan.entry.features
         for layer, values in zip(layers, table, strict=True)
     ]
     # float32 as the weights they come from: twice the digits would double the largest table of a bundled subset.
@@ -225,7 +219,8 @@ def _write_selection(
             raise DamagedSnapshotError(network, str(damage)) from damage
 
     write_tier(folder / f"{tier}.h5", kept, read, mantissa_bits=selection.mantissa_bits)
-    epochs = [*plan.kept_epochs, "last"] if selection.epochs is None else list(selection.epochs)
+    epochs: list[int | Literal["last"]] = [*(plan.kept_epochs if selection.epochs is None else selection.epochs)]
+    epochs += ["last"] if selection.epochs is None else []
     named = [epoch for epoch in epochs if epoch != 0 or selection.initial]
     return TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=named, mantissa_bits=selection.mantissa_bits)
 
@@ -269,12 +264,12 @@ class _Snapshots(Mapping[int, Weights]):
         return len(self._run.epochs_with_snapshots())
 
 
-def _kept_epochs(tier: TierName, plan: SubsetPlan, record: Record, mantissa_bits: int) -> list[int]:
-    run, last = plan.run(record["network"]), record["epochs_trained"]
-    if "restored_from" in record or record.get("weights_dropped"):
+def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, mantissa_bits: int) -> list[int]:
+    run, last = plan.run(record.network), record.epochs_trained
+    if record.restored_from is not None or record.weights_dropped:
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
     # Runs from before a diverged network's last snapshot was kept lack it.
-    has_last = not record["diverged"] or run.has_snapshot(last)
+    has_last = not record.diverged or run.has_snapshot(last)
     return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
 
 
@@ -282,7 +277,7 @@ def _manifest(
     plan: SubsetPlan,
     folder: Path,
     version: str,
-    records: Mapping[int, Record],
+    records: Mapping[int, FinishedRecord],
     threshold: float,
     tiers: dict[TierName, TierFacts],
     mirrors: Sequence[str],
@@ -297,16 +292,16 @@ def _manifest(
         subset=plan.entry.name,
         version=version,
         summary=plan.entry.summary,
-        regime=facts["regime"],
+        regime=facts.regime,
         architecture=plan.entry.architecture,
-        images=ImageFacts(**facts["images"]),
-        grid=facts["grid"],
+        images=facts.images,
+        grid=facts.grid,
         settings=plan.grid.recipe(next(iter(records)))
-        | dict.fromkeys(plan.grid.networks, "varies")
-        | {"trainer": plan.trainer, "device_kind": facts.get("device_kind", CPU)},
+        | dict.fromkeys(map(str, plan.grid.networks), "varies")
+        | {"trainer": plan.trainer, "device_kind": facts.device_kind or CPU},
         hyperparameters=plan.grid.hyperparameters,
-        zoo_seed=facts["zoo_seed"],
-        libraries=facts["libraries"],
+        zoo_seed=facts.zoo_seed,
+        libraries=facts.libraries,
         code_version=installed_version("nndynbench"),
         threshold=threshold,
         chance=100 / architecture(plan.entry.architecture).classes,

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from generation.device import CPU, device_kind
-from generation.grids import PRECISIONS, Grid, named_regime, read_grid, spread_order
+from generation.grids import PRECISIONS, Grid, read_grid, spread_order
 from generation.images import Images
-from generation.runs import NetworkRun, write_whole
+from generation.plan_file import (
+    BINDING_LIBRARIES,
+    ONE_BY_ONE,
+    PLAN_FILE,
+    SIDE_BY_SIDE,
+    PlanFacts,
+    Trainer,
+    read_plan,
+    write_plan,
+)
+from generation.runs import NetworkRun
 from generation.training import NetworkPlan
 from nndynbench.names import check_name
-from nndynbench.storage.files import DamagedFileError, locked
+from nndynbench.storage.files import locked
+from nndynbench.storage.manifest import ImageFacts
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
-# Those whose versions decide the bits of a network.
-BINDING_LIBRARIES = ("torch", "numpy", "scipy")
+__all__ = [
+    "BINDING_LIBRARIES",
+    "KEPT_EPOCHS",
+    "ONE_BY_ONE",
+    "PLAN_FILE",
+    "SIDE_BY_SIDE",
+    "NoRunsError",
+    "PlanMismatchError",
+    "SubsetPlan",
+    "Trainer",
+    "begun_plan",
+    "runs_folder",
+    "subset_plan",
+]
 
-PLAN_FILE = "plan.json"
 KEPT_EPOCHS = tuple(range(11))
-
-Trainer = Literal["one by one", "side by side"]
-ONE_BY_ONE: Trainer = "one by one"
-SIDE_BY_SIDE: Trainer = "side by side"
 
 
 class PlanMismatchError(ValueError):
@@ -107,7 +124,7 @@ class SubsetPlan:
                 f"{self.entry.name} is cut at the {threshold}: which networks are high is known at the end alone"
             )
         labels = {
-            other: record["final_accuracy"] >= threshold
+            other: record.final_accuracy >= threshold
             for other in self.order
             if self.run(other).epochs_with_snapshots() and (record := self.run(other).record()) is not None
         }
@@ -126,8 +143,8 @@ class SubsetPlan:
         with locked(self.folder / "plan.lock"):
             here = self._facts(images)
             if not (self.folder / PLAN_FILE).exists():
-                write_whole(self.folder / PLAN_FILE, json.dumps(here, indent=1).encode())
-            self._check(here)
+                write_plan(self.folder, here)
+            self._check(here.binding)
 
     def check_device(self, images: Images) -> None:
         """Check that this process would train as the first one did: same images, same kind of device.
@@ -137,36 +154,37 @@ class SubsetPlan:
         PlanMismatchError
             Naming what differs.
         """
-        self._check({"device_kind": device_kind(self.device), "images": {"name": images.name, "digest": images.digest}})
+        self._check({"device_kind": device_kind(self.device), "images": _facts_of(images).model_dump()})
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> PlanFacts:
         """The plan as it was written."""
         return read_plan(self.folder)
 
     def _check(self, here: dict[str, Any]) -> None:
         # A plan from before a fact was recorded leaves it open.
-        there = here | self.facts()
+        there = here | self.facts().binding
         for fact in here:
-            if _binding(fact, here[fact]) != _binding(fact, there[fact]):
+            if here[fact] != there[fact]:
                 shown = "other networks" if fact == "networks" else f"{there[fact]!r}, now it is {here[fact]!r}"
                 raise PlanMismatchError(
                     f"{self.folder} was begun with {fact} {shown}; choose another --out, or the same settings and images"
                 )
 
-    def _facts(self, images: Images) -> dict[str, Any]:
-        return {
-            "subset": self.entry.name,
-            "architecture": self.entry.architecture,
-            "zoo_seed": self.zoo_seed,
-            "grid": self.grid.name,
-            "regime": self.grid.regime,
-            "settings": self.grid.settings,
-            "networks": {str(column): self.grid.networks[column].tolist() for column in self.grid.networks},
-            "kept_epochs": list(self.kept_epochs),
-            "trainer": self.trainer,
-            "images": {"name": images.name, "digest": images.digest},
-            "libraries": {name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
-        } | ({"device_kind": kind} if (kind := device_kind(self.device)) is not None else {})
+    def _facts(self, images: Images) -> PlanFacts:
+        return PlanFacts(
+            subset=self.entry.name,
+            architecture=self.entry.architecture,
+            zoo_seed=self.zoo_seed,
+            grid=self.grid.name,
+            regime=self.grid.regime,
+            settings=self.grid.settings,
+            networks={str(column): self.grid.networks[column].tolist() for column in self.grid.networks},
+            kept_epochs=list(self.kept_epochs),
+            trainer=self.trainer,
+            images=_facts_of(images),
+            libraries={name: version(name) for name in BINDING_LIBRARIES} | {"python": platform.python_version()},
+            device_kind=device_kind(self.device),
+        )
 
 
 def subset_plan(
@@ -210,32 +228,18 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     if not (folder / PLAN_FILE).exists():
         raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
     facts = read_plan(folder)
-    if "networks" in facts:
-        networks = pd.DataFrame(facts["networks"])
+    if facts.networks is not None:
+        networks = pd.DataFrame(facts.networks)
         networks.index = pd.RangeIndex(len(networks), name="network")
     else:
-        networks = read_grid(facts["grid"]).networks
-    grid = Grid(facts["grid"], facts["regime"], networks, facts["settings"])
-    trainer = facts.get("trainer", ONE_BY_ONE)
-    return SubsetPlan(entry, grid, folder, facts["zoo_seed"], tuple(facts["kept_epochs"]), trainer)
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """The facts of a folder of runs, as they were written; raises `DamagedFileError` naming the file."""
-    path = folder / PLAN_FILE
-    try:
-        facts = named_regime(json.loads(path.read_text(encoding="utf-8")))
-        if missing := [fact for fact in ("grid", "settings", "zoo_seed", "kept_epochs") if fact not in facts]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-    except (ValueError, AttributeError) as damage:
-        raise DamagedFileError(f"{path} is damaged ({damage}): without it {folder} cannot be read") from damage
-    return facts
+        networks = read_grid(facts.grid).networks
+    grid = Grid(facts.grid, facts.regime, networks, facts.settings)
+    return SubsetPlan(entry, grid, folder, facts.zoo_seed, tuple(facts.kept_epochs), facts.trainer or ONE_BY_ONE)
 
 
 def runs_folder(subset: str, out: Path) -> Path:
     return out / subset / "runs"
 
 
-def _binding(fact: str, value: Any) -> Any:
-    """The part of a fact that must not change: of the libraries, not Python's own version."""
-    return {library: value[library] for library in BINDING_LIBRARIES} if fact == "libraries" else value
+def _facts_of(images: Images) -> ImageFacts:
+    return ImageFacts(name=images.name, digest=images.digest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from generation.plan import SubsetPlan
-from generation.training import Record
+from generation.training import FinishedRecord, Record
 
 # A network whose latest epoch is older than this and five more epochs is not being trained.
 RECENT_SECONDS = 60.0
@@ -70,17 +70,22 @@ class Progress:
 
     def add(self, record: Record) -> int:
         """Take in a network's record after one of its epochs, or at its end; returns how many epochs of it are new."""
-        network, epochs = record["network"], record["epochs"]
+        network, epochs = record.network, record.epochs
         before = self.epochs_of.get(network, self.begun.get(network, 0))
-        if "final_accuracy" in record:
+        if isinstance(record, FinishedRecord):
             self.begun.pop(network, None)
             self.epochs_of[network] = len(epochs)
-            self.accuracies[network] = record["final_accuracy"]
-            self.core_seconds[network] = record.get("core_seconds", sum(epoch["seconds"] for epoch in epochs))
+            self.accuracies[network] = record.final_accuracy
+            self.core_seconds[network] = _core_seconds(record)
         elif network not in self.epochs_of and epochs:
             self.begun[network] = len(epochs)
-            self.accuracies[network] = epochs[-1]["validation_accuracy"]
+            self.accuracies[network] = epochs[-1].validation_accuracy
         return max(len(epochs) - before, 0)
+
+
+def _core_seconds(record: Record) -> float:
+    """The processor's time, or where the record has none the sum of the epochs' seconds."""
+    return sum(row.seconds for row in record.epochs) if record.core_seconds is None else record.core_seconds
 
 
 def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> Progress:
@@ -98,7 +103,7 @@ def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> 
             continue
         progress.add(record)
         if network in progress.begun:
-            seconds = record["epochs"][-1]["seconds"]
+            seconds = record.epochs[-1].seconds
             if time.time() - run.latest_change() < RECENT_SECONDS + 5 * seconds:
                 paces.append(1 / max(seconds, 1e-3))
     if paces:

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from generation.device import CPU, device_kind
-from generation.pack import ARRAY_TIERS, outcomes
+from generation.pack import ARRAY_TIERS
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
+from generation.record import LATE_OUTCOME, OUTCOMES, EpochRow, FinishedRecord
 from generation.retrain import kind_of_devices, rows_of, stored_plan
-from generation.training import Record
 from nndynbench.features import FEATURES
 from nndynbench.graphs import architecture
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, SnapshotArrays
@@ -94,26 +94,26 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
     return restored
 
 
-def record_of(zoo: Subset, network: int) -> Record:
+def record_of(zoo: Subset, network: int) -> FinishedRecord:
     """A network's record, as its training wrote it, from the tables of its subset."""
-    facts = zoo.networks.loc[network].to_dict()
+    facts: dict[str, Any] = {str(column): value for column, value in zoo.networks.loc[network].items()}
     layers = [layer.name for layer in architecture(zoo.manifest.architecture).weighted_layers]
-    signatures: dict[str, dict[str, list[float]]] = {}
+    signatures: dict[int, dict[str, list[float]]] = {}
     for (epoch, *name), values in _keyed(zoo.signatures, network):
-        signatures.setdefault(str(epoch), {})["/".join(name)] = values
-    features: dict[str, dict[str, list[float]]] = {}
+        signatures.setdefault(int(epoch), {})["/".join(name)] = values
+    features: dict[int, dict[str, list[float]]] = {}
     for (epoch, layer), values in _keyed(zoo.features[list(FEATURES)], network):
-        features.setdefault(str(epoch), {})[layer] = values
+        features.setdefault(int(epoch), {})[layer] = values
     curves = rows_of(zoo.curves, network).reset_index().drop(columns="network")
-    return {
-        "network": network,
-        "restored_from": zoo.version,
-        "device": facts["device"],
-        **outcomes(facts),
-        "epochs": curves.to_dict("records"),
-        "signatures": signatures,
-        "features": {epoch: [table[layer] for layer in layers] for epoch, table in features.items()},
-    }
+    return FinishedRecord(
+        network=network,
+        restored_from=zoo.version,
+        device=facts["device"],
+        **{column: facts[column] for column in (*OUTCOMES, LATE_OUTCOME) if column in facts},
+        epochs=[EpochRow.model_validate(row) for row in curves.to_dict("records")],
+        signatures=signatures,
+        features={epoch: [table[layer] for layer in layers] for epoch, table in features.items()},
+    )
 
 
 def _keyed(table: pd.DataFrame, network: int) -> list[tuple[tuple[Any, ...], list[float]]]:

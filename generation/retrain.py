@@ -13,10 +13,10 @@ import pandas as pd
 
 from generation.device import CPU
 from generation.grids import Grid
-from generation.pack import curves_table, outcomes, signatures_table
+from generation.pack import curves_table, signatures_table
 from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, Trainer, runs_folder
 from generation.runs import NetworkRun
-from generation.training import Record
+from generation.training import FinishedRecord
 from nndynbench.storage.arrays import rounded
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.catalogue import catalogue_entry
@@ -142,7 +142,8 @@ def sample(zoo: Subset, count: int, *, seed: int = 0) -> list[int]:
 def trainer_of(zoo: Subset) -> Trainer:
     """Whether the networks of a packed subset were trained one by one or side by side."""
     # Packs from before it was recorded are all of networks trained alone.
-    return zoo.manifest.settings.get("trainer", ONE_BY_ONE)
+    trainer: Trainer = zoo.manifest.settings.get("trainer", ONE_BY_ONE)
+    return trainer
 
 
 def kind_of_devices(zoo: Subset) -> str:
@@ -165,7 +166,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Retrained:
     alone = trainer_of(zoo) == ONE_BY_ONE
     same_libraries = all(version(library) == zoo.manifest.libraries[library] for library in BINDING_LIBRARIES)
     stored_losses = rows_of(zoo.curves, network)["train_loss"]
-    losses = [epoch["train_loss"] for epoch in record["epochs"]]
+    losses = [row.train_loss for row in record.epochs]
     first = abs(losses[0] / float(stored_losses.iloc[0]) - 1) if losses and len(stored_losses) else float("nan")
     return Retrained(
         network=network,
@@ -173,23 +174,23 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Retrained:
         weights=weights,
         curves=_equal(curves_table({network: record})[CURVES], rows_of(zoo.curves, network)[CURVES]),
         signatures=_equal(new_signatures, old_signatures, within=SIGNATURE_TOLERANCE),
-        outcome=all(value == stored[column] for column, value in outcomes(record).items()),
-        same_arithmetic=alone and same_libraries and record["device"] == stored["device"],
+        outcome=all(value == stored[column] for column, value in record.outcomes.items()),
+        same_arithmetic=alone and same_libraries and record.device == stored["device"],
         loss_difference=first,
-        accuracy_change=record["final_accuracy"] - float(stored["final_accuracy"]),
+        accuracy_change=record.final_accuracy - zoo.networks["final_accuracy"].loc[network],
     )
 
 
-def _compare_weights(zoo: Subset, run: NetworkRun, record: Record) -> tuple[bool | None, bool | None]:
+def _compare_weights(zoo: Subset, run: NetworkRun, record: FinishedRecord) -> tuple[bool | None, bool | None]:
     """Whether the initial weights, and all other stored snapshots, are equal."""
     if "weights" not in zoo.manifest.tiers:
         return None, None
     bits = zoo.manifest.tiers["weights"].mantissa_bits
     equal: dict[int, bool] = {}
-    for epoch in range(record["epochs_trained"] + 1):
+    for epoch in range(record.epochs_trained + 1):
         new = run.read_snapshot(epoch)
         try:
-            old = zoo.history(record["network"], max(epoch, 1)).weights(epoch)
+            old = zoo.history(record.network, max(epoch, 1)).weights(epoch)
         except NotAtHandError:
             continue
         equal[epoch] = new is not None and all(

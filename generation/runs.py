@@ -13,11 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
+from generation.record import (
+    FinishedRecord,
+    Record,
+    read_finished_record,
+    read_state_facts,
+    written_record,
+    written_state_facts,
+)
 from nndynbench.graphs import Weights
 from nndynbench.storage.files import DamagedFileError, locked, remove_partial, written_whole
 
@@ -36,7 +43,7 @@ class TrainingState:
     epoch: int
     weights: Weights
     optimiser: Arrays
-    record: dict[str, Any]
+    record: Record
 
 
 class NetworkRun:
@@ -60,7 +67,7 @@ class NetworkRun:
     def finished(self) -> bool:
         return (self.folder / "network.json").exists()
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> FinishedRecord | None:
         """The finished network's record, or None.
 
         Raises
@@ -72,24 +79,24 @@ class NetworkRun:
             return None
         path = self.folder / "network.json"
         try:
-            record = dict(json.loads(path.read_text(encoding="utf-8")))
+            record = read_finished_record(path.read_bytes())
             if (owner := self._other_owner(record)) is not None:
                 raise ValueError(f"it is of network {owner}")
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise DamagedFileError(f"{path} is damaged ({error}): remove {self.folder} and train it again") from error
         return record
 
-    def finish(self, record: dict[str, Any]) -> None:
+    def finish(self, record: FinishedRecord) -> None:
         """Write the final record; the states are no longer needed."""
-        write_whole(self.folder / "network.json", json.dumps(record).encode())
+        write_whole(self.folder / "network.json", written_record(record).encode())
         for state in self._states():
             state.unlink()
 
     def write_state(self, state: TrainingState) -> None:
         arrays = {f"weights/{key}": value for key, value in state.weights.items()}
         arrays |= {f"optimiser/{key}": value for key, value in state.optimiser.items()}
-        record = json.dumps({"epoch": state.epoch, "record": state.record})
-        write_arrays(self.folder / f"state-{state.epoch:04d}.safetensors", arrays, record)
+        facts = written_state_facts(state.epoch, state.record)
+        write_arrays(self.folder / f"state-{state.epoch:04d}.safetensors", arrays, facts)
         for old in self._states()[:-STATES_KEPT]:
             old.unlink()
 
@@ -105,11 +112,11 @@ class NetworkRun:
             for key, value in arrays.items():
                 part, name = key.split("/", 1)
                 parts[part][name] = value
-            facts = json.loads(text)
-            if (owner := self._other_owner(facts["record"])) is not None:
+            epoch, record = read_state_facts(text)
+            if (owner := self._other_owner(record)) is not None:
                 _set_aside(path, f"{path} is a state of network {owner}; going on from the epoch before")
                 continue
-            return TrainingState(weights=parts["weights"], optimiser=parts["optimiser"], **facts)
+            return TrainingState(epoch, parts["weights"], parts["optimiser"], record)
         return None
 
     def write_snapshot(self, epoch: int, weights: Weights) -> None:
@@ -131,7 +138,8 @@ class NetworkRun:
         record = self.record()
         if record is None:
             raise ValueError(f"{self.folder} is not finished: its training needs its weights")
-        write_whole(self.folder / "network.json", json.dumps(record | {"weights_dropped": True}).encode())
+        record.weights_dropped = True
+        write_whole(self.folder / "network.json", written_record(record).encode())
         for path in self.folder.glob("snapshot-*.safetensors"):
             path.unlink()
 
@@ -164,7 +172,7 @@ class NetworkRun:
     def epochs_with_snapshots(self) -> list[int]:
         return sorted(map(_epoch, self.folder.glob("snapshot-*.safetensors")))
 
-    def latest_record(self) -> dict[str, Any] | None:
+    def latest_record(self) -> Record | None:
         """The record so far of a network that may be in training right now, or None before its first epoch. Unchecked: for
         watching, not for resuming.
         """
@@ -172,7 +180,7 @@ class NetworkRun:
             for path in reversed(self._states()):
                 # Its owner may have just replaced it.
                 with suppress(ValueError, KeyError, FileNotFoundError):
-                    return dict(json.loads(_metadata(path)["text"])["record"])
+                    return read_state_facts(_metadata(path)["text"])[1]
         return self.record()
 
     def latest_change(self) -> float:
@@ -183,9 +191,9 @@ class NetworkRun:
                 latest = max(latest, path.stat().st_mtime)
         return latest
 
-    def _other_owner(self, record: dict[str, Any]) -> int | None:
+    def _other_owner(self, record: Record) -> int | None:
         """The network that a record is of, where it is not this folder's."""
-        owner = record.get("network")
+        owner = record.network
         return owner if self.folder.name.isdigit() and owner != int(self.folder.name) else None
 
     def _snapshot(self, epoch: int) -> Path:
@@ -244,5 +252,5 @@ def _checksum(arrays: Arrays, text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]))
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()

@@ -111,7 +111,7 @@ def _records(subset: Subset, table: TableName) -> dict[str, Any]:
             "dataType": _type(frame[column]),
             "source": {"fileObject": {"@id": _address(subset, table_file(table))}, "extract": {"column": column}},
         }
-        for column in frame
+        for column in map(str, frame)
         if (meaning := described[column][1])
     ]
     key = [{"@id": f"{name}/{column}"} for column in KEYS[table]]

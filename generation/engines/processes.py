@@ -12,7 +12,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 
-def worker_processes(workers: int, initialise: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
+def worker_processes(workers: int, initialise: Callable[..., object] | None = None, *arguments: Any) -> ProcessPoolExecutor:
     """A pool whose processes first call ``initialise``. Spawned, not forked: torch's threads and a fork do not mix."""
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(initialise, *arguments))
 
@@ -32,7 +32,7 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start(initialise: Callable[..., None] | None, *arguments: Any) -> None:
+def _start(initialise: Callable[..., object] | None, *arguments: Any) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if initialise is not None:
         initialise(*arguments)

@@ -70,7 +70,7 @@ class Grid:
 
     @property
     def hyperparameters(self) -> list[str]:
-        return [column for column in self.networks if column not in GROUPING_COLUMNS]
+        return [str(column) for column in self.networks if column not in GROUPING_COLUMNS]
 
     @property
     def longest(self) -> int:
@@ -111,7 +111,8 @@ def read_grid(name: str) -> Grid:
         raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     if "rows" in facts:
         with beside.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
-            rows = pd.read_csv(lines).head(facts.get("first_rows"))
+            table = pd.read_csv(lines)
+        rows = table.head(facts.get("first_rows", len(table)))
         networks = pd.concat([rows] * facts.get("seeds", 1))
     else:
         axes = {column: _axis(values) for column, values in facts["product"].items()}

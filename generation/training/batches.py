@@ -46,7 +46,7 @@ def epoch_batches(
         part = slice(start, start + recipe["batch_size"])
         images = pixels[order[part]]
         if recipe["augmentation"]:
-            images = shifted_and_flipped(images, *shifts[:, part], flips[part])
+            images = shifted_and_flipped(images, shifts[0, part], shifts[1, part], flips[part])
         yield normalised(images, brightest), labels[order[part]]
 
 

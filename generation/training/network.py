@@ -17,19 +17,19 @@ from generation.architectures import build_module, initialise, snapshot
 from generation.device import device_name
 from generation.grids import MOMENTUM
 from generation.images import Images
+from generation.record import Record
 from generation.runs import NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.plan import NetworkPlan
 from generation.training.record import (
-    Record,
     add_epoch,
     add_late_accuracy,
     ended,
+    finished,
     is_late,
     keep_epoch,
     keep_last,
     new_record,
-    outcome,
     resumed,
 )
 from nndynbench.graphs import Weights, architecture
@@ -55,7 +55,7 @@ class Training:
         recipe = self.plan.recipe
         self.model = build_module(self.plan.architecture, dropout=recipe["dropout"])
         initialise(self.model, self.plan.architecture, seed=self.plan.seed, scale=recipe["initialisation_scale"])
-        self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has it, its types do not
         self.optimiser = _optimiser(self.model, recipe)
         count = recipe["training_images"] or len(self.images.train[0])
         self.pixels = torch.from_numpy(np.asarray(self.images.train[0][:count]))
@@ -144,47 +144,50 @@ def train_network(
         else:
             training.restore(state)
             record = resumed(state.record, device_name())
-            training.core_seconds_before = record.get("core_seconds", 0.0)
+            training.core_seconds_before = record.core_seconds or 0.0
         while not ended(plan, record):
             if stop():
                 return False
             _train_epoch(plan, training, run, record, initial)
             report(record)
-        diverged = bool(record.get("diverged"))
-        record |= outcome(
+        last = finished(
             plan,
             record,
-            test=float("nan") if diverged else training.accuracy(images.test),
-            both_halves=float("nan") if diverged else training.accuracy(images.validation, images.test),
+            test=float("nan") if record.diverged else training.accuracy(images.test),
+            both_halves=float("nan") if record.diverged else training.accuracy(images.validation, images.test),
         )
-        record["core_seconds"] = training.core_seconds
-        run.finish(record)
-        report(record)
+        last.core_seconds = training.core_seconds
+        run.finish(last)
+        report(last)
         return True
 
 
 @contextmanager
 def one_core(name: str) -> Iterator[None]:
     """How torch uses a core while it trains: one thread, no denormals, oneDNN where it pays. Afterwards as it was."""
-    threads, onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
+    threads, onednn = torch.get_num_threads(), bool(torch.backends.mkldnn.enabled)
     _, height, width = architecture(name).input_shape
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.backends.mkldnn.enabled = height * width >= ONEDNN_PIXELS
+    _use_onednn(height * width >= ONEDNN_PIXELS)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
-        torch.backends.mkldnn.enabled = onednn
+        _use_onednn(onednn)
+
+
+def _use_onednn(used: bool) -> None:
+    torch.backends.mkldnn.enabled = used  # type: ignore[assignment] # a property of the module
 
 
 def _train_epoch(plan: NetworkPlan, training: Training, run: NetworkRun, record: Record, initial: Weights) -> None:
-    epoch = len(record["epochs"]) + 1
+    epoch = len(record.epochs) + 1
     start = time.perf_counter()
     measured = training.epoch(epoch)
     if measured is None:
-        record["diverged"] = True
+        record.diverged = True
         keep_last(plan, run, record, initial)
         return
     loss, accuracy = measured
@@ -192,7 +195,7 @@ def _train_epoch(plan: NetworkPlan, training: Training, run: NetworkRun, record:
     add_epoch(record, loss=loss, accuracy=accuracy, validation=validation, seconds=time.perf_counter() - start)
     if is_late(plan, epoch):
         add_late_accuracy(record, training.accuracy(training.images.test))
-    record["core_seconds"] = training.core_seconds
+    record.core_seconds = training.core_seconds
     weights = snapshot(training.model)
     state = TrainingState(epoch, weights, _optimiser_tensors(training.optimiser), record)
     keep_epoch(plan, run, state, initial)

@@ -24,24 +24,25 @@ from generation.architectures import build_module, initialise, snapshot
 from generation.device import device_name
 from generation.grids import MOMENTUM
 from generation.images import Images
-from generation.runs import Arrays, DamagedFileError, NetworkRun, TrainingState
+from generation.record import Record
+from generation.runs import Arrays, NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.network import one_core
 from generation.training.plan import NetworkPlan
 from generation.training.record import (
-    Record,
     add_epoch,
     add_late_accuracy,
     ended,
+    finished,
     is_late,
     keep_epoch,
     keep_last,
     new_record,
-    outcome,
     resumed,
 )
 from generation.training.side_by_side_modules import dropouts, load_side_by_side, side_by_side
 from nndynbench.graphs import Weights, architecture
+from nndynbench.storage.files import DamagedFileError
 
 # What networks of one group may differ in; everything else decides which batches they see, or how they run.
 MAY_VARY = ("learning_rate", "dropout", "optimiser", "weight_decay", "initialisation_scale", "label_noise", "configuration")
@@ -166,7 +167,8 @@ class Group:
     def _outputs(self, inputs: Tensor) -> Tensor:
         """(n, classes, networks), as cross_entropy takes further axes."""
         outputs: Tensor = self.model(inputs.to(self.dtype))
-        return outputs.unflatten(1, (len(self.plans), -1)).transpose(1, 2)
+        by_network: Tensor = outputs.unflatten(1, (len(self.plans), -1))
+        return by_network.transpose(1, 2)
 
     def _update(self, gradients: Sequence[Tensor]) -> None:
         """Torch's SGD with every network's own learning rate, momentum and weight decay."""
@@ -225,7 +227,7 @@ class Member:
 
     @property
     def epochs(self) -> int:
-        return len(self.record["epochs"])
+        return len(self.record.epochs)
 
     @property
     def ended(self) -> bool:
@@ -309,8 +311,7 @@ def _load(members: Sequence[Member], images: Images, device: str) -> Group:
         state = member.run.read_state()
         if state is not None and state.epoch != member.epochs:
             raise DamagedFileError(f"{member.run.folder} lost the state of epoch {member.epochs}: start again to go on")
-        initial = member.run.read_snapshot(0)
-        weights.append(state.weights if state is not None else initial)
+        weights.append(state.weights if state is not None else _initial(member.run))
         optimisers.append(state.optimiser if state is not None else {})
     group.load(weights, optimisers)
     return group
@@ -328,7 +329,7 @@ def _train_epoch(group: Group, members: Sequence[Member], describers: Executor, 
         member.settle()
     for row, (member, state) in enumerate(zip(members, group.states(), strict=True)):
         if not (finite[row] and math.isfinite(losses[row])):
-            member.record["diverged"] = True
+            member.record.diverged = True
             continue
         add_epoch(member.record, loss=losses[row], accuracy=accuracies[row], validation=validation[row], seconds=seconds)
         if late:
@@ -351,11 +352,12 @@ def _finish(group: Group, members: Sequence[Member], report: Callable[[Record], 
         if not member.ended:
             continue
         member.settle()
-        if member.record.get("diverged"):
+        if member.record.diverged:
             keep_last(member.plan, member.run, member.record, _initial(member.run))
-        member.record |= outcome(member.plan, member.record, test=test[row], both_halves=both[row])
-        member.run.finish(member.record)
-        report(member.record)
+        last = finished(member.plan, member.record, test=test[row], both_halves=both[row])
+        member.record = last
+        member.run.finish(last)
+        report(last)
 
 
 def _keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState) -> Record:

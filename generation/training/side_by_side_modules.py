@@ -61,7 +61,7 @@ class SideBySideConv2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(conv.weight.new_zeros(networks, *conv.weight.shape))
         self.bias = None if conv.bias is None else nn.Parameter(conv.bias.new_zeros(networks, *conv.bias.shape))
-        self.stride, self.padding = conv.stride, conv.padding
+        self.stride, self.padding = _pair(conv.stride), _pair(conv.padding)
         self.images_are_shared = images_are_shared
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -71,6 +71,14 @@ class SideBySideConv2d(nn.Module):
         groups = 1 if self.images_are_shared else len(self.weight)
         bias = None if self.bias is None else self.bias.flatten()
         return functional.conv2d(inputs, self.weight.flatten(0, 1), bias, self.stride, self.padding, groups=groups)
+
+
+def _pair(sizes: str | tuple[int, ...]) -> tuple[int, int]:
+    """(down, right), as a conv has them."""
+    if isinstance(sizes, str):
+        raise TypeError(f"no side-by-side form of a conv with padding {sizes!r}")
+    down, right = sizes
+    return down, right
 
 
 def convolved_as_one_product(
@@ -106,7 +114,7 @@ def convolved_by_rows(
     n, _, _, width = padded.shape
     # (networks, n, rows, width · channels)
     rows = padded.unflatten(1, (networks, channels)).permute(1, 0, 3, 4, 2).flatten(3)
-    seen = cast(Tensor, _RowsSeen.apply(rows, weight.shape[3], stride[0]))
+    seen = cast(Tensor, _RowsSeen.apply(rows, weight.shape[3], stride[0]))  # type: ignore[no-untyped-call] # torch's
     products = torch.bmm(seen.flatten(1, 2), banded(weight, width=width, step=stride[1]))
     height = seen.shape[2]
     result = products.reshape(networks, n, height, -1, outputs).permute(1, 2, 3, 0, 4).flatten(3)
@@ -128,7 +136,7 @@ def banded(weight: Tensor, *, width: int, step: int) -> Tensor:
     positions = (width - size) // step + 1
     # Written one after another, zeros between them, copies of a filter's row lie ``step`` further in each row of ``width``.
     copies = functional.pad(weight, (0, width + step - size)).unsqueeze(-2).expand(*weight.shape[:-1], positions, -1)
-    shifted = copies.flatten(-2)[..., : positions * width].unflatten(-1, (positions, width))
+    shifted: Tensor = copies.flatten(-2)[..., : positions * width].unflatten(-1, (positions, width))
     # (networks, outputs, channels, k, positions, width)
     return shifted.permute(0, 3, 5, 2, 4, 1).flatten(1, 3).flatten(2)
 
@@ -144,8 +152,8 @@ class _RowsSeen(torch.autograd.Function):
         return rows.unfold(2, size, step).transpose(3, 4).flatten(3)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        parts = gradient.unflatten(3, (ctx.size, -1))
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        parts: Tensor = gradient.unflatten(3, (ctx.size, -1))
         total = parts.new_zeros(*parts.shape[:2], ctx.rows, parts.shape[4])
         last = (parts.shape[2] - 1) * ctx.step + 1
         for row in range(ctx.size):
@@ -170,6 +178,10 @@ class SideBySideLinear(nn.Module):
 class SideBySideBatchNorm2d(nn.Module):
     """Every tensor is (networks, channels)."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float
+
     def __init__(self, norm: nn.BatchNorm2d, networks: int) -> None:
         super().__init__()
         shape = (networks, norm.num_features)
@@ -177,6 +189,8 @@ class SideBySideBatchNorm2d(nn.Module):
         self.bias = nn.Parameter(norm.weight.new_zeros(shape))
         self.register_buffer("running_mean", norm.weight.new_zeros(shape))
         self.register_buffer("running_var", norm.weight.new_zeros(shape))
+        if norm.momentum is None:
+            raise TypeError(f"no side-by-side form of {norm}: it averages over all batches")
         self.momentum, self.eps = norm.momentum, norm.eps
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -103,8 +103,8 @@ def ours(plan: NetworkPlan, images: Images, barrier: Any) -> tuple[float, float,
         train_network(plan, images, run)
         record = run.record()
     assert record is not None
-    seconds = sum(epoch["seconds"] for epoch in record["epochs"])
-    return seconds, record["epochs"][-1]["train_loss"], peak_megabytes()
+    seconds = sum(row.seconds for row in record.epochs)
+    return seconds, record.epochs[-1].train_loss, peak_megabytes()
 
 
 def timed_plain_loop(subset: str, images: Images, count: int, epochs: int, barrier: Any) -> tuple[float, float, float]:

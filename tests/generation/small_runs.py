@@ -73,10 +73,8 @@ def outcome(made: SubsetPlan) -> dict[str, Any]:
     for network in made.order:
         record = made.run(network).record()
         assert record is not None, f"network {network} is not finished"
-        for epoch in record["epochs"]:
-            del epoch["seconds"]
-        record.pop("core_seconds", None)
-        found[str(network)] = record
+        timed = {"epochs": {"__all__": {"seconds"}}, "core_seconds": True}
+        found[str(network)] = record.model_dump(exclude=timed)
         for snapshot in sorted(made.run(network).folder.glob("snapshot-*.safetensors")):
             arrays, _ = read_arrays(snapshot)
             found[f"{network}/{snapshot.name}"] = {name: array.tobytes() for name, array in sorted(arrays.items())}

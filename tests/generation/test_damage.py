@@ -15,6 +15,7 @@ import nndynbench as nb
 from generation.images import Images, OtherImagesError, load_images
 from generation.pack import NothingToPackError, pack_subset
 from generation.plan import SubsetPlan, begun_plan
+from generation.record import Record
 from generation.runs import TrainingState
 from nndynbench.storage.files import DamagedFileError
 from tests.generation.small_runs import begin, job, train_in_this_process
@@ -104,7 +105,7 @@ def test_a_state_of_another_network_is_refused(
     first, second = made.order
     for network, epochs in ((first, (1, 2)), (second, (2,))):
         for epoch in epochs:
-            made.run(network).write_state(TrainingState(epoch, {}, {}, {"network": network, "epochs": []}))
+            made.run(network).write_state(TrainingState(epoch, {}, {}, Record(network=network, seed=0, device="")))
     state = "state-0002.safetensors"
     shutil.copy(made.run(second).folder / state, made.run(first).folder / state)
     with caplog.at_level(logging.WARNING):

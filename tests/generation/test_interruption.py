@@ -19,7 +19,7 @@ from generation.engines import Job, TrainingFailedError
 from generation.images import Images
 from generation.plan import SubsetPlan
 from generation.runs import DamagedFileError
-from generation.training import train_network
+from generation.training import FinishedRecord, Record, train_network
 from tests.generation.small_runs import begin, job, outcome, train_in_this_process
 
 # Torch is imported once, by the server that all children are forked from.
@@ -53,10 +53,10 @@ def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None
 def train_all(job: Job, log: Path | None = None, training: Any = None) -> None:
     """What a child process does: every unit, noting each epoch in a file of its own; ``training`` is set when it begins."""
 
-    def report(record: dict[str, Any]) -> None:
-        if log is not None and "final_accuracy" not in record:
+    def report(record: Record) -> None:
+        if log is not None and not isinstance(record, FinishedRecord):
             with log.open("a", encoding="utf-8") as file:
-                print(record["network"], len(record["epochs"]), file=file)
+                print(record.network, len(record.epochs), file=file)
 
     images = job.images()
     if training is not None:
@@ -165,7 +165,7 @@ def test_a_network_that_goes_on_on_another_processor_names_both_once(
     for processor in ("an abacus", "a slide rule", "an abacus"):
         monkeypatch.setattr("generation.training.network.device_name", lambda name=processor: name)
         begun(made, digit_images, epochs=1)
-    assert run.latest_record()["device"] == "an abacus, then a slide rule"
+    assert run.latest_record().device == "an abacus, then a slide rule"
 
 
 def damage(path: Path) -> None:
@@ -230,6 +230,6 @@ def test_a_network_that_diverges_late_keeps_its_last_snapshot(tmp_path: Path, di
         Training.epoch = honest  # type: ignore[method-assign]
     record = run.record()
     assert record is not None
-    assert (record["diverged"], record["epochs_trained"], record["final_accuracy"]) == (True, 2, 10.0)
-    assert sorted(record["features"]) == ["0", "2"]
+    assert (record.diverged, record.epochs_trained, record.final_accuracy) == (True, 2, 10.0)
+    assert sorted(record.features) == [0, 2]
     assert run.read_snapshot(2) is not None

@@ -78,21 +78,21 @@ def test_late_accuracy_is_the_mean_of_the_last_epochs_on_the_test_half(trained: 
     record = trained.run(0).record()
     assert record is not None
     late = [accuracy_of_snapshot(trained, 0, epoch, digit_images) for epoch in (3, 4)]
-    assert record["late_accuracies"] == pytest.approx(late)
-    assert record["late_accuracy"] == pytest.approx(np.mean(late))
-    assert record["final_accuracy"] == pytest.approx(late[-1])
+    assert record.late_accuracies == pytest.approx(late)
+    assert record.late_accuracy == pytest.approx(np.mean(late))
+    assert record.final_accuracy == pytest.approx(late[-1])
 
 
 def test_a_diverged_network_has_chance(trained: SubsetPlan) -> None:
     record = trained.run(1).record()
     assert record is not None
-    assert record["diverged"]
-    assert record["late_accuracy"] == 10.0
+    assert record.diverged
+    assert record.late_accuracy == 10.0
 
 
 def test_it_is_a_column_of_the_networks_and_in_no_curve(trained: SubsetPlan, tmp_path: Path) -> None:
     subset = nb.load("digits-lenet", root=pack_subset(trained, into=tmp_path).parents[1])
-    assert subset.networks["late_accuracy"].tolist() == [trained.run(n).record()["late_accuracy"] for n in range(4)]  # type: ignore[index]
+    assert subset.networks["late_accuracy"].tolist() == [trained.run(n).record().late_accuracy for n in range(4)]  # type: ignore[index]
     assert list(subset.curves) == ["train_loss", "train_accuracy", "validation_accuracy", "seconds"]
     assert "late_accuracy" not in subset.history(0, 4).hyperparameters
     assert subset.networks["configuration"].tolist() == [0, 1, 0, 1]
@@ -120,7 +120,7 @@ def test_interrupted_before_each_epoch_it_is_the_same(trained: SubsetPlan, tmp_p
 
     while not train_network(made.network(0), digit_images, made.run(0), stop=every_second_time):
         pass
-    assert made.run(0).record()["late_accuracies"] == trained.run(0).record()["late_accuracies"]  # type: ignore[index]
+    assert made.run(0).record().late_accuracies == trained.run(0).record().late_accuracies  # type: ignore[index]
 
 
 @pytest.mark.parametrize("more", ["late_epochs = 5", "late_epochs = 2\npatience = 3"])

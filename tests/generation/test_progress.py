@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 from generation.plan import SubsetPlan, subset_plan
 from generation.progress import Meter, duration, folder_progress
+from generation.record import EpochRow, FinishedRecord, Record
 from generation.runs import TrainingState
 from tests.generation.small_runs import write_grid
 
@@ -28,9 +29,23 @@ def plan(tmp_path: Path) -> SubsetPlan:
     return made
 
 
-def record(network: int, epochs: int, *, seconds: float = 2.0) -> dict[str, Any]:
-    curve = [{"epoch": e + 1, "validation_accuracy": 10.0 * (e + 1), "seconds": seconds} for e in range(epochs)]
-    return {"network": network, "epochs": curve}
+def record(network: int, epochs: int, *, seconds: float = 2.0) -> Record:
+    curve = [
+        EpochRow(epoch=e + 1, train_loss=1.0, train_accuracy=10.0, validation_accuracy=10.0 * (e + 1), seconds=seconds)
+        for e in range(epochs)
+    ]
+    return Record(network=network, seed=0, device="an abacus", epochs=curve)
+
+
+def ended(network: int, epochs: int, accuracy: float) -> FinishedRecord:
+    return FinishedRecord(
+        **{**dict(record(network, epochs)), "diverged": False},
+        epochs_trained=epochs,
+        stopped_early=False,
+        final_accuracy=accuracy,
+        final_accuracy_all=accuracy,
+        best_accuracy=accuracy,
+    )
 
 
 def begin(plan: SubsetPlan, network: int, epochs: int, **facts: Any) -> None:
@@ -47,7 +62,7 @@ def test_an_empty_folder_has_everything_left(plan: SubsetPlan) -> None:
 def test_networks_under_way_give_the_rate_and_finished_ones_the_length(plan: SubsetPlan) -> None:
     begin(plan, 1, 3)
     begin(plan, 2, 5, seconds=4.0)
-    plan.run(0).finish(record(0, 8) | {"final_accuracy": 76.0})
+    plan.run(0).finish(ended(0, 8, 76.0))
     progress = folder_progress(plan)
     assert progress.epochs_of == {0: 8}
     assert progress.begun == {1: 3, 2: 5}
@@ -77,7 +92,7 @@ def test_each_epoch_is_counted_once(plan: SubsetPlan) -> None:
     progress = folder_progress(plan)
     assert progress.add(record(1, 1)) == 1
     assert progress.add(record(1, 2)) == 1
-    assert progress.add(record(1, 2) | {"final_accuracy": 50.0}) == 0
+    assert progress.add(ended(1, 2, 50.0)) == 0
 
 
 def test_a_rate_needs_some_epochs(monkeypatch: pytest.MonkeyPatch) -> None:

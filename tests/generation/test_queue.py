@@ -118,7 +118,11 @@ def test_the_first_of_each_label_to_end_keeps_its_weights(tmp_path: Path) -> Non
         run.finish({"network": network, "final_accuracy": accuracy})
         made.keep_weights_of(1, network)
     assert networks_with_snapshots(made) == sorted([7, 5], key=made.order.index)
-    assert [network for network in accuracies if (made.run(network).record() or {}).get("weights_dropped")] == [3, 1, 9]
+    assert [network for network in accuracies if (record := made.run(network).record()) and record.weights_dropped] == [
+        3,
+        1,
+        9,
+    ]
 
 
 def test_a_pack_has_all_networks_and_the_weights_of_those_that_kept_them(tmp_path: Path, digit_images: Images) -> None:

@@ -75,10 +75,10 @@ def test_a_network_of_every_subset_trains_an_epoch_on_real_images(
     assert train_network(made.network(network), images, made.run(network))
     record = made.run(network).record()
     assert record is not None
-    assert not record["diverged"]
+    assert not record.diverged
     chance_loss = np.log(10 if made.entry.images == "cifar10" else 100)
     # Residual networks start with large logits.
-    assert 0.5 * chance_loss < record["epochs"][0]["train_loss"] < 5 * chance_loss
+    assert 0.5 * chance_loss < record.epochs[0].train_loss < 5 * chance_loss
     before, after = made.run(network).read_snapshot(0), made.run(network).read_snapshot(1)
     assert before is not None
     assert after is not None
@@ -114,4 +114,4 @@ def test_a_lenet_passes_60_percent_in_15_epochs(images_folder: Path, image_cache
     assert train_network(shortened, images, run)
     record = run.record()
     assert record is not None
-    assert record["final_accuracy"] > 60
+    assert record.final_accuracy > 60

@@ -1,0 +1,64 @@
+"""``plan.json``: what a folder of runs was begun with, and what binds whoever goes on there. Read and written here alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from generation.runs import write_whole
+from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.manifest import ImageFacts
+
+PLAN_FILE = "plan.json"
+
+Trainer = Literal["one by one", "side by side"]
+ONE_BY_ONE: Trainer = "one by one"
+SIDE_BY_SIDE: Trainer = "side by side"
+
+# Those whose versions decide the bits of a network.
+BINDING_LIBRARIES = ("torch", "numpy", "scipy")
+
+
+class PlanFacts(BaseModel):
+    """All that decides a subset's networks. A fact that an older plan did not record is None, and binds nobody."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subset: str | None = None
+    architecture: str | None = None
+    zoo_seed: int
+    grid: str
+    regime: str = Field(validation_alias=AliasChoices("regime", "protocol"))
+    """Plans from before version 1.0 call it protocol."""
+    settings: dict[str, Any]
+    networks: dict[str, list[Any]] | None = None
+    """The grid's columns, by name; older plans name the grid alone."""
+    kept_epochs: list[int]
+    trainer: Trainer | None = None
+    images: ImageFacts
+    libraries: dict[str, str]
+    device_kind: str | None = None
+
+    @property
+    def binding(self) -> dict[str, Any]:
+        """What must not change, by name: of the libraries, not Python's own version."""
+        facts = self.model_dump(exclude_none=True)
+        facts["libraries"] = {library: self.libraries.get(library) for library in BINDING_LIBRARIES}
+        return facts
+
+
+def write_plan(folder: Path, facts: PlanFacts) -> None:
+    """Write a folder's plan."""
+    write_whole(folder / PLAN_FILE, facts.model_dump_json(indent=1, exclude_none=True).encode())
+
+
+def read_plan(folder: Path) -> PlanFacts:
+    """The plan of a folder of runs, as it was written; raises `DamagedFileError` naming the file."""
+    path = folder / PLAN_FILE
+    try:
+        return PlanFacts.model_validate_json(path.read_bytes())
+    except ValidationError as invalid:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in invalid.errors(include_url=False))
+        raise DamagedFileError(f"{path} is damaged ({problems}): without it {folder} cannot be read") from invalid
