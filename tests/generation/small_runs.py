@@ -74,7 +74,7 @@ def outcome(made: SubsetPlan) -> dict[str, Any]:
         record = made.run(network).record()
         assert record is not None, f"network {network} is not finished"
         timed = {"epochs": {"__all__": {"seconds"}}, "core_seconds": True}
-        found[str(network)] = record.model_dump(exclude=timed)
+        found[str(network)] = record.model_dump(exclude=timed, exclude_defaults=True)
         for snapshot in sorted(made.run(network).folder.glob("snapshot-*.safetensors")):
             arrays, _ = read_arrays(snapshot)
             found[f"{network}/{snapshot.name}"] = {name: array.tobytes() for name, array in sorted(arrays.items())}

@@ -18,6 +18,7 @@ from generation.engines import Job
 from generation.engines.here import train_here
 from generation.images import Images, load_images
 from tests.generation.small_runs import begin, outcome
+from tests.patience import PATIENCE_SECONDS
 
 
 def job(folder: Path, images: Images) -> Job:
@@ -44,11 +45,14 @@ def test_a_node_that_dies_mid_run_changes_nothing(tmp_path: Path, digit_images: 
     try:
         training.start()
         # Two networks under way: one on each node.
+        until = time.monotonic() + PATIENCE_SECONDS
         while sum(there.plan.run(n).latest_record() is not None for n in there.networks) < 2:
+            assert training.is_alive(), "it ended before two networks were under way"
+            assert time.monotonic() < until
             time.sleep(0.1)
         assert there.unfinished()
         cluster.remove_node(doomed, allow_graceful=False)
-        training.join(300)
+        training.join(PATIENCE_SECONDS)
         assert not training.is_alive()
     finally:
         ray.shutdown()

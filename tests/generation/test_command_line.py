@@ -121,7 +121,9 @@ def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)
     train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--no-pack")
     stopped = subprocess.Popen(train, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.rglob("state-*.safetensors")):
+        assert time.monotonic() < until
         time.sleep(0.05)
         assert stopped.poll() is None
     stopped.send_signal(signal.SIGTERM)
@@ -140,18 +142,19 @@ def test_ten_kills_of_the_whole_command_leave_no_trace(tmp_path: Path) -> None:
         arguments = command("train", "digits-lenet", "--out", folder, "--grid", grid, "--workers", 2)
         return subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
 
-    assert train(tmp_path / "quiet").wait() == 0
+    assert train(tmp_path / "quiet").wait(PATIENCE_SECONDS) == 0
     killed = tmp_path / "killed"
-    for seconds in range(10):
+    until = time.monotonic() + PATIENCE_SECONDS
+    for _ in range(10):
         child = train(killed)
         before = {path: path.stat().st_mtime_ns for path in killed.rglob("state-*")}
         while {path: path.stat().st_mtime_ns for path in killed.rglob("state-*") if path.exists()} == before:
             time.sleep(0.01)
             assert child.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.07 * seconds)
+            assert time.monotonic() < until
         child.kill()
         child.wait()
-    assert train(killed).wait() == 0
+    assert train(killed).wait(PATIENCE_SECONDS) == 0
     assert outcome(begun_plan("digits-lenet", killed)) == outcome(begun_plan("digits-lenet", tmp_path / "quiet"))
     assert nb.load("digits-lenet", root=killed).manifest.networks == 4
     assert not list(killed.rglob("*.partial")), "no half file is left where files are written whole"

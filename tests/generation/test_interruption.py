@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import signal
-import time
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,16 @@ from generation.images import Images
 from generation.plan import SubsetPlan
 from generation.runs import DamagedFileError
 from generation.training import FinishedRecord, Record, train_network
+from generation.training import network as trainer
 from tests.generation.small_runs import begin, job, outcome, train_in_this_process
+from tests.patience import PATIENCE_SECONDS
 
 # Torch is imported once, by the server that all children are forked from.
 context = get_context("forkserver")
 context.set_forkserver_preload(["generation.engines.job"])
+
+# Of the small grid: 20 batches, and the files of an epoch.
+STEPS_AN_EPOCH = 24
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, digit_images: Images) 
 def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None) -> None:
     """Train all networks here; with ``epochs_at_once``, stop and resume each that often."""
     for network in made.order:
-        while True:
+        for _ in range(made.grid.longest + 1):
             asked = 0
 
             def stop() -> bool:
@@ -48,20 +52,43 @@ def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None
 
             if train_network(made.network(network), images, made.run(network), stop=stop):
                 break
+        else:
+            raise AssertionError(f"network {network} does not end, however often it goes on")
 
 
-def train_all(job: Job, log: Path | None = None, training: Any = None) -> None:
-    """What a child process does: every unit, noting each epoch in a file of its own; ``training`` is set when it begins."""
+def train_all(job: Job, log: Path | None = None, dies_at: int | None = None) -> None:
+    """What a child process does: every unit, noting each epoch in a file of its own; at that many batches and steps of
+    writing a file it is killed.
+    """
 
     def report(record: Record) -> None:
         if log is not None and not isinstance(record, FinishedRecord):
             with log.open("a", encoding="utf-8") as file:
                 print(record.network, len(record.epochs), file=file)
 
-    images = job.images()
-    if training is not None:
-        training.set()
-    train_in_this_process(job, images, report)
+    if dies_at is not None:
+        dies_later(dies_at)
+    train_in_this_process(job, job.images(), report)
+
+
+def dies_later(steps: int) -> None:
+    """Kill this process, as nothing can catch it, before the step of that number: a batch of training, a file's way to the
+    disk, or its renaming. It depends on no clock.
+    """
+    left = steps
+
+    def counted(function: Any) -> Any:
+        def counting(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return counting
+
+    os.fsync, os.replace = counted(os.fsync), counted(os.replace)
+    trainer.functional.cross_entropy = counted(trainer.functional.cross_entropy)
 
 
 @pytest.mark.parametrize(
@@ -82,24 +109,18 @@ def test_a_network_stopped_after_every_epoch_ends_as_one_never_stopped(
 def test_ten_kills_at_random_moments_leave_no_trace(tmp_path: Path, digit_images: Images) -> None:
     quiet = begin(tmp_path / "quiet", digit_images, epochs=12)
     killed = begin(tmp_path / "killed", digit_images, epochs=12)
-    start = time.monotonic()
     train(quiet, digit_images)
-    seconds = time.monotonic() - start
     moments = random.Random(0)
     for _ in range(10):
-        training = context.Event()
-        child = context.Process(target=train_all, args=(job(killed), None, training))
+        # Up to two epochs, of 24.
+        child = context.Process(target=train_all, args=(job(killed), None, moments.randrange(1, 2 * STEPS_AN_EPOCH)))
         child.start()
-        training.wait()
-        # Ten such spans are half of what the whole training takes.
-        child.join(moments.uniform(0, seconds / 10))
-        assert child.exitcode is None, "the training ended before it could be killed"
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
+        child.join(PATIENCE_SECONDS)
+        assert child.exitcode == -signal.SIGKILL
     left = job(killed).unfinished()
     assert left
-    for network in left:
-        (killed.run(network).folder / "state-0003.safetensors.1.partial").write_bytes(b"half")
+    for network_id in left:
+        (killed.run(network_id).folder / "state-0003.safetensors.1.partial").write_bytes(b"half")
     train_all(job(killed))
     assert outcome(killed) == outcome(quiet)
     assert not list(killed.folder.rglob("state-*")), "a finished network needs no state, nor what a kill left half written"
@@ -114,7 +135,7 @@ def test_two_processes_on_one_folder_train_every_epoch_once(
     for child in children:
         child.start()
     for child in children:
-        child.join()
+        child.join(PATIENCE_SECONDS)
         assert child.exitcode == 0
     lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
     assert len(lines) == len(set(lines)) == 2 * 4

@@ -115,7 +115,7 @@ def test_nothing_is_left_of_an_evaluation_that_is_stopped(tmp_path: Path, number
         assert time.monotonic() < until
         time.sleep(0.1)
     process.send_signal(number)
-    assert process.wait() != 0
+    assert process.wait(PATIENCE_SECONDS) != 0
     for pid in {int(word) for word in notes.read_text().split()}:
         while is_running(pid):  # the server sees that its socket is closed, and ends them
             assert time.monotonic() < until

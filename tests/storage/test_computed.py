@@ -18,6 +18,7 @@ from nndynbench.fingerprint import fingerprint
 from nndynbench.protocols import MethodError
 from nndynbench.storage import computed, places
 from nndynbench.storage.computed import store_value, stored_value
+from tests.patience import PATIENCE_SECONDS
 
 WRITER = """
 import sys
@@ -56,7 +57,7 @@ def test_a_value_reads_back_to_the_last_digit(file: Path) -> None:
 @pytest.mark.usefixtures("file")
 def test_processes_write_at_once_and_read_what_the_others_wrote() -> None:
     writers = [writer(200) for _ in range(3)]
-    assert [process.wait() for process in writers] == [0, 0, 0]
+    assert [process.wait(PATIENCE_SECONDS) for process in writers] == [0, 0, 0]
     assert [stored_value(f"key {number}") for number in range(200)] == [[number] * 100 for number in range(200)]
 
 
@@ -64,10 +65,9 @@ def test_processes_write_at_once_and_read_what_the_others_wrote() -> None:
 def test_a_process_killed_while_it_writes_leaves_whole_values() -> None:
     process = writer(1_000_000)
     assert process.stdout is not None
-    for _ in range(20):
-        process.stdout.readline()
+    assert all(process.stdout.readline() for _ in range(20)), "it ended before it was killed"
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.wait(PATIENCE_SECONDS)
     rows = computed._run("SELECT key, value FROM computed")
     assert len(rows) >= 20
     assert all(value == f"[{', '.join([key.split()[1]] * 100)}]".encode() for key, value in rows)
