@@ -96,7 +96,7 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
 
 def record_of(zoo: Subset, network: int) -> FinishedRecord:
     """A network's record, as its training wrote it, from the tables of its subset."""
-    facts: dict[str, Any] = {str(column): value for column, value in zoo.networks.loc[network].items()}
+    facts: dict[str, Any] = {str(column): value for column, value in zoo.networks.loc[network].to_dict().items()}
     layers = [layer.name for layer in architecture(zoo.manifest.architecture).weighted_layers]
     signatures: dict[int, dict[str, list[float]]] = {}
     for (epoch, *name), values in _keyed(zoo.signatures, network):
