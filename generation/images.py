@@ -74,7 +74,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     """
     check_name(name, SOURCES, what="images")
     source = os.path.expanduser(source) if source is not None else None
-    folder = cache / name if cache is not None else None
+    folder = user_path(cache) / name if cache is not None else None
     cached = folder if folder is not None and (folder / FACTS_FILE).exists() else None
     if cached and (source is None or _fingerprint(source) == _facts(cached)["sources"].get(str(source))):
         return _read(cached)

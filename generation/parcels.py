@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from generation.runs import write_whole
-from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.files import DamagedFileError, user_path
 
 FACTS_FILE = "parcel.json"
 READ_BYTES = 1 << 20
@@ -27,6 +27,7 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
 
     The parts, one after another, are a tar archive. Returns the parts' paths.
     """
+    folder, into = user_path(folder).resolve(), user_path(into)
     into.mkdir(parents=True, exist_ok=True)
     names: list[Path] = []
     checksums: dict[str, str] = {}
@@ -49,6 +50,7 @@ def join(parts: Path, into: Path) -> Path:
     DamagedFileError
         Naming a part that is not as it was cut.
     """
+    parts, into = user_path(parts), user_path(into)
     facts = json.loads((parts / FACTS_FILE).read_text(encoding="utf-8"))
     missing = [name for name in facts["parts"] if not (parts / name).exists()]
     if missing:

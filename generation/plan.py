@@ -27,7 +27,7 @@ from generation.plan_file import (
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan
 from nndynbench.names import check_name
-from nndynbench.storage.files import locked
+from nndynbench.storage.files import locked, user_path
 from nndynbench.storage.manifest import ImageFacts
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
@@ -207,7 +207,7 @@ def subset_plan(
         For a subset, grid, device or precision that does not exist.
     """
     entry = catalogue_entry(subset)
-    chosen = read_grid(grid or entry.grid)
+    chosen = read_grid(entry.grid if grid is None else grid)
     if precision is not None and any(precision != chosen.recipe(network)["precision"] for network in chosen.networks.index):
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
     made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
@@ -238,7 +238,7 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
 
 
 def runs_folder(subset: str, out: Path) -> Path:
-    return out / subset / "runs"
+    return user_path(out) / subset / "runs"
 
 
 def _facts_of(images: Images) -> ImageFacts:

@@ -39,9 +39,14 @@ def read_queue(path: Path | None = None) -> list[QueuedZoo]:
     ------
     UnknownNameError
         For a subset that the catalogue lacks, or another fact than those of `QueuedZoo`.
+    ValueError
+        For a file without a zoo.
     """
-    text = (path or files("generation").joinpath("queue.toml")).read_text(encoding="utf-8")
-    return [_zoo(**facts) for facts in tomllib.loads(text)["zoos"]]
+    file = path or files("generation").joinpath("queue.toml")
+    zoos = tomllib.loads(file.read_text(encoding="utf-8")).get("zoos")
+    if not zoos or not isinstance(zoos, list):
+        raise ValueError(f'{file} has no zoo: name each in a section of its own, [[zoos]] with subset = "digits-lenet"')
+    return [_zoo(**facts) for facts in zoos]
 
 
 def to_train(queue: list[QueuedZoo], out: Path) -> Iterator[tuple[QueuedZoo, SubsetPlan]]:
@@ -62,5 +67,5 @@ def packed_networks(plan: SubsetPlan) -> int:
 def _zoo(**facts: Any) -> QueuedZoo:
     for fact in facts:
         check_name(fact, QueuedZoo.__dataclass_fields__, what="fact of a queued zoo")
-    check_name(facts["subset"], catalogue(), what="subset")
+    check_name(facts.get("subset"), catalogue(), what="subset")
     return QueuedZoo(**facts)

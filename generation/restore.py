@@ -43,7 +43,7 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         out,
         zoo_seed=packed.zoo_seed,
         kept_epochs=tuple(sorted({*packed.kept_epochs, *map(int, described["epoch"][before_last])})),
-        grid=grid or packed.grid.name,
+        grid=packed.grid.name if grid is None else grid,
         precision=packed.grid.settings.get("precision"),
         trainer=packed.trainer,
         device=device,

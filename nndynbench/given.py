@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CurvesLike: TypeAlias = "pd.DataFrame | Mapping[str, Any] | str | PathLike[str]"
 
+LOSS = "train_loss"
 ACCURACIES = tuple(name for name in CURVES if name.endswith("accuracy"))
 
 # Of a column's epochs, rows or texts that are wrong, so many are named.
@@ -58,6 +61,9 @@ def checked_curves(
     checked = table[list(columns)].iloc[wanted].set_axis(range(1, epochs + 1)).rename_axis("epoch")
     for name in columns:
         checked[name] = _numbers(checked[name], name, rows)
+        if name == LOSS and (below := [int(epoch) for epoch in checked.index[checked[name] < 0]]):
+            named = "; ".join(f"{checked[name][epoch]:g} in {rows.place(epoch)}" for epoch in below[:NAMED])
+            raise NotGivenError(f"{source} have values below 0 for {name}, a mean cross-entropy: {named}")
         if name in ACCURACIES:
             _check_percent(checked[name], name, rows, chance=100 / classes if classes else 0.0)
     return checked
@@ -128,14 +134,16 @@ def _epochs(table: pd.DataFrame, source: str) -> list[int]:
 def _numbers(column: pd.Series, name: str, rows: _Rows) -> pd.Series:
     import pandas as pd
 
-    if column.dtype == bool:
-        raise NotGivenError(f"{rows.source} have true and false for {name}: numbers are meant")
-    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    wrong = [int(epoch) for epoch in numbers.index[~np.isfinite(numbers)]]
+    texts_or_none = (str, type(None), type(pd.NA))
+    for epoch, value in zip(map(int, column.index), column, strict=True):
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, Decimal, *texts_or_none)):
+            raise NotGivenError(f"{rows.source} have {value!r} in {rows.place(epoch)} for {name}: numbers are meant")
+    found = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    wrong = [int(epoch) for epoch in found.index[~np.isfinite(found)]]
     if wrong:
         named = "; ".join(f"{column[epoch]!r} in {rows.place(epoch)}" for epoch in wrong[:NAMED])
         raise NotGivenError(f"{rows.source} have no finite number for {name}: {named}")
-    return numbers
+    return found
 
 
 def _check_percent(column: pd.Series, name: str, rows: _Rows, *, chance: float) -> None:

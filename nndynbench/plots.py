@@ -13,6 +13,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.drawing import draw_curves, draw_interval, draw_scores, label_score, whole_epochs
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.storage.files import user_path, written_whole
+from nndynbench.subsets import as_subset
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -116,10 +117,11 @@ def statistics_over_time(
     return _save(figure, user_path(path))
 
 
-def learning_curves(subset: Subset, path: str | Path) -> Path:
+def learning_curves(subset: str | Subset, path: str | Path) -> Path:
     """The validation accuracy of every network over its epochs, coloured by its learning rate: a panel per optimiser, since
     what is a high rate for one is a low one for another.
     """
+    subset = as_subset(subset)
     networks = subset.networks
     optimisers = networks["optimiser"] if "optimiser" in networks else pd.Series("", index=networks.index)
     figure, panels = _figure(optimisers.nunique(), columns=3)

@@ -30,7 +30,7 @@ from nndynbench.protocols.scoring import groups_of
 from nndynbench.recording import Recorder, Run, read_run
 from nndynbench.recording.record import RUN_FILE
 from nndynbench.storage.files import user_path
-from nndynbench.subsets import BudgetError, History, Subset, load
+from nndynbench.subsets import BudgetError, History, Subset, as_subset
 from nndynbench.subsets.history import CURVES, HYPERPARAMETERS, READABLE, WEIGHTS
 from nndynbench.subsets.reader import Reader
 
@@ -144,7 +144,7 @@ def predict(
     >>> forecast.low <= forecast.accuracy <= forecast.high
     True
     """
-    loaded = load(subset) if isinstance(subset, str) else subset
+    loaded = as_subset(subset)
     asked = _Asked(loaded, budget, curves, hyperparameters)
     naming = {"first_epoch": first_epoch, "pattern": pattern, "steps_per_epoch": steps_per_epoch}
     if isinstance(run, History):

@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 
 SOURCE = ".py"
 STUB = ".pyi"
-DATA = re.compile(r"[\w.-]+\.(toml|json|csv)")
+DATA = re.compile(r"""(?P<quote>["'])(?P<name>[\w.-]+\.(?:toml|json|csv))(?P=quote)""")
+
+# The parts of a statement that hold statements.
+STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 # More than any package of one person's own has, less than a library.
 MANY_FILES = 500
@@ -137,8 +140,8 @@ def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
     except (SyntaxError, ValueError):  # for another version of Python, or never imported
         return ()
     found: list[tuple[str, tuple[str, ...]]] = []
-    todo: list[ast.AST] = [tree]
-    while todo:
+    todo: list[ast.AST] = [*tree.body]
+    while todo:  # statements alone: most of a tree are expressions, which import nothing
         node = todo.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             todo += node.orelse
@@ -148,7 +151,8 @@ def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
             base = _absolute(path, node)
             found.append((base, tuple(alias.name for alias in node.names)))
         else:
-            todo += ast.iter_child_nodes(node)
+            for part in STATEMENTS:
+                todo += getattr(node, part, ())
     return tuple(found)
 
 
@@ -197,6 +201,4 @@ def _files(module: str) -> list[Path]:
 @cache
 def _data_names(path: Path) -> set[str]:
     """The texts in a source that are names of data files."""
-    tree = ast.parse(path.read_bytes())
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if DATA.fullmatch(text)}
+    return {found["name"] for found in DATA.finditer(path.read_text(encoding="utf-8", errors="replace"))}

@@ -14,12 +14,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.storage.files import user_path
 
@@ -59,6 +60,50 @@ WORDS: dict[str, tuple[str, ...]] = {
 REGIMES = ("full", "reduced", "diverse")
 
 
+class Range(NamedTuple):
+    """The numbers that a setting may be: whole ones or any, from ``low`` to below ``below``."""
+
+    whole: bool
+    low: float
+    below: float = np.inf
+    above: bool = False  # low itself is none of them
+
+    def holds(self, value: Any) -> bool:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+            return False
+        right_kind = not self.whole or float(value).is_integer()
+        return right_kind and (value > self.low if self.above else value >= self.low) and value < self.below
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        last = "" if self.whole else f" to below {self.below:g}"
+        return f"{kind} {'above' if self.above else 'from'} {self.low:g}{last}"
+
+
+NUMBERS = {
+    "learning_rate": Range(whole=False, low=0, above=True),
+    "dropout": Range(whole=False, low=0, below=1),
+    "weight_decay": Range(whole=False, low=0),
+    "batch_size": Range(whole=True, low=1),
+    "initialisation_scale": Range(whole=False, low=0, above=True),
+    "label_noise": Range(whole=False, low=0, below=1),
+    "training_images": Range(whole=True, low=0),
+    "visits": Range(whole=True, low=0),
+    "epochs": Range(whole=True, low=1),
+    "patience": Range(whole=True, low=0),
+    "validation_images": Range(whole=True, low=0),
+    "late_epochs": Range(whole=True, low=0),
+}
+# What must vary, if only over one value: there is no default.
+ALWAYS_COLUMNS = ("learning_rate", "dropout")
+
+AXES = "a list such as [0.1, 0.2], {from, to, count} or {mantissas, exponents}"
+
+
+class GridError(NndynbenchError, ValueError):
+    """A grid's file that is no grid, or says that nothing is to be trained."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """``networks``: a row per network, its index the network's id, its columns what varies. ``settings``: what does not."""
@@ -95,8 +140,9 @@ def read_grid(name: str) -> Grid:
     ------
     UnknownNameError
         For a grid, or a setting in it, or a word as a setting's value, that does not exist.
-    ValueError
-        For a file that says nothing of what varies, and for late epochs that training may not reach.
+    GridError
+        For a file that is no grid, holds no network or a value that cannot be trained with, or has late epochs that training
+        may not reach.
     """
     if name.endswith(".toml"):
         file: Traversable = user_path(name)
@@ -105,35 +151,88 @@ def read_grid(name: str) -> Grid:
     else:
         beside = files("generation.grids")
         file = beside.joinpath(f"{check_name(name, grid_names(), what='grid')}.toml")
-    facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
+    facts = _facts(name, file)
     check_name(facts.get("regime", ""), REGIMES, what=f"regime of grid {name!r}")
-    if ("rows" in facts) == ("product" in facts):
-        raise ValueError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
-    if "rows" in facts:
-        with beside.joinpath(facts["rows"]).open(encoding="utf-8") as lines:
-            table = pd.read_csv(lines)
-        rows = table.head(facts.get("first_rows", len(table)))
-        networks = pd.concat([rows] * facts.get("seeds", 1))
-    else:
-        axes = {column: _axis(values) for column, values in facts["product"].items()}
-        networks = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
+    networks = _rows(name, facts, beside) if "rows" in facts else _products(name, facts["product"])
+    if networks.empty:
+        raise GridError(f"grid {name!r} holds no network: {_empty(name, facts)}")
     networks.index = pd.RangeIndex(len(networks), name="network")
-    for setting in (*facts["settings"], *(c for c in networks if c not in ("learning_rate", "dropout", *GROUPING_COLUMNS))):
-        check_name(setting, DEFAULTS, what=f"setting of grid {name!r}")
-    for setting, words in WORDS.items():
-        shared = facts["settings"].get(setting, DEFAULTS[setting])
-        for value in networks[setting].unique() if setting in networks else [shared]:
-            check_name(value, words, what=f"{setting} of grid {name!r}")
     grid = Grid(name, facts["regime"], networks, facts["settings"])
+    _check_values(grid)
     _check_late_epochs(grid)
     return grid
+
+
+def _facts(name: str, file: Traversable) -> dict[str, Any]:
+    """What a grid's file says, its parts being of the right kinds."""
+    if not file.is_file():
+        raise GridError(f"there is no grid {file}: name the .toml file of one, or one of {', '.join(grid_names())}")
+    try:
+        facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as damage:
+        raise GridError(f"{file} is no TOML: {damage}") from damage
+    if ("rows" in facts) == ("product" in facts):
+        raise GridError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
+    for section in ("settings", "product"):
+        if not isinstance(facts.get(section, {}), dict):
+            raise GridError(f"grid {name!r}: {section} must be a section, [{section}], not {facts[section]!r}")
+    return facts
+
+
+def _products(name: str, axes: dict[str, Any]) -> pd.DataFrame:
+    values = {column: _axis(name, column, axis) for column, axis in axes.items()}
+    return pd.DataFrame(list(product(*values.values())) if values else [], columns=list(values))
+
+
+def _rows(name: str, facts: dict[str, Any], beside: Traversable) -> pd.DataFrame:
+    if not isinstance(facts["rows"], str) or not (table := beside.joinpath(facts["rows"])).is_file():
+        raise GridError(f"grid {name!r}: rows must name a CSV file beside it, not {facts['rows']!r}")
+    counts = {fact: facts[fact] for fact in ("first_rows", "seeds") if fact in facts}
+    for fact, count in counts.items():
+        if not Range(whole=True, low=1).holds(count):
+            raise GridError(f"grid {name!r}: {fact} must be a whole number from 1, not {count!r}")
+    try:
+        with table.open(encoding="utf-8") as lines:
+            rows = pd.read_csv(lines).head(counts.get("first_rows"))
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (pd.errors.ParserError, UnicodeDecodeError) as damage:
+        raise GridError(f"{table} is no CSV table: {damage}") from damage
+    return pd.concat([rows] * counts.get("seeds", 1))
+
+
+def _empty(name: str, facts: dict[str, Any]) -> str:
+    """Why a grid holds no network, and what to do."""
+    if "rows" in facts:
+        return f"{facts['rows']} has no row; write one for each network, below a line of column names"
+    empty = [column for column, axis in facts["product"].items() if not _axis(name, column, axis)]
+    what = f"{' and '.join(empty)} in [product] has no value" if empty else "[product] is empty"
+    return f"{what}; give {' and '.join(empty or ALWAYS_COLUMNS)} {AXES}"
+
+
+def _check_values(grid: Grid) -> None:
+    """Every column and setting must be known, and every value one that can be trained with."""
+    what = f"of grid {grid.name!r}"
+    if missing := [column for column in ALWAYS_COLUMNS if column not in grid.networks]:
+        raise GridError(f"grid {grid.name!r} lacks {' and '.join(missing)}: every network needs them")
+    for setting in (*grid.settings, *(c for c in grid.hyperparameters if c not in ALWAYS_COLUMNS)):
+        check_name(setting, DEFAULTS, what=f"setting {what}")
+    varying = {str(column): grid.networks[column].unique().tolist() for column in grid.hyperparameters}
+    for setting, values in {**{name: [value] for name, value in grid.settings.items()}, **varying}.items():
+        for value in values:
+            if setting in WORDS:
+                check_name(value, WORDS[setting], what=f"{setting} {what}")
+            elif setting in NUMBERS and not NUMBERS[setting].holds(value):
+                raise GridError(f"{setting} {what} must be {NUMBERS[setting]}, not {value!r}")
+            elif setting == "augmentation" and not isinstance(value, bool):
+                raise GridError(f"{setting} {what} must be true or false, not {value!r}")
 
 
 def _check_late_epochs(grid: Grid) -> None:
     """Which epochs are a network's last must be known beforehand, and be no more than it trains."""
     for recipe in map(grid.recipe, grid.networks.index):
         if recipe["late_epochs"] and (recipe["patience"] or recipe["late_epochs"] > recipe["epochs"]):
-            raise ValueError(
+            raise GridError(
                 f"grid {grid.name!r}: late_epochs = {recipe['late_epochs']} needs patience = 0 and as many epochs, "
                 f"not patience = {recipe['patience']} and {recipe['epochs']} epochs"
             )
@@ -168,13 +267,16 @@ def named_regime(facts: dict[str, Any]) -> dict[str, Any]:
     return {("regime" if name == "protocol" else name): value for name, value in facts.items()}
 
 
-def _axis(values: list[Any] | dict[str, Any]) -> list[Any]:
+def _axis(name: str, column: str, values: Any) -> list[Any]:
     """A list as it is; {mantissas, exponents} their products; {from, to, count} evenly spaced in the logarithm."""
-    if isinstance(values, list):
-        return values
-    if "mantissas" in values:
-        return [float(f"{mantissa}e{exponent}") for exponent in values["exponents"] for mantissa in values["mantissas"]]
-    return [float(f"{value:.6g}") for value in np.geomspace(values["from"], values["to"], values["count"])]
+    match values:
+        case list():
+            return values
+        case {"mantissas": list(mantissas), "exponents": list(exponents)}:
+            return [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
+        case {"from": int() | float() as low, "to": int() | float() as high, "count": int(count)} if low > 0 and high > 0:
+            return [float(f"{value:.6g}") for value in np.geomspace(low, high, max(count, 0))]
+    raise GridError(f"grid {name!r}: {column} in [product] must be {AXES}, not {values!r}")
 
 
 def _plain(value: Any) -> Any:

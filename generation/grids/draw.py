@@ -10,14 +10,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from generation.grids import grid_names
+from nndynbench.names import check_name
+
 
 def draw_rows(name: str) -> pd.DataFrame:
     """Draw ``configurations`` rows by the ``[draw]`` section of a grid's file, and append its twins, if it has any.
 
     ``configuration`` numbers the configurations; a twin has its first's, and the same hyperparameters.
+
+    Raises
+    ------
+    UnknownNameError
+        For a grid that is not there, or is not drawn.
     """
-    text = files("generation.grids").joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    facts = tomllib.loads(text)["draw"]
+    grids = {
+        grid: tomllib.loads(files("generation.grids").joinpath(f"{grid}.toml").read_text("utf-8")) for grid in grid_names()
+    }
+    drawn = {grid: facts["draw"] for grid, facts in grids.items() if "draw" in facts}
+    facts = drawn[check_name(name, drawn, what="grid with a [draw] section")]
     random = np.random.default_rng(facts["seed"])
     rows = []
     for configuration in range(facts["configurations"]):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 # A word for an epoch and its number, before or behind it: epoch=3, ep_03, e10, 3rd_epoch. 1.5 is no epoch.
 END = r"(?![0-9]|\.[0-9])"
-EPOCH = re.compile(rf"(?i)(?:epochs?|(?<![a-z])eps?|(?<![a-z0-9])e(?=[_=.-]?\d+(?![a-z0-9])))[ _=.-]*(\d+){END}")
+# A dash is no minus where it stands alone; eps is a disturbance's size.
+BETWEEN = r"(?:[ _=.]*| ?- ?)"
+EPOCH = re.compile(rf"(?i)(?:epochs?|(?<![a-z])ep|(?<![a-z0-9])e(?=[_=.-]?\d+(?![a-z0-9]))){BETWEEN}(\d+){END}")
 EPOCH_BEHIND = re.compile(r"(?i)(?<![a-z0-9.])(\d+)(?:st|nd|rd|th)?[ _-]?(?:epochs?|ep)(?![a-z])")
 
 STEP_WORDS = "global[_-]?steps?|steps?|iterations?|iters?|it|updates?|batches|ba|gs"
@@ -28,6 +30,7 @@ NO_COUNTS = (
     re.compile(rf"(?<!\d)(?:0?[1-9]|[12]\d|3[01])[-_.](?:0?[1-9]|1[0-2])[-_.](?:19|20)\d\d(?:[-_T .]?{CLOCK})?(?!\d)"),
     re.compile(rf"(?i)(?<![a-z])(?:{MONTHS})[a-z]*[-_ ]?\d\d?(?:[-_ ,]+(?:19|20)\d\d)?(?:[-_T .]?{CLOCK})?(?!\d)"),
     re.compile(r"(?<!\d)[01]\d[-:]\d\d[-:]\d\d(?!\d)|(?<!\d)2[0-3][-:]\d\d[-:]\d\d(?!\d)"),
+    re.compile(r"(?i)(?<![0-9])\d+(?:\.\d+)?e[-+]\d+(?!\d)"),
     re.compile(r"\d+\.\d+(?:e-?\d+)?"),
 )
 
@@ -37,7 +40,11 @@ OTHER_COUNTS = frozenset(
         *("acc", "accuracy", "loss", "val", "valid", "train", "test", "top", "prec", "map", "auc", "score", "err", "error"),
         *("seed", "run", "fold", "trial", "version", "v", "rank", "gpu", "worker", "job", "exp", "experiment", "id", "part"),
         *("shard", "lr", "bs", "wd", "size", "width", "depth", "dim", "momentum", "dropout", "cifar", "mnist", "imagenet"),
-        *("of", "rng", "mp", "pid"),
+        *("of", "rng", "mp", "pid", "node", "replica", "client", "device", "cuda", "host", "proc", "process", "thread"),
+        *("task", "split", "member", "ensemble", "stage", "phase", "cycle", "layer", "block", "head", "batch"),
+        *("attempt", "try", "copy", "candidate", "particle", "group", "level", "chunk", "rung", "population"),
+        *("eps", "epsilon", "alpha", "beta", "gamma", "lambda", "sigma", "tau", "temp", "temperature"),
+        *("lenet", "alexnet", "vgg", "resnet", "resnext", "densenet", "wrn", "mobilenet", "efficientnet", "vit", "convnext"),
     )
 )
 
@@ -82,7 +89,7 @@ def matched_numbers(paths: Sequence[str], pattern: str) -> list[Named | None]:
     """
     try:
         compiled = re.compile(pattern)
-    except re.error as reason:
+    except (re.error, TypeError) as reason:
         raise ValueError(f"pattern {pattern!r} is no regular expression: {reason}") from reason
     if not compiled.groups:
         raise ValueError(rf"pattern {pattern!r} has no group for the number: put it in brackets, such as 'epoch=(\d+)'")

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import IO, Any, NoReturn, Protocol, cast
 
 import typer
+import typer.core
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -50,13 +51,27 @@ class CommandLine(typer.Typer):
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
         """As ``typer.Typer.command``."""
-        register = super().command(name, **settings)
+        register = super().command(name, cls=_Command, **settings)
 
         def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
             register(_with_user_paths(function))
             return function
 
         return decorated
+
+
+class _Command(typer.core.TyperCommand):
+    """A command that refuses an empty argument at once: it comes from a variable of the shell that is not set, and would
+    mean the current folder, or nothing.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for before, given in zip(["", *args], args, strict=False):
+            option, equals, value = given.partition("=")
+            if not given or (option.startswith("--") and equals and not value):
+                name = option or (before if before.startswith("-") else "an argument")
+                raise ValueError(f"{name} is empty: give a value, or leave it away (is a variable of the shell not set?)")
+        return super().parse_args(ctx, args)
 
 
 def _with_user_paths(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -77,7 +77,10 @@ def evaluate(
             sealed=sealed,
             order_seed=order_seed_at(path) if order_seed is None else order_seed,
         )
-    kept = keep(result, path)
+    try:
+        kept, lost = keep(result, path), None
+    except OSError as failure:
+        kept, lost = None, failure
     beside = beside_bar(result, loaded)
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
@@ -87,10 +90,14 @@ def evaluate(
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
         fits_it = escape(f"nndynbench compare --method {method} fits it")
         console.print(f"[dim]no bar is stored at {', '.join(map(str, unknown))} epochs: {fits_it}[/dim]")
+    if kept is None:
+        raise OSError(f"the result could be written nowhere, so this is all that is left of it: {lost}")
     if kept.earlier is not None:
         console.print(escape(f"an earlier result of another method, version or subset was kept: {kept.earlier}"))
-    console.print(escape(f"result: {path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
-    console.print(escape(f"plot: {score_over_budget([kept.result], path.with_name(f'{path.stem}.png'))}"))
+    console.print(escape(f"result: {kept.path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
+    console.print(escape(f"plot: {score_over_budget([kept.result], kept.path.with_name(f'{kept.path.stem}.png'))}"))
+    if kept.path != path:
+        raise typer.Exit(1)  # a warning has said why it is not where it was asked for
 
 
 def need_writable(path: Path) -> None:
@@ -173,6 +180,7 @@ def compare(
     from nndynbench.protocols.comparison import compared_as
     from nndynbench.protocols.method import is_file_name
     from nndynbench.protocols.protocol import read_budgets
+    from nndynbench.storage.elsewhere import written_somewhere
     from nndynbench.submissions.beside import submissions_folder
     from nndynbench.subsets import load
 
@@ -194,7 +202,8 @@ def compare(
             jobs=jobs,
             progress=lambda name, done, total: report(done, total, name),
         )
-    written = [compared.save(path.with_suffix(f".{suffix}")) for suffix in ("csv", "json")]
+    asked = [path.with_suffix(f".{suffix}") for suffix in ("csv", "json")]
+    written = [written_somewhere(compared.save, each) for each in asked]
     for table in comparison_tables(compared, shown, bold={compared_as(name) for name in method or ()}):
         print_table(table)
     for name, reason in compared.failures.items():
@@ -203,10 +212,12 @@ def compare(
         console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
     if compared.rows.loc[compared.rows["metric"] == shown, "value"].notna().any():
         plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
-        written.append(plot(compared, path.with_suffix(".png"), metric=shown))
+        written.append(plot(compared, written[0].with_suffix(".png"), metric=shown))
     else:
         console.print(f"[yellow]no plot[/yellow]: {shown} has no value")
     console.print(escape("written: " + ", ".join(map(str, written))))
+    if written[: len(asked)] != asked:
+        raise typer.Exit(1)  # a warning has said why they are not where they were asked for
 
 
 def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
@@ -311,6 +322,10 @@ def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
             names.append(name)
         except SplitError as reason:
             console.print(f"[yellow]left out[/yellow] {name}: {reason}")
+    if not names:
+        raise ValueError(
+            f"no subset at hand has the networks for {protocol.name}: name one by --subset, or its folder by --root"
+        )
     return names
 
 

@@ -126,11 +126,15 @@ def from_module(
     >>> graph.layers, graph.number_of_nodes
     (('input', '0', '3'), 17)
     """
-    from torch import nn
+    from torch import jit, nn
 
     network = unwrapped(model)
     if not isinstance(network, nn.Module):
         raise TypeError(f"from_module takes a torch module, not {type(model).__name__}; for weights by name: graphs.rolled")
+    if isinstance(network, jit.ScriptModule):
+        raise NotRepresentableError(
+            "the module is compiled by torch.jit, which keeps no code to follow: give the one it was"
+        )
     with in_evaluation_mode(network):
         layers = list(_main_path(network, input_shape))
         if not layers:

@@ -7,7 +7,8 @@ it is traced again with the first usual size of images that all its layers take.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def trace(module: nn.Module, is_layer: Callable[[Any], bool], input_shape: tuple
     """
     if input_shape is not None:
         try:
-            return _traced(module, is_layer, (BATCH, *input_shape))
+            return _traced(module, is_layer, (BATCH, *_checked(input_shape)))
         except SizeError as reason:
             raise UntraceableError(f"an input of shape {input_shape} does not go through the module: {reason}") from reason
     try:
@@ -55,6 +56,16 @@ def trace(module: nn.Module, is_layer: Callable[[Any], bool], input_shape: tuple
             except UntraceableError:
                 break
         raise unsized
+
+
+def _checked(shape: Iterable[int]) -> tuple[int, ...]:
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if not sizes or min(sizes) < 1 or isinstance(shape, str):
+        raise UntraceableError(f"input_shape is one input's, such as (3, 32, 32), whole numbers from 1 on, not {shape!r}")
+    return sizes
 
 
 def _traced(module: nn.Module, is_layer: Callable[[Any], bool], shape: tuple[int, ...] | None) -> fx.Graph:
@@ -173,7 +184,8 @@ class _Sizes:
         from torch.fx.node import map_arg
 
         if node.op == "placeholder":
-            return torch.empty(self.shape)
+            like = next((each for each in self.tracer.root.parameters() if each.is_floating_point()), torch.empty(0))
+            return torch.empty(self.shape, dtype=like.dtype, device=like.device)
         if node.op == "get_attr":
             return _attribute(self.tracer.root, str(node.target))
         arguments, options = map_arg((node.args, node.kwargs), self.values.__getitem__)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.processes import in_processes
+from nndynbench.protocols.arguments import checked_budgets, checked_jobs, checked_names
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
@@ -133,10 +134,10 @@ def read_comparison(path: str | Path) -> Comparison:
 @renamed_keyword("epochs", "budgets")
 def compare(
     subsets: str | Subset | Sequence[str | Subset],
-    methods: Sequence[str] | None = None,
+    methods: str | Path | Sequence[str | Path] | None = None,
     *,
     protocol: str | Protocol = "regression-folds",
-    budgets: int | Sequence[int] | None = None,
+    budgets: int | str | Sequence[int] | None = None,
     results: str | Path = DEFAULT_FOLDER,
     submissions: str | Path | None = None,
     jobs: int = -1,
@@ -179,7 +180,8 @@ def compare(
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)
-    asked = list(dict.fromkeys([BAR, *(methods if methods is not None else _methods_for(chosen))]))
+    jobs, named = checked_jobs(jobs), _methods_for(chosen) if methods is None else checked_names(methods)
+    asked = list(dict.fromkeys([BAR, *named]))
     failures = {name: reason for name in asked if (reason := _why_not(name, chosen)) is not None}
     folder = None if submissions is None else Path(submissions)
     units = [
@@ -317,13 +319,13 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
 
 
 def shared_budgets(
-    subsets: Sequence[Subset], protocol: Protocol, asked: int | Sequence[int] | None = None
+    subsets: Sequence[Subset], protocol: Protocol, asked: int | str | Sequence[int] | None = None
 ) -> tuple[int, ...]:
     """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
     if asked is None:
         wanted = read_budgets(protocol.budgets)
         return tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets))
-    several = [asked] if isinstance(asked, (int, np.integer)) else list(dict.fromkeys(asked))
+    several = checked_budgets(asked)
     checked = [tuple(subset.check_budget(budget, target=protocol.target) for budget in several) for subset in subsets]
     return checked[0]
 

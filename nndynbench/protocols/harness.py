@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword
+from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_jobs, checked_seed
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
@@ -32,12 +33,12 @@ from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import groups_of, score
 from nndynbench.protocols.tuning import TUNING_SUBSET
-from nndynbench.subsets import load
+from nndynbench.subsets import Subset, as_subset
 from nndynbench.subsets.history import READABLE
 
 if TYPE_CHECKING:
     from nndynbench.sealed.outside import Sealed
-    from nndynbench.subsets import History, Subset
+    from nndynbench.subsets import History
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,7 +54,7 @@ def evaluate(
     subsets: str | Subset | Sequence[str | Subset],
     *,
     protocol: str | Protocol = "classification",
-    budgets: int | Sequence[int] = 5,
+    budgets: int | str | Sequence[int] = 5,
     name: str | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -73,11 +74,11 @@ def evaluate(
     protocol
         The name of a protocol.
     budgets
-        The budget, or several: how many epochs the method may see.
+        The budget, or several, also as a text such as "1-10": how many epochs the method may see.
     name
         What to call it in the result; by default its name in ``METHODS``, or the estimator's class.
     jobs
-        Fits at a time, in threads.
+        Fits at a time, in threads; -1 for one a core.
     progress
         Called with how many fits are done, and how many there are.
     sealed
@@ -93,6 +94,8 @@ def evaluate(
     ------
     UnknownNameError, BudgetError, SplitError
         For a subset, protocol, method, budget or split that does not exist, listing those that do.
+    ValueError
+        For any other argument that is not as above.
     MethodError
         Naming subset, budget and fold, if the method fails; if it was to be sealed and cannot be carried over.
 
@@ -107,11 +110,9 @@ def evaluate(
     resolved = as_method(method)
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or label_of(resolved)
-    asked = [budgets] if isinstance(budgets, (int, np.integer, str)) else list(dict.fromkeys(budgets))
-    if not asked:
-        raise ValueError("no budget to evaluate at: name one or more in budgets")
+    asked, jobs, sealed = checked_budgets(budgets), checked_jobs(jobs), checked_choice(sealed, "sealed")
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
-    seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else order_seed
+    seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else checked_seed(order_seed)
     run = Run(estimator, choices, label, seed)
     run = _sealed(run, method, asked=sealed)
     loaded = loaded_subsets(subsets)
@@ -271,13 +272,13 @@ def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subse
     Raises
     ------
     ValueError
-        For two subsets of one name: results tell subsets apart by it.
+        For none, for what is no subset, and for two of one name: results tell subsets apart by it.
     """
-    several: Sequence[str | Subset] = (
-        subsets if isinstance(subsets, Sequence) and not isinstance(subsets, str) else [subsets]
-    )
+    several = [subsets] if isinstance(subsets, (str, Subset)) or not isinstance(subsets, Iterable) else list(subsets)
+    if not several:
+        raise ValueError("no subset: name one or more, such as 'digits-lenet'")
     loaded: dict[str, Subset] = {}
-    for subset in (load(subset) if isinstance(subset, str) else subset for subset in several):
+    for subset in map(as_subset, several):
         if loaded.setdefault(subset.name, subset).checksum != subset.checksum:
             raise ValueError(f"{subset.name} is there in two versions, {loaded[subset.name].version} and {subset.version}")
     return list(loaded.values())

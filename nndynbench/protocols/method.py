@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
@@ -166,7 +166,7 @@ def as_method(method: Any) -> Any:
     raise MethodError(f"no method: {problem}")
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str | os.PathLike[str]) -> Method:
     """A bundled method by name, or one from a file: ``path/to/file.py`` or ``path/to/file.py:NAME``.
 
     A file defines ``METHODS``, a dict from names to methods; without a name it must hold exactly one. The file is executed,
@@ -179,6 +179,8 @@ def find_method(name: str) -> Method:
     FileNotFoundError, ValueError
         For a file that does not exist, cannot be executed, defines no ``METHODS``, or several where none is named.
     """
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
     if not is_file_name(name):
         return _bundled_methods()[check_name(name, _bundled_methods(), what="method", instead=_file_meant(name))]
     path, label = _path_and_label(name)
@@ -190,9 +192,9 @@ def find_method(name: str) -> Method:
     return methods[check_name(label, methods, what=f"method of {path}")]
 
 
-def is_file_name(name: str) -> bool:
+def is_file_name(name: object) -> TypeGuard[str]:
     """Whether a method's name is that of a file, ``path/to/file.py`` or ``path/to/file.py:NAME``."""
-    return name.endswith(SUFFIX) or f"{SUFFIX}:" in name
+    return isinstance(name, str) and (name.endswith(SUFFIX) or f"{SUFFIX}:" in name)
 
 
 def _path_and_label(name: str) -> tuple[Path, str]:

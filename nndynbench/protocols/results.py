@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -142,42 +143,49 @@ SAME = ("method", "fingerprint", "description", "source", "protocol", "subsets",
 
 
 class Kept(NamedTuple):
-    """What became of a result: all that its file holds now, and where an earlier one was put that is of something else."""
+    """What became of a result: all that its file holds now, which file that is, and where an earlier one was put that is of
+    something else.
+    """
 
     result: Result
+    path: Path
     earlier: Path | None
 
 
 def keep(result: Result, path: Path) -> Kept:
     """Write a result where an earlier one may be, which is never lost.
 
-    One of the same method at other budgets is joined with it. Any other is renamed first: ``name.1.json``, and so on.
+    One of the same method at other budgets is joined with it. Any other is renamed: ``name.1.json``, and so on. Where the
+    file cannot be written, the earlier one stays and the result is `written_somewhere` else.
     """
     with _alone_in(path.parent):
         if not path.exists():
-            result.save(path)
-            return Kept(result, None)
-        if (earlier := _readable(path)) is not None and all(earlier.facts.get(f) == result.facts.get(f) for f in SAME):
+            return Kept(result, written_somewhere(result.save, path), None)
+        if (earlier := readable_result(path)) is not None and all(earlier.facts.get(f) == result.facts.get(f) for f in SAME):
             fresh = set(result.scores["budget"])
             others = at_budgets(earlier, [budget for budget in set(earlier.scores["budget"]) if budget not in fresh])
             whole = joined(others, result) if len(others.scores) else result
-            whole.save(path)
-            return Kept(whole, None)
+            return Kept(whole, written_somewhere(whole.save, path), None)
         moved = next(free for n in count(1) if not (free := path.with_name(f"{path.stem}.{n}{path.suffix}")).exists())
+        # The earlier one makes way when the new one is whole.
+        written = written_somewhere(result.save, path.with_name(f"{moved.stem}.fresh{path.suffix}"))
+        if written.parent != path.parent:
+            return Kept(result, written, None)
         path.rename(moved)
-        result.save(path)
-        return Kept(result, moved)
+        written.rename(path)
+        return Kept(result, path, moved)
 
 
 def order_seed_at(path: Path) -> int | Literal["drawn"] | None:
     """The seed of the order of an earlier result, so that another budget can be joined with it; where there is none, that
     one is to be drawn.
     """
-    earlier = _readable(path)
+    earlier = readable_result(path)
     return "drawn" if earlier is None else earlier.facts.get("order_seed")
 
 
-def _readable(path: Path) -> Result | None:
+def readable_result(path: Path) -> Result | None:
+    """The result in a file; None where there is none, or none that can be read."""
     try:
         return read_result(path)
     except (OSError, ValueError):

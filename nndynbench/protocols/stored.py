@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.results import Result, at_budgets, joined, read_result
+from nndynbench.protocols.results import Result, at_budgets, joined, readable_result
 from nndynbench.sources import code_of
+from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import user_path
 from nndynbench.subsets.history import WEIGHTS
 
@@ -60,8 +61,9 @@ class StoredResults:
     def fitted(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
     ) -> Result:
-        """A method's predictions, read where they are stored; the budgets that are missing are evaluated and stored first.
-        Its scores are those of when it was stored.
+        """A method's predictions, read where they are stored; the budgets that are missing, or cannot be read, are evaluated
+        and stored first (`written_somewhere` else, where the folder cannot be written). Its scores are those of when it was
+        stored.
 
         Raises
         ------
@@ -71,22 +73,21 @@ class StoredResults:
         method, fitted = find_method(name), protocol.fitted
         budgets = list(dict.fromkeys(budgets))
         path = self._path(method, subsets, fitted)
-        stored = read_result(path) if path.is_file() else None
+        stored = readable_result(path)
         if missing := _missing(stored, budgets):
             order: Any = stored.facts.get("order_seed") if stored is not None else "drawn"
             fresh = evaluate(
                 name, subsets, protocol=fitted, budgets=missing, name=label_of(method), jobs=jobs, order_seed=order
             )
             stored = fresh if stored is None else joined(stored, fresh)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stored.save(path)
+            written_somewhere(stored.save, path)
         assert stored is not None
         return at_budgets(stored, budgets)
 
     def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
         """Whether `result` would fit nothing."""
         path = self._path(find_method(name), subsets, protocol.fitted)
-        return path.is_file() and not _missing(read_result(path), budgets)
+        return not _missing(readable_result(path), budgets)
 
     def _path(self, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         subsets = sorted(subsets, key=lambda subset: subset.name)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.protocols.protocol import Task, find_protocol
+from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import written_whole
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
 
 
 def record_choices(folder: Path) -> Path:
-    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns its path."""
+    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns where it is."""
     from nndynbench.protocols.method import CHOSEN_FILE, read_methods
 
     lines = [f"# Chosen by cross-validation on {TUNING_SUBSET} at {TUNING_BUDGET} epochs, written by `nndynbench tune`."]
@@ -85,9 +86,12 @@ def record_choices(folder: Path) -> Path:
         for name, method in read_methods(path).items():
             for task, parameters in choose(method).items():
                 lines += ["", f"[{name}.{task}]", *(f"{key} = {json.dumps(value)}" for key, value in parameters.items())]
-    with written_whole(folder / CHOSEN_FILE) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder / CHOSEN_FILE
+
+    def write(path: Path) -> None:
+        with written_whole(path) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    return written_somewhere(write, folder / CHOSEN_FILE)
 
 
 def _searched(

@@ -4,6 +4,7 @@ from nndynbench.fingerprint import environment
 from nndynbench.sources import code_of, package_code
 
 environment()
+code_of("nndynbench")
 for module in ("columns", "centralities", "features", "graphs", "signatures"):
     code_of(f"nndynbench.{module}")
 for library in ("numpy", "scipy", "sklearn", "pandas"):

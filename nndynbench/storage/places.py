@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 
+# The variables that decide where a user's cache is, on one system or another.
+DECIDING = ("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")
+
 
 class NotAtHandError(NndynbenchError, LookupError):
     """A subset, version or tier that is at none of the places; says how to get it."""
@@ -24,6 +28,12 @@ class NotAtHandError(NndynbenchError, LookupError):
 
 def default_home() -> Path:
     """The home folder where ``NNDYNBENCH_HOME`` is not set: ``~/.cache/nndynbench``, or what the system has instead."""
+    return _cache_folder(*(os.environ.get(variable) for variable in DECIDING))
+
+
+@cache
+def _cache_folder(*variables: str | None) -> Path:
+    """Asked for by every value that is kept, and slow to find; ``variables`` are all that it depends on."""
     return Path(platformdirs.user_cache_dir("nndynbench", appauthor=False))
 
 

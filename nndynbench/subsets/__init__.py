@@ -5,7 +5,7 @@ from __future__ import annotations
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue, catalogue_entry
 from nndynbench.subsets.export import export
 from nndynbench.subsets.history import BudgetError, History
-from nndynbench.subsets.loading import SupersededWarning, download, load, subsets
+from nndynbench.subsets.loading import SupersededWarning, as_subset, download, load, subsets
 from nndynbench.subsets.splits import SplitError
 from nndynbench.subsets.subset import Subset
 from nndynbench.subsets.targets import TargetError
@@ -18,6 +18,7 @@ __all__ = [
     "Subset",
     "SupersededWarning",
     "TargetError",
+    "as_subset",
     "catalogue",
     "catalogue_entry",
     "download",

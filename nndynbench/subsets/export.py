@@ -12,6 +12,7 @@ import pandas as pd
 from nndynbench.names import check_name
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.storage.tables import KEYS, TableName
+from nndynbench.subsets.loading import as_subset
 
 if TYPE_CHECKING:
     from nndynbench.subsets.subset import Subset
@@ -21,10 +22,11 @@ FORMATS: tuple[FormatName, ...] = ("csv", "parquet", "npz")
 
 
 def export(
-    subset: Subset, what: TableName, path: str | Path | None = None, *, file_format: FormatName | None = None
+    subset: str | Subset, what: TableName, path: str | Path | None = None, *, file_format: FormatName | None = None
 ) -> Path:
     """Write one of a subset's tables to a file, its keys as the first columns; returns the file.
 
+    ``subset`` is a name or a loaded subset, ``what`` "networks", "curves", "signatures" or "features".
     ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle); by default what ``path``
     ends in, or "csv". ``path`` is by default ``<subset>-<what>.<file_format>`` in the current folder.
 
@@ -36,15 +38,16 @@ def export(
     Examples
     --------
     >>> import nndynbench
-    >>> nndynbench.export(nndynbench.load("digits-lenet"), "curves", "curves.csv").name
+    >>> nndynbench.export("digits-lenet", "curves", "curves.csv").name
     'curves.csv'
     """
     table = cast(TableName, check_name(what, KEYS, what="table"))
-    chosen = check_name(
-        file_format or (Path(path).suffix.lstrip(".") if path is not None else "csv"), FORMATS, what="format"
-    )
-    target = user_path(path) if path is not None else Path(f"{subset.name}-{table}.{chosen}")
-    frame = cast(pd.DataFrame, getattr(subset, table)).reset_index()
+    named = user_path(path) if path is not None else None
+    ending = named.suffix.lstrip(".").lower() if named is not None else "csv"
+    chosen = check_name(ending if file_format is None else file_format, FORMATS, what="format")
+    loaded = as_subset(subset)
+    target = named or Path(f"{loaded.name}-{table}.{chosen}")
+    frame = cast(pd.DataFrame, getattr(loaded, table)).reset_index()
     with written_whole(target) as partial:
         if chosen == "csv":
             frame.to_csv(partial, index=False, lineterminator="\n")

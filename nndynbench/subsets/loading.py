@@ -107,6 +107,15 @@ def own_names(root: str | Path | None = None) -> list[str]:
     return [name for name in folders if name not in catalogue() and find(name, root=root)]
 
 
+def as_subset(subset: str | Subset) -> Subset:
+    """A subset by its name or as it is; raises ValueError for anything else, and what `load` raises."""
+    if isinstance(subset, str):
+        return load(subset)
+    if not isinstance(subset, Subset):
+        raise ValueError(f"a subset is a name or what nndynbench.load returns, not {subset!r}")
+    return subset
+
+
 def download(
     name: str, *, tiers: Sequence[TierName] = ("networks",), version: str | None = None, offline: bool | None = None
 ) -> Subset:

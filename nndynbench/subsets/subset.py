@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,6 +221,8 @@ class Subset:
     def histories(self, network_ids: Sequence[int], budget: int, *, read: set[str] | None = None) -> list[History]:
         """Many networks' histories; ``read`` collects what is read through them."""
         last = self.check_budget(budget)
+        if not isinstance(network_ids, Iterable):
+            raise ValueError(f"network_ids are ids of networks, not {network_ids!r}: one network's history is history()")
         return [History(self.reader(network), last, read) for network in network_ids]
 
     def check_budget(self, budget: object, *, target: str = FINAL_ACCURACY) -> int:
@@ -248,7 +250,8 @@ class Subset:
 
     def reader(self, network: int) -> Reader:
         """What a history reads a network through: all of it, later epochs too. Raises `KeyError` as `history` does."""
-        if network not in self.pack.facts:
+        whole = isinstance(network, (int, np.integer)) and not isinstance(network, bool)
+        if not whole or network not in self.pack.facts:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
         return Reader(PackedNetwork(self.pack, int(network)))
 

@@ -58,3 +58,35 @@ def test_images_that_are_not_there_are_named_with_where_they_may_be(where: dict[
     said = told("generation", "train", "cifar10-lenet", "--out", "zoo", folder=tmp_path, **own)
     assert said.startswith("error: ")
     assert "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--root", ""],
+        ["nndynbench", "evaluate", "constant", "--subset="],
+        ["nndynbench", "reproduce", "table2", "--out", ""],
+        ["generation", "plan", "digits-lenet", "--grid", ""],
+        ["leaderboard", "build", "--out", ""],
+    ],
+)
+def test_an_empty_value_is_refused_and_not_taken_for_the_current_folder(command: list[str], tmp_path: Path) -> None:
+    if command[0] == "generation":
+        pytest.importorskip("torch")
+    option = [part for part in command if part.startswith("--")][-1].removesuffix("=")
+    assert told(*command, folder=tmp_path).startswith(f"error: {option} is empty: give a value, or leave it away")
+
+
+def test_an_empty_grid_is_said_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "none.toml").write_text('regime = "full"\n[product]\nlearning_rate = []\ndropout = [0.0]\n')
+    said = told("generation", "train", "digits-lenet", "--out", "zoo", "--grid", "none.toml", folder=tmp_path)
+    assert said.startswith("error: grid 'none' holds no network: learning_rate in [product] has no value; give ")
+    (tmp_path / "queue.toml").write_text("")
+    said = told("generation", "queue", "--out", "zoo", "--queue", "queue.toml", folder=tmp_path)
+    assert said.startswith("error: queue.toml has no zoo: name each in a section of its own, [[zoos]]")
+
+
+def test_no_subset_with_the_networks_that_a_protocol_needs_is_said_at_once(tmp_path: Path) -> None:
+    said = told("nndynbench", "compare", "--root", "nowhere", folder=tmp_path)
+    assert said.startswith("error: no subset at hand has the networks for regression-folds: name one by --subset")

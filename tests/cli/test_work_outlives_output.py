@@ -29,6 +29,10 @@ def shell(line: str, *, cwd: Path, **environment: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+def shell_status(line: str) -> int:
+    return subprocess.run(line, shell=True, capture_output=True, check=False).returncode
+
+
 @pytest.mark.parametrize(
     ("output", "status"),
     [
@@ -55,6 +59,55 @@ def test_output_is_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "constant on digits-lenet" in done.stdout
     assert len(list((tmp_path / "results").glob("constant.*"))) == 2
+
+
+# A file system of three pages, in a name space of its own: an empty file fits there, a result does not.
+SMALL_DISK = "unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size={} none results && {}'"
+CAN_MOUNT = shell_status(SMALL_DISK.format("12k", "true").replace("results", "/mnt")) == 0
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no file system may be mounted here")
+def test_a_result_for_which_the_disk_is_too_full_is_put_elsewhere(tmp_path: Path) -> None:
+    for folder in ("results", "temporary"):
+        (tmp_path / folder).mkdir()
+    told = "; status=$?; ls results >&2; exit $status"
+    evaluate = f"{NNDYNBENCH} {' '.join(EVALUATE)}"
+    done = shell(SMALL_DISK.format("12k", evaluate + told), cwd=tmp_path, TMPDIR=str(tmp_path / "temporary"))
+    assert done.returncode == 1, done.stderr
+    [saved] = (tmp_path / "temporary").glob("constant.*.json")
+    warning, *left = done.stderr.splitlines()
+    assert warning.startswith(
+        "warning: results/constant.digits-lenet.regression-folds.json could not be written ([Errno 28]"
+    )
+    assert warning.endswith(f"it is in {saved}")
+    assert left == []
+    assert f"result: {saved} " in done.stdout
+    assert f"{read_result(saved).scores.set_index('metric').loc['mae', 'value']:.3f}" in done.stdout
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no file system may be mounted here")
+def test_an_earlier_result_stays_where_the_disk_has_no_room_for_another(tmp_path: Path) -> None:
+    for folder in ("results", "temporary"):
+        (tmp_path / folder).mkdir()
+    one = f"{NNDYNBENCH} {' '.join(EVALUATE)}"
+    another = one.replace("evaluate constant", "evaluate learning-rate").replace("--budgets 1", "--budgets 2")
+    fill = "mv results/constant.digits-lenet.regression-folds.json results/learning-rate.digits-lenet.regression-folds.json"
+    measure = "cat results/learning-rate.digits-lenet.regression-folds.json | md5sum >> sums"
+    script = f"{one} && {fill} && rm results/*.png && {measure}; head -c 1M /dev/zero > results/fill; {another}; {measure}"
+    done = shell(SMALL_DISK.format("200k", script), cwd=tmp_path, TMPDIR=str(tmp_path / "temporary"))
+    before, after = (tmp_path / "sums").read_text().splitlines()
+    assert before == after, done.stderr
+    [saved] = (tmp_path / "temporary").glob("learning-rate.*.json")
+    assert set(read_result(saved).scores["budget"]) == {2}
+
+
+def test_scores_are_shown_also_where_the_result_can_be_written_nowhere(tmp_path: Path) -> None:
+    done = shell(f"ulimit -f 4; {NNDYNBENCH} {' '.join(EVALUATE)}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the bar's R²" in done.stdout
+    assert done.stderr.startswith(
+        "error: the result could be written nowhere, so this is all that is left of it: [Errno 27]"
+    )
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_before_anything_is_fitted(tmp_path: Path) -> None:
@@ -111,7 +164,11 @@ def test_a_command_that_is_ended_leaves_no_process(tmp_path: Path, number: signa
     (tmp_path / "slow.py").write_text(SLOW)
     command = [NNDYNBENCH, "compare", "--method", "slow.py:one", "--method", "slow.py:two"]
     arguments = ["--subset", "digits-lenet", "--budgets", "1", "--jobs", str(jobs)]
-    ended = subprocess.Popen([*command, *arguments], cwd=tmp_path, start_new_session=True)
+    # What a shell has put into the background ignores Ctrl-C, and so would what is started from there.
+    ended = subprocess.Popen(
+        [*command, *arguments], cwd=tmp_path, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         wait_until(lambda: len(list(tmp_path.glob("*.started"))) == jobs)
         os.kill(ended.pid, number)

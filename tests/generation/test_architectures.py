@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import torch
 
 from generation.architectures import TorchvisionError, _torchvision_beside, build_module, initialise, snapshot
-from nndynbench.graphs import architecture, random_weights, rolled
+from nndynbench.graphs import architecture, initial_weights, random_weights, rolled
 from nndynbench.graphs.architecture import architecture_names
 from nndynbench.paper import table5
 from tests.generation.as_described import as_described
@@ -36,6 +36,27 @@ def test_a_module_runs_and_starts_from_the_weights_that_need_no_torch(name: str)
     drawn, found = random_weights(name, seed=3), snapshot(model)
     for tensor, values in drawn.items():
         np.testing.assert_array_equal(found[tensor], values)
+
+
+@pytest.mark.parametrize("name", architecture_names())
+def test_epoch_0_drawn_without_torch_is_every_tensor_that_training_starts_from(name: str) -> None:
+    if "resnet50" in name:
+        pytest.importorskip("torchvision")
+    model = build_module(name)
+    fresh = snapshot(model)
+    initialise(model, name, seed=7, scale=1.3)
+    drawn, found = initial_weights(name, seed=7, scale=1.3), snapshot(model)
+    assert drawn.keys() == found.keys()
+    for tensor, values in drawn.items():
+        np.testing.assert_array_equal(found[tensor], values)
+        if "running" in tensor or (values.ndim == 1 and tensor.replace(".bias", ".weight") not in weighted(name)):
+            np.testing.assert_array_equal(values, fresh[tensor])  # batch norm starts as torch has it
+
+
+def weighted(name: str) -> set[str]:
+    """The weights of convs and fully connected layers, by their tensors' names."""
+    described = architecture(name)
+    return {f"{layer.name}.weight" for layer in (*described.weighted_layers, *described.projections)}
 
 
 @pytest.mark.parametrize("name", ["cifar10-lenet", "cifar10-alexnet"])

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from generation import plan as plans
-from generation.grids import DEFAULTS, read_grid
+from generation.grids import DEFAULTS, GridError, read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
 from nndynbench.names import UnknownNameError
@@ -196,6 +196,79 @@ def test_what_a_grid_cannot_say_is_refused_before_anything_is_trained(
     path.write_text(text.replace(replaced, by, 1))
     with pytest.raises(error, match=why):
         read_grid(str(path))
+
+
+EMPTY = {
+    "nothing": ("", "must have either a"),
+    "no axis": ("[product]\n", r"\[product\] is empty; give learning_rate and dropout a list such as \[0.1, 0.2\]"),
+    "an axis without a value": (
+        "[product]\nlearning_rate = []\ndropout = [0.0]\n",
+        r"learning_rate in \[product\] has no value",
+    ),
+    "a count of none": (
+        "[product]\nlearning_rate = { from = 0.1, to = 1.0, count = 0 }\ndropout = [0.0]\n",
+        r"learning_rate in \[product\] has no value",
+    ),
+    "no mantissa": (
+        "[product]\nlearning_rate = { mantissas = [], exponents = [1] }\ndropout = [0.0]\n",
+        r"learning_rate in \[product\] has no value",
+    ),
+    "an axis that says nothing": ("[product]\nlearning_rate = {}\n", "must be a list such as .*, not {}"),
+    "a table without a byte": ('rows = "empty.csv"\n', "empty.csv has no row; write one for each network"),
+    "a table of names": ('rows = "names.csv"\n', "names.csv has no row"),
+    "no table": ('rows = ""\n', "rows must name a CSV file beside it, not ''"),
+    "none of the rows": ('rows = "one.csv"\nfirst_rows = 0\n', "first_rows must be a whole number from 1, not 0"),
+    "no seed": ('rows = "one.csv"\nseeds = 0\n', "seeds must be a whole number from 1, not 0"),
+    "a row with a hole": ('rows = "hole.csv"\n', "dropout of grid 'odd' must be a number from 0 to below 1, not nan"),
+    "no epoch": (
+        "[product]\nlearning_rate = [0.1]\ndropout = [0.0]\nepochs = [0]\n",
+        "epochs .* whole number from 1, not 0",
+    ),
+    "no dropout": ("[product]\nlearning_rate = [0.1]\n", "lacks dropout"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), EMPTY.values(), ids=EMPTY)
+def test_a_grid_without_a_network_says_in_one_line_what_it_needs(tmp_path: Path, text: str, why: str) -> None:
+    for name, content in {"empty": "", "names": "learning_rate,dropout\n", "one": "learning_rate,dropout\n0.1,0\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+    (tmp_path / "hole.csv").write_text("learning_rate,dropout\n0.1,\n")
+    path = tmp_path / "odd.toml"
+    path.write_text(f'regime = "full"\n{text}')
+    with pytest.raises(GridError, match=why) as error:
+        subset_plan("digits-lenet", tmp_path, grid=str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("batch_size", "0", "a whole number from 1, not 0"),
+        ("batch_size", "8.5", "a whole number from 1, not 8.5"),
+        ("learning_rate", "[0.1, inf]", "a number above 0 to below inf, not inf"),
+        ("learning_rate", '["fast"]', "a number above 0 to below inf, not 'fast'"),
+        ("weight_decay", "-1e-4", "a number from 0 to below inf, not -0.0001"),
+        ("augmentation", '"no"', "true or false, not 'no'"),
+        ("patience", "true", "a whole number from 0, not True"),
+    ],
+)
+def test_a_value_that_cannot_be_trained_with_is_named_with_what_can(
+    tmp_path: Path, setting: str, value: str, why: str
+) -> None:
+    product = {"learning_rate": "[0.1]", "dropout": "[0.0]"}
+    settings = {} if setting in product else {setting: value}
+    product |= {setting: value} if setting in product else {}
+    lines = ['regime = "full"', "[settings]", *(f"{k} = {v}" for k, v in settings.items())]
+    path = tmp_path / "odd.toml"
+    path.write_text("\n".join([*lines, "[product]", *(f"{k} = {v}" for k, v in product.items())]))
+    with pytest.raises(GridError, match=f"{setting} of grid 'odd' must be {why}"):
+        read_grid(str(path))
+
+
+@pytest.mark.parametrize("grid", ["", "nowhere.toml"])
+def test_a_grid_that_is_not_there_is_not_replaced_by_the_usual_one(tmp_path: Path, grid: str) -> None:
+    with pytest.raises(ValueError, match=f"(unknown|there is no) grid '?{grid}.*paper"):
+        subset_plan("digits-lenet", tmp_path, grid=grid)
 
 
 def test_epochs_may_vary_or_be_left_at_their_default(tmp_path: Path) -> None:

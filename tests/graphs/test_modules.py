@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -367,3 +369,23 @@ def test_torchvisions_networks_without_grouped_convs_are_represented(name):
     graph = from_module(getattr(models, name)(num_classes=7))
     assert graph.layer_sizes[0] == 3
     assert graph.layer_sizes[-1] == 7
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_an_input_shape_is_of_the_modules_own_type(dtype):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 10)).to(dtype)
+    assert from_module(model, input_shape=(1, 28, 28)).layer_sizes == from_module(model).layer_sizes
+
+
+@pytest.mark.parametrize("shape", [28, "x", (), (1, 0, 28), (1, -1, 28), (1.0, 28, 28), (None, 28, 28)])
+def test_an_input_shape_is_whole_numbers(shape):
+    with pytest.raises(NotRepresentableError, match=r"input_shape is one input's, such as \(3, 32, 32\)"):
+        from_module(nn.Conv2d(1, 4, 3), input_shape=shape)
+
+
+def test_a_compiled_module_is_refused_with_the_remedy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = torch.jit.script(nn.Conv2d(1, 4, 3))
+    with pytest.raises(NotRepresentableError, match=r"compiled by torch\.jit.*give the one it was"):
+        from_module(compiled)

@@ -74,7 +74,7 @@ runner = CliRunner(env={"COLUMNS": "400"})
 def submitted_and_hostile(submitted: Path, digits: nb.Subset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The submissions, those for transfer, one on a subset with twins, and one from outside whose texts are HTML."""
     folder = Path(shutil.copytree(submitted, tmp_path_factory.mktemp("hostile") / "submissions"))
-    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=[1, 3])
+    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=[1, 3], sealed=False)
     about = {"authors": [HOSTILE], "licence": "MIT", "code": "https://example.org/mine", "commit": "abcdef0", "seeds": [0]}
     for submission in submissions_of(result, method="mine", description=HOSTILE, **about):
         write_submission(submission, folder)
@@ -473,6 +473,66 @@ def test_html_in_a_text_is_shown_as_text(watched: Watched) -> None:
     page = watched.open(FIRST)
     page.hover("tr:has-text('mine')")
     assert page.locator("img").count() == 0
+
+
+BAD_ENTRIES: list[Any] = [
+    None,
+    3,
+    [],
+    {},
+    {"scores": None},
+    {"scores": {"3": None}},
+    {"scores": {"3": {"r2": ["high", None, {}], "rank": {}, "added": 7, "gain": {"bar": "x"}, "trained_tau": [{}]}}},
+    {"reads": None},
+    {"reads": [None]},
+    {"authors": [3]},
+    {"method": None},
+    {"source": {}},
+    {"code": ["https://1.2.3.4.5/x"]},
+    {"code": "https://1.2.3.4.5/x"},
+    {"seconds": "long"},
+    {"kind": 3},
+    {"date": 20},
+]
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_bad_row_costs_no_other_row(browser: Any, site: Path, tmp_path: Path, place: str) -> None:
+    copied = Path(shutil.copytree(site, tmp_path / "site"))
+    data = copied / "data" / "digits-lenet.regression-folds.js"
+    call = "window.receiveView("
+    content = json.loads(data.read_text(encoding="utf-8").removeprefix(call).removesuffix(");\n"))
+    good = next(entry for entry in content["entries"] if entry["method"] == "mine")
+    bad = [
+        {**good, "method": f"bad-{n}", **entry} if isinstance(entry, dict) and entry else entry
+        for n, entry in enumerate(BAD_ENTRIES)
+    ]
+    content["entries"] = [*bad, *content["entries"]] if place == "first" else [*content["entries"], *bad]
+    data.write_text(f"{call}{json.dumps(content)});\n", encoding="utf-8")
+    shown = {}
+    for folder in (site, copied):
+        opened = Watched(browser, folder)
+        for sort in ("r2", "-method", "seconds", "added-bar", "links"):
+            opened.open(
+                f"{FIRST}&sort={sort}&columns=rank,sees,r2,added-bar,gain-bar,standing,date,links,authors,seconds,draw"
+            )
+            shown[folder, sort] = opened.by_method("R²")
+        opened.chart()
+        counted = opened.page.inner_text("#count")
+        assert opened.complaints == []
+        opened.page.close()
+    assert "more cannot be shown" in counted
+    for (folder, sort), scores in shown.items():
+        if folder == copied:
+            assert shown[site, sort].items() <= scores.items()
+            assert all(name.startswith("bad-") for name in scores.keys() - shown[site, sort].keys())
+
+
+def test_a_row_that_was_not_fitted_sealed_says_so(watched: Watched, site: Path) -> None:
+    page = watched.open(FIRST)
+    [row] = page.locator("#scores-table tr", has=page.locator(".badge", has_text="not sealed")).all()
+    assert row.locator("th a").inner_text() == "mine"
+    assert "not sealed: fitted in the process" in (site / "methods" / "mine.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)

@@ -55,3 +55,14 @@ def test_unknown_tables_and_formats_are_named_with_the_valid_ones(digits: nb.Sub
     with pytest.raises(UnknownNameError, match=r"unknown format 'xlsx' \(valid: csv, parquet, npz\)"):
         nb.export(digits, "curves", tmp_path / "x.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_subset_is_named_or_given(digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nb.export("digits-lenet", "networks") == Path("digits-lenet-networks.csv")
+    given = nb.export(digits, "networks", "B.CSV")
+    assert given.read_bytes() == (tmp_path / "digits-lenet-networks.csv").read_bytes()
+    with pytest.raises(UnknownNameError, match="unknown subset 'digit-lenet'; did you mean 'digits-lenet'"):
+        nb.export("digit-lenet", "networks")
+    with pytest.raises(ValueError, match=r"a subset is a name or what nndynbench\.load returns, not None"):
+        nb.export(None, "networks")  # type: ignore[arg-type]

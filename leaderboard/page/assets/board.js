@@ -102,7 +102,21 @@
 
   const views = new Map();
   const received = new Map();
-  window.receiveView = (arrived) => received.set(`${arrived.subset}.${arrived.protocol}`, arrived);
+  window.receiveView = (arrived) => {
+    const entries = arrived.entries.filter(isWhole);
+    received.set(`${arrived.subset}.${arrived.protocol}`, { ...arrived, entries, unreadable: arrived.entries.length - entries.length });
+  };
+
+  // One that is not costs its own row, and no other.
+  function isWhole(entry) {
+    const isText = (value) => typeof value === "string";
+    const isTexts = (value) => Array.isArray(value) && value.every(isText);
+    const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+    const mayBe = (value, is) => value === null || value === undefined || is(value);
+    if (!isRecord(entry) || !isText(entry.method) || !isText(entry.kind) || !isTexts(entry.reads) || !isTexts(entry.authors)) return false;
+    if (!isRecord(entry.scores) || !Object.values(entry.scores).every(isRecord)) return false;
+    return [entry.description, entry.source, entry.code, entry.paper_link, entry.standing, entry.date, entry.trained_on].every((value) => mayBe(value, isText)) && mayBe(entry.seconds, Number.isFinite);
+  }
 
   function viewOf(subsetName, protocol) {
     const key = `${subsetName}.${protocol}`;
@@ -158,7 +172,8 @@
     element.table.replaceChildren(window.scoreTable.build(options));
     const count = own.filter((row) => row.group !== "reference").length;
     const all = view.entries.filter((entry) => entry.kind !== "reference" && entry.scores[element.budget.value]).length + paperRows(element.budget.value).length;
-    element.count.textContent = `${count === all ? "" : `${count} of `}${all} ${all === 1 ? "row" : "rows"}`;
+    const unreadable = view.unreadable ? `, ${view.unreadable} more cannot be shown` : "";
+    element.count.textContent = `${count === all ? "" : `${count} of `}${all} ${all === 1 ? "row" : "rows"}${unreadable}`;
     element.meanings.replaceChildren(...columns.filter(({ hint }) => hint).flatMap(({ title, hint }) => [make("dt", { textContent: title }), make("dd", { textContent: hint })]));
     fillChooser(columns, shown);
     if (focused) element.table.querySelector(`th.${CSS.escape(focused)} button`)?.focus();
@@ -294,6 +309,7 @@
     const reference = index.references.find(({ key }) => view.references[key] === row.method);
     if (row.kind === "reference" && reference) cell.append(" ", badge(reference.name, reference.meaning));
     if (row.draft) cell.append(" ", badge("draft", row.draft));
+    if (row.sealed === false) cell.append(" ", badge("not sealed", index.words.rows.unsealed));
     if (row.place) cell.append(make("span", { className: "interval", textContent: row.place }));
     else cell.append(make("span", { className: "interval sees", textContent: `sees ${row.reads.join(", ") || "nothing"}` }));
     return cell;

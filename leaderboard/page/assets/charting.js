@@ -65,7 +65,7 @@
       if (!names.has(name)) continue;
       for (const [budget, scores] of Object.entries(entry.scores)) {
         const estimate = scores[metric];
-        if (!Array.isArray(estimate) || estimate[0] === null) continue;
+        if (!Array.isArray(estimate) || !Number.isFinite(estimate[0])) continue;
         rows.push({ method: name, budget: Number(budget), value: estimate[0], low: estimate[1], high: estimate[2] });
       }
     }

@@ -42,11 +42,20 @@ window.scoreTable = (() => {
 
   function rowElement(row, columns) {
     const cells = columns.map((column) => {
-      const cell = column.cell(row);
+      const cell = attempt(() => column.cell(row)) || make("td", { textContent: "–", title: "cannot be shown" });
       cell.classList.add(column.id);
       return cell;
     });
     return make("tr", { className: row.kind }, ...cells);
+  }
+
+  // What a cell cannot show costs that cell, and not the table.
+  function attempt(action) {
+    try {
+      return action();
+    } catch {
+      return null;
+    }
   }
 
   // What has no value stands last, whichever way is sorted; equal ones as they were.
@@ -54,10 +63,11 @@ window.scoreTable = (() => {
     const column = columns.find((known) => known.id === id);
     if (!column) return rows;
     const [there, missing] = [[], []];
-    for (const row of rows) (column.value(row) === null ? missing : there).push(row);
-    const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
+    const value = (row) => attempt(() => column.value(row)) ?? null;
+    for (const row of rows) (value(row) === null ? missing : there).push(row);
+    const compare = (a, b) => (typeof a === "string" ? a.localeCompare(String(b)) : a - b);
     const sign = (best ? 1 : -1) * (column.better || 1);
-    return [...there.sort((a, b) => -sign * compare(column.value(a), column.value(b))), ...missing];
+    return [...there.sort((a, b) => -sign * compare(value(a), value(b))), ...missing];
   }
 
   return { build, sorted };

@@ -1,0 +1,71 @@
+"""What users give `evaluate` and `compare`, converted once or refused in one sentence."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from nndynbench.protocols.protocol import read_budgets
+
+
+def checked_budgets(budgets: Any) -> list[Any]:
+    """One budget, several, or a text such as "1-10", as a list, each once; which of them a subset has is its own to say.
+
+    Raises
+    ------
+    ValueError
+        For none, and for what is neither a number nor several of them.
+    """
+    if isinstance(budgets, str):
+        return list(read_budgets(budgets))
+    if not isinstance(budgets, Iterable):
+        return [_whole(budgets, "budgets", "a budget, or several")]
+    if not (several := list(dict.fromkeys(budgets))):
+        raise ValueError("no budget to evaluate at: name one or more in budgets")
+    return several
+
+
+def checked_jobs(jobs: Any) -> int:
+    """How many at a time: 1 or more, or -1 for one a core; raises ValueError for anything else."""
+    count = _whole(jobs, "jobs", "how many at a time")
+    if count < 1 and count != -1:
+        raise ValueError(f"jobs is how many at a time, 1 or more, or -1 for one a core, not {jobs!r}")
+    return count
+
+
+def checked_names(methods: Any) -> list[str]:
+    """Names of methods or method files, or one of them, as a list; raises ValueError for anything else."""
+    several = methods if isinstance(methods, Iterable) and not isinstance(methods, str) else [methods]
+    names = [os.fspath(name) if isinstance(name, os.PathLike) else name for name in several]
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ValueError(
+            f"methods are names or method files, not {wrong[0]!r}: an estimator is scored by nndynbench.evaluate"
+        )
+    return names
+
+
+def checked_seed(seed: Any) -> int | None:
+    """A whole number from 0, or None; raises ValueError for anything else."""
+    if seed is None:
+        return None
+    if (number := _whole(seed, "order_seed", 'a whole number from 0, None or "drawn"')) < 0:
+        raise ValueError(f"order_seed is a whole number from 0, None or 'drawn', not {seed!r}")
+    return number
+
+
+def checked_choice(value: Any, name: str) -> bool | None:
+    """True, False or None; raises ValueError for anything else."""
+    if value is None or value is True or value is False:
+        return value
+    raise ValueError(f"{name} is True, False or None, not {value!r}")
+
+
+def _whole(value: Any, name: str, meaning: str) -> int:
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise ValueError(f"{name} is {meaning}, not {value!r}")

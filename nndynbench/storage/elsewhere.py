@@ -1,0 +1,53 @@
+"""Where the work of hours is written when the place that it was meant for cannot be written: a full disk, a quota, a folder
+that is gone or read-only.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+class SavedElsewhereWarning(UserWarning):
+    """A file is in another place than was asked for, since that could not be written; names both."""
+
+
+def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
+    """Have ``write`` write a file at a path or, where it cannot, in the first other folder where it can: the temporary one,
+    the home folder, the current one. There its name is new, so that it replaces nothing. Returns where it is.
+
+    Raises
+    ------
+    OSError
+        Where no folder can be written.
+
+    Warns
+    -----
+    SavedElsewhereWarning
+        Naming the place, and why it is not the one that was asked for.
+    """
+    try:
+        write(path)
+        return path
+    except OSError as failure:
+        for folder in _other_folders(path):
+            other = folder / f"{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}"
+            with suppress(OSError):
+                write(other)
+                warnings.warn(
+                    f"{path} could not be written ({failure}): it is in {other}", SavedElsewhereWarning, stacklevel=2
+                )
+                return other
+        raise
+
+
+def _other_folders(path: Path) -> Iterator[Path]:
+    for find in (tempfile.gettempdir, Path.home, Path.cwd):
+        with suppress(OSError, RuntimeError):  # none can be written, there is no home, it is gone
+            folder = Path(find())
+            if folder != path.parent and folder.is_dir():
+                yield folder

@@ -1,0 +1,81 @@
+"""What users give `evaluate`, `compare`, `predict` and `history`: converted once, or refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyRegressor
+
+import nndynbench as nb
+from nndynbench.errors import NndynbenchError
+
+EVALUATE = [
+    ({"budgets": []}, "no budget to evaluate at"),
+    ({"budgets": True}, "budgets is a budget, or several, not True"),
+    ({"budgets": 1.0}, "budgets is a budget, or several, not 1.0"),
+    ({"budgets": "one"}, "'one' names no budgets"),
+    ({"budgets": "3-1"}, "a range goes up"),
+    ({"jobs": 0}, "jobs is how many at a time, 1 or more, or -1"),
+    ({"jobs": "2"}, "jobs is how many at a time, not '2'"),
+    ({"jobs": True}, "jobs is how many at a time, not True"),
+    ({"order_seed": -1}, "order_seed is a whole number from 0"),
+    ({"order_seed": "seven"}, "order_seed is a whole number from 0"),
+    ({"sealed": "yes"}, "sealed is True, False or None, not 'yes'"),
+    ({"subsets": []}, "no subset: name one or more"),
+    ({"subsets": None}, "a subset is a name or what nndynbench.load returns, not None"),
+    ({"subsets": ["digits-lenet-half", 3]}, "a subset is a name or what nndynbench.load returns, not 3"),
+]
+
+
+@pytest.mark.parametrize(("given", "why"), EVALUATE, ids=str)
+def test_evaluate_says_in_one_sentence_what_it_cannot_take(given: dict[str, Any], why: str) -> None:
+    usual: dict[str, Any] = {"subsets": "digits-lenet-half", "protocol": "regression", "budgets": 1}
+    with pytest.raises(ValueError, match=why) as error:
+        nb.evaluate(DummyRegressor(), **usual | given)
+    assert "\n" not in str(error.value)
+
+
+def test_budgets_may_be_a_text_an_array_or_any_iterable(digits: nb.Subset) -> None:
+    def budgets_of(given: Any) -> list[int]:
+        scores = nb.evaluate(DummyRegressor(), digits, protocol="regression", budgets=given).scores
+        return list(dict.fromkeys(scores["budget"]))
+
+    for given in ("1-3", "1,2,3", np.array([1, 2, 3]), range(1, 4), iter([1, 2, 3]), (1, 2, 3)):
+        assert budgets_of(given) == [1, 2, 3]
+    assert budgets_of(np.int32(2)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"methods": [DummyRegressor()]}, "methods are names or method files, not DummyRegressor"),
+        ({"methods": 3}, "methods are names or method files, not 3"),
+        ({"budgets": []}, "no budget to evaluate at"),
+        ({"jobs": 0}, "jobs is how many at a time"),
+        ({"subsets": []}, "no subset: name one or more"),
+    ],
+)
+def test_compare_says_in_one_sentence_what_it_cannot_take(given: dict[str, Any], why: str, tmp_path: Path) -> None:
+    usual: dict[str, Any] = {"subsets": "digits-lenet-half", "methods": ["constant"], "budgets": 1, "results": tmp_path}
+    with pytest.raises(ValueError, match=why):
+        nb.compare(**usual | given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_run_or_method_is_refused_before_anything_is_fitted(digits: nb.Subset) -> None:
+    with pytest.raises(NndynbenchError, match="a run is a folder, a recorder, a history or snapshots by epoch, not 3"):
+        nb.predict(3, digits)  # type: ignore[arg-type]
+    with pytest.raises(NndynbenchError, match="unknown method 3"):
+        nb.predict(digits.history(0, 1), digits, method=3, budget=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("network", [-1, 240, True, 1.0, "1", None])
+def test_a_network_is_a_whole_number(digits: nb.Subset, network: Any) -> None:
+    with pytest.raises(KeyError, match=f"has no network {network!r}"):
+        digits.history(network, 1)
+    assert digits.history(np.int64(3), 1).epochs == 1
+    with pytest.raises(ValueError, match="network_ids are ids of networks, not 3"):
+        digits.histories(3, 1)  # type: ignore[arg-type]
