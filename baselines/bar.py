@@ -315,10 +315,11 @@ HYPERPARAMETERS_ALONE = {
 }
 
 
-def blended(description: str, reads: set[str], regressor: Blend) -> nb.Method:
+def blended(description: str, reads: set[str], regressor: Blend, *, role: str = "method") -> nb.Method:
     return nb.Method(
         description=f"{description}; a blend of Gaussian processes, support vectors and trees",
         source="this benchmark",
+        role=role,
         reads=reads,
         classifier=Cut(regressor),
         regressor=regressor,
@@ -364,13 +365,16 @@ BARS = {
 def bars(name: str) -> dict[str, nb.Method]:
     """A bar, and beside it what weights give, as they are and permuted."""
     what, reads, parts, learners = BARS[name]
-    found = {name: blended(what, reads, Blend(parts, learners))}
+    found = {name: blended(what, reads, Blend(parts, learners), role="reference")}
     words = name.replace("-", " ")
     for more, (meant, columns) in MORE.items():
         beside, both = parts | {"more": [columns]}, reads | {"weights"}
         found[f"{name}-and-{more}"] = blended(f"the {words} and {meant}", both, Blend(beside, learners))
         found[f"{name}-and-permuted-{more}"] = blended(
-            f"control: the {words} and {meant}, shuffled between networks", both, Blend(beside, learners, permuted=True)
+            f"control: the {words} and {meant}, shuffled between networks",
+            both,
+            Blend(beside, learners, permuted=True),
+            role="control",
         )
     return found
 
@@ -385,5 +389,6 @@ METHODS = {
         "control: the bar and all layers' statistics and norms before any training",
         {"curves", "hyperparameters", "weights"},
         Blend(KNOWN | {"more": [nb.columns.initial_features]}, BAR),
+        role="control",
     ),
 }

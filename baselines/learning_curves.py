@@ -77,6 +77,7 @@ METHODS = {
     "curve-extrapolation": nb.Method(
         description=f"power law, exponential and logarithm through validation accuracies, at epoch {HORIZON}, calibrated",
         source="Domhan et al. 2015, IJCAI: three of its forms",
+        role="reference",  # of the curves, where curve-bar has no row
         reads={"curves"},
         classifier=scaled([extrapolations], LogisticRegression()),
         regressor=scaled([extrapolations], LinearRegression()),

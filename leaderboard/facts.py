@@ -70,8 +70,5 @@ def board_facts() -> BoardFacts:
 
 
 def kind_of(submission: SubmissionFacts) -> str:
-    """The role of a bundled method, "reference" for those of board.toml; whatever others submit is a method."""
-    if not is_bundled(submission):
-        return "method"
-    references = {method for reference in board_facts().references for method in reference.methods}
-    return "reference" if submission.method in references else find_method(submission.method).role
+    """The role of a bundled method; whatever others submit is a method."""
+    return find_method(submission.method).role if is_bundled(submission) else "method"

@@ -14,7 +14,7 @@ from leaderboard.staleness import changed_code
 from leaderboard.store import Store
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
-from nndynbench.protocols import Method, find_method, method_names
+from nndynbench.protocols import find_method, method_names
 from nndynbench.protocols.method import SEED
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols, read_budgets
 from nndynbench.protocols.stored import StoredResults
@@ -80,10 +80,10 @@ def tasks(
     at_hand = {name: loaded[check_name(name, loaded, what="subset at hand")] for name in subset_names or loaded}
     found = []
     for protocol in map(find_protocol, protocol_names or protocols()):
-        if protocol.predictions:
+        if protocol.predictions or (protocol.superseded and not protocol_names):
             continue
         for name in methods or method_names():
-            if _has_estimator(find_method(name), protocol):
+            if find_method(name).does(protocol):
                 for group in _groups(protocol, at_hand):
                     wanted = chosen_budgets or read_budgets(protocol.budgets)
                     found.append(Task(name, protocol, group, _budgets(wanted, protocol, group)))
@@ -149,14 +149,11 @@ def current_commit() -> str:
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _has_estimator(method: Method, protocol: Protocol) -> bool:
-    return (method.classifier if protocol.task == "classification" else method.regressor) is not None
-
-
 def _groups(protocol: Protocol, at_hand: dict[str, Subset]) -> Iterator[tuple[Subset, ...]]:
     if protocol.test == "another":
-        if len(at_hand) > 1:
-            yield tuple(at_hand.values())
+        groups = protocol.groups or (tuple(at_hand),)
+        found = (tuple(at_hand[name] for name in group if name in at_hand) for group in groups)
+        yield from (group for group in found if len(group) > 1)
         return
     for subset in at_hand.values():
         try:

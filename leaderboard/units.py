@@ -74,9 +74,12 @@ def score(
 ) -> tuple[Unit, dict[str, Any]]:
     """What is not stored yet of a unit, by its key, as it is stored."""
     subset, computed = subsets[unit.subset], {}
+    reads = {a.submission.method: a.submission.reads for a in unit.accepted}
     predictions = {a.submission.method: a.predictions(subsets) for a in unit.accepted}
     for protocol in absent:
-        cases = {method: cases_by_budget(table, subset, protocol) for method, table in predictions.items()}
+        cases = {
+            method: cases_by_budget(table, subset, protocol, reads=reads[method]) for method, table in predictions.items()
+        }
         *own, together = unit.keys(protocol)
         for key, a in zip(own, unit.accepted, strict=True):
             if (known := store.read(key)) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -47,17 +48,21 @@ def row(document: str, section: str, method: str) -> list[str]:
 
 def test_triage_follows_from_the_stored_predictions_of_regression_folds(document: str, digits: nb.Subset) -> None:
     predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1).predictions
-    chosen = predictions.nlargest(5, "prediction")
-    regret = predictions["truth"].max() - chosen["truth"].max()
-    assert row(document, "`triage`", "degree-linear")[1].startswith(f"{regret:.3f} (")
+    regrets = []
+    for _, fold in predictions.groupby("fold"):
+        tenth = round(len(fold) / 10)
+        regrets.append(fold["truth"].nlargest(tenth).mean() - fold.nlargest(tenth, "prediction")["truth"].mean())
+    assert row(document, "`triage`", "degree-linear")[1].startswith(f"{np.mean(regrets):.3f} (")
 
 
 def test_the_rules_that_fit_nothing_stand_beside_the_methods(document: str, digits: nb.Subset) -> None:
     first = digits.curves.xs(1, level="epoch")["validation_accuracy"]
     accuracies = digits.networks["final_accuracy"].loc[first.index]
-    best_after_one = accuracies[first == first.max()]
-    regret_of_the_first = float(row(document, "`triage`", "stop-after-one-epoch")[2].split()[0])
-    assert min(abs((accuracies.max() - best_after_one) - regret_of_the_first)) < 1e-3
+    sure, tied = accuracies[first > first.nlargest(24).min()], accuracies[first == first.nlargest(24).min()]
+    regret = float(row(document, "`triage`", "stop-after-one-epoch")[1].split()[0])
+    best, left = accuracies.nlargest(24).sum(), 24 - len(sure)  # equal accuracies are ranked in an order drawn once
+    least, most = (best - sure.sum() - pick(left).sum() for pick in (tied.nlargest, tied.nsmallest))
+    assert least - 0.02 <= 24 * regret <= most + 0.02
     assert "`successive-halving`, which fits nothing, has a regret of" in document
 
 

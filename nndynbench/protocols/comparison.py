@@ -245,7 +245,7 @@ class _Unit:
         by_name = {subset.name: subset for subset in self.subsets}
         try:
             result = self.result(name)
-            bars = cases(self.result(BAR).predictions, by_name, self.protocol)
+            bars = self._cases(self.result(BAR))
         except (MethodError, UndefinedMetricError) as failure:
             return str(failure)
         columns, shown = case_columns(result.predictions), compared_as(name)
@@ -258,9 +258,13 @@ class _Unit:
                 "ceiling": ceiling(by_name[str(key[0])].networks, metric) if self.protocol.split else None,
                 "reads": "+".join(result.facts["reads"]) or "none",
             }
-            for key, case in cases(result.predictions, by_name, self.protocol).items()
+            for key, case in self._cases(result).items()
             for metric in self.protocol.metrics
         ]
+
+    def _cases(self, result: Result) -> dict[tuple[object, ...], Case]:
+        by_name = {subset.name: subset for subset in self.subsets}
+        return cases(result.predictions, by_name, self.protocol, reads=result.facts["reads"])
 
     def replayed_rows(self) -> list[dict[str, Any]]:
         """On triage, the rules that fit nothing: the same at every budget, since they set their own."""
@@ -353,6 +357,5 @@ def compared_as(name: str) -> str:
 
 
 def _methods_for(protocol: Protocol) -> list[str]:
-    """The bundled methods that do a protocol's task."""
-    attribute = "classifier" if protocol.task == "classification" else "regressor"
-    return [name for name in method_names() if getattr(find_method(name), attribute) is not None]
+    """The bundled methods that are for a protocol."""
+    return [name for name in method_names() if find_method(name).does(protocol)]

@@ -32,6 +32,7 @@ from nndynbench.protocols.method import (
 from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import groups_of, score
+from nndynbench.protocols.sides import sides
 from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.subsets import Subset, as_subset
 from nndynbench.subsets.history import READABLE
@@ -138,7 +139,7 @@ def evaluate(
     }
     if run.unsealed:
         facts["unsealed"] = run.unsealed
-    return Result(score(predictions, loaded, chosen), predictions, facts)
+    return Result(score(predictions, loaded, chosen, reads=read), predictions, facts)
 
 
 def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol) -> Result:
@@ -153,7 +154,7 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
     if result.facts["protocol"] != chosen.fitted.name:
         raise ValueError(f"{chosen.name} scores predictions of {chosen.fitted.name}, not of {result.facts['protocol']}")
     facts = {**result.facts, "protocol": chosen.name}
-    return Result(score(result.predictions, subsets, chosen), result.predictions, facts)
+    return Result(score(result.predictions, subsets, chosen, reads=result.facts["reads"]), result.predictions, facts)
 
 
 @dataclass(frozen=True)
@@ -309,15 +310,17 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
             raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
         known = {subset.name: _histories(subset, subset.network_ids, budget, read) for subset in subsets}
         for source, goal in permutations(subsets, 2):
-            yield Fit(source, goal, protocol, budget, 0, known[source.name], known[goal.name], read)
+            for fold, (learnt, tested) in enumerate(sides(protocol, source, goal)):
+                train, test = ({n: known[s.name][n] for n in ids} for s, ids in ((source, learnt), (goal, tested)))
+                yield Fit(source, goal, protocol, budget, fold, train, test, read)
         return
     for subset in subsets:
-        folds = subset.split(str(protocol.split))
+        folds = sides(protocol, subset, subset)
         histories = _histories(
             subset, sorted({network for fold in folds for side in fold for network in side}), budget, read
         )
-        for fold, sides in enumerate(folds):
-            train, test = ({network: histories[network] for network in side} for side in sides)
+        for fold, both in enumerate(folds):
+            train, test = ({network: histories[network] for network in side} for side in both)
             yield Fit(subset, subset, protocol, subset.check_budget(budget), fold, train, test, read)
 
 

@@ -62,6 +62,8 @@ class Method:
     ``role`` is what it is there for: a "method" is compared, a "reference" is what others are read beside, a "trivial" one
     is there for honesty, and a "control" shows what is left of a method when what it reads is taken away.
 
+    ``protocols`` are those that it is for, where it is not for all of its tasks.
+
     ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
     there for each task, used on every other subset.
 
@@ -80,6 +82,7 @@ class Method:
     classifier: Any = None
     regressor: Any = None
     role: Role = "method"
+    protocols: Collection[str] = ()
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
@@ -100,8 +103,15 @@ class Method:
         warnings.warn("Method.tier is called reads now", DeprecationWarning, stacklevel=2)
         return self.reads
 
+    def does(self, protocol: Protocol) -> bool:
+        """Whether it has an estimator for a protocol."""
+        has_one = (self.classifier if protocol.task == "classification" else self.regressor) is not None
+        return has_one and (not self.protocols or protocol.fitted.name in self.protocols)
+
     def estimator(self, protocol: Protocol) -> Any:
         """The estimator for a protocol's task, with its chosen parameters; raises ValueError where the method has none."""
+        if self.protocols and protocol.fitted.name not in self.protocols:
+            raise ValueError(f"the method is for {', '.join(self.protocols)} alone, not for {protocol.name}")
         estimator = self.classifier if protocol.task == "classification" else self.regressor
         if estimator is None:
             other = "regressor" if protocol.task == "classification" else "classifier"

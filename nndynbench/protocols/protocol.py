@@ -32,6 +32,9 @@ class Protocol:
     above_chance: Mapping[str, float] = field(default_factory=dict)
     plateau: Literal["on", "off"] | None = None
     within: Literal["recipe"] | None = None
+    cells_apart: bool = False
+    groups: tuple[tuple[str, ...], ...] = ()
+    superseded: str = ""
 
     @property
     def fitted(self) -> Protocol:
@@ -86,4 +89,5 @@ def read_budgets(text: str) -> list[int]:
 
 
 def _protocol(name: str, facts: dict[str, Any]) -> Protocol:
-    return Protocol(name, **{**facts, "metrics": tuple(facts["metrics"])})
+    several = {"metrics": tuple(facts["metrics"]), "groups": tuple(map(tuple, facts.get("groups", ())))}
+    return Protocol(name, **{**facts, **several})

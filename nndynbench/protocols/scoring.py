@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +15,7 @@ from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.within import deviations, with_siblings
+from nndynbench.subsets.history import CURVES, WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
@@ -64,10 +65,16 @@ class Case:
 
 
 def cases(
-    predictions: pd.DataFrame, subsets: Mapping[str, Subset], protocol: Protocol, *, leave_out: bool = False
+    predictions: pd.DataFrame,
+    subsets: Mapping[str, Subset],
+    protocol: Protocol,
+    *,
+    reads: Collection[str] | None = None,
+    leave_out: bool = False,
 ) -> dict[tuple[object, ...], Case]:
     """Every case of a result's predictions, by the values of `case_columns`; networks that the protocol leaves out are
-    left out. One in which none remains raises `UndefinedMetricError`, unless it may be left out itself.
+    left out. One in which none remains raises `UndefinedMetricError`, unless it may be left out itself. What ``reads``
+    hyperparameters alone need not wait for the budget.
     """
     found = {}
     # Budgets test the same networks: what is known of these is looked up for the first alone.
@@ -84,7 +91,8 @@ def cases(
         if len(subsets) > 1 or not np.array_equal(tested, last):
             last, networks = tested, subset.networks.loc[tested]
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
-        spent = np.minimum(trained, float(part["budget"].iloc[0]))
+        waits = reads is None or not {WEIGHTS, CURVES}.isdisjoint(reads)
+        spent = np.minimum(trained, float(part["budget"].iloc[0]) if waits else 0.0)
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         scored, clusters = Scored(truth, prediction, scores, fold, spent, trained - spent), cluster_of(networks).to_numpy()
         if protocol.within == "recipe":
@@ -112,14 +120,16 @@ def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.D
     return kept
 
 
-def score(predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol) -> pd.DataFrame:
+def score(
+    predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol, *, reads: Collection[str] | None = None
+) -> pd.DataFrame:
     """A row per case and metric of the protocol; ``undefined`` holds the reason where a metric has no value."""
     columns, by_name = case_columns(predictions), {subset.name: subset for subset in subsets}
     rows = []
     for key, part in predictions.groupby(columns, sort=False):
         facts = {**dict(zip(columns, key, strict=True)), "redrawn": 0, "undefined": ""}
         try:
-            [case] = cases(part, by_name, protocol).values()
+            [case] = cases(part, by_name, protocol, reads=reads).values()
             facts["redrawn"] = case.resamples.redrawn
         except UndefinedMetricError as reason:
             rows += [{**facts, "metric": metric, "undefined": str(reason)} for metric in protocol.metrics]
@@ -146,8 +156,10 @@ def cluster_of(networks: pd.DataFrame) -> pd.Series:
 
 def groups_of(subset: Subset, protocol: Protocol) -> pd.Series:
     """What a method holds out together of the networks that it is trained on, as the protocol does of all, by network id:
-    the block that a network is tested in where blocks are, else its cluster.
+    its recipe, or the block that it is tested in, where the protocol is of recipes or blocks, else its cluster.
     """
+    if protocol.within == "recipe":
+        return subset.recipes
     if protocol.split != "blocked":
         return cluster_of(subset.networks)
     blocks = subset.split(protocol.split)

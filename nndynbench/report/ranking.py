@@ -33,8 +33,7 @@ EPOCH_0 = "epoch-0"
 
 def is_control(name: str) -> bool:
     """Whether a method is there only to show what another one's score is worth."""
-    is_one = name in method_names() and find_method(name).role == "control"
-    return is_one or any(name in controls for controls in CONTROLS.values())
+    return name in method_names() and find_method(name).role == "control"
 
 
 def sees_no_training(name: str) -> bool:

@@ -104,13 +104,15 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
 
 def triage(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
     """Which networks to go on training: the methods against the rules that fit nothing."""
-    last = at_the_last_budget(compared, "regret_5")
+    last = at_the_last_budget(compared, "regret_top_tenth")
     budget = int(last[BAR]["budget"])
     saved = by_method(compared, "epochs_saved", budget)
     yield from _heading(compared, subset)
-    yield f"""All networks are trained for {epochs(budget)} and ranked by a method, which was fitted on others that were
-trained to the end. Regret is what the best of the five ranked first lacks of the best of all. Epochs are saved where, from
-then on, networks are trained one after the other as ranked, until one is within a point of the best.
+    yield f"""All networks are trained for {epochs(budget)} and ranked by a method, each fold by a fit on the other folds,
+whose networks were trained to the end. Regret is what the tenth ranked first lacks of the best tenth, in the mean. Epochs
+are saved where, from then on, networks are trained one after the other as ranked, until half of the best tenth are found.
+The epochs of the networks that were learnt from count, so a method with five folds can save a fifth at the most; what reads
+hyperparameters alone need not wait. A rule that fits nothing judges all networks at once.
 """
     yield from what_triage_says(last, saved)
     yield ""

@@ -80,14 +80,17 @@ class Pack:
         return {int(network): facts for network, facts in records.items()}
 
     def rows(self, table: TableName, network: int, last: int) -> pd.DataFrame:
-        """A table's rows of one network up to an epoch; none for one that diverged in its first epoch."""
+        """A table's rows of one network up to an epoch, as a history has them; none for one that diverged at once."""
         rows, _ = self.rows_of(table, [network], last)
         return rows
 
     def rows_of(self, table: TableName, networks: Sequence[int], last: int) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
-        """A table's rows of some networks up to an epoch, one network after the other, and where each one's end."""
+        """A table's rows of some networks up to an epoch, one network after the other, and where each one's end; what a
+        history has of it.
+        """
         if table not in self._by_network:
-            frame = self.table(table)
+            # An epoch's seconds tell the batch size: they are no part of what a method sees.
+            frame = self.table(table).drop(columns="seconds", errors="ignore")
             epochs = frame.index.get_level_values("epoch").to_numpy()
             self._by_network[table] = frame.droplevel("network"), epochs, frame.groupby(level="network").indices
         rows, epochs, positions = self._by_network[table]

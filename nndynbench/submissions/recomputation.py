@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from nndynbench.names import UnknownNameError
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.scoring import Case, cases
+from nndynbench.protocols.sides import sides
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions.files import RefusedError
 from nndynbench.submissions.schema import Submission, SubsetReference
@@ -60,10 +61,12 @@ def _read(submission: Submission, subsets: Mapping[str, Subset] | None) -> tuple
     return _predictions(submission, chosen, tested, others), tested, chosen
 
 
-def cases_by_budget(predictions: pd.DataFrame, tested: Subset, chosen: Protocol) -> dict[CaseKey, Case]:
+def cases_by_budget(
+    predictions: pd.DataFrame, tested: Subset, chosen: Protocol, *, reads: Collection[str] | None = None
+) -> dict[CaseKey, Case]:
     """The cases of one subset's predictions; networks that the protocol leaves out are left out."""
     found = {}
-    for key, case in cases(predictions, {tested.name: tested}, chosen, leave_out=True).items():
+    for key, case in cases(predictions, {tested.name: tested}, chosen, reads=reads, leave_out=True).items():
         _, budget, *others = key
         found[int(str(budget)), str(others[0]) if others else None] = case
     return found
@@ -77,7 +80,7 @@ def _protocol(submission: Submission) -> Protocol:
     if chosen.predictions:
         raise RefusedError("protocol", f"{chosen.name} scores the predictions of {chosen.predictions}: submit those")
     if (chosen.test == "another") != bool(submission.trained_on):
-        raise RefusedError("trained_on", "names the subsets that were trained on, for protocol transfer and no other")
+        raise RefusedError("trained_on", "names the subsets that were trained on, where others are tested, and nowhere else")
     names = [submission.subset.name, *(other.name for other in submission.trained_on)]
     for place, name in enumerate(names[1:]):
         if name in names[: place + 1]:
@@ -140,13 +143,10 @@ def _check_classes(columns: Mapping[str, list[object]]) -> None:
 
 
 def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
-    if chosen.test == "another":
-        folds = [(0, tested.network_ids)]
-    else:
-        try:
-            folds = [(fold, test) for fold, (_, test) in enumerate(tested.split(str(chosen.split)))]
-        except SplitError as error:
-            raise RefusedError("protocol", str(error)) from None
+    try:
+        folds = [(fold, test) for fold, (_, test) in enumerate(sides(chosen, tested, tested))]
+    except SplitError as error:
+        raise RefusedError("protocol", str(error)) from None
     networks = np.concatenate([np.asarray(test, dtype=np.int64) for _, test in folds])
     fold = np.repeat([fold for fold, _ in folds], [len(test) for _, test in folds])
     outer = [(b, o) for b in submission.budgets for o in others or [""]]

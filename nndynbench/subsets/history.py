@@ -117,7 +117,7 @@ class History:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent), seconds.
+        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent).
 
         Epochs after an early stop or a divergence are absent.
         """

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
+from sklearn.base import BaseEstimator, RegressorMixin
 
 import nndynbench as nb
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol, protocols, read_budgets
+from nndynbench.protocols.sides import sides
 from nndynbench.subsets.splits import DRAWN, RULES
 
 
@@ -60,6 +65,43 @@ def test_transfer_trains_on_one_whole_subset_and_tests_another(digits: nb.Subset
     fitted = method.fit(digits.histories(digits.network_ids, 3), digits.networks["final_accuracy"].to_numpy())
     np.testing.assert_allclose(there["prediction"], fitted.predict(half.histories(half.network_ids, 3)), rtol=1e-9)
     np.testing.assert_array_equal(there["truth"], half.networks["final_accuracy"])
+
+
+def test_no_network_learnt_from_has_the_hyperparameters_of_a_tested_one(digits: nb.Subset, half: nb.Subset) -> None:
+    folds = sides(find_protocol("transfer-apart"), digits, half)
+    assert sorted(network for _, tested in folds for network in tested) == half.network_ids
+    columns = digits.manifest.hyperparameters
+    for learnt, tested in folds:
+        cells = [
+            set(map(tuple, zoo.networks.loc[ids, columns].to_numpy())) for zoo, ids in ((digits, learnt), (half, tested))
+        ]
+        assert min(map(len, cells)) > 80
+        assert not cells[0] & cells[1]
+
+
+class Remembering(RegressorMixin, BaseEstimator):
+    """Predicts of a network what one of the same hyperparameters reached, of any other the mean."""
+
+    def fit(self, X: Sequence[nb.History], y: np.ndarray) -> Self:
+        self.known_ = {cell(history): float(truth) for history, truth in zip(X, y, strict=True)}
+        self.mean_ = float(np.mean(y))
+        return self
+
+    def predict(self, X: Sequence[nb.History]) -> np.ndarray:
+        return np.array([self.known_.get(cell(history), self.mean_) for history in X])
+
+
+def cell(history: nb.History) -> tuple[float, ...]:
+    return tuple(history.hyperparameters.values())
+
+
+def test_remembering_the_grid_transfers_only_where_cells_are_shared(digits: nb.Subset, half: nb.Subset) -> None:
+    taus = {}
+    for name in ("transfer", "transfer-apart"):
+        scores = nb.evaluate(Remembering(), [digits, half], protocol=name, budgets=1, sealed=False).scores
+        taus[name] = scores.query("metric == 'kendall_tau' and subset == 'digits-lenet-half'")["value"].item()
+    assert taus["transfer"] > 0.5
+    assert abs(taus["transfer-apart"]) < 0.2
 
 
 def test_transfer_of_one_subset_is_refused(digits: nb.Subset) -> None:

@@ -10,31 +10,47 @@ from nndynbench.protocols.metrics import METRICS, Scored
 from nndynbench.protocols.metrics.selection import ranking
 from nndynbench.protocols.triage import accuracies_by_epoch, stop_after_one_epoch, successive_halving
 
-TRUTH = np.array([90.0, 89.5, 70, 60, 50, 40, 30, 20, 10, 10.5])
+TRUTH = np.arange(40.0)
 
 
-def scored(prediction: list[float]) -> Scored:
+def scored(prediction: np.ndarray, fold: np.ndarray | None = None) -> Scored:
     none = np.zeros(len(TRUTH))
-    return Scored(TRUTH, np.array(prediction), none, none.astype(int), spent=none + 2, remaining=none + 8)
+    return Scored(TRUTH, prediction, none, none.astype(int) if fold is None else fold, spent=none + 2, remaining=none + 8)
 
 
-def test_regret_is_what_the_best_of_the_chosen_falls_short_of_the_best() -> None:
-    backwards = scored([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-    assert METRICS["regret_1"](backwards) == 90 - 10.5
-    assert METRICS["regret_5"](backwards) == 90 - 40
-    assert METRICS["regret_1"](scored([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])) == 0
+def test_regret_is_what_the_tenth_ranked_first_lacks_of_the_best_tenth() -> None:
+    assert METRICS["regret_top_tenth"](scored(-TRUTH)) == np.mean([39, 38, 37, 36]) - np.mean([0, 1, 2, 3])
+    assert METRICS["regret_top_tenth"](scored(TRUTH)) == 0
 
 
-def test_recall_is_the_share_of_the_best_tenth_that_is_ranked_in_the_first() -> None:
-    assert METRICS["recall_top_tenth"](scored([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])) == 1
-    assert METRICS["recall_top_tenth"](scored([8, 9, 7, 6, 5, 4, 3, 2, 1, 0])) == 0
+def test_recall_is_the_share_of_the_first_tenth_that_is_among_the_best() -> None:
+    three_of_four = TRUTH.copy()
+    three_of_four[0] = 38.5
+    assert METRICS["recall_top_tenth"](scored(three_of_four)) == 3 / 4
+    assert METRICS["recall_top_tenth"](scored(-TRUTH)) == 0
 
 
-def test_epochs_are_saved_by_training_on_until_one_is_within_a_point_of_the_best() -> None:
-    # All ten trained 2 of 10 epochs; the second best (half a point behind) is ranked first: 8 more epochs are needed.
-    assert METRICS["epochs_saved"](scored([8, 9, 7, 6, 5, 4, 3, 2, 1, 0])) == pytest.approx(100 * (1 - 28 / 100))
-    # Ranked last: everything must be trained on.
-    assert METRICS["epochs_saved"](scored([0, 1, 9, 8, 7, 6, 5, 4, 3, 2])) == pytest.approx(100 * (1 - (20 + 9 * 8) / 100))
+def test_epochs_are_saved_by_training_on_until_half_of_the_best_tenth_are_found() -> None:
+    # All forty trained 2 of 10 epochs; two of the best four are to be found, 8 more epochs for each that is trained on.
+    assert METRICS["epochs_saved"](scored(TRUTH)) == pytest.approx(100 * (1 - (80 + 2 * 8) / 400))
+    assert METRICS["epochs_saved"](scored(-TRUTH)) == pytest.approx(100 * (1 - (80 + 38 * 8) / 400))
+
+
+def test_folds_are_ranked_apart_and_the_networks_learnt_from_are_paid_for() -> None:
+    fold = np.arange(40) % 2
+    one_scale_each = np.where(fold == 0, 100 + TRUTH, TRUTH)
+    assert METRICS["regret_top_tenth"](scored(one_scale_each, fold)) == 0
+    # Half of all networks are learnt from, to the end; of the other twenty one of the best two is found at once.
+    assert METRICS["epochs_saved"](scored(TRUTH, fold)) == pytest.approx(100 * (1 - (200 + 40 + 8) / 400))
+
+
+def test_who_reads_hyperparameters_alone_need_not_wait_for_the_budget(digits: nb.Subset) -> None:
+    saved = {}
+    for name in ("learning-rate", "validation-accuracy"):
+        result = nb.evaluate(name, digits, protocol="triage", budgets=[1, 5])
+        saved[name] = result.scores.query("metric == 'epochs_saved'").set_index("budget")["value"]
+    assert saved["learning-rate"][1] == pytest.approx(saved["learning-rate"][5], abs=0.5)
+    assert saved["validation-accuracy"][5] < 20 * (1 - 5 / digits.networks["epochs_trained"].max())
 
 
 def test_equal_predictions_are_not_ranked_in_the_order_of_the_grid() -> None:
