@@ -1,4 +1,4 @@
-"""How far each layer has moved from its initialisation: a Gaussian process and two kinds of trees, averaged.
+"""How far each layer has moved from its initialisation, and how that grew: a process and two kinds of trees, averaged.
 
 Networks that will leave the plateau at chance have moved farther before their losses show it.
 """
@@ -57,11 +57,22 @@ def averaged(columns: object) -> dict[str, Pipeline]:
     }
 
 
+def distances_and_growth(history: nb.History) -> dict[str, float]:
+    """After every epoch, and since the epoch before."""
+    distances = nb.columns.layer_distances(history)
+    columns = dict(distances)
+    for name, value in distances.items():
+        layer, _, epoch = name.removeprefix("distance ").rpartition(" ")
+        if epoch != "1":
+            columns[f"growth {layer} {epoch}"] = value - distances[f"distance {layer} {int(epoch) - 1}"]
+    return columns
+
+
 METHODS = {
     "layer-distance": nb.Method(
-        description="each layer's distance from its initialisation, relative to its initial norm, after every epoch",
+        description="each layer's distance from its initialisation, relative to its initial norm, and its growth",
         source="this benchmark",
         reads={"weights"},
-        **averaged(nb.columns.layer_distances),
+        **averaged(distances_and_growth),
     ),
 }

@@ -70,7 +70,7 @@ for _name, _target, _explanation in (
     ("figure9", "figures:figure9", "What a linear SVM weighs, and degrees over time: ResNet-44 (Figure 9)."),
     ("figure10", "figures:figure10", "Classification with eigenvector signatures (Figure 10)."),
     ("figure11", "figures:figure11", "Classification of ResNet-32 (Figure 11)."),
-    ("claims", "verdicts:claims", "Every claim of the paper: held, not held, or not testable here."),
+    ("claims", "verdicts:claims", "Every claim of the paper: held, not held, undecided, or not testable here."),
 ):
     _register(_name, _target, _explanation)
 

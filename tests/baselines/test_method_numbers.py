@@ -8,10 +8,13 @@ from types import ModuleType
 
 import networkx
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
 
 import nndynbench as nb
 from nndynbench.graphs import LayeredGraph
+from nndynbench.protocols import find_method
 from nndynbench.protocols.method import baselines_folder
 
 
@@ -91,8 +94,24 @@ def test_the_control_of_the_initialisation_sees_no_training(digits: nb.Subset) -
 
 
 def test_relative_signatures_are_what_training_has_changed(digits: nb.Subset) -> None:
-    since = module("relative_signatures").since_initialisation("degree")(digits.history(137, budget=2))
+    since = module("chosen_signatures").since_initialisation("degree")(digits.history(137, budget=2))
     stored = digits.signatures.xs("rolled", level="representation").xs("degree", level="centrality").loc[137]
     initial, *trained = (stored.loc[epoch].to_numpy().ravel() for epoch in (0, 1, 2))
     expected = np.concatenate([100 * (values - initial) for values in trained])
     np.testing.assert_allclose(list(since.values()), expected, rtol=1e-12)
+
+
+def test_growth_is_what_a_distance_has_gained_since_the_epoch_before(digits: nb.Subset) -> None:
+    columns = module("layer_distance").distances_and_growth(digits.history(100, 4))
+    assert columns["growth fc1 3"] == columns["distance fc1 3"] - columns["distance fc1 2"]
+    assert len(columns) == 5 * 4 + 5 * 3
+
+
+def test_choices_are_made_with_what_belongs_together_held_apart(digits: nb.Subset) -> None:
+    chosen = clone(find_method("degree-tuned-svm").classifier)
+    groups = pd.factorize(digits.networks["learning_rate"])[0]
+    chosen.set_params(choices=[{"learner__C": [1, 10]}])
+    chosen.fit(digits.histories(digits.network_ids, 1), digits.networks["label"].to_numpy(), groups=groups)
+    for known, asked in chosen.search_.cv:
+        assert not set(groups[known]) & set(groups[asked])
+    assert len(chosen.search_.cv) == 3

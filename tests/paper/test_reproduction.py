@@ -20,9 +20,10 @@ from nndynbench.paper import claims as paper_claims
 from nndynbench.paper import figures, regression_table
 from nndynbench.paper.figures import aggregator_weights, figure4, figure6, figure9
 from nndynbench.paper.tables import table2, table4
-from nndynbench.paper.verdicts import RELATIONS, claims
+from nndynbench.paper.verdicts import RELATIONS, claims, verdict
 from nndynbench.paper.windows import window_epochs
 from nndynbench.protocols import find_method, find_protocol
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.subsets import catalogue
 
 
@@ -142,12 +143,34 @@ def test_relations_are_those_that_the_paper_uses() -> None:
     assert not RELATIONS["≈"](0.84, 0.90)
 
 
+@pytest.mark.parametrize(
+    ("claim", "interval", "expected"),
+    [
+        ({"relation": ">", "value": 0.93}, (0.94, 0.97), "held"),
+        ({"relation": ">", "value": 0.93}, (0.85, 0.92), "not held"),
+        ({"relation": ">", "value": 0.93}, (0.90, 0.96), "undecided"),
+        ({"relation": "≈", "value": 0.90}, (0.86, 0.94), "held"),
+        ({"relation": "≈", "value": 0.90}, (0.70, 0.80), "not held"),
+        ({"relation": "≈", "value": 0.90}, (0.80, 0.88), "undecided"),
+        ({"relation": "≈", "value": 0.90}, (0.80, 0.99), "undecided"),
+        ({"better": "a", "worse": "b"}, (0.01, 0.05), "held"),
+        ({"better": "a", "worse": "b"}, (-0.05, -0.01), "not held"),
+        ({"better": "a", "worse": "b"}, (-0.02, 0.03), "undecided"),
+    ],
+)
+def test_a_claim_is_undecided_where_its_interval_spans_the_line(
+    claim: dict, interval: tuple[float, float], expected: str
+) -> None:
+    assert verdict(claim, Estimate(sum(interval) / 2, *interval)) == expected
+
+
 def test_a_verdict_on_networks_of_a_reduced_protocol_says_so(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_vgg = [claim for claim in paper_claims() if claim["subset"] == "cifar10-vgg" and claim.get("method") == "degree-svm"]
+    of_vgg = [claim for claim in paper_claims() if claim["subset"] == "cifar10-vgg"]
+    on_vgg = [claim for claim in of_vgg if claim.get("method") == "degree-tuned-svm"]
     monkeypatch.setattr("nndynbench.paper.verdicts.paper_claims", lambda: on_vgg)
-    [verdict] = claims(results).rows["verdict"]
-    assert verdict.startswith("reduced regime")
-    assert verdict.partition(": ")[2] in ("held", "not held")
+    [judged] = claims(results).rows["verdict"]
+    assert judged.startswith("reduced regime")
+    assert judged.partition(": ")[2] in ("held", "not held", "undecided")
 
 
 def test_a_verdict_on_a_subset_that_is_not_finished_says_so(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +180,9 @@ def test_a_verdict_on_a_subset_that_is_not_finished_says_so(results: Path, monke
     monkeypatch.setattr("nndynbench.paper.verdicts.paper_claims", lambda: on_imagenet)
     manifest = nb.load("imagenet-lenet").manifest
     assert manifest.networks < manifest.networks_planned
-    [verdict] = claims(results).rows["verdict"]
+    [judged] = claims(results).rows["verdict"]
     unfinished = f"unfinished ({manifest.networks} of {manifest.networks_planned} networks): "
-    assert verdict in (f"{unfinished}held", f"{unfinished}not held")
+    assert judged.removeprefix(unfinished) in ("held", "not held", "undecided")
 
 
 def test_observation_3_is_measured_on_the_papers_own_windows() -> None:
@@ -173,11 +196,11 @@ def test_observation_3_is_measured_on_the_papers_own_windows() -> None:
 
 
 @pytest.mark.slow
-def test_every_claim_is_held_not_held_or_not_testable_here(results: Path) -> None:
+def test_every_claim_is_held_not_held_undecided_or_not_testable_here(results: Path) -> None:
     rows = claims(results).rows
     assert set(rows["claim"]) == {claim["claim"] for claim in paper_claims()}
     reservations = r"^(stands in: )?((reduced regime(, )?)?(unfinished \([^)]*\)(, )?)*: )?"
     words = rows["verdict"].str.replace(reservations, "", regex=True).str.partition(":")[0]
-    assert set(words) <= {"held", "not held", "not testable here"}
-    judged = rows[words.isin(["held", "not held"])]
+    assert set(words) <= {"held", "not held", "undecided", "not testable here"}
+    judged = rows[words.isin(["held", "not held", "undecided"])]
     assert judged["ours"].str.contains(" to ").all()
