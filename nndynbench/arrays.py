@@ -10,6 +10,9 @@ import numpy.typing as npt
 # Types of whole numbers, as torch calls them.
 TORCH_WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
+# Squares of predictions and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
+LARGEST_NUMBER = 1e100
+
 
 def as_array(tensor: Any) -> npt.NDArray[Any]:
     """Numbers as a numpy array: a torch tensor from any device, an array, nested lists, a frame; copied only where numpy

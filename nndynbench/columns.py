@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
@@ -45,8 +45,8 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     functions
-        Each takes a history and returns numbers or texts by name. A name that a history lacks is NaN. A text becomes a
-        column of 0 and 1 per value that was seen in fitting.
+        Each, or the one, takes a history and returns numbers or texts by name. A name that a history lacks is NaN, and so is
+        None. A text becomes a column of 0 and 1 per value that was seen in fitting.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     2
     """
 
-    def __init__(self, functions: Sequence[ColumnFunction]) -> None:
+    def __init__(self, functions: ColumnFunction | Sequence[ColumnFunction]) -> None:
         self.functions = functions
 
     def fit(self, X: Sequence[History], y: object = None) -> Self:
@@ -90,8 +90,14 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The numbers, and the texts as columns of 0 and 1."""
         import pandas as pd
 
-        functions = [(function, fingerprint(function)) for function in self.functions]
-        rows = [{name: value for f, code in functions for name, value in history._row(f, code).items()} for history in X]
+        from nndynbench.subsets.history import as_histories
+
+        several = [self.functions] if callable(self.functions) else self.functions
+        if not isinstance(several, Iterable) or not all(map(callable, several := list(several))):
+            raise ValueError(f"functions are functions of a history, not {self.functions!r:.100}")
+        functions = [(function, fingerprint(function)) for function in several]
+        histories = as_histories(X)
+        rows = [{key: value for f, code in functions for key, value in each._row(f, code).items()} for each in histories]
         frame = pd.DataFrame(rows)
         texts = frame.select_dtypes(exclude="number")
         shown = pd.get_dummies(texts) if len(texts.columns) else texts

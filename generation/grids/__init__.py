@@ -71,8 +71,9 @@ class Range(NamedTuple):
     def holds(self, value: Any) -> bool:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
             return False
-        right_kind = not self.whole or float(value).is_integer()
-        return right_kind and (value > self.low if self.above else value >= self.low) and value < self.below
+        number = float(value)
+        right_kind = not self.whole or number.is_integer()
+        return right_kind and (number > self.low if self.above else number >= self.low) and number < self.below
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
@@ -193,12 +194,12 @@ def _rows(name: str, facts: dict[str, Any], beside: Traversable) -> pd.DataFrame
             raise GridError(f"grid {name!r}: {fact} must be a whole number from 1, not {count!r}")
     try:
         with table.open(encoding="utf-8") as lines:
-            rows = pd.read_csv(lines).head(counts.get("first_rows"))
+            whole = pd.read_csv(lines)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (pd.errors.ParserError, UnicodeDecodeError) as damage:
         raise GridError(f"{table} is no CSV table: {damage}") from damage
-    return pd.concat([rows] * counts.get("seeds", 1))
+    return pd.concat([whole.head(counts.get("first_rows", len(whole)))] * counts.get("seeds", 1))
 
 
 def _empty(name: str, facts: dict[str, Any]) -> str:

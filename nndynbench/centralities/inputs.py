@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -107,6 +108,9 @@ def _adjacency(graph: Any) -> Adjacency:
 
         if not graph.number_of_nodes():
             raise ValueError("the graph has no nodes")
+        for start, end, weight in graph.edges(data="weight", default=1):
+            if not isinstance(weight, Real):
+                raise TypeError(f"the edge from {start!r} to {end!r} has the weight {weight!r}, which is no real number")
         graph = to_scipy_sparse_array(graph, weight="weight")
     if hasattr(graph, "tocsr"):
         from scipy.sparse import csr_array

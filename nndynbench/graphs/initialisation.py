@@ -29,7 +29,7 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     (6, 3, 5, 5)
     """
     described = architecture(name)
-    return _drawn(np.random.default_rng(seed), described, described.weighted_layers, scale)
+    return _drawn(_random(seed, scale), described, described.weighted_layers, scale)
 
 
 def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
@@ -42,7 +42,7 @@ def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) 
     >>> "conv1.bias" in graphs.initial_weights("cifar10-lenet", seed=0)
     True
     """
-    random = np.random.default_rng(seed)
+    random = _random(seed, scale)
     described = architecture(name)
     weights = _drawn(random, described, described.weighted_layers, scale)
     weights |= _drawn(random, described, described.projections, scale)
@@ -52,6 +52,15 @@ def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) 
             for part, value in BATCH_NORM.items():
                 weights[f"{norm}.{part}"] = np.full(channels, value, np.float32)
     return weights
+
+
+def _random(seed: int, scale: float) -> np.random.Generator:
+    """The generator of a seed; raises ValueError for a seed or a scale that are none."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed is a whole number from 0 on, not {seed!r}")
+    if isinstance(scale, bool) or not isinstance(scale, (int, float, np.number)) or not math.isfinite(scale):
+        raise ValueError(f"scale is a finite number, not {scale!r}")
+    return np.random.default_rng(seed)
 
 
 def _drawn(random: np.random.Generator, described: Architecture, layers: Iterable[Layer], scale: float) -> Weights:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_jobs, checked_seed
 from nndynbench.protocols.fitting import Known, fit_and_ask
@@ -300,6 +301,8 @@ def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> 
         raise MethodError(f"{where}: {what} have shape {numbers.shape}, expected {(count,)}")
     if not np.isfinite(numbers).all():
         raise MethodError(f"{where}: {np.sum(~np.isfinite(numbers))} of {count} {what} are not finite")
+    if (largest := float(np.abs(numbers).max(initial=0.0))) > LARGEST_NUMBER:
+        raise MethodError(f"{where}: {what} go up to {largest:g} in size, at most {LARGEST_NUMBER:g} are taken")
 
 
 def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:

@@ -135,7 +135,7 @@ def _answer(job: Job, questions: _Questions) -> dict[str, Any]:
         return {"predictions": predicted.tolist(), "scores": None if scores is None else scores.tolist()}
     except EOFError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # nobody else is there to end this process with a Ctrl-C of his own
         return {"failed": why_it_failed(error), "trace": traceback.format_exc()}
 
 

@@ -198,6 +198,6 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
         value = np.asarray(as_array(function(graph)), dtype=np.float64)
     except TypeError as reason:
         raise ValueError(f"a signature function must return a vector of real numbers: {reason}") from reason
-    if value.ndim != 1:
+    if value.ndim != 1 or not value.size:
         raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
     return moments(value) if len(value) == graph.number_of_nodes else value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -42,6 +43,12 @@ def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.
     for step in range(1, len(averaged)):
         averaged[step] = alpha * averaged[step] + (1 - alpha) * averaged[step - 1]
     return averaged
+
+
+def _whole_numbers(values: object) -> bool:
+    if not isinstance(values, Iterable):
+        return False
+    return all(isinstance(value, Integral) and not isinstance(value, bool) for value in values)
 
 
 class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -97,17 +104,29 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Sequence[History], y: object = None) -> Self:
         """Nothing to learn; checks the parameters."""
+        self._check()
+        return self
+
+    def _check(self) -> None:
         if not callable(self.centrality):
             check_name(self.centrality, CENTRALITIES, what="centrality")
         check_graph(self.representation, self.sign, signs=SIGNATURE_SIGNS)
         if self.weighting is not None:
             check_name(self.weighting, WEIGHTINGS, what="weighting")
-        return self
+        if not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 < self.alpha <= 1:
+            raise ValueError(f"alpha is a number above 0, at most 1, not {self.alpha!r}")
+        if not isinstance(self.concatenate, (bool, np.bool_)):
+            raise ValueError(f"concatenate is True or False, not {self.concatenate!r}")
+        if self.epochs is not None and not _whole_numbers(self.epochs):
+            raise ValueError(f"epochs are whole numbers, such as [1, 5, 10], or None, not {self.epochs!r}")
 
     def transform(self, X: Sequence[History]) -> FloatArray:
         """Shape (histories, values)."""
+        from nndynbench.subsets.history import as_histories
+
+        self._check()
         code = fingerprint(self.centrality) if callable(self.centrality) else None
-        return stacked([self._temporal(history, code) for history in X])
+        return stacked([self._temporal(history, code) for history in as_histories(X)])
 
     def _temporal(self, history: History, code: str | None) -> FloatArray:
         chosen = None if self.epochs is None else [epoch for epoch in self.epochs if 0 <= epoch <= history.epochs]

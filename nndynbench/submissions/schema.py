@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
-# Squares and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
-LARGEST_NUMBER = 1e100
+from nndynbench.arrays import LARGEST_NUMBER
 
 METHOD_PATTERN = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 # An address that every browser reads: names with single hyphens alone (xn-- names are decoded, or refused), the last of

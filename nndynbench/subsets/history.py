@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 from weakref import WeakKeyDictionary
@@ -182,6 +182,8 @@ class History:
         held, kind, side = _held[self], _text(representation), _text(sign)
         held.read.add(WEIGHTS)
         # Converted once: what is checked is what is read, whatever a caller's numbers and sequences say the second time.
+        if epochs is not None and not isinstance(epochs, Iterable):
+            raise BudgetError(f"epochs are several, such as [1, 2], not {epochs!r}")
         chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
         sides = []
@@ -202,22 +204,46 @@ class History:
         """What a function of a fingerprint says of this history; where that is kept, so are the tiers that it read."""
         held = _held[self]
         if code is None:
-            return function(self)
+            return _checked_row(function, function(self))
         place = ROW, held.epochs
         found = held.reader.known(code, place)
         if found is None:
             read: set[str] = set()
             start = time.perf_counter()
-            row = function(History(held.reader, held.epochs, read))
+            row = _checked_row(function, function(History(held.reader, held.epochs, read)))
             seconds = time.perf_counter() - start
-            plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-            found = {"row": plain, "read": sorted(read)}
+            found = {"row": row, "read": sorted(read)}
             held.reader.keep(code, place, found, seconds)
         held.read.update(found["read"])
         return dict(found["row"])
 
 
 _held: WeakKeyDictionary[History, _Held] = WeakKeyDictionary()
+
+
+def as_histories(X: Iterable[History]) -> list[History]:
+    """The histories that a transformer is handed; raises ValueError for none, and for anything else."""
+    histories = list(X) if isinstance(X, Iterable) else []
+    wrong = [each for each in histories if not isinstance(each, History)] if isinstance(X, Iterable) else [X]
+    if wrong:
+        raise ValueError(f"X is a sequence of histories, as Subset.histories gives, not {wrong[0]!r:.100}")
+    if not histories:
+        raise ValueError("X holds no history")
+    return histories
+
+
+def _checked_row(function: Callable[..., Any], row: Any) -> dict[str, Any]:
+    """A row with plain values, None as NaN; raises ValueError for what is none."""
+    what = f"{getattr(function, '__qualname__', function)} must return numbers or texts by name"
+    if not isinstance(row, Mapping):
+        raise ValueError(f"{what}, not {row!r:.100}")
+    plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
+    for name, value in plain.items():
+        if value is None:
+            plain[name] = float("nan")
+        elif not isinstance(value, (int, float, str)):
+            raise ValueError(f"{what}, not {value!r:.100} for {name}")
+    return plain
 
 
 def reader_of(history: History) -> Reader:
@@ -237,6 +263,8 @@ def _epoch(held: _Held, epoch: SupportsIndex) -> int:
         chosen = operator.index(epoch)
     except TypeError:
         raise BudgetError(f"epoch {epoch!r} is no whole number") from None
+    if isinstance(epoch, bool):
+        raise BudgetError(f"epoch {epoch!r} is no whole number")
     if not 0 <= chosen <= held.epochs:
         raise BudgetError(f"epoch {chosen} cannot be read within a budget of {held.epochs}: valid are 0 to {held.epochs}")
     return chosen

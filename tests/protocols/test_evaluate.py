@@ -155,6 +155,7 @@ class Garbled(Constant):
         (WrongShape(), r"predictions have shape \(48, 2\), expected \(48,\)"),
         (Constant(np.nan), "48 of 48 predictions are not finite"),
         (Constant(np.inf), "48 of 48 predictions are not finite"),
+        (Constant(-1e200), r"predictions go up to 1e\+200 in size, at most 1e\+100 are taken"),
         (Constant(1j), "TypeError: predictions are complex numbers, not real numbers"),
         (Constant(np.datetime64("2021-05-10")), "TypeError: predictions are dates, not real numbers"),
         (Constant(np.timedelta64(3, "h")), "TypeError: predictions are times, not real numbers"),

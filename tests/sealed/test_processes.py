@@ -82,6 +82,15 @@ def test_a_process_that_dies_is_an_error_and_the_next_one_works(digits: nb.Subse
     assert nb.evaluate(Does(nothing), digits, **OPTIONS).facts["sealed"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit, RecursionError])
+def test_what_a_sealed_method_raises_is_named_whatever_it_is(digits: nb.Subset, error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(MethodError, match=f"fold 0: {error.__name__}"):
+        nb.evaluate(Does(fail), digits, **OPTIONS)
+
+
 INTERRUPTED = """
 import sys, time
 import numpy as np

@@ -1,10 +1,11 @@
-"""What users give `evaluate`, `compare`, `predict` and `history`: converted once, or refused in one sentence."""
+"""What users give public functions: converted once, or refused in one sentence."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import networkx
 import numpy as np
 import pytest
 from sklearn.dummy import DummyRegressor
@@ -79,3 +80,76 @@ def test_a_network_is_a_whole_number(digits: nb.Subset, network: Any) -> None:
     assert digits.history(np.int64(3), 1).epochs == 1
     with pytest.raises(ValueError, match="network_ids are ids of networks, not 3"):
         digits.histories(3, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"weighting": "exponential", "alpha": 2}, "alpha is a number above 0, at most 1, not 2"),
+        ({"alpha": "x"}, "alpha is a number above 0, at most 1, not 'x'"),
+        ({"alpha": 0}, "alpha is a number above 0"),
+        ({"concatenate": "no"}, "concatenate is True or False, not 'no'"),
+        ({"epochs": 0}, r"epochs are whole numbers, such as \[1, 5, 10\], or None, not 0"),
+        ({"epochs": "1"}, "epochs are whole numbers"),
+        ({"epochs": [True]}, "epochs are whole numbers"),
+        ({"centrality": lambda graph: []}, "must return a vector"),
+    ],
+)
+def test_a_signature_says_in_one_sentence_what_it_cannot_take(digits: nb.Subset, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        nb.Signature(**options).transform(digits.histories([0, 1], 3))
+
+
+@pytest.mark.parametrize("transformer", [nb.Signature("degree"), nb.Columns([nb.columns.curves])])
+def test_a_transformer_takes_histories_alone(digits: nb.Subset, transformer: Any) -> None:
+    for X, why in [
+        ([1, 2], "not 1"),
+        (None, "not None"),
+        (digits.history(0, 1), r"not History\("),
+        ([], "X holds no history"),
+    ]:
+        with pytest.raises(ValueError, match=why):
+            transformer.fit_transform(X)
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        (None, "row must return numbers or texts by name, not None"),
+        (3, "by name, not 3"),
+        ({"a": [1]}, r"not \[1\] for a"),
+        ({"a": 1 + 2j}, r"not \(1\+2j\) for a"),
+        ({"a": np.complex64(1)}, "for a"),
+    ],
+)
+def test_a_column_function_returns_numbers_or_texts_by_name(digits: nb.Subset, returned: Any, why: str) -> None:
+    def row(history: nb.History) -> Any:
+        return returned
+
+    with pytest.raises(ValueError, match=why):
+        nb.Columns([row]).fit_transform(digits.histories([0], 1))
+    with pytest.raises(ValueError, match="functions are functions of a history, not 3"):
+        nb.Columns(3).fit_transform(digits.histories([0], 1))  # type: ignore[arg-type]
+
+
+def test_one_column_function_needs_no_list_and_none_is_a_missing_number(digits: nb.Subset) -> None:
+    table = nb.Columns(lambda history: {"a": 1, "b": None}).fit_transform(digits.histories([0, 1], 1))
+    assert table["a"].tolist() == [1.0, 1.0]
+    assert table["b"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": "a"}, {"seed": 1.0}, {"seed": True}, {"seed": -1}, {"seed": 0, "scale": np.nan}]
+)
+def test_initial_weights_are_drawn_from_a_seed_and_a_scale(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is a (whole|finite) number"):
+        nb.graphs.random_weights("digits-lenet", **options)
+    with pytest.raises(ValueError, match=r"is a (whole|finite) number"):
+        nb.graphs.initial_weights("digits-lenet", **options)
+
+
+def test_an_edge_whose_weight_is_no_number_is_named() -> None:
+    graph = networkx.Graph([("a", "b", {"weight": "heavy"})])
+    for centrality in (nb.centralities.degree, nb.centralities.eigenvector_centrality):
+        with pytest.raises(TypeError, match="edge from 'a' to 'b' has the weight 'heavy', which is no real number"):
+            centrality(graph)
