@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot
 from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole
 from nndynbench.storage.manifest import FileFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, write_table
+from nndynbench.storage.versions import is_version
 from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.reader import Reader
 from nndynbench.subsets.splits import draw_splits, fold_columns
@@ -118,7 +118,7 @@ def pack_subset(
     ValueError
         For a version that is not three numbers.
     """
-    if version is not None and not re.fullmatch(r"\d+\.\d+\.\d+", version):
+    if version is not None and not is_version(version, numbers=3):
         raise ValueError(f"{version!r} is no version: write three numbers, as 1.0.0")
     finished = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)

@@ -10,7 +10,8 @@ from generation.card.croissant import CROISSANT_NAME, croissant_json
 from nndynbench.storage.hub import Origin, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME
 from nndynbench.storage.packed import PackedFolder
-from nndynbench.storage.places import version_key, versions_at
+from nndynbench.storage.places import versions_at
+from nndynbench.storage.versions import version_numbers
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
 
 
@@ -88,7 +89,7 @@ def publish(upload: Upload, repository: str) -> str:
 
 
 def _check_superseding(name: str, version: str, published: list[str]) -> None:
-    older = [old for old in published if version_key(old) < version_key(version)]
+    older = [old for old in published if version_numbers(old) < version_numbers(version)]
     unexplained = [old for old in older if old not in catalogue_entry(name).superseded]
     if unexplained:
         raise PublishError(
@@ -104,6 +105,6 @@ def _subsets_afterwards(root: Path, published: dict[str, dict[str, Origin]]) -> 
         here, there = versions_at(root, name), list(published[name])
         if not here and not there:
             continue
-        newest = max([*here, *there], key=version_key)
+        newest = max([*here, *there], key=version_numbers)
         afterwards.append(load(name, version=newest, root=root if newest in here else None))
     return afterwards

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from leaderboard.store import Store, key_of
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
-from nndynbench.sources import code_of
+from nndynbench.sources import deciding_code
 from nndynbench.submissions import (
     RefusedError,
     SubmissionFacts,
@@ -31,9 +31,6 @@ from nndynbench.subsets.catalogue import read_as
 from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
-
-# What decides whether a file is accepted, and its scores.
-DECIDES = ("leaderboard.check", "nndynbench.submissions", "nndynbench.submissions.recomputation")
 
 # So many files are worth a second process.
 BATCH = 25
@@ -118,7 +115,7 @@ def _folder_of(path: Path, below: Path | None) -> Path | None:
 
 
 def _key(sha256: str) -> str:
-    return key_of("accepted", sha256, code_of(*DECIDES))
+    return key_of("accepted", sha256, deciding_code("acceptance"))
 
 
 def check_all(

@@ -13,8 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nndynbench.protocols.stored import DECIDES
-from nndynbench.sources import files_behind
+from nndynbench.sources import deciding_files
 from nndynbench.submissions import SubmissionFacts
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +40,7 @@ def same_code(text: str, other: str) -> bool:
 
 @cache
 def _shared_files() -> tuple[str, ...]:
-    return tuple(sorted(str(file.relative_to(ROOT)) for file in files_behind(*DECIDES)))
+    return tuple(sorted(str(file.relative_to(ROOT)) for file in deciding_files("predictions")))
 
 
 @cache

@@ -15,14 +15,11 @@ from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import gain
-from nndynbench.sources import code_of
+from nndynbench.sources import deciding_code
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
 
 WEIGHTS = "weights"
-
-# What decides scores and ranks, beside the predictions: with all that these import, and the data that they name.
-DECIDES = ("leaderboard.scores", "leaderboard.units")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Unit:
         """Where the scores of each submission are kept, and last of all together what is said of them beside each other."""
         digests = {a.submission.method: a.sha256 for a in self.accepted}
         beside = [(key, digests[method]) for key, method in self.references.items()]
-        code = code_of(*DECIDES)
+        code = deciding_code("scores")
         own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
         return [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.sources import PACKAGE, ChangedCodeError, code_of, is_small, package_code
+from nndynbench.sources import PACKAGE, ChangedCodeError, code_of, deciding_code, is_small, package_code
 
 # A longer container is data of one's own, slow to go through at each call.
 LARGEST = 1000
@@ -32,9 +32,6 @@ FACTS_OF_CODE = ("argcount", "code", "exceptiontable", "flags", "kwonlyargcount"
 IMPORTING = frozenset({"IMPORT_NAME"})
 NAMING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 INSTALLED = frozenset({"site-packages", "dist-packages"})
-
-# What decides a value beside the function: the graphs that it is handed are made there.
-READING = ("nndynbench.subsets.history", "nndynbench.subsets.reader", "nndynbench.subsets.packed")
 
 
 class _NoFingerprintError(ValueError):
@@ -154,4 +151,4 @@ def environment() -> str:
     # Not `sys.path`, which libraries change while they are imported.
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
     libraries = sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})
-    return " ".join([sys.version, platform.machine(), code_of(*READING), *libraries])
+    return " ".join([sys.version, platform.machine(), deciding_code("graphs"), *libraries])

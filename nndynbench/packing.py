@@ -23,6 +23,7 @@ from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.files import file_facts, folder_written_whole, user_path
 from nndynbench.storage.manifest import OWN_RUNS, ImageFacts, Manifest, TierFacts, TierName
 from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, write_table
+from nndynbench.storage.versions import is_version
 from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.splits import draw_splits, fold_columns
@@ -31,7 +32,6 @@ from nndynbench.subsets.subset import Subset
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 # The column that tells twins from each other: no hyperparameter.
 SEED = "seed"
@@ -115,7 +115,7 @@ def pack(
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
         raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
-    if not VERSION.fullmatch(version):
+    if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
     given = read_runs(user_path(runs)).values() if isinstance(runs, (str, PathLike)) else runs
     made = _Making(list(given))

@@ -34,6 +34,31 @@ MANY_FILES = 500
 
 STARTED = time.time()
 
+# What decides a value that is kept: these modules, with all of the project that they import. A change there is another key.
+DECIDES = {
+    # What a function of a user's own is handed.
+    "graphs": ("nndynbench.subsets.history", "nndynbench.subsets.reader", "nndynbench.subsets.packed"),
+    # What an unchanged method predicts on an unchanged subset.
+    "predictions": (
+        "nndynbench.protocols.harness",
+        "nndynbench.protocols.fitting",
+        "nndynbench.sealed.inside",
+        "nndynbench.sealed.desk",
+        "nndynbench.subsets.history",
+        "nndynbench.subsets.reader",
+        "nndynbench.subsets.packed",
+        "nndynbench.columns",
+        "nndynbench.signatures",
+        "nndynbench.centralities",
+        "nndynbench.features",
+        "nndynbench.graphs",
+    ),
+    # Whether a submission is accepted.
+    "acceptance": ("leaderboard.check", "nndynbench.submissions", "nndynbench.submissions.recomputation"),
+    # Scores and ranks of accepted submissions.
+    "scores": ("leaderboard.scores", "leaderboard.units"),
+}
+
 
 class ChangedCodeError(NndynbenchError, ValueError):
     """Code that was written after this process began: what runs here may be another."""
@@ -47,6 +72,16 @@ def code_of(*modules: str) -> str:
         digest.update(f"{path.relative_to(ROOT)}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def deciding_code(what: str) -> str:
+    """SHA-256 of the code that decides ``what``, one of `DECIDES`."""
+    return code_of(*DECIDES[what])
+
+
+def deciding_files(what: str) -> set[Path]:
+    """The files of that code."""
+    return files_behind(*DECIDES[what])
 
 
 def files_behind(*modules: str) -> set[Path]:

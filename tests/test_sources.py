@@ -13,7 +13,7 @@ import pytest
 from nndynbench import sources
 from nndynbench.fingerprint import fingerprint
 from nndynbench.protocols import find_method
-from nndynbench.sources import code_of, files_behind, package_code, script_code
+from nndynbench.sources import code_of, deciding_files, files_behind, package_code, script_code
 
 
 @pytest.fixture
@@ -123,8 +123,6 @@ def test_what_a_module_imports_late_and_by_re_export_and_the_data_that_it_names_
 
 
 def test_scores_hang_on_metrics_and_their_words_not_on_fits() -> None:
-    from leaderboard.units import DECIDES
-
-    found = {path.name for path in files_behind(*DECIDES)}
+    found = {path.name for path in deciding_files("scores")}
     assert {"metric.py", "regression.py", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found
     assert not {"harness.py", "fitting.py"} & found

@@ -21,6 +21,7 @@ from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
 from nndynbench.subsets.catalogue import hub_repository
+from nndynbench.subsets.summary import summarised
 
 CARD_NAME = "README.md"  # the hub's name for a repository's card
 
@@ -42,7 +43,7 @@ def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) ->
     """The card of a repository that holds these subsets, the newest version of each."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(files("generation.card").joinpath("card.md.jinja").read_text(encoding="utf-8"))
-    facts = [subset_facts(subset) for subset in subsets]
+    facts = [card_facts(subset) for subset in subsets]
     return template.render(
         metadata=yaml.safe_dump(metadata(subsets), sort_keys=False, allow_unicode=True),
         repository=repository or hub_repository(),
@@ -104,10 +105,10 @@ def sections() -> dict[str, Any]:
     return tomllib.loads(files("generation.card").joinpath("sections.toml").read_text(encoding="utf-8"))
 
 
-def subset_facts(subset: Subset) -> dict[str, Any]:
+def card_facts(subset: Subset) -> dict[str, Any]:
     """What the card says of a subset, from its manifest and tables."""
-    manifest, networks = subset.manifest, subset.networks
-    accuracy = networks["final_accuracy"]
+    manifest, summary = subset.manifest, summarised(subset)
+    accuracy = subset.networks["final_accuracy"]
     return {
         "name": subset.name,
         "version": subset.version,
@@ -123,17 +124,17 @@ def subset_facts(subset: Subset) -> dict[str, Any]:
         "code_version": manifest.code_version,
         "networks": manifest.networks,
         "planned": manifest.networks_planned,
-        "threshold": f"{manifest.threshold:.4g}",
-        "fewest_epochs": int(networks["epochs_trained"].min()),
-        "most_epochs": int(networks["epochs_trained"].max()),
-        "high": int(networks["label"].sum()),
-        "diverged": int(networks["diverged"].sum()),
-        "lowest": f"{accuracy.min():.1f}",
-        "highest": f"{accuracy.max():.1f}",
+        "threshold": f"{summary.threshold:.4g}",
+        "fewest_epochs": summary.epochs_trained[0],
+        "most_epochs": summary.epochs_trained[1],
+        "high": summary.high,
+        "diverged": summary.diverged,
+        "lowest": f"{summary.final_accuracy[0]:.1f}",
+        "highest": f"{summary.final_accuracy[1]:.1f}",
         "at_hand": {tier: _at_hand(subset, tier) for tier in TIERS},
         "megabytes": f"{sum(facts.bytes for facts in manifest.files.values()) / 1e6:.1f} MB",
         "near_chance": f"{100 * (accuracy <= manifest.chance + NEAR_CHANCE).mean():.0f}",
-        "larger_class": f"{100 * networks['label'].value_counts(normalize=True).max():.0f}",
+        "larger_class": f"{summary.larger_class:.0f}",
         "after_one": _rank_correlation(subset, 1),
         "after_five": _rank_correlation(subset, 5),
         "superseded": catalogue_entry(subset.name).superseded,

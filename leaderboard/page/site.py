@@ -22,7 +22,7 @@ from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
-from leaderboard.page.subset_facts import subset_facts
+from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.standing import StandingRecord, record_of
 from leaderboard.store import Store
@@ -32,8 +32,8 @@ from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
 from nndynbench.protocols.scoring import Estimate
+from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions import json_schema
-from nndynbench.submissions.admission import is_unfinished
 from nndynbench.subsets import Subset
 
 # Its τ stands beside the scores of the protocol whose predictions it ranks.
@@ -131,7 +131,7 @@ def _write_site(
             f"subsets/{name}.html",
             "subset.html",
             subset=subset,
-            facts=subset_facts(subset),
+            facts=page_facts(subset),
             views=of_subset[name],
             claims=_claims(subset, of_subset[name]),
             unfinished=is_unfinished(subset.version),

@@ -1,7 +1,7 @@
 """The commands ``reproduce TARGET``: a table or figure of the paper from our data, beside the paper's own numbers.
 
 Every target is a function of `nndynbench.paper`; all but Table 5 are listed at the end. The paper's numbers are in
-nndynbench/paper/numbers.toml.
+nndynbench/paper/numbers.toml (tables) and claims.toml (text).
 """
 
 from __future__ import annotations

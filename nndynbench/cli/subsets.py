@@ -43,6 +43,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     from nndynbench.subsets import catalogue, load
     from nndynbench.subsets.catalogue import paper_column
     from nndynbench.subsets.splits import RULES, SplitError
+    from nndynbench.subsets.summary import summarised
 
     try:
         subset = load(name, root=root, version=version)
@@ -60,18 +61,15 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     console.print(f"trained on {', '.join(subset.devices)}")
     paper = table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
-    networks = subset.networks
-    stopped = networks["epochs_trained"]
-    accuracies = networks["final_accuracy"]
-    table.add_row("epochs trained", f"{stopped.min()} to {stopped.max()}", paper["early_stopping"] if paper else NOTHING)
-    ours = f"{accuracies.min():.1f} to {accuracies.max():.1f}%"
-    table.add_row("final accuracy", ours, f"{paper['accuracy']}%" if paper else NOTHING)
-    table.add_row("threshold", f"{manifest.threshold:g}%", f"{paper['threshold']}%" if paper else NOTHING)
+    summary = summarised(subset)
+    ours = summary.ranges
+    table.add_row("epochs trained", ours["early_stopping"], paper["early_stopping"] if paper else NOTHING)
+    table.add_row("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else NOTHING)
+    table.add_row("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else NOTHING)
     kind = "GPU" if manifest.settings.get("device_kind", "cpu") != "cpu" else "core"
-    table.add_row("training", f"{networks['seconds'].sum() / 3600:.2g} {kind} hours", NOTHING)
-    high = int(networks["label"].sum())
-    table.add_row("high / low networks", f"{high} / {len(networks) - high}", NOTHING)
-    table.add_row("diverged", str(int(networks["diverged"].sum())), NOTHING)
+    table.add_row("training", f"{summary.hours:.2g} {kind} hours", NOTHING)
+    table.add_row("high / low networks", f"{summary.high} / {summary.low}", NOTHING)
+    table.add_row("diverged", str(summary.diverged), NOTHING)
     print_table(table)
     for split in RULES:
         try:

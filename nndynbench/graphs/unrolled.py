@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.architecture import TENSOR, Architecture, Layer, architecture
+from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.layered import LayeredGraph, node_tensors
 from nndynbench.graphs.operators import Block, ConvolutionEdges, EdgeOperator, PoolingEdges
 from nndynbench.graphs.quirks import QuirkyConvolutionEdges, QuirkyPoolingEdges
 from nndynbench.graphs.weights import WeightsLike
+
+# The kinds of layers that have an unrolled form; dropout leaves no edge.
+UNROLLED = frozenset({"conv", "max-pool", "fc", "dropout"})
 
 
 def unrolled(
@@ -47,9 +52,8 @@ def unrolled(
     (11166, 658024)
     """
     described = architecture(name)
-    for entry in described.entries:
-        if entry["kind"] in ("basic-blocks", "bottlenecks", "average-pool", TENSOR):
-            raise ValueError(f"{described.name} has no unrolled graph: {entry['name']!r} is of kind {entry['kind']!r}")
+    if (entry := _not_unrolled(described)) is not None:
+        raise ValueError(f"{described.name} has no unrolled graph: {entry['name']!r} is of kind {entry['kind']!r}")
     if input_shape is not None:
         described = described.with_input_shape(input_shape)
     layers = [layer for layer in described.layers if layer.kind != "dropout"]
@@ -64,6 +68,23 @@ def unrolled(
             convolution = QuirkyConvolutionEdges if reference_quirks else ConvolutionEdges
             blocks.append(convolution(layer, weight) if layer.kind == "conv" else weight)
     return LayeredGraph(tuple(blocks), ("input", *(layer.name for layer in layers)), tensors=tensors)
+
+
+def has_unrolled_graph(name: str | Architecture) -> bool:
+    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers.
+
+    Examples
+    --------
+    >>> from nndynbench.graphs.unrolled import has_unrolled_graph
+    >>> has_unrolled_graph("cifar10-lenet"), has_unrolled_graph("cifar10-resnet32")
+    (True, False)
+    """
+    return _not_unrolled(architecture(name)) is None
+
+
+def _not_unrolled(described: Architecture) -> dict[str, Any] | None:
+    """The first entry that has no unrolled form; None where all have one."""
+    return next((dict(entry) for entry in described.entries if entry["kind"] not in UNROLLED), None)
 
 
 def _pooling(layer: Layer, before: Block | None, quirky_follower: Layer | None) -> PoolingEdges:

@@ -33,7 +33,7 @@ def paper_scores() -> list[dict[str, Any]]:
 
     Those of Tables 3 and 4 saw the two epochs of a window alone, and stand at the epoch with which it ends.
     """
-    rows = [dict(score) for score in _numbers()["scores"]]
+    rows = _stated_scores()
     for name in ("table3", "table4"):
         columns, windows = regression_table(name)
         for window, by_column in windows.items():
@@ -77,10 +77,16 @@ def paper_values(*, subset: str, method: str) -> str:
 def paper_score(*, subset: str, protocol: str, method: str, budget: int) -> str | None:
     """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
     asked = {"subset": subset, "protocol": protocol, "method": method, "budget": budget}
-    for score in _numbers()["scores"]:
+    for score in _stated_scores():
         if all(score[key] == value for key, value in asked.items()):
             return f"{score['metric']} {score['relation']} {score['value']} ({score['place']})"
     return None
+
+
+def _stated_scores() -> list[dict[str, Any]]:
+    """The claims that state a score, as rows of `paper_scores`."""
+    stated = ("subset", "protocol", "method", "budget", "metric", "relation", "value")
+    return [{fact: claim[fact] for fact in stated} | {"place": claim["score"]} for claim in claims() if "score" in claim]
 
 
 @cache

@@ -17,6 +17,7 @@ from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.subsets import BudgetError, SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
+from nndynbench.subsets.summary import summarised
 
 WINDOW_METHODS = Path(__file__).with_name("windows.py")
 
@@ -36,16 +37,16 @@ def table2(results: Path, root: str | Path | None = None) -> Reproduction:
     rows = []
     subsets = all_at_hand(root)
     for subset in subsets:
-        networks, column = subset.networks, paper.get(paper_column(subset.name) or "")
+        summary, column = summarised(subset), paper.get(paper_column(subset.name) or "")
         rows.append(
             {
                 "subset": subset.name,
-                "epochs trained": f"{networks['epochs_trained'].min()} to {networks['epochs_trained'].max()}",
+                "epochs trained": summary.ranges["early_stopping"],
                 "paper: early stopping": column["early_stopping"] if column else "",
-                "final accuracy, test half": _range(networks["final_accuracy"]),
-                "final accuracy, all test images": _range(networks["final_accuracy_all"]),
+                "final accuracy, test half": _span(summary.final_accuracy),
+                "final accuracy, all test images": _span(summary.final_accuracy_all),
                 "paper: accuracy": column["accuracy"] if column else "",
-                "threshold": f"{subset.manifest.threshold:g}",
+                "threshold": f"{summary.threshold:g}",
                 "paper: threshold": f"{column['threshold']:g}" if column else "",
             }
         )
@@ -143,5 +144,6 @@ def _paper_subsets() -> list[str]:
     return [entry.name for entry in catalogue().values() if entry.paper]
 
 
-def _range(accuracies: pd.Series) -> str:
-    return f"{accuracies.min():.1f} to {accuracies.max():.1f}"
+def _span(accuracies: tuple[float, float]) -> str:
+    lowest, highest = accuracies
+    return f"{lowest:.1f} to {highest:.1f}"

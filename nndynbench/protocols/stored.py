@@ -2,8 +2,8 @@
 
 ``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum (of its arrays too, where the method
 reads weights: those at hand may be rounded), the method's file with all that it imports and its chosen parameters, the code
-that decides predictions (`DECIDES`), and scikit-learn's version: a change of any of them is another file. What is stored are
-predictions: they are scored again whenever they are read.
+that decides predictions (`nndynbench.sources.DECIDES`), and scikit-learn's version: a change of any of them is another file.
+What is stored are predictions: they are scored again whenever they are read.
 """
 
 from __future__ import annotations
@@ -19,31 +19,13 @@ from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, at_budgets, joined, readable_result
-from nndynbench.sources import code_of
+from nndynbench.sources import deciding_code
 from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import user_path
 from nndynbench.subsets.history import WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
-
-# What decides the predictions of an unchanged method on an unchanged subset: with all that these import.
-DECIDES = tuple(
-    f"nndynbench.{module}"
-    for module in (
-        *("protocols.harness", "protocols.fitting", "sealed.inside", "sealed.desk"),
-        *(
-            "subsets.history",
-            "subsets.reader",
-            "subsets.packed",
-            "columns",
-            "signatures",
-            "centralities",
-            "features",
-            "graphs",
-        ),
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +77,7 @@ class StoredResults:
             *(subset.pack.content if WEIGHTS in method.reads else subset.checksum for subset in subsets),
             method.fingerprint,
             repr(protocol),
-            code_of(*DECIDES),
+            deciding_code("predictions"),
             version("scikit-learn"),
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

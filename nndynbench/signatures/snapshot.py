@@ -17,6 +17,7 @@ from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import SIGNS as SIGNS
 from nndynbench.graphs.layered import LayeredGraph
 from nndynbench.graphs.rolled import rolled
+from nndynbench.graphs.unrolled import has_unrolled_graph as has_unrolled_graph
 from nndynbench.graphs.unrolled import unrolled
 from nndynbench.graphs.weights import layer_weight
 from nndynbench.names import check_name
@@ -82,19 +83,6 @@ def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] =
         raise ValueError(f"the {representation} graph has no sign: leave sign={sign!r} out")
     if sign is not None:
         check_name(sign, signs, what="sign of the unrolled graph")
-
-
-def has_unrolled_graph(name: str | Architecture) -> bool:
-    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers.
-
-    Examples
-    --------
-    >>> from nndynbench.signatures import has_unrolled_graph
-    >>> has_unrolled_graph("cifar10-lenet"), has_unrolled_graph("cifar10-resnet32")
-    (True, False)
-    """
-    plain = {"conv", "max-pool", "fc", "dropout"}
-    return all(entry["kind"] in plain for entry in architecture(name).entries)
 
 
 def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architecture, representation: str) -> LayeredGraph:

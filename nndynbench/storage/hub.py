@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict
 from nndynbench.storage.checks import check, remember_good
 from nndynbench.storage.files import DamagedFileError, file_facts, locked, put_in_place, written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, read_manifest
-from nndynbench.storage.places import NotAtHandError, is_version
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.versions import is_version
 
 logger = logging.getLogger(__name__)
 

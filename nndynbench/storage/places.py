@@ -7,7 +7,6 @@ user's cache folder.
 from __future__ import annotations
 
 import os
-import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ import platformdirs
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
+from nndynbench.storage.versions import is_version, version_numbers
 
 # The variables that decide where a user's cache is, on one system or another.
 DECIDING = ("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")
@@ -84,7 +84,7 @@ def versions_at(place: Path, subset: str) -> list[str]:
             named = [entry.name for entry in entries if is_version(entry.name)]
     except OSError:  # it is not there, or may not be entered: a home folder in a container, or under sudo
         return []
-    return sorted((name for name in named if _is_file(place / subset / name / MANIFEST_NAME)), key=version_key)
+    return sorted((name for name in named if _is_file(place / subset / name / MANIFEST_NAME)), key=version_numbers)
 
 
 def find(subset: str, *, version: str | None = None, root: str | Path | None = None) -> list[Path]:
@@ -101,7 +101,7 @@ def find(subset: str, *, version: str | None = None, root: str | Path | None = N
 def not_at_hand(subset: str, *, version: str | None, root: str | Path | None, why: str = "") -> NotAtHandError:
     """The error for a subset that no place has: the places looked at, their versions, and what to do."""
     looked = places(root)
-    at_hand = sorted({found for place in looked for found in versions_at(place, subset)}, key=version_key)
+    at_hand = sorted({found for place in looked for found in versions_at(place, subset)}, key=version_numbers)
     wanted = f"{subset} {version}" if version else subset
     versions = f" (versions there: {', '.join(at_hand)})" if at_hand else ""
     return NotAtHandError(
@@ -120,18 +120,8 @@ def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
     return f"regenerate it from a clone: {command}, then load it with root=DIR"
 
 
-def is_version(text: str) -> bool:
-    """Whether a text is a version: numbers between points."""
-    return re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) is not None
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # of a folder that may not be entered
         return False
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Orders versions: 0.10.0 comes after 0.9.0."""
-    return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from nndynbench.protocols.method import baselines_folder, method_names, read_methods
+from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions.schema import SubmissionFacts
 from nndynbench.subsets.catalogue import read_as
-
-FIRST_OPEN_VERSION = (1, 0, 0)
 
 
 def is_bundled(submission: SubmissionFacts) -> bool:
@@ -48,12 +47,3 @@ def _code_by_method() -> dict[str, str]:
         for method in read_methods(path):
             found.setdefault(method, f"baselines/{path.name}")
     return found
-
-
-def is_unfinished(version: str) -> bool:
-    """Whether a version of a subset is below 1.0.0."""
-    return _numbers(version) < FIRST_OPEN_VERSION
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:3])

@@ -19,9 +19,9 @@ from nndynbench.storage.places import (
     not_at_hand,
     places,
     to_regenerate,
-    version_key,
     versions_at,
 )
+from nndynbench.storage.versions import version_numbers
 from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository, read_as
 from nndynbench.subsets.reader import RICHER
 from nndynbench.subsets.subset import Subset
@@ -216,9 +216,9 @@ def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
         raise NotAtHandError("the hub may not be asked (offline)")
     repository = hub_repository()
     published = published_versions(repository, name)
-    chosen = version or max(published, key=version_key, default=None)
+    chosen = version or max(published, key=version_numbers, default=None)
     if chosen is None or chosen not in published:
-        versions = ", ".join(sorted(published, key=version_key)) or "none"
+        versions = ", ".join(sorted(published, key=version_numbers)) or "none"
         raise NotAtHandError(f"the hub's repository {repository} does not have it (its versions: {versions})")
     folder = home() / name / chosen
     if chosen not in origins or origins[chosen].repository != repository:

@@ -12,8 +12,8 @@ import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.evaluation import comparison_tables
 from nndynbench.protocols import find_method, read_comparison
-from nndynbench.protocols.stored import DECIDES, StoredResults
-from nndynbench.sources import code_of
+from nndynbench.protocols.stored import StoredResults
+from nndynbench.sources import code_of, deciding_code
 
 FAILING = """
 from sklearn.dummy import DummyRegressor
@@ -144,10 +144,10 @@ def test_a_change_of_what_makes_columns_and_fits_is_another_result(
     module: str, decides: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code_of.cache_clear()
-    before, read = code_of(*DECIDES), Path.read_bytes
+    before, read = deciding_code("predictions"), Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"\n" if path.name == module else b""))
     code_of.cache_clear()
-    changed = code_of(*DECIDES)
+    changed = deciding_code("predictions")
     code_of.cache_clear()
     assert (changed != before) == decides
 

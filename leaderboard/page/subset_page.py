@@ -11,13 +11,14 @@ from nndynbench.paper import table2
 from nndynbench.subsets import SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.splits import RULES
+from nndynbench.subsets.summary import summarised
 
 # Settings of a grid in which 0 stands for something else.
 ZERO_MEANS = {"training_images": "all", "validation_images": "all", "visits": "every image once", "patience": "none"}
 
 
 @dataclass(frozen=True)
-class SubsetFacts:
+class PageFacts:
     """``ranges``: (what, ours, the paper's); ``splits``: (name, what it is or why there is none); ``curves``: columns."""
 
     ranges: list[tuple[str, str, str]]
@@ -26,21 +27,20 @@ class SubsetFacts:
     curves: dict[str, list[Any]]
 
 
-def subset_facts(subset: Subset) -> SubsetFacts:
+def page_facts(subset: Subset) -> PageFacts:
     """Everything that the page of a subset at hand says of it."""
-    return SubsetFacts(_ranges(subset), _splits(subset), _settings(subset), _curves(subset))
+    return PageFacts(_ranges(subset), _splits(subset), _settings(subset), _curves(subset))
 
 
 def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
-    networks = subset.networks
-    paper = table2().get(paper_column(subset.name) or "")
-    epochs, accuracies, high = networks["epochs_trained"], networks["final_accuracy"], int(networks["label"].sum())
+    summary, paper = summarised(subset), table2().get(paper_column(subset.name) or "")
+    ours = summary.ranges
     return [
-        ("epochs trained", f"{epochs.min()} to {epochs.max()}", str(paper["early_stopping"]) if paper else "–"),
-        ("final accuracy", f"{accuracies.min():.1f} to {accuracies.max():.1f}%", f"{paper['accuracy']}%" if paper else "–"),
-        ("threshold", f"{subset.manifest.threshold:g}%", f"{paper['threshold']}%" if paper else "–"),
-        ("high and low networks", f"{high} and {len(networks) - high}", "–"),
-        ("diverged", str(int(networks["diverged"].sum())), "–"),
+        ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else "–"),
+        ("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else "–"),
+        ("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else "–"),
+        ("high and low networks", f"{summary.high} and {summary.low}", "–"),
+        ("diverged", str(summary.diverged), "–"),
     ]
 
 
