@@ -33,7 +33,7 @@ def test_h_is_help_everywhere(command: list[str]) -> None:
 def test_methods_are_listed_with_what_they_look_at_and_do() -> None:
     said = output("methods")
     for name, row in methods().iterrows():
-        line = next(line for line in said.splitlines() if f" {name} " in line)
+        line = next(line for line in said.splitlines() if line.split()[1:2] == [name])
         assert row["tasks"] in line
         assert (row["reads"] or "nothing") in line
 
@@ -52,7 +52,7 @@ def test_the_methods_of_a_file_are_listed(tmp_path: Path) -> None:
 def test_protocols_are_listed_with_their_metrics() -> None:
     said = output("protocols")
     for name, protocol in protocols().items():
-        line = next(line for line in said.splitlines() if f" {name} " in line)
+        line = next(line for line in said.splitlines() if line.split()[1:2] == [name])
         assert ", ".join(protocol.metrics) in line
 
 
