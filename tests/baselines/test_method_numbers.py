@@ -115,3 +115,42 @@ def test_choices_are_made_with_what_belongs_together_held_apart(digits: nb.Subse
     for known, asked in chosen.search_.cv:
         assert not set(groups[known]) & set(groups[asked])
     assert len(chosen.search_.cv) == 3
+
+
+def test_path_lengths_are_those_of_networkx(digits: nb.Subset) -> None:
+    graph = digits.history(137, budget=3).graph(3)
+    ours, size = graph.to_networkx(), graph.layer_sizes
+    for _, _, facts in ours.edges(data=True):
+        facts["length"] = 1 / facts["weight"]
+    nodes = list(ours.nodes)
+    inputs, outputs = nodes[: size[0]], nodes[-size[-1] :]
+    reached = [networkx.single_source_dijkstra_path_length(ours, node, weight="length") for node in inputs]
+    shortest = np.array([[found[node] for node in outputs] for found in reached])
+    # A path of an undirected graph may go back a layer; one that would be shorter for it is rare, and here there is none.
+    found = module("graph_features").path_lengths(graph)
+    np.testing.assert_allclose(found[:3], np.log([shortest.min(), shortest.mean(), shortest.max()]), rtol=1e-6)
+
+
+def test_node_features_are_those_of_networkx(digits: nb.Subset) -> None:
+    graph = digits.history(137, budget=3).graph(3)
+    ours = graph.to_networkx()
+    strength = dict(ours.degree(weight="weight"))
+    beside = {
+        node: sum(facts["weight"] * strength[other] for other, facts in ours[node].items()) / strength[node] for node in ours
+    }
+    found = module("graph_features").node_features(graph)
+    for place, expected in enumerate((strength, beside)):
+        moments = nb.centralities.moments(np.array(list(expected.values()))[None])[0]
+        np.testing.assert_allclose(found[5 * place : 5 * place + 5], moments, rtol=1e-6)
+
+
+def test_the_tail_of_a_power_law_has_its_exponent() -> None:
+    values = np.sort(np.random.default_rng(0).pareto(2.0, 20_000) + 1)[::-1]
+    assert module("graph_features").tail_exponent(values) == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_block_of_equal_singular_values_has_full_stable_rank_and_entropy() -> None:
+    norm, rank, entropy = module("graph_features").spectrum(2 * np.eye(6))
+    assert norm == pytest.approx(np.log(2))
+    assert rank == pytest.approx(6)
+    assert entropy == pytest.approx(1)
