@@ -37,7 +37,9 @@ def document(tmp_path_factory: pytest.TempPathFactory, digits: nb.Subset) -> str
         patch.setattr(tables, "table4", lambda *_: Reproduction("Table", claims))
         patch.setattr(report, "all_at_hand", lambda _: [digits])
         patch.setattr(stored, "evaluate", fitted)
-        return report.report(results / "document.md", results).read_text(encoding="utf-8")
+        written = report.report(results / "document.md", results)
+    pages = [written, *sorted((results / "document").glob("*.md"))]
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
 def row(document: str, section: str, method: str) -> list[str]:
@@ -78,6 +80,21 @@ def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
     assert "of another" not in document
     assert "- 1 more need subsets that are not at hand; `nndynbench reproduce claims` lists them" in document
     assert "- digits-lenet: classification" in document
+
+
+def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str) -> None:
+    first = document.split("\n# ")[0]
+    assert "- digits-lenet: at 1 epoch the bar has R² " in first
+    assert "(document/prediction.md)" in first
+    assert len(first.split("## Withdrawn")[0].splitlines()) < 40
+    assert "(document/seeds.md)" not in first  # digits-lenet has no seeds
+
+
+def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
+    [withdrawn] = [part for part in document.split("\n## ") if part.startswith("Withdrawn")]
+    assert "The bar was weak" in withdrawn
+    assert "An artefact" in withdrawn
+    assert "C = 1" in withdrawn
 
 
 def test_extrapolation_says_what_is_added_to_the_bar(document: str) -> None:
@@ -159,7 +176,7 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
     rows = [scored(f"method-{rank}", 0.9 - rank / 100, gain=-rank / 100) | {"metric": "accuracy"} for rank in range(12)]
     rows.append(scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"})
     compared = nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
-    text = "\n".join(sections.board(compared, digits, tmp_path / "document.md", tmp_path))
+    text = "\n".join(sections.board(compared, digits, tmp_path, tmp_path))
     assert "3 more methods are not shown" in text
     shown = [rank for rank in range(12) if f"| `method-{rank}` |" in text]
     assert shown == list(range(9))
@@ -173,7 +190,7 @@ def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monk
     few, compared = nb.load("imagenet-lenet"), nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
     tested = {network for _, test in few.split("sample_folds") for network in test}
     monkeypatch.setattr(sections, "FEW_NETWORKS", len(tested) + is_few)
-    text = "\n".join(sections.board(compared, few, tmp_path / "document.md", tmp_path))
+    text = "\n".join(sections.board(compared, few, tmp_path, tmp_path))
     assert (f"Only {len(tested)} networks are tested: few" in text) == is_few
 
 
@@ -188,7 +205,7 @@ def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
     ]
     frame = pd.DataFrame(rows).assign(metric="kendall_tau").astype({"value": float, "low": float, "high": float})
     compared = nb.Comparison(find_protocol("transfer"), frame, {"norms on small and large": "norms failed; it has no graph"})
-    text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {"small": 48, "large": 480}))
+    text = "\n".join(sections.transfer(compared, tmp_path, {"small": 48, "large": 480}))
     assert "| `forest` | – | 0.300 (0.30 to 0.30) |" in text or "| `forest` | 0.300 (0.30 to 0.30) | – |" in text
     assert f"No value (–) of `forest`, small → large: {reason}." in text
     assert "No result: norms failed." in text
@@ -202,5 +219,5 @@ def test_transfer_says_which_subset_free_parameters_were_chosen_on(tmp_path: Pat
         scored("bar", 0.4, subset="large", trained_on="digits-lenet") | {"metric": "kendall_tau"},
     ]
     compared = nb.Comparison(find_protocol("transfer"), pd.DataFrame(rows), {})
-    text = "\n".join(sections.transfer(compared, tmp_path / "document.md", {}))
+    text = "\n".join(sections.transfer(compared, tmp_path, {}))
     assert "Free parameters were chosen on digits-lenet" in text

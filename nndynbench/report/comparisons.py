@@ -8,7 +8,7 @@ from nndynbench.protocols import Comparison, compare, comparison_file, find_prot
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.subsets import Subset
+from nndynbench.subsets import SplitError, Subset
 
 
 def written_comparison(subset: Subset, name: str, results: Path) -> Comparison | None:
@@ -29,3 +29,12 @@ def written_comparison(subset: Subset, name: str, results: Path) -> Comparison |
         return compare(subset, held, protocol=chosen, budgets=last, results=results, jobs=1)
     except UndefinedMetricError:  # no network learned anything
         return None
+
+
+def can_be_compared(subset: Subset, name: str) -> bool:
+    """Whether a subset has a protocol's split."""
+    try:
+        subset.split(str(find_protocol(name).split))
+    except SplitError:
+        return False
+    return True

@@ -31,6 +31,7 @@ from nndynbench.subsets import Subset
 TITLES = {
     "regression-folds": "how accurate will it become?",
     "blocked": "the same, far from what training saw",
+    "seeds": "which seed of a recipe will end best?",
     "triage": "which networks to go on training?",
     "classification": "high or low?",
 }
@@ -44,7 +45,7 @@ FEW_NETWORKS = 50
 TRAINED = find_protocol("trained")
 
 
-def board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
+def board(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
     budgets = sorted(int(budget) for budget in rows["budget"].unique())
@@ -67,11 +68,11 @@ def board(compared: Comparison, subset: Subset, out: Path, results: Path) -> Ite
         yield from lines(_unranked(shown, ranks))
     yield from failures(compared)
     if len(budgets) > 1:
-        path = plots.comparison_over_budget(compared, out.with_suffix("") / f"{subset.name}.{compared.protocol.name}.png")
-        yield f"\n![{METRICS[metric].label} over the budget]({path.relative_to(out.parent)})"
+        path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{compared.protocol.name}.png")
+        yield f"\n![{METRICS[metric].label} over the budget]({path.name})"
 
 
-def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
+def blocked(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
     """Extrapolation: each method's score beside the one that it has where training saw all learning rates."""
     metric = compared.protocol.metrics[0]
     label = METRICS[metric].label
@@ -102,7 +103,7 @@ def blocked(compared: Comparison, subset: Subset, out: Path, results: Path) -> I
     yield from failures(compared)
 
 
-def triage(compared: Comparison, subset: Subset, out: Path, results: Path) -> Iterator[str]:
+def triage(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
     """Which networks to go on training: the methods against the rules that fit nothing."""
     last = at_the_last_budget(compared, "regret_top_tenth")
     budget = int(last[BAR]["budget"])
@@ -126,7 +127,7 @@ hyperparameters alone need not wait. A rule that fits nothing judges all network
     yield from failures(compared)
 
 
-def transfer(compared: Comparison, out: Path, networks: Mapping[str, int]) -> Iterator[str]:
+def transfer(compared: Comparison, folder: Path, networks: Mapping[str, int]) -> Iterator[str]:
     """Trained on one subset, tested on another; ``networks`` are those at hand of each."""
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
     rows = rows[rows["budget"] == rows["budget"].max()]
@@ -145,8 +146,8 @@ def transfer(compared: Comparison, out: Path, networks: Mapping[str, int]) -> It
         yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else "–" for pair in pairs)])
     yield from no_values(rows, lambda row: f", {row['trained_on']} → {row['subset']}")
     yield from failures(compared)
-    path = plots.transfer_matrix(compared, out.with_suffix("") / f"{'+'.join(names)}.transfer.png")
-    yield f"\n![trained on × tested on]({path.relative_to(out.parent)})"
+    path = plots.transfer_matrix(compared, folder / f"{'+'.join(names)}.{compared.protocol.name}.png")
+    yield f"\n![trained on × tested on]({path.name})"
 
 
 def reproduced_rows(reproduced: Reproduction, command: str) -> Iterator[str]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from nndynbench.protocols import Comparison
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import count, epochs, estimate, named, number
-from nndynbench.report.ranking import CONTROLS, Row, is_control, sees_no_training, weights_only
+from nndynbench.report.ranking import CONTROLS, Row, at_the_last_budget, is_control, sees_no_training, weights_only
 
 CONSTANT = "constant"
 TRIVIAL = ("hyperparameters", "learning-rate", "validation-accuracy")
@@ -22,6 +23,23 @@ def what_the_ranking_says(last: dict[str, Row], metric: str, budget: int) -> Ite
     yield from (_beside_the_weights(trivial, last, metric) for trivial in TRIVIAL if trivial in last)
     yield from what_adds(last, metric)
     yield from beside_controls(last)
+
+
+def finding(compared: Comparison) -> str:
+    """A comparison in a sentence: the bar, and of the methods that read weights the one that adds, or gains, most."""
+    metric = compared.protocol.metrics[0]
+    last = at_the_last_budget(compared, metric)
+    label, budget = METRICS[metric].label, int(compared.rows["budget"].max())
+    said = f"at {epochs(budget)} the bar has {label} {estimate(last[BAR])}"
+    column = "added" if _have(last, "added") else "gain"
+    weighty = [name for name in _have(last, column) if "weights" in last[name]["reads"] and not is_control(name)]
+    if not weighty:
+        return f"{said}."
+    most = max(weighty, key=lambda name: last[name][column])
+    verb = "adds most" if column == "added" else "gains most"
+    return (
+        f"{said}; of {len(weighty)} methods that read weights `{most}` {verb}: {estimate(last[most], column, signed=True)}."
+    )
 
 
 def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
@@ -59,7 +77,7 @@ def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
 def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
     """Why a score is of no use: below 0 where it is an R², or no better than always the same answer; empty where it is."""
     value, faults = last[name]["value"], []
-    if metric == "r2" and value < 0:
+    if METRICS[metric].blends and value < 0:
         faults.append("below 0")
     if CONSTANT in last and METRICS[metric].direction * (value - last[CONSTANT]["value"]) <= 0:
         faults.append(f"no better than `{CONSTANT}`, {number(last[CONSTANT]['value'])}")
