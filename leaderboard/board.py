@@ -139,7 +139,7 @@ def _view(
             )
     leading: dict[int, dict[str, Leading]] = {}
     for row in facts[together]["leading"]:
-        best = Leading(row["method"], Estimate(*row["added"]), row["compared"])
+        best = Leading(row["method"], Estimate(*row["added"]), row["compared"], row["chance"], row["smallest"])
         leading.setdefault(row["budget"], {})[row["reference"]] = best
     return View(
         protocol,

@@ -60,7 +60,7 @@ def comparison_over_budget(
             axes.plot(curve["budget"], curve["value"], marker="o", markersize=3, label=method, **style)
             draw_interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
         if (known := part["ceiling"].dropna()).size:
-            axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="ceiling: the spread between seeds")
+            axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="what a recipe's mean can reach")
         axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
         axes.set_xticks(sorted(part["budget"].unique()))
         axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))

@@ -237,7 +237,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         last = part[part["budget"] == budgets[-1]].set_index("method")
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
         if (known := part["ceiling"].dropna()).size:
-            title += f" (ceiling {known.iloc[0]:.3f})"
+            title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
         adds = "added" in last and last["added"].notna().any()
         heads = [f"{budget} ep." for budget in budgets]
         table = Table(

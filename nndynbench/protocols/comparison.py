@@ -23,9 +23,10 @@ from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
-from nndynbench.protocols.worth import added, ceiling, gain
+from nndynbench.protocols.worth import added, ceiling, ceiling_interval, gain
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset
+from nndynbench.subsets.subset import FINAL_ACCURACY
 
 BAR = "bar"
 TRIAGE = "triage"
@@ -255,12 +256,18 @@ class _Unit:
                 **dict(zip(columns, key, strict=True)),
                 "metric": metric,
                 **_scored(case, bars[key], metric),
-                "ceiling": ceiling(by_name[str(key[0])].networks, metric) if self.protocol.split else None,
+                **self._ceiling(by_name[str(key[0])], metric),
                 "reads": "+".join(result.facts["reads"]) or "none",
             }
             for key, case in self._cases(result).items()
             for metric in self.protocol.metrics
         ]
+
+    def _ceiling(self, subset: Subset, metric: str) -> dict[str, float | None]:
+        """What a recipe's mean can reach, with its interval; None for a protocol that predicts anything else."""
+        known = self.protocol.split is not None and self.protocol.target == FINAL_ACCURACY
+        low, high = (ceiling_interval(subset.networks, metric) if known else None) or (None, None)
+        return {"ceiling": ceiling(subset.networks, metric) if known else None, "ceiling_low": low, "ceiling_high": high}
 
     def _cases(self, result: Result) -> dict[tuple[object, ...], Case]:
         by_name = {subset.name: subset for subset in self.subsets}

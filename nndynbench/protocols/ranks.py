@@ -16,6 +16,9 @@ from nndynbench.protocols.intervals import LEVEL
 
 FloatArray = npt.NDArray[np.float64]
 
+# Deviations from 0 at which a number's 95% interval leaves 0 out with a probability of 80%: 1.96 + 0.84.
+POWER_DEVIATIONS = 2.80
+
 
 def shared_ranks(values: npt.ArrayLike, resampled: FloatArray) -> list[int]:
     """A rank per method, 1 for the best.
@@ -57,6 +60,33 @@ def margins(resampled: FloatArray) -> FloatArray:
         return np.zeros(len(resampled))
     largest = _largest(np.abs(centred[varying]) / deviation[varying, None])
     return np.asarray(np.quantile(largest, LEVEL) * deviation)
+
+
+def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
+    """How probable it is, were none of several numbers above 0, that the largest of them would be as large as it is.
+
+    In units of each number's own deviation, by the single-step max-t method: the more are compared, the larger the largest.
+
+    Parameters
+    ----------
+    values
+        (numbers,)
+    resampled
+        (numbers, resamples): the same in every resample.
+    """
+    centred = resampled - np.nanmean(resampled, axis=1, keepdims=True)
+    deviation = np.sqrt(np.nanmean(centred**2, axis=1))
+    varying = deviation > 0
+    if not varying.any():
+        return 1.0
+    largest = _largest(centred[varying] / deviation[varying, None])
+    observed = np.max(np.asarray(values, dtype=np.float64)[varying] / deviation[varying])
+    return float((1 + np.sum(largest >= observed)) / (1 + len(largest)))
+
+
+def smallest_told(resampled: FloatArray) -> float:
+    """The smallest number above 0 that is told from 0 four times in five, by an interval of 95%: the median over several."""
+    return float(POWER_DEVIATIONS * np.median(np.nanstd(resampled, axis=1)))
 
 
 def _largest(values: FloatArray) -> npt.NDArray[Any]:

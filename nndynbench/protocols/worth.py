@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import quantiles
+from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.scored import Scored
 from nndynbench.protocols.scoring import Case, Estimate, fold_masks
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
 
 
 def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
-    """The score of whoever knew each configuration's expected final accuracy, from the spread between its seeds.
+    """What a recipe's mean can reach: the score of whoever knew each configuration's expected accuracy, from the spread
+    between its seeds.
 
     With the variance between seeds σ² (half the mean squared difference of two of one configuration, each configuration
     counting once): R² 1 − σ² / variance of all final accuracies, RMSE σ, MAE their mean absolute difference over √2. None
@@ -117,6 +119,29 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
         "mae": float(np.mean([np.mean(np.abs(differences)) for differences in pairs]) / np.sqrt(2)),
     }
     return scores.get(metric)
+
+
+def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float] | None:
+    """The 95% interval of the `ceiling`, configurations resampled; None where there is no ceiling."""
+    if ceiling(networks, metric) is None:
+        return None
+    order, configuration = np.unique(networks["configuration"], return_inverse=True)
+    accuracies = networks["final_accuracy"].to_numpy(dtype=np.float64)
+    parts = [accuracies[configuration == number] for number in range(len(order))]
+    pairs = [np.subtract(*own[np.stack(np.triu_indices(len(own), 1))]) if len(own) > 1 else None for own in parts]
+    twins = np.array([own is not None for own in pairs], dtype=np.float64)
+    squares, sizes = (
+        np.array([0.0 if own is None else np.mean(measure(own)) for own in pairs]) for measure in (np.square, np.abs)
+    )
+    scored = Scored(accuracies, accuracies, accuracies, np.zeros(len(accuracies), dtype=np.int64))
+    resamples = draw_resamples(configuration, scored, need_classes=False)
+    drawn = ratio(resamples.counts @ squares, resamples.counts @ twins) / 2
+    scores = {
+        "r2": 1 - ratio(drawn, resamples.variance(accuracies)),
+        "rmse": np.sqrt(drawn),
+        "mae": ratio(resamples.counts @ sizes, resamples.counts @ twins) / np.sqrt(2),
+    }
+    return quantiles(scores[metric])
 
 
 def _need_same_networks(case: Case, bar: Case) -> None:

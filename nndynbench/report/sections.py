@@ -185,8 +185,9 @@ def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> 
     values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
     kept = _beyond_the_bar(rows)
     trained = ["τ among the trained"] if "trained" in last[BAR] else []
-    if (known := rows["ceiling"].dropna()).size:
-        yield f"Ceiling, from the spread between two seeds of one configuration: {known.iloc[0]:.3f}.\n"
+    if len(known := rows.dropna(subset="ceiling")):
+        reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
+        yield f"What a recipe's mean can reach, from the spread between its seeds: {reached}. What sees a run may pass it.\n"
     heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
     yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
     for name in board_methods(last):

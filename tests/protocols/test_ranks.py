@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nndynbench.protocols.ranks import margins, shared_ranks
+from nndynbench.protocols.ranks import chance_of_largest, margins, shared_ranks, smallest_told
 
 RESAMPLES = 1000
 
@@ -53,3 +54,19 @@ def test_a_better_value_has_no_worse_rank_than_the_first_of_its_group(seed: int)
     leaders = [max(values[np.array(ranks) == rank]) for rank in sorted(set(ranks))]
     assert leaders == sorted(leaders, reverse=True)
     assert all(rank == 1 + sum(other < rank for other in ranks) for rank in ranks)
+
+
+def test_the_largest_of_many_numbers_is_no_surprise_where_the_same_alone_would_be() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (50, RESAMPLES))
+    values = np.zeros(50)
+    values[0] = 0.022
+    assert chance_of_largest(values[:1], noise[:1]) < 0.03
+    assert 0.3 < chance_of_largest(values, noise) < 0.7
+    assert chance_of_largest(values + 0.06 * (values > 0), noise) < 0.002
+
+
+def test_the_smallest_effect_is_told_from_none_four_times_in_five() -> None:
+    random = np.random.default_rng(0)
+    smallest = smallest_told(random.normal(0, 0.01, (3, 100_000)))
+    found = random.normal(smallest, 0.01, 100_000)
+    assert np.mean(found - 1.96 * 0.01 > 0) == pytest.approx(0.80, abs=0.01)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_absolute_error, r2_score
 
+import nndynbench as nb
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case
-from nndynbench.protocols.worth import added, blend, blend_weight, ceiling, gain
+from nndynbench.protocols.worth import added, blend, blend_weight, ceiling, ceiling_interval, gain
 
 NETWORKS = 60
 
@@ -119,6 +120,19 @@ def test_the_ceiling_is_what_knowing_each_configuration_would_score() -> None:
     assert ceiling(networks, "r2") == pytest.approx(r2_score(twins, np.repeat(expected, 2)), abs=0.003)
     assert ceiling(networks, "rmse") == pytest.approx(spread, rel=0.02)
     assert ceiling(networks, "mae") == pytest.approx(mean_absolute_error(twins, np.repeat(expected, 2)), rel=0.02)
+
+
+def test_the_ceilings_interval_is_of_resampled_configurations() -> None:
+    diverse = nb.load("cifar10-lenet-diverse").networks
+    low, high = ceiling_interval(diverse, "r2")
+    assert (low, high) == pytest.approx((0.924, 0.971), abs=0.004)  # as an outside statistician computed it
+    random, numbers = np.random.default_rng(1), diverse["configuration"].unique()
+    by_number = dict(list(diverse.groupby("configuration")))
+    again = []
+    for _ in range(100):
+        drawn = [by_number[n].assign(configuration=k) for k, n in enumerate(random.choice(numbers, len(numbers)))]
+        again.append(ceiling(pd.concat(drawn), "r2"))
+    assert np.quantile(again, [0.025, 0.975]) == pytest.approx((low, high), abs=0.015)
 
 
 def test_single_networks_of_a_configuration_do_not_count_towards_the_ceiling() -> None:
