@@ -1,4 +1,4 @@
-"""Drawings on matplotlib axes: a result's scores, a subset's learning curves, a graph's layers.
+"""Drawings on matplotlib axes: a result's scores, a comparison's, a subset's learning curves, a graph's layers.
 
 Each takes the axes to draw on, or makes a figure of its own, and returns the axes.
 """
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nndynbench.graphs import LayeredGraph
+    from nndynbench.protocols.comparison import Comparison
     from nndynbench.protocols.results import Result
     from nndynbench.subsets.subset import Subset
 
@@ -24,6 +25,9 @@ MOST_NODES = 64
 MOST_EDGES = 1500
 
 LARGEST_NODE = 220.0  # points²
+
+# How far the intervals of methods stand apart where there is a single budget, in epochs.
+BESIDE = 0.04
 
 # A layer of this many nodes fills its column.
 FULL_COLUMN = 24
@@ -52,6 +56,71 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
     axes.set_title(f"{chosen.name}: {METRICS[metric].label} over the budget, 95% intervals", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     return axes
+
+
+def draw_comparison(
+    compared: Comparison,
+    *,
+    subset: str | None = None,
+    metric: str | None = None,
+    methods: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A curve per method over the budget, on one subset, with the bar's 95% band and the ceiling; at a single budget a point
+    with its interval per method, side by side.
+
+    By default of the first subset, with the protocol's first metric, the bar, the trivial methods at either end, and the
+    best twelve at the last budget: a curve for each of fifty methods could not be told apart.
+
+    Raises
+    ------
+    UnknownNameError
+        For a subset, metric or method that is not compared.
+    ValueError
+        Where no method has a value, and for transfer, which is a matrix.
+    """
+    from nndynbench.names import check_name
+
+    chosen = check_name(metric or compared.protocol.metrics[0], compared.protocol.metrics, what="metric")
+    if compared.protocol.test == "another":
+        raise ValueError("transfer is a matrix of subsets: nndynbench.plots.transfer_matrix draws it")
+    rows = compared.rows[(compared.rows["metric"] == chosen) & compared.rows["value"].notna()]
+    if rows.empty:
+        raise ValueError(f"no method has a value of {chosen}")
+    names = list(rows["subset"].unique())
+    name = check_name(subset or names[0], names, what="compared subset")
+    part = rows[rows["subset"] == name]
+    axes: Axes = _axes(ax)
+    alone, shown = len(set(part["budget"])) == 1, list(methods or _worth_showing(part, chosen))
+    for position, method in enumerate(shown):
+        check_name(method, list(part["method"].unique()), what="compared method")
+        curve = part[part["method"] == method].sort_values("budget")
+        if alone:
+            curve = curve.assign(budget=curve["budget"] + BESIDE * (position - (len(shown) - 1) / 2))
+        is_bar = method == "bar"
+        style: dict[str, Any] = {"color": "black" if is_bar else f"C{position % 10}", "linewidth": 2.2 if is_bar else 1.2}
+        style["linestyle"] = "-" if position < 10 else "--"
+        axes.plot(curve["budget"], curve["value"], marker="o", markersize=3, label=method, **style)
+        draw_interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
+    if (known := part["ceiling"].dropna()).size:
+        axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="what a recipe's mean can reach")
+    axes.set_title(f"{compared.title_of(name)}: {compared.protocol.name}", fontsize=10)
+    axes.set_xticks(sorted(part["budget"].unique()))
+    axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
+    label_score(axes, chosen)
+    axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+    return axes
+
+
+def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
+    from nndynbench.protocols.metrics import METRICS
+
+    last = rows[rows["budget"] == rows["budget"].max()].set_index("method")["value"]
+    best = last.sort_values(ascending=METRICS[metric].direction < 0).index
+    always = [
+        name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
+    ]
+    return [*always, *(name for name in best if name not in always)][:14]
 
 
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
-from nndynbench.drawing import draw_curves, draw_interval, draw_scores, label_score, whole_epochs
-from nndynbench.protocols.metrics import METRICS
+from nndynbench.drawing import draw_comparison, draw_curves, draw_scores, whole_epochs
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import as_subset
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from nndynbench.protocols.comparison import Comparison
     from nndynbench.protocols.results import Result
     from nndynbench.subsets import Subset
-
-
-# How far the intervals of methods stand apart where there is a single budget, in epochs.
-BESIDE = 0.04
 
 
 def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: str | None = None) -> Path:
@@ -48,24 +43,7 @@ def comparison_over_budget(
     names = list(rows["subset"].unique())
     figure, panels = _figure(len(names))
     for axes, subset in zip(panels, names, strict=True):
-        part = rows[rows["subset"] == subset]
-        alone, shown = len(set(part["budget"])) == 1, list(methods or _worth_showing(part, metric))
-        for position, method in enumerate(shown):
-            curve = part[part["method"] == method].sort_values("budget")
-            if alone:
-                curve = curve.assign(budget=curve["budget"] + BESIDE * (position - (len(shown) - 1) / 2))
-            is_bar = method == "bar"
-            style = {"color": "black", "linewidth": 2.2} if is_bar else {"color": f"C{position % 10}", "linewidth": 1.2}
-            style["linestyle"] = "-" if position < 10 else "--"
-            axes.plot(curve["budget"], curve["value"], marker="o", markersize=3, label=method, **style)
-            draw_interval(axes, curve, color=style["color"], alpha=0.12 if is_bar else 0.04)
-        if (known := part["ceiling"].dropna()).size:
-            axes.axhline(known.iloc[0], color="grey", linestyle=":", linewidth=1, label="what a recipe's mean can reach")
-        axes.set_title(f"{compared.title_of(subset)}: {compared.protocol.name}", fontsize=10)
-        axes.set_xticks(sorted(part["budget"].unique()))
-        axes.set_xlabel("training epochs seen" + (", methods side by side" if alone else ""))
-        label_score(axes, metric)
-        axes.legend(frameon=False, fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+        draw_comparison(compared, subset=subset, metric=metric, methods=methods, ax=axes)
     return _save(figure, user_path(path))
 
 
@@ -133,15 +111,6 @@ def learning_curves(subset: str | Subset, path: str | Path) -> Path:
     figure.suptitle(f"{subset.name} {subset.version} ({regime} regime); dotted: the threshold", fontsize=11)
     # Hundreds of lines make a large file.
     return _save(figure, user_path(path), dpi=100)
-
-
-def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
-    last = rows[rows["budget"] == rows["budget"].max()].set_index("method")["value"]
-    best = last.sort_values(ascending=METRICS[metric].direction < 0).index
-    always = [
-        name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
-    ]
-    return [*always, *(name for name in best if name not in always)][:14]
 
 
 def _figure(panels: int = 1, *, columns: int = 2, size: tuple[float, float] = (6.4, 4.0)) -> tuple[Any, list[Any]]:

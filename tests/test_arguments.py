@@ -8,7 +8,7 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
-from sklearn.dummy import DummyRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
 import nndynbench as nb
 from nndynbench.errors import NndynbenchError
@@ -47,6 +47,19 @@ def test_budgets_may_be_a_text_an_array_or_any_iterable(digits: nb.Subset) -> No
     for given in ("1-3", "1,2,3", np.array([1, 2, 3]), range(1, 4), iter([1, 2, 3]), (1, 2, 3)):
         assert budgets_of(given) == [1, 2, 3]
     assert budgets_of(np.int32(2)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("method", "protocol"),
+    [
+        (DummyRegressor(), "regression-folds"),
+        (DummyClassifier(), "classification"),
+        ("constant", "classification"),
+        ("degree-linear", "regression-folds"),
+    ],
+)
+def test_the_default_protocol_is_of_what_the_method_does(digits: nb.Subset, method: Any, protocol: str) -> None:
+    assert nb.evaluate(method, digits, budgets=1).facts["protocol"] == protocol
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli import app
+from nndynbench.names import UnknownNameError
 from nndynbench.protocols import find_protocol
 
 
@@ -81,3 +83,20 @@ def test_a_single_result_at_a_single_budget_has_its_interval(digits: nb.Subset, 
     [low, high] = lines_of(drawn[0].axes[0]).get_segments()[0][:, 1]
     [score] = result.scores[result.scores["metric"] == "accuracy"].to_dict("records")
     assert (low, high) == pytest.approx((score["low"], score["high"]))
+
+
+def test_a_comparison_draws_one_subset_on_axes_of_ones_own() -> None:
+    axes = Figure().add_subplot()
+    compared = comparison([1, 5])
+    assert compared.plot(ax=axes) is axes
+    assert [line.get_label() for line in axes.lines] == ["bar", "constant"]
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 0.8], [5, 0.8]])
+    assert [line.get_label() for line in compared.plot(methods=["constant"]).lines] == ["constant"]
+    unknown = [
+        ({"subset": "mnist"}, "subset 'mnist'"),
+        ({"metric": "r2"}, "metric 'r2'"),
+        ({"methods": ["x"]}, "method 'x'"),
+    ]
+    for wrong, why in unknown:
+        with pytest.raises(UnknownNameError, match=why):
+            compared.plot(**wrong)  # type: ignore[arg-type]

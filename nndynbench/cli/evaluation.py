@@ -47,9 +47,8 @@ def evaluate(
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method, find_protocol
-    from nndynbench.protocols.checking import CHECKED_PROTOCOLS
     from nndynbench.protocols.comparison import shared_budgets
-    from nndynbench.protocols.method import is_file_name, label_of
+    from nndynbench.protocols.method import default_protocol, is_file_name, label_of
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
     from nndynbench.sealed.outside import prepare
@@ -60,7 +59,7 @@ def evaluate(
         prepare(early=True)  # before the file is executed, which may do anything
     found = find_method(method)
     prepare(early=True)
-    chosen = find_protocol(protocol or CHECKED_PROTOCOLS["classification" if found.classifier is not None else "regression"])
+    chosen = find_protocol(protocol or default_protocol(found))
     loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
     label = label_of(found)
     path = out / f"{label}.{'+'.join(part.name for part in loaded)}.{chosen.name}.json"

@@ -10,11 +10,10 @@ import numpy as np
 
 from nndynbench.protocols.harness import Fit, Run
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, classifies, label_of
-from nndynbench.protocols.protocol import Task, find_protocol
+from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
 
 CHECKED_ON = "digits-lenet"
-CHECKED_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
 TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
 
 
@@ -68,7 +67,7 @@ def _estimator(method: Any, task: Task) -> Any:
     """A method for other protocols alone is tried under these too."""
     if not isinstance(method, Method):
         return method
-    return replace(method, protocols=()).estimator(find_protocol(CHECKED_PROTOCOLS[task]))
+    return replace(method, protocols=()).estimator(find_protocol(DEFAULT_PROTOCOLS[task]))
 
 
 def _tasks(method: Any) -> tuple[Task, ...]:
@@ -79,7 +78,7 @@ def _tasks(method: Any) -> tuple[Task, ...]:
 
 
 def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
-    subset, chosen = load(CHECKED_ON), find_protocol(CHECKED_PROTOCOLS[task])
+    subset, chosen = load(CHECKED_ON), find_protocol(DEFAULT_PROTOCOLS[task])
     train, test = subset.split(str(chosen.split))[0]
     # Evenly spaced ids hold both classes: they run along the grid.
     few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ from nndynbench.protocols.worth import added, ceiling, ceiling_interval, gain
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset
 from nndynbench.subsets.subset import FINAL_ACCURACY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BAR = "bar"
 TRIAGE = "triage"
@@ -82,6 +85,22 @@ class Comparison:
         rows = self.rows[self.rows["metric"] == (metric or self.protocol.metrics[0])]
         keys = ["trained_on", "subset", "budget"] if "trained_on" in rows else ["subset", "budget"]
         return rows.pivot_table(index="method", columns=keys, values=column, sort=False, dropna=False)
+
+    def plot(
+        self,
+        *,
+        subset: str | None = None,
+        metric: str | None = None,
+        methods: Sequence[str] | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw a metric (by default the protocol's first) of one subset (the first) over the budgets: a curve for each
+        method that is named, by default for the best, the bar and the trivial ones. On matplotlib axes: those given, or a
+        new figure's; returns them.
+        """
+        from nndynbench.drawing import draw_comparison
+
+        return draw_comparison(self, subset=subset, metric=metric, methods=methods, ax=ax)
 
     def save(self, path: str | Path) -> Path:
         """Write the rows as ``.csv`` or ``.json``.

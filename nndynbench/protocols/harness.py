@@ -25,6 +25,7 @@ from nndynbench.protocols.method import (
     Method,
     MethodError,
     as_method,
+    default_protocol,
     described,
     is_file_name,
     label_of,
@@ -55,7 +56,7 @@ def evaluate(
     method: Any,
     subsets: str | Subset | Sequence[str | Subset],
     *,
-    protocol: str | Protocol = "classification",
+    protocol: str | Protocol | None = None,
     budgets: int | str | Sequence[int] = 5,
     name: str | None = None,
     jobs: int = 1,
@@ -74,7 +75,8 @@ def evaluate(
         One subset, by name or loaded, or several. For a protocol that tests another subset than it trains on
         ("transfer"): two or more, every one is trained on and tested on each other one.
     protocol
-        The name of a protocol.
+        The name of a protocol; by default "classification" for a classifier, or a method that has one, and
+        "regression-folds" for any other.
     budgets
         The budget, or several, also as a text such as "1-10": how many epochs the method may see.
     name
@@ -108,8 +110,8 @@ def evaluate(
     >>> result.scores.set_index("metric").loc["roc_auc", "value"]
     np.float64(0.5)
     """
-    chosen = find_protocol(protocol)
     resolved = as_method(method)
+    chosen = find_protocol(default_protocol(resolved) if protocol is None else protocol)
     estimator = resolved.estimator(chosen) if isinstance(resolved, Method) else resolved
     label = name or label_of(resolved)
     asked, jobs, sealed = checked_budgets(budgets), checked_jobs(jobs), checked_choice(sealed, "sealed")

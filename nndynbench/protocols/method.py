@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
-from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Protocol
 from nndynbench.protocols.scripts import load_script
 from nndynbench.sources import script_code
 from nndynbench.storage.files import user_path
@@ -270,6 +270,15 @@ def classifies(estimator: Any) -> bool:
         return bool(is_classifier(estimator))
     except AttributeError:  # not one of its own, without its tags
         return False
+
+
+def default_protocol(method: Any) -> str:
+    """The protocol that a method or an estimator is scored under where nobody says: classification, where it classifies."""
+    if not isinstance(method, Method):
+        return DEFAULT_PROTOCOLS["classification" if classifies(method) else "regression"]
+    if method.protocols:
+        return next(iter(method.protocols))
+    return DEFAULT_PROTOCOLS["classification" if method.classifier is not None else "regression"]
 
 
 def why_no_estimator(value: Any) -> str | None:

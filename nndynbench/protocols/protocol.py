@@ -74,6 +74,10 @@ def find_protocol(name: str | Protocol) -> Protocol:
     return name if isinstance(name, Protocol) else protocols()[check_name(name, protocols(), what="protocol")]
 
 
+# What a method is scored under, by its task, where nobody says.
+DEFAULT_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
+
+
 def read_budgets(text: str) -> list[int]:
     """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets, each once; raises ValueError for anything else."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
