@@ -5,9 +5,9 @@ Read and written here alone: ``network.json`` of a finished network, and beside 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 
 # What a record says of how a network ended, as the networks table has it; the last where the grid has late epochs.
 LATE_OUTCOME = "late_accuracy"
@@ -33,7 +33,7 @@ class Record(_Kept):
     """What is known of a network while it trains."""
 
     network: int
-    seed: int
+    seed: Annotated[int, Strict()]  # a numpy integer would pass through a float, and lose its last digits
     device: str
     """All that trained it, in order."""
     epochs: list[EpochRow] = []

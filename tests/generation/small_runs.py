@@ -10,7 +10,7 @@ from generation.engines import Job
 from generation.images import Images
 from generation.plan import SubsetPlan, subset_plan
 from generation.runs import read_arrays
-from generation.training import Record
+from generation.training import FinishedRecord, Record
 
 GRID = """
 regime = "reduced"
@@ -79,3 +79,10 @@ def outcome(made: SubsetPlan) -> dict[str, Any]:
             arrays, _ = read_arrays(snapshot)
             found[f"{network}/{snapshot.name}"] = {name: array.tobytes() for name, array in sorted(arrays.items())}
     return found
+
+
+def untrained_record(network: int, accuracy: float, **facts: Any) -> FinishedRecord:
+    """The record of a network that ended with an accuracy, without the training."""
+    ends = dict.fromkeys(("final_accuracy", "final_accuracy_all", "best_accuracy"), accuracy)
+    begins = {"network": network, "seed": 0, "device": "an abacus", "diverged": False, "epochs_trained": 0}
+    return FinishedRecord.model_validate(begins | ends | {"stopped_early": False} | facts)

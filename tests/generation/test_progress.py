@@ -16,7 +16,7 @@ from generation.plan import SubsetPlan, subset_plan
 from generation.progress import Meter, duration, folder_progress
 from generation.record import EpochRow, FinishedRecord, Record
 from generation.runs import TrainingState
-from tests.generation.small_runs import write_grid
+from tests.generation.small_runs import untrained_record, write_grid
 
 
 @pytest.fixture
@@ -38,14 +38,7 @@ def record(network: int, epochs: int, *, seconds: float = 2.0) -> Record:
 
 
 def ended(network: int, epochs: int, accuracy: float) -> FinishedRecord:
-    return FinishedRecord(
-        **{**dict(record(network, epochs)), "diverged": False},
-        epochs_trained=epochs,
-        stopped_early=False,
-        final_accuracy=accuracy,
-        final_accuracy_all=accuracy,
-        best_accuracy=accuracy,
-    )
+    return untrained_record(network, accuracy, epochs=record(network, epochs).epochs, epochs_trained=epochs)
 
 
 def begin(plan: SubsetPlan, network: int, epochs: int, **facts: Any) -> None:

@@ -18,7 +18,7 @@ from generation.plan import SubsetPlan, begun_plan, subset_plan
 from generation.queue import read_queue, to_train
 from nndynbench.names import UnknownNameError
 from nndynbench.subsets.catalogue import catalogue
-from tests.generation.small_runs import begin, job, train_in_this_process, write_grid
+from tests.generation.small_runs import begin, job, train_in_this_process, untrained_record, write_grid
 from tests.generation.test_command_line import generation
 
 QUEUE = """
@@ -115,14 +115,11 @@ def test_the_first_of_each_label_to_end_keeps_its_weights(tmp_path: Path) -> Non
         run = made.run(network)
         run.folder.mkdir(parents=True)
         run.write_snapshot(0, {"w": np.zeros(3, np.float32)})
-        run.finish({"network": network, "final_accuracy": accuracy})
+        run.finish(untrained_record(network, accuracy))
         made.keep_weights_of(1, network)
     assert networks_with_snapshots(made) == sorted([7, 5], key=made.order.index)
-    assert [network for network in accuracies if (record := made.run(network).record()) and record.weights_dropped] == [
-        3,
-        1,
-        9,
-    ]
+    records = {network: made.run(network).record() for network in accuracies}
+    assert [network for network, record in records.items() if record and record.weights_dropped] == [3, 1, 9]
 
 
 def test_a_pack_has_all_networks_and_the_weights_of_those_that_kept_them(tmp_path: Path, digit_images: Images) -> None:
