@@ -77,7 +77,7 @@ def within(description: str, reads: set, *parts: object, role: str = "method", p
 
 
 METHODS = {
-    "within-curves": within("learning curves", {"curves"}, nb.columns.curves),
+    "within-curves": within("learning curves", {"curves"}, nb.columns.curves, role="reference"),
     "within-distance": within("each layer's distance from its initialisation", {"weights"}, nb.columns.layer_distances),
     "within-curves-and-distance": within(
         "learning curves and each layer's distance", {"curves", "weights"}, nb.columns.curves, nb.columns.layer_distances
