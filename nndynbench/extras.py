@@ -24,7 +24,7 @@ def modules_of(extra: str) -> list[str]:
 def remedy(missing: str) -> str:
     """What to do about a module that cannot be imported, in one sentence."""
     module = missing.partition(".")[0]
-    for extra in ("leaderboard", "generation", "cluster", "fast"):
+    for extra in ("leaderboard", "generation", "cluster", "fast", "lightning", "transformers", "keras"):
         if module in modules_of(extra):
             return f"{module} is not installed; it comes with the extra {extra}: {how_to_install(extra)}"
     return f"{module} is not installed: pip install {module}"

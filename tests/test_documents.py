@@ -69,9 +69,11 @@ def test_the_librarys_snippets_run_one_after_the_other(tmp_path: Path, monkeypat
         exec(compile(snippet, "library.md", "exec"), names)
 
 
-@pytest.mark.parametrize("page", ["index.md", "own-runs.md"])
+@pytest.mark.parametrize("page", ["index.md", "your-own-runs.md", "zoos.md"])
 def test_a_pages_snippets_run_one_after_the_other(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    if page == "your-own-runs.md":
+        pytest.importorskip("torch")
     names = {"__name__": "__main__"}
     found = snippets("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     assert found

@@ -1,0 +1,79 @@
+"""Record a run of Keras 3 on the torch backend: ``model.fit(…, callbacks=[RecordRun("runs/first", …)])``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import Any
+
+import keras
+
+from nndynbench.adapters.metrics import curves_from
+from nndynbench.graphs import Weights
+from nndynbench.recording import Recorder
+from nndynbench.recording.layouts import from_channels_last
+from nndynbench.stopping import StopEarly
+
+CURVES = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "val_accuracy"}
+
+
+class RecordRun(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps a run's curves and early snapshots; end it by ``recorder.finish(test_accuracy=…)``.
+
+    Snapshots are of the conv and dense layers, in torch's layout and in the order that the model lists them.
+
+    Parameters
+    ----------
+    folder, hyperparameters
+        As `nndynbench.Recorder` takes them; ``options`` are its others.
+    curves
+        Which of the logs is which curve.
+    fractions
+        Whether accuracies are logged from 0 to 1, as those of Keras are.
+    stop
+        A rule that ends the training early: the run is then recorded as stopped.
+    """
+
+    def __init__(
+        self,
+        folder: str | PathLike[str],
+        *,
+        hyperparameters: Mapping[str, Any] | None = None,
+        curves: Mapping[str, str] = CURVES,
+        fractions: bool = True,
+        stop: StopEarly | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.recorder: Recorder | None = None
+        self._opening = folder, hyperparameters, options
+        self._curves, self._fractions, self._stop = dict(curves), fractions, stop
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        if self.recorder is None:
+            folder, hyperparameters, options = self._opening
+            self.recorder = Recorder(folder, weights_of(self.model), hyperparameters=hyperparameters, **options)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.recorder is None or self.recorder.run.record.finished:
+            return
+        given = curves_from(logs or {}, self._curves, fractions=self._fractions)
+        self.recorder.epoch(weights=weights_of(self.model), **given)
+        if self._stop is not None and self._stop(self.recorder):
+            self.recorder.stop(f"below {self._stop.below:g} to reach {self._stop.at_least:g}%")
+            self.model.stop_training = True
+
+
+def weights_of(model: Any) -> Weights:
+    """A model's conv and dense weights, by the names of its layers, in torch's layout."""
+    kernels = {}
+    for layer in _layers(model):
+        if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)):
+            bias = keras.ops.convert_to_numpy(layer.bias) if layer.use_bias else None
+            kernels[layer.name] = (keras.ops.convert_to_numpy(layer.kernel), bias)
+    return from_channels_last(kernels)
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield from _layers(layer) if hasattr(layer, "layers") else (layer,)

@@ -1,0 +1,74 @@
+"""Record a run of PyTorch Lightning: ``Trainer(callbacks=[RecordRun("runs/first", …)])``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from nndynbench.adapters.metrics import curves_from, percent
+from nndynbench.recording import Recorder
+from nndynbench.stopping import StopEarly
+
+CURVES = {"train_loss": "train_loss", "train_accuracy": "train_accuracy", "validation_accuracy": "validation_accuracy"}
+
+
+class RecordRun(Callback):
+    """Keeps a run's curves, early snapshots and outcome; ``recorder`` is what it writes with, once training has begun.
+
+    Parameters
+    ----------
+    folder, hyperparameters
+        As `nndynbench.Recorder` takes them; hyperparameters are the module's own ``hparams`` by default. ``options`` are the
+        recorder's others.
+    curves
+        Which metric that the module logs is which curve.
+    test_accuracy
+        The metric that ``trainer.test`` leaves as the outcome.
+    fractions
+        Whether accuracies are logged from 0 to 1, as torchmetrics' are.
+    network
+        From the module to the network in it, where that is a part of it.
+    stop
+        A rule that ends the training early: the run is then recorded as stopped.
+    """
+
+    def __init__(
+        self,
+        folder: str | PathLike[str],
+        *,
+        hyperparameters: Mapping[str, Any] | None = None,
+        curves: Mapping[str, str] = CURVES,
+        test_accuracy: str = "test_accuracy",
+        fractions: bool = True,
+        network: Callable[[LightningModule], Any] | None = None,
+        stop: StopEarly | None = None,
+        **options: Any,
+    ) -> None:
+        self.recorder: Recorder | None = None
+        self._opening = folder, hyperparameters, options
+        self._curves, self._test_accuracy, self._fractions = dict(curves), test_accuracy, fractions
+        self._network, self._stop = network, stop
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and self.recorder is None:
+            folder, hyperparameters, options = self._opening
+            given = dict(pl_module.hparams) if hyperparameters is None else hyperparameters
+            network = pl_module if self._network is None else self._network(pl_module)
+            self.recorder = Recorder(folder, network, hyperparameters=given, **options)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.recorder is None:
+            return
+        self.recorder.epoch(**curves_from(trainer.callback_metrics, self._curves, fractions=self._fractions))
+        if self._stop is not None and self._stop(self.recorder):
+            self.recorder.stop(f"below {self._stop.below:g} to reach {self._stop.at_least:g}%")
+            trainer.should_stop = True
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        logged = trainer.callback_metrics
+        if self.recorder is not None and self._test_accuracy in logged and not self.recorder.run.record.finished:
+            accuracy = percent(float(logged[self._test_accuracy]), self._test_accuracy, fractions=self._fractions)
+            self.recorder.finish(test_accuracy=accuracy)

@@ -1,0 +1,137 @@
+"""Schürholt's Model Zoos (Schürholt, Taskiran, Knyazev, Giró-i-Nieto & Borth 2022, arXiv 2209.14764), read as published.
+
+A folder for each run, as Ray Tune left it: ``params.json`` (the configuration), ``result.json`` (a line of JSON for each
+epoch), and ``checkpoint_000000/checkpoints`` and on, each a torch file of a state dict. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nndynbench.checkpoints import read_content
+from nndynbench.graphs import Weights
+from nndynbench.graphs.describing import describe, snapshot
+from nndynbench.importing.small_cnn_zoo import ZooLayoutError
+from nndynbench.recording import Run
+from nndynbench.recording.record import RunRecord
+from nndynbench.storage.files import user_path
+
+PARAMETERS_FILE, RESULT_FILE = "params.json", "result.json"
+CHECKPOINT = re.compile(r"checkpoint_0*(\d+)")
+CHECKPOINT_FILES = ("checkpoints", "checkpoint", "model.pt", "checkpoint.pt")
+
+# Of result.json: the epoch, and our curves' names for its own. Accuracies are fractions.
+EPOCH = "training_iteration"
+CURVES = {"train_loss": "train_loss", "train_accuracy": "train_acc", "validation_accuracy": "validation_acc"}
+TEST = "test_acc"
+
+# What of the configuration is no hyperparameter: paths, loaders, devices.
+BESIDE = re.compile(r"(?i).*(path|loader|device|cuda|checkpoint|dir|dataset::dump|num_threads|resources|output_epoch).*")
+
+SEED = "seed"
+
+
+def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[Run]:
+    """The runs of a zoo, the first ``runs`` of its folders by name.
+
+    The outcome is the test accuracy of the last epoch. Where a zoo logged no validation accuracy it is missing: its test
+    accuracy is of the outcome's own images, and is no curve here.
+
+    Raises
+    ------
+    ZooLayoutError
+        For a folder without runs, a run without results, and for a line of them that is no JSON or lacks an entry.
+    CheckpointError
+        For a checkpoint that cannot be read without unpickling it.
+    """
+    root = user_path(folder)
+    found = sorted(path.parent for path in root.glob(f"*/{RESULT_FILE}"))
+    if not found:
+        raise ZooLayoutError(f"{root} is no model zoo: none of its folders has a {RESULT_FILE}")
+    description: dict[str, Any] | None = None
+    for path in found[:runs]:
+        checkpoints = _checkpoints(path)
+        if not checkpoints:
+            raise ZooLayoutError(f"{path} has no checkpoint_000000/{CHECKPOINT_FILES[0]}")
+        if description is None:
+            description = describe(_state(checkpoints[min(checkpoints)]), name=root.name).description
+        weights = _Checkpoints(checkpoints, description)
+        yield Run(path, _record(path, description), weights=weights, name=path.name)
+
+
+class _Checkpoints(Mapping[int, Weights]):
+    """A run's snapshots by epoch, each file read when it is asked for."""
+
+    def __init__(self, files: Mapping[int, Path], description: Mapping[str, Any]) -> None:
+        self._files, self._description = dict(sorted(files.items())), description
+
+    def __getitem__(self, epoch: int) -> Weights:
+        from nndynbench.graphs import architecture
+
+        return snapshot(_state(self._files[epoch]), architecture(self._description))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _checkpoints(path: Path) -> dict[int, Path]:
+    """A run's checkpoints by epoch: Ray Tune counts them from 0, the initialisation."""
+    found = {}
+    for inner in path.iterdir():
+        if match := CHECKPOINT.fullmatch(inner.name):
+            file = next((inner / name for name in CHECKPOINT_FILES if (inner / name).is_file()), None)
+            if file is not None:
+                found[int(match[1])] = file
+    return found
+
+
+def _state(path: Path) -> dict[str, Any]:
+    return dict(read_content(path))
+
+
+def _record(path: Path, description: dict[str, Any]) -> RunRecord:
+    lines = []
+    for number, text in enumerate((path / RESULT_FILE).read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            lines.append(dict(json.loads(text)))
+        except (ValueError, TypeError) as reason:
+            raise ZooLayoutError(f"{path / RESULT_FILE}, line {number}, is no entry: {reason}") from reason
+    if not lines or TEST not in lines[-1]:
+        raise ZooLayoutError(f"{path / RESULT_FILE} has no {TEST} in its last line")
+    curves = []
+    for epoch, line in enumerate((line for line in lines if line.get(EPOCH, 0) > 0), start=1):
+        if line[EPOCH] != epoch:
+            raise ZooLayoutError(f"{path / RESULT_FILE} has {EPOCH} {line[EPOCH]} where epoch {epoch} is expected")
+        own = {curve: float(line[name]) for curve, name in CURVES.items() if name in line}
+        row = {curve: value if curve == "train_loss" else 100 * value for curve, value in own.items()}
+        curves.append({"epoch": epoch, **row})
+    return RunRecord(
+        architecture=description,
+        hyperparameters=_hyperparameters(path),
+        epochs=curves,
+        test_accuracy=100 * float(lines[-1][TEST]),
+    )
+
+
+def _hyperparameters(path: Path) -> dict[str, int | float | str]:
+    """The numbers and texts of the configuration that say how it was trained."""
+    file = path / PARAMETERS_FILE
+    if not file.is_file():
+        return {}
+    given = dict(json.loads(file.read_text(encoding="utf-8")))
+    kept: dict[str, int | float | str] = {}
+    for name, value in given.items():
+        plain = int(value) if isinstance(value, bool) else value
+        is_number = isinstance(plain, (int, float)) and np.isfinite(plain)
+        if (is_number or isinstance(plain, str)) and not BESIDE.fullmatch(name):
+            kept[SEED if name.rpartition("::")[2] == SEED else name.replace("::", ".")] = plain
+    return kept

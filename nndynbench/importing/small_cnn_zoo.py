@@ -1,0 +1,141 @@
+"""The Small CNN Zoo (Unterthiner, Keysers, Gelly, Bousquet & Tolstikhin 2020, arXiv 2002.11448), read as published.
+
+A folder for each image set: ``weights.npy`` (runs and steps, 4,970 values), ``metrics.csv.gz`` with a row for each row of
+the weights, ``layout.csv`` with a row for each tensor: its name, the ``start_idx`` and ``end_idx`` of its values, its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nndynbench.errors import NndynbenchError
+from nndynbench.graphs import Weights
+from nndynbench.graphs.describing import describe
+from nndynbench.recording import Run
+from nndynbench.recording.layouts import from_channels_last
+from nndynbench.recording.record import RunRecord
+from nndynbench.storage.files import user_path
+
+WEIGHTS_FILE, METRICS_FILE, LAYOUT_FILE = "weights.npy", "metrics.csv.gz", "layout.csv"
+
+# Columns of the metrics; all other "config." ones are hyperparameters.
+STEP, FOLDER = "step", "modeldir"
+CONFIG = "config."
+LOSS, TRAIN, TEST = "train_loss", "train_accuracy", "test_accuracy"
+
+# What of the configuration says nothing of the training, or is the same in all runs.
+NO_HYPERPARAMETERS = ("dataset", "epochs", "epochs_between_checkpoints", "random_seed", "seed", "num_classes")
+
+# Steps are epochs; those from which a snapshot counts as an early one.
+EARLY = range(6)
+
+
+class ZooLayoutError(NndynbenchError, ValueError):
+    """A folder that is not laid out as its zoo was published; names the file and what is missing."""
+
+
+def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[Run]:
+    """The runs of one image set of the Small CNN Zoo, the first ``runs`` of them, in the order of the metrics.
+
+    Steps 0, 1, 2 and 3 are epochs with a snapshot; later steps have curves of their own and no snapshot here. The outcome is
+    the test accuracy at the last step. There is no validation half: ``validation_accuracy`` is missing, and whoever used the
+    test accuracy of an epoch in its place would see the outcome's own images. All runs share one seed.
+
+    Raises
+    ------
+    ZooLayoutError
+        For a file or a column that is missing, and for weights that do not fit metrics or layout.
+    """
+    root = user_path(folder)
+    metrics = _metrics(root)
+    layout = _layout(root)
+    weights = np.load(_file(root, WEIGHTS_FILE), mmap_mode="r")
+    if len(weights) != len(metrics):
+        raise ZooLayoutError(f"{root}: {len(weights)} rows of {WEIGHTS_FILE}, and {len(metrics)} of {METRICS_FILE}")
+    if (ends := int(layout["end_idx"].max())) > weights.shape[1]:
+        raise ZooLayoutError(f"{root}: {LAYOUT_FILE} ends at value {ends}, a row of {WEIGHTS_FILE} at {weights.shape[1]}")
+    description: dict[str, Any] | None = None
+    for place, (name, rows) in enumerate(metrics.groupby(FOLDER, sort=False)):
+        if place == runs:
+            return
+        rows = rows.sort_values(STEP)
+        snapshots = _Snapshots(
+            weights, {int(step): int(row) for row, step in zip(rows.index, rows[STEP], strict=True) if step in EARLY}, layout
+        )
+        if description is None:
+            first = snapshots[min(snapshots)]
+            description = describe(first, name="small-cnn-zoo").description
+        yield Run(root / Path(str(name)).name, _record(rows, description), weights=snapshots, name=str(name))
+
+
+class _Snapshots(Mapping[int, Weights]):
+    """A run's snapshots by epoch, each a row of the weights."""
+
+    def __init__(self, weights: npt.NDArray[Any], rows: Mapping[int, int], layout: pd.DataFrame) -> None:
+        self._weights, self._rows, self._layout = weights, rows, layout
+
+    def __getitem__(self, epoch: int) -> Weights:
+        values = np.asarray(self._weights[self._rows[epoch]], dtype=np.float32)
+        tensors: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        tensor: Any
+        for tensor in self._layout.itertuples():
+            layer, _, part = str(tensor.varname).removesuffix(":0").rpartition("/")
+            layer = layer.replace("sequential/", "")
+            tensors.setdefault(layer, {})[part] = values[tensor.start_idx : tensor.end_idx].reshape(tensor.shape)
+        return from_channels_last({layer: (parts["kernel"], parts.get("bias")) for layer, parts in tensors.items()})
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:
+    """The record of one run, whose rows are its steps in order."""
+    configuration = {
+        name.removeprefix(CONFIG): rows[name].iloc[0]
+        for name in map(str, rows.columns)
+        if name.startswith(CONFIG) and name.removeprefix(CONFIG) not in NO_HYPERPARAMETERS
+    }
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in configuration.items()}
+    curves = []
+    for epoch, (_, row) in enumerate(rows[rows[STEP] > 0].iterrows(), start=1):
+        if row[STEP] != epoch:
+            break  # later steps are not one an epoch
+        curves.append({"epoch": epoch, "train_loss": float(row[LOSS]), "train_accuracy": 100 * float(row[TRAIN])})
+    return RunRecord(
+        architecture=description,
+        hyperparameters={name: value for name, value in plain.items() if isinstance(value, (int, float, str))},
+        epochs=curves,
+        test_accuracy=100 * float(rows[TEST].iloc[-1]),
+    )
+
+
+def _metrics(root: Path) -> pd.DataFrame:
+    path = _file(root, METRICS_FILE)
+    metrics = pd.read_csv(path)
+    if missing := [column for column in (STEP, FOLDER, LOSS, TRAIN, TEST) if column not in metrics]:
+        raise ZooLayoutError(f"{path} has no column {', '.join(missing)} (it has {', '.join(map(str, metrics))})")
+    return metrics
+
+
+def _layout(root: Path) -> pd.DataFrame:
+    path = _file(root, LAYOUT_FILE)
+    layout = pd.read_csv(path)
+    if missing := [column for column in ("varname", "start_idx", "end_idx", "shape") if column not in layout]:
+        raise ZooLayoutError(f"{path} has no column {', '.join(missing)} (it has {', '.join(map(str, layout))})")
+    layout["shape"] = [tuple(int(size) for size in str(shape).strip("()[] ,").split(",")) for shape in layout["shape"]]
+    return layout
+
+
+def _file(root: Path, name: str) -> Path:
+    if not (root / name).is_file():
+        raise ZooLayoutError(f"{root} is no image set of the Small CNN Zoo: it has no {name}")
+    return root / name

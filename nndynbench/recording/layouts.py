@@ -1,0 +1,43 @@
+"""Weights as Keras and TensorFlow store them, in the layout of torch that all else here reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.graphs import Weights
+
+
+def from_channels_last(
+    layers: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]],
+) -> Weights:
+    """``{"conv.weight": …, "conv.bias": …}`` of a chain's kernels and biases, by layer, in order.
+
+    A conv's kernel is (height, width, inputs, outputs), a dense one (inputs, outputs). The first dense layer behind a conv
+    takes its positions one after the other, all channels of each, where torch takes a channel after the other.
+
+    Raises
+    ------
+    ValueError
+        For a dense layer whose inputs are no whole number of positions of the conv before it.
+    """
+    weights: Weights = {}
+    channels = 0
+    for name, (kernel, bias) in layers.items():
+        outputs = kernel.shape[-1]
+        if kernel.ndim > 2:
+            taken = np.moveaxis(kernel, (-1, -2), (0, 1))
+            channels = outputs
+        else:
+            if channels and kernel.shape[0] % channels:
+                raise ValueError(f"{name} has {kernel.shape[0]} inputs, no multiple of the {channels} channels before it")
+            if channels:
+                kernel = kernel.reshape(-1, channels, outputs).swapaxes(0, 1).reshape(-1, outputs)
+            taken, channels = kernel.T, 0
+        weights[f"{name}.weight"] = np.ascontiguousarray(taken, dtype=np.float32)
+        if bias is not None:
+            weights[f"{name}.bias"] = np.ascontiguousarray(bias, dtype=np.float32)
+    return weights

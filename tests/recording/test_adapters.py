@@ -1,0 +1,175 @@
+"""The recorders for training libraries, each in a training by the library itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nndynbench as nb
+from nndynbench.recording.layouts import from_channels_last
+
+torch = pytest.importorskip("torch")
+
+from tests.recording.loops import digits, small_cnn  # noqa: E402
+
+
+class Never(nb.StopEarly):
+    """A rule that stops every run after its first epoch."""
+
+    def __init__(self) -> None:
+        self.at_least, self.below = 99.0, 0.05
+
+    def __call__(self, run: Any) -> bool:
+        return True
+
+
+class TestLightning:
+    def trained(self, folder: Path, epochs: int = 3, **options: Any) -> Any:
+        pytest.importorskip("lightning")
+        from nndynbench.adapters.lightning import RecordRun
+        from tests.recording.lightning_runs import trained
+
+        recording = RecordRun(folder, **options)
+        trained(recording, learning_rate=0.01, seed=0, epochs=epochs)
+        return recording
+
+    def test_a_training_is_recorded_with_its_outcome(self, tmp_path: Path) -> None:
+        self.trained(tmp_path / "run")
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, list(run.weights)) == (3, [0, 1, 2, 3])
+        assert run.hyperparameters == {"learning_rate": 0.01, "seed": 0}
+        assert run.test_accuracy is not None
+        assert run.test_accuracy > 50
+        assert run.curves["validation_accuracy"].iloc[-1] > run.curves["validation_accuracy"].iloc[0]
+        assert run.curves["train_loss"].is_monotonic_decreasing
+        assert run.history(3).graph(3).layers == ("input", "network.0", "network.4", "network.7")
+
+    def test_a_rule_stops_it(self, tmp_path: Path) -> None:
+        self.trained(tmp_path / "run", stop=Never())
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, run.record.stopped, run.test_accuracy) == (1, "below 0.05 to reach 99%", None)
+
+
+class TestTransformers:
+    def trained(self, folder: Path, **options: Any) -> Any:
+        transformers = pytest.importorskip("transformers")
+        from nndynbench.adapters.transformers import RecordRun
+
+        class Classifier(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = small_cnn()
+
+            def forward(self, pixels: Any, labels: Any = None) -> dict[str, Any]:
+                logits = self.network(pixels)
+                return {"loss": torch.nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+        images, classes = digits()
+        items = [{"pixels": image, "labels": label} for image, label in zip(images, classes, strict=True)]
+        recording = RecordRun(folder, **options)
+        arguments = transformers.TrainingArguments(
+            output_dir=str(folder.parent / "trainer"),
+            num_train_epochs=2,
+            per_device_train_batch_size=100,
+            learning_rate=0.01,
+            eval_strategy="epoch",
+            logging_strategy="epoch",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+        )
+        trainer = transformers.Trainer(
+            Classifier(),
+            arguments,
+            train_dataset=items[:1000],
+            eval_dataset=items[1000:1400],
+            compute_metrics=lambda given: {"accuracy": float((given[0].argmax(1) == given[1]).mean())},
+            callbacks=[recording],
+        )
+        trainer.train()
+        return recording
+
+    def test_a_training_is_recorded(self, tmp_path: Path) -> None:
+        recording = self.trained(tmp_path / "run")
+        recording.recorder.finish(test_accuracy=80.0)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, list(run.weights), run.columns) == (2, [0, 1, 2], ["train_loss", "validation_accuracy"])
+        assert run.hyperparameters["learning_rate"] == 0.01
+        assert not np.array_equal(run.weights[1]["network.0.weight"], run.weights[2]["network.0.weight"])
+
+    def test_a_rule_stops_it(self, tmp_path: Path) -> None:
+        self.trained(tmp_path / "run", stop=Never())
+        assert nb.read_run(tmp_path / "run").epochs == 1
+
+
+class TestKeras:
+    @pytest.fixture(autouse=True)
+    def _on_torch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KERAS_BACKEND", "torch")
+        keras = pytest.importorskip("keras")
+        assert keras.backend.backend() == "torch"
+
+    def trained(self, folder: Path, **options: Any) -> tuple[Any, Any]:
+        import keras
+
+        from nndynbench.adapters.keras import RecordRun
+
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.layers.Input((8, 8, 1)),
+                keras.layers.Conv2D(5, 3, activation="relu"),
+                keras.layers.MaxPooling2D(2),
+                keras.layers.Flatten(),
+                keras.layers.Dense(10),
+            ]
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.01), loss=loss, metrics=["accuracy"])
+        images, classes = (given.numpy() for given in digits())
+        images = images.reshape(-1, 8, 8, 1)
+        recording = RecordRun(folder, hyperparameters={"learning_rate": 0.01}, **options)
+        held_out = (images[1000:1400], classes[1000:1400])
+        given = {"epochs": 2, "batch_size": 100, "verbose": 0, "validation_data": held_out}
+        model.fit(images[:1000], classes[:1000], callbacks=[recording], **given)
+        return recording, model
+
+    def test_a_training_is_recorded_in_torchs_layout(self, tmp_path: Path) -> None:
+        recording, model = self.trained(tmp_path / "run")
+        recording.recorder.finish(test_accuracy=80.0)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, list(run.weights)) == (2, [0, 1, 2])
+        assert run.columns == ["train_loss", "train_accuracy", "validation_accuracy"]
+        conv, dense = run.architecture.weighted_layers
+        weights = run.weights[2]
+        # torch computes with these weights what Keras does with its own.
+        network = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 5, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(45, 10)
+        )
+        names = {"0": conv.name, "4": dense.name}
+        state = {
+            f"{place}.{part}": torch.tensor(weights[f"{n}.{part}"])
+            for place, n in names.items()
+            for part in ("weight", "bias")
+        }
+        network.load_state_dict(state)
+        images = digits()[0][:20]
+        expected = model.predict(images.numpy().reshape(-1, 8, 8, 1), verbose=0)
+        np.testing.assert_allclose(network(images).detach().numpy(), expected, atol=1e-4)
+
+    def test_a_rule_stops_it(self, tmp_path: Path) -> None:
+        self.trained(tmp_path / "run", stop=Never())
+        assert nb.read_run(tmp_path / "run").epochs == 1
+
+
+def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:
+    rng = np.random.default_rng(0)
+    maps, kernel = rng.normal(size=(2, 3, 4)), rng.normal(size=(2 * 3 * 4, 5))  # (height, width, channels)
+    conv = (np.zeros((1, 1, 2, 4)), None)
+    weights = from_channels_last({"conv": conv, "dense": (kernel, None)})
+    ours = weights["dense.weight"] @ maps.transpose(2, 0, 1).ravel()
+    np.testing.assert_allclose(ours, maps.ravel() @ kernel, rtol=1e-5)
