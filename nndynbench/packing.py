@@ -181,7 +181,8 @@ class _Making:
             raise PackError(
                 f"no run has the hyperparameter {blocked!r} to block by (there are: {', '.join(map(str, networks))})"
             )
-        splits = draw_splits(networks, subset=name, blocked_by=blocked)
+        by = blocked or ("optimiser" if "optimiser" in networks else "learning_rate")
+        splits = draw_splits(networks, subset=name, blocked_by=by)
         write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
         write_table(folder, "curves", self.curves())
         signatures, features = self.derived()

@@ -146,17 +146,26 @@ class Pack:
 
     @cached_property
     def _signatures(self) -> dict[tuple[str, str, str], FloatArray]:
-        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row."""
-        networks = self.table("networks").index
-        rows = pd.Series(np.arange(len(networks)), index=networks)
+        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row; epochs as far as
+        the table has any.
+        """
+        table = self.table("signatures")
+        index = cast(pd.MultiIndex, table.index)
+        values = table.to_numpy(dtype=np.float64)
+        networks = self.table("networks").index.get_indexer(index.levels[0])[index.codes[0]]
+        epochs = index.levels[1].to_numpy(dtype=np.intp)[index.codes[1]]
+        shape = (len(self.table("networks")), int(epochs.max(initial=0)) + 1, values.shape[1])
+        sizes = [len(level) for level in index.levels[2:]]
+        kinds = np.ravel_multi_index(index.codes[2:], sizes) if len(table) else np.empty(0, dtype=np.intp)
         arrays = {}
-        keys = ["representation", "sign", "centrality"]
-        for key, part in self.table("signatures").groupby(level=keys, observed=True):
-            array = np.full((len(rows), self.manifest.epochs + 1, part.shape[1]), np.nan)
-            ids, epochs = part.index.get_level_values("network"), part.index.get_level_values("epoch")
-            array[rows.loc[ids].to_numpy(), epochs.to_numpy()] = part.to_numpy()
-            arrays[tuple(map(str, key))] = array
-        return arrays  # type: ignore[return-value]
+        for kind in np.unique(kinds):
+            own = kinds == kind
+            array = np.full(shape, np.nan)
+            array[networks[own], epochs[own]] = values[own]
+            names = zip(index.levels[2:], np.unravel_index(kind, sizes), strict=True)
+            representation, sign, centrality = (str(level[place]) for level, place in names)
+            arrays[representation, sign, centrality] = array
+        return arrays
 
     @cached_property
     def _position(self) -> dict[int, int]:

@@ -160,9 +160,9 @@ class Reader:
     def signature(self, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         stored = self.source.signatures(representation, sign or "", centrality)
         if stored is not None:
-            values = stored[[self._standing_for(epoch) for epoch in epochs]]
+            standing = [self._standing_for(epoch) for epoch in epochs]
             # A zoo may describe kept epochs alone.
-            if not np.isnan(values).all(axis=1).any():
+            if max(standing, default=0) < len(stored) and not np.isnan(values := stored[standing]).all(axis=1).any():
                 return self._blanked(values, epochs)
         return self._derived_signature(centrality, representation, sign, epochs)
 

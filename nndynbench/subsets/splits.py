@@ -27,6 +27,7 @@ FOLDS = 5
 LARGEST_CLASS_SAMPLE = 125  # the paper's 250 networks, half of them high (appendix A.1)
 SMALLEST_CLASS = 15
 BAND = 4  # adjacent learning rates left out together
+MOST_BANDS = 10  # of a column that somebody names, which may have another value in every network
 
 
 class SplitError(NndynbenchError, ValueError):
@@ -104,7 +105,8 @@ def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
 
 def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Iterator[Fold]:
     """Extrapolation: bands of four adjacent learning rates, without the nearest rate on either side in training; where
-    the optimiser varies, one fold per optimiser. ``by`` names another column: of texts a fold per value, of numbers bands.
+    the optimiser varies, one fold per optimiser. ``by`` names the column instead: of texts a fold per value, of numbers at
+    most ten bands, of four values or more.
     """
     column = by or ("optimiser" if "optimiser" in networks else "learning_rate")
     if column not in networks:
@@ -122,9 +124,10 @@ def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Itera
         named = "learning rates" if column == "learning_rate" else f"values of {column}"
         raise SplitError(f"{len(rates)} {named}: bands of {BAND} need at least {2 * BAND}")
     position = np.searchsorted(rates, values)
-    for start in range(0, len(rates), BAND):
-        inside = (position >= start) & (position < start + BAND)
-        beside = (position >= start - 1) & (position <= start + BAND)
+    width = BAND if by is None else max(BAND, math.ceil(len(rates) / MOST_BANDS))
+    for start in range(0, len(rates), width):
+        inside = (position >= start) & (position < start + width)
+        beside = (position >= start - 1) & (position <= start + width)
         yield _ids(networks.index[~beside]), _ids(networks.index[inside])
 
 
