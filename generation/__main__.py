@@ -28,7 +28,8 @@ from generation.device import CPU, computes_bfloat16, need_gpu
 from generation.engines import Job, Outcome, Report, shard
 from generation.engines.here import train_here
 from generation.images import Images, OtherImagesError, load_images
-from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
+from generation.own import own_entry
+from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, runs_folder, subset_plan
 from generation.progress import Meter, Progress, duration, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from generation.training import Record
@@ -112,8 +113,8 @@ def _megabytes(size: int) -> str:
 
 @app.command()
 def train(
-    subset: Subset,
     out: Out,
+    subset: Annotated[str | None, typer.Argument(help="a subset of the catalogue; of another --name one like it")] = None,
     images: ImageSource = None,
     networks: Networks = None,
     where: Where = None,
@@ -131,6 +132,8 @@ def train(
     address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
     gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
+    name: Annotated[str | None, typer.Option(help="of a zoo of one's own, by a --grid of one's own")] = None,
+    architecture: Annotated[str | None, typer.Option(help="of a zoo of one's own: a TOML file that describes it")] = None,
 ) -> None:
     """Train a subset's networks, or go on where an earlier run stopped, and pack them.
 
@@ -141,9 +144,15 @@ def train(
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
+    if name is None and (subset is None or architecture is not None):
+        raise typer.BadParameter("name a subset of the catalogue, or a zoo of your own: --name", param_hint="SUBSET")
+    entry = None
+    if name is not None:
+        entry = own_entry(name, runs_folder(name, out), grid=grid, like=subset, described=architecture)
     made = subset_plan(
-        subset,
+        str(name or subset),
         out,
+        entry=entry,
         zoo_seed=seed,
         kept_epochs=tuple(range(keep + 1)),
         grid=grid,
@@ -547,11 +556,12 @@ def _pack(made: SubsetPlan, **options: Any) -> None:
     from generation.card import write_card
     from generation.pack import pack_subset
     from nndynbench.storage.tables import SPLITS_FILE
+    from nndynbench.subsets import catalogue
 
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
-        if "into" not in options:
+        if "into" not in options and made.entry.name in catalogue():
             write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))

@@ -283,6 +283,7 @@ def _manifest(
     mirrors: Sequence[str],
 ) -> Manifest:
     facts = plan.facts()
+    network = architecture(plan.entry.architecture)
 
     def described(file: str) -> FileFacts:
         addresses = [mirror.format(subset=plan.entry.name, version=version, file=file) for mirror in mirrors]
@@ -293,7 +294,8 @@ def _manifest(
         version=version,
         summary=plan.entry.summary,
         regime=facts.regime,
-        architecture=plan.entry.architecture,
+        architecture=network.name,
+        network=network.description if plan.entry.architecture.endswith(".toml") else None,
         images=facts.images,
         grid=facts.grid,
         settings=plan.grid.recipe(next(iter(records)))
@@ -304,7 +306,7 @@ def _manifest(
         libraries=facts.libraries,
         code_version=installed_version("nndynbench"),
         threshold=threshold,
-        chance=100 / architecture(plan.entry.architecture).classes,
+        chance=100 / network.classes,
         epochs=plan.grid.longest,
         networks=len(records),
         networks_planned=len(plan.order),

@@ -14,6 +14,7 @@ import pandas as pd
 from generation.device import CPU, device_kind
 from generation.grids import PRECISIONS, Grid, read_grid, spread_order
 from generation.images import Images
+from generation.own import ARCHITECTURE_FILE, begun_entry
 from generation.plan_file import (
     BINDING_LIBRARIES,
     ONE_BY_ONE,
@@ -29,7 +30,7 @@ from generation.training import NetworkPlan
 from nndynbench.names import check_name
 from nndynbench.storage.files import locked, user_path
 from nndynbench.storage.manifest import ImageFacts
-from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
+from nndynbench.subsets.catalogue import CatalogueEntry, catalogue, catalogue_entry
 
 __all__ = [
     "BINDING_LIBRARIES",
@@ -171,9 +172,10 @@ class SubsetPlan:
                 )
 
     def _facts(self, images: Images) -> PlanFacts:
+        own = self.entry.architecture.endswith(".toml")
         return PlanFacts(
             subset=self.entry.name,
-            architecture=self.entry.architecture,
+            architecture=ARCHITECTURE_FILE if own else self.entry.architecture,
             zoo_seed=self.zoo_seed,
             grid=self.grid.name,
             regime=self.grid.regime,
@@ -197,16 +199,17 @@ def subset_plan(
     precision: str | None = None,
     trainer: Trainer = ONE_BY_ONE,
     device: str = CPU,
+    entry: CatalogueEntry | None = None,
 ) -> SubsetPlan:
     """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
-    grid and the grid's precision.
+    grid and the grid's precision. ``entry`` is that of a zoo of one's own (`generation.own.own_entry`).
 
     Raises
     ------
     UnknownNameError
         For a subset, grid, device or precision that does not exist.
     """
-    entry = catalogue_entry(subset)
+    entry = catalogue_entry(subset) if entry is None else entry
     chosen = read_grid(entry.grid if grid is None else grid)
     if precision is not None and any(precision != chosen.recipe(network)["precision"] for network in chosen.networks.index):
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
@@ -224,10 +227,15 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     NoRunsError
         If nothing was trained there.
     """
-    entry, folder = catalogue_entry(subset), runs_folder(subset, out)
+    folder = runs_folder(subset, out)
     if not (folder / PLAN_FILE).exists():
+        catalogue_entry(subset)  # a name that is none is said first
         raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
     facts = read_plan(folder)
+    if subset in catalogue():
+        entry = catalogue_entry(subset)
+    else:
+        entry = begun_entry(subset, folder, described=str(facts.architecture), images=facts.images.name, grid=facts.grid)
     if facts.networks is not None:
         networks = pd.DataFrame(facts.networks)
         networks.index = pd.RangeIndex(len(networks), name="network")

@@ -111,10 +111,7 @@ def pack(
     >>> zoo.networks["final_accuracy"].tolist()
     [60.01, 60.1]
     """
-    if name in catalogue():
-        raise PackError(f"{name} is a subset of the catalogue: choose another name")
-    if not NAME.fullmatch(name):
-        raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
+    check_own_name(name)
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
     given = read_runs(user_path(runs)).values() if isinstance(runs, (str, PathLike)) else runs
@@ -123,6 +120,14 @@ def pack(
     with folder_written_whole(folder) as fresh:
         made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
     return Subset(folder)
+
+
+def check_own_name(name: str) -> None:
+    """Raise `PackError` for a name that a pack of one's own cannot have."""
+    if name in catalogue():
+        raise PackError(f"{name} is a subset of the catalogue: choose another name")
+    if not NAME.fullmatch(name):
+        raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
 
 
 @dataclass

@@ -17,7 +17,7 @@ from nndynbench.stopping import StopEarly
 CURVES = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "val_accuracy"}
 
 
-class RecordRun(keras.callbacks.Callback):  # type: ignore[misc]
+class RecordRun(keras.callbacks.Callback):
     """Keeps a run's curves and early snapshots; end it by ``recorder.finish(test_accuracy=…)``.
 
     Snapshots are of the conv and dense layers, in torch's layout and in the order that the model lists them.

@@ -132,7 +132,8 @@ class Manifest(_Facts):
             options += [f"--side-by-side {group}", f"--precision {self.settings['precision']}"]
         if self.keep is not None:
             options.append(f"--keep {self.keep}")
-        return f"python -m generation train {self.subset} {' '.join(options)} --out DIR"
+        name = self.subset if self.network is None else f"--name {self.subset} --architecture FILE.toml"
+        return f"python -m generation train {name} {' '.join(options)} --out DIR"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,0 +1,70 @@
+"""A zoo of a grid of one's own, under a name and with an architecture that the catalogue does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from generation.own import OwnZooError, own_entry
+from generation.plan import begun_plan
+from tests.generation.small_runs import write_grid
+
+ARCHITECTURE = """
+[tiny]
+input_shape = [1, 8, 8]
+layers = [
+  { kind = "conv", name = "conv1", filters = 3, kernel = 3 },
+  { kind = "max-pool", name = "pool1", kernel = 2, stride = 2 },
+  { kind = "fc", name = "fc1", units = 8 },
+  { kind = "dropout", name = "dropout1" },
+  { kind = "fc", name = "fc2", units = 10 },
+]
+"""
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> str:
+    path = write_grid(tmp_path / "mine.toml", epochs=1)
+    Path(path).write_text('like = "digits-lenet"\n' + Path(path).read_text())
+    return path
+
+
+@pytest.fixture
+def architecture(tmp_path: Path) -> str:
+    (tmp_path / "tiny.toml").write_text(ARCHITECTURE)
+    return str(tmp_path / "tiny.toml")
+
+
+def test_a_grid_and_an_architecture_of_ones_own_become_a_pack(tmp_path: Path, grid: str, architecture: str) -> None:
+    from generation.__main__ import app
+
+    options = ["--out", str(tmp_path / "zoo"), "--workers", "1", "--keep", "1"]
+    done = CliRunner().invoke(app, ["train", "--grid", grid, "--name", "my-zoo", "--architecture", architecture, *options])
+    assert done.exit_code == 0, done.output
+    Path(architecture).unlink()
+    zoo = nb.load("my-zoo", root=tmp_path / "zoo")
+    assert zoo.architecture.layer_sizes == {"input": 1, "conv1": 3, "fc1": 8, "fc2": 10}
+    assert zoo.manifest.hyperparameters == ["learning_rate", "dropout"]
+    assert zoo.history(0, 1).graph(1, "unrolled").number_of_nodes > 100
+    assert begun_plan("my-zoo", tmp_path / "zoo").finished([0, 1]) == [0, 1]
+
+
+def test_it_needs_a_grid_images_and_a_name_of_its_own(tmp_path: Path, grid: str) -> None:
+    with pytest.raises(OwnZooError, match=r"needs a grid of its own: --grid FILE\.toml"):
+        own_entry("my-zoo", tmp_path, grid="paper", like=None, described=None)
+    with pytest.raises(nb.PackError, match="is a subset of the catalogue"):
+        own_entry("digits-lenet", tmp_path, grid=grid, like=None, described=None)
+    silent = write_grid(tmp_path / "silent.toml")
+    with pytest.raises(OwnZooError, match='like = "digits-lenet"'):
+        own_entry("my-zoo", tmp_path, grid=silent, like=None, described=None)
+    assert own_entry("my-zoo", tmp_path, grid=silent, like="cifar10-vgg", described=None).architecture == "cifar10-vgg"
+
+
+def test_runs_of_another_architecture_are_left_alone(tmp_path: Path, grid: str, architecture: str) -> None:
+    own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+    Path(architecture).write_text(ARCHITECTURE.replace("units = 8", "units = 9"))
+    with pytest.raises(OwnZooError, match="begun with another architecture"):
+        own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
