@@ -96,7 +96,7 @@ class Run:
             self.architecture,
             self.weights,
             where=str(self.folder),
-            curves=self.curves if self.record.epochs or self.record.diverged else None,
+            curves=self.curves[list(CURVES)] if self.record.epochs or self.record.diverged else None,
             hyperparameters=self.record.hyperparameters or None,
             last=self.epochs if self.record.finished else None,
             diverged=self.record.diverged,
