@@ -45,13 +45,44 @@ def _need_ranks(scored: Scored) -> None:
             raise UndefinedMetricError(f"a rank correlation is not defined: all {what} are equal")
 
 
+# Of more networks the pairs' signs are no matrix in memory, and what a resample changes is taken to first order.
+MOST_PAIRED = 2500
+ROWS = 500  # of it that are made at a time then
+
+
 def kendall_taus(scored: Scored, resamples: Resamples) -> FloatArray:
-    """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them."""
+    """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them.
+
+    Of more than `MOST_PAIRED` networks to first order: each counts by its share in all pairs, as often as it was drawn, which
+    is off by about one part in as many as there are networks.
+    """
+    if len(scored.truth) > MOST_PAIRED:
+        return _linear_taus(scored, resamples)
     in_order = (values[resamples.order] for values in (scored.truth, scored.prediction))
     truth, prediction = (_order_of_pairs(values, values) for values in in_order)
     agreement = _pairs(truth * prediction, resamples)
     truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _pairs(np.abs(truth), resamples))
     return ratio(agreement, np.sqrt(truth_pairs * _pairs(np.abs(prediction), resamples)))
+
+
+def _linear_taus(scored: Scored, resamples: Resamples) -> FloatArray:
+    agreement = _agreements(scored.truth, scored.prediction)
+    untied = (_untied(values) for values in (scored.truth, scored.prediction))
+    total, truth, prediction = (2 * resamples.sums(each) - each.sum() for each in (agreement, *untied))
+    return ratio(total, np.sqrt(np.maximum(truth * prediction, 0.0)))
+
+
+def _agreements(truth: FloatArray, prediction: FloatArray) -> FloatArray:
+    """Of each network with all others: pairs in the same order in both, less those in the other one."""
+    parts = [slice(start, start + ROWS) for start in range(0, len(truth), ROWS)]
+    signs = ((_order_of_pairs(values[part], values) for values in (truth, prediction)) for part in parts)
+    return np.concatenate([np.einsum("ij,ij->i", *pair).astype(np.float64) for pair in signs])
+
+
+def _untied(values: FloatArray) -> FloatArray:
+    """How many networks have another value than each."""
+    _, own, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return len(values) - counts[own].astype(np.float64)
 
 
 def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float32]:
@@ -80,9 +111,14 @@ def _products(some: FloatArray, others: FloatArray, resamples: Resamples) -> Flo
 
 def _centred_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
     """Mid-ranks of every network in every resample (resamples, networks), less their weighted mean."""
-    # Twice the ranks, less the number of networks, is a sum of signs: whole numbers, whose weighted mean is 0.
-    signs = resamples.by_cluster(_order_of_pairs(values[resamples.order], values))
-    return (resamples.whole_counts @ signs).astype(np.float64) / -2
+    # Twice the ranks, less the number of networks, are the drawn ones below less those above: whole numbers, whose weighted
+    # mean is 0.
+    _, own = np.unique(values, return_inverse=True)
+    ordered = np.argsort(own, kind="stable")
+    drawn = np.pad(np.cumsum(resamples.weights[:, ordered], axis=1), ((0, 0), (1, 0)))
+    first, last = (np.searchsorted(own[ordered], own, side) for side in ("left", "right"))
+    below, up_to = drawn[:, first], drawn[:, last]
+    return (below + up_to - drawn[:, -1:]) / 2
 
 
 def r2s_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
