@@ -132,3 +132,15 @@ def test_a_rank_correlation_of_equal_predictions_is_an_error_with_its_reason() -
     scored = Scored(np.array([1.0, 2, 3]), np.full(3, 5.0), np.zeros(3), np.zeros(3, dtype=int))
     with pytest.raises(UndefinedMetricError, match="all predictions are equal"):
         METRICS["kendall_tau"](scored)
+
+
+def test_of_many_networks_the_interval_of_kendalls_tau_is_that_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.round(10 * rng.normal(size=1200))  # with ties
+    prediction = 0.3 * truth + 3 * rng.normal(size=1200)
+    scored = Scored(truth, prediction, prediction, np.arange(1200) % 5)
+    resamples = draw_resamples(np.arange(1200) // 2, scored, need_classes=False)
+    exact = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
+    monkeypatch.setattr("nndynbench.protocols.metrics.ranks.MOST_PAIRED", 1000)
+    linear = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
+    assert linear == pytest.approx(exact, abs=0.002)

@@ -53,8 +53,8 @@ ROWS = 500  # of it that are made at a time then
 def kendall_taus(scored: Scored, resamples: Resamples) -> FloatArray:
     """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them.
 
-    Of more than `MOST_PAIRED` networks to first order: each counts by its share in all pairs, as often as it was drawn, which
-    is off by about one part in as many as there are networks.
+    Of more than `MOST_PAIRED` networks to first order: each counts by its share in all pairs, as often as it was drawn,
+    which is off by about one part in as many as there are networks.
     """
     if len(scored.truth) > MOST_PAIRED:
         return _linear_taus(scored, resamples)
