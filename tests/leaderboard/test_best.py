@@ -1,0 +1,47 @@
+"""The board in short: which method `nndynbench predict` takes for what a run gives of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from leaderboard.best import mean_ranks, needs_initialisation
+from leaderboard.check import SUBMISSIONS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three methods' submissions on two subsets."""
+    for method in ("degree-linear", "validation-accuracy", "constant"):
+        for subset in ("digits-lenet", "digits-lenet-half"):
+            name = f"{method}/{subset}.regression-folds.json"
+            (tmp_path / method).mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes((SUBMISSIONS / name).read_bytes())
+    return tmp_path
+
+
+def test_methods_are_ranked_by_their_r2_on_all_subsets(folder: Path) -> None:
+    values = {}
+    for path in folder.glob("*/*.json"):
+        scores = json.loads(path.read_text())["scores"]
+        [value] = [s["value"] for s in scores if s["metric"] == "r2" and (s.get("budget") or s.get("epochs")) == 5]
+        values[path.parent.name, path.name.partition(".")[0]] = value
+    ranks = mean_ranks(folder)
+    for method in ("degree-linear", "validation-accuracy", "constant"):
+        own = [
+            1 + sum(value > values[method, subset] for (_, other), value in values.items() if other == subset)
+            for subset in ("digits-lenet", "digits-lenet-half")
+        ]
+        assert ranks.loc[method, "rank"] == sum(own) / 2
+
+
+def test_a_method_that_is_not_on_every_subset_has_no_rank(folder: Path) -> None:
+    (folder / "constant" / "digits-lenet.regression-folds.json").unlink()
+    assert sorted(mean_ranks(folder).index) == ["degree-linear", "validation-accuracy"]
+
+
+@pytest.mark.parametrize(("method", "needs"), [("degree-linear", False), ("norms", True), ("validation-accuracy", False)])
+def test_what_reads_the_initialisation_is_found_by_asking(method: str, needs: bool) -> None:
+    assert needs_initialisation(method) is needs
