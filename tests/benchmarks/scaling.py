@@ -3,7 +3,8 @@
     python tests/benchmarks/scaling.py
 
 Networks are copies of digits-lenet's with noise of 1% on their signatures. Each size is measured in a process of its own, so
-that the peak of memory is its own; what it prints is the table of docs/performance.md.
+that the peak of memory is its own. Times are of the processor: others may be at work. What it prints is the table of
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -85,21 +86,21 @@ def _copied(table: pd.DataFrame, originals: np.ndarray, rng: np.random.Generator
 
 
 def measured(root: Path) -> dict[str, float]:
-    """Seconds and peaks of memory (MB) of what is done with a pack, once each."""
+    """Seconds of processor time and peaks of memory (MB) of what is done with a pack, once each."""
     nb.Signature("degree")  # libraries are imported before anything is timed
     before = _memory()
     found = {}
-    start = time.perf_counter()
+    start = time.process_time()
     zoo = nb.load(NAME, root=root)
-    found["open"] = time.perf_counter() - start
-    start = time.perf_counter()
+    found["open"] = time.process_time() - start
+    start = time.process_time()
     matrix = nb.Signature("degree").fit_transform(zoo.histories(zoo.network_ids, EPOCHS))
-    found["signature matrix"] = time.perf_counter() - start
+    found["signature matrix"] = time.process_time() - start
     assert matrix.shape == (len(zoo.networks), 5 * EPOCHS)
     found["memory"] = _memory() - before
-    start = time.perf_counter()
+    start = time.process_time()
     nb.evaluate(find_method(METHOD), zoo, protocol="regression-folds", budgets=EPOCHS, sealed=False)
-    found["evaluate"] = time.perf_counter() - start
+    found["evaluate"] = time.process_time() - start
     found["memory with evaluate"] = _memory() - before
     found["files"] = sum(facts.bytes for facts in zoo.manifest.files.values()) / 1e6
     return found
