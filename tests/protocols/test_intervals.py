@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import nndynbench as nb
 from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
-from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
+from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError, ranks
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, cases
 
@@ -141,6 +141,6 @@ def test_of_many_networks_the_interval_of_kendalls_tau_is_that_of_all_pairs(monk
     scored = Scored(truth, prediction, prediction, np.arange(1200) % 5)
     resamples = draw_resamples(np.arange(1200) // 2, scored, need_classes=False)
     exact = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
-    monkeypatch.setattr("nndynbench.protocols.metrics.ranks.MOST_PAIRED", 1000)
+    monkeypatch.setattr(ranks, "MOST_PAIRED", 1000)
     linear = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
     assert linear == pytest.approx(exact, abs=0.002)
