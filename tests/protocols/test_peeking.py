@@ -190,7 +190,7 @@ def test_a_peeking_method_scores_no_better_than_chance(what: str, digits: nb.Sub
 
 def test_a_peek_that_succeeds_would_be_seen(digits: nb.Subset) -> None:
     method = Peeker(R2_OF_A_PEEK["a later epoch's accuracy"])
-    assert r2(method, digits, epochs=10) > 0.5
+    assert r2(method, digits, budgets=10) > 0.5
 
 
 class Remembering(RegressorMixin, BaseEstimator):
