@@ -220,7 +220,8 @@ class _Asked:
 
     def of_recorded(self, run: Run) -> Given:
         """A recorded run, with what is given beside it in place of its own."""
-        self._check_layers(run)
+        if run.architecture.layers:
+            self._check_layers(run.architecture.layer_sizes, of=f"the network of {run.folder}")
         budget = self.budget(run.epochs)
         source = run.source()
         beyond: tuple[str, ...] = ()
@@ -249,19 +250,11 @@ class _Asked:
         budget = self.subset.check_budget(self.asked or history.epochs)
         if history.epochs != budget:
             raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
-        if history.layer_sizes != self.architecture.layer_sizes:
-            raise NotGivenError(
-                f"the history's network has the layers {history.layer_sizes}, those of {self.subset.name} have "
-                f"{self.architecture.layer_sizes}"
-            )
+        self._check_layers(history.layer_sizes, of="the history's network")
 
-    def _check_layers(self, run: Run) -> None:
-        own, others = run.architecture, self.architecture
-        if own.layers and own.layer_sizes != others.layer_sizes:
-            raise NotGivenError(
-                f"the network of {run.folder} has the layers {own.layer_sizes}, those of {self.subset.name} have "
-                f"{others.layer_sizes}"
-            )
+    def _check_layers(self, own: Mapping[str, int], *, of: str) -> None:
+        if own != (others := self.architecture.layer_sizes):
+            raise NotGivenError(f"{of} has the layers {own}, those of {self.subset.name} have {others}")
 
     def _checked_curves(self, budget: int) -> Any:
         classes = self.architecture.classes

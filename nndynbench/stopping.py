@@ -110,6 +110,13 @@ class StopEarly:
         probability = self.probability(run)
         return probability is not None and probability < self.below
 
+    def ends(self, recorder: Recorder) -> bool:
+        """Whether the run is to be stopped now; if so, it is recorded as stopped, with the reason."""
+        stops = self(recorder)
+        if stops:
+            recorder.stop(f"below {self.below:g} to reach {self.at_least:g}%")
+        return stops
+
     def probability(self, run: Recorder | Run) -> float | None:
         """That the run reaches the accuracy; None after an epoch that is not judged. 0 for one that has diverged."""
         recorded = run.run if isinstance(run, Recorder) else run

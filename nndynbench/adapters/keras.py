@@ -55,12 +55,11 @@ class RecordRun(keras.callbacks.Callback):
             self.recorder = Recorder(folder, weights_of(self.model), hyperparameters=hyperparameters, **options)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self.recorder is None or self.recorder.run.record.finished:
+        if self.recorder is None or self.recorder.finished:
             return
         given = curves_from(logs or {}, self._curves, fractions=self._fractions)
         self.recorder.epoch(weights=weights_of(self.model), **given)
-        if self._stop is not None and self._stop(self.recorder):
-            self.recorder.stop(f"below {self._stop.below:g} to reach {self._stop.at_least:g}%")
+        if self._stop is not None and self._stop.ends(self.recorder):
             self.model.stop_training = True
 
 

@@ -60,15 +60,14 @@ class RecordRun(Callback):
             self.recorder = Recorder(folder, network, hyperparameters=given, **options)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.recorder is None:
+        if self.recorder is None or self.recorder.finished:
             return
         self.recorder.epoch(**curves_from(trainer.callback_metrics, self._curves, fractions=self._fractions))
-        if self._stop is not None and self._stop(self.recorder):
-            self.recorder.stop(f"below {self._stop.below:g} to reach {self._stop.at_least:g}%")
+        if self._stop is not None and self._stop.ends(self.recorder):
             trainer.should_stop = True
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = trainer.callback_metrics
-        if self.recorder is not None and self._test_accuracy in logged and not self.recorder.run.record.finished:
+        if self.recorder is not None and self._test_accuracy in logged and not self.recorder.finished:
             accuracy = percent(float(logged[self._test_accuracy]), self._test_accuracy, fractions=self._fractions)
             self.recorder.finish(test_accuracy=accuracy)

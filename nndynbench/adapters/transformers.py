@@ -89,9 +89,8 @@ class RecordRun(TrainerCallback):
             self._record(control)
 
     def _record(self, control: TrainerControl) -> None:
-        if self.recorder is None or self.recorder.run.record.finished:
+        if self.recorder is None or self.recorder.finished:
             return
         self.recorder.epoch(**curves_from(self._logged, self._curves, fractions=self._fractions))
-        if self._stop is not None and self._stop(self.recorder):
-            self.recorder.stop(f"below {self._stop.below:g} to reach {self._stop.at_least:g}%")
+        if self._stop is not None and self._stop.ends(self.recorder):
             control.should_training_stop = True

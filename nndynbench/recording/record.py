@@ -87,7 +87,7 @@ def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
     content = safetensors.numpy.save(weights, {"epoch": str(epoch)})
     with written_whole(snapshot_path(folder, epoch)) as partial:
         partial.write_bytes(content)
-    return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return _facts(content)
 
 
 def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
@@ -104,9 +104,13 @@ def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
     if not path.is_file():
         raise DamagedFileError(f"{path} is missing; {RUN_FILE} lists it")
     content = path.read_bytes()
-    if (len(content), hashlib.sha256(content).hexdigest()) != (expected.bytes, expected.sha256):
+    if not _facts(content).same_content(expected):
         raise DamagedFileError(f"{path} is damaged: it is not what was recorded")
     return dict(safetensors.numpy.load(content))
+
+
+def _facts(content: bytes) -> FileFacts:
+    return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float | str]:

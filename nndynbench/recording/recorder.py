@@ -128,6 +128,11 @@ class Recorder:
         return len(self._record.epochs)
 
     @property
+    def finished(self) -> bool:
+        """Whether the run has ended: with an outcome, or stopped."""
+        return self._record.finished
+
+    @property
     def bytes(self) -> int:
         """The disk that the run takes."""
         kept = sum(facts.bytes for facts in self._record.snapshots.values())
