@@ -18,6 +18,7 @@ from .protocols import evaluate as evaluate
 from .protocols import methods as methods
 from .protocols import protocols as protocols
 from .protocols import read_result as read_result
+from .protocols import sample_efficiency as sample_efficiency
 from .recording import Recorder as Recorder
 from .recording import read_run as read_run
 from .signatures import Signature as Signature

@@ -58,6 +58,24 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
     return axes
 
 
+def draw_sample_efficiency(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """What a method has over its reference by how many networks both are fitted on, a line per budget with its 95%
+    intervals, from `nndynbench.sample_efficiency`'s rows.
+    """
+    axes: Axes = _axes(ax)
+    for budget, part in curve.groupby("budget", sort=True):
+        label = f"after {budget} epoch" + "s" * (budget != 1)
+        spread = [part["gain"] - part["gain_low"], part["gain_high"] - part["gain"]]
+        axes.errorbar(part["networks"], part["gain"], yerr=spread, marker="o", markersize=4, capsize=3, label=label)
+    axes.axhline(0, color="grey", linestyle=":", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xticks(sizes := sorted(curve["networks"].unique()), [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("networks that both are fitted on")
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
 def draw_comparison(
     compared: Comparison,
     *,

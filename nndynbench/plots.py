@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
-from nndynbench.drawing import draw_comparison, draw_curves, draw_scores, whole_epochs
+from nndynbench.drawing import draw_comparison, draw_curves, draw_sample_efficiency, draw_scores, whole_epochs
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import as_subset
 
@@ -44,6 +44,17 @@ def comparison_over_budget(
     figure, panels = _figure(len(names))
     for axes, subset in zip(panels, names, strict=True):
         draw_comparison(compared, subset=subset, metric=metric, methods=methods, ax=axes)
+    return _save(figure, user_path(path))
+
+
+def gain_over_networks(curve: pd.DataFrame, path: str | Path, *, title: str = "") -> Path:
+    """What a method has over its reference by how many networks both are fitted on, from `nndynbench.sample_efficiency`."""
+    from nndynbench.protocols.metrics import METRICS
+
+    figure, [axes] = _figure()
+    draw_sample_efficiency(curve, ax=axes)
+    axes.set_ylabel(f"gain in {METRICS[str(curve['metric'].iloc[0])].label}, 95% interval")
+    axes.set_title(title, fontsize=10)
     return _save(figure, user_path(path))
 
 

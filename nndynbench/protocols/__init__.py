@@ -6,6 +6,7 @@ from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, MethodError, find_method, method_names, methods
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
 from nndynbench.protocols.results import Result, read_result
+from nndynbench.protocols.sample_efficiency import sample_efficiency
 from nndynbench.protocols.tuning import choose
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "read_comparison",
     "read_result",
     "rescore",
+    "sample_efficiency",
 ]

@@ -55,6 +55,15 @@ def checked_seed(seed: Any) -> int | None:
     return number
 
 
+def checked_count(count: Any, name: str) -> int | None:
+    """A whole number from 1, or None; raises ValueError for anything else."""
+    if count is None:
+        return None
+    if (number := _whole(count, name, "a whole number from 1")) < 1:
+        raise ValueError(f"{name} is a whole number from 1, or None for all, not {count!r}")
+    return number
+
+
 def checked_choice(value: Any, name: str) -> bool | None:
     """True, False or None; raises ValueError for anything else."""
     if value is None or value is True or value is False:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.deprecation import renamed_keyword
-from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_jobs, checked_seed
+from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_count, checked_jobs, checked_seed
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
@@ -63,6 +63,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     sealed: bool | None = None,
     order_seed: int | Literal["drawn"] | None = "drawn",
+    reference_networks: int | None = None,
 ) -> Result:
     """Score a method.
 
@@ -93,6 +94,9 @@ def evaluate(
         Decides in which order networks are handed to the method. One is drawn for each evaluation, where the method cannot
         see it; given the one that an earlier result's facts have, the predictions are the same. None: the order of results
         that have none.
+    reference_networks
+        Fit on so many networks of each training side alone, the first of that order: what a method is worth to somebody who
+        has few runs. Such a result is no submission.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def evaluate(
     asked, jobs, sealed = checked_budgets(budgets), checked_jobs(jobs), checked_choice(sealed, "sealed")
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else checked_seed(order_seed)
-    run = Run(estimator, choices, label, seed)
+    run = Run(estimator, choices, label, seed, most=checked_count(reference_networks, "reference_networks"))
     run = _sealed(run, method, asked=sealed)
     loaded = loaded_subsets(subsets)
     start = time.perf_counter()
@@ -142,6 +146,8 @@ def evaluate(
     }
     if run.unsealed:
         facts["unsealed"] = run.unsealed
+    if run.most is not None:
+        facts["reference_networks"] = run.most
     return Result(score(predictions, loaded, chosen, reads=read), predictions, facts)
 
 
@@ -162,7 +168,7 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
 
 @dataclass(frozen=True)
 class Run:
-    """How a method is fitted: what of, in which order of networks, and in which processes.
+    """How a method is fitted: what of, in which order of networks, on how many at ``most``, and in which processes.
 
     ``sealed`` carries it over to sealed processes; without it the method is fitted in this one, and ``unsealed`` says why
     where nobody asked for that.
@@ -174,6 +180,7 @@ class Run:
     order_seed: int | None
     sealed: Sealed | None = None
     unsealed: str = ""
+    most: int | None = None
 
     def fit_and_ask(
         self,
@@ -219,6 +226,7 @@ class Fit:
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
         where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, fold {self.fold}"
         learnt, tested = self._orders(run.order_seed)
+        learnt = learnt[: run.most]
         known, tunes = self._known(learnt), self.trained_on.name == TUNING_SUBSET
         seen, asked = [self.train[network] for network in learnt], [self.test[network] for network in tested]
         try:

@@ -139,7 +139,17 @@ def joined(stored: Result, fresh: Result) -> Result:
 
 
 # What two results must agree in to be of one method, on the same networks.
-SAME = ("method", "fingerprint", "description", "source", "protocol", "subsets", "libraries", "order_seed")
+SAME = (
+    "method",
+    "fingerprint",
+    "description",
+    "source",
+    "protocol",
+    "subsets",
+    "libraries",
+    "order_seed",
+    "reference_networks",
+)
 
 
 class Kept(NamedTuple):

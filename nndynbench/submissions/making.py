@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from nndynbench.protocols.protocol import find_protocol
-from nndynbench.submissions.files import refusal
+from nndynbench.submissions.files import RefusedError, refusal
 from nndynbench.submissions.schema import Submission
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def submissions_of(
         Naming the field that is not as the schema wants it.
     """
     facts = result.facts
+    if (few := facts.get("reference_networks")) is not None:
+        raise RefusedError("reference_networks", f"a method is fitted on all networks of a training side, not on {few}")
     chosen = find_protocol(facts["protocol"])
     references = {subset["name"]: subset for subset in facts["subsets"]}
     made = []

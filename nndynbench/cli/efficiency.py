@@ -1,0 +1,77 @@
+"""The command ``sample-efficiency``: what a method has over a reference by how many networks both are fitted on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from nndynbench.cli.console import console, print_table, progress_bar
+from nndynbench.cli.evaluation import need_writable, number, span, with_span
+
+ALL = "all"
+
+
+def sample_efficiency(
+    method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")],
+    subset: Annotated[str, typer.Option(help="a subset")],
+    beside: Annotated[str, typer.Option(help="what it is measured against")] = "curve-bar",
+    protocol: Annotated[str, typer.Option(help="a protocol that tests the subset it trains on")] = "regression-folds",
+    budgets: Annotated[str, typer.Option(help="5, 1-10, or 1,3,5")] = "1,5",
+    sizes: Annotated[str, typer.Option(help="how many networks both are fitted on")] = "48,96,192,all",
+    draws: Annotated[int, typer.Option(help="how often a part of the networks is drawn; scores are means")] = 3,
+    out: Annotated[Path, typer.Option(help="folder for the table and its plot")] = Path("results"),
+    jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+) -> None:
+    """Score a method beside a reference where both have few networks to learn from, and many."""
+    from nndynbench.plots import gain_over_networks
+    from nndynbench.protocols import find_method
+    from nndynbench.protocols import sample_efficiency as by_size
+    from nndynbench.protocols.method import label_of
+    from nndynbench.protocols.metrics import METRICS
+    from nndynbench.storage.files import written_whole
+    from nndynbench.subsets import load
+
+    loaded = load(subset, root=root)
+    label, reference = (label_of(find_method(name)) for name in (method, beside))
+    path = out / f"{label}.{loaded.name}.{protocol}.by-networks.csv"
+    need_writable(path)  # before hours of fits, not after them
+    with progress_bar(f"{label} beside {reference}") as report:
+        curve = by_size(
+            loaded,
+            method,
+            beside=beside,
+            protocol=protocol,
+            budgets=budgets,
+            sizes=read_sizes(sizes),
+            draws=draws,
+            jobs=jobs,
+            progress=report,
+        )
+    metric = METRICS[str(curve["metric"].iloc[0])].label
+    table = Table(
+        "budget", "networks", metric, f"{reference}'s", "gain", title=f"{escape(label)} on {loaded.name}, {protocol}"
+    )
+    for row in curve.to_dict("records"):
+        own = f"{number(row['value'])} {span(row, 'low', 'high')}"
+        table.add_row(str(row["budget"]), str(row["networks"]), own, number(row["beside"]), with_span(row, "gain"))
+    print_table(table)
+    with written_whole(path) as partial:
+        curve.to_csv(partial, index=False)
+    title = f"{loaded.name}: {label} over {reference}"
+    plot = gain_over_networks(curve, path.with_suffix(".png"), title=title)
+    console.print(escape(f"written: {path}, {plot}"))
+
+
+def read_sizes(text: str) -> list[int | None]:
+    """``"48,96,all"`` as numbers, None for all; raises ValueError for anything else."""
+    sizes = []
+    for part in map(str.strip, text.split(",")):
+        if part != ALL and not part.isdecimal():
+            raise ValueError(f"sizes are numbers of networks, or '{ALL}', with commas between, not {text!r}")
+        sizes.append(None if part == ALL else int(part))
+    return sizes

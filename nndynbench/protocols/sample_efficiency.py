@@ -1,0 +1,118 @@
+"""What a method scores, and what it has over a reference, by how many networks both are fitted on.
+
+A researcher with runs of their own has tens of them, not hundreds: a method is worth most where it needs few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nndynbench.protocols.arguments import checked_budgets, checked_count
+from nndynbench.protocols.harness import evaluate
+from nndynbench.protocols.intervals import quantiles
+from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.protocol import Protocol, find_protocol
+from nndynbench.protocols.scoring import Case, Estimate, cases
+from nndynbench.subsets import Subset, as_subset
+
+CURVE_BAR = "curve-bar"
+SIZES = (48, 96, 192, None)
+DRAWS = 3
+
+
+def sample_efficiency(
+    subset: str | Subset,
+    method: Any,
+    *,
+    beside: Any = CURVE_BAR,
+    protocol: str | Protocol = "regression-folds",
+    budgets: int | str | Sequence[int] = (1, 5),
+    sizes: Sequence[int | None] = SIZES,
+    draws: int = DRAWS,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """A method and a reference on equal, ever larger parts of the training networks.
+
+    Parameters
+    ----------
+    subset
+        Its name, or loaded.
+    method, beside
+        The method and what it is measured against, as `nndynbench.evaluate` takes them.
+    protocol
+        The name of a protocol that tests the same subset.
+    budgets
+        How many epochs both may see.
+    sizes
+        How many networks both are fitted on inside each fold; None for all of the training side. Smaller parts are parts of
+        the larger ones.
+    draws
+        How often a part is drawn; scores are means over the draws. What is fitted on all networks is fitted once a draw too,
+        on another order of them.
+    jobs
+        Fits at a time.
+    progress
+        Called with how many evaluations are done, and how many there are.
+
+    Returns
+    -------
+    A row per budget and size: ``networks`` that were fitted on (of all, in the largest fold), ``metric`` (the protocol's
+    first), the method's ``value`` with its 95% interval ``low`` to ``high``, the reference's as ``beside``, and the ``gain``
+    with its paired interval (``gain_low``, ``gain_high``). Intervals resample the tested networks, as for any score; what
+    another draw would change is averaged over, not added to them.
+
+    Raises
+    ------
+    UnknownNameError, BudgetError, SplitError, MethodError
+        As `nndynbench.evaluate`.
+    ValueError
+        For sizes that are no whole numbers above 0, no draws, or a protocol that tests another subset.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> asked = {"beside": "constant", "budgets": 5, "sizes": [48, 96], "draws": 1}
+    >>> curve = nndynbench.sample_efficiency("digits-lenet", "training-loss", **asked)
+    >>> curve["networks"].tolist()
+    [48, 96]
+    """
+    chosen, loaded = find_protocol(protocol), as_subset(subset)
+    if chosen.test == "another":
+        raise ValueError(f"{chosen.name} tests another subset than it trains on: choose a protocol of one subset")
+    counts = [checked_count(size, "a size") for size in sizes]
+    number_of_draws = checked_count(draws, "draws") or DRAWS
+    asked = checked_budgets(budgets)
+    largest = max(len(learnt) for learnt, _ in loaded.split(str(chosen.split)))
+    parts = list(product(counts, range(number_of_draws), (method, beside)))
+    found: dict[tuple[int, Any], list[Case]] = {}
+    for done, (count, draw, each) in enumerate(parts, start=1):
+        result = evaluate(each, loaded, protocol=chosen, budgets=asked, jobs=jobs, order_seed=draw, reference_networks=count)
+        for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts["reads"]).items():
+            found.setdefault((min(count or largest, largest), key[1]), []).append(case)
+        if progress:
+            progress(done, len(parts))
+    rows = [
+        {"budget": budget, "networks": networks, **_row(own[::2], own[1::2], chosen.metrics[0])}
+        for (networks, budget), own in found.items()
+    ]
+    return pd.DataFrame(rows).sort_values(["budget", "networks"], ignore_index=True)
+
+
+def _row(own: Sequence[Case], reference: Sequence[Case], metric: str) -> dict[str, Any]:
+    """Means over draws, each with its interval; of the gain from resamples that are the same for both."""
+    measure = METRICS[metric]
+    value, other = (float(np.mean([measure(case.scored) for case in side])) for side in (own, reference))
+    drawn, drawn_other = (np.mean([case.in_resamples(metric) for case in side], axis=0) for side in (own, reference))
+    return {
+        "metric": metric,
+        **Estimate(value, *quantiles(drawn))._asdict(),
+        "beside": other,
+        "gain": measure.direction * (value - other),
+        **dict(zip(("gain_low", "gain_high"), quantiles(measure.direction * (drawn - drawn_other)), strict=True)),
+    }

@@ -1,0 +1,101 @@
+"""What a method has over a reference by how many networks both are fitted on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
+from typer.testing import CliRunner
+
+import nndynbench as nb
+from nndynbench.cli import app
+from nndynbench.cli.efficiency import read_sizes
+from nndynbench.submissions import RefusedError, submissions_of
+
+QUICK = {"beside": "constant", "budgets": 5, "draws": 2}
+
+
+class CountsNetworks(RegressorMixin, BaseEstimator):
+    """Predicts how many networks it was fitted on."""
+
+    def fit(self, X: list[nb.History], y: np.ndarray) -> CountsNetworks:
+        self.count_ = len(X)
+        return self
+
+    def predict(self, X: list[nb.History]) -> np.ndarray:
+        return np.full(len(X), float(self.count_))
+
+
+def test_a_method_is_fitted_on_as_many_networks_as_were_asked_for(digits: nb.Subset) -> None:
+    result = nb.evaluate(CountsNetworks(), digits, protocol="regression-folds", reference_networks=48)
+    assert set(result.predictions["prediction"]) == {48.0}
+    assert len(result.predictions) == len(digits.network_ids)
+
+
+def test_smaller_parts_are_parts_of_larger_ones(digits: nb.Subset) -> None:
+    fitted: dict[int, list[set[float]]] = {}
+
+    class Remembers(CountsNetworks):
+        def fit(self, X: list[nb.History], y: np.ndarray) -> CountsNetworks:
+            fitted.setdefault(len(y), []).append(set(y))
+            return super().fit(X, y)
+
+    for size in (24, 96):
+        nb.evaluate(Remembers(), digits, protocol="regression-folds", reference_networks=size, order_seed=7, sealed=False)
+    assert len(fitted[24]) == len(fitted[96]) == 5
+    for small, large in zip(fitted[24], fitted[96], strict=True):
+        assert small <= large
+
+
+def test_scores_are_means_over_draws_of_what_evaluate_gives(digits: nb.Subset) -> None:
+    [row] = nb.sample_efficiency(digits, "training-loss", sizes=[48], **QUICK).to_dict("records")
+    draws = [
+        nb.evaluate("training-loss", digits, protocol="regression-folds", order_seed=draw, reference_networks=48).predictions
+        for draw in (0, 1)
+    ]
+    by_hand = [r2_score(table["truth"], table["prediction"]) for table in draws]
+    assert by_hand[0] != by_hand[1]
+    assert row["value"] == pytest.approx(np.mean(by_hand), abs=1e-12)
+    assert row["gain"] == pytest.approx(row["value"] - row["beside"], abs=1e-12)
+    assert row["gain_low"] < row["gain"] < row["gain_high"]
+
+
+def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:
+    curve = nb.sample_efficiency(digits, "constant", sizes=[48, None], **QUICK)
+    assert curve["networks"].tolist() == [48, 192]
+    assert (curve[["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [({"sizes": [0]}, "a size"), ({"draws": 0}, "draws"), ({"protocol": "transfer-apart"}, "tests another subset")],
+)
+def test_what_cannot_be_asked_is_refused(digits: nb.Subset, asked: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        nb.sample_efficiency(digits, "constant", **asked)
+
+
+def test_a_result_of_few_networks_is_no_submission(digits: nb.Subset) -> None:
+    result = nb.evaluate("constant", digits, protocol="regression-folds", reference_networks=48)
+    facts = {"authors": ["A"], "licence": "MIT", "code": "https://example.org/a", "commit": "a" * 40, "seeds": [0]}
+    with pytest.raises(RefusedError, match="not on 48"):
+        submissions_of(result, **facts)
+
+
+def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
+    command = ["sample-efficiency", "training-loss", "--subset", "digits-lenet", "--beside", "constant"]
+    command += ["--sizes", "48,all", "--budgets", "5", "--draws", "1", "--out", str(tmp_path)]
+    CliRunner().invoke(app, command, catch_exceptions=False)
+    table = pd.read_csv(tmp_path / "training-loss.digits-lenet.regression-folds.by-networks.csv")
+    assert table["networks"].tolist() == [48, 192]
+    assert (tmp_path / "training-loss.digits-lenet.regression-folds.by-networks.png").stat().st_size > 10_000
+
+
+def test_sizes_that_are_no_numbers_are_named() -> None:
+    assert read_sizes("48, all") == [48, None]
+    with pytest.raises(ValueError, match="'48;96'"):
+        read_sizes("48;96")
