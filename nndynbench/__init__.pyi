@@ -12,6 +12,7 @@ from .prediction import predict as predict
 from .protocols import Comparison as Comparison
 from .protocols import Method as Method
 from .protocols import Result as Result
+from .protocols import ResultFacts as ResultFacts
 from .protocols import check_method as check_method
 from .protocols import compare as compare
 from .protocols import evaluate as evaluate

@@ -95,14 +95,14 @@ def result_card(result: Result) -> str:
     """What a notebook shows of a result."""
     tables = score_rows(result)
     rows = [{**({"subset": name} if len(tables) > 1 else {}), **row} for name, part in tables.items() for row in part]
-    facts = {"read": ", ".join(result.facts.get("reads", [])) or "nothing", "seconds": result.facts.get("seconds", NOTHING)}
+    facts = {"read": ", ".join(result.facts.reads) or "nothing", "seconds": result.facts.seconds}
     return html_card(result_title(result), facts, rows, note=" ".join(["In brackets: the 95% interval.", *_reasons(result)]))
 
 
 def result_title(result: Result) -> str:
     """Method, protocol and subsets with their versions, in a line."""
-    named = ", ".join(f"{subset['name']} {subset['version']}" for subset in result.facts.get("subsets", []))
-    return f"{result.facts.get('method', '?')}, {result.facts['protocol']}" + (f", on {named}" if named else "")
+    named = ", ".join(f"{subset.name} {subset.version}" for subset in result.facts.subsets)
+    return f"{result.facts.method}, {result.facts.protocol}" + (f", on {named}" if named else "")
 
 
 def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str, list[dict[str, str]]]:

@@ -38,14 +38,14 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
     from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.protocol import find_protocol
 
-    chosen = find_protocol(results[0].facts["protocol"])
+    chosen = find_protocol(results[0].facts.protocol)
     metric = metric or chosen.metrics[0]
     axes: Axes = _axes(ax)
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
         apart = ["subset", *(["trained_on"] if "trained_on" in scores else [])]
         for key, part in scores.groupby(apart, sort=False):
-            label = " trained on ".join([f"{result.facts['method']} on {key[0]}", *map(str, key[1:])])
+            label = " trained on ".join([f"{result.facts.method} on {key[0]}", *map(str, key[1:])])
             [line] = axes.plot(part["budget"], part["value"], marker="o", markersize=4, label=label)
             draw_interval(axes, part, color=line.get_color(), alpha=0.15)
     if metric in ("accuracy", "balanced_accuracy", "roc_auc"):

@@ -59,7 +59,7 @@ def test_budgets_may_be_a_text_an_array_or_any_iterable(digits: nb.Subset) -> No
     ],
 )
 def test_the_default_protocol_is_of_what_the_method_does(digits: nb.Subset, method: Any, protocol: str) -> None:
-    assert nb.evaluate(method, digits, budgets=1).facts["protocol"] == protocol
+    assert nb.evaluate(method, digits, budgets=1).facts.protocol == protocol
 
 
 @pytest.mark.parametrize(

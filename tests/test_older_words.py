@@ -51,13 +51,27 @@ def test_a_submission_says_reads_and_older_ones_that_say_tier_are_read(tmp_path:
     assert json.loads(again.read_text(encoding="utf-8")) == json.loads(newer.read_text(encoding="utf-8"))
 
 
+def test_a_results_facts_may_still_be_read_as_a_dict(digits: nb.Subset) -> None:
+    facts = nb.evaluate("constant", digits, protocol="regression", budgets=1, order_seed=1).facts
+    with pytest.deprecated_call(match=r"facts\.method"):
+        assert facts["method"] == "constant"
+    with pytest.deprecated_call(match=r"facts\.reads"):
+        assert facts["reads"] == []
+    with pytest.deprecated_call(match=r"facts\.subsets"):
+        assert facts["subsets"][0]["name"] == "digits-lenet"
+    with pytest.deprecated_call(match=r"facts\.unsealed"):
+        assert facts.get("unsealed") is None
+    with pytest.deprecated_call(match=r"facts\.order_seed"):
+        assert "order_seed" in facts
+
+
 def test_a_result_and_a_comparison_that_say_tier_are_read(tmp_path: Path, digits: nb.Subset) -> None:
     path = nb.evaluate("constant", digits, protocol="regression", budgets=1).save(tmp_path / "constant.json")
     older = json.loads(path.read_text(encoding="utf-8"))
     older["tier"] = older.pop("reads")
     path.write_text(json.dumps(older).replace('"budget"', '"epochs"'), encoding="utf-8")
     assert nb.read_result(path).scores["budget"].tolist() == [1] * 5
-    assert nb.read_result(path).facts["reads"] == []
+    assert nb.read_result(path).facts.reads == ()
 
     compared = nb.compare(digits, ["constant"], protocol="regression", budgets=1, results=tmp_path)
     path = compared.save(comparison_file(tmp_path, ["digits-lenet"], "regression"))

@@ -84,7 +84,7 @@ def evaluate(
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
     console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
-    if unsealed := result.facts.get("unsealed"):
+    if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
         fits_it = escape(f"nndynbench compare --method {method} fits it")
@@ -121,7 +121,7 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
     from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.scoring import case_columns
 
-    chosen, label = find_protocol(result.facts["protocol"]), result.facts["method"]
+    chosen, label = find_protocol(result.facts.protocol), result.facts.method
     keys = case_columns(result.scores)
     worth = {tuple(row[key] for key in keys): row for row in beside.to_dict("records")}
     for place, scores in result.scores.groupby([key for key in keys if key != "budget"], sort=False):
@@ -405,7 +405,7 @@ def plot(
     from nndynbench.protocols import find_protocol, read_result
 
     read = [read_result(path) for path in results]
-    if len(names := {str(result.facts["protocol"]) for result in read}) > 1:
+    if len(names := {result.facts.protocol for result in read}) > 1:
         raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
     if metric:
         chosen = find_protocol(names.pop())

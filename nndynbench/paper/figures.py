@@ -129,10 +129,10 @@ def _classification(
 def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any]:
     scores = result.scores[result.scores["metric"] == "accuracy"].set_index("budget")
     values: dict[Any, float] = scores["value"].to_dict()
-    row = {"paper's subset": paper_subset, "subset": subset, "method": result.facts["method"]}
+    row = {"paper's subset": paper_subset, "subset": subset, "method": result.facts.method}
     row |= {f"{budget} epochs": f"{values[budget]:.3f}" for budget in SHOWN_BUDGETS if budget in values}
     last = scores[["low", "high"]].to_numpy(dtype=np.float64)[-1]
-    paper = _stated(paper_subset, str(result.facts["method"]))
+    paper = _stated(paper_subset, result.facts.method)
     return {**row, "95%": " to ".join(f"{end:.2f}" for end in last), "paper": paper}
 
 

@@ -5,6 +5,7 @@ from nndynbench.protocols.comparison import Comparison, compare, comparison_file
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, MethodError, find_method, method_names, methods
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
+from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result, read_result
 from nndynbench.protocols.sample_efficiency import sample_efficiency
 from nndynbench.protocols.tuning import choose
@@ -16,6 +17,8 @@ __all__ = [
     "MethodError",
     "Protocol",
     "Result",
+    "ResultFacts",
+    "SubsetVersion",
     "check_method",
     "choose",
     "compare",

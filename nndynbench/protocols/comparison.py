@@ -276,7 +276,7 @@ class _Unit:
                 "metric": metric,
                 **_scored(case, bars[key], metric),
                 **self._ceiling(by_name[str(key[0])], metric),
-                "reads": "+".join(result.facts["reads"]) or "none",
+                "reads": "+".join(result.facts.reads) or "none",
             }
             for key, case in self._cases(result).items()
             for metric in self.protocol.metrics
@@ -290,7 +290,7 @@ class _Unit:
 
     def _cases(self, result: Result) -> dict[tuple[object, ...], Case]:
         by_name = {subset.name: subset for subset in self.subsets}
-        return cases(result.predictions, by_name, self.protocol, reads=result.facts["reads"])
+        return cases(result.predictions, by_name, self.protocol, reads=result.facts.reads)
 
     def replayed_rows(self) -> list[dict[str, Any]]:
         """On triage, the rules that fit nothing: the same at every budget, since they set their own."""

@@ -32,6 +32,7 @@ from nndynbench.protocols.method import (
     why_it_failed,
 )
 from nndynbench.protocols.protocol import Protocol, Task, find_protocol
+from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import groups_of, score
 from nndynbench.protocols.sides import sides
@@ -131,23 +132,21 @@ def evaluate(
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares {sorted(declared)} and read {sorted(undeclared)}")
-    facts = {
-        "method": label,
-        "description": resolved.description if isinstance(resolved, Method) else described(estimator),
-        "source": resolved.source if isinstance(resolved, Method) else "",
-        "fingerprint": resolved.fingerprint if isinstance(resolved, Method) else "",
-        "reads": sorted(read),
-        "protocol": chosen.name,
-        "subsets": [{"name": s.name, "version": s.version, "checksum": s.checksum} for s in loaded],
-        "libraries": {library: version(library) for library in RECORDED_LIBRARIES},
-        "seconds": round(time.perf_counter() - start, 3),
-        "order_seed": run.order_seed,
-        "sealed": run.sealed is not None,
-    }
-    if run.unsealed:
-        facts["unsealed"] = run.unsealed
-    if run.most is not None:
-        facts["reference_networks"] = run.most
+    facts = ResultFacts(
+        method=label,
+        description=resolved.description if isinstance(resolved, Method) else described(estimator),
+        source=resolved.source if isinstance(resolved, Method) else "",
+        fingerprint=resolved.fingerprint if isinstance(resolved, Method) else "",
+        reads=tuple(sorted(read)),
+        protocol=chosen.name,
+        subsets=tuple(SubsetVersion(name=s.name, version=s.version, checksum=s.checksum) for s in loaded),
+        libraries={library: version(library) for library in RECORDED_LIBRARIES},
+        seconds=round(time.perf_counter() - start, 3),
+        order_seed=run.order_seed,
+        sealed=run.sealed is not None,
+        unsealed=run.unsealed,
+        reference_networks=run.most,
+    )
     return Result(score(predictions, loaded, chosen, reads=read), predictions, facts)
 
 
@@ -160,10 +159,10 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
         For a result of another protocol than the one whose predictions are scored.
     """
     chosen = find_protocol(protocol)
-    if result.facts["protocol"] != chosen.fitted.name:
-        raise ValueError(f"{chosen.name} scores predictions of {chosen.fitted.name}, not of {result.facts['protocol']}")
-    facts = {**result.facts, "protocol": chosen.name}
-    return Result(score(result.predictions, subsets, chosen, reads=result.facts["reads"]), result.predictions, facts)
+    if result.facts.protocol != chosen.fitted.name:
+        raise ValueError(f"{chosen.name} scores predictions of {chosen.fitted.name}, not of {result.facts.protocol}")
+    facts = result.facts.model_copy(update={"protocol": chosen.name})
+    return Result(score(result.predictions, subsets, chosen, reads=result.facts.reads), result.predictions, facts)
 
 
 @dataclass(frozen=True)

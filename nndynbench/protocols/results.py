@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from nndynbench.protocols.result_facts import ResultFacts, read_facts, written_facts
 from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import user_path, written_whole
 
@@ -32,7 +33,7 @@ class Result:
     ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset,
     budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
     ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, what was read,
-    subsets with versions and checksums, library versions, seconds.
+    subsets with versions and checksums, library versions, seconds; see `ResultFacts`.
 
     Examples
     --------
@@ -43,12 +44,12 @@ class Result:
 
     scores: pd.DataFrame
     predictions: pd.DataFrame
-    facts: dict[str, Any]
+    facts: ResultFacts
 
     def __repr__(self) -> str:
-        named = " ".join(subset["name"] for subset in self.facts.get("subsets", []))
+        named = " ".join(subset.name for subset in self.facts.subsets)
         budgets = ", ".join(map(str, dict.fromkeys(self.scores["budget"]))) if len(self.scores) else "none"
-        return f"Result({self.facts.get('method')!r}, {self.facts['protocol']!r}, on {named or 'nothing'}, epochs {budgets})"
+        return f"Result({self.facts.method!r}, {self.facts.protocol!r}, on {named or 'nothing'}, epochs {budgets})"
 
     def __str__(self) -> str:
         from nndynbench.cards import result_text
@@ -78,7 +79,7 @@ class Result:
         target = user_path(path)
         content = {
             "format": RESULT_FORMAT,
-            **self.facts,
+            **written_facts(self.facts),
             "scores": _records(self.scores),
             "predictions": _records(self.predictions),
         }
@@ -108,12 +109,14 @@ def read_result(path: str | Path) -> Result:
         raise ValueError(f"{path} is no result: {damage}") from damage
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:
         raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
-    if missing := {"scores", "predictions", "protocol"} - content.keys():
+    if missing := {"scores", "predictions"} - content.keys():
         raise ValueError(f"{path} is no result: it lacks {', '.join(sorted(missing))}")
-    if "tier" in content:  # what reads was called before version 1.0
-        content["reads"] = content.pop("tier")
-    scores, predictions = (_numbered(pd.DataFrame(content.pop(table))) for table in ("scores", "predictions"))
-    return Result(scores, predictions, content)
+    try:
+        facts = read_facts(content)
+    except ValueError as damage:
+        raise ValueError(f"{path} is no result: {damage}") from damage
+    scores, predictions = (_numbered(pd.DataFrame(content[table])) for table in ("scores", "predictions"))
+    return Result(scores, predictions, facts)
 
 
 def at_budgets(result: Result, budgets: Iterable[int]) -> Result:
@@ -129,27 +132,14 @@ def joined(stored: Result, fresh: Result) -> Result:
         pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("budget", kind="stable", ignore_index=True)
         for table in ("scores", "predictions")
     )
-    facts = {
-        **fresh.facts,
-        "reads": sorted({*stored.facts["reads"], *fresh.facts["reads"]}),
-        "sealed": bool(stored.facts.get("sealed") and fresh.facts.get("sealed")),
-        "seconds": round(stored.facts["seconds"] + fresh.facts["seconds"], 3),
-    }
+    facts = fresh.facts.model_copy(
+        update={
+            "reads": tuple(sorted({*stored.facts.reads, *fresh.facts.reads})),
+            "sealed": bool(stored.facts.sealed and fresh.facts.sealed),
+            "seconds": round(stored.facts.seconds + fresh.facts.seconds, 3),
+        }
+    )
     return Result(scores, predictions, facts)
-
-
-# What two results must agree in to be of one method, on the same networks.
-SAME = (
-    "method",
-    "fingerprint",
-    "description",
-    "source",
-    "protocol",
-    "subsets",
-    "libraries",
-    "order_seed",
-    "reference_networks",
-)
 
 
 class Kept(NamedTuple):
@@ -171,7 +161,7 @@ def keep(result: Result, path: Path) -> Kept:
     with _alone_in(path.parent):
         if not path.exists():
             return Kept(result, written_somewhere(result.save, path), None)
-        if (earlier := readable_result(path)) is not None and all(earlier.facts.get(f) == result.facts.get(f) for f in SAME):
+        if (earlier := readable_result(path)) is not None and earlier.facts.same_source(result.facts):
             fresh = set(result.scores["budget"])
             others = at_budgets(earlier, [budget for budget in set(earlier.scores["budget"]) if budget not in fresh])
             whole = joined(others, result) if len(others.scores) else result
@@ -191,7 +181,7 @@ def order_seed_at(path: Path) -> int | Literal["drawn"] | None:
     one is to be drawn.
     """
     earlier = readable_result(path)
-    return "drawn" if earlier is None else earlier.facts.get("order_seed")
+    return "drawn" if earlier is None else earlier.facts.order_seed
 
 
 def readable_result(path: Path) -> Result | None:

@@ -93,7 +93,7 @@ def sample_efficiency(
     found: dict[tuple[int, Any], list[Case]] = {}
     for done, (count, draw, each) in enumerate(parts, start=1):
         result = evaluate(each, loaded, protocol=chosen, budgets=asked, jobs=jobs, order_seed=draw, reference_networks=count)
-        for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts["reads"]).items():
+        for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts.reads).items():
             found.setdefault((min(count or largest, largest), key[1]), []).append(case)
         if progress:
             progress(done, len(parts))

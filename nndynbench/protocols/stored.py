@@ -57,7 +57,7 @@ class StoredResults:
         path = self._path(method, subsets, fitted)
         stored = readable_result(path)
         if missing := _missing(stored, budgets):
-            order: Any = stored.facts.get("order_seed") if stored is not None else "drawn"
+            order: Any = stored.facts.order_seed if stored is not None else "drawn"
             fresh = evaluate(
                 name, subsets, protocol=fitted, budgets=missing, name=label_of(method), jobs=jobs, order_seed=order
             )

@@ -14,11 +14,13 @@ import pandas as pd
 
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
+from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result
 from nndynbench.protocols.scoring import Case, case_columns, cases
 from nndynbench.protocols.worth import Worth, worth
 from nndynbench.submissions.files import RefusedError, read_submission
 from nndynbench.submissions.recomputation import accepted_predictions
+from nndynbench.submissions.schema import Submission
 from nndynbench.subsets import load
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
     not right.
     """
     root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}
-    tables, read = [], set[str]()
+    tables, read = [], list[Submission]()
     for subset in subsets:
         path = root / method / f"{subset.name}.{protocol.fitted.name}.json"
         if not path.is_file():
@@ -54,9 +56,25 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
         if "trained_on" in predictions:
             predictions = predictions[predictions["trained_on"].isin(list(by_name))]
         tables.append(predictions)
-        read |= set(submission.reads)
-    unscored, facts = pd.DataFrame(columns=["budget"]), {"method": method, "reads": sorted(read)}
-    return Result(unscored, pd.concat(tables, ignore_index=True), facts)
+        read.append(submission)
+    return Result(pd.DataFrame(columns=["budget"]), pd.concat(tables, ignore_index=True), _facts_of(read))
+
+
+def _facts_of(submissions: Sequence[Submission]) -> ResultFacts:
+    """The facts of one method's submissions, one a subset."""
+    first = submissions[0]
+    return ResultFacts(
+        method=first.method,
+        description=first.description,
+        source=first.source or "",
+        reads=tuple(sorted({read for submission in submissions for read in submission.reads})),
+        protocol=first.protocol,
+        subsets=tuple(SubsetVersion(**submission.subset.model_dump()) for submission in submissions),
+        libraries=first.libraries,
+        seconds=sum(submission.seconds for submission in submissions),
+        order_seed=first.order_seed if len(submissions) == 1 else None,
+        sealed=all(submission.sealed for submission in submissions),
+    )
 
 
 def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
@@ -81,8 +99,8 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     >>> bool(beside.loc[0, "gain"] < 0)
     True
     """
-    protocol = find_protocol(result.facts["protocol"])
-    loaded = subsets or [load(facts["name"], version=facts["version"]) for facts in result.facts["subsets"]]
+    protocol = find_protocol(result.facts.protocol)
+    loaded = subsets or [load(subset.name, version=subset.version) for subset in result.facts.subsets]
     by_name = {subset.name: subset for subset in loaded}
     bars = _bars(loaded, protocol)
     rows = []

@@ -46,31 +46,31 @@ def submissions_of(
         Naming the field that is not as the schema wants it.
     """
     facts = result.facts
-    if (few := facts.get("reference_networks")) is not None:
+    if (few := facts.reference_networks) is not None:
         raise RefusedError("reference_networks", f"a method is fitted on all networks of a training side, not on {few}")
-    chosen = find_protocol(facts["protocol"])
-    references = {subset["name"]: subset for subset in facts["subsets"]}
+    chosen = find_protocol(facts.protocol)
+    references = {subset.name: subset.model_dump() for subset in facts.subsets}
     made = []
     for name in dict.fromkeys(result.predictions["subset"]):
         predictions = result.predictions[result.predictions["subset"] == name]
         scores = result.scores[result.scores["subset"] == name]
         fields: dict[str, Any] = {
-            "method": method or facts["method"],
-            "description": description or facts["description"],
-            "source": facts["source"] or None,
+            "method": method or facts.method,
+            "description": description or facts.description,
+            "source": facts.source or None,
             "authors": list(authors),
             "licence": licence,
             "code": code,
             "commit": commit,
-            "reads": list(facts["reads"]),
+            "reads": list(facts.reads),
             "protocol": chosen.name,
             "budgets": [int(budget) for budget in dict.fromkeys(predictions["budget"])],
             "subset": references[name],
-            "libraries": facts["libraries"],
+            "libraries": facts.libraries,
             "seeds": list(seeds),
-            "order_seed": facts.get("order_seed"),
-            "sealed": facts.get("sealed"),
-            "seconds": float(facts["seconds"]),
+            "order_seed": facts.order_seed,
+            "sealed": facts.sealed,
+            "seconds": facts.seconds,
             "scores": _scores(scores),
             "predictions": _columns(predictions, with_score=chosen.task == "classification"),
         }

@@ -124,7 +124,7 @@ def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: 
     chosen = compared.protocol
     found = StoredResults(folder).result("validation-accuracy", [digits], chosen, [1, 2, 3])
     assert found.scores["budget"].unique().tolist() == [1, 2, 3]
-    order = found.facts["order_seed"]
+    order = found.facts.order_seed
     fresh = nb.evaluate("validation-accuracy", digits, protocol=chosen, budgets=[1, 2, 3], order_seed=order)
     pd.testing.assert_frame_equal(found.predictions, fresh.predictions, check_dtype=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from decimal import Decimal
 from fractions import Fraction
@@ -81,8 +82,8 @@ def test_more_epochs_tell_more_and_every_value_lies_in_its_interval(digits: nb.S
 def test_a_plain_scikit_learn_pipeline_is_a_method(digits: nb.Subset) -> None:
     own = make_pipeline(nb.Signature(lambda graph: graph.degree()), SimpleImputer(), StandardScaler(), SVC())
     result = nb.evaluate(own, digits, budgets=3, name="mine")
-    assert result.facts["method"] == "mine"
-    assert result.facts["reads"] == ["weights"]
+    assert result.facts.method == "mine"
+    assert result.facts.reads == ("weights",)
     assert len(result.predictions) == 234
 
 
@@ -96,6 +97,40 @@ def test_a_saved_result_reads_back_the_same(digits: nb.Subset, tmp_path: Path) -
         (tmp_path / "other.json").write_text(other)
         with pytest.raises(ValueError, match=r"other\.json is no result"):
             read_result(tmp_path / "other.json")
+
+
+STORED = Path(__file__).parent / "result-of-0.1.0.json"
+
+
+def test_a_result_file_keeps_its_format(tmp_path: Path) -> None:
+    stored = read_result(STORED)
+    assert stored.facts.order_seed == 1
+    assert stored.facts.subsets[0].name == "digits-lenet"
+    assert stored.save(tmp_path / "again.json").read_text(encoding="utf-8") == STORED.read_text(encoding="utf-8")
+
+
+def test_a_result_file_of_before_orders_and_seals_is_read(tmp_path: Path) -> None:
+    content = json.loads(STORED.read_text(encoding="utf-8"))
+    for later in ("fingerprint", "order_seed", "sealed"):
+        del content[later]
+    (tmp_path / "older.json").write_text(json.dumps(content), encoding="utf-8")
+    facts = read_result(tmp_path / "older.json").facts
+    assert (facts.fingerprint, facts.order_seed, facts.sealed, facts.unsealed) == ("", None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"method": None, "libraries": None}, "it lacks libraries, method"),
+        ({"seconds": "long"}, "seconds: .* number"),
+        ({"subsets": [{"name": "digits-lenet", "version": "1.0.0", "checksum": 5}]}, r"subsets\.0\.checksum: .* string"),
+    ],
+)
+def test_a_result_file_with_other_facts_is_refused(tmp_path: Path, changed: dict[str, Any], complaint: str) -> None:
+    content = {**json.loads(STORED.read_text(encoding="utf-8")), **changed}
+    (tmp_path / "r.json").write_text(json.dumps({k: v for k, v in content.items() if v is not None}), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"r\.json is no result: {complaint}"):
+        read_result(tmp_path / "r.json")
 
 
 class Constant(RegressorMixin, BaseEstimator):

@@ -10,7 +10,7 @@ import pytest
 from joblib import Parallel, delayed
 
 import nndynbench as nb
-from nndynbench.protocols import Result, read_result
+from nndynbench.protocols import Result, SubsetVersion, read_result
 from nndynbench.protocols.results import keep
 
 
@@ -40,19 +40,29 @@ def test_the_same_budget_again_replaces_itself_alone(digits: nb.Subset, tmp_path
     }
 
 
-@pytest.mark.parametrize("fact", ["method", "fingerprint", "protocol", "subsets", "libraries"])
+OTHER = {
+    "method": "another",
+    "fingerprint": "another",
+    "protocol": "another",
+    "subsets": (SubsetVersion(name="digits-lenet", version="0.0.1", checksum="another"),),
+    "libraries": {"numpy": "another"},
+    "order_seed": 2,
+}
+
+
+@pytest.mark.parametrize("fact", OTHER)
 def test_what_is_of_something_else_is_kept_under_another_name(digits: nb.Subset, tmp_path: Path, fact: str) -> None:
     path, result = tmp_path / "r.json", constant(digits, 1)
     for _ in range(2):
-        keep(replace(result, facts={**result.facts, fact: "another"}), path)
+        keep(replace(result, facts=result.facts.model_copy(update={fact: OTHER[fact]})), path)
         kept = keep(result, path)
     assert kept.earlier == tmp_path / "r.3.json"
-    facts = {file.name: read_result(file).facts[fact] for file in sorted(tmp_path.glob("*.json"))}
+    facts = {file.name: getattr(read_result(file).facts, fact) for file in sorted(tmp_path.glob("*.json"))}
     assert facts == {
-        "r.1.json": "another",
-        "r.2.json": result.facts[fact],
-        "r.3.json": "another",
-        "r.json": result.facts[fact],
+        "r.1.json": OTHER[fact],
+        "r.2.json": getattr(result.facts, fact),
+        "r.3.json": OTHER[fact],
+        "r.json": getattr(result.facts, fact),
     }
 
 

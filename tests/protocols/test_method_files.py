@@ -199,7 +199,7 @@ def test_results_are_called_by_the_name_in_methods(digits: nb.Subset, tmp_path: 
     file = written(tmp_path / "entropy.py", "METHODS = {'edge-entropy': method(1.0)}")
     for name in (str(file), f"{file}:edge-entropy"):
         result = nb.evaluate(name, digits, protocol="regression-folds", budgets=1)
-        assert result.facts["method"] == "edge-entropy"
+        assert result.facts.method == "edge-entropy"
 
 
 @pytest.mark.parametrize(("learner", "task"), [(SVC(), "classification"), (Ridge(), "regression")])

@@ -179,7 +179,7 @@ R2_OF_A_PEEK = {"a later epoch's accuracy": lambda history, place, count: histor
 
 def r2(method: Any, subset: Any, **options: Any) -> float:
     result = nb.evaluate(method, subset, **{"protocol": "regression", "budgets": BUDGET, **options})
-    assert result.facts["sealed"]
+    assert result.facts.sealed
     return float(result.scores.set_index("metric").loc["r2", "value"])
 
 
@@ -263,10 +263,10 @@ def test_orders_are_drawn_anew_and_a_recorded_one_gives_the_same_predictions(dig
     options: dict[str, Any] = {"protocol": "regression-folds", "budgets": BUDGET}
     place = Peeker(lambda history, place, count: place)
     first, other = (nb.evaluate(place, digits, **options) for _ in range(2))
-    assert first.facts["order_seed"] != other.facts["order_seed"]
+    assert first.facts.order_seed != other.facts.order_seed
     assert not first.predictions.equals(other.predictions)
     for sealed in (True, False):
-        again = nb.evaluate(place, digits, order_seed=first.facts["order_seed"], sealed=sealed, **options)
+        again = nb.evaluate(place, digits, order_seed=first.facts.order_seed, sealed=sealed, **options)
         assert again.predictions.equals(first.predictions)
 
 

@@ -92,7 +92,7 @@ def test_every_prediction_is_its_own_networks(digits: nb.Subset) -> None:
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_what_a_copy_reads_is_recorded_too(digits: nb.Subset, duplicate: Callable[[Any], Any]) -> None:
     method = Reader(lambda history: duplicate(history).curves)
-    assert nb.evaluate(method, digits, protocol="regression", budgets=1).facts["reads"] == ["curves"]
+    assert nb.evaluate(method, digits, protocol="regression", budgets=1).facts.reads == ("curves",)
 
 
 def test_a_method_cannot_read_in_another_process_unseen(digits: nb.Subset) -> None:

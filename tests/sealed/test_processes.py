@@ -50,8 +50,8 @@ def nothing() -> None:
 
 def test_an_estimator_of_a_script_runs_sealed_with_its_code(digits: nb.Subset) -> None:
     result = nb.evaluate(Does(nothing), digits, **OPTIONS)
-    assert result.facts["sealed"]
-    assert "unsealed" not in result.facts
+    assert result.facts.sealed
+    assert result.facts.unsealed == ""
     assert set(result.predictions["prediction"]) == {float(len(digits.split("holdout")[0][0]))}
 
 
@@ -59,8 +59,8 @@ def test_what_cannot_be_carried_over_runs_here_and_the_result_says_so(digits: nb
     lock = threading.Lock()
     method = Does(lambda: lock.locked())
     result = nb.evaluate(method, digits, **OPTIONS)
-    assert result.facts["sealed"] is False
-    assert "cannot be pickled" in result.facts["unsealed"]
+    assert result.facts.sealed is False
+    assert "cannot be pickled" in result.facts.unsealed
     with pytest.raises(MethodError, match="cannot be pickled"):
         nb.evaluate(method, digits, sealed=True, **OPTIONS)
 
@@ -71,15 +71,15 @@ def test_a_new_interpreter_for_each_fit_gives_the_same(digits: nb.Subset, monkey
     alone = nb.evaluate("degree-linear", digits, order_seed=1, sealed=True, **OPTIONS)
     assert alone.predictions.equals(forked.predictions)
     unasked = nb.evaluate("degree-linear", digits, order_seed=1, **OPTIONS)
-    assert not unasked.facts["sealed"]
-    assert "new interpreter" in unasked.facts["unsealed"]
+    assert not unasked.facts.sealed
+    assert "new interpreter" in unasked.facts.unsealed
 
 
 @pytest.mark.parametrize("how", [lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL)])
 def test_a_process_that_dies_is_an_error_and_the_next_one_works(digits: nb.Subset, how: Callable[[], Any]) -> None:
     with pytest.raises(MethodError, match="fold 0: its process ended without an answer"):
         nb.evaluate(Does(how), digits, **OPTIONS)
-    assert nb.evaluate(Does(nothing), digits, **OPTIONS).facts["sealed"]
+    assert nb.evaluate(Does(nothing), digits, **OPTIONS).facts.sealed
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit, RecursionError])

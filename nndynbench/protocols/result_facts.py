@@ -1,0 +1,101 @@
+"""What a result came from: the record that stands beside its scores and predictions. Read and written here alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+# What two results of one method on the same networks, whose budgets can be joined, may differ in.
+OF_ONE_EVALUATION = {"reads", "seconds", "sealed", "unsealed"}
+
+# Written only where they say something.
+SELDOM = ("unsealed", "reference_networks")
+
+
+class SubsetVersion(BaseModel):
+    """A version of a subset, by the SHA-256 of its manifest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    checksum: str
+
+
+class ResultFacts(BaseModel):
+    """What a result came from.
+
+    A file may have fields that are not here, from a later version: they are not kept.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> facts = nndynbench.evaluate("constant", "digits-lenet", protocol="regression", budgets=1).facts
+    >>> facts.method, facts.protocol, facts.reads, facts.subsets[0].version
+    ('constant', 'regression', (), '1.0.0')
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    description: str
+    source: str
+    """Where the method is from, such as a paper; may be empty."""
+    fingerprint: str = ""
+    """SHA-256 of a method file with its imports; empty for an estimator, and in results from before it was recorded."""
+    reads: Annotated[tuple[str, ...], Field(validation_alias=AliasChoices("reads", "tier"))]
+    """What the method looked at, in alphabetical order; ``tier`` in files from before version 1.0."""
+    protocol: str
+    subsets: tuple[SubsetVersion, ...]
+    libraries: dict[str, str]
+    """Versions, by name."""
+    seconds: float
+    """That all fits took together."""
+    order_seed: int | None = None
+    """Of the order in which networks were handed over; None for that of before there was one."""
+    sealed: bool | None = None
+    """Whether every fit ran in a process of its own, without the subset; None in results from before it could."""
+    unsealed: str = ""
+    """Why it did not, where nobody asked for that."""
+    reference_networks: int | None = None
+    """How many networks of a training side the method was fitted on at most; None for all of them."""
+
+    def same_source(self, other: ResultFacts) -> bool:
+        """Whether two results are of one method on the same networks, so that their budgets can be joined."""
+        mine, others = (facts.model_dump(exclude=OF_ONE_EVALUATION) for facts in (self, other))
+        return mine == others
+
+    def __getitem__(self, name: str) -> Any:
+        """A fact as its file has it. Deprecated: facts were a dict before version 1.0."""
+        return self._as_dict(name)[name]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the file has a fact. Deprecated: facts were a dict before version 1.0."""
+        return name in self._as_dict(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As ``facts[name]``, else the default. Deprecated: facts were a dict before version 1.0."""
+        return self._as_dict(name).get(name, default)
+
+    def _as_dict(self, name: str) -> dict[str, Any]:
+        warnings.warn(f"a result's facts are attributes: result.facts.{name}", DeprecationWarning, stacklevel=3)
+        return written_facts(self)
+
+
+def written_facts(facts: ResultFacts) -> dict[str, Any]:
+    """The facts as JSON has them."""
+    return facts.model_dump(mode="json", exclude={fact for fact in SELDOM if not getattr(facts, fact)})
+
+
+def read_facts(content: Mapping[str, Any]) -> ResultFacts:
+    """The facts from JSON; raises ValueError, in a line, where they are not such."""
+    try:
+        return ResultFacts.model_validate(content)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        if missing := sorted(str(error["loc"][0]) for error in errors if error["type"] == "missing"):
+            raise ValueError(f"it lacks {', '.join(missing)}") from invalid
+        raise ValueError(f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}") from invalid
