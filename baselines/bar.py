@@ -315,11 +315,12 @@ HYPERPARAMETERS_ALONE = {
 }
 
 
-def blended(description: str, reads: set[str], regressor: Blend, *, role: str = "method") -> nb.Method:
+def blended(description: str, reads: set[str], regressor: Blend, *, role: str = "method", control_of: str = "") -> nb.Method:
     return nb.Method(
         description=f"{description}; a blend of Gaussian processes, support vectors and trees",
         source="this benchmark",
         role=role,
+        control_of=control_of,
         reads=reads,
         classifier=Cut(regressor),
         regressor=regressor,
@@ -375,6 +376,7 @@ def bars(name: str) -> dict[str, nb.Method]:
             both,
             Blend(beside, learners, permuted=True),
             role="control",
+            control_of=f"{name}-and-{more}",
         )
     return found
 
@@ -390,5 +392,6 @@ METHODS = {
         {"curves", "hyperparameters", "weights"},
         Blend(KNOWN | {"more": [nb.columns.initial_features]}, BAR),
         role="control",
+        control_of="bar-and-weight-statistics",
     ),
 }

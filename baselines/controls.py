@@ -23,12 +23,13 @@ def layer_norms(history: nb.History) -> dict[str, float]:
     return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}
 
 
-def control(description: str, source: str, columns: object) -> nb.Method:
+def control(description: str, source: str, columns: object, *, control_of: str = "") -> nb.Method:
     prepared = (nb.Columns([columns]), SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
     return nb.Method(
         description=f"control: {description}, forest of randomised trees",
         source=source,
         role="control",
+        control_of=control_of,
         reads={"weights"},
         classifier=make_pipeline(*prepared, ExtraTreesClassifier(50, max_features=0.5)),
         regressor=make_pipeline(*prepared, ExtraTreesRegressor(50, max_features=0.5)),
@@ -41,15 +42,26 @@ SHUFFLED = {"representation": "rolled-shuffled"}
 EPOCH_0 = {"epochs": [0]}
 
 METHODS = {
-    "control-shuffled-degree": control("degree signatures of shuffled weights", SHUFFLING, signature("degree", **SHUFFLED)),
+    "control-shuffled-degree": control(
+        "degree signatures of shuffled weights", SHUFFLING, signature("degree", **SHUFFLED), control_of="degree-forest"
+    ),
     "control-shuffled-eigenvector": control(
-        "eigenvector signatures of shuffled weights", SHUFFLING, signature("eigenvector", **SHUFFLED)
+        "eigenvector signatures of shuffled weights",
+        SHUFFLING,
+        signature("eigenvector", **SHUFFLED),
+        control_of="eigenvector-forest",
     ),
     "control-epoch-0-degree": control(
-        "degree signatures of the initialisation alone", "this benchmark", signature("degree", **EPOCH_0)
+        "degree signatures of the initialisation alone",
+        "this benchmark",
+        signature("degree", **EPOCH_0),
+        control_of="degree-forest",
     ),
     "control-epoch-0-eigenvector": control(
-        "eigenvector signatures of the initialisation alone", "this benchmark", signature("eigenvector", **EPOCH_0)
+        "eigenvector signatures of the initialisation alone",
+        "this benchmark",
+        signature("eigenvector", **EPOCH_0),
+        control_of="eigenvector-forest",
     ),
     "control-epoch-0": control("all features of the initialisation alone", "this benchmark", nb.columns.initial_features),
     "control-layer-norms": control("the L2 norm of each layer", "this benchmark", layer_norms),

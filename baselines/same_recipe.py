@@ -65,11 +65,19 @@ def shuffled_within(recipes: np.ndarray) -> np.ndarray:
     return order
 
 
-def within(description: str, reads: set, *parts: object, role: str = "method", permuted: Sequence = ()) -> nb.Method:
+def within(
+    description: str,
+    reads: set,
+    *parts: object,
+    role: str = "method",
+    control_of: str = "",
+    permuted: Sequence = (),
+) -> nb.Method:
     return nb.Method(
         description=f"{description}, less the mean of the recipe's seeds; forest of randomised trees",
         source="this benchmark",
         role=role,
+        control_of=control_of,
         reads={*reads, "hyperparameters"},
         protocols=("seeds",),
         regressor=WithinRecipes(parts, permuted),
@@ -87,6 +95,7 @@ METHODS = {
         {"curves", "weights"},
         nb.columns.curves,
         role="control",
+        control_of="within-curves-and-distance",
         permuted=(nb.columns.layer_distances,),
     ),
 }

@@ -19,9 +19,10 @@ from nndynbench.submissions import SubmissionFacts
 ROOT = Path(__file__).parents[1]
 CHOSEN = "baselines/chosen.toml"
 
-# No prediction hangs on what a word was called in older files, nor on what a method is there for.
+# No prediction hangs on what a word was called in older files, nor on what a method is there for: arguments of these names
+# are left out of calls, and of what functions take by keyword alone.
 RENAMED = {"tier": "reads"}
-LEFT_OUT = {"role"}
+LEFT_OUT = {"role", "control_of"}
 
 
 def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
@@ -34,7 +35,7 @@ def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
 
 
 def same_code(text: str, other: str) -> bool:
-    """Whether two Python sources say the same but for comments and docstrings."""
+    """Whether two Python sources say the same but for comments, docstrings and what a method is there for."""
     return _substance(text) == _substance(other)
 
 
@@ -75,6 +76,9 @@ def _substance(text: str) -> str:
             node.body = node.body[1:]
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in LEFT_OUT]
+        if isinstance(node, ast.arguments):
+            kept = [place for place, argument in enumerate(node.kwonlyargs) if argument.arg not in LEFT_OUT]
+            node.kwonlyargs, node.kw_defaults = [node.kwonlyargs[p] for p in kept], [node.kw_defaults[p] for p in kept]
         for attribute in ("id", "arg"):
             name = getattr(node, attribute, None)
             if name in RENAMED:

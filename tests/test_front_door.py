@@ -51,7 +51,7 @@ def test_the_version_is_the_installed_one() -> None:
 def test_the_bundled_methods_are_a_table() -> None:
     table = nb.methods()
     assert list(table.index) == method_names()
-    assert set(table.columns) == {"description", "reads", "role", "tasks", "source"}
+    assert set(table.columns) == {"description", "reads", "role", "control_of", "tasks", "source"}
     assert table.loc["constant", "reads"] == ""
     assert table["tasks"].isin(["classification", "regression", "classification, regression"]).all()
 

@@ -14,8 +14,8 @@ from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import compare, comparison_file, find_protocol, stored
 from nndynbench.report import sections
-from nndynbench.report.ranking import ranked
-from nndynbench.report.sentences import what_the_ranking_says
+from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
+from nndynbench.report.sentences import beside_controls, what_the_ranking_says
 
 METHODS = ["bar", "constant", "degree-linear", "validation-accuracy"]
 
@@ -155,7 +155,7 @@ def test_a_control_ahead_of_the_methods_is_named_as_one() -> None:
     )
 
 
-def test_an_interval_above_0_stands_beside_that_of_a_control_that_sees_no_training() -> None:
+def test_an_interval_above_0_stands_beside_that_of_the_best_control() -> None:
     reads = "curves+hyperparameters+weights"
     rows = (
         scored("bar-and-weight-statistics", 0.9, reads, gain=0.3, added=0.3),
@@ -167,9 +167,30 @@ def test_an_interval_above_0_stands_beside_that_of_a_control_that_sees_no_traini
     assert "`bar-and-epoch-0` (a control), +0.200 (0.100 to 0.300)" in text
     assert "3 methods were tried: for one of so many, an interval above 0 is weak evidence." in text
     assert (
-        "Here the best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); `bar-and-epoch-0`, a control"
-        in text
+        "Here the best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); the best control, "
+        "`bar-and-epoch-0`, +0.200 (0.100 to 0.300)." in text
     )
+
+
+def test_what_is_shown_follows_roles_and_controls_stand_beside_theirs() -> None:
+    ranks = [
+        *(scored(f"method-{rank}", 0.9 - rank / 100, "curves") for rank in range(12)),
+        scored("degree-forest", 0.7),
+        scored("control-epoch-0-degree", 0.6),
+        scored("control-shuffled-eigenvector", 0.5),
+        scored("curve-bar", 0.4, "curves"),
+        scored("training-loss", 0.3, "curves"),
+        scored("learning-rate", 0.2, "hyperparameters"),
+    ]
+    last = ranked(pd.DataFrame(ranks), "r2")
+    beside = {"degree-forest", "control-epoch-0-degree", "control-shuffled-eigenvector"}
+    always = {"curve-bar", "training-loss", "learning-rate"}
+    assert set(shortlist(last)) == {*list(last)[:3], *beside, *always}
+    assert set(board_methods(last)) == {*list(last)[:10], *beside, *always}
+    assert list(beside_controls(last)) == [
+        "- `degree-forest` has 0.700 (0.70 to 0.70), its control `control-epoch-0-degree` 0.600 (0.60 to 0.60)."
+    ]
+    assert trivial(last) == ["learning-rate", "training-loss"]
 
 
 def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Path) -> None:

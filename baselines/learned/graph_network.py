@@ -167,6 +167,7 @@ METHODS = {
         description="control: the same graph neural network without messages between nodes, DeepSets over each layer's",
         source="Zaheer et al. 2017, arXiv 1703.06114",
         role="control",
+        control_of="graph-network",
         reads={"weights"},
         classifier=LearnedClassifier(rounds=0),
         regressor=LearnedRegressor(rounds=0),

@@ -60,7 +60,8 @@ class Method:
     by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 
     ``role`` is what it is there for: a "method" is compared, a "reference" is what others are read beside, a "trivial" one
-    is there for honesty, and a "control" shows what is left of a method when what it reads is taken away.
+    is there for honesty, and a "control" shows what is left of a method when what it reads is taken away: of the one that
+    ``control_of`` names, where it is one's alone.
 
     ``protocols`` are those that it is for, where it is not for all of its tasks.
 
@@ -82,6 +83,7 @@ class Method:
     classifier: Any = None
     regressor: Any = None
     role: Role = "method"
+    control_of: str = ""
     protocols: Collection[str] = ()
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -94,6 +96,8 @@ class Method:
         for read in self.reads:
             check_name(read, READABLE, what="word for what a method reads")
         check_name(self.role, ROLES, what="role of a method")
+        if self.control_of and self.role != "control":
+            raise ValueError(f"a method with control_of={self.control_of!r} has the role 'control', not {self.role!r}")
         if self.classifier is None and self.regressor is None:
             raise ValueError("a method needs a classifier or a regressor")
 
@@ -130,7 +134,7 @@ def method_names() -> list[str]:
 
 def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """The bundled methods, or those of a method file, by name: description, reads (what it may look at, of "weights",
-    "curves", "hyperparameters"), tasks ("classification", "regression"), role, and source.
+    "curves", "hyperparameters"), tasks ("classification", "regression"), role, of which method it is a control, and source.
 
     Examples
     --------
@@ -148,6 +152,7 @@ def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
             "reads": ", ".join(read for read in READABLE if read in method.reads),
             "tasks": ", ".join(task for task, does in _tasks(method) if does),
             "role": method.role,
+            "control_of": method.control_of,
             "source": method.source,
         }
         for name, method in found.items()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from nndynbench.protocols import Comparison, find_method, method_names
+from nndynbench.protocols.method import Role
 from nndynbench.protocols.metrics import METRICS
 
 Row: TypeAlias = dict[Any, Any]
@@ -15,30 +16,25 @@ Row: TypeAlias = dict[Any, Any]
 # The best that a board and a shortlist show.
 ROWS = 10
 FEW = 3
-ALWAYS = ("bar", "hyperparameters", "learning-rate", "validation-accuracy", "constant")
-# A method and its controls, which are the same without the graph, or without any training.
-CONTROLS = {
-    "degree-forest": {
-        "control-shuffled-degree": "on shuffled weights",
-        "control-epoch-0-degree": "on the initialisation alone",
-    },
-    "eigenvector-forest": {
-        "control-shuffled-eigenvector": "on shuffled weights",
-        "control-epoch-0-eigenvector": "on the initialisation alone",
-    },
-    "bar-and-weight-statistics": {"bar-and-epoch-0": "on the initialisation alone"},
-}
-EPOCH_0 = "epoch-0"
+
+
+def role_of(name: str) -> Role:
+    """What a bundled method is there for; any other one is a method."""
+    return find_method(name).role if name in method_names() else "method"
 
 
 def is_control(name: str) -> bool:
     """Whether a method is there only to show what another one's score is worth."""
-    return name in method_names() and find_method(name).role == "control"
+    return role_of(name) == "control"
 
 
-def sees_no_training(name: str) -> bool:
-    """Whether a method is a control that sees no weights but the initial ones."""
-    return is_control(name) and EPOCH_0 in name
+def controls_of(names: Collection[str], last: Mapping[str, Row]) -> dict[str, list[str]]:
+    """The controls of some methods, by method: of bundled ones that have a row."""
+    found: dict[str, list[str]] = {}
+    for name in last:
+        if is_control(name) and (method := find_method(name).control_of) in names:
+            found.setdefault(method, []).append(name)
+    return {name: found[name] for name in names if name in found}
 
 
 def ranked(rows: pd.DataFrame, metric: str) -> dict[str, Row]:
@@ -61,15 +57,27 @@ def weights_only(last: Mapping[str, Row]) -> list[str]:
     return [name for name, row in last.items() if row["reads"] == "weights" and not pd.isna(row["value"])]
 
 
+def trivial(last: Mapping[str, Row]) -> list[str]:
+    """What should be easy to beat: the best that reads hyperparameters alone, and the best of the trivial methods."""
+    valued = {name: row for name, row in last.items() if not pd.isna(row["value"])}
+    known = [name for name, row in valued.items() if row["reads"] == "hyperparameters"]
+    simple = [name for name in valued if role_of(name) == "trivial"]
+    return list(dict.fromkeys([*known[:1], *simple[:1]]))
+
+
 def shortlist(last: Mapping[str, Row], *also: str) -> list[str]:
     """The best methods, the best that read only weights, their controls, and those that are always shown."""
-    kept = {*list(last)[:FEW], *weights_only(last)[:FEW], *ALWAYS, *also}
-    controls = {name for method in kept for name in CONTROLS.get(method, ())}
+    kept = {*list(last)[:FEW], *weights_only(last)[:FEW], *_always(last), *also}
+    controls = {name for names in controls_of(kept, last).values() for name in names}
     return [name for name in last if name in kept | controls]
 
 
 def board_methods(last: Mapping[str, Row]) -> list[str]:
-    """The best methods, the controls beside theirs, and those that are always shown."""
-    order = list(last)
-    controlled = {name for method, controls in CONTROLS.items() for name in (method, *controls)}
-    return [name for name in order if name in order[:ROWS] or name in ALWAYS or name in controlled]
+    """The best methods, and those of the shortlist."""
+    best, short = list(last)[:ROWS], shortlist(last)
+    return [name for name in last if name in best or name in short]
+
+
+def _always(last: Mapping[str, Row]) -> set[str]:
+    """What every method is read beside."""
+    return {name for name in last if role_of(name) in ("reference", "trivial")} | {*trivial(last)}

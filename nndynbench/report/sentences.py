@@ -11,18 +11,17 @@ from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import count, epochs, estimate, named, number
-from nndynbench.report.ranking import CONTROLS, Row, at_the_last_budget, is_control, sees_no_training, weights_only
+from nndynbench.report.ranking import Row, at_the_last_budget, controls_of, is_control, shortlist, trivial, weights_only
 
 CONSTANT = "constant"
-TRIVIAL = ("hyperparameters", "learning-rate", "validation-accuracy")
 
 
 def what_the_ranking_says(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
     """Of a board; ``last`` holds its rows at the last budget, the best first."""
     yield from best_on_weights(last, metric, budget)
-    yield from (_beside_the_weights(trivial, last, metric) for trivial in TRIVIAL if trivial in last)
+    yield from (_beside_the_weights(name, last, metric) for name in trivial(last))
     yield from what_adds(last, metric)
-    yield from beside_controls(last)
+    yield from beside_controls({name: last[name] for name in shortlist(last)})
 
 
 def finding(compared: Comparison) -> str:
@@ -84,13 +83,13 @@ def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
     return " and ".join(faults)
 
 
-def _beside_the_weights(trivial: str, last: dict[str, Row], metric: str) -> str:
+def _beside_the_weights(name: str, last: dict[str, Row], metric: str) -> str:
     """How many methods that read only weights a trivial one beats; a tie is no victory."""
-    ahead = [METRICS[metric].direction * (last[trivial]["value"] - last[name]["value"]) for name in weights_only(last)]
+    ahead = [METRICS[metric].direction * (last[name]["value"] - last[other]["value"]) for other in weights_only(last)]
     beaten, equal = sum(difference > 0 for difference in ahead), sum(difference == 0 for difference in ahead)
     ties = f", and equal to {equal}" if equal else ""
     return (
-        f"- `{trivial}` alone has {estimate(last[trivial])}: better than {count(beaten, len(ahead))} methods that read only "
+        f"- `{name}` alone has {estimate(last[name])}: better than {count(beaten, len(ahead))} methods that read only "
         f"weights{ties}."
     )
 
@@ -110,7 +109,7 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
 
 
 def _weak_evidence(last: dict[str, Row]) -> Iterator[str]:
-    """Where an interval is above 0: of how many methods, and what a control has that cannot know anything."""
+    """Where an interval is above 0: of how many methods, and what the best control has."""
     column = "added" if _have(last, "added") else "gain"
     tried = sorted(_have(last, column), key=lambda name: -last[name][column])
     methods = [name for name in tried if not is_control(name)]
@@ -118,8 +117,8 @@ def _weak_evidence(last: dict[str, Row]) -> Iterator[str]:
         return
     verb = "adds" if column == "added" else "gains"
     best = f"the best method, `{methods[0]}`, {verb} {estimate(last[methods[0]], column, signed=True)}"
-    blind = [name for name in tried if sees_no_training(name)][:1]
-    beside = (f"; `{name}`, a control that sees no training, {estimate(last[name], column, signed=True)}" for name in blind)
+    controls = [name for name in tried if is_control(name)][:1]
+    beside = (f"; the best control, `{name}`, {estimate(last[name], column, signed=True)}" for name in controls)
     weak = f"{len(tried)} methods were tried: for one of so many, an interval above 0 is weak evidence"
     yield f"- {weak}. Here {best}{''.join(beside)}."
 
@@ -130,10 +129,9 @@ def _have(last: dict[str, Row], column: str) -> list[str]:
 
 
 def beside_controls(last: dict[str, Row]) -> Iterator[str]:
-    for method, controls in CONTROLS.items():
-        if found := {name: what for name, what in controls.items() if {method, name} <= last.keys()}:
-            values = ", ".join(f"{what} {estimate(last[name])}" for name, what in found.items())
-            yield f"- `{method}` has {estimate(last[method])}; the same {values}."
+    for method, controls in controls_of(list(last), last).items():
+        values = ", ".join(f"`{name}` {estimate(last[name])}" for name in controls)
+        yield f"- `{method}` has {estimate(last[method])}, its control{'s' * (len(controls) > 1)} {values}."
 
 
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import ast
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
+from sklearn.dummy import DummyRegressor
 
 import nndynbench as nb
 from nndynbench.protocols import find_method, method_names
@@ -36,6 +37,22 @@ def test_a_bundled_method_says_what_it_is_and_where_it_comes_from(name: str) -> 
     assert method.source
     assert name == name.lower()
     assert " " not in name
+
+
+def test_a_control_of_one_method_names_it_and_has_its_tasks() -> None:
+    table = nb.methods()
+    controls = table[table["control_of"] != ""]
+    assert {"control-shuffled-degree", "bar-and-permuted-degree", "bar-and-epoch-0"} <= set(controls.index)
+    assert (controls["role"] == "control").all()
+    of = table.loc[controls["control_of"]]
+    assert (of["role"] != "control").all()
+    assert of["tasks"].tolist() == controls["tasks"].tolist()
+    assert of["reads"].tolist() == controls["reads"].tolist()
+
+
+def test_only_a_control_is_one_of_a_method() -> None:
+    with pytest.raises(ValueError, match="control_of='bar' has the role 'control', not 'method'"):
+        nb.Method(description="", source="", reads=(), regressor=DummyRegressor(), control_of="bar")
 
 
 def test_method_files_use_public_names_alone() -> None:

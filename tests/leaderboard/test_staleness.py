@@ -94,4 +94,7 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
 def test_what_a_method_is_there_for_is_no_change_of_its_code() -> None:
     before = 'nb.Method(description="a", reads={"curves"}, regressor=mean)'
     assert same_code(before, before.replace("reads", 'role="trivial", reads'))
+    assert same_code(before, before.replace("reads", 'role="control", control_of="b", reads'))
+    assert same_code("def a(b, *, c=1): return b", 'def a(b, *, control_of="", c=1): return b')
+    assert not same_code("def a(b, *, c=1): return b", 'def a(b, *, control_of="", c=1): return control_of')
     assert not same_code(before, before.replace("mean", "median"))
