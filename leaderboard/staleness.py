@@ -1,7 +1,7 @@
 """Which submissions of the bundled methods are out of date by code: what made their predictions has changed since.
 
-A submission names the commit that made it. What counts is the method's own file without comments and docstrings, and the
-parameters chosen for the method; and, apart, the package's code that all methods share.
+A submission names the commit that made it. What counts is the method's own file without comments, docstrings and
+the types of its functions, and the parameters chosen for the method; and, apart, the package's code that all methods share.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
 
 
 def same_code(text: str, other: str) -> bool:
-    """Whether two Python sources say the same but for comments, docstrings and what a method is there for."""
+    """Whether two Python sources say the same but for comments, docstrings, the types of functions, and what a method is
+    there for.
+    """
     return _substance(text) == _substance(other)
 
 
@@ -76,6 +78,10 @@ def _substance(text: str) -> str:
             node.body = node.body[1:]
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in LEFT_OUT]
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
         if isinstance(node, ast.arguments):
             kept = [place for place, argument in enumerate(node.kwonlyargs) if argument.arg not in LEFT_OUT]
             node.kwonlyargs, node.kw_defaults = [node.kwonlyargs[p] for p in kept], [node.kw_defaults[p] for p in kept]

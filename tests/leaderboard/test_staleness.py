@@ -91,6 +91,19 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     assert "| degree-linear | digits-lenet | trained |" in text
 
 
+def test_the_types_of_a_function_are_no_change_and_those_of_a_field_are() -> None:
+    before = "def double(x, *more, y=1, **rest):\n    return 2 * x\n"
+    typed = "def double(x: int, *more: int, y: int = 1, **rest: int) -> int:\n    return 2 * x\n"
+    assert same_code(before, typed)
+    assert same_code(
+        f"class A:\n    async {before}".replace("    r", "        r"),
+        f"class A:\n    async {typed}".replace("    r", "        r"),
+    )
+    assert not same_code(before, typed.replace("y: int = 1", "y: int = 2"))
+    # A dataclass is made of its fields' types.
+    assert not same_code("class A:\n    x: int = 1", "class A:\n    x: float = 1")
+
+
 def test_what_a_method_is_there_for_is_no_change_of_its_code() -> None:
     before = 'nb.Method(description="a", reads={"curves"}, regressor=mean)'
     assert same_code(before, before.replace("reads", 'role="trivial", reads'))
