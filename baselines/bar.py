@@ -14,6 +14,7 @@ blend counted in groups held out, not in networks. Twice as many trees, or proce
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -94,7 +95,8 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
         start = np.log(np.concatenate([[1.0], np.full(points.shape[1], 5.0), [0.1]]))
         bounds = np.log([(1e-5, 1e5), *[(0.3, 1e4)] * points.shape[1], (1e-5, 1e5)])
         options = {"maxiter": self.STEPS}
-        found = minimize(
+        # scipy's types want arrays of one dimension, which numpy's operations do not keep.
+        found = minimize(  # type: ignore[call-overload]
             unlikelihood, start, (points[few], scaled[few]), method="L-BFGS-B", jac=True, bounds=bounds, options=options
         )
         self.theta_ = found.x
@@ -193,7 +195,7 @@ class Blend(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        parts: Mapping[str, Sequence[Callable]],
+        parts: Mapping[str, Sequence[Callable[[nb.History], Mapping[str, Any]]]],
         learners: Mapping[str, tuple[object, Sequence[str]]],
         permuted: bool = False,
         random_state: int | None = None,
@@ -231,7 +233,7 @@ class Blend(RegressorMixin, BaseEstimator):
         return self.weights_.predict(np.column_stack(predicted))
 
     @staticmethod
-    def _table(functions: Sequence[Callable]) -> Pipeline:
+    def _table(functions: Sequence[Callable[[nb.History], Mapping[str, Any]]]) -> Pipeline:
         return make_pipeline(
             nb.Columns(functions), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
         )
@@ -249,7 +251,7 @@ class Blend(RegressorMixin, BaseEstimator):
             seen.append(tables["more"])
         return np.hstack(seen)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
@@ -286,8 +288,11 @@ FOREST = ExtraTreesRegressor(n_estimators=50, max_features=0.3, random_state=0)
 BOOSTED = GradientBoostingRegressor(
     n_estimators=50, learning_rate=0.15, max_depth=4, max_features=0.3, subsample=0.5, random_state=0
 )
-HYPERPARAMETERS = {"comparable": [comparable], "optimiser": [optimiser]}
-CURVES = {"curves": [nb.columns.curves, nb.columns.curve_shapes]}
+HYPERPARAMETERS: dict[str, list[Callable[[nb.History], Mapping[str, Any]]]] = {
+    "comparable": [comparable],
+    "optimiser": [optimiser],
+}
+CURVES: dict[str, list[Callable[[nb.History], Mapping[str, Any]]]] = {"curves": [nb.columns.curves, nb.columns.curve_shapes]}
 KNOWN = HYPERPARAMETERS | {"position": [position]} | CURVES
 ALL = (*HYPERPARAMETERS, "curves")
 
@@ -315,7 +320,14 @@ HYPERPARAMETERS_ALONE = {
 }
 
 
-def blended(description: str, reads: set[str], regressor: Blend, *, role: str = "method", control_of: str = "") -> nb.Method:
+def blended(
+    description: str,
+    reads: set[str],
+    regressor: Blend,
+    *,
+    role: Literal["method", "reference", "control"] = "method",
+    control_of: str = "",
+) -> nb.Method:
     return nb.Method(
         description=f"{description}; a blend of Gaussian processes, support vectors and trees",
         source="this benchmark",
@@ -327,7 +339,7 @@ def blended(description: str, reads: set[str], regressor: Blend, *, role: str = 
     )
 
 
-def signature(centrality: str) -> Callable:
+def signature(centrality: str) -> Callable[[nb.History], dict[str, float]]:
     def columns(history: nb.History) -> dict[str, float]:
         values = history.signature(centrality).ravel()
         return {f"{centrality}_{i}": value for i, value in enumerate(np.sign(values) * np.log1p(np.abs(values)))}
@@ -357,7 +369,7 @@ MORE = {
 }
 
 # name: (what it is, what it reads, its parts, its learners)
-BARS = {
+BARS: dict[str, tuple[str, set[str], dict[str, list[Callable[[nb.History], Mapping[str, Any]]]], Mapping[str, Any]]] = {
     "bar": ("all hyperparameters and the curves", {"curves", "hyperparameters"}, KNOWN, BAR),
     "curve-bar": ("the learning curves alone", {"curves"}, CURVES, CURVE_BAR),
 }

@@ -6,6 +6,7 @@ the signatures: they count a hundredfold before the logarithm, which is then clo
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -39,7 +40,9 @@ class Chosen(BaseEstimator):
         As of scikit-learn's ``GridSearchCV``.
     """
 
-    def __init__(self, columns: Callable, estimator: Pipeline, choices: Sequence[dict]) -> None:
+    def __init__(
+        self, columns: Callable[[nb.History], dict[str, float]], estimator: Pipeline, choices: Sequence[dict[str, Any]]
+    ) -> None:
         self.columns = columns
         self.estimator = estimator
         self.choices = choices
@@ -67,13 +70,13 @@ class Chosen(BaseEstimator):
             return self.search_.decision_function(table)
         return self.search_.predict_proba(table)[:, 1]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = self.estimator.__sklearn_tags__()
         tags.no_validation = True
         return tags
 
 
-def signature(centrality: str, **which: str) -> Callable:
+def signature(centrality: str, **which: Any) -> Callable[[nb.History], dict[str, float]]:
     def columns(history: nb.History) -> dict[str, float]:
         values = history.signature(centrality, **which)
         return {str(place): value for place, value in enumerate(values.ravel())}
@@ -81,7 +84,7 @@ def signature(centrality: str, **which: str) -> Callable:
     return columns
 
 
-def since_initialisation(centrality: str) -> Callable:
+def since_initialisation(centrality: str) -> Callable[[nb.History], dict[str, float]]:
     def columns(history: nb.History) -> dict[str, float]:
         changes = history.signature(centrality) - history.signature(centrality, epochs=[0])
         return {f"{centrality}_{i}": value for i, value in enumerate(SCALE * changes.ravel())}
@@ -93,14 +96,14 @@ def scaled(learner: object) -> Pipeline:
     return Pipeline([("scaling", StandardScaler()), ("learner", learner)])
 
 
-def kernels(linear: Sequence[float], rbf: Sequence[float]) -> list[dict]:
+def kernels(linear: Sequence[float], rbf: Sequence[float]) -> list[dict[str, Any]]:
     return [
         {"scaling": SCALINGS, "learner__kernel": ["linear"], "learner__C": list(linear)},
         {"scaling": SCALINGS, "learner__kernel": ["rbf"], "learner__C": list(rbf)},
     ]
 
 
-def machine(description: str, place: str, columns: Callable) -> nb.Method:
+def machine(description: str, place: str, columns: Callable[[nb.History], dict[str, float]]) -> nb.Method:
     return nb.Method(
         description=f"{description}, support vector machine with chosen kernel, C and scaling",
         source=f"{PAPER}, {place}",
@@ -110,7 +113,7 @@ def machine(description: str, place: str, columns: Callable) -> nb.Method:
     )
 
 
-def perceptron(description: str, place: str, columns: Callable) -> nb.Method:
+def perceptron(description: str, place: str, columns: Callable[[nb.History], dict[str, float]]) -> nb.Method:
     learner = MLPClassifier((32,), solver="lbfgs", tol=0.01, max_iter=300)
     choices = [{"scaling": SCALINGS, "learner__alpha": [0.01, 0.1, 1, 10]}]
     return nb.Method(
@@ -121,7 +124,7 @@ def perceptron(description: str, place: str, columns: Callable) -> nb.Method:
     )
 
 
-def trees(description: str, place: str, columns: Callable) -> nb.Method:
+def trees(description: str, place: str, columns: Callable[[nb.History], dict[str, float]]) -> nb.Method:
     return nb.Method(
         description=f"{description}, forest of randomised trees with leaves of chosen size",
         source=f"{PAPER}, {place}, another learner",

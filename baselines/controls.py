@@ -1,5 +1,8 @@
 """Controls: what is left of a graph method when the graph is taken away. Each is a forest, as degree-forest is."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.impute import SimpleImputer
@@ -8,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 import nndynbench as nb
 
 
-def signature(centrality: str, **which: object) -> object:
+def signature(centrality: str, **which: Any) -> Callable[[nb.History], dict[str, float]]:
     """One of the stored signatures: of the weights permuted within each layer, or of epoch 0, before any training."""
 
     def columns(history: nb.History) -> dict[str, float]:
@@ -20,10 +23,13 @@ def signature(centrality: str, **which: object) -> object:
 
 def layer_norms(history: nb.History) -> dict[str, float]:
     """One number a layer and epoch: the L2 norm of its weights."""
-    return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}
+    # An index of pairs, which pandas' types do not know.
+    return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}  # type: ignore[misc, has-type]
 
 
-def control(description: str, source: str, columns: object, *, control_of: str = "") -> nb.Method:
+def control(
+    description: str, source: str, columns: Callable[[nb.History], dict[str, float]], *, control_of: str = ""
+) -> nb.Method:
     prepared = (nb.Columns([columns]), SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
     return nb.Method(
         description=f"control: {description}, forest of randomised trees",

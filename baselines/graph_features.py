@@ -17,7 +17,7 @@ WIDE = 20  # singular values from which a tail has an exponent worth the name
 TINY = 1e-12
 
 
-def spectra(graph: object) -> np.ndarray:
+def spectra(graph: nb.graphs.LayeredGraph) -> np.ndarray:
     """Of each block the logarithm of its spectral norm, its stable rank, the entropy of its squared singular values (of 1
     for all alike), and where it has 20 or more of them the exponent of their upper half (Hill's estimate).
     """
@@ -41,7 +41,7 @@ def tail_exponent(values: np.ndarray) -> float:
     return 1 + len(upper) / max(np.sum(np.log(upper / upper[-1])), TINY)
 
 
-def node_features(graph: object) -> np.ndarray:
+def node_features(graph: nb.graphs.LayeredGraph) -> np.ndarray:
     """Median, mean, deviation, skewness and kurtosis over nodes of: the strength, the neighbours' strength by weight of the
     edge to them, and how many neighbours a node's edges amount to, (Σw)² / Σw².
 
@@ -62,7 +62,7 @@ def node_features(graph: object) -> np.ndarray:
     return np.concatenate([nb.centralities.moments(feature[None])[0] for feature in features])
 
 
-def path_lengths(graph: object) -> np.ndarray:
+def path_lengths(graph: nb.graphs.LayeredGraph) -> np.ndarray:
     """Logarithms of the shortest, the mean and the longest of the shortest paths from each input to each output, where an
     edge is as long as 1 / weight, and of the heaviest path's product of weights.
     """
@@ -80,7 +80,7 @@ def path_lengths(graph: object) -> np.ndarray:
     return np.array([np.log(lengths.min()), np.log(lengths.mean()), np.log(lengths.max()), products.max()])
 
 
-def forest(description: str, source: str, function: Callable) -> nb.Method:
+def forest(description: str, source: str, function: Callable[[nb.graphs.LayeredGraph], np.ndarray]) -> nb.Method:
     prepared = (nb.Signature(function), SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
     return nb.Method(
         description=f"{description}, at every epoch, forest of randomised trees",

@@ -3,6 +3,8 @@
 Networks that will leave the plateau at chance have moved farther before their losses show it.
 """
 
+from collections.abc import Callable
+
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -24,13 +26,13 @@ BOOSTED = {**TREES, "learning_rate": 0.1, "subsample": 0.7}
 PROCESS = ConstantKernel() * RBF(3.0)
 
 
-def of(columns: object, learner: object) -> Pipeline:
+def of(columns: Callable[[nb.History], dict[str, float]], learner: object) -> Pipeline:
     return make_pipeline(
         nb.Columns([columns]), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), learner
     )
 
 
-def averaged(columns: object) -> dict[str, Pipeline]:
+def averaged(columns: Callable[[nb.History], dict[str, float]]) -> dict[str, Pipeline]:
     """A classifier and a regressor on the same columns."""
     return {
         "classifier": of(

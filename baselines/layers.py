@@ -1,5 +1,8 @@
 """Numbers per layer, and whole-graph signatures beside them, all with one learner: a forest of randomised trees."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.impute import SimpleImputer
@@ -16,11 +19,11 @@ def per_layer_degree(history: nb.History) -> dict[str, float]:
     return numbered(moments)
 
 
-def whole_graph(centrality: str) -> object:
+def whole_graph(centrality: str) -> Callable[[nb.History], dict[str, float]]:
     return lambda history: numbered([history.signature(centrality)])
 
 
-def at_every_epoch(*features: str) -> object:
+def at_every_epoch(*features: str) -> Callable[[nb.History], dict[str, float]]:
     """Some features of each layer at every kept epoch up to the budget."""
 
     def columns(history: nb.History) -> dict[str, float]:
@@ -31,11 +34,11 @@ def at_every_epoch(*features: str) -> object:
     return columns
 
 
-def numbered(values: object) -> dict[str, float]:
+def numbered(values: Any) -> dict[str, float]:
     return {str(position): value for position, value in enumerate(np.ravel(values))}
 
 
-def forest(description: str, source: str, columns: object) -> nb.Method:
+def forest(description: str, source: str, columns: Callable[[nb.History], dict[str, float]]) -> nb.Method:
     prepared = (nb.Columns([columns]), SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
     return nb.Method(
         description=f"{description}, forest of randomised trees",

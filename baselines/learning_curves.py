@@ -1,5 +1,8 @@
 """Learning curves: support vectors on a curve's values and differences, and curves of a given form drawn further."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from scipy.optimize import least_squares
 from sklearn.impute import SimpleImputer
@@ -14,7 +17,7 @@ import nndynbench as nb
 HORIZON = 20
 
 # A form of learning curve: (accuracy at epochs t with parameters p, where the fit starts from the last accuracy).
-FORMS = {
+FORMS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], Callable[[float], list[float]]]] = {
     "power": (lambda t, p: p[0] - p[1] * t ** -np.exp(p[2]), lambda last: [last, last, 0.0]),
     "exponential": (lambda t, p: p[0] - p[1] * np.exp(-np.exp(p[2]) * t), lambda last: [last, last, 0.0]),
     "logarithm": (lambda t, p: p[0] + p[1] * np.log(t), lambda last: [last, 0.0]),
@@ -51,7 +54,7 @@ def extrapolated(accuracies: list[float]) -> dict[str, float]:
     return drawn
 
 
-def scaled(columns: list, learner: object) -> object:
+def scaled(columns: Any, learner: object) -> Any:
     return make_pipeline(
         nb.Columns(columns), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), learner
     )

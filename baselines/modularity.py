@@ -12,7 +12,7 @@ import nndynbench as nb
 CLUSTERS = 12
 
 
-def n_cut(graph: object) -> np.ndarray:
+def n_cut(graph: nb.graphs.LayeredGraph) -> np.ndarray:
     """Σ over clusters of (weight of edges that leave it) / (degree sum within it); one value, NaN if not finite."""
     adjacency = graph.to_scipy().toarray()
     degrees = adjacency.sum(axis=1)

@@ -6,6 +6,7 @@ protocol ``seeds``.
 """
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -21,28 +22,28 @@ FOREST = ExtraTreesRegressor(200, min_samples_leaf=5, max_features=0.5, random_s
 class WithinRecipes(RegressorMixin, BaseEstimator):
     """``parts`` are functions from a history to its columns; rows of those in ``permuted`` are shuffled within recipes."""
 
-    def __init__(self, parts: Sequence, permuted: Sequence = ()) -> None:
+    def __init__(self, parts: Sequence[Any], permuted: Sequence[Any] = ()) -> None:
         self.parts = parts
         self.permuted = permuted
 
-    def fit(self, X: Sequence, y: np.ndarray) -> "WithinRecipes":
+    def fit(self, X: Sequence[nb.History], y: np.ndarray) -> "WithinRecipes":
         self.middle_ = float(np.mean(y))
         recipes = recipes_of(X)
         self.learner_ = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), FOREST)
         self.learner_.fit(self._deviations(X, recipes), less_mean(np.asarray(y, dtype=float), recipes))
         return self
 
-    def predict(self, X: Sequence) -> np.ndarray:
+    def predict(self, X: Sequence[nb.History]) -> np.ndarray:
         return self.middle_ + self.learner_.predict(self._deviations(X, recipes_of(X)))
 
-    def _deviations(self, X: Sequence, recipes: np.ndarray) -> np.ndarray:
+    def _deviations(self, X: Sequence[nb.History], recipes: np.ndarray) -> np.ndarray:
         columns = [nb.Columns([part]).fit_transform(X).to_numpy(dtype=float) for part in self.parts]
         shuffled = [nb.Columns([part]).fit_transform(X).to_numpy(dtype=float) for part in self.permuted]
         order = shuffled_within(recipes)
         return less_mean(np.hstack([*columns, *(part[order] for part in shuffled)]), recipes)
 
 
-def recipes_of(histories: Sequence) -> np.ndarray:
+def recipes_of(histories: Sequence[nb.History]) -> np.ndarray:
     """A number for each history, equal where all hyperparameters are."""
     keys = [tuple(sorted(history.hyperparameters.items())) for history in histories]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -67,11 +68,11 @@ def shuffled_within(recipes: np.ndarray) -> np.ndarray:
 
 def within(
     description: str,
-    reads: set,
-    *parts: object,
-    role: str = "method",
+    reads: set[str],
+    *parts: Any,
+    role: Literal["method", "reference", "control"] = "method",
     control_of: str = "",
-    permuted: Sequence = (),
+    permuted: Sequence[Any] = (),
 ) -> nb.Method:
     return nb.Method(
         description=f"{description}, less the mean of the recipe's seeds; forest of randomised trees",

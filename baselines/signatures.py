@@ -5,6 +5,8 @@ each value x becomes sign(x)·log(1 + |x|), then is standardised on the training
 from their divergence on: those values are replaced by the training fold's median, and marked in a column of their own.
 """
 
+from typing import Any
+
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPClassifier
@@ -17,7 +19,7 @@ import nndynbench as nb
 PAPER = "Vahedian et al. 2021, arXiv 2111.05410"
 
 # suffix of the name: (what it says, parameters of nb.Signature, choices, place in the paper)
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "": ("the rolled graph", {}, {}, "sections 3.2 and 4"),
     "-linear-average": ("the rolled graph, averaged with linear weights", {"weighting": "linear"}, {}, "section 3.2, S3"),
     "-exponential-average": (
@@ -55,7 +57,7 @@ def methods(centrality: str, suffix: str) -> dict[str, nb.Method]:
     what, parameters, choices, place = VARIANTS[suffix]
     signature, name = nb.Signature(centrality, **parameters), f"{centrality}{suffix}"
 
-    def method(learner: str, further: dict = {}, **estimator: object) -> nb.Method:  # noqa: B006
+    def method(learner: str, further: dict[str, Any] = {}, **estimator: object) -> nb.Method:  # noqa: B006
         return nb.Method(
             description=f"{centrality} signatures of {what}, {learner}",
             source=f"{PAPER}, {place}",

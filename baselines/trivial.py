@@ -3,6 +3,9 @@
 Early-stopped networks repeat their last epoch; values of networks without any are the training fold's median.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -20,7 +23,7 @@ def learning_rate(history: nb.History) -> dict[str, float]:
     return {"learning_rate": history.hyperparameters["learning_rate"]}
 
 
-def last(curve: str) -> object:
+def last(curve: str) -> Callable[[nb.History], dict[str, float]]:
     def column(history: nb.History) -> dict[str, float]:
         return {curve: nb.columns.curves(history)[f"{curve}_{history.epochs}"]}
 
@@ -35,21 +38,21 @@ def sum_of_losses(history: nb.History) -> dict[str, float]:
 class AsItIs(RegressorMixin, BaseEstimator):
     """Predicts the one column that it is given."""
 
-    def fit(self, X: object, y: object) -> "AsItIs":
+    def fit(self, X: Any, y: object) -> "AsItIs":
         self.fitted_ = True
         return self
 
-    def predict(self, X: object) -> object:
+    def predict(self, X: Any) -> Any:
         return X.ravel()
 
 
-def of(column: object, learner: object) -> Pipeline:
+def of(column: Callable[[nb.History], dict[str, float]], learner: object) -> Pipeline:
     return make_pipeline(
         nb.Columns([column]), SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), learner
     )
 
 
-def calibrated(description: str, source: str, column: object) -> nb.Method:
+def calibrated(description: str, source: str, column: Callable[[nb.History], dict[str, float]]) -> nb.Method:
     return nb.Method(
         description=f"{description}, calibrated by linear or logistic regression",
         source=source,

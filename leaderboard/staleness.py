@@ -1,7 +1,7 @@
 """Which submissions of the bundled methods are out of date by code: what made their predictions has changed since.
 
 A submission names the commit that made it. What counts is the method's own file without comments, docstrings and
-the types of its functions, and the parameters chosen for the method; and, apart, the package's code that all methods share.
+types, and the parameters chosen for the method; and, apart, the package's code that all methods share.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ CHOSEN = "baselines/chosen.toml"
 RENAMED = {"tier": "reads"}
 LEFT_OUT = {"role", "control_of"}
 
+# Modules of nothing but types, which decide no prediction either.
+TYPES = {"__future__", "collections.abc", "typing"}
+
+# The parts of a statement that hold statements.
+STATEMENTS = ("body", "orelse", "finalbody")
+
 
 def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
     """The files that decide a bundled method's predictions and are not as they were; with ``shared`` also the package's."""
@@ -35,9 +41,7 @@ def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
 
 
 def same_code(text: str, other: str) -> bool:
-    """Whether two Python sources say the same but for comments, docstrings, the types of functions, and what a method is
-    there for.
-    """
+    """Whether two Python sources say the same but for comments, docstrings, types, and what a method is there for."""
     return _substance(text) == _substance(other)
 
 
@@ -76,12 +80,15 @@ def _substance(text: str) -> str:
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
-        if isinstance(node, ast.Call):
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in LEFT_OUT]
+        for part in STATEMENTS:
+            if isinstance(statements := getattr(node, part, None), list):
+                setattr(node, part, _untyped(statements, fields=isinstance(node, ast.ClassDef)))
         if isinstance(node, ast.arg):
             node.annotation = None
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in LEFT_OUT]
         if isinstance(node, ast.arguments):
             kept = [place for place, argument in enumerate(node.kwonlyargs) if argument.arg not in LEFT_OUT]
             node.kwonlyargs, node.kw_defaults = [node.kwonlyargs[p] for p in kept], [node.kw_defaults[p] for p in kept]
@@ -90,3 +97,16 @@ def _substance(text: str) -> str:
             if name in RENAMED:
                 setattr(node, attribute, RENAMED[name])
     return ast.dump(tree)
+
+
+def _untyped(statements: list[ast.stmt], *, fields: bool) -> list[ast.stmt]:
+    """Without imports of types, and without the types of variables; a dataclass is made of those of its fields."""
+    found: list[ast.stmt] = []
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom) and statement.module in TYPES:
+            continue
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None and not fields:
+            found.append(ast.Assign(targets=[statement.target], value=statement.value))
+        else:
+            found.append(statement)
+    return found

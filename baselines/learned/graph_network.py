@@ -7,6 +7,7 @@ budget; some hundred networks are few for them, so both are small, penalised, an
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -23,11 +24,12 @@ def blocks_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
     found = []
     for history in histories:
         before, after = (history.graph(epoch).blocks for epoch in (0, history.epochs))
-        found.append([np.stack([late, late - early]) for early, late in zip(before, after, strict=True)])
+        # Blocks of rolled graphs are arrays, those of unrolled ones may be operators.
+        found.append([np.stack([late, late - early]) for early, late in zip(before, after, strict=True)])  # type: ignore[list-item, operator]
     return [np.stack(layer).astype(np.float32) for layer in zip(*found, strict=True)]
 
 
-def network(layers: int, rounds: int):
+def network(layers: int, rounds: int) -> Any:
     """From blocks to a number for each network of a batch."""
     import torch
     from torch import nn
@@ -123,7 +125,7 @@ class Learned(BaseEstimator):
             prepared = self._prepared(blocks_of(X))
             return np.mean([model(prepared).numpy() for model in self.networks_], axis=0).astype(np.float64)
 
-    def _prepared(self, blocks: list[np.ndarray]) -> list:
+    def _prepared(self, blocks: list[np.ndarray]) -> list[Any]:
         import torch
 
         scaled = (np.arcsinh(block / unit) for block, unit in zip(blocks, self.units_, strict=True))

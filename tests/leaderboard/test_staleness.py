@@ -91,7 +91,7 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     assert "| degree-linear | digits-lenet | trained |" in text
 
 
-def test_the_types_of_a_function_are_no_change_and_those_of_a_field_are() -> None:
+def test_types_are_no_change_and_those_of_a_field_are() -> None:
     before = "def double(x, *more, y=1, **rest):\n    return 2 * x\n"
     typed = "def double(x: int, *more: int, y: int = 1, **rest: int) -> int:\n    return 2 * x\n"
     assert same_code(before, typed)
@@ -100,6 +100,9 @@ def test_the_types_of_a_function_are_no_change_and_those_of_a_field_are() -> Non
         f"class A:\n    async {typed}".replace("    r", "        r"),
     )
     assert not same_code(before, typed.replace("y: int = 1", "y: int = 2"))
+    assert same_code(before, f"from __future__ import annotations\nfrom typing import Any\n{before}")
+    assert same_code("with a:\n    x = [1]", "with a:\n    x: list[int] = [1]")
+    assert not same_code("with a:\n    x = [1]", "with a:\n    x: list[int] = [2]")
     # A dataclass is made of its fields' types.
     assert not same_code("class A:\n    x: int = 1", "class A:\n    x: float = 1")
 
