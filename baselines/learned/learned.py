@@ -1,9 +1,10 @@
-"""Networks that learn what to look for in a snapshot's graph: messages between its layers, and sets of nodes without them.
+"""Networks that learn what to look for in a network: messages in its graph, sets of nodes without them, and probes.
 
 A small graph neural network on the rolled graph after the last epoch, and on what training has changed of it, in the manner
-of Kofinas et al. 2024; as its control DeepSets (Zaheer et al. 2017), the same nodes without messages. Neither is told a
-layer's nodes apart, so both say the same of a network whose hidden units are renamed. They need torch, and a minute or two a
-budget; some hundred networks are few for them, so both are small, penalised, and trained for a fixed number of steps.
+of Kofinas et al. 2024; as its control DeepSets (Zaheer et al. 2017), the same nodes without messages; and learned inputs,
+probes, that are run through the network, whose outputs tell what it has learned (Kahana et al. 2024). None is told a
+hidden layer's nodes apart, so all say the same of a network whose hidden units are renamed. They need torch, and a minute or
+two a budget; some hundred networks are few for them, so all are small, penalised, and trained for a fixed number of steps.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ import nndynbench as nb
 WIDTH = 16
 SEEDS = 2
 BATCH = 32
+PROBES = 16
+ROUNDS = {"messages": 2, "sets": 0}
+STEPS = {"messages": 600, "sets": 600, "probes": 100}  # probes fit 192 networks sooner, and predict worse from then on
+PROBE_FACTORS = 8  # a probe is a linear function of so many numbers: fewer than pixels, so that neighbours move together
 
 
 def blocks_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
@@ -29,7 +34,7 @@ def blocks_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
     return [np.stack(layer).astype(np.float32) for layer in zip(*found, strict=True)]
 
 
-def network(layers: int, rounds: int) -> Any:
+def graph_network(layers: int, rounds: int) -> Any:
     """From blocks to a number for each network of a batch."""
     import torch
     from torch import nn
@@ -84,35 +89,103 @@ def network(layers: int, rounds: int) -> Any:
     return GraphNetwork()
 
 
-class Learned(BaseEstimator):
-    """Parameters: ``rounds`` of messages, ``steps`` of Adam, ``penalty`` on the weights."""
+def weights_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
+    """By layer the weights after the last epoch (networks, …), then its biases (networks, outputs)."""
+    snapshots = [history.weights(history.epochs) for history in histories]
+    names = [name.removesuffix(".weight") for name in snapshots[0] if name.endswith(".weight")]
+    order = [layer for layer in histories[0].layer_sizes if layer in names]
+    if len(order) != len(names):
+        raise ValueError(f"probes are run through LeNets alone, which have no layers such as {min(set(names) - set(order))}")
+    return [
+        np.stack([weights[f"{layer}.{part}"] for weights in snapshots]) for layer in order for part in ("weight", "bias")
+    ]
 
-    def __init__(self, rounds: int = 2, steps: int = 600, penalty: float = 1e-3, random_state: int | None = None) -> None:
-        self.rounds = rounds
-        self.steps = steps
+
+def side_of(convs: Sequence[np.ndarray], first_fc: np.ndarray) -> int:
+    """Of a LeNet's input, in pixels: convs of 3×3 keep the size, those of 5×5 have no padding, and pools halve it."""
+    side = round((first_fc.shape[2] / convs[-1].shape[1]) ** 0.5)
+    for conv in reversed(convs):
+        side = 2 * side + conv.shape[3] - 1 - 2 * padding_of(conv)
+    return side
+
+
+def padding_of(conv: Any) -> int:
+    """In pixels."""
+    return 1 if conv.shape[3] == 3 else 0
+
+
+def probe_network(shapes: Sequence[np.ndarray]) -> Any:
+    """From LeNets' weights and biases to a number for each network of a batch."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    convs = [weights for weights in shapes[::2] if weights.ndim == 5]
+    channels, side, classes = convs[0].shape[2], side_of(convs, shapes[2 * len(convs)]), shapes[-1].shape[1]
+
+    class ProbeNetwork(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factors = nn.Parameter(torch.randn(PROBES, PROBE_FACTORS))
+            self.pixels = nn.Linear(PROBE_FACTORS, channels * side**2)
+            self.last = nn.Sequential(nn.Linear(PROBES * classes, 2 * WIDTH), nn.ReLU(), nn.Linear(2 * WIDTH, 1))
+
+        def forward(self, arrays: list[torch.Tensor]) -> torch.Tensor:
+            outputs = run_through(arrays, self.pixels(self.factors).reshape(PROBES, channels, side, side))
+            return self.last(torch.asinh(torch.nan_to_num(outputs).clamp(-1e6, 1e6)).flatten(1))[:, 0]
+
+    def run_through(arrays: list[torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+        """What LeNets (networks first) say of images (images, channels, side, side): (networks, images, classes)."""
+        networks = len(arrays[0])
+        hidden = images.repeat(1, networks, 1, 1)
+        for weights, biases in zip(arrays[::2], arrays[1::2], strict=True):
+            if weights.ndim == 5:  # all networks side by side, as groups of one conv
+                padding = padding_of(weights[0][None])
+                hidden = functional.conv2d(hidden, weights.flatten(0, 1), biases.flatten(), padding=padding, groups=networks)
+                hidden = functional.max_pool2d(torch.relu(hidden), 2)
+                continue
+            if hidden.ndim == 4:
+                hidden = hidden.unflatten(1, (networks, -1)).transpose(0, 1).flatten(2)
+            else:
+                hidden = torch.relu(hidden)
+            hidden = torch.baddbmm(biases[:, None], hidden, weights.transpose(1, 2))
+        return hidden
+
+    network = ProbeNetwork()
+    network.run_through = run_through
+    return network
+
+
+class Learned(BaseEstimator):
+    """Parameters: ``sees`` "messages", "sets" or "probes"; ``penalty`` on the weights."""
+
+    def __init__(self, sees: str = "messages", penalty: float = 1e-3, random_state: int | None = None) -> None:
+        self.sees = sees
         self.penalty = penalty
         self.random_state = random_state
 
     def _fit(self, X: Sequence[nb.History], y: np.ndarray, *, binary: bool) -> None:
         import torch
 
-        blocks = blocks_of(X)
+        arrays = self._read(X)
         # In units of what training networks have, signed logarithms far out: exploded ones span orders of magnitude.
-        self.units_ = [np.nanmedian(np.abs(block), axis=(0, 2, 3), keepdims=True) + 1e-12 for block in blocks]
-        prepared = self._prepared(blocks)
+        self.units_ = [
+            np.nanmedian(np.abs(block), axis=(0, *range(2, block.ndim)), keepdims=True) + 1e-12 for block in arrays
+        ]
+        prepared = self._prepared(arrays)
         target = torch.as_tensor(y, dtype=torch.float32)
         loss = torch.nn.functional.binary_cross_entropy_with_logits if binary else torch.nn.functional.mse_loss
-        self.networks_ = []
+        self.networks_, steps = [], STEPS[self.sees]
         for seed in range(SEEDS):
             torch.manual_seed((self.random_state or 0) + seed)
-            model = network(len(blocks), self.rounds)
+            model = self._network(arrays)
             optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=self.penalty)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=5e-3, total_steps=self.steps)
-            order = torch.randperm(len(target)).repeat(self.steps * BATCH // len(target) + 2)
-            for step in range(self.steps):
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=5e-3, total_steps=steps)
+            order = torch.randperm(len(target)).repeat(steps * BATCH // len(target) + 2)
+            for step in range(steps):
                 batch = order[step * BATCH : (step + 1) * BATCH]
                 optimiser.zero_grad()
-                loss(model([block[batch] for block in prepared]), target[batch]).backward()
+                loss(model([array[batch] for array in prepared]), target[batch]).backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimiser.step()
                 schedule.step()
@@ -122,15 +195,24 @@ class Learned(BaseEstimator):
         import torch
 
         with torch.no_grad():
-            prepared = self._prepared(blocks_of(X))
+            prepared = self._prepared(self._read(X))
             return np.mean([model(prepared).numpy() for model in self.networks_], axis=0).astype(np.float64)
 
-    def _prepared(self, blocks: list[np.ndarray]) -> list[Any]:
+    def _read(self, X: Sequence[nb.History]) -> list[np.ndarray]:
+        return weights_of(X) if self.sees == "probes" else blocks_of(X)
+
+    def _network(self, arrays: list[np.ndarray]) -> Any:
+        if self.sees == "probes":
+            return probe_network(arrays)
+        return graph_network(len(arrays), ROUNDS[self.sees])
+
+    def _prepared(self, arrays: list[np.ndarray]) -> list[Any]:
         import torch
 
-        scaled = (np.arcsinh(block / unit) for block, unit in zip(blocks, self.units_, strict=True))
+        if self.sees != "probes":  # probes are run through the network as it is
+            arrays = [np.arcsinh(block / unit) for block, unit in zip(arrays, self.units_, strict=True)]
         return [
-            torch.from_numpy(np.nan_to_num(block, nan=0.0, posinf=20, neginf=-20).astype(np.float32)) for block in scaled
+            torch.from_numpy(np.nan_to_num(array, nan=0.0, posinf=20, neginf=-20).astype(np.float32)) for array in arrays
         ]
 
 
@@ -171,7 +253,14 @@ METHODS = {
         role="control",
         control_of="graph-network",
         reads={"weights"},
-        classifier=LearnedClassifier(rounds=0),
-        regressor=LearnedRegressor(rounds=0),
+        classifier=LearnedClassifier(sees="sets"),
+        regressor=LearnedRegressor(sees="sets"),
+    ),
+    "learned-probes": nb.Method(
+        description="outputs for 16 learned inputs that are run through the network after the last epoch, mean of two",
+        source="Kahana et al. 2024, arXiv 2410.10811",
+        reads={"weights"},
+        classifier=LearnedClassifier(sees="probes"),
+        regressor=LearnedRegressor(sees="probes"),
     ),
 }
