@@ -88,7 +88,8 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
 
 
 def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
-    bundled = method_names()
+    # Of those that anybody can run: what needs a library of its own is not chosen for a user who named nothing.
+    bundled = [name for name in method_names() if not find_method(name).needs]
     for path in sorted(folder.glob(f"*/*.{PROTOCOL}.json")):
         try:
             submission = read_submission(path)

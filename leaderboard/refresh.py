@@ -82,7 +82,7 @@ def tasks(
     for protocol in map(find_protocol, protocol_names or protocols()):
         if protocol.predictions or (protocol.superseded and not protocol_names):
             continue
-        for name in methods or method_names():
+        for name in methods or (name for name in method_names() if not find_method(name).needs):
             if find_method(name).does(protocol):
                 for group in _groups(protocol, at_hand):
                     wanted = chosen_budgets or read_budgets(protocol.budgets)

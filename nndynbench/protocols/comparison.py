@@ -170,7 +170,8 @@ def compare(
     subsets
         One subset or several; for "transfer" two or more, each trained on and tested on each other.
     methods
-        Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task.
+        Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task,
+        but those with a learned network, which need torch and minutes each.
     protocol
         The name of a protocol.
     budgets
@@ -200,7 +201,7 @@ def compare(
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)
-    jobs, named = checked_jobs(jobs), _methods_for(chosen) if methods is None else checked_names(methods)
+    jobs, named = checked_jobs(jobs), _fitted_among_all(chosen) if methods is None else checked_names(methods)
     asked = list(dict.fromkeys([BAR, *named]))
     failures = {name: reason for name in asked if (reason := _why_not(name, chosen)) is not None}
     folder = None if submissions is None else Path(submissions)
@@ -380,6 +381,11 @@ def compared_as(name: str) -> str:
     """What to call a method in the rows: its own name, unless a bundled one has that too."""
     own = find_method(name).name if is_file_name(name) else name
     return name if is_file_name(name) and own in method_names() else own
+
+
+def _fitted_among_all(protocol: Protocol) -> list[str]:
+    """Those that need nothing but the package."""
+    return [name for name in _methods_for(protocol) if not find_method(name).needs]
 
 
 def _methods_for(protocol: Protocol) -> list[str]:

@@ -65,6 +65,8 @@ class Method:
 
     ``protocols`` are those that it is for, where it is not for all of its tasks.
 
+    ``needs`` is a library that it cannot do without, such as "torch": it is fitted where it is named, not among all.
+
     ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
     there for each task, used on every other subset.
 
@@ -84,6 +86,7 @@ class Method:
     regressor: Any = None
     role: Role = "method"
     control_of: str = ""
+    needs: str = ""
     protocols: Collection[str] = ()
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ CHECKED = [
     for name in method_names()
     if not name.startswith("eigenvector-") or name in ("eigenvector-mlp", "eigenvector-unrolled-both-svm")
     if "linear-average" not in name or name == "degree-linear-average-linear"
+    if not find_method(name).needs
 ]
 
 

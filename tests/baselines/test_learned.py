@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import nndynbench as nb
+from leaderboard.refresh import tasks
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.scripts import load_script
 
-LEARNED = baselines_folder() / "learned" / "learned.py"
+LEARNED = baselines_folder() / "learned.py"
 
 pytest.importorskip("torch")
 
@@ -33,7 +34,7 @@ def test_a_networks_hidden_units_may_be_renamed(rounds: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["graph-network", "node-sets", "learned-probes"])
 def test_a_learned_method_passes_the_check(name: str) -> None:
-    assert nb.check_method(f"{LEARNED}:{name}").reads == ("weights",)
+    assert nb.check_method(name).reads == ("weights",)
 
 
 def test_blocks_are_those_of_the_snapshots_and_what_training_has_changed(digits: nb.Subset) -> None:
@@ -78,3 +79,10 @@ def test_probes_are_refused_for_what_is_no_lenet(digits: nb.Subset) -> None:
 
     with pytest.raises(ValueError, match="LeNets alone"):
         learned.weights_of([Residual()])
+
+
+def test_what_needs_torch_is_fitted_where_it_is_named_alone() -> None:
+    named = {task.method for task in tasks(methods=["node-sets"], subset_names=["digits-lenet"])}
+    among_all = {task.method for task in tasks(subset_names=["digits-lenet"])}
+    assert named == {"node-sets"}
+    assert not {"graph-network", "node-sets", "learned-probes"} & among_all
