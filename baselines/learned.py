@@ -118,7 +118,6 @@ def probe_network(shapes: Sequence[np.ndarray]) -> Any:
     """From LeNets' weights and biases to a number for each network of a batch."""
     import torch
     from torch import nn
-    from torch.nn import functional
 
     convs = [weights for weights in shapes[::2] if weights.ndim == 5]
     channels, side, classes = convs[0].shape[2], side_of(convs, shapes[2 * len(convs)]), shapes[-1].shape[1]
@@ -134,26 +133,28 @@ def probe_network(shapes: Sequence[np.ndarray]) -> Any:
             outputs = run_through(arrays, self.pixels(self.factors).reshape(PROBES, channels, side, side))
             return self.last(torch.asinh(torch.nan_to_num(outputs).clamp(-1e6, 1e6)).flatten(1))[:, 0]
 
-    def run_through(arrays: list[torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-        """What LeNets (networks first) say of images (images, channels, side, side): (networks, images, classes)."""
-        networks = len(arrays[0])
-        hidden = images.repeat(1, networks, 1, 1)
-        for weights, biases in zip(arrays[::2], arrays[1::2], strict=True):
-            if weights.ndim == 5:  # all networks side by side, as groups of one conv
-                padding = padding_of(weights[0][None])
-                hidden = functional.conv2d(hidden, weights.flatten(0, 1), biases.flatten(), padding=padding, groups=networks)
-                hidden = functional.max_pool2d(torch.relu(hidden), 2)
-                continue
-            if hidden.ndim == 4:
-                hidden = hidden.unflatten(1, (networks, -1)).transpose(0, 1).flatten(2)
-            else:
-                hidden = torch.relu(hidden)
-            hidden = torch.baddbmm(biases[:, None], hidden, weights.transpose(1, 2))
-        return hidden
+    return ProbeNetwork()
 
-    network = ProbeNetwork()
-    network.run_through = run_through
-    return network
+
+def run_through(arrays: Sequence[Any], images: Any) -> Any:
+    """What LeNets (networks first) say of images (images, channels, side, side): (networks, images, classes)."""
+    import torch
+    from torch.nn import functional
+
+    networks = len(arrays[0])
+    hidden = images.repeat(1, networks, 1, 1)
+    for weights, biases in zip(arrays[::2], arrays[1::2], strict=True):
+        if weights.ndim == 5:  # all networks side by side, as groups of one conv
+            padding = padding_of(weights[0][None])
+            hidden = functional.conv2d(hidden, weights.flatten(0, 1), biases.flatten(), padding=padding, groups=networks)
+            hidden = functional.max_pool2d(torch.relu(hidden), 2)
+            continue
+        if hidden.ndim == 4:
+            hidden = hidden.unflatten(1, (networks, -1)).transpose(0, 1).flatten(2)
+        else:
+            hidden = torch.relu(hidden)
+        hidden = torch.baddbmm(biases[:, None], hidden, weights.transpose(1, 2))
+    return hidden
 
 
 class Learned(BaseEstimator):

@@ -62,7 +62,7 @@ def test_what_networks_say_of_probes_is_what_their_modules_say(subset: str) -> N
     assert [learned.side_of(convs, arrays[2 * len(convs)])] * 2 == side
     images = torch.randn(3, channels, *side, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        ours = learned.probe_network(arrays).run_through(list(map(torch.from_numpy, arrays)), images)
+        ours = learned.run_through(list(map(torch.from_numpy, arrays)), images)
         theirs = torch.stack([module.eval()(images) for module in modules])
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
