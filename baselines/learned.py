@@ -149,10 +149,7 @@ def run_through(arrays: Sequence[Any], images: Any) -> Any:
             hidden = functional.conv2d(hidden, weights.flatten(0, 1), biases.flatten(), padding=padding, groups=networks)
             hidden = functional.max_pool2d(torch.relu(hidden), 2)
             continue
-        if hidden.ndim == 4:
-            hidden = hidden.unflatten(1, (networks, -1)).transpose(0, 1).flatten(2)
-        else:
-            hidden = torch.relu(hidden)
+        hidden = hidden.unflatten(1, (networks, -1)).transpose(0, 1).flatten(2) if hidden.ndim == 4 else torch.relu(hidden)
         hidden = torch.baddbmm(biases[:, None], hidden, weights.transpose(1, 2))
     return hidden
 
