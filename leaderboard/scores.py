@@ -11,9 +11,9 @@ import numpy as np
 
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.ranks import chance_of_largest, margins, shared_ranks, smallest_told
+from nndynbench.protocols.ranks import chance_of_largest, margin_of_largest, shared_ranks, smallest_told
 from nndynbench.protocols.scoring import Case, Estimate
-from nndynbench.protocols.worth import added, blend, gain
+from nndynbench.protocols.worth import added, added_in_resamples, blend, gain
 from nndynbench.submissions.recomputation import recomputed
 
 Key = TypeVar("Key")
@@ -60,8 +60,8 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
 class Leading:
     """The method of several that adds most to a reference; the interval holds for all of them at once.
 
-    ``chance``: how probable so much is, were nothing added by any of those compared. ``smallest``: what is told from 0 four
-    times in five.
+    ``chance``: how probable so much is, were nothing added by any of those compared. ``smallest``: the least that
+    such a method adds and is told from 0 four times in five.
     """
 
     method: str
@@ -80,11 +80,11 @@ def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
     if not values:
         return None
     best = max(values, key=lambda name: values[name])
-    differences = np.stack([blends[name].in_resamples(metric) - reference.in_resamples(metric) for name in values])
-    margin = float(margins(differences)[list(values).index(best)])
-    value = values[best] + 0.0
+    differences = np.stack([added_in_resamples(methods[name], reference) for name in values])
+    place = list(values).index(best)
+    margin, value = margin_of_largest(differences), values[best] + 0.0
     added_by_best = Estimate(value, value - margin, value + margin)
-    chance, smallest = chance_of_largest(list(values.values()), differences), smallest_told(differences)
+    chance, smallest = chance_of_largest(list(values.values()), differences), smallest_told(differences[place])
     return Leading(best, added_by_best, len(values), chance, smallest)
 
 

@@ -53,7 +53,7 @@ def margins(resampled: FloatArray) -> FloatArray:
     resampled
         (numbers, resamples); a resample in which a number is NaN counts for the others.
     """
-    centred = resampled - np.nanmean(resampled, axis=1, keepdims=True)
+    centred = _centred(resampled)
     deviation = np.sqrt(np.nanmean(centred**2, axis=1))
     varying = deviation > 0
     if not varying.any():
@@ -65,7 +65,9 @@ def margins(resampled: FloatArray) -> FloatArray:
 def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
     """How probable it is, were none of several numbers above 0, that the largest of them would be as large as it is.
 
-    In units of each number's own deviation, by the single-step max-t method: the more are compared, the larger the largest.
+    All are in one unit, and are not standardised: what a blend adds whose weight is near 0 is 0 in most resamples and
+    something in a few, so that it is many of its own deviations away there, for nothing. The more are compared, the larger
+    the largest.
 
     Parameters
     ----------
@@ -74,19 +76,28 @@ def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
     resampled
         (numbers, resamples): the same in every resample.
     """
-    centred = resampled - np.nanmean(resampled, axis=1, keepdims=True)
-    deviation = np.sqrt(np.nanmean(centred**2, axis=1))
-    varying = deviation > 0
-    if not varying.any():
-        return 1.0
-    largest = _largest(centred[varying] / deviation[varying, None])
-    observed = np.max(np.asarray(values, dtype=np.float64)[varying] / deviation[varying])
-    return float((1 + np.sum(largest >= observed)) / (1 + len(largest)))
+    largest = _largest(_centred(resampled))
+    return float((1 + np.sum(largest >= np.max(np.asarray(values, dtype=np.float64)))) / (1 + len(largest)))
+
+
+def margin_of_largest(resampled: FloatArray) -> float:
+    """Half the width of a 95% interval of one of several numbers in one unit that holds whichever of them is chosen.
+
+    Parameters
+    ----------
+    resampled
+        (numbers, resamples)
+    """
+    return float(np.quantile(_largest(np.abs(_centred(resampled))), LEVEL))
 
 
 def smallest_told(resampled: FloatArray) -> float:
-    """The smallest number above 0 that is told from 0 four times in five, by an interval of 95%: the median over several."""
-    return float(POWER_DEVIATIONS * np.median(np.nanstd(resampled, axis=1)))
+    """The smallest number above 0 that is told from 0 four times in five, by its 95% interval; (resamples,)."""
+    return float(POWER_DEVIATIONS * np.nanstd(resampled))
+
+
+def _centred(resampled: FloatArray) -> FloatArray:
+    return np.asarray(resampled - np.nanmean(resampled, axis=1, keepdims=True))
 
 
 def _largest(values: FloatArray) -> npt.NDArray[Any]:

@@ -1,7 +1,7 @@
 """What a method is worth beside its own score, from stored predictions alone: gain, added, and the ceiling.
 
 All three compare two cases on the same test networks, so their intervals are paired: in every resample both are scored on
-the same draw.
+the same draw, and what is fitted to the predictions is fitted anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
-from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.metrics import METRICS, Metric, UndefinedMetricError
 from nndynbench.protocols.scored import Scored
 from nndynbench.protocols.scoring import Case, Estimate, fold_masks
 
@@ -73,22 +73,52 @@ def added(case: Case, bar: Case) -> Estimate:
     ValueError
         For cases of different networks.
     """
-    return gain(blend(case, bar), bar, case.protocol.blended or "r2")
+    metric = _blended(case)
+    value = metric(blend(case, bar).scored) - metric(bar.scored)
+    low, high = quantiles(added_in_resamples(case, bar))
+    return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+
+
+def added_in_resamples(case: Case, bar: Case) -> FloatArray:
+    """What is `added` in every resample, (resamples,), each fold's weight fitted on the drawn networks of the others.
+
+    A fold whose networks differ from the bar by d, of which the truth differs by m, has its sum of squared errors lowered by
+    2w·Σdm − w²·Σd²: these sums over each cluster's networks are all that a resample needs.
+    """
+    difference, missing = _apart(case, bar)
+    resamples, folds = case.resamples, np.array(list(fold_masks(case.scored)), dtype=np.float64)
+    products, squares = (
+        np.stack([resamples.sums(values * inside) for inside in folds], axis=1)
+        for values in (difference * missing, difference**2)
+    )
+    others = 1 - np.eye(len(folds))
+    weights = np.clip(np.nan_to_num(ratio(products @ others, squares @ others)), 0, 1)
+    lowered = np.sum(2 * weights * products - weights**2 * squares, axis=1)
+    total = _blended(case).total
+    assert total is not None
+    return ratio(lowered, total(case.scored, resamples))
 
 
 def blend(case: Case, bar: Case) -> Case:
     """(1 − w)·bar + w·method, with w in [0, 1] of least squared error on the predictions of the other folds' networks."""
-    _need_same_networks(case, bar)
-    folds = list(fold_masks(case.scored))
-    if len(folds) < 2:
-        raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
-    difference = case.scored.prediction - bar.scored.prediction
-    missing = bar.scored.truth - bar.scored.prediction
+    difference, missing = _apart(case, bar)
     blended = bar.scored.prediction.copy()
-    for inside in folds:
+    for inside in fold_masks(case.scored):
         blended[inside] += blend_weight(difference[~inside], missing[~inside]) * difference[inside]
     scored = type(case.scored)(**{**vars(case.scored), "prediction": blended})
     return Case(case.protocol, case.networks, case.clusters, scored)
+
+
+def _apart(case: Case, bar: Case) -> tuple[FloatArray, FloatArray]:
+    """By how much the method's predictions differ from the bar's, and the truths do."""
+    _need_same_networks(case, bar)
+    if len(np.unique(case.scored.fold)) < 2:
+        raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
+    return case.scored.prediction - bar.scored.prediction, bar.scored.truth - bar.scored.prediction
+
+
+def _blended(case: Case) -> Metric:
+    return METRICS[case.protocol.blended or "r2"]
 
 
 def blend_weight(difference: FloatArray, missing: FloatArray) -> float:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nndynbench.protocols.ranks import chance_of_largest, margins, shared_ranks, smallest_told
+from nndynbench.protocols.ranks import chance_of_largest, margin_of_largest, margins, shared_ranks, smallest_told
 
 RESAMPLES = 1000
 
@@ -65,8 +65,26 @@ def test_the_largest_of_many_numbers_is_no_surprise_where_the_same_alone_would_b
     assert chance_of_largest(values + 0.06 * (values > 0), noise) < 0.002
 
 
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 60))
+def test_the_margin_of_the_largest_holds_for_all_numbers_in_95_of_100_resamples(seed: int, count: int) -> None:
+    scales = np.random.default_rng(seed).uniform(0.1, 3, (count, 1))
+    resampled = scales * np.random.default_rng(seed + 1).normal(0, 1, (count, RESAMPLES))
+    inside = np.abs(resampled - resampled.mean(axis=1, keepdims=True)) <= margin_of_largest(resampled)
+    assert abs(inside.all(axis=0).mean() - 0.95) < 0.002
+
+
+def test_numbers_that_are_0_but_for_a_few_resamples_make_no_other_less_certain() -> None:
+    random = np.random.default_rng(0)
+    found = random.normal(0.02, 0.01, RESAMPLES)
+    rarely = np.where(random.uniform(size=(30, RESAMPLES)) < 0.02, 0.001, 0.0)
+    values, resampled = np.array([0.02, *np.zeros(30)]), np.vstack([found, rarely])
+    assert chance_of_largest(values, resampled) == chance_of_largest(values[:1], resampled[:1])
+    assert margin_of_largest(resampled) == margin_of_largest(resampled[:1])
+
+
 def test_the_smallest_effect_is_told_from_none_four_times_in_five() -> None:
     random = np.random.default_rng(0)
-    smallest = smallest_told(random.normal(0, 0.01, (3, 100_000)))
+    smallest = smallest_told(random.normal(0, 0.01, 100_000))
     found = random.normal(smallest, 0.01, 100_000)
     assert np.mean(found - 1.96 * 0.01 > 0) == pytest.approx(0.80, abs=0.01)

@@ -11,10 +11,10 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
-from nndynbench.protocols.metrics import Scored, UndefinedMetricError
+from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case
-from nndynbench.protocols.worth import added, blend, blend_weight, ceiling, ceiling_interval, gain
+from nndynbench.protocols.worth import added, added_in_resamples, blend, blend_weight, ceiling, ceiling_interval, gain
 
 NETWORKS = 60
 
@@ -94,6 +94,45 @@ def test_a_method_with_errors_of_its_own_adds_to_the_bar(truth: np.ndarray) -> N
     assert 0 < worth.low < worth.value < worth.high
     halved = r2_score(truth, (bar.scored.prediction + other.scored.prediction) / 2)
     assert worth.value == pytest.approx(halved - r2_score(truth, bar.scored.prediction), abs=0.02)
+
+
+@pytest.mark.parametrize("protocol", ["regression-folds", "seeds"])
+def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protocol: str) -> None:
+    """Oracle: the networks of each resample written out, one by one, and numpy's least squares on the other folds."""
+    random = np.random.default_rng(7)
+    recipe, fold = np.arange(NETWORKS) // 3, np.arange(NETWORKS) // 3 % 5
+    truth, rows = random.normal(0, 9, NETWORKS), find_protocol(protocol)
+    cases = []
+    for spread in (4, 6):
+        prediction = truth + random.normal(0, spread, NETWORKS)
+        scored = Scored(truth, prediction, prediction, fold, recipe=recipe)
+        cases.append(Case(rows, np.arange(NETWORKS), recipe, scored))
+    method, bar = cases
+    metric = METRICS[rows.blended]
+    expected, weights = [], []
+    for counts in bar.resamples.weights[:200].astype(int):
+        drawn = np.repeat(np.arange(NETWORKS), counts)
+        own, other, right = (values[drawn] for values in (method.scored.prediction, bar.scored.prediction, truth))
+        blended = other.copy()
+        for tested in np.unique(fold):
+            inside = fold[drawn] == tested
+            apart = (own - other)[~inside]
+            [weight], *_ = np.linalg.lstsq(apart[:, None], (right - other)[~inside], rcond=None)
+            blended[inside] += np.clip(weight, 0, 1) * (own - other)[inside]
+            weights.append(weight)
+        total = np.sum((right - right.mean()) ** 2) if metric.name == "r2" else np.sum(right**2)
+        expected.append((np.sum((right - other) ** 2) - np.sum((right - blended) ** 2)) / total)
+    np.testing.assert_allclose(added_in_resamples(method, bar)[:200], expected, atol=1e-12)
+    assert np.std(weights) > 0.05  # the weight does vary from draw to draw
+    drawn_alike = added_in_resamples(method, bar)
+    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, [0.025, 0.975])))
+
+
+def test_where_a_method_differs_from_the_bar_in_one_fold_alone_nothing_can_be_fitted_for_it(truth: np.ndarray) -> None:
+    bar = case(truth, noisy(truth, 1))
+    inside = bar.scored.fold == 2
+    other = case(truth, np.where(inside, truth, bar.scored.prediction))
+    assert added(other, bar) == (0, 0, 0)
 
 
 def test_noise_adds_nothing(truth: np.ndarray) -> None:

@@ -18,7 +18,8 @@ class Metric:
     ``value`` computes it, or raises `UndefinedMetricError`. ``in_resamples`` computes what ``value`` says of the drawn
     networks in every resample at once, NaN where it is not defined; without it that is done one by one, which takes minutes
     on a board. ``label`` and ``meaning`` are what documents and pages call it, ``shown`` is where the axis of its
-    plots ends at the most. By one that ``blends``, what a method adds to another is measured: a share of variance.
+    plots ends at the most. By one that ``blends``, what a method adds to another is measured: it is 1 less the share of a
+    ``total`` sum of squares that is missed, and that sum, of the drawn networks, is the truths' alone.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Metric:
     in_resamples: Callable[[Scored, Resamples], FloatArray] | None = None
     smaller_is_better: bool = False
     shown: tuple[float, float] | None = None
-    blends: bool = False
+    total: Callable[[Scored, Resamples], FloatArray] | None = None
 
     def __call__(self, scored: Scored) -> float:
         return self.value(scored)
@@ -44,6 +45,10 @@ class Metric:
             return self.value(scored.drawn(np.repeat(np.arange(len(weights)), weights.astype(np.int64))))
         except UndefinedMetricError:
             return np.nan
+
+    @property
+    def blends(self) -> bool:
+        return self.total is not None
 
     @property
     def direction(self) -> int:

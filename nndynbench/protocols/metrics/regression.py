@@ -42,6 +42,10 @@ def r2s(scored: Scored, resamples: Resamples) -> FloatArray:
     return ratio(variance - resamples.mean((scored.truth - scored.prediction) ** 2), variance)
 
 
+def squares_around_mean(scored: Scored, resamples: Resamples) -> FloatArray:
+    return np.asarray(resamples.size * resamples.variance(scored.truth))
+
+
 # One linear fit with an R² of −60 would flatten every other curve.
 SHARE_SHOWN = (-0.5, 1.02)
 
@@ -69,6 +73,6 @@ METRICS = (
         value=r2,
         in_resamples=r2s,
         shown=SHARE_SHOWN,
-        blends=True,
+        total=squares_around_mean,
     ),
 )

@@ -24,8 +24,12 @@ def r2_within(scored: Scored) -> float:
 
 
 def r2s_within(scored: Scored, resamples: Resamples) -> FloatArray:
-    variance, missed = (resamples.sums(values) for values in (scored.truth**2, (scored.truth - scored.prediction) ** 2))
-    return ratio(variance - missed, variance)
+    total, missed = squares(scored, resamples), resamples.sums((scored.truth - scored.prediction) ** 2)
+    return ratio(total - missed, total)
+
+
+def squares(scored: Scored, resamples: Resamples) -> FloatArray:
+    return resamples.sums(scored.truth**2)
 
 
 def kendall_tau_within(scored: Scored) -> float:
@@ -112,7 +116,7 @@ METRICS = (
         value=r2_within,
         in_resamples=r2s_within,
         shown=SHARE_SHOWN,
-        blends=True,
+        total=squares,
     ),
     Metric(
         "kendall_tau_within",
