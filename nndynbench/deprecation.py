@@ -1,10 +1,12 @@
-"""Names that changed: the old ones are understood for a version, with a warning that says the new one."""
+"""Names and orders that changed: the old ones are understood for a version, with a warning that says the new one."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -21,7 +23,7 @@ def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
             if old in options:
                 if new in options:
                     raise TypeError(f"{called.__name__}() takes {new} or its older name {old}, not both")
-                warnings.warn(f"{called.__name__}({old}=) is called {new} now", DeprecationWarning, stacklevel=2)
+                _warn(f"{called.__name__}({old}=) is called {new} now")
                 options[new] = options.pop(old)
             return inner(*arguments, **options)
 
@@ -31,3 +33,33 @@ def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
         return called
 
     return taking_both
+
+
+def reordered(*earlier: str, told_by: Callable[[Any], bool]) -> Callable[[Called], Called]:
+    """A function whose first arguments were in another order takes both: where ``told_by`` says of the first that it is what
+    came first ``earlier``.
+    """
+
+    def taking_both(called: Called) -> Called:
+        @wraps(called)
+        def in_either_order(*arguments: Any, **options: Any) -> Any:
+            if not arguments or not told_by(arguments[0]):
+                return called(*arguments, **options)
+            order = ", ".join(name for name in signature(called).parameters if name in earlier)
+            _warn(f"{called.__name__}() takes its arguments in the order ({order}) now")
+            named = dict(zip(earlier, arguments, strict=False))
+            if len(arguments) > len(earlier) or named.keys() & options.keys():
+                raise TypeError(f"{called.__name__}() takes ({order}), each once")
+            return called(**named, **options)
+
+        return cast(Called, in_either_order)
+
+    return taking_both
+
+
+def _warn(message: str) -> None:
+    """Where the function was called, however many of these stand around it."""
+    level = 1
+    while sys._getframe(level).f_code.co_filename == __file__:
+        level += 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level + 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 
@@ -33,6 +35,25 @@ def test_budgets_may_still_be_called_epochs(digits: nb.Subset) -> None:
     assert result.scores["budget"].unique().tolist() == [1, 2]
     with pytest.raises(TypeError, match="not both"):
         digits.history(100, budget=3, epochs=3)
+
+
+@pytest.mark.parametrize("old", [("digits-lenet", "constant"), (["digits-lenet"], ["constant"])])
+def test_subsets_may_still_come_first_in_compare(old: tuple[Any, Any], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"protocol": "regression", "budgets": 1, "results": tmp_path}
+    rows = nb.compare("constant", "digits-lenet", **options).rows
+    with pytest.warns(
+        DeprecationWarning, match=r"compare\(\) takes its arguments in the order \(methods, subsets\)"
+    ) as told:
+        pd.testing.assert_frame_equal(nb.compare(*old, **options).rows, rows)
+    assert told[0].filename == __file__
+    with pytest.deprecated_call(match="methods, subsets"):
+        pd.testing.assert_frame_equal(nb.compare(old[0], methods=old[1], **options).rows, rows)
+    with pytest.deprecated_call(match="methods, subsets"), pytest.raises(TypeError, match="each once"):
+        nb.compare(*old, subsets="digits-lenet")
+
+
+def test_no_method_is_called_like_a_subset() -> None:
+    assert not {*nb.subsets().index} & {*nb.methods().index}
 
 
 def test_a_submission_says_reads_and_older_ones_that_say_tier_are_read(tmp_path: Path) -> None:
@@ -73,7 +94,7 @@ def test_a_result_and_a_comparison_that_say_tier_are_read(tmp_path: Path, digits
     assert nb.read_result(path).scores["budget"].tolist() == [1] * 5
     assert nb.read_result(path).facts.reads == ()
 
-    compared = nb.compare(digits, ["constant"], protocol="regression", budgets=1, results=tmp_path)
+    compared = nb.compare(["constant"], digits, protocol="regression", budgets=1, results=tmp_path)
     path = compared.save(comparison_file(tmp_path, ["digits-lenet"], "regression"))
     path.write_text(
         path.read_text(encoding="utf-8").replace('"reads"', '"tier"').replace('"budget"', '"epochs"'), encoding="utf-8"

@@ -42,8 +42,8 @@ def sample_efficiency(
     need_writable(path)  # before hours of fits, not after them
     with progress_bar(f"{label} beside {reference}") as report:
         curve = by_size(
-            loaded,
             method,
+            loaded,
             beside=beside,
             protocol=protocol,
             budgets=budgets,

@@ -192,8 +192,8 @@ def compare(
         submissions = submissions_folder()
     with progress_bar("the bar") as report:
         compared = compare_methods(
-            loaded,
             method,
+            loaded,
             protocol=chosen,
             budgets=read_budgets(budgets) if budgets else None,
             results=results,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from nndynbench.deprecation import renamed_keyword
+from nndynbench.deprecation import renamed_keyword, reordered
 from nndynbench.processes import in_processes
 from nndynbench.protocols.arguments import checked_budgets, checked_jobs, checked_names
 from nndynbench.protocols.harness import loaded_subsets
@@ -25,7 +25,8 @@ from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling, ceiling_interval, gain
 from nndynbench.storage.files import user_path, written_whole
-from nndynbench.subsets import Subset
+from nndynbench.subsets import Subset, catalogue
+from nndynbench.subsets.loading import own_names
 from nndynbench.subsets.subset import FINAL_ACCURACY
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Comparison:
     Examples
     --------
     >>> import nndynbench
-    >>> compared = nndynbench.compare("digits-lenet", ["constant", "learning-rate"], protocol="regression-folds", budgets=5)
+    >>> compared = nndynbench.compare(["constant", "learning-rate"], "digits-lenet", protocol="regression-folds", budgets=5)
     >>> compared.rows.query("metric == 'r2'").set_index("method").loc["constant", "value"] < 0
     np.True_
     """
@@ -151,10 +152,21 @@ def read_comparison(path: str | Path) -> Comparison:
     return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 
 
+def _are_subsets(value: Any) -> bool:
+    """Whether an argument is what `compare` took first before version 1.0."""
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return bool(several) and all(isinstance(each, Subset) or _is_name_of_subset(each) for each in several)
+
+
+def _is_name_of_subset(value: Any) -> bool:
+    return isinstance(value, str) and value not in method_names() and (value in catalogue() or value in own_names())
+
+
+@reordered("subsets", "methods", told_by=_are_subsets)
 @renamed_keyword("epochs", "budgets")
 def compare(
-    subsets: str | Subset | Sequence[str | Subset],
     methods: str | Path | Sequence[str | Path] | None = None,
+    subsets: str | Subset | Sequence[str | Subset] = (),
     *,
     protocol: str | Protocol = "regression-folds",
     budgets: int | str | Sequence[int] | None = None,
@@ -167,11 +179,11 @@ def compare(
 
     Parameters
     ----------
-    subsets
-        One subset or several; for "transfer" two or more, each trained on and tested on each other.
     methods
         Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task,
         but those with a learned network, which need torch and minutes each.
+    subsets
+        One subset or several; for "transfer" two or more, each trained on and tested on each other.
     protocol
         The name of a protocol.
     budgets
@@ -195,7 +207,7 @@ def compare(
     Examples
     --------
     >>> import nndynbench
-    >>> compared = nndynbench.compare("digits-lenet", ["constant"], protocol="regression-folds", budgets=5)
+    >>> compared = nndynbench.compare(["constant"], "digits-lenet", protocol="regression-folds", budgets=5)
     >>> compared.rows["metric"].unique().tolist()
     ['r2', 'mae', 'rmse', 'kendall_tau', 'spearman_rho']
     """

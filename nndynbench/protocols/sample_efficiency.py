@@ -26,8 +26,8 @@ DRAWS = 3
 
 
 def sample_efficiency(
-    subset: str | Subset,
     method: Any,
+    subset: str | Subset,
     *,
     beside: Any = CURVE_BAR,
     protocol: str | Protocol = "regression-folds",
@@ -41,10 +41,10 @@ def sample_efficiency(
 
     Parameters
     ----------
-    subset
-        Its name, or loaded.
     method, beside
         The method and what it is measured against, as `nndynbench.evaluate` takes them.
+    subset
+        Its name, or loaded.
     protocol
         The name of a protocol that tests the same subset.
     budgets
@@ -78,7 +78,7 @@ def sample_efficiency(
     --------
     >>> import nndynbench
     >>> asked = {"beside": "constant", "budgets": 5, "sizes": [48, 96], "draws": 1}
-    >>> curve = nndynbench.sample_efficiency("digits-lenet", "training-loss", **asked)
+    >>> curve = nndynbench.sample_efficiency("training-loss", "digits-lenet", **asked)
     >>> curve["networks"].tolist()
     [48, 96]
     """

@@ -26,7 +26,7 @@ def written_comparison(subset: Subset, name: str, results: Path) -> Comparison |
     if chosen is chosen.fitted or BAR not in held:
         return None
     try:
-        return compare(subset, held, protocol=chosen, budgets=last, results=results, jobs=1)
+        return compare(held, subset, protocol=chosen, budgets=last, results=results, jobs=1)
     except UndefinedMetricError:  # no network learned anything
         return None
 

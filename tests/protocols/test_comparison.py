@@ -38,7 +38,7 @@ def compared(digits: nb.Subset, folder: Path) -> nb.Comparison:
     failing = folder / "failing.py"
     failing.write_text(FAILING)
     methods = ["constant", "validation-accuracy", "bar", str(failing)]
-    return nb.compare(digits, methods, protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
+    return nb.compare(methods, digits, protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
 
 
 def test_it_has_a_row_per_method_budget_and_metric(compared: nb.Comparison) -> None:
@@ -71,13 +71,13 @@ def test_a_method_that_fails_is_listed_with_its_reason_and_stops_no_other(compar
 
 
 def test_each_subset_on_which_a_method_fails_is_listed(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
-    both = nb.compare([digits, "digits-lenet-half"], [str(folder / "failing.py")], budgets=1, results=folder, jobs=1)
+    both = nb.compare([str(folder / "failing.py")], [digits, "digits-lenet-half"], budgets=1, results=folder, jobs=1)
     assert [name.rpartition("failing.py on ")[2] for name in both.failures] == ["digits-lenet", "digits-lenet-half"]
     assert set(both.rows["method"]) == {"bar"}
 
 
 def test_what_is_named_twice_is_compared_once(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
-    twice = nb.compare([digits, digits], ["constant", "constant"], budgets=[1, 1], results=folder, jobs=1)
+    twice = nb.compare(["constant", "constant"], [digits, digits], budgets=[1, 1], results=folder, jobs=1)
     assert twice.rows.groupby(["method", "metric"]).size().eq(1).all()
 
 
@@ -111,7 +111,7 @@ def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:
 
 def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
-    again = nb.compare(digits, ["constant", "bar"], protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
+    again = nb.compare(["constant", "bar"], digits, protocol="regression-folds", budgets=[1, 2], results=folder, jobs=1)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")} == files
     expected = compared.rows[compared.rows["method"].isin(["constant", "bar"])]
     key = ["method", "budget", "metric"]

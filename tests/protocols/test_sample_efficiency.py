@@ -52,7 +52,7 @@ def test_smaller_parts_are_parts_of_larger_ones(digits: nb.Subset) -> None:
 
 
 def test_scores_are_means_over_draws_of_what_evaluate_gives(digits: nb.Subset) -> None:
-    [row] = nb.sample_efficiency(digits, "training-loss", sizes=[48], **QUICK).to_dict("records")
+    [row] = nb.sample_efficiency("training-loss", digits, sizes=[48], **QUICK).to_dict("records")
     draws = [
         nb.evaluate("training-loss", digits, protocol="regression-folds", order_seed=draw, reference_networks=48).predictions
         for draw in (0, 1)
@@ -65,7 +65,7 @@ def test_scores_are_means_over_draws_of_what_evaluate_gives(digits: nb.Subset) -
 
 
 def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:
-    curve = nb.sample_efficiency(digits, "constant", sizes=[48, None], **QUICK)
+    curve = nb.sample_efficiency("constant", digits, sizes=[48, None], **QUICK)
     assert curve["networks"].tolist() == [48, 192]
     assert (curve[["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
 
@@ -76,7 +76,7 @@ def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:
 )
 def test_what_cannot_be_asked_is_refused(digits: nb.Subset, asked: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        nb.sample_efficiency(digits, "constant", **asked)
+        nb.sample_efficiency("constant", digits, **asked)
 
 
 def test_a_result_of_few_networks_is_no_submission(digits: nb.Subset) -> None:

@@ -27,7 +27,7 @@ def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
 
 def test_gain_and_added_are_those_of_compare(digits: nb.Subset, tmp_path: Path) -> None:
     ours = nb.beside_bar(nb.evaluate("training-loss", digits, protocol=FOLDS, budgets=5), [digits]).loc[0]
-    compared = nb.compare(digits, ["training-loss"], budgets=5, results=tmp_path, submissions=SUBMITTED, jobs=1)
+    compared = nb.compare(["training-loss"], digits, budgets=5, results=tmp_path, submissions=SUBMITTED, jobs=1)
     theirs = compared.rows.query("method == 'training-loss' and metric == 'r2'").iloc[0]
     names = [f"{name}{end}" for name in ("gain", "added") for end in ("", "_low", "_high")]
     assert ours[names].tolist() == pytest.approx(theirs[names].tolist(), abs=1e-12)
