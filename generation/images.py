@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.names import check_name
+from nndynbench.progress import tracked
 from nndynbench.storage.files import user_path, written_whole
 
 Pixels = npt.NDArray[np.uint8]
@@ -204,12 +205,7 @@ def _is_known(host: str) -> bool:
 
 
 def _decoded(split: Any, image_column: str, label_column: str) -> tuple[Pixels, Labels]:
-    from rich.progress import track
-
-    images = (
-        np.asarray(row[image_column].convert("RGB")).transpose(2, 0, 1)
-        for row in track(split, description="decoding images", transient=True)
-    )
+    images = (np.asarray(row[image_column].convert("RGB")).transpose(2, 0, 1) for row in tracked(split, "decoding images"))
     return np.stack(list(images)), np.asarray(split[label_column], dtype=np.int64)
 
 

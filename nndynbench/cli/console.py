@@ -5,19 +5,17 @@ progress, and errors.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn, Protocol, cast
+from typing import IO, Any, NoReturn, cast
 
 import typer
 import typer.core
@@ -26,14 +24,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+import nndynbench.progress
 from nndynbench.extras import is_there, remedy
 from nndynbench.processes import end_workers
+from nndynbench.progress import ReportProgress
 from nndynbench.storage.files import user_path
 
 # What is piped into a file or another program is folded nowhere.
 UNBOUNDED = 1000
-
-SAID_EVERY_SECONDS = 20.0
 
 # This project's own: an error in importing those is a fault of it.
 PACKAGES = ("nndynbench", "generation", "leaderboard")
@@ -246,51 +244,9 @@ def _warnings_in_one_line() -> Iterator[None]:
         warnings.formatwarning = before
 
 
-class ReportProgress(Protocol):
-    """Say how much is done, and of what now, if that changes."""
-
-    def __call__(self, done: int, total: int, doing: str | None = None) -> None: ...
-
-
-@contextmanager
-def progress_bar(doing: str) -> Iterator[ReportProgress]:
-    """A bar with the time left, gone when the work is done, or where there is no terminal a line now and then on the error
-    stream: one after the first piece of work, which says how long the others will take. Yields what moves it.
-    """
-    if not console.is_terminal:
-        yield _Lines(doing)
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(doing, total=None)
-
-        def report(done: int, total: int, doing: str | None = None) -> None:
-            progress.update(bar, description=doing, completed=done, total=total)
-
-        yield report
-
-
-class _Lines:
-    """Progress as lines: after the first piece of work, then every `SAID_EVERY_SECONDS`, where there is as much left."""
-
-    def __init__(self, doing: str) -> None:
-        self.doing, self.start, self.said = doing, time.monotonic(), -math.inf
-
-    def __call__(self, done: int, total: int, doing: str | None = None) -> None:
-        self.doing = doing or self.doing
-        now = time.monotonic()
-        left = (now - self.start) / max(done, 1) * (total - done)
-        if 0 < done < total and left >= SAID_EVERY_SECONDS and now - self.said >= SAID_EVERY_SECONDS:
-            self.said = now
-            print(f"{self.doing}: {done} of {total}, about {shown_time(left)} left", file=sys.stderr)
-
-
-def shown_time(seconds: float) -> str:
-    """Such as "40 seconds", "12 minutes" or "3.5 hours": as exact as an estimate may be."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+def progress_bar(doing: str) -> AbstractContextManager[ReportProgress]:
+    """As `nndynbench.progress.progress_bar`, where this command line prints."""
+    return nndynbench.progress.progress_bar(doing, on=console)
 
 
 def print_table(table: Table, *, on: Console = console) -> None:

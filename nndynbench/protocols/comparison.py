@@ -14,6 +14,7 @@ import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword, reordered
 from nndynbench.processes import in_processes
+from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_budgets, checked_jobs, checked_names
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
@@ -173,7 +174,7 @@ def compare(
     results: str | Path = DEFAULT_FOLDER,
     submissions: str | Path | None = None,
     jobs: int = -1,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | bool | None = None,
 ) -> Comparison:
     """Score many methods, each beside the bar.
 
@@ -196,7 +197,8 @@ def compare(
     jobs
         Methods at a time, in processes; -1 for one a core.
     progress
-        Called with a method's name, how many are done, and how many there are.
+        True for a bar, in a terminal or a notebook; or a function that is called with a method's name, how many are done,
+        and how many there are.
 
     Raises
     ------
@@ -220,20 +222,20 @@ def compare(
     units = [
         _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)
     ]
-    for unit in units:
-        unit.result(BAR, jobs=jobs)
     tasks: list[_Task] = [(unit, name, _Unit.rows) for name in asked if name not in failures for unit in units]
     if folder is not None:
         others = [name for name in _methods_for(chosen) if name not in asked]
         tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
     rows: list[dict[str, Any]] = []
-    for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
-        if isinstance(outcome, str):
-            failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
-        else:
-            rows += outcome
-        if progress:
-            progress(name, done, len(tasks))
+    with reporting(progress, "the bar", named=True) as report:
+        for unit in units:
+            unit.result(BAR, jobs=jobs)
+        for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+            if isinstance(outcome, str):
+                failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
+            else:
+                rows += outcome
+            report(done, len(tasks), name)
     if chosen.name == TRIAGE:
         rows += [row for unit in units for row in unit.replayed_rows()]
     return Comparison(chosen, _frame(rows), failures, {subset.name: subset.manifest.regime for subset in loaded})

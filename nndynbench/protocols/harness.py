@@ -18,6 +18,7 @@ import pandas as pd
 
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.deprecation import renamed_keyword
+from nndynbench.progress import ReportProgress, reporting
 from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_count, checked_jobs, checked_seed
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
@@ -61,7 +62,7 @@ def evaluate(
     budgets: int | str | Sequence[int] = 5,
     name: str | None = None,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
     sealed: bool | None = None,
     order_seed: int | Literal["drawn"] | None = "drawn",
     reference_networks: int | None = None,
@@ -86,7 +87,8 @@ def evaluate(
     jobs
         Fits at a time, in threads; -1 for one a core.
     progress
-        Called with how many fits are done, and how many there are.
+        True for a bar, in a terminal or a notebook; or a function that is called with how many fits are done, and how many
+        there are.
     sealed
         Whether each fit runs in a process of its own that holds the histories up to the budget and the training labels, and
         nothing else; see `nndynbench.sealed`. By default it does where that costs little and the method can be carried over;
@@ -128,7 +130,8 @@ def evaluate(
     start = time.perf_counter()
     read: set[str] = set()
     fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, read)]
-    run, predictions = _predictions(fits, run, jobs, progress or (lambda done, total: None), must_be_sealed=bool(sealed))
+    with reporting(progress, f"evaluating {label}") as report:
+        run, predictions = _predictions(fits, run, jobs, report, must_be_sealed=bool(sealed))
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares {sorted(declared)} and read {sorted(undeclared)}")
@@ -362,7 +365,7 @@ def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
 
 
 def _predictions(
-    fits: Sequence[Fit], run: Run, jobs: int, progress: Callable[[int, int], None], *, must_be_sealed: bool
+    fits: Sequence[Fit], run: Run, jobs: int, report: ReportProgress, *, must_be_sealed: bool
 ) -> tuple[Run, pd.DataFrame]:
     """Every fit's predictions, and how it ran: a method that turns out not to be carried over runs here, from the start."""
     from joblib import Parallel, delayed
@@ -375,12 +378,12 @@ def _predictions(
     try:
         for part in working(delayed(fit.predictions)(run) for fit in fits):
             parts.append(part)
-            progress(len(parts), len(fits))
+            report(len(parts), len(fits))
     except outside.NotCarriedError as reason:
         outside.stop_what_runs()
         if must_be_sealed:
             raise MethodError(f"{run.label}: {reason}") from reason
-        return _predictions(fits, replace(run, sealed=None, unsealed=str(reason)), jobs, progress, must_be_sealed=False)
+        return _predictions(fits, replace(run, sealed=None, unsealed=str(reason)), jobs, report, must_be_sealed=False)
     except BaseException:
         outside.stop_what_runs()
         raise

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_budgets, checked_count
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.intervals import quantiles
@@ -35,7 +36,7 @@ def sample_efficiency(
     sizes: Sequence[int | None] = SIZES,
     draws: int = DRAWS,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
 ) -> pd.DataFrame:
     """A method and a reference on equal, ever larger parts of the training networks.
 
@@ -58,7 +59,7 @@ def sample_efficiency(
     jobs
         Fits at a time.
     progress
-        Called with how many evaluations are done, and how many there are.
+        True for a bar, or a function that is called with how many evaluations are done, and how many there are.
 
     Returns
     -------
@@ -91,12 +92,13 @@ def sample_efficiency(
     largest = max(len(learnt) for learnt, _ in loaded.split(str(chosen.split)))
     parts = list(product(counts, range(number_of_draws), (method, beside)))
     found: dict[tuple[int, Any], list[Case]] = {}
-    for done, (count, draw, each) in enumerate(parts, start=1):
-        result = evaluate(each, loaded, protocol=chosen, budgets=asked, jobs=jobs, order_seed=draw, reference_networks=count)
-        for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts.reads).items():
-            found.setdefault((min(count or largest, largest), key[1]), []).append(case)
-        if progress:
-            progress(done, len(parts))
+    options: dict[str, Any] = {"protocol": chosen, "budgets": asked, "jobs": jobs}
+    with reporting(progress, "fitting on parts of the networks") as report:
+        for done, (count, draw, each) in enumerate(parts, start=1):
+            result = evaluate(each, loaded, order_seed=draw, reference_networks=count, **options)
+            for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts.reads).items():
+                found.setdefault((min(count or largest, largest), key[1]), []).append(case)
+            report(done, len(parts))
     rows = [
         {"budget": budget, "networks": networks, **_row(own[::2], own[1::2], chosen.metrics[0])}
         for (networks, budget), own in found.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.progress import tracked
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
 from nndynbench.storage.files import written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
@@ -32,13 +33,11 @@ def write_tier(
     mantissa_bits: int = FLOAT32_MANTISSA_BITS,
 ) -> None:
     """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays."""
-    from rich.progress import track
-
     first = next(iter(kept))
     shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
     snapshots = (
         (network, (read(network, epoch) for epoch in epochs))
-        for network, epochs in track(kept.items(), description=f"packing {path.stem}", transient=True)
+        for network, epochs in tracked(kept.items(), f"packing {path.stem}")
     )
     write_snapshot_arrays(path, shapes, kept, snapshots, mantissa_bits=mantissa_bits)
 

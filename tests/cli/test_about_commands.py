@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from nndynbench.cli import app, console
+from nndynbench.cli import app
 from nndynbench.protocols import methods, protocols
 from nndynbench.subsets import catalogue_entry
 
@@ -81,24 +81,3 @@ def test_a_subset_that_is_not_at_hand_shows_its_facts_the_papers_ranges_and_how_
         assert fact in said
     assert "python -m generation train cifar10-resnet44" in said
     assert "python -m generation plan cifar10-resnet44" in said
-
-
-def test_long_work_in_a_pipe_says_after_its_first_piece_how_long_it_will_take(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = iter([0.0, 30.0, 31.0, 60.0, 90.0])
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(now))
-    with console.progress_bar("fitting") as report:
-        for done in (1, 2, 3, 4):
-            report(done, 4)
-    assert capsys.readouterr().err.splitlines() == [
-        "fitting: 1 of 4, about 2 minutes left",
-        "fitting: 3 of 4, about 20 seconds left",
-    ]
-
-
-def test_short_work_in_a_pipe_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.progress_bar("fitting") as report:
-        report(1, 2)
-        report(2, 2)
-    assert capsys.readouterr().err == ""

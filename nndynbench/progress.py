@@ -1,0 +1,150 @@
+"""How far long work is: a bar on a terminal and in a notebook, and anywhere else a line now and then on the error stream."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SAID_EVERY_SECONDS = 20.0
+DRAWN_EVERY_SECONDS = 0.1
+
+Item = TypeVar("Item")
+
+# What functions that work for long take: True for a bar, or a function that is told; None and False for neither.
+Asked: TypeAlias = "Callable[..., None] | bool | None"
+
+
+class ReportProgress(Protocol):
+    """Say how much is done, and of what now, if that changes."""
+
+    def __call__(self, done: int, total: int, doing: str | None = None) -> None: ...
+
+
+@contextmanager
+def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[ReportProgress]:
+    """What long work calls: a bar where ``asked`` is True, else the function that it is, which is called with how much is
+    done, and how much there is; where pieces of work are ``named``, with the name before these.
+
+    Raises
+    ------
+    ValueError
+        For anything else than True, False, None or a function.
+    """
+    if asked is None or asked is False:
+        yield lambda done, total, doing=None: None
+    elif asked is True:
+        with progress_bar(doing) as report:
+            yield report
+    elif callable(asked):
+        told = asked
+        yield lambda done, total, doing=None: told(*([doing] if named else []), done, total)
+    else:
+        raise ValueError(f"progress is True for a bar, or a function that is told, not {asked!r}")
+
+
+def tracked(items: Collection[Item], doing: str) -> Iterator[Item]:
+    """The items one by one, with a bar of how many are done."""
+    with progress_bar(doing) as report:
+        for done, item in enumerate(items, start=1):
+            yield item
+            report(done, len(items))
+
+
+@contextmanager
+def progress_bar(doing: str, *, on: Console | None = None) -> Iterator[ReportProgress]:
+    """A bar with the time left, gone when the work is done; where there is neither a terminal nor a notebook lines on the
+    error stream: one after the first piece of work, which says how long the others will take. Yields what moves it.
+
+    ``on``: the terminal, by default the error stream's.
+    """
+    if (show := _shown_in_notebook()) is not None:
+        bar = _NotebookBar(doing, show)
+        try:
+            yield bar
+        finally:
+            bar.clear()
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True) if on is None else on
+    if not console.is_terminal:
+        yield _Lines(doing)
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(doing, total=None)
+
+        def report(done: int, total: int, doing: str | None = None) -> None:
+            progress.update(task, description=doing, completed=done, total=total)
+
+        yield report
+
+
+class _Lines:
+    """Progress as lines: after the first piece of work, then every `SAID_EVERY_SECONDS`, where there is as much left."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing, self.start, self.said = doing, time.monotonic(), -math.inf
+
+    def __call__(self, done: int, total: int, doing: str | None = None) -> None:
+        self.doing = doing or self.doing
+        now = time.monotonic()
+        left = _seconds_left(now - self.start, done, total)
+        if 0 < done < total and left >= SAID_EVERY_SECONDS and now - self.said >= SAID_EVERY_SECONDS:
+            self.said = now
+            print(f"{self.doing}: {done} of {total}, about {shown_time(left)} left", file=sys.stderr)
+
+
+class _NotebookBar:
+    """A bar below the cell, of HTML alone: no widgets need be installed."""
+
+    def __init__(self, doing: str, show: Callable[..., Any]) -> None:
+        from IPython.display import HTML
+
+        self.doing, self.start, self.drawn = doing, time.monotonic(), -math.inf
+        self.html: Callable[[str], Any] = HTML
+        self.handle = show(self.html(f"{escape(doing)} <progress></progress>"), display_id=True)
+
+    def __call__(self, done: int, total: int, doing: str | None = None) -> None:
+        self.doing = doing or self.doing
+        now = time.monotonic()
+        if now - self.drawn < DRAWN_EVERY_SECONDS:
+            return
+        self.drawn = now
+        bar = f'<progress value="{done}" max="{total}"></progress>'
+        left = f", about {shown_time(_seconds_left(now - self.start, done, total))} left" if 0 < done < total else ""
+        self.handle.update(self.html(f"{escape(self.doing)} {bar} {done} of {total}{left}"))
+
+    def clear(self) -> None:
+        self.handle.update(self.html(""))
+
+
+def _shown_in_notebook() -> Callable[..., Any] | None:
+    """What shows something below the cell that runs; None where none does."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    show: Callable[..., Any] = display
+    return show
+
+
+def _seconds_left(passed: float, done: int, total: int) -> float:
+    return passed / max(done, 1) * (total - done)
+
+
+def shown_time(seconds: float) -> str:
+    """Such as "40 seconds", "12 minutes" or "3.5 hours": as exact as an estimate may be."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
