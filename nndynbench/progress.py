@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -108,10 +109,8 @@ class _NotebookBar:
     """A bar below the cell, of HTML alone: no widgets need be installed."""
 
     def __init__(self, doing: str, show: Callable[..., Any]) -> None:
-        from IPython.display import HTML
-
         self.doing, self.start, self.drawn = doing, time.monotonic(), -math.inf
-        self.html: Callable[[str], Any] = HTML
+        self.html = import_module("IPython.display").HTML
         self.handle = show(self.html(f"{escape(doing)} <progress></progress>"), display_id=True)
 
     def __call__(self, done: int, total: int, doing: str | None = None) -> None:
@@ -133,9 +132,7 @@ def _shown_in_notebook() -> Callable[..., Any] | None:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is None:
         return None
-    from IPython.display import display
-
-    show: Callable[..., Any] = display
+    show: Callable[..., Any] = import_module("IPython.display").display
     return show
 
 
