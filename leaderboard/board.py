@@ -13,10 +13,11 @@ from leaderboard.facts import kind_of
 from leaderboard.scores import Leading, Scores
 from leaderboard.standing import Standing, StandingRecord, record_of
 from leaderboard.store import Store
-from leaderboard.units import Unit, references_among, scored, units_of
+from leaderboard.units import Unit, scored, units_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.paper import paper_scores
 from nndynbench.protocols.protocol import Protocol, protocols
+from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.worth import ceiling
 from nndynbench.submissions import SubmissionFacts

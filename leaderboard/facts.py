@@ -1,4 +1,4 @@
-"""What the board shows first, which rows the others are read beside, and how rows are grouped: board.toml."""
+"""What the board shows first and how rows are grouped, from board.toml, and which rows the others are read beside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from nndynbench.protocols.method import find_method
+from nndynbench.protocols.references import Reference, references
 from nndynbench.submissions import SubmissionFacts
 from nndynbench.submissions.admission import is_bundled
 
@@ -18,16 +19,6 @@ class Shown:
 
     subset: str
     protocol: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A row that the others are read beside: the first of ``methods`` that a view has."""
-
-    key: str
-    methods: tuple[str, ...]
-    name: str
-    meaning: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """All of board.toml."""
+    """All of board.toml, and the references that every comparison has."""
 
     first: tuple[Shown, ...]
     references: tuple[Reference, ...]
@@ -63,7 +54,7 @@ def board_facts() -> BoardFacts:
     content = tomllib.loads(files("leaderboard").joinpath("board.toml").read_text(encoding="utf-8"))
     return BoardFacts(
         tuple(Shown(**facts) for facts in content["first"]),
-        tuple(Reference(**{**facts, "methods": tuple(facts["methods"])}) for facts in content["references"]),
+        references(),
         tuple(Group(**facts) for facts in content["groups"]),
         Headline(**content["headline"]),
     )

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from leaderboard.check import BATCH, Accepted
-from leaderboard.facts import board_facts, kind_of
+from leaderboard.facts import kind_of
 from leaderboard.scores import most_added, ranks, scores_of
 from leaderboard.store import Store, key_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
+from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import gain
 from nndynbench.sources import deciding_code
@@ -132,10 +133,3 @@ def _claims(protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey
             metric = claim["metric"]
             found.append((place, gain(tested[0], tested[1], metric) if "better" in claim else tested[0].estimate(metric)))
     return found
-
-
-def references_among(methods: Iterable[str]) -> dict[str, str]:
-    """Of each reference of board.toml the first method that is there."""
-    there = set(methods)
-    found = {r.key: next((m for m in r.methods if m in there), None) for r in board_facts().references}
-    return {key: method for key, method in found.items() if method}

@@ -115,14 +115,23 @@ def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str
     found = {}
     for key, part in rows.groupby(apart, sort=False):
         last = part[part["budget"] == part["budget"].max()].sort_values("value", ascending=METRICS[metric].direction < 0)
-        beside = [column for column in ("added", "gain") if column in last and last[column].notna().any()][:1]
+        beside = _beside(last)
         title = ", trained on ".join(map(str, key)) + f", {last['budget'].iloc[0]} epochs"
         found[title] = [
             {"method": str(row["method"]), METRICS[metric].label: estimate(row)}
-            | {column: estimate(row, column) for column in beside}
+            | {head: estimate(row, column) for column, head in beside.items()}
             for _, row in last.iterrows()
         ]
     return found
+
+
+def _beside(last: pd.DataFrame) -> dict[str, str]:
+    """Over each reference one column, by its head: what is added, or where nothing can be, the gain."""
+    from nndynbench.protocols.references import beyond_references, references
+
+    heads = beyond_references(last)
+    first = [[column for column in (r.added, r.gain) if column in heads][:1] for r in references()]
+    return {column: heads[column] for columns in first for column in columns}
 
 
 def comparison_text(compared: Comparison) -> str:

@@ -168,10 +168,11 @@ def compare(
     jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
-    """Compare methods at each budget: their scores, their gain over the bar, and what they add to it.
+    """Compare methods at each budget: their scores, their gain over the bar and over the curves alone, and what they add.
 
-    The bar is always among them. Method files alone are compared with all bundled methods, as the leaderboard has them:
-    those are not fitted again. A comparison of the same subsets and protocol that was written before is replaced.
+    The bar is always among them, the curves alone where they are asked for or submitted. Method files alone are compared
+    with all bundled methods, as the leaderboard has them: those are not fitted again. A comparison of the same subsets and
+    protocol that was written before is replaced.
     """
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
@@ -221,10 +222,11 @@ def compare(
 
 def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the bar and what it adds; on transfer a matrix of the subsets per method. A table of the reasons comes
-    last, where a value is missing.
+    one its gain over the references and what it adds; on transfer a matrix of the subsets per method. A table of the
+    reasons comes last, where a value is missing.
     """
     from nndynbench.protocols.metrics import METRICS
+    from nndynbench.protocols.references import beyond_references
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -237,23 +239,14 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
         if (known := part["ceiling"].dropna()).size:
             title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
-        adds = "added" in last and last["added"].notna().any()
+        beyond = beyond_references(last)
         heads = [f"{budget} ep." for budget in budgets]
-        table = Table(
-            "method",
-            *heads,
-            "95% interval",
-            "gain over the bar",
-            *(["added to it"] if adds else []),
-            "reads",
-            title=title,
-        )
+        table = Table("method", *heads, "95% interval", *beyond.values(), "reads", title=title)
         values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
-            cells += [span(row, "low", "high"), with_span(row, "gain")]
-            cells += [with_span(row, "added")] if adds else []
+            cells += [span(row, "low", "high"), *(with_span(row, column) for column in beyond)]
             table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
         yield table
     yield from _tables_of_reasons(rows)

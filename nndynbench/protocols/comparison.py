@@ -1,10 +1,14 @@
-"""Methods beside each other: every method at every budget, with its gain over the bar and what it adds to it."""
+"""Methods beside each other: every method at every budget, with its gain over the bar and over the curves alone, and what
+it adds to them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,6 +24,7 @@ from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
 from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol, read_budgets
+from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
@@ -38,6 +43,7 @@ TRIAGE = "triage"
 DEFAULT_FOLDER = Path("results")
 # What columns were called before version 1.0.
 OLDER_COLUMNS = {"tier": "reads", "epochs": "budget"}
+Cases: TypeAlias = "Mapping[tuple[object, ...], Case]"
 NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 
 
@@ -46,7 +52,8 @@ class Comparison:
     """What `compare` returns.
 
     ``rows``: a row per method, subset, budget (``budget``) and metric: ``value``, ``gain`` over the bar (positive is better)
-    and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the ``ceiling`` of whoever
+    and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the same over the curves
+    alone, ``gain_over_curves`` and ``added_to_curves``, where those are compared or submitted; the ``ceiling`` of whoever
     knew the configuration; what it ``reads``; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
     subset, the regime it was trained under.
@@ -176,7 +183,7 @@ def compare(
     jobs: int = -1,
     progress: Callable[[str, int, int], None] | bool | None = None,
 ) -> Comparison:
-    """Score many methods, each beside the bar.
+    """Score many methods, each beside the bar and, where they are compared or submitted, beside the curves alone.
 
     Parameters
     ----------
@@ -222,14 +229,15 @@ def compare(
     units = [
         _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)
     ]
-    tasks: list[_Task] = [(unit, name, _Unit.rows) for name in asked if name not in failures for unit in units]
-    if folder is not None:
-        others = [name for name in _methods_for(chosen) if name not in asked]
-        tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
     rows: list[dict[str, Any]] = []
     with reporting(progress, "the bar", named=True) as report:
         for unit in units:
             unit.result(BAR, jobs=jobs)
+        units = [replace(unit, beside=unit.found_beside(asked, failures, jobs=jobs)) for unit in units]
+        tasks: list[_Task] = [(unit, name, _Unit.rows) for name in asked if name not in failures for unit in units]
+        if folder is not None:
+            others = [name for name in _methods_for(chosen) if name not in asked]
+            tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
         for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
             if isinstance(outcome, str):
                 failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
@@ -241,6 +249,35 @@ def compare(
     return Comparison(chosen, _frame(rows), failures, {subset.name: subset.manifest.regime for subset in loaded})
 
 
+def submitted_results(subsets: Sequence[Subset], protocol: str | Protocol, submissions: Path) -> dict[str, Result]:
+    """By name, every bundled method that is submitted for these very subsets, at whatever budgets it is."""
+    from nndynbench.submissions.beside import submitted
+
+    chosen = find_protocol(protocol)
+    found = {name: submitted(name, subsets, chosen, submissions) for name in _methods_for(chosen)}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def compare_results(
+    results: Mapping[str, Result], subsets: Sequence[Subset], protocol: str | Protocol, *, metrics: Sequence[str] = ()
+) -> Comparison:
+    """Methods beside each other and the references that are among them, from their predictions, by name: nothing is fitted.
+    At whatever budgets there are; of the protocol's metrics, or some.
+    """
+    chosen, by_name = find_protocol(protocol), {subset.name: subset for subset in subsets}
+    budgets = sorted({int(budget) for result in results.values() for budget in result.predictions["budget"].unique()})
+    unit = _Unit(tuple(subsets), chosen, tuple(budgets), DEFAULT_FOLDER)
+    scored = {
+        name: cases(result.predictions, by_name, chosen, reads=result.facts.reads, leave_out=True)
+        for name, result in results.items()
+    }
+    beside = {key: scored[name] for key, name in references_among(results).items()}
+    rows = [row for name, own in scored.items() for row in unit.scored_rows(name, results[name], own, beside, metrics)]
+    if chosen.name == TRIAGE and rows:
+        rows += unit.replayed_rows()
+    return Comparison(chosen, _frame(rows), {}, {subset.name: subset.manifest.regime for subset in subsets})
+
+
 @dataclass(frozen=True)
 class _Unit:
     """What is fitted and scored together: one subset, or on transfer a pair of them."""
@@ -250,6 +287,7 @@ class _Unit:
     budgets: tuple[int, ...]
     folder: Path
     submissions: Path | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)  # the method of each reference, by its key
 
     def __str__(self) -> str:
         return " and ".join(subset.name for subset in self.subsets)
@@ -271,31 +309,58 @@ class _Unit:
             return None
         return at_budgets(found, self.budgets)
 
+    def found_beside(self, asked: Sequence[str], failing: Collection[str], *, jobs: int) -> dict[str, str]:
+        """The references: of those methods that are asked for, or submitted. Nothing is fitted that nobody asked for."""
+        known = {name for reference in references() for name in reference.methods if name in method_names()}
+        there = [name for name in known if name not in failing and (name in asked or self.submitted(name) is not None)]
+        found = {}
+        for key, name in references_among(there).items():
+            try:
+                self.result(name, jobs=jobs)
+            except MethodError:
+                continue  # it is among the failures, once it is compared itself
+            found[key] = name
+        return found
+
+    @cached_property
+    def reference_cases(self) -> dict[str, Cases]:
+        """The cases of each reference, by its key."""
+        return {key: self._cases(self.result(name)) for key, name in self.beside.items()}
+
     def rows_submitted(self, name: str) -> list[dict[str, Any]] | str:
         """As ``rows``, without a fit: none where it is not submitted."""
         return [] if self.submitted(name) is None else self.rows(name)
 
     def rows(self, name: str) -> list[dict[str, Any]] | str:
         """A method's rows, or why there are none."""
-        by_name = {subset.name: subset for subset in self.subsets}
         try:
             result = self.result(name)
-            bars = self._cases(self.result(BAR))
+            return self.scored_rows(compared_as(name), result, self._cases(result), self.reference_cases)
         except (MethodError, UndefinedMetricError) as failure:
             return str(failure)
-        columns, shown = case_columns(result.predictions), compared_as(name)
+
+    def scored_rows(
+        self, method: str, result: Result, own: Cases, beside: Mapping[str, Cases], metrics: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        """The rows of a method's cases, each beside the references of its networks; of all metrics, or some."""
+        columns, chosen = case_columns(result.predictions), metrics or self.protocol.metrics
         return [
             {
-                "method": shown,
+                "method": method,
                 **dict(zip(columns, key, strict=True)),
                 "metric": metric,
-                **_scored(case, bars[key], metric),
-                **self._ceiling(by_name[str(key[0])], metric),
+                **_scored(case, {name: there[key] for name, there in beside.items() if key in there}, metric),
+                **self.ceilings[str(key[0]), metric],
                 "reads": "+".join(result.facts.reads) or "none",
             }
-            for key, case in self._cases(result).items()
-            for metric in self.protocol.metrics
+            for key, case in own.items()
+            for metric in chosen
         ]
+
+    @cached_property
+    def ceilings(self) -> dict[tuple[str, str], dict[str, float | None]]:
+        """By subset and metric, the columns of `_ceiling`."""
+        return {(subset.name, m): self._ceiling(subset, m) for subset in self.subsets for m in self.protocol.metrics}
 
     def _ceiling(self, subset: Subset, metric: str) -> dict[str, float | None]:
         """What a recipe's mean can reach, with its interval; None for a protocol that predicts anything else."""
@@ -303,7 +368,7 @@ class _Unit:
         low, high = (ceiling_interval(subset.networks, metric) if known else None) or (None, None)
         return {"ceiling": ceiling(subset.networks, metric) if known else None, "ceiling_low": low, "ceiling_high": high}
 
-    def _cases(self, result: Result) -> dict[tuple[object, ...], Case]:
+    def _cases(self, result: Result) -> Cases:
         by_name = {subset.name: subset for subset in self.subsets}
         return cases(result.predictions, by_name, self.protocol, reads=result.facts.reads)
 
@@ -336,18 +401,19 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, np.float64))
 
 
-def _scored(case: Case, bar: Case, metric: str) -> dict[str, Any]:
-    """A metric with its interval, its gain over the bar, and what it adds to it where the metric is R²."""
+def _scored(case: Case, beside: Mapping[str, Case], metric: str) -> dict[str, Any]:
+    """A metric with its interval, its gain over the references, and what it adds to them where the metric is R²."""
     try:
-        row: dict[str, Any] = {
-            **case.estimate(metric)._asdict(),
-            **_prefixed("gain", gain(case, bar, metric)),
-            "undefined": "",
-        }
+        row: dict[str, Any] = {**case.estimate(metric)._asdict(), "undefined": ""}
     except UndefinedMetricError as reason:
         return {"value": np.nan, "undefined": str(reason)}
-    if metric == case.protocol.blended and len(np.unique(case.scored.fold)) > 1:
-        row |= _prefixed("added", added(case, bar))
+    for reference in references():
+        if (other := beside.get(reference.key)) is None:
+            continue
+        with suppress(UndefinedMetricError):
+            row |= _prefixed(reference.gain, gain(case, other, metric))
+            if metric == case.protocol.blended:
+                row |= _prefixed(reference.added, added(case, other))
     return row
 
 

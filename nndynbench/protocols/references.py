@@ -1,0 +1,57 @@
+"""The rows that every method is read beside, as data: references.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A row that the others are read beside: the first of ``methods`` that is there."""
+
+    key: str
+    methods: tuple[str, ...]
+    name: str
+    meaning: str
+
+    @property
+    def gain(self) -> str:
+        """The column of a comparison that holds the gain over it."""
+        return "gain" if self.key == "bar" else f"gain_over_{self.key}"
+
+    @property
+    def added(self) -> str:
+        """The column of a comparison that holds what is added to it."""
+        return "added" if self.key == "bar" else f"added_to_{self.key}"
+
+
+@cache
+def references() -> tuple[Reference, ...]:
+    """As they are written down, in their order."""
+    listed = tomllib.loads(files("nndynbench.protocols").joinpath("references.toml").read_text(encoding="utf-8"))
+    return tuple(Reference(**{**facts, "methods": tuple(facts["methods"])}) for facts in listed["references"])
+
+
+def beyond_references(rows: pd.DataFrame) -> dict[str, str]:
+    """The columns of a comparison's rows that say what a method knows beyond a reference, of those that have a number, by
+    their heads: the gain over each, and what is added to it.
+    """
+    heads: dict[str, str] = {}
+    for reference in references():
+        heads |= {reference.gain: f"gain over {reference.name}", reference.added: f"added to {reference.name}"}
+    return {column: head for column, head in heads.items() if column in rows and rows[column].notna().any()}
+
+
+def references_among(methods: Iterable[str]) -> dict[str, str]:
+    """By the key of each reference the first of its methods that is there; those of which there is none are left out."""
+    there = set(methods)
+    found = {reference.key: next((m for m in reference.methods if m in there), None) for reference in references()}
+    return {key: method for key, method in found.items() if method}
