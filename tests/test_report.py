@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,34 +14,64 @@ import nndynbench as nb
 from nndynbench import report
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
-from nndynbench.protocols import compare, comparison_file, find_protocol, stored
+from nndynbench.protocols import find_protocol, stored
 from nndynbench.report import sections
+from nndynbench.report.board import Board
+from nndynbench.report.prose import with_numbers
 from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
+from nndynbench.report.reasons import without_data
+from nndynbench.report.seeds import BOTH, CONTROL, CURVES, DISTANCE, what_the_seeds_say
 from nndynbench.report.sentences import beside_controls, what_the_ranking_says
+from nndynbench.submissions.beside import submitted
 
-METHODS = ["bar", "constant", "degree-linear", "validation-accuracy"]
+SUBMITTED = Path(__file__).parents[1] / "leaderboard" / "submissions"
+SUBMISSIONS = {
+    "digits-lenet.regression-folds": ["bar", "curve-bar", "constant", "degree-linear", "validation-accuracy"],
+    "digits-lenet.blocked": ["bar", "curve-bar", "constant", "degree-linear"],
+    "digits-lenet-seeds.seeds": [CURVES, DISTANCE, BOTH, CONTROL],
+}
+
+
+def fitted(*arguments: object, **options: object) -> None:
+    raise AssertionError("the report fits nothing")
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory, digits: nb.Subset) -> str:
-    """Of one subset with one comparison, the paper's part left out; nothing may be fitted for it."""
+def seeds() -> nb.Subset:
+    return nb.load("digits-lenet-seeds")
+
+
+@pytest.fixture(scope="module")
+def submissions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a few of the board's."""
+    folder = tmp_path_factory.mktemp("submissions")
+    for name, methods in SUBMISSIONS.items():
+        for method in methods:
+            (folder / method).mkdir(exist_ok=True)
+            shutil.copy(SUBMITTED / method / f"{name}.json", folder / method)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory, submissions: Path, digits: nb.Subset, seeds: nb.Subset) -> str:
+    """Of two subsets, the paper's part left out; nothing may be fitted for it."""
     results = tmp_path_factory.mktemp("results")
-    for name in ("regression-folds", "blocked"):
-        compared = compare(METHODS, digits, protocol=name, budgets=1, results=results, jobs=1)
-        compared.save(comparison_file(results, [digits.name], name))
     claims = pd.DataFrame({"claim": ["of ours", "of another"], "verdict": ["held", "not testable here: vgg not at hand"]})
-
-    def fitted(*arguments: object, **options: object) -> None:
-        raise AssertionError("the report fits nothing")
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "claims", lambda *_: Reproduction("Claims", claims))
         patch.setattr(tables, "table4", lambda *_: Reproduction("Table", claims))
-        patch.setattr(report, "all_at_hand", lambda _: [digits])
+        patch.setattr(report, "all_at_hand", lambda _: [digits, seeds])
         patch.setattr(stored, "evaluate", fitted)
-        written = report.report(results / "document.md", results)
+        written = report.report(results / "document.md", submissions, results=results)
     pages = [written, *sorted((results / "document").glob("*.md"))]
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
+
+def predictions(submissions: Path, method: str, subset: nb.Subset, protocol: str) -> pd.DataFrame:
+    """What is submitted, at 5 epochs."""
+    found = submitted(method, [subset], find_protocol(protocol), submissions)
+    assert found is not None
+    return found.predictions.query("budget == 5")
 
 
 def row(document: str, section: str, method: str) -> list[str]:
@@ -48,10 +80,11 @@ def row(document: str, section: str, method: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_triage_follows_from_the_stored_predictions_of_regression_folds(document: str, digits: nb.Subset) -> None:
-    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1).predictions
+def test_triage_follows_from_the_predictions_of_regression_folds(
+    document: str, submissions: Path, digits: nb.Subset
+) -> None:
     regrets = []
-    for _, fold in predictions.groupby("fold"):
+    for _, fold in predictions(submissions, "degree-linear", digits, "regression-folds").groupby("fold"):
         tenth = round(len(fold) / 10)
         regrets.append(fold["truth"].nlargest(tenth).mean() - fold.nlargest(tenth, "prediction")["truth"].mean())
     assert row(document, "`triage`", "degree-linear")[1].startswith(f"{np.mean(regrets):.3f} (")
@@ -68,9 +101,9 @@ def test_the_rules_that_fit_nothing_stand_beside_the_methods(document: str, digi
     assert "`successive-halving`, which fits nothing, has a regret of" in document
 
 
-def test_the_ranking_among_the_trained_is_a_column(document: str, digits: nb.Subset) -> None:
-    predictions = nb.evaluate("degree-linear", digits, protocol="regression-folds", budgets=1).predictions
-    learned = predictions[predictions["truth"] >= digits.manifest.chance + 5]
+def test_the_ranking_among_the_trained_is_a_column(document: str, submissions: Path, digits: nb.Subset) -> None:
+    all_tested = predictions(submissions, "degree-linear", digits, "regression-folds")
+    learned = all_tested[all_tested["truth"] >= digits.manifest.chance + 5]
     tau = learned[["truth", "prediction"]].corr("kendall").iloc[0, 1]
     assert row(document, "`regression-folds`", "degree-linear")[-2] == f"{tau:.3f}"
 
@@ -78,16 +111,58 @@ def test_the_ranking_among_the_trained_is_a_column(document: str, digits: nb.Sub
 def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
     assert "| of ours | held |" in document
     assert "of another" not in document
-    assert "- 1 more need subsets that are not at hand; `nndynbench reproduce claims` lists them" in document
-    assert "- digits-lenet: classification" in document
+    assert "- 1 more need what is not at hand, subsets or results; `nndynbench reproduce claims` has them" in document
 
 
 def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str) -> None:
     first = document.split("\n# ")[0]
-    assert "- digits-lenet: at 1 epoch the bar has R² " in first
+    assert "- digits-lenet: at 5 epochs the bar 0." in first
     assert "(document/prediction.md)" in first
     assert len(first.split("## Withdrawn")[0].splitlines()) < 40
-    assert "(document/seeds.md)" not in first  # digits-lenet has no seeds
+    assert "(document/classification.md)" not in first  # nothing is submitted
+
+
+def test_the_first_question_is_of_seeds_with_what_distance_adds(document: str, submissions: Path, seeds: nb.Subset) -> None:
+    curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in (CURVES, BOTH))
+    recipes, folds = seeds.recipes.loc[curves.index], curves["fold"]
+
+    def deviations(values: pd.Series) -> pd.Series:
+        return values - values.groupby(recipes).transform("mean")
+
+    truth, without, with_it = map(deviations, (curves["truth"], curves["prediction"], both.loc[curves.index, "prediction"]))
+    blended, apart = without.copy(), with_it - without
+    for fold in folds.unique():
+        others = folds != fold
+        weight = (apart * (truth - without))[others].sum() / (apart**2)[others].sum()
+        blended[~others] += np.clip(weight, 0, 1) * apart[~others]
+    errors = [((truth - predicted) ** 2).sum() / (truth**2).sum() for predicted in (without, blended)]
+    [line] = [line for line in document.split("\n# ")[0].splitlines() if "what distance adds to curves" in line]
+    assert line.split("|")[-2].strip().startswith(f"**{errors[0] - errors[1]:+.3f} (")
+
+
+def test_the_seeds_page_has_both_sides_of_the_plateau_and_what_is_known_of_the_recipes(
+    document: str, seeds: nb.Subset
+) -> None:
+    [page] = [part for part in document.split("\n# ") if part.startswith("Which seed of a recipe")]
+    on = seeds.on_plateau(5)
+    sizes = seeds.recipes[on].value_counts()
+    [line] = [line for line in page.splitlines() if line.startswith("| on the plateau")]
+    assert line.rstrip(" |").endswith(f", {sizes[sizes > 1].sum():,}")
+    assert "64 recipes × 24 seeds" in page
+    assert "was chosen around the plateau" in page
+    assert "(digits-lenet-seeds.seeds.png)" in page
+
+
+def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
+    rows = [
+        scored(BOTH, 0.1, budget=budget, metric="r2_within", added_to_curves=added)
+        | {"added_to_curves_low": added - 0.1, "added_to_curves_high": added + 0.1}
+        for budget, added in ((1, 0.05), (3, 0.2))
+    ]
+    compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
+    board = Board({}, {(("zoo",), "seeds"): compared})
+    [sentence] = what_the_seeds_say(board, SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
+    assert sentence == "Distance adds to curves at 3 epochs, by an interval above 0."
 
 
 def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
@@ -97,10 +172,28 @@ def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
     assert "C = 1" in withdrawn
 
 
-def test_extrapolation_says_what_is_added_to_the_bar(document: str) -> None:
+def test_a_number_of_the_board_stands_in_a_sentence_that_goes_without_it() -> None:
+    rows = [scored("bar", 0.9, metric="r2")]
+    compared = nb.Comparison(find_protocol("regression-folds"), pd.DataFrame(rows), {})
+    board = Board({}, {(("zoo",), "regression-folds"): compared})
+    text = "| It was weak. [[It has {zoo regression-folds 5 bar value}.]] | [[It has {zoo regression-folds 1 bar value}.]] |"
+    assert with_numbers(text, board) == "| It was weak. It has 0.900 (0.90 to 0.90). | – |"
+
+
+def test_what_has_no_data_is_named_and_what_was_not_run_is_not(digits: nb.Subset) -> None:
+    half = nb.load("digits-lenet-half")
+    found = without_data(half, "classification", ["per-layer-degree"])
+    assert found["n-cut"] == "the graphs of 0 of 240 networks of digits-lenet-half are at hand"
+    assert not {"degree-svm", "per-layer-degree"} & found.keys()  # stored signatures are there; that one is submitted
+    assert without_data(digits, "classification", []) == {}
+
+
+def test_extrapolation_says_what_is_added_to_both_references(document: str) -> None:
     [part] = [part for part in document.split("\n## ") if "`blocked`" in part.splitlines()[0]]
-    assert "| gain over the bar | added to it | R² in regression-folds |" in part
-    assert row(document, "`blocked`", "bar")[3] == "+0.000 (0.000 to 0.000)"
+    beyond = "gain over the bar | added to the bar | gain over the curves alone | added to the curves alone"
+    assert f"| {beyond} | R² in regression-folds |" in part
+    assert row(document, "`blocked`", "bar")[2:4] == ["+0.000 (0.000 to 0.000)"] * 2
+    assert row(document, "`blocked`", "curve-bar")[4:6] == ["+0.000 (0.000 to 0.000)"] * 2
 
 
 def scored(method: str, value: float, reads: str = "weights", **facts: object) -> dict[str, object]:
@@ -197,7 +290,7 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
     rows = [scored(f"method-{rank}", 0.9 - rank / 100, gain=-rank / 100) | {"metric": "accuracy"} for rank in range(12)]
     rows.append(scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"})
     compared = nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
-    text = "\n".join(sections.board(compared, digits, tmp_path, tmp_path))
+    text = "\n".join(sections.ranking(compared, digits, Board({}, {}), tmp_path))
     assert "3 more methods are not shown" in text
     shown = [rank for rank in range(12) if f"| `method-{rank}` |" in text]
     assert shown == list(range(9))
@@ -211,7 +304,7 @@ def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monk
     few, compared = nb.load("imagenet-lenet"), nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
     tested = {network for _, test in few.split("sample_folds") for network in test}
     monkeypatch.setattr(sections, "FEW_NETWORKS", len(tested) + is_few)
-    text = "\n".join(sections.board(compared, few, tmp_path, tmp_path))
+    text = "\n".join(sections.ranking(compared, few, Board({}, {}), tmp_path))
     assert (f"Only {len(tested)} networks are tested: few" in text) == is_few
 
 
@@ -229,7 +322,7 @@ def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
     text = "\n".join(sections.transfer(compared, tmp_path, {"small": 48, "large": 480}))
     assert "| `forest` | – | 0.300 (0.30 to 0.30) |" in text or "| `forest` | 0.300 (0.30 to 0.30) | – |" in text
     assert f"No value (–) of `forest`, small → large: {reason}." in text
-    assert "No result: norms failed." in text
+    assert "No result of `norms on small and large`: norms failed." in text
     assert "small (48 networks): few to train on and few to test" in text
     assert "Free parameters were chosen" not in text
 

@@ -407,15 +407,25 @@ def plot(
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="the document to write, its plots beside it")] = Path("docs/results.md"),
-    results: Annotated[Path, typer.Option(help="the folder into which compare wrote")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="the document to write, its pages beside it")] = Path("docs/results.md"),
+    submissions: Annotated[
+        Path | None, typer.Option(help="the folder of the board's submissions; by default the one at hand")
+    ] = None,
+    results: Annotated[
+        Path, typer.Option(help="a folder of stored results, for the paper's regression by windows, which nobody submits")
+    ] = Path("results"),
+    jobs: Annotated[int, typer.Option(help="subsets at a time; -1 for one a core")] = 1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
 ) -> None:
-    """Write docs/results.md: what the numbers say, from the comparisons of all subsets at hand."""
-    from nndynbench.report import report as write_report
+    """Write docs/results.md and a page per question: what the board's submissions say, of every subset at hand.
 
-    with console.status("reading results"):
-        path = write_report(out, results, root=root)
+    Nothing is fitted: what is not submitted is left out.
+    """
+    from nndynbench.report import report as write_report
+    from nndynbench.submissions.beside import submissions_folder
+
+    with progress_bar("reading submissions") as shown:
+        path = write_report(out, submissions or submissions_folder(), results=results, root=root, jobs=jobs, progress=shown)
     console.print(escape(f"written: {path}"))
 
 

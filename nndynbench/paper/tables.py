@@ -14,7 +14,7 @@ from nndynbench.paper import table5 as paper_table5
 from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, standing_for
 from nndynbench.paper.windows import READINGS, window_epochs
 from nndynbench.protocols import MethodError, find_protocol
-from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols.stored import ResultSource, as_source
 from nndynbench.subsets import BudgetError, SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.summary import summarised
@@ -59,7 +59,7 @@ def table3(results: Path, root: str | Path | None = None) -> Reproduction:
     return _regression("table3", "Table 3: regression on the ImageNet sample", results, root)
 
 
-def table4(results: Path, root: str | Path | None = None) -> Reproduction:
+def table4(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """Regression on CIFAR-10: MAE and R² per window of epochs, under both readings."""
     return _regression("table4", "Table 4: regression on CIFAR-10", results, root)
 
@@ -99,7 +99,7 @@ def _sizes(architecture: str, *, unrolled_too: bool) -> dict[str, int]:
     return sizes
 
 
-def _regression(table: str, title: str, results: Path, root: str | Path | None) -> Reproduction:
+def _regression(table: str, title: str, results: Path | ResultSource, root: str | Path | None) -> Reproduction:
     columns, windows = regression_table(table)
     rows, found = [], []
     for column, paper_subset in columns.items():
@@ -122,13 +122,13 @@ def _regression(table: str, title: str, results: Path, root: str | Path | None) 
     return Reproduction(title, pd.DataFrame(rows), notes)
 
 
-def _on_window(subset: Subset, window: str, reading: str, results: Path) -> dict[str, Any]:
+def _on_window(subset: Subset, window: str, reading: str, results: Path | ResultSource) -> dict[str, Any]:
     epochs = window_epochs(window, reading)
     seen = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else str(epochs[0])
     row: dict[str, Any] = {"reading": reading, "epochs": seen}
     method = f"{WINDOW_METHODS}:degree-{window}-{reading}"
     try:
-        scores = StoredResults(results).result(method, [subset], find_protocol("regression"), [epochs[-1]]).scores
+        scores = as_source(results).result(method, [subset], find_protocol("regression"), [epochs[-1]]).scores
     except (SplitError, BudgetError, MethodError) as reason:
         return {**row, "mae": str(reason), "r2": ""}
     by_metric = scores.set_index("metric")

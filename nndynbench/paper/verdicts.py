@@ -13,7 +13,7 @@ from nndynbench.paper import claims as paper_claims
 from nndynbench.paper.reproduction import Reproduction, at_hand
 from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.scoring import Case, Estimate, cases
-from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols.stored import ResultSource, as_source
 from nndynbench.protocols.worth import gain
 from nndynbench.subsets import BudgetError, SplitError, Subset
 
@@ -27,7 +27,7 @@ RELATIONS: dict[str, Callable[[float, float], bool]] = {
 HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 
-def claims(results: Path, root: str | Path | None = None) -> Reproduction:
+def claims(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """Every claim with ours and its interval, and: held, not held, undecided, or not testable here.
 
     A claim about a subset that is not at hand is not testable; what a subset of the same family says is shown as such.
@@ -44,7 +44,7 @@ def claims(results: Path, root: str | Path | None = None) -> Reproduction:
     return Reproduction("The paper's claims", pd.DataFrame(rows), notes)
 
 
-def _judged(claim: Mapping[str, Any], results: Path, root: str | Path | None) -> list[dict[str, Any]]:
+def _judged(claim: Mapping[str, Any], results: Path | ResultSource, root: str | Path | None) -> list[dict[str, Any]]:
     facts = {"claim": claim["claim"], "place": claim["place"]}
     needed = [claim["subset"], *([claim["trained_on"]] if "trained_on" in claim else [])]
     found, missing = at_hand(needed, root)
@@ -59,7 +59,7 @@ def _judged(claim: Mapping[str, Any], results: Path, root: str | Path | None) ->
     return rows
 
 
-def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> dict[str, str]:
+def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path | ResultSource) -> dict[str, str]:
     try:
         ours = _ours(claim, subsets, results)
     except (SplitError, BudgetError, MethodError) as reason:
@@ -94,7 +94,7 @@ def reservations(subsets: Sequence[Subset]) -> str:
     return f"{', '.join(found)}: " if found else ""
 
 
-def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> Estimate:
+def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path | ResultSource) -> Estimate:
     metric = claim["metric"]
     if "better" in claim:
         better, worse = (_case(claim, claim[side], subsets, results) for side in ("better", "worse"))
@@ -102,9 +102,9 @@ def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path) -> Est
     return _case(claim, claim["method"], subsets, results).estimate(metric)
 
 
-def _case(claim: Mapping[str, Any], method: str, subsets: list[Subset], results: Path) -> Case:
+def _case(claim: Mapping[str, Any], method: str, subsets: list[Subset], results: Path | ResultSource) -> Case:
     chosen = find_protocol(claim["protocol"])
-    result = StoredResults(results).result(method, subsets, chosen, [claim["budget"]])
+    result = as_source(results).result(method, subsets, chosen, [claim["budget"]])
     found = cases(result.predictions, {subset.name: subset for subset in subsets}, chosen)
     wanted = (claim["subset"], claim["budget"], claim.get("trained_on"))
     return next(case for key, case in found.items() if len(found) == 1 or (*key, None)[:3] == wanted)

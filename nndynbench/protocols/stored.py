@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from typing import Protocol as TypingProtocol
 
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
@@ -26,6 +27,19 @@ from nndynbench.subsets.history import WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
+
+
+class ResultSource(TypingProtocol):
+    """What gives a method's result, or raises `MethodError`."""
+
+    def result(
+        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
+    ) -> Result: ...
+
+
+def as_source(results: str | Path | ResultSource) -> ResultSource:
+    """A folder as the results that are stored there; any other source as it is."""
+    return StoredResults(Path(results)) if isinstance(results, (str, Path)) else results
 
 
 @dataclass(frozen=True)

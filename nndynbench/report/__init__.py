@@ -1,23 +1,27 @@
-"""docs/results.md, a screen of findings, and a page per question: from results alone, so no sentence outlives its number."""
+"""docs/results.md, a screen of findings, and a page per question: from the board, so no sentence outlives its number."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import all_at_hand
-from nndynbench.protocols import Comparison, read_comparison
-from nndynbench.report.comparisons import can_be_compared, written_comparison
-from nndynbench.report.sections import blocked, board, reproduced_rows, transfer, triage
-from nndynbench.report.sentences import finding
+from nndynbench.protocols import Comparison
+from nndynbench.protocols.comparison import BAR
+from nndynbench.report.board import Board, read_board
+from nndynbench.report.findings import prediction_finding, seeds_finding
+from nndynbench.report.known import KnownResults
+from nndynbench.report.prose import prose, with_numbers
+from nndynbench.report.sections import blocked, ranking, reproduced_rows, transfer, triage
+from nndynbench.report.seeds import PROTOCOL as SEEDS
+from nndynbench.report.seeds import can_be_said, seeds_section
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset, subsets
 
 COMMAND = "nndynbench report"
-BACK = "Written by `nndynbench report`; the findings in short: [results](../results.md)."
+BACK = f"Written by `{COMMAND}`; the findings in short: [results](../results.md)."
 
 
 @dataclass(frozen=True)
@@ -27,52 +31,67 @@ class Page:
     name: str
     title: str
     protocol: str
-    section: Callable[[Comparison, Subset, Path, Path], Iterator[str]]
+    section: Callable[[Comparison, Subset, Board, Path], Iterator[str]]
 
 
+PREDICTION = Page("prediction", "How accurate will a network become?", "regression-folds", ranking)
 PAGES = (
-    Page("seeds", "Which seed of a recipe will end best?", "seeds", board),
-    Page("prediction", "How accurate will a network become?", "regression-folds", board),
+    PREDICTION,
     Page("extrapolation", "And far from what training saw?", "blocked", blocked),
     Page("triage", "Which networks to go on training?", "triage", triage),
-    Page("classification", "High or low?", "classification", board),
+    Page("classification", "High or low?", "classification", ranking),
 )
-TRANSFER, PAPER = "transfer", "paper"
-TRANSFERS = ("transfer-apart", "transfer")
+SEEDS_PAGE, SEEDS_TITLE = "seeds", "Which seed of a recipe will end best?"
+TRANSFER_PAGE, TRANSFER_TITLE, TRANSFER = "transfer", "Does the order of networks carry over?", "transfer-apart"
+PAPER_PAGE, PAPER_TITLE = "paper", "What the paper says, and what is found here"
+
+# Written by a command of its own, and by hand.
+FEW_NETWORKS_PAGE = "few-networks"
 
 
-def report(out: Path, results: Path, *, root: str | Path | None = None) -> Path:
-    """Write the document, one screen of findings, and in a folder beside it a page per question with its plots, from the
-    comparisons that ``nndynbench compare`` wrote into ``results``.
+def report(
+    out: Path,
+    submissions: Path,
+    *,
+    results: Path = Path("results"),
+    root: str | Path | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Write the document, one screen of findings, and in a folder beside it a page per question with its plots.
+
+    Parameters
+    ----------
+    out
+        The document, by habit docs/results.md.
+    submissions
+        The folder of the board's submissions: what is not there is left out, and nothing is fitted.
+    results
+        A folder of stored results, for what nobody submits: the paper's regression by windows of epochs.
+    root
+        A folder of packed subsets, instead of the usual places.
+    jobs
+        Subsets at a time, in processes.
+    progress
+        Called with how many subsets and protocols are compared, how many there are, and which was the last.
     """
-    out, results = user_path(out), user_path(results)
+    out, submissions, results = user_path(out), user_path(submissions), user_path(results)
     folder = out.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     at_hand = all_at_hand(root)
-    findings: list[str] = []
-    uncompared: dict[str, list[str]] = {}
-    for page in PAGES:
-        lines, found = [f"# {page.title}\n\n{BACK}"], []
-        for subset in at_hand:
-            if (compared := written_comparison(subset, page.protocol, results)) is not None:
-                lines += page.section(compared, subset, folder, results)
-                found.append(f"- {subset.name}: {finding(compared)}")
-            elif can_be_compared(subset, page.protocol):
-                uncompared.setdefault(subset.name, []).append(page.protocol)
-        if found:
-            _write(folder / f"{page.name}.md", lines)
-            findings += [f"\n**[{page.title}]({folder.name}/{page.name}.md)**\n", *found]
-    lines = [f"# Does the order of networks carry over?\n\n{BACK}"]
-    for protocol in TRANSFERS:
-        for path in sorted(results.glob(f"compare.*.{protocol}.json")):
-            networks = {subset.name: subset.manifest.networks for subset in at_hand}
-            lines += transfer(read_comparison(path), folder, networks)
-    _write(folder / f"{TRANSFER}.md", lines)
-    lines = [f"# What the paper says, and what is found here\n\n{BACK}"]
-    lines += reproduced_rows(verdicts.claims(results, root), "reproduce claims")
-    lines += reproduced_rows(tables.table4(results, root), "reproduce table4")
-    _write(folder / f"{PAPER}.md", lines)
-    _write(out, [*_head(at_hand, root), *findings, *_foot(folder.name, uncompared)])
+    board = read_board(at_hand, submissions, jobs=jobs, progress=progress)
+    written = [page.name for page in PAGES if _page(page, board, folder)]
+    written += [name for name, write in ((SEEDS_PAGE, _seeds), (TRANSFER_PAGE, _transfer)) if write(board, folder)]
+    known = KnownResults(submissions, results)
+    lines = [f"# {PAPER_TITLE}\n\n{BACK}"]
+    lines += reproduced_rows(verdicts.claims(known, root), "reproduce claims")
+    lines += reproduced_rows(tables.table4(known, root), "reproduce table4")
+    _write(folder / f"{PAPER_PAGE}.md", lines)
+    written.append(PAPER_PAGE)
+    if (folder / f"{FEW_NETWORKS_PAGE}.md").is_file():
+        written.append(FEW_NETWORKS_PAGE)
+    withdrawn = with_numbers(str(prose("withdrawn")), board).replace("FOLDER", folder.name)
+    _write(out, [*_head(at_hand, root), *_findings(board, folder.name, written), "", withdrawn])
     return out
 
 
@@ -81,22 +100,63 @@ def _write(path: Path, lines: Sequence[str]) -> None:
         partial.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
+def _page(page: Page, board: Board, folder: Path) -> bool:
+    """Write a question's page, of the subsets that have the bar; whether there is any."""
+    found = [(subset, compared) for subset, compared in _compared(board, page.protocol) if _has_bar(compared)]
+    lines = [line for subset, compared in found for line in page.section(compared, subset, board, folder)]
+    if found:
+        _write(folder / f"{page.name}.md", [f"# {page.title}\n\n{BACK}", *lines])
+    return bool(found)
+
+
+def _compared(board: Board, protocol: str) -> list[tuple[Subset, Comparison]]:
+    return [(subset, c) for subset in board.subsets.values() if (c := board.of(subset.name, protocol)) is not None]
+
+
+def _has_bar(compared: Comparison) -> bool:
+    """Whether the bar is there at the last budget."""
+    rows = compared.rows
+    return BAR in set(rows.loc[rows["budget"] == rows["budget"].max(), "method"])
+
+
+def _seeds(board: Board, folder: Path) -> bool:
+    found = [subset for subset, compared in _compared(board, SEEDS) if can_be_said(compared)]
+    if found:
+        lines = [line for subset in found for line in seeds_section(board, subset, folder)]
+        _write(folder / f"{SEEDS_PAGE}.md", [f"# {SEEDS_TITLE}\n\n{BACK}\n\n{prose('seeds')}", *lines])
+    return bool(found)
+
+
+def _transfer(board: Board, folder: Path) -> bool:
+    found = board.groups(TRANSFER)
+    if found:
+        networks = {subset.name: subset.manifest.networks for subset in board.subsets.values()}
+        lines = [line for compared in found for line in transfer(compared, folder, networks)]
+        _write(folder / f"{TRANSFER_PAGE}.md", [f"# {TRANSFER_TITLE}\n\n{BACK}", *lines])
+    return bool(found)
+
+
 def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
     table = subsets(root=root)
     yield f"""# Results
 
-Written by `{COMMAND}` from stored results: change no number here by hand. A method is measured against two **bars**,
-which see no weights: one sees every hyperparameter and the curves so far, the other the curves alone. Its **gain** is its
-score minus the bar's, and what it **adds** is how much the bar's R² rises when its predictions are blended in. In brackets
-stands the 95% interval: learning rates, configurations or recipes are resampled together.
-
-Subsets at hand: {", ".join(f"{s.name} {s.version} ({s.manifest.networks} networks)" for s in at_hand)}. Missing:
-{", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}. Nothing below speaks of those."""
+Written by `{COMMAND}` from the board's submissions: change no number here by hand. A method is measured against two
+**bars**, which see no weights: one sees every hyperparameter and the curves so far, the other the curves alone. Its **gain**
+is its score minus the bar's, and what it **adds** is how much the bar's R² rises when its predictions are blended in. In
+brackets stands the 95% interval: learning rates, configurations or recipes are resampled together. Missing subsets:
+{", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}."""
 
 
-def _foot(folder: str, uncompared: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield f"\nBetween subsets: [transfer]({folder}/{TRANSFER}.md). Beside the paper: [its claims]({folder}/{PAPER}.md).\n"
-    yield files("nndynbench.report").joinpath("withdrawn.md").read_text(encoding="utf-8").rstrip()
-    if uncompared:
-        yield "\n## Not compared yet\n\n`nndynbench compare --subset SUBSET --protocol PROTOCOL` fills each:\n"
-        yield from (f"- {name}: {', '.join(missing)}" for name, missing in uncompared.items())
+def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:
+    def address(name: str) -> str:
+        return f"{folder}/{name}.md"
+
+    if SEEDS_PAGE in written:
+        yield from seeds_finding(board, SEEDS_TITLE, address(SEEDS_PAGE))
+    if PREDICTION.name in written:
+        yield from prediction_finding(board, PREDICTION.title, address(PREDICTION.name))
+    links = {page.name: page.title for page in PAGES if page is not PREDICTION}
+    links = {FEW_NETWORKS_PAGE: "And with few networks to learn from?"} | links
+    links |= {TRANSFER_PAGE: TRANSFER_TITLE, PAPER_PAGE: PAPER_TITLE}
+    yield ""
+    yield from (f"- **[{title}]({address(name)})**" for name, title in links.items() if name in written)

@@ -8,14 +8,16 @@ import pandas as pd
 
 from nndynbench.report.ranking import Row, is_control
 
+NOTHING = "–"
+
 
 def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
     """A value with its interval, where it has one: "0.712 (0.65 to 0.77)"; that of a signed one, which hundredths decide on,
     in thousandths: "+0.017 (0.005 to 0.029)".
     """
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
-    if pd.isna(row[column]):
-        return "–"
+    if pd.isna(row.get(column)):
+        return NOTHING
     shown = f"{row[column]:+.3f}" if signed else f"{row[column]:.3f}"
     digits = 3 if signed else 2
     return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.{digits}f} to {row[high]:.{digits}f})"
@@ -27,7 +29,7 @@ def named(method: str) -> str:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.3f}"
+    return NOTHING if value is None or pd.isna(value) else f"{value:.3f}"
 
 
 def table_line(cells: Iterable[object]) -> str:
@@ -47,3 +49,9 @@ def epochs(budget: object) -> str:
 def count(some: int, of_all: int) -> str:
     """As "all 5", "none of the 5" or "2 of the 5"."""
     return f"all {of_all}" if some == of_all else f"{some or 'none'} of the {of_all}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """As "1, 3 and 5"."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -10,6 +10,7 @@ import pandas as pd
 from nndynbench.protocols import Comparison, find_method, method_names
 from nndynbench.protocols.method import Role
 from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.references import Reference, references_among
 
 Row: TypeAlias = dict[Any, Any]
 
@@ -63,6 +64,23 @@ def trivial(last: Mapping[str, Row]) -> list[str]:
     known = [name for name, row in valued.items() if row["reads"] == "hyperparameters"]
     simple = [name for name in valued if role_of(name) == "trivial"]
     return list(dict.fromkeys([*known[:1], *simple[:1]]))
+
+
+def beside_weights(last: Mapping[str, Row], reference: Reference) -> list[str]:
+    """The methods that see weights and beside them no more than a reference does, and add something to it that is a number:
+    what they add is the weights' own.
+    """
+    if (own := references_among(last).get(reference.key)) is None:
+        return []
+    seen = {"weights", *last[own]["reads"].split("+")}
+    weighty = [name for name in last if {"weights"} <= set(last[name]["reads"].split("+")) <= seen]
+    return [name for name in weighty if not is_control(name) and not pd.isna(last[name].get(reference.added))]
+
+
+def most_adding(last: Mapping[str, Row], reference: Reference) -> tuple[str | None, int]:
+    """Of `beside_weights` the method that adds most, and how many they are."""
+    names = beside_weights(last, reference)
+    return max(names, key=lambda name: last[name][reference.added], default=None), len(names)
 
 
 def shortlist(last: Mapping[str, Row], *also: str) -> list[str]:

@@ -12,12 +12,14 @@ from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import Comparison, find_protocol
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.references import beyond_references
 from nndynbench.protocols.triage import RULES
 from nndynbench.protocols.tuning import TUNING_SUBSET
-from nndynbench.report.comparisons import written_comparison
+from nndynbench.report.board import Board
 from nndynbench.report.markdown import count, epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
 from nndynbench.report.reasons import at_budget, failures, lines, no_values
+from nndynbench.report.scores import budgets_of_most, table_of_scores
 from nndynbench.report.sentences import (
     among_the_trained,
     beside_controls,
@@ -31,7 +33,6 @@ from nndynbench.subsets import Subset
 TITLES = {
     "regression-folds": "how accurate will it become?",
     "blocked": "the same, far from what training saw",
-    "seeds": "which seed of a recipe will end best?",
     "triage": "which networks to go on training?",
     "classification": "high or low?",
 }
@@ -44,41 +45,41 @@ FEW_NETWORKS = 50
 
 TRAINED = find_protocol("trained")
 
+# The protocols whose scores are drawn over the budget.
+DRAWN = ("regression-folds",)
 
-def board(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
+
+def ranking(compared: Comparison, subset: Subset, board: Board, folder: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
-    budgets = sorted(int(budget) for budget in rows["budget"].unique())
+    budgets = budgets_of_most(rows)
     last = ranked(rows[rows["budget"] == budgets[-1]], metric)
     yield from _heading(compared, subset)
     yield from what_the_ranking_says(last, metric, budgets[-1])
-    trained = written_comparison(subset, TRAINED.name, results) if compared.protocol.name == TRAINED.fitted.name else None
+    trained = board.of(subset.name, TRAINED.name) if compared.protocol.name == TRAINED.fitted.name else None
     ranks = at_the_last_budget(trained, TRAINED.metrics[0]) if trained is not None else {}
     if ranks:
         yield from among_the_trained(ranks)
         for name in last.keys() & ranks.keys():
             last[name]["trained"] = ranks[name]["value"]
     yield ""
-    yield from _table(rows, last, budgets)
     shown = board_methods(last)
-    if hidden := len(last.keys() - set(shown)):
-        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints all."
-    yield from no_values(rows[rows["method"].isin(shown)], at_budget)
+    yield from table_of_scores(rows, last, budgets)
     if ranks:
         yield from lines(_unranked(shown, ranks))
     yield from failures(compared)
-    if len(budgets) > 1:
+    if len(budgets) > 1 and compared.protocol.name in DRAWN:
         path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{compared.protocol.name}.png")
         yield f"\n![{METRICS[metric].label} over the budget]({path.name})"
 
 
-def blocked(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
+def blocked(compared: Comparison, subset: Subset, board: Board, folder: Path) -> Iterator[str]:
     """Extrapolation: each method's score beside the one that it has where training saw all learning rates."""
     metric = compared.protocol.metrics[0]
     label = METRICS[metric].label
     last = at_the_last_budget(compared, metric)
     budget, shown = int(last[BAR]["budget"]), shortlist(last)
-    seen = written_comparison(subset, "regression-folds", results)
+    seen = board.of(subset.name, "regression-folds")
     inside = by_method(seen, metric, budget) if seen is not None else {}
     yield from _heading(compared, subset)
     yield from best_on_weights(last, metric, budget)
@@ -89,7 +90,7 @@ def blocked(compared: Comparison, subset: Subset, folder: Path, results: Path) -
         yield f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, where training saw neighbours."
     yield from beside_controls({name: last[name] for name in shown})
     yield ""
-    beyond = _beyond_the_bar(pd.DataFrame(last.values()))
+    beyond = beyond_references(pd.DataFrame(last.values()))
     heads = [f"{label}, {epochs(budget)}", *beyond.values(), *([f"{label} in regression-folds"] if inside else []), "reads"]
     yield from table_head(["method", *heads])
     for name in shown:
@@ -103,7 +104,7 @@ def blocked(compared: Comparison, subset: Subset, folder: Path, results: Path) -
     yield from failures(compared)
 
 
-def triage(compared: Comparison, subset: Subset, folder: Path, results: Path) -> Iterator[str]:
+def triage(compared: Comparison, subset: Subset, board: Board, folder: Path) -> Iterator[str]:
     """Which networks to go on training: the methods against the rules that fit nothing."""
     last = at_the_last_budget(compared, "regret_top_tenth")
     budget = int(last[BAR]["budget"])
@@ -118,10 +119,14 @@ hyperparameters alone need not wait. A rule that fits nothing judges all network
     yield from what_triage_says(last, saved)
     yield ""
     by_metric = {metric: by_method(compared, metric, budget) for metric in compared.protocol.metrics}
-    yield from table_head(["method", *(METRICS[metric].label for metric in by_metric), "reads"])
+    beyond = beyond_references(pd.DataFrame(last.values()))
+    heads = [METRICS[metric].label for metric in by_metric] + [f"{head}, in regret" for head in beyond.values()]
+    yield from table_head(["method", *heads, "reads"])
     shown = shortlist(last, *RULES)
     for name in shown:
-        yield table_line([f"`{name}`", *(estimate(rows[name]) for rows in by_metric.values()), last[name]["reads"]])
+        cells = [estimate(rows[name]) for rows in by_metric.values()]
+        cells += [estimate(last[name], column, signed=True) for column in beyond]
+        yield table_line([f"`{name}`", *cells, last[name]["reads"]])
     rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
     yield from no_values(rows, lambda row: f", {METRICS[row['metric']].label}")
     yield from failures(compared)
@@ -151,15 +156,16 @@ def transfer(compared: Comparison, folder: Path, networks: Mapping[str, int]) ->
 
 
 def reproduced_rows(reproduced: Reproduction, command: str) -> Iterator[str]:
-    """The rows that have a number of ours; how many have none, by what is missing for them."""
+    """The rows that have a number of ours; how many have none, since a subset or a result is missing for them."""
     absent = reproduced.rows.map(str).apply(lambda row: row.str.endswith(ABSENT).any(), axis=1)
     yield f"\n## {reproduced.title}\n"
-    yield from table_head(reproduced.rows.columns)
+    if not absent.all():
+        yield from table_head(reproduced.rows.columns)
     for row in reproduced.rows[~absent].itertuples(index=False):
         yield table_line(["" if pd.isna(value) else str(value) for value in row])
     yield ""
     if absent.any():
-        yield f"- {absent.sum()} more need subsets that are not at hand; `nndynbench {command}` lists them"
+        yield f"- {absent.sum()} more need what is not at hand, subsets or results; `nndynbench {command}` has them"
     yield from (f"- {note}" for note in reproduced.notes)
 
 
@@ -179,29 +185,6 @@ def _few_networks(compared: Comparison, subset: Subset) -> str:
     if tested >= FEW_NETWORKS:
         return ""
     return f" Only {tested} networks are tested: few, so that which method is better than which is uncertain."
-
-
-def _table(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
-    values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
-    kept = _beyond_the_bar(rows)
-    trained = ["τ among the trained"] if "trained" in last[BAR] else []
-    if len(known := rows.dropna(subset="ceiling")):
-        reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
-        yield f"What a recipe's mean can reach, from the spread between its seeds: {reached}. What sees a run may pass it.\n"
-    heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
-    yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
-    for name in board_methods(last):
-        row = last[name]
-        cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
-        cells += [estimate(row, column, signed=True) for column in kept]
-        cells += [number(row.get("trained"))] if trained else []
-        yield table_line([f"`{name}`", *cells, str(row["reads"])])
-
-
-def _beyond_the_bar(rows: pd.DataFrame) -> dict[str, str]:
-    """The columns that say what a method knows beyond the bar, of those that have a number, by their heads."""
-    heads = {"gain": "gain over the bar", "added": "added to it"}
-    return {column: head for column, head in heads.items() if column in rows and rows[column].notna().any()}
 
 
 def _unranked(shown: Sequence[str], ranks: Mapping[str, Row]) -> Iterator[tuple[str, str]]:

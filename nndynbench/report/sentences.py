@@ -6,12 +6,21 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from nndynbench.protocols import Comparison
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.references import references
 from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import count, epochs, estimate, named, number
-from nndynbench.report.ranking import Row, at_the_last_budget, controls_of, is_control, shortlist, trivial, weights_only
+from nndynbench.report.ranking import (
+    Row,
+    beside_weights,
+    controls_of,
+    is_control,
+    most_adding,
+    shortlist,
+    trivial,
+    weights_only,
+)
 
 CONSTANT = "constant"
 
@@ -22,23 +31,6 @@ def what_the_ranking_says(last: dict[str, Row], metric: str, budget: int) -> Ite
     yield from (_beside_the_weights(name, last, metric) for name in trivial(last))
     yield from what_adds(last, metric)
     yield from beside_controls({name: last[name] for name in shortlist(last)})
-
-
-def finding(compared: Comparison) -> str:
-    """A comparison in a sentence: the bar, and of the methods that read weights the one that adds, or gains, most."""
-    metric = compared.protocol.metrics[0]
-    last = at_the_last_budget(compared, metric)
-    label, budget = METRICS[metric].label, int(compared.rows["budget"].max())
-    said = f"at {epochs(budget)} the bar has {label} {estimate(last[BAR])}"
-    column = "added" if _have(last, "added") else "gain"
-    weighty = [name for name in _have(last, column) if "weights" in last[name]["reads"] and not is_control(name)]
-    if not weighty:
-        return f"{said}."
-    most = max(weighty, key=lambda name: last[name][column])
-    verb = "adds most" if column == "added" else "gains most"
-    return (
-        f"{said}; of {len(weighty)} methods that read weights `{most}` {verb}: {estimate(last[most], column, signed=True)}."
-    )
 
 
 def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[str]:
@@ -106,6 +98,20 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
     elif _have(last, "added"):
         yield "- No method adds to the bar's R² by an interval above 0."
     yield from _weak_evidence(last)
+    yield from _what_adds_to_curves(last)
+
+
+def _what_adds_to_curves(last: dict[str, Row]) -> Iterator[str]:
+    """How many methods that see weights, and beside them nothing but curves, add to the curves alone."""
+    [curves] = [reference for reference in references() if reference.key == "curves"]
+    most, compared = most_adding(last, curves)
+    if most is None:
+        return
+    told = sum(last[name][f"{curves.added}_low"] > 0 for name in beside_weights(last, curves))
+    yield (
+        f"- To the curves alone {count(told, compared)} methods that see weights, and beside them at most curves, add by an "
+        f"interval above 0; most has `{most}`, {estimate(last[most], curves.added, signed=True)}."
+    )
 
 
 def _weak_evidence(last: dict[str, Row]) -> Iterator[str]:

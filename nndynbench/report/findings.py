@@ -1,0 +1,87 @@
+"""docs/results.md: one screen of findings, each with its numbers, and where the rest is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nndynbench.protocols import Comparison
+from nndynbench.protocols.references import references, references_among
+from nndynbench.report.board import Board
+from nndynbench.report.markdown import NOTHING, count, epochs, estimate, table_head, table_line
+from nndynbench.report.ranking import at_the_last_budget, beside_weights, by_method, most_adding
+from nndynbench.report.seeds import PROTOCOL as SEEDS
+from nndynbench.report.seeds import can_be_said, seeds_table, what_the_seeds_say
+
+FOLDS, METRIC = "regression-folds", "r2"
+FIRST = "cifar10-lenet-diverse"
+BUDGETS = (1, 5)
+
+# Of each reference its row's words, and the methods that see distance, or permuted distance, beside what it sees.
+REFERENCE_ROWS = {
+    "bar": ("the bar: hyperparameters and curves", "bar-and-layer-distance", "bar-and-permuted-layer-distance"),
+    "curves": ("the curve bar: curves alone", "curve-bar-and-layer-distance", "curve-bar-and-permuted-layer-distance"),
+}
+
+
+def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
+    """Which seed will end best, of each subset of seeds."""
+    known = [s for s in board.subsets.values() if (c := board.of(s.name, SEEDS)) is not None and can_be_said(c)]
+    if not known:
+        return
+    yield f"\n**[{title}]({page})**"
+    for subset in known:
+        yield f"\n{subset.name}, {subset.recipes.nunique()} recipes:\n"
+        yield from seeds_table(board, subset)
+        yield ""
+        yield " ".join(what_the_seeds_say(board, subset))
+
+
+def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
+    """How accurate a network will become: a table of the first subset, a line of every other."""
+    found = {name: c for name in board.subsets if (c := board.of(name, FOLDS)) is not None}
+    if not found:
+        return
+    yield f"\n**[{title}]({page})**"
+    if (first := found.get(FIRST)) is not None:
+        yield f"\n{FIRST} ({board.subsets[FIRST].manifest.networks} networks), R²:\n"
+        yield from first_table(first)
+    yield ""
+    yield from (f"- {name}: {one_line(compared)}." for name, compared in found.items() if name != FIRST)
+
+
+def first_table(compared: Comparison) -> Iterator[str]:
+    """At one epoch and five: each reference, what distance adds, the control, and what a recipe's mean can reach."""
+    at = {budget: rows for budget in BUDGETS if (rows := by_method(compared, METRIC, budget))}
+    yield from table_head(["", *map(epochs, at)])
+    for reference in references():
+        words, distance, permuted = REFERENCE_ROWS[reference.key]
+        method = references_among({name for rows in at.values() for name in rows}).get(reference.key)
+        lines = {
+            words: [estimate(rows.get(str(method), {})) for rows in at.values()],
+            "and each layer's distance adds": [
+                estimate(rows.get(distance, {}), reference.added, signed=True) for rows in at.values()
+            ],
+            "permuted between networks": [
+                estimate(rows.get(permuted, {}), reference.added, signed=True) for rows in at.values()
+            ],
+        }
+        yield from (table_line([head, *cells]) for head, cells in lines.items() if set(cells) != {NOTHING})
+    reached = [estimate(next(iter(rows.values())), "ceiling") for rows in at.values()]
+    if set(reached) != {NOTHING}:
+        yield table_line(["what a recipe's mean can reach", *reached])
+
+
+def one_line(compared: Comparison) -> str:
+    """The references of a subset, and of the methods that see weights the one that adds most to each."""
+    last = at_the_last_budget(compared, compared.protocol.metrics[0])
+    budget = int(compared.rows["budget"].max())
+    own = references_among(last)
+    said = [f"{reference.name} {estimate(last[own[reference.key]])}" for reference in references() if reference.key in own]
+    text = f"at {epochs(budget)} {', '.join(said)}"
+    for reference in references():
+        most, tried = most_adding(last, reference)
+        if most is not None:
+            told = sum(last[name][f"{reference.added}_low"] > 0 for name in beside_weights(last, reference))
+            text += f"; to {reference.name} {count(told, tried)} methods with weights add by an interval above 0, most "
+            text += f"`{most}`, {estimate(last[most], reference.added, signed=True)}"
+    return text

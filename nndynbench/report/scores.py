@@ -1,0 +1,56 @@
+"""The table of a comparison's scores: the best methods, and those that they are read beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from nndynbench.protocols import Comparison
+from nndynbench.protocols.references import beyond_references
+from nndynbench.report.markdown import epochs, estimate, number, table_head, table_line
+from nndynbench.report.ranking import Row, board_methods, ranked
+from nndynbench.report.reasons import at_budget, lines, no_values
+
+UNSUBMITTED = "submitted at other budgets"
+
+
+def score_table(compared: Comparison, metric: str) -> Iterator[str]:
+    """The table of one metric, at the budgets that most methods have."""
+    rows = compared.rows[compared.rows["metric"] == metric]
+    budgets = budgets_of_most(rows)
+    yield from table_of_scores(rows, ranked(rows[rows["budget"] == budgets[-1]], metric), budgets)
+
+
+def budgets_of_most(rows: pd.DataFrame) -> list[int]:
+    """The budgets at which most of the methods have a row that the table of the last one shows."""
+    last = rows[rows["budget"] == rows["budget"].max()]
+    shown = board_methods(ranked(last, str(rows["metric"].iloc[0])))
+    counts = rows[rows["method"].isin(shown)].groupby("budget")["method"].nunique()
+    return sorted(int(budget) for budget in counts.index[counts > counts.max() / 2])
+
+
+def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
+    """Scores over the budgets, gain and added over the references at the last one, whose rows are ``last``, the best first.
+
+    Below it how many methods it hides, and why there is a dash.
+    """
+    values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
+    kept, shown = beyond_references(rows), board_methods(last)
+    trained = ["τ among the trained"] if any("trained" in row for row in last.values()) else []
+    if len(known := rows.dropna(subset="ceiling")):
+        reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
+        yield f"What a recipe's mean can reach, from the spread between its seeds: {reached}. What sees a run may pass it.\n"
+    heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
+    yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
+    for name in shown:
+        row = last[name]
+        cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
+        cells += [estimate(row, column, signed=True) for column in kept]
+        cells += [number(row.get("trained"))] if trained else []
+        yield table_line([f"`{name}`", *cells, str(row["reads"])])
+    if hidden := len(last.keys() - set(shown)):
+        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints all."
+    yield from no_values(rows[rows["method"].isin(shown) & rows["budget"].isin(budgets)], at_budget)
+    absent = [(name, budget) for name in shown for budget in budgets if (name, budget) not in values]
+    yield from lines((f"`{name}`{at_budget({'budget': budget})}", UNSUBMITTED) for name, budget in absent)

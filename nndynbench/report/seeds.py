@@ -1,0 +1,143 @@
+"""Which seed of a recipe will end best: what distance adds to the curves, with its control, on the plateau and off it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nndynbench import plots
+from nndynbench.protocols import Comparison
+from nndynbench.protocols.within import with_siblings
+from nndynbench.report.board import Board
+from nndynbench.report.markdown import NOTHING, epochs, estimate, listed, table_head, table_line
+from nndynbench.report.prose import prose
+from nndynbench.report.ranking import Row, by_method
+from nndynbench.report.scores import score_table
+from nndynbench.subsets import Subset
+
+PROTOCOL = "seeds"
+PLATEAU = {"on the plateau": "seeds-on-plateau", "off it": "seeds-off-plateau"}
+SCORE, REGRET = "r2_within", "regret_keeping_3"
+CURVES, DISTANCE, BOTH = "within-curves", "within-distance", "within-curves-and-distance"
+CONTROL = "within-curves-and-permuted-distance"
+LABELS = {
+    CURVES: "curves",
+    DISTANCE: "each layer's distance from its initialisation",
+    BOTH: "curves and distance",
+    CONTROL: "control: curves and permuted distance",
+}
+ADDED = "added_to_curves"
+BUDGETS = (1, 3, 5)
+
+
+def can_be_said(compared: Comparison) -> bool:
+    """Whether curves, and curves with distance, are submitted."""
+    return {CURVES, BOTH} <= set(compared.rows["method"])
+
+
+def budgets_of(compared: Comparison) -> list[int]:
+    """Those of the table: 1, 3 and 5 where they are there, or else all."""
+    there = sorted(int(budget) for budget in compared.rows.query("method == @BOTH")["budget"].unique())
+    return [budget for budget in BUDGETS if budget in there] or there
+
+
+def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
+    """R² within recipes of curves, distance, both and the control; what distance adds, of all and by the plateau."""
+    compared = board.of(subset.name, PROTOCOL)
+    assert compared is not None
+    budgets = budgets_of(compared)
+    rows = {budget: by_method(compared, SCORE, budget) for budget in budgets}
+    yield from table_head(["R² within recipes", *map(epochs, budgets)])
+    for method, label in LABELS.items():
+        if any(method in own for own in rows.values()):
+            yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
+    yield table_line(["**what distance adds to curves**", *(_bold(_adds(own)) for own in rows.values())])
+    yield from _by_plateau(board, subset, budgets)
+
+
+def _bold(text: str) -> str:
+    return text if text == NOTHING else f"**{text}**"
+
+
+def _adds(rows: dict[str, Row]) -> str:
+    return estimate(rows.get(BOTH, {}), ADDED, signed=True)
+
+
+def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
+    for label, protocol in PLATEAU.items():
+        if (compared := board.of(subset.name, protocol)) is not None:
+            on = compared.protocol.plateau == "on"
+            counts = [f"{_networks(subset, budget, on=on):,}" for budget in budgets]
+            values = [_adds(by_method(compared, SCORE, budget)) for budget in budgets]
+            yield table_line([f"{label}, of so many networks", *map(", ".join, zip(values, counts, strict=True))])
+
+
+def _networks(subset: Subset, budget: int, *, on: bool) -> int:
+    """How many networks are scored: those on the plateau or off it that have a sibling there."""
+    is_on = subset.on_plateau(budget)
+    kept = is_on.index[is_on == on]
+    return int(with_siblings(subset.recipes.loc[kept].to_numpy()).sum()) if len(kept) else 0
+
+
+def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
+    """Sentences, each for as many budgets as its numbers bear."""
+    compared = board.of(subset.name, PROTOCOL)
+    assert compared is not None
+    budgets = budgets_of(compared)
+    yield f"Distance {_where_it_adds(compared, budgets, BOTH)}{_control(compared, budgets)}."
+    parts = {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
+    if parts:
+        said = [f"{label} it {_where_it_adds(part, budgets, BOTH)}" for label, part in parts.items()]
+        yield f"Of the networks {', of those '.join(said)}."
+
+
+def _where_it_adds(compared: Comparison, budgets: Sequence[int], method: str) -> str:
+    """At which budgets a method adds to the curves by an interval above 0."""
+    known = {b: row for b in budgets if ADDED in (row := by_method(compared, SCORE, b).get(method, {}))}
+    told = [budget for budget, row in known.items() if row[f"{ADDED}_low"] > 0]
+    if not told:
+        return "adds nothing to curves that can be told from 0"
+    return f"adds to curves at {listed(told)} epoch{'' if told == [1] else 's'}, by an interval above 0"
+
+
+def _control(compared: Comparison, budgets: Sequence[int]) -> str:
+    rows = [by_method(compared, SCORE, budget).get(CONTROL, {}) for budget in budgets]
+    if not all(ADDED in row for row in rows):
+        return ""
+    return f"; exchanged between seeds it {_where_it_adds(compared, budgets, CONTROL)}"
+
+
+def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
+    """All of it on one subset, with its figure and what is to be known of its recipes."""
+    compared = board.of(subset.name, PROTOCOL)
+    assert compared is not None
+    seeds = subset.recipes.value_counts()
+    each = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
+    yield f"\n## {subset.name}: {len(seeds)} recipes × {each} seeds\n"
+    yield from seeds_table(board, subset)
+    yield ""
+    yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
+    yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
+    if (own := prose(subset.name)) is not None:
+        yield f"\n{own}"
+    shown = [method for method in LABELS if method in set(compared.rows["method"])]
+    path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{PROTOCOL}.png", methods=shown)
+    yield f"\n![R² within recipes over the budget]({path.name})\n"
+    yield from score_table(compared, SCORE)
+
+
+def _regret(compared: Comparison, budget: int) -> Iterator[str]:
+    """What is lost where three seeds of each recipe are kept."""
+    rows = by_method(compared, REGRET, budget)
+    if not {CURVES, BOTH} <= rows.keys():
+        return
+    said = (
+        f"Of the three seeds kept after {epochs(budget)} the best falls short of the recipe's best by "
+        f"{_points(rows[CURVES])} where curves rank them, by {_points(rows[BOTH])} where distances do too"
+    )
+    blind = rows.get("constant")
+    yield said + (f"; whoever ranks by nothing loses {blind['value']:.1f}." if blind else ".")
+
+
+def _points(row: Row) -> str:
+    return f"{row['value']:.1f} points ({row['low']:.1f} to {row['high']:.1f})"
