@@ -1,6 +1,6 @@
 """What the package bundles of a packed subset: its tables as they are, and of its other tiers what the catalogue says.
 
-A pack's tables are fixed with its version, its tiers are not: what can be derived is left away, what was made again is taken
+A pack's tables are fixed with its version, its tiers are not: what can be derived is left out, what was made again is taken
 in. Epoch 0 is never bundled, since it follows from the seeds.
 """
 

@@ -37,8 +37,8 @@ def claims(results: Path | ResultSource, root: str | Path | None = None) -> Repr
         "held or not held: the whole interval (95%) says so; undecided: it spans the line; ≈ is within 0.05",
         "a comparison holds where the difference on the same networks is not negative; its interval is paired",
         "the paper names no C, kernel or scaling: its methods choose them inside each training fold (the tuned ones)",
-        '"stands in" is no test of the claim: a subset of the same family on other images',
-        '"reduced regime" is no test of the claim either: its networks were not trained as the paper\'s',
+        '"stands in" does not test the claim: a subset of the same family on other images',
+        '"reduced regime" does not test the claim either: its networks were not trained as the paper\'s',
         '"unfinished" is a weak test: not all of the networks that are planned are trained yet',
     ]
     return Reproduction("The paper's claims", pd.DataFrame(rows), notes)

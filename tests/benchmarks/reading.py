@@ -1,4 +1,5 @@
-"""How fast and in how much memory snapshots are read: ``python -m tests.benchmarks.reading [architecture …]``.
+"""How fast and in how much memory snapshots are read: ``python -m tests.benchmarks.reading [architecture …]``, or
+beside another checkout ``--against FOLDER``.
 
 Per architecture, rolled graphs of a few networks are written as the graphs tier (whole floats, and rounded as bundled), as
 one HDF5 data set per array, and as one pickle per snapshot (`torch.save`), then every snapshot is read from a warm cache,
@@ -6,6 +7,9 @@ all formats in turn, ``ROUNDS`` times. Printed are gigabytes of float32 per seco
 each format's ratio to one data set per array, paired by round. One core reads, and from a warm cache nothing else takes
 time, so other work on the machine counts little. The weights are initial ones that drift, so their low bits are as hard to
 compress as trained ones'.
+
+Against another checkout, such as a worktree of an earlier commit, opening `digits-lenet` and reading its graphs is timed in
+a new process of either by turns, ``PAIRS`` times; printed is the median ratio of the pairs.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import nndynbench as nb
 from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
 
 ROUNDS = 9
+PAIRS = 15
 EPOCHS = 12
 TOTAL_BYTES = 40e6
 ARCHITECTURES = ("cifar10-lenet", "cifar10-resnet44", "cifar10-vgg")
@@ -180,6 +185,24 @@ def measure_whole_subset() -> None:
     subprocess.run([sys.executable, "-c", OPENING], check=True)
 
 
+def measure_against(folder: Path, console: Console) -> None:
+    """Print what this checkout takes, and how many times what the one in ``folder`` takes."""
+    here = Path(__file__).parents[2]
+    taken: dict[Path, list[list[float]]] = {folder: [], here: []}
+    for pair in range(PAIRS):
+        for checkout in (folder, here) if pair % 2 else (here, folder):
+            command = [sys.executable, "-c", OPENING]
+            done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+            taken[checkout].append([float(number) for number in re.findall(r": (\d+\.?\d*) (?:ms|µs|MB)", done.stdout)])
+    table = Table("", "here", str(folder), "here / there, median", "range", title=f"{PAIRS} pairs of processes")
+    for place, what in enumerate(("opening, ms", "history.graph, µs", "peak memory, MB")):
+        ours, theirs = ([values[place] for values in taken[checkout]] for checkout in (here, folder))
+        ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+        middle = (f"{statistics.median(values):.1f}" for values in (ours, theirs))
+        table.add_row(what, *middle, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}")
+    console.print(table)
+
+
 def measure_largest() -> None:
     """Peak memory with the largest architecture's snapshots: 10.8 million edges each."""
     with tempfile.TemporaryDirectory() as folder:
@@ -193,6 +216,9 @@ def measure_largest() -> None:
 
 def main() -> None:
     console = Console()
+    if sys.argv[1:2] == ["--against"] and len(sys.argv) == 3:
+        measure_against(Path(sys.argv[2]).resolve(), console)
+        return
     for architecture in sys.argv[1:] or ARCHITECTURES:
         if not re.fullmatch(r"[\w@.-]+", architecture):
             raise SystemExit(__doc__)

@@ -74,7 +74,7 @@ def test_an_empty_value_is_refused_and_not_taken_for_the_current_folder(command:
     if command[0] == "generation":
         pytest.importorskip("torch")
     option = [part for part in command if part.startswith("--")][-1].removesuffix("=")
-    assert told(*command, folder=tmp_path).startswith(f"error: {option} is empty: give a value, or leave it away")
+    assert told(*command, folder=tmp_path).startswith(f"error: {option} is empty: give a value, or leave it out")
 
 
 def test_an_empty_grid_is_said_at_once(tmp_path: Path) -> None:
