@@ -132,7 +132,7 @@ def _regret(compared: Comparison, budget: int) -> Iterator[str]:
     if not {CURVES, BOTH} <= rows.keys():
         return
     said = (
-        f"Of the three seeds kept after {epochs(budget)} the best falls short of the recipe's best by "
+        f"The best of the three seeds kept after {epochs(budget)} falls short of the recipe's best by "
         f"{_points(rows[CURVES])} where curves rank them, by {_points(rows[BOTH])} where distances do too"
     )
     blind = rows.get("constant")

@@ -94,7 +94,7 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
         names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
         weighty = [named(name) for name in adding if "weights" in last[name]["reads"]]
         yield f"- These add to the bar's R², by an interval above 0: {'; '.join(names)}."
-        yield f"- Of them, these read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
+        yield f"- These of them read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
     elif _have(last, "added"):
         yield "- No method adds to the bar's R² by an interval above 0."
     yield from _weak_evidence(last)
