@@ -103,6 +103,10 @@ def refresh(
     budgets: Annotated[
         str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default")
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="of the folds, at most; by default all for the methods in board.toml, else 1"),
+    ] = None,
     submissions: OwnFolder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
     missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
@@ -112,16 +116,16 @@ def refresh(
 ) -> None:
     """Submit the bundled methods: evaluate, check and write each, the quickest first.
 
-    With --missing, again those that are refused or out of date: another version or checksum of a subset, other budgets, or
-    a method whose file or chosen parameters changed since the commit that the submission names; with --shared also those
-    made by other code of the package. Comments and docstrings are no change. It may be interrupted at any time, and goes on
-    from there when it is run again.
+    With --missing, again those that are refused or out of date: another version or checksum of a subset, other budgets,
+    fewer draws of the folds, or a method whose file or chosen parameters changed since the commit that the submission names;
+    with --shared also those made by other code of the package. Comments and docstrings are no change. It may be interrupted
+    at any time, and goes on from there when it is run again.
     """
     from leaderboard.refresh import out_of_date, submit_all, tasks
     from nndynbench.protocols.protocol import read_budgets
 
     asked = read_budgets(budgets) if budgets else None
-    chosen = tasks(methods=method, subset_names=subset, protocol_names=protocol, chosen_budgets=asked)
+    chosen = tasks(methods=method, subset_names=subset, protocol_names=protocol, chosen_budgets=asked, draws=draws)
     todo = chosen
     if missing:
         store = Store(scores)

@@ -40,12 +40,15 @@ class Headline:
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """All of board.toml, and the references that every comparison has."""
+    """All of board.toml, and the references that every comparison has. ``drawn_again``: the methods that are submitted under
+    all draws of the folds that there are.
+    """
 
     first: tuple[Shown, ...]
     references: tuple[Reference, ...]
     groups: tuple[Group, ...]
     headline: Headline
+    drawn_again: frozenset[str]
 
 
 @cache
@@ -57,6 +60,7 @@ def board_facts() -> BoardFacts:
         references(),
         tuple(Group(**facts) for facts in content["groups"]),
         Headline(**content["headline"]),
+        frozenset(content["draws"]["methods"]),
     )
 
 

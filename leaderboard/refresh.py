@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.check import Refusal, check, subsets_at_hand
+from leaderboard.facts import board_facts
 from leaderboard.staleness import changed_code
 from leaderboard.store import Store
 from nndynbench.names import check_name
@@ -40,6 +41,7 @@ class Task:
     protocol: Protocol
     subsets: tuple[Subset, ...]
     budgets: tuple[int, ...]
+    draws: int = 1
 
     def __str__(self) -> str:
         return f"{self.method} on {', '.join(s.name for s in self.subsets)}, {self.protocol.name}"
@@ -50,7 +52,8 @@ class Task:
     @property
     def predictions(self) -> int:
         """How many it makes, were every network tested."""
-        return len(self.budgets) * sum(len(s.network_ids) for s in self.subsets) * max(1, len(self.subsets) - 1)
+        fits = len(self.budgets) * self.draws * max(1, len(self.subsets) - 1)
+        return fits * sum(len(s.network_ids) for s in self.subsets)
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,20 @@ def tasks(
     subset_names: list[str] | None = None,
     protocol_names: list[str] | None = None,
     chosen_budgets: list[int] | None = None,
+    draws: int | None = None,
 ) -> list[Task]:
-    """What is to be submitted; each argument narrows it. The budgets are the protocol's by default.
+    """What is to be submitted; each argument narrows it. The budgets are the protocol's by default; ``draws`` of the folds
+    are at most those that it has, by default all for the methods that board.toml names, and one for any other.
 
     Raises
     ------
     UnknownNameError
         For a method or protocol that does not exist, or a subset that is not at hand, listing what is.
+    ValueError
+        For no draw.
     """
+    if draws is not None and draws < 1:
+        raise ValueError(f"draws of the folds are 1 or more, not {draws}")
     loaded = subsets_at_hand()
     at_hand = {name: loaded[check_name(name, loaded, what="subset at hand")] for name in subset_names or loaded}
     found = []
@@ -86,7 +95,8 @@ def tasks(
             if find_method(name).does(protocol):
                 for group in _groups(protocol, at_hand):
                     wanted = chosen_budgets or read_budgets(protocol.budgets)
-                    found.append(Task(name, protocol, group, _budgets(wanted, protocol, group)))
+                    budgets = _budgets(wanted, protocol, group)
+                    found.append(Task(name, protocol, group, budgets, _draws(name, protocol, draws)))
     return [task for task in found if task.budgets]
 
 
@@ -132,7 +142,8 @@ def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int =
 def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
-        result = StoredResults(results).result(task.method, task.subsets, task.protocol, task.budgets)
+        stored = StoredResults(results)
+        result = stored.result(task.method, task.subsets, task.protocol, task.budgets, draws=task.draws)
         made = submissions_of(
             result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
         )
@@ -175,8 +186,24 @@ def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
         return "other subsets"
     if not set(task.budgets) <= set(submission.budgets):
         return "other budgets"
+    if task.draws > 1 and any(_draws_at(path, budget) < task.draws for budget in task.budgets):
+        return "fewer draws of the folds"
     changed = changed_code(submission, shared=shared)
     return f"other code: {', '.join(changed)}" if changed else None
+
+
+def _draws(method: str, protocol: Protocol, asked: int | None) -> int:
+    if asked is None:
+        return protocol.draws if method in board_facts().drawn_again else 1
+    return min(asked, protocol.draws)
+
+
+def _draws_at(path: Path, budget: int) -> int:
+    """How many draws of the folds an accepted file has at a budget."""
+    predictions = read_submission(path).predictions
+    if predictions.draw is None:
+        return 1
+    return 1 + max(draw for draw, b in zip(predictions.draw, predictions.budget, strict=True) if b == budget)
 
 
 def _budgets(wanted: list[int], protocol: Protocol, subsets: tuple[Subset, ...]) -> tuple[int, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from leaderboard.check import Accepted
 from nndynbench.protocols import evaluate
+from nndynbench.protocols.results import draws_of, joined
 from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import load
@@ -42,14 +44,20 @@ def rerun(accepted: Accepted) -> Rerun:
     if not is_bundled(submission):
         raise NoRerunError(f"{submission.method} is no method of baselines/: only those are executed")
     references = [submission.subset, *submission.trained_on]
-    again = evaluate(
-        submission.method,
-        [load(reference.name, version=reference.version) for reference in references],
-        protocol=submission.protocol,
-        budgets=submission.budgets,
-        sealed=True,
-        order_seed=submission.order_seed,
-    )
+    subsets = [load(reference.name, version=reference.version) for reference in references]
+    parts = [
+        evaluate(
+            submission.method,
+            subsets,
+            protocol=submission.protocol,
+            budgets=budgets,
+            sealed=True,
+            order_seed=submission.order_seed,
+            draws=draws,
+        )
+        for draws, budgets in _budgets_by_draws(accepted).items()
+    ]
+    again = reduce(joined, parts)
     made = submissions_of(
         again,
         authors=submission.authors,
@@ -63,6 +71,15 @@ def rerun(accepted: Accepted) -> Rerun:
     differences = {key: _difference(claimed[key], value) for key, value in _scores(same).items() if key in claimed}
     worst = max(differences, key=lambda key: differences[key])
     return Rerun(differences[worst], f"{worst[2]} at budget {worst[0]}")
+
+
+def _budgets_by_draws(accepted: Accepted) -> dict[int, list[int]]:
+    """The submission's budgets, by the number of draws of the folds that it has there."""
+    table = accepted.predictions()
+    found: dict[int, list[int]] = {}
+    for budget in accepted.submission.budgets:
+        found.setdefault(1 + int(draws_of(table)[table["budget"] == budget].max()), []).append(budget)
+    return found
 
 
 def _scores(submission: SubmissionFacts) -> dict[tuple[int, str | None, str], float | None]:

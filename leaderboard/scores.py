@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.ranks import chance_of_largest, margin_of_largest, shared_ranks, smallest_told
-from nndynbench.protocols.scoring import Case, Estimate
-from nndynbench.protocols.worth import added, added_in_resamples, blend, gain
+from nndynbench.protocols.scoring import Case, Estimate, paired
+from nndynbench.protocols.worth import added, added_in_resamples, gain
 from nndynbench.submissions.recomputation import recomputed
 
 Key = TypeVar("Key")
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,22 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
-    """Ranks with ties by the protocol's first metric, of the methods that have a value in it."""
+    """Ranks with ties by the protocol's first metric, of the methods that have a value in it. Two methods are compared under
+    the draws of the folds that both have.
+    """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
     values = {name: better * value for name, case in methods.items() if (value := _value(case, metric)) is not None}
     if not values:
         return {}
-    resampled = np.stack([better * methods[name].in_resamples(metric) for name in values])
-    return dict(zip(values, shared_ranks(list(values.values()), resampled), strict=True))
+    ranked = [methods[name] for name in values]
+
+    def compare(best: int, others: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        pairs = [paired(ranked[best], ranked[other]) for other in others]
+        ahead = np.array([better * (own.value(metric) - other.value(metric)) for own, other in pairs])
+        return ahead, np.stack([better * (own.in_resamples(metric) - other.in_resamples(metric)) for own, other in pairs])
+
+    return dict(zip(values, shared_ranks(list(values.values()), compare), strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,8 @@ class Leading:
 
 def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
     """Of some methods, the one that adds most to the R² of a reference; None where there is no such number."""
-    metric = str(reference.protocol.blended)
-    base = _value(reference, metric)
-    blends = {name: blended for name, case in methods.items() if (blended := _defined(blend, case, reference))}
-    values = {name: (_value(case, metric) or 0.0) - base for name, case in blends.items()} if base is not None else {}
+    found = {name: _defined(added, case, reference) for name, case in methods.items()}
+    values = {name: estimate.value for name, estimate in found.items() if estimate is not None}
     if not values:
         return None
     best = max(values, key=lambda name: values[name])

@@ -39,6 +39,9 @@ def evaluate(
         bool | None, typer.Option(help="fit in processes that hold nothing but histories; by default where that is cheap")
     ] = None,
     order_seed: Annotated[int | None, typer.Option(help="an earlier result's, for the same predictions; else drawn")] = None,
+    draws: Annotated[
+        int, typer.Option(help="of the folds, up to 5 (balanced samples: 10); a score is the mean over them")
+    ] = 1,
 ) -> None:
     """Score a method on subsets, at each budget of epochs, beside the bar.
 
@@ -47,6 +50,7 @@ def evaluate(
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method, find_protocol
+    from nndynbench.protocols.arguments import checked_draws
     from nndynbench.protocols.comparison import shared_budgets
     from nndynbench.protocols.method import default_protocol, is_file_name, label_of
     from nndynbench.protocols.protocol import read_budgets
@@ -61,6 +65,7 @@ def evaluate(
     prepare(early=True)
     chosen = find_protocol(protocol or default_protocol(found))
     loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
+    checked_draws(draws, chosen)
     label = label_of(found)
     path = out / f"{label}.{'+'.join(part.name for part in loaded)}.{chosen.name}.json"
     need_writable(path)  # before hours of fits, not after them
@@ -75,6 +80,7 @@ def evaluate(
             progress=report,
             sealed=sealed,
             order_seed=order_seed_at(path) if order_seed is None else order_seed,
+            draws=draws,
         )
     try:
         kept, lost = keep(result, path), None
@@ -83,7 +89,9 @@ def evaluate(
     beside = beside_bar(result, loaded)
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
-    console.print("[dim]behind each value its 95% interval: learning rates (or configurations) resampled together[/dim]")
+    averaged = f", the mean over {draws} draws of the folds" if draws > 1 else ""
+    resampled = "learning rates (or configurations) resampled together"
+    console.print(f"[dim]behind each value{averaged} its 95% interval: {resampled}[/dim]")
     if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from nndynbench.protocols.protocol import read_budgets
+from nndynbench.protocols.protocol import Protocol, read_budgets
 
 
 def checked_budgets(budgets: Any) -> list[Any]:
@@ -44,6 +44,25 @@ def checked_names(methods: Any) -> list[str]:
             f"methods are names or method files, not {wrong[0]!r}: an estimator is scored by nndynbench.evaluate"
         )
     return names
+
+
+def checked_draws(draws: Any, protocol: Protocol) -> list[int]:
+    """So many draws of a protocol's folds, or those that are named, each once: their numbers, counted from 0.
+
+    Raises
+    ------
+    ValueError
+        For none, for one that the protocol has not, and for what is no number.
+    """
+    most, meaning = protocol.fitted.draws, "how many draws of the folds, or which"
+    if isinstance(draws, Iterable):
+        numbers = list(dict.fromkeys(_whole(draw, "draws", meaning) for draw in draws))
+    else:
+        numbers = list(range(_whole(draws, "draws", meaning)))
+    if not numbers or not set(numbers) <= set(range(most)):
+        has = f"1 to {most} draws of its folds" if most > 1 else "one division of its networks, and so one draw"
+        raise ValueError(f"{protocol.name} has {has}, not {draws!r}")
+    return numbers
 
 
 def checked_seed(seed: Any) -> int | None:

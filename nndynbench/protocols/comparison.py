@@ -26,7 +26,7 @@ from nndynbench.protocols.metrics import Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol, read_budgets
 from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.results import Result, at_budgets
-from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases, cluster_of
+from nndynbench.protocols.scoring import Case, Draw, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling, ceiling_interval, gain
@@ -382,7 +382,7 @@ class _Unit:
             for name, rule in RULES.items():
                 ranked, trained = rule(accuracies, epochs)
                 scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
-                case = Case(self.protocol, subset.networks.index.to_numpy(), clusters, scored)
+                case = Case(self.protocol, (Draw(0, subset.networks.index.to_numpy(), clusters, scored),))
                 for budget in self.budgets:
                     facts = {"method": name, "subset": subset.name, "budget": budget, "reads": "curves", "undefined": ""}
                     rows += [

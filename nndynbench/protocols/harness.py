@@ -19,7 +19,14 @@ import pandas as pd
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.progress import ReportProgress, reporting
-from nndynbench.protocols.arguments import checked_budgets, checked_choice, checked_count, checked_jobs, checked_seed
+from nndynbench.protocols.arguments import (
+    checked_budgets,
+    checked_choice,
+    checked_count,
+    checked_draws,
+    checked_jobs,
+    checked_seed,
+)
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
@@ -34,7 +41,7 @@ from nndynbench.protocols.method import (
 )
 from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
-from nndynbench.protocols.results import Result
+from nndynbench.protocols.results import DRAW, Result, without_one_draw
 from nndynbench.protocols.scoring import groups_of, score
 from nndynbench.protocols.sides import sides
 from nndynbench.protocols.tuning import TUNING_SUBSET
@@ -65,6 +72,7 @@ def evaluate(
     progress: Callable[[int, int], None] | bool | None = None,
     sealed: bool | None = None,
     order_seed: int | Literal["drawn"] | None = "drawn",
+    draws: int | Sequence[int] = 1,
     reference_networks: int | None = None,
 ) -> Result:
     """Score a method.
@@ -97,6 +105,9 @@ def evaluate(
         Decides in which order networks are handed to the method. One is drawn for each evaluation, where the method cannot
         see it; given the one that an earlier result's facts have, the predictions are the same. None: the order of results
         that have none.
+    draws
+        How many draws of the folds to score under: up to 5, of the balanced samples of "classification" up to 10; or which,
+        counted from 0. A score is the mean over them, in every resample too, which is of the same clusters under all.
     reference_networks
         Fit on so many networks of each training side alone, the first of that order: what a method is worth to somebody who
         has few runs. Such a result is no submission.
@@ -129,7 +140,8 @@ def evaluate(
     loaded = loaded_subsets(subsets)
     start = time.perf_counter()
     read: set[str] = set()
-    fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, read)]
+    numbers = checked_draws(draws, chosen)
+    fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, numbers, read)]
     with reporting(progress, f"evaluating {label}") as report:
         run, predictions = _predictions(fits, run, jobs, report, must_be_sealed=bool(sealed))
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
@@ -211,6 +223,7 @@ class Fit:
     train: Mapping[int, History]
     test: Mapping[int, History]
     read: set[str]
+    draw: int = 0
 
     def predictions(self, run: Run) -> pd.DataFrame:
         """A row per test network.
@@ -226,7 +239,7 @@ class Fit:
 
         subset = self.tested_on.name
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
-        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, fold {self.fold}"
+        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, {self._place}"
         learnt, tested = self._orders(run.order_seed)
         learnt = learnt[: run.most]
         known, tunes = self._known(learnt), self.trained_on.name == TUNING_SUBSET
@@ -250,10 +263,14 @@ class Fit:
         order = {network: place for place, network in enumerate(tested)}
         places = [order[network] for network in self.test]
         truth = self.tested_on.target(self.protocol.target).loc[list(self.test)].to_numpy(dtype=np.float64)
-        key = {"subset": subset, "budget": self.budget, "fold": self.fold, "network": list(self.test)}
+        key = {"subset": subset, "budget": self.budget, DRAW: self.draw, "fold": self.fold, "network": list(self.test)}
         if self.protocol.test == "another":
             key["trained_on"] = self.trained_on.name
         return pd.DataFrame({**key, "truth": truth, "prediction": predicted[places], "score": scores[places]})
+
+    @property
+    def _place(self) -> str:
+        return f"draw {self.draw}, fold {self.fold}" if self.draw else f"fold {self.fold}"
 
     def _known(self, learnt: list[int]) -> Known:
         networks = self.trained_on.networks
@@ -272,6 +289,7 @@ class Fit:
             test = list(self.test)
             return list(self.train), [test[place] for place in np.random.default_rng(SEED).permutation(len(test))]
         where = f"{seed} {self.trained_on.name} {self.tested_on.name} {self.budget} {self.fold}"
+        where += f" draw {self.draw}" if self.draw else ""
         return shuffled(self.train, f"{where} train"), shuffled(self.test, f"{where} test")
 
 
@@ -317,7 +335,7 @@ def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> 
         raise MethodError(f"{where}: {what} go up to {largest:g} in size, at most {LARGEST_NUMBER:g} are taken")
 
 
-def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[str]) -> Iterator[Fit]:
+def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, draws: Sequence[int], read: set[str]) -> Iterator[Fit]:
     for subset in subsets:
         subset.check_budget(budget, target=protocol.target)
     if protocol.test == "another":
@@ -330,13 +348,12 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, read: set[
                 yield Fit(source, goal, protocol, budget, fold, train, test, read)
         return
     for subset in subsets:
-        folds = sides(protocol, subset, subset)
-        histories = _histories(
-            subset, sorted({network for fold in folds for side in fold for network in side}), budget, read
-        )
-        for fold, both in enumerate(folds):
+        folds = [(draw, fold, both) for draw in draws for fold, both in enumerate(sides(protocol, subset, subset, draw))]
+        named = sorted({network for _, _, both in folds for side in both for network in side})
+        histories = _histories(subset, named, budget, read)
+        for draw, fold, both in folds:
             train, test = ({network: histories[network] for network in side} for side in both)
-            yield Fit(subset, subset, protocol, subset.check_budget(budget), fold, train, test, read)
+            yield Fit(subset, subset, protocol, subset.check_budget(budget), fold, train, test, read, draw)
 
 
 def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) -> dict[int, History]:
@@ -388,4 +405,4 @@ def _predictions(
         outside.stop_what_runs()
         raise
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return run, predictions
+    return run, without_one_draw(predictions)

@@ -8,7 +8,7 @@ a cluster's networks are taken once, before the resamples, and what is of the tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -105,16 +105,37 @@ def draw_resamples(
     The same clusters and seed give the same resamples, so that two methods can be compared pair by pair. With
     ``need_classes``, a resample in which a fold lacks one of the classes is drawn again.
     """
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    classes = tuple(group.tobytes() for group in _classes(scored)) if need_classes else ()
-    return _drawn(cluster.astype(np.int64).tobytes(), classes, resamples, seed)
+    [drawn] = draw_alike([(clusters, scored)], need_classes=need_classes, resamples=resamples, seed=seed)
+    return drawn
+
+
+def draw_alike(
+    parts: Sequence[tuple[npt.ArrayLike, Scored]], *, need_classes: bool, resamples: int = RESAMPLES, seed: int = SEED
+) -> list[Resamples]:
+    """As `draw_resamples`, of several parts, each with its clusters: one cluster is drawn equally often in all parts that
+    have it. Drawn from are the clusters of all parts together.
+    """
+    labels = [np.asarray(clusters) for clusters, _ in parts]
+    _, cluster = np.unique(np.concatenate(labels), return_inverse=True)
+    own = np.split(cluster.astype(np.int64), np.cumsum([len(label) for label in labels])[:-1])
+    keys = [
+        (part.tobytes(), tuple(group.tobytes() for group in _classes(scored)) if need_classes else ())
+        for part, (_, scored) in zip(own, parts, strict=True)
+    ]
+    distinct = tuple(dict.fromkeys(keys))
+    drawn = dict(zip(distinct, _drawn(distinct, resamples, seed), strict=True))
+    return [drawn[key] for key in keys]
 
 
 @lru_cache(KEPT)
-def _drawn(networks: bytes, classes: tuple[bytes, ...], resamples: int, seed: int) -> Resamples:
-    cluster = np.frombuffer(networks, np.int64)
-    groups = [np.bincount(cluster, np.frombuffer(group, bool), minlength=cluster.max() + 1) for group in classes]
-    count = int(cluster.max()) + 1
+def _drawn(parts: tuple[tuple[bytes, tuple[bytes, ...]], ...], resamples: int, seed: int) -> tuple[Resamples, ...]:
+    clusters = [np.frombuffer(networks, np.int64) for networks, _ in parts]
+    count = 1 + max(int(cluster.max()) for cluster in clusters)
+    groups = [
+        np.bincount(cluster, np.frombuffer(group, bool), minlength=count)
+        for cluster, (_, classes) in zip(clusters, parts, strict=True)
+        for group in classes
+    ]
     random = np.random.default_rng(seed)
     kept: list[FloatArray] = []
     missing, redrawn = resamples, 0
@@ -128,7 +149,14 @@ def _drawn(networks: bytes, classes: tuple[bytes, ...], resamples: int, seed: in
             raise UndefinedMetricError(
                 "hardly any resample has both classes in every fold: too few clusters for an interval"
             )
-    return Resamples(np.concatenate(kept), cluster, redrawn)
+    counts = np.concatenate(kept)
+    return tuple(_of_part(counts, cluster, redrawn) for cluster in clusters)
+
+
+def _of_part(counts: FloatArray, cluster: npt.NDArray[np.int64], redrawn: int) -> Resamples:
+    """Of the clusters that a part has, numbered anew where it lacks some."""
+    there, own = np.unique(cluster, return_inverse=True)
+    return Resamples(np.ascontiguousarray(counts[:, there]), own.astype(np.int64), redrawn)
 
 
 def quantiles(values: FloatArray) -> tuple[float, float]:

@@ -27,6 +27,7 @@ class Protocol:
     source: str
     budgets: str
     split: str | None = None
+    draws: int = 1
     test: Literal["same", "another"] = "same"
     predictions: str | None = None
     above_chance: Mapping[str, float] = field(default_factory=dict)

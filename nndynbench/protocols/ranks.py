@@ -7,6 +7,7 @@ single-step max-t method; Romano and Wolf 2005, doi 10.1198/016214504000000539).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ import numpy.typing as npt
 from nndynbench.protocols.intervals import LEVEL
 
 FloatArray = npt.NDArray[np.float64]
+Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
 
 # Deviations from 0 at which a number's 95% interval leaves 0 out with a probability of 80%: 1.96 + 0.84.
 POWER_DEVIATIONS = 2.80
 
 
-def shared_ranks(values: npt.ArrayLike, resampled: FloatArray) -> list[int]:
+def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
     """A rank per method, 1 for the best.
 
     The best method of those not ranked yet shares its rank with all that cannot be told from it; the next rank counts
@@ -30,16 +32,17 @@ def shared_ranks(values: npt.ArrayLike, resampled: FloatArray) -> list[int]:
     ----------
     values
         (methods,): each method's score; more is better.
-    resampled
-        (methods, resamples): the same in every resample, drawn alike for all.
+    compare
+        By how much one method is better than each of several, (several,), and the same in every resample, (several,
+        resamples), which are drawn alike for all.
     """
     scores = np.asarray(values, dtype=np.float64)
     ranks = np.zeros(len(scores), dtype=np.int64)
     left = np.arange(len(scores))
     while len(left):
-        best = left[np.argmax(scores[left])]
-        lower = scores[best] - scores[left]
-        apart = lower > margins(resampled[best] - resampled[left])
+        best = int(left[np.argmax(scores[left])])
+        lower, resampled = compare(best, left)
+        apart = (lower > margins(resampled)) & (left != best)
         ranks[left[~apart]] = len(scores) - len(left) + 1
         left = left[apart]
     return [int(rank) for rank in ranks]

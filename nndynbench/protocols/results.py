@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RESULT_FORMAT = 1
+DRAW, DRAWS = "draw", "draws"
 FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 
 
@@ -29,11 +30,12 @@ FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 class Result:
     """What `nndynbench.evaluate` returns.
 
-    ``scores``: a row per subset, budget (``budget``) and metric with ``value`` and its 95% interval ``low`` to ``high``;
-    ``undefined`` holds the reason where a metric could not be computed, else it is empty. ``predictions``: a row per subset,
-    budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent) and ``score`` (of classifiers). Both have
-    ``trained_on`` where a protocol tests another subset than it trains on. ``facts``: method, protocol, what was read,
-    subsets with versions and checksums, library versions, seconds; see `ResultFacts`.
+    ``scores``: a row per subset, budget (``budget``) and metric with ``value`` and its 95% interval ``low`` to ``high``, the
+    mean over so many ``draws`` of the folds; ``undefined`` holds the reason where a metric could not be computed, else it is
+    empty. ``predictions``: a row per subset, budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent)
+    and ``score`` (of classifiers), and ``draw`` where there are several. Both have ``trained_on`` where a protocol tests
+    another subset than it trains on. ``facts``: method, protocol, what was read, subsets with versions and checksums,
+    library versions, seconds; see `ResultFacts`.
 
     Examples
     --------
@@ -80,7 +82,7 @@ class Result:
         content = {
             "format": RESULT_FORMAT,
             **written_facts(self.facts),
-            "scores": _records(self.scores),
+            "scores": _records(_without_ones(self.scores)),
             "predictions": _records(self.predictions),
         }
         with written_whole(target) as partial:
@@ -127,11 +129,15 @@ def at_budgets(result: Result, budgets: Iterable[int]) -> Result:
 
 
 def joined(stored: Result, fresh: Result) -> Result:
-    """Two results of one method at different budgets as one."""
-    scores, predictions = (
-        pd.concat([getattr(stored, table), getattr(fresh, table)]).sort_values("budget", kind="stable", ignore_index=True)
-        for table in ("scores", "predictions")
-    )
+    """Two results of one method at different budgets, or under different draws of the folds, as one.
+
+    Without scores at the budgets that both have: those are of some of the draws.
+    """
+    both = set(stored.predictions["budget"]) & set(fresh.predictions["budget"])
+    scores = pd.concat([part.scores[~part.scores["budget"].isin(both)] for part in (stored, fresh)])
+    scores = scores.sort_values("budget", kind="stable", ignore_index=True)
+    predictions = together([stored.predictions, fresh.predictions])
+    predictions = without_one_draw(predictions.sort_values(["budget", DRAW], kind="stable", ignore_index=True))
     facts = fresh.facts.model_copy(
         update={
             "reads": tuple(sorted({*stored.facts.reads, *fresh.facts.reads})),
@@ -140,6 +146,31 @@ def joined(stored: Result, fresh: Result) -> Result:
         }
     )
     return Result(scores, predictions, facts)
+
+
+def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Predictions as one table, with each row's draw of the folds."""
+    return pd.concat([table.assign(**{DRAW: draws_of(table)}) for table in tables], ignore_index=True)
+
+
+def draws_of(predictions: pd.DataFrame) -> pd.Series:
+    """By row, the draw of the folds: 0 where none is named."""
+    return predictions[DRAW] if DRAW in predictions else pd.Series(0, index=predictions.index, dtype=np.int64)
+
+
+def budgets_and_draws(result: Result | None) -> set[tuple[int, int]]:
+    """The budgets that a result is of, each with every draw of the folds there."""
+    if result is None:
+        return set()
+    return {
+        (int(budget), int(draw))
+        for budget, draw in zip(result.predictions["budget"], draws_of(result.predictions), strict=True)
+    }
+
+
+def without_one_draw(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions, with the draw of the folds where there is another one than the first."""
+    return predictions if draws_of(predictions).any() else predictions.drop(columns=DRAW, errors="ignore")
 
 
 class Kept(NamedTuple):
@@ -155,16 +186,17 @@ class Kept(NamedTuple):
 def keep(result: Result, path: Path) -> Kept:
     """Write a result where an earlier one may be, which is never lost.
 
-    One of the same method at other budgets is joined with it. Any other is renamed: ``name.1.json``, and so on. Where the
-    file cannot be written, the earlier one stays and the result is `written_somewhere` else.
+    One of the same method at other budgets is joined with it. Any other is renamed, and one under more draws of the folds:
+    ``name.1.json``, and so on. Where the file cannot be written, the earlier one stays and the result is `written_somewhere`
+    else.
     """
     with _alone_in(path.parent):
         if not path.exists():
             return Kept(result, written_somewhere(result.save, path), None)
-        if (earlier := readable_result(path)) is not None and earlier.facts.same_source(result.facts):
-            fresh = set(result.scores["budget"])
-            others = at_budgets(earlier, [budget for budget in set(earlier.scores["budget"]) if budget not in fresh])
-            whole = joined(others, result) if len(others.scores) else result
+        earlier, fresh = readable_result(path), budgets_and_draws(result)
+        others = {(budget, draw) for budget, draw in budgets_and_draws(earlier) if (budget, 0) not in fresh}
+        if earlier is not None and earlier.facts.same_source(result.facts) and budgets_and_draws(earlier) <= fresh | others:
+            whole = joined(at_budgets(earlier, {budget for budget, _ in others}), result) if others else result
             return Kept(whole, written_somewhere(whole.save, path), None)
         moved = next(free for n in count(1) if not (free := path.with_name(f"{path.stem}.{n}{path.suffix}")).exists())
         # The earlier one makes way when the new one is whole.
@@ -207,9 +239,18 @@ def _alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _without_ones(scores: pd.DataFrame) -> pd.DataFrame:
+    """As scores are stored: how many draws of the folds each is the mean over stands there where one is of several."""
+    return (
+        scores if (scores.get(DRAWS, pd.Series(dtype=np.int64)) > 1).any() else scores.drop(columns=DRAWS, errors="ignore")
+    )
+
+
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     # A column of nothing but null (the scores of a regression) reads as objects.
     table = table.rename(columns={"epochs": "budget"})  # its name before version 1.0
+    if "metric" in table and DRAWS not in table:
+        table = table.assign(**{DRAWS: 1})
     return table.astype({column: np.float64 for column in FLOATS if column in table})
 
 

@@ -109,7 +109,7 @@ def sample_efficiency(
 def _row(own: Sequence[Case], reference: Sequence[Case], metric: str) -> dict[str, Any]:
     """Means over draws, each with its interval; of the gain from resamples that are the same for both."""
     measure = METRICS[metric]
-    value, other = (float(np.mean([measure(case.scored) for case in side])) for side in (own, reference))
+    value, other = (float(np.mean([case.value(metric) for case in side])) for side in (own, reference))
     drawn, drawn_other = (np.mean([case.in_resamples(metric) for case in side], axis=0) for side in (own, reference))
     return {
         "metric": metric,

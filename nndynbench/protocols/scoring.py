@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
+from nndynbench.protocols.intervals import Resamples, draw_alike, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.results import DRAW, DRAWS
 from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.subsets.history import CURVES, WEIGHTS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "redrawn", "undefined")
+SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "redrawn", "undefined", DRAWS)
 
 
 class Estimate(NamedTuple):
@@ -34,34 +35,88 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Case:
-    """The predictions for one subset's test networks at one budget.
+class Draw:
+    """The predictions under one draw of the folds.
 
     ``networks`` are the tested ids, in the order of ``scored``; ``clusters`` what the bootstrap draws as one.
     """
 
-    protocol: Protocol
+    number: int
     networks: npt.NDArray[np.int64]
     clusters: npt.NDArray[np.generic]
     scored: Scored
 
+
+@dataclass(frozen=True)
+class Case:
+    """The predictions for one subset's test networks at one budget, under each draw of the folds that there is.
+
+    A metric is the mean over the draws, also in every resample, in which all draws are of the same clusters.
+    """
+
+    protocol: Protocol
+    draws: tuple[Draw, ...]
+
     @cached_property
-    def resamples(self) -> Resamples:
-        return draw_resamples(self.clusters, self.scored, need_classes=self.protocol.task == "classification")
+    def resamples(self) -> list[Resamples]:
+        """Of each draw."""
+        parts = [(draw.clusters, draw.scored) for draw in self.draws]
+        return draw_alike(parts, need_classes=self.protocol.task == "classification")
+
+    def value(self, metric: str) -> float:
+        """A metric; raises `UndefinedMetricError`, with the reason, where it has no value."""
+        if metric not in self._values:
+            self._values[metric] = float(np.mean([METRICS[metric](draw.scored) for draw in self.draws]))
+        return self._values[metric]
 
     def estimate(self, metric: str) -> Estimate:
-        """A metric with its interval; raises `UndefinedMetricError`, with the reason, where it has no value."""
-        return Estimate(METRICS[metric](self.scored), *quantiles(self.in_resamples(metric)))
+        """A metric with its interval; raises as `value`."""
+        return Estimate(self.value(metric), *quantiles(self.in_resamples(metric)))
 
     def in_resamples(self, metric: str) -> FloatArray:
         """A metric in every resample, (resamples,): equal clusters are drawn for every method on the same networks."""
         if metric not in self._in_resamples:
-            self._in_resamples[metric] = METRICS[metric].resampled(self.scored, self.resamples)
+            measure, parts = METRICS[metric], zip(self.draws, self.resamples, strict=True)
+            values = [measure.resampled(draw.scored, resamples) for draw, resamples in parts]
+            self._in_resamples[metric] = np.asarray(np.mean(values, axis=0))
         return self._in_resamples[metric]
+
+    def of_draws(self, numbers: Iterable[int]) -> Case:
+        """The part of it that is of some draws."""
+        wanted = set(numbers)
+        kept = tuple(draw for draw in self.draws if draw.number in wanted)
+        if len(kept) == len(self.draws):
+            return self
+        return self._parts.setdefault(tuple(draw.number for draw in kept), Case(self.protocol, kept))
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        return {}
 
     @cached_property
     def _in_resamples(self) -> dict[str, FloatArray]:
         return {}
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, ...], Case]:
+        return {}
+
+
+def paired(case: Case, other: Case) -> tuple[Case, Case]:
+    """Two cases under the draws that both have, so that each draw's pair saw the same training networks.
+
+    Raises
+    ------
+    ValueError
+        For cases of different networks.
+    """
+    shared = {draw.number for draw in case.draws} & {draw.number for draw in other.draws}
+    both = case.of_draws(shared), other.of_draws(shared)
+    if not shared or not all(
+        np.array_equal(a.networks, b.networks) for a, b in zip(*(one.draws for one in both), strict=True)
+    ):
+        raise ValueError("two methods can be compared on the same test networks alone, in the same order")
+    return both
 
 
 def cases(
@@ -76,31 +131,59 @@ def cases(
     left out. One in which none remains raises `UndefinedMetricError`, unless it may be left out itself. What ``reads``
     hyperparameters alone need not wait for the budget.
     """
-    found = {}
-    # Budgets test the same networks: what is known of these is looked up for the first alone.
-    last, networks = np.empty(0), pd.DataFrame()
+    found, known = {}, _Known(subsets, protocol)
+    waits = reads is None or not {WEIGHTS, CURVES}.isdisjoint(reads)
     for key, part in predictions.groupby(case_columns(predictions), sort=False):
-        subset = subsets[str(part["subset"].iloc[0])]
+        draws: list[Draw] = []
         try:
-            kept = _scored_part(part, subset, protocol)
+            for number, own in _by_draw(part):
+                draws.append(known.draw(number, own, draws[0] if draws else None, waits=waits))
         except UndefinedMetricError:
             if not leave_out:
                 raise
             continue
+        found[key] = Case(protocol, tuple(draws))
+    return found
+
+
+def _by_draw(part: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    if DRAW not in part:
+        yield 0, part
+        return
+    for number, own in part.groupby(DRAW):
+        yield int(str(number)), own
+
+
+class _Known:
+    """What the subsets know of tested networks, looked up once: budgets and draws test the same ones."""
+
+    def __init__(self, subsets: Mapping[str, Subset], protocol: Protocol) -> None:
+        self.subsets, self.protocol = subsets, protocol
+        self.last: tuple[str, npt.NDArray[np.int64], pd.DataFrame] | None = None
+
+    def networks(self, subset: Subset, tested: npt.NDArray[np.int64]) -> pd.DataFrame:
+        if self.last is None or self.last[0] != subset.name or not np.array_equal(self.last[1], tested):
+            self.last = subset.name, tested, subset.networks.loc[tested]
+        return self.last[2]
+
+    def draw(self, number: int, part: pd.DataFrame, first: Draw | None, *, waits: bool) -> Draw:
+        """One draw of a case, where it tests the networks of the first one in their order; raises `UndefinedMetricError`."""
+        subset = self.subsets[str(part["subset"].iloc[0])]
+        kept = _scored_part(part, subset, self.protocol)
+        # In one order they have the same resamples, which are computed once.
+        if first is not None and set(kept["network"]) == set(first.networks):
+            kept = kept.set_index("network").loc[first.networks].reset_index()
         tested = kept["network"].to_numpy()
-        if len(subsets) > 1 or not np.array_equal(tested, last):
-            last, networks = tested, subset.networks.loc[tested]
+        networks = self.networks(subset, tested)
         trained = networks["epochs_trained"].to_numpy(dtype=np.float64)
-        waits = reads is None or not {WEIGHTS, CURVES}.isdisjoint(reads)
         spent = np.minimum(trained, float(part["budget"].iloc[0]) if waits else 0.0)
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         scored, clusters = Scored(truth, prediction, scores, fold, spent, trained - spent), cluster_of(networks).to_numpy()
-        if protocol.within == "recipe":
+        if self.protocol.within == "recipe":
             clusters = subset.recipes.loc[tested].to_numpy()
             truth, prediction = (deviations(values, clusters) for values in (truth, prediction))
             scored = replace(scored, truth=truth, prediction=prediction, recipe=clusters)
-        found[key] = Case(protocol, tested, clusters, scored)
-    return found
+        return Draw(number, tested, clusters, scored)
 
 
 def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.DataFrame:
@@ -127,10 +210,11 @@ def score(
     columns, by_name = case_columns(predictions), {subset.name: subset for subset in subsets}
     rows = []
     for key, part in predictions.groupby(columns, sort=False):
-        facts = {**dict(zip(columns, key, strict=True)), "redrawn": 0, "undefined": ""}
+        draws = part[DRAW].nunique() if DRAW in part else 1
+        facts = {**dict(zip(columns, key, strict=True)), DRAWS: draws, "redrawn": 0, "undefined": ""}
         try:
             [case] = cases(part, by_name, protocol, reads=reads).values()
-            facts["redrawn"] = case.resamples.redrawn
+            facts["redrawn"] = case.resamples[0].redrawn
         except UndefinedMetricError as reason:
             rows += [{**facts, "metric": metric, "undefined": str(reason)} for metric in protocol.metrics]
             continue

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HALVES = 2
 
 
-def sides(protocol: Protocol, source: Subset, goal: Subset) -> list[Fold]:
-    """(ids of the source, ids of the goal) in each fold.
+def sides(protocol: Protocol, source: Subset, goal: Subset, draw: int = 0) -> list[Fold]:
+    """(ids of the source, ids of the goal) in each fold of a draw.
 
     Where cells of the grid are apart, networks of the goal are tested whose hyperparameters no network learnt from had: the
     cells are dealt to two halves by a digest, the same for every subset, and each half is tested once.
@@ -28,7 +28,7 @@ def sides(protocol: Protocol, source: Subset, goal: Subset) -> list[Fold]:
         For a split that the subset cannot fill.
     """
     if protocol.test == "same":
-        return goal.split(str(protocol.split))
+        return goal.split(str(protocol.split), draw)
     if not protocol.cells_apart:
         return [(source.network_ids, goal.network_ids)]
     learnt, tested = halves(source), halves(goal)

@@ -19,7 +19,7 @@ from typing import Protocol as TypingProtocol
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, find_method, label_of
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.results import Result, at_budgets, joined, readable_result
+from nndynbench.protocols.results import Result, at_budgets, budgets_and_draws, joined, readable_result
 from nndynbench.sources import deciding_code
 from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import user_path
@@ -49,17 +49,31 @@ class StoredResults:
     folder: Path
 
     def result(
-        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
+        self,
+        name: str,
+        subsets: Sequence[Subset],
+        protocol: Protocol,
+        budgets: Sequence[int],
+        *,
+        draws: int = 1,
+        jobs: int = 1,
     ) -> Result:
         """A method's result, scored from what `fitted` gives; raises what that raises."""
-        return rescore(self.fitted(name, subsets, protocol, budgets, jobs=jobs), subsets, protocol)
+        return rescore(self.fitted(name, subsets, protocol, budgets, draws=draws, jobs=jobs), subsets, protocol)
 
     def fitted(
-        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
+        self,
+        name: str,
+        subsets: Sequence[Subset],
+        protocol: Protocol,
+        budgets: Sequence[int],
+        *,
+        draws: int = 1,
+        jobs: int = 1,
     ) -> Result:
-        """A method's predictions, read where they are stored; the budgets that are missing, or cannot be read, are evaluated
-        and stored first (`written_somewhere` else, where the folder cannot be written). Its scores are those of when it was
-        stored.
+        """A method's predictions, read where they are stored; the budgets and draws of the folds that are missing, or cannot
+        be read, are evaluated and stored first (`written_somewhere` else, where the folder cannot be written). What there
+        is of more draws comes too. Its scores are those of when it was stored.
 
         Raises
         ------
@@ -70,20 +84,30 @@ class StoredResults:
         budgets = list(dict.fromkeys(budgets))
         path = self._path(method, subsets, fitted)
         stored = readable_result(path)
-        if missing := _missing(stored, budgets):
+        if missing := _missing(stored, budgets, draws):
             order: Any = stored.facts.order_seed if stored is not None else "drawn"
-            fresh = evaluate(
-                name, subsets, protocol=fitted, budgets=missing, name=label_of(method), jobs=jobs, order_seed=order
-            )
-            stored = fresh if stored is None else joined(stored, fresh)
-            written_somewhere(stored.save, path)
+            for numbers, at in missing.items():
+                fresh = evaluate(
+                    name,
+                    subsets,
+                    protocol=fitted,
+                    budgets=at,
+                    name=label_of(method),
+                    jobs=jobs,
+                    order_seed=order,
+                    draws=numbers,
+                )
+                stored, order = fresh if stored is None else joined(stored, fresh), fresh.facts.order_seed
+                written_somewhere(stored.save, path)
         assert stored is not None
         return at_budgets(stored, budgets)
 
-    def holds(self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int]) -> bool:
+    def holds(
+        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, draws: int = 1
+    ) -> bool:
         """Whether `result` would fit nothing."""
         path = self._path(find_method(name), subsets, protocol.fitted)
-        return not _missing(readable_result(path), budgets)
+        return not _missing(readable_result(path), budgets, draws)
 
     def _path(self, method: Method, subsets: Sequence[Subset], protocol: Protocol) -> Path:
         subsets = sorted(subsets, key=lambda subset: subset.name)
@@ -99,6 +123,11 @@ class StoredResults:
         return user_path(self.folder) / folder / protocol.name / f"{label_of(method)}.{key}.json"
 
 
-def _missing(stored: Result | None, budgets: Sequence[int]) -> list[int]:
-    known = set(stored.scores["budget"]) if stored is not None else set()
-    return [budget for budget in budgets if budget not in known]
+def _missing(stored: Result | None, budgets: Sequence[int], draws: int) -> dict[tuple[int, ...], list[int]]:
+    """The draws that are not stored, by number, with the budgets at which they are not."""
+    known = budgets_and_draws(stored)
+    missing: dict[tuple[int, ...], list[int]] = {}
+    for budget in budgets:
+        if absent := tuple(draw for draw in range(draws) if (budget, draw) not in known):
+            missing.setdefault(absent, []).append(budget)
+    return missing

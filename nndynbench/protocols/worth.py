@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
-from nndynbench.protocols.metrics import METRICS, Metric, UndefinedMetricError
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, ratio
+from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.scored import Scored
-from nndynbench.protocols.scoring import Case, Estimate, fold_masks
+from nndynbench.protocols.scoring import Case, Estimate, fold_masks, paired
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ def _defined(function: Callable[..., Estimate], *arguments: object) -> Estimate 
 
 
 def gain(case: Case, bar: Case, metric: str) -> Estimate:
-    """How much better a method is than the bar, positive where it is better, in the metric's own unit.
+    """How much better a method is than the bar, positive where it is better, in the metric's own unit; the mean over the
+    draws of the folds that both have.
 
     Raises
     ------
@@ -55,14 +57,16 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
     ValueError
         For cases of different networks.
     """
-    _need_same_networks(case, bar)
-    value = METRICS[metric](case.scored) - METRICS[metric](bar.scored)
-    low, high = quantiles(METRICS[metric].direction * (case.in_resamples(metric) - bar.in_resamples(metric)))
-    return Estimate(METRICS[metric].direction * value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+    case, bar = paired(case, bar)
+    direction = METRICS[metric].direction
+    value = direction * (case.value(metric) - bar.value(metric))
+    low, high = quantiles(direction * (case.in_resamples(metric) - bar.in_resamples(metric)))
+    return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added(case: Case, bar: Case) -> Estimate:
-    """R² of the best blend of bar and method, minus the bar's: 0 says that the bar already knew.
+    """R² of the best blend of bar and method, minus the bar's: 0 says that the bar already knew. The mean over the draws of
+    the folds that both have.
 
     A forecast-encompassing test; see `blend`.
 
@@ -73,52 +77,60 @@ def added(case: Case, bar: Case) -> Estimate:
     ValueError
         For cases of different networks.
     """
-    metric = _blended(case)
-    value = metric(blend(case, bar).scored) - metric(bar.scored)
+    case, bar = paired(case, bar)
+    metric = case.protocol.blended or "r2"
+    value = blend(case, bar).value(metric) - bar.value(metric)
     low, high = quantiles(added_in_resamples(case, bar))
     return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added_in_resamples(case: Case, bar: Case) -> FloatArray:
-    """What is `added` in every resample, (resamples,), each fold's weight fitted on the drawn networks of the others.
+    """What is `added` in every resample, (resamples,), each fold's weight fitted on the drawn networks of the others."""
+    case, bar = paired(case, bar)
+    total = METRICS[case.protocol.blended or "r2"].total
+    assert total is not None
+    parts = zip(case.draws, bar.draws, case.resamples, strict=True)
+    lowered = [ratio(_lowered(own.scored, other.scored, drawn), total(own.scored, drawn)) for own, other, drawn in parts]
+    return np.asarray(np.mean(lowered, axis=0))
 
-    A fold whose networks differ from the bar by d, of which the truth differs by m, has its sum of squared errors lowered by
-    2w·Σdm − w²·Σd²: these sums over each cluster's networks are all that a resample needs.
+
+def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
+    """By how much the blend's sum of squared errors is less than the bar's, in every resample.
+
+    Of a fold whose networks differ from the bar by d, and of which the truth differs by m, it is 2w·Σdm − w²·Σd²: these sums
+    over each cluster's networks are all that a resample needs.
     """
     difference, missing = _apart(case, bar)
-    resamples, folds = case.resamples, np.array(list(fold_masks(case.scored)), dtype=np.float64)
+    folds = np.array(list(fold_masks(case)), dtype=np.float64)
     products, squares = (
         np.stack([resamples.sums(values * inside) for inside in folds], axis=1)
         for values in (difference * missing, difference**2)
     )
     others = 1 - np.eye(len(folds))
     weights = np.clip(np.nan_to_num(ratio(products @ others, squares @ others)), 0, 1)
-    lowered = np.sum(2 * weights * products - weights**2 * squares, axis=1)
-    total = _blended(case).total
-    assert total is not None
-    return ratio(lowered, total(case.scored, resamples))
+    return np.asarray(np.sum(2 * weights * products - weights**2 * squares, axis=1))
 
 
 def blend(case: Case, bar: Case) -> Case:
     """(1 − w)·bar + w·method, with w in [0, 1] of least squared error on the predictions of the other folds' networks."""
+    case, bar = paired(case, bar)
+    draws = [replace(own, scored=_blend(own.scored, other.scored)) for own, other in zip(case.draws, bar.draws, strict=True)]
+    return Case(case.protocol, tuple(draws))
+
+
+def _blend(case: Scored, bar: Scored) -> Scored:
     difference, missing = _apart(case, bar)
-    blended = bar.scored.prediction.copy()
-    for inside in fold_masks(case.scored):
+    blended = bar.prediction.copy()
+    for inside in fold_masks(case):
         blended[inside] += blend_weight(difference[~inside], missing[~inside]) * difference[inside]
-    scored = type(case.scored)(**{**vars(case.scored), "prediction": blended})
-    return Case(case.protocol, case.networks, case.clusters, scored)
+    return replace(case, prediction=blended)
 
 
-def _apart(case: Case, bar: Case) -> tuple[FloatArray, FloatArray]:
+def _apart(case: Scored, bar: Scored) -> tuple[FloatArray, FloatArray]:
     """By how much the method's predictions differ from the bar's, and the truths do."""
-    _need_same_networks(case, bar)
-    if len(np.unique(case.scored.fold)) < 2:
+    if len(np.unique(case.fold)) < 2:
         raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
-    return case.scored.prediction - bar.scored.prediction, bar.scored.truth - bar.scored.prediction
-
-
-def _blended(case: Case) -> Metric:
-    return METRICS[case.protocol.blended or "r2"]
+    return case.prediction - bar.prediction, bar.truth - bar.prediction
 
 
 def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
@@ -172,8 +184,3 @@ def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float]
         "mae": ratio(resamples.counts @ sizes, resamples.counts @ twins) / np.sqrt(2),
     }
     return quantiles(scores[metric])
-
-
-def _need_same_networks(case: Case, bar: Case) -> None:
-    if not np.array_equal(case.networks, bar.networks):
-        raise ValueError("two methods can be compared on the same test networks alone, in the same order")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
-from nndynbench.protocols.results import Result
+from nndynbench.protocols.results import Result, together, without_one_draw
 from nndynbench.protocols.scoring import Case, case_columns, cases
 from nndynbench.protocols.worth import Worth, worth
 from nndynbench.submissions.files import RefusedError, read_submission
@@ -57,7 +57,7 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
             predictions = predictions[predictions["trained_on"].isin(list(by_name))]
         tables.append(predictions)
         read.append(submission)
-    return Result(pd.DataFrame(columns=["budget"]), pd.concat(tables, ignore_index=True), _facts_of(read))
+    return Result(pd.DataFrame(columns=["budget"]), without_one_draw(together(tables)), _facts_of(read))
 
 
 def _facts_of(submissions: Sequence[Submission]) -> ResultFacts:
@@ -121,7 +121,7 @@ def _numbers(case: Case, bar: Case | None) -> dict[str, Any]:
 
 def _point(case: Case, metric: str) -> float:
     try:
-        return METRICS[metric](case.scored)
+        return case.value(metric)
     except UndefinedMetricError:
         return np.nan
 

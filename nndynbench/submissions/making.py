@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from nndynbench.protocols.protocol import find_protocol
+from nndynbench.protocols.results import DRAW
 from nndynbench.submissions.files import RefusedError, refusal
 from nndynbench.submissions.schema import Submission
 
@@ -92,7 +93,7 @@ def _scores(scores: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _columns(predictions: pd.DataFrame, *, with_score: bool) -> dict[str, Any]:
-    names = ["budget", "fold", "network", "prediction"]
+    names = ["budget", *([DRAW] if DRAW in predictions else []), "fold", "network", "prediction"]
     names += ["score"] if with_score else []
     names += ["trained_on"] if "trained_on" in predictions else []
     return {name: predictions[name].tolist() for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
+from nndynbench.protocols.results import DRAW
 from nndynbench.protocols.scoring import Case, cases
 from nndynbench.protocols.sides import sides
 from nndynbench.storage.places import NotAtHandError
@@ -19,6 +20,7 @@ from nndynbench.submissions.files import RefusedError
 from nndynbench.submissions.schema import Submission, SubsetReference
 from nndynbench.subsets import BudgetError, SplitError, Subset, load
 from nndynbench.subsets.catalogue import read_as
+from nndynbench.subsets.splits import Fold
 
 TOLERANCE = 1e-9
 """How far a claimed score may be from the recomputed one: absolutely up to 1, relatively above."""
@@ -121,7 +123,7 @@ def _predictions(submission: Submission, chosen: Protocol, tested: Subset, other
     elif "score" in columns:
         raise RefusedError("predictions.score", f"is for classification alone, and {chosen.name} is a regression")
     given = pd.DataFrame(columns)
-    expected = _expected_rows(submission, chosen, tested, others)
+    expected = _expected_rows(given, submission, chosen, tested, others)
     keys = list(expected.columns)
     if missing_column := next((key for key in keys if key not in given), None):
         raise RefusedError(f"predictions.{missing_column}", "is missing")
@@ -142,19 +144,42 @@ def _check_classes(columns: Mapping[str, list[object]]) -> None:
         raise RefusedError("predictions.score", "is missing: ROC AUC is computed from it")
 
 
-def _expected_rows(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
+def _expected_rows(
+    given: pd.DataFrame, submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]
+) -> pd.DataFrame:
+    draws = _draws_by_budget(given, submission, chosen)
     try:
-        folds = [(fold, test) for fold, (_, test) in enumerate(sides(chosen, tested, tested))]
+        each = [_tested_rows(sides(chosen, tested, tested, draw), draw) for draw in range(max(draws.values()))]
     except SplitError as error:
         raise RefusedError("protocol", str(error)) from None
-    networks = np.concatenate([np.asarray(test, dtype=np.int64) for _, test in folds])
-    fold = np.repeat([fold for fold, _ in folds], [len(test) for _, test in folds])
-    outer = [(b, o) for b in submission.budgets for o in others or [""]]
-    columns: dict[str, npt.ArrayLike] = {"budget": np.repeat([budget for budget, _ in outer], len(networks))}
+    outer = [(b, o, each[: draws[b]]) for b in submission.budgets for o in others or [""]]
+    rows = [np.concatenate(of_draws, axis=1) for _, _, of_draws in outer]
+    counts = [part.shape[1] for part in rows]
+    draw, fold, network = np.concatenate(rows, axis=1)
+    columns: dict[str, npt.ArrayLike] = {"budget": np.repeat([budget for budget, _, _ in outer], counts)}
     if others:
-        columns["trained_on"] = np.repeat([other for _, other in outer], len(networks))
-    columns |= {"fold": np.tile(fold, len(outer)), "network": np.tile(networks, len(outer))}
-    return pd.DataFrame(columns)
+        columns["trained_on"] = np.repeat([other for _, other, _ in outer], counts)
+    columns |= {DRAW: draw} if DRAW in given else {}
+    return pd.DataFrame({**columns, "fold": fold, "network": network})
+
+
+def _tested_rows(folds: Sequence[Fold], draw: int) -> npt.NDArray[np.int64]:
+    """Draw, fold and network of each test network, (3, networks)."""
+    networks = np.concatenate([np.asarray(test, dtype=np.int64) for _, test in folds])
+    fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
+    return np.stack([np.full(len(networks), draw), fold, networks])
+
+
+def _draws_by_budget(given: pd.DataFrame, submission: Submission, chosen: Protocol) -> dict[int, int]:
+    """How many draws of the folds are to be there at each budget: as many as it names, 1 where it names none."""
+    draws = dict.fromkeys(submission.budgets, 1)
+    if DRAW in given and len(given):
+        if (last := int(given[DRAW].max())) >= chosen.draws:
+            reason = f"{last} is none of the {chosen.draws} draws of {chosen.name}, which are counted from 0"
+            raise RefusedError(f"predictions.{DRAW}", reason)
+        largest = given.groupby("budget")[DRAW].max()
+        draws = {budget: 1 + int(largest.get(budget, 0)) for budget in draws}
+    return draws
 
 
 def _same_rows(given: pd.DataFrame, expected: pd.DataFrame) -> bool:
@@ -208,6 +233,6 @@ def _check_score(claimed: float | None, right: float | None, where: str) -> None
 def recomputed(metric: str, case: Case) -> float | None:
     """A metric's value, or None where these predictions do not define it."""
     try:
-        return METRICS[metric](case.scored)
+        return case.value(metric)
     except UndefinedMetricError:
         return None

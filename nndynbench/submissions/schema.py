@@ -81,10 +81,12 @@ class ClaimedScore(_Facts):
 class Predictions(_Facts):
     """A table by columns, of equal lengths: a row per budget (``budget``), fold and test network.
 
+    ``draw``, where there are several draws of the folds: of each budget the draws from 0 on, none left out.
     ``prediction`` is 0 or 1, or percent; ``score`` a classifier's for "high"; ``trained_on`` the other subset, on transfer.
     """
 
     budget: Annotated[list[Budget], Field(fail_fast=True, validation_alias=BUDGET_NAMES)]
+    draw: Annotated[list[Id], Field(fail_fast=True)] | None = None
     fold: Annotated[list[Id], Field(fail_fast=True)]
     network: Annotated[list[Id], Field(fail_fast=True)]
     prediction: Annotated[list[Number], Field(fail_fast=True)]

@@ -1,5 +1,5 @@
 """The splits of a subset, by one seeded rule: most are drawn when it is packed and stored as network ids; those that came
-later are drawn whenever they are asked for, the same every time.
+later, and every further draw of one, are drawn whenever they are asked for, the same every time.
 
 What is drawn depends on no version of a library: of numpy's random numbers only those that it promises never to change are
 used (``RandomState`` and the raw numbers of ``PCG64``), and the folds are made here.
@@ -81,21 +81,23 @@ def fold_columns(splits: DrawnSplits, network_ids: Ids) -> pd.DataFrame:
     return columns
 
 
-def sample_folds(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
-    """5 stratified folds of a balanced sample: min(125, the smaller class) networks of each class."""
+def sample_folds(networks: pd.DataFrame, subset: str, draw: int = 0) -> Iterator[Fold]:
+    """5 stratified folds of a balanced sample: min(125, the smaller class) networks of each class. Another draw is another
+    sample.
+    """
     sizes = networks["label"].value_counts().reindex([0, 1], fill_value=0)
     count = min(LARGEST_CLASS_SAMPLE, int(sizes.min()))
     if count < SMALLEST_CLASS:
         raise SplitError(f"{sizes[1]} high and {sizes[0]} low networks: a class needs at least {SMALLEST_CLASS}")
-    below = _whole_numbers(_seed(subset, "sample"))
+    below = _whole_numbers(_seed(subset, "sample", draw))
     classes = [_ids(networks.index[networks["label"] == label]) for label in (0, 1)]
     chosen = [network for members in classes for network in _choice(members, count, below)]
-    yield from _stratified(networks.loc[sorted(chosen)], _seed(subset, "sample_folds"))
+    yield from _stratified(networks.loc[sorted(chosen)], _seed(subset, "sample_folds", draw))
 
 
-def folds(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
+def folds(networks: pd.DataFrame, subset: str, draw: int = 0) -> Iterator[Fold]:
     """5 folds of all networks, stratified by label."""
-    yield from _stratified(networks, _seed(subset, "folds"))
+    yield from _stratified(networks, _seed(subset, "folds", draw))
 
 
 def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
@@ -137,6 +139,9 @@ RULES: dict[str, Callable[[pd.DataFrame, str], Iterator[Fold]]] = {
     "holdout": holdout,
     "blocked": blocked,
 }
+
+# Those that can be drawn again; the others divide the networks in the one way that there is, or that the paper has.
+REDRAWN: dict[str, Callable[[pd.DataFrame, str, int], Iterator[Fold]]] = {"sample_folds": sample_folds, "folds": folds}
 
 RECIPES = "recipes"
 # Fewer seeds of a recipe say nothing of what tells them apart.
@@ -270,5 +275,6 @@ def _ids(index: pd.Index | npt.NDArray[np.int64]) -> Ids:
     return sorted(int(network) for network in index)
 
 
-def _seed(subset: str, split: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{subset}/{split}".encode()).digest()[:4], "big")
+def _seed(subset: str, split: str, draw: int = 0) -> int:
+    text = f"{subset}/{split}/{draw}" if draw else f"{subset}/{split}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -23,7 +23,7 @@ from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.packed import PackedNetwork, architecture_of
 from nndynbench.subsets.plateau import on_plateau
 from nndynbench.subsets.reader import RICHER, Reader
-from nndynbench.subsets.splits import DRAWN, RULES, Fold, SplitError, have_seeds, recipe_folds, recipe_of_each
+from nndynbench.subsets.splits import DRAWN, REDRAWN, RULES, Fold, SplitError, have_seeds, recipe_folds, recipe_of_each
 from nndynbench.subsets.targets import (
     LATE,
     LATE_ACCURACY,
@@ -67,6 +67,7 @@ class Subset:
         self.pack = Pack(folder, also=also, offline=offline)
         self.manifest = self.pack.manifest
         self._opening = (folder, tuple(also), offline)
+        self._redrawn: dict[tuple[str, int], list[Fold]] = {}
 
     def __repr__(self) -> str:
         return f"Subset({self.name!r}, version={self.version!r}, networks={self.manifest.networks})"
@@ -180,29 +181,39 @@ class Subset:
         """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`."""
         return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
 
-    def split(self, name: str) -> list[Fold]:
+    def split(self, name: str, draw: int = 0) -> list[Fold]:
         """A split, the same every time: a list of (training ids, test ids).
+
+        ``draw``: 0 is the one that scores rest on where nothing else is said. Others of "folds", "recipes" and
+        "sample_folds" are drawn by the same rule when they are asked for, and stored nowhere.
 
         Raises
         ------
         UnknownNameError
             For a name that is no split.
         SplitError
-            With the reason, for one that this version's networks could not fill.
+            With the reason, for one that this version's networks could not fill, and for a draw that there is not.
         """
         check_name(name, [*RULES, *DRAWN], what="split")
+        if draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
+            counted = "draws are counted from 0" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+            raise SplitError(f"{name} has no draw {draw}: {counted}")
         if name in DRAWN:
-            return self._recipe_folds()
+            return self._recipe_folds(draw)
         stored = json.loads(self.pack.file(SPLITS_FILE).read_text(encoding="utf-8"))
         if name in stored["left_out"]:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
+        if draw:
+            if (name, draw) not in self._redrawn:
+                self._redrawn[name, draw] = list(REDRAWN[name](self.networks, self.name, draw))
+            return self._redrawn[name, draw]
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
 
-    def _recipe_folds(self) -> list[Fold]:
+    def _recipe_folds(self, draw: int) -> list[Fold]:
         if not have_seeds(recipes := self.recipes):
             having = ", ".join(f"{e.name} ({e.seeds} seeds)" for e in catalogue().values() if e.seeds)
             raise SplitError(f"{self.name} {self.version} has no recipe trained from several seeds: {having} have")
-        return recipe_folds(recipes, self.name)
+        return recipe_folds(recipes, self.name, draw)
 
     @renamed_keyword("epochs", "budget")
     def history(self, network_id: int, budget: int) -> History:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 from typer.testing import CliRunner
 
 import nndynbench as nb
@@ -21,9 +21,11 @@ from leaderboard.__main__ import app
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, submission_files
 from leaderboard.rerun import NoRerunError, rerun
 from leaderboard.standing import add_record, read_records, record_of
-from nndynbench.submissions import json_schema, read_submission, submission_path, write_submission
+from nndynbench.protocols.results import joined
+from nndynbench.submissions import json_schema, read_submission, submission_path, submissions_of, write_submission
 from nndynbench.submissions.files import LARGEST_FILE, RefusedError, parsed
 from nndynbench.subsets import Subset
+from tests.leaderboard.conftest import BUNDLED
 
 Tamper = Callable[..., Path]
 runner = CliRunner(env={"COLUMNS": "400"})
@@ -69,6 +71,67 @@ def test_the_order_of_the_rows_does_not_matter(tampered: Tamper, at_hand: dict[s
         facts["predictions"] = {name: column[::-1] for name, column in facts["predictions"].items()}
 
     assert isinstance(check(tampered(reverse), at_hand), Accepted)
+
+
+DRAWN = "training-loss/digits-lenet.regression-folds.json"
+
+
+@pytest.fixture
+def drawn_again(submissions: Path, digits: Subset) -> Path:
+    """A submission under one draw of the folds at budget 1, three at budget 3."""
+    parts = [
+        nb.evaluate("training-loss", digits, protocol="regression-folds", budgets=b, draws=d, order_seed=3)
+        for b, d in ((1, 1), (3, 3))
+    ]
+    [submission] = submissions_of(joined(*parts), code="baselines/trivial.py", **BUNDLED)
+    return write_submission(submission, submissions)
+
+
+def test_draws_of_the_folds_stand_in_one_submission_at_each_budget_as_many_as_it_has(
+    drawn_again: Path, digits: Subset, at_hand: dict[str, Subset]
+) -> None:
+    outcome = check(drawn_again, at_hand)
+    assert isinstance(outcome, Accepted)
+    table = outcome.predictions(at_hand)
+    assert table.groupby("budget")["draw"].nunique().to_dict() == {1: 1, 3: 3}
+    for draw, own in table.query("budget == 3").groupby("draw"):
+        tested = {network: fold for fold, (_, test) in enumerate(digits.split("folds", draw)) for network in test}
+        assert dict(zip(own["network"], own["fold"], strict=True)) == tested
+    values = [r2_score(own["truth"], own["prediction"]) for _, own in table.query("budget == 3").groupby("draw")]
+    [claimed] = [s.value for s in outcome.submission.scores if (s.budget, s.metric) == (3, "r2")]
+    assert claimed == pytest.approx(np.mean(values))
+    assert rerun(outcome).reproduced
+
+
+def without_draw(facts: dict[str, Any], draw: int) -> None:
+    kept = [place for place, other in enumerate(facts["predictions"]["draw"]) if other != draw]
+    facts["predictions"] = {name: [column[place] for place in kept] for name, column in facts["predictions"].items()}
+
+
+def test_a_draw_that_is_left_out_is_missing(drawn_again: Path, tampered: Tamper, at_hand: dict[str, Subset]) -> None:
+    refused = refusal(tampered(lambda facts: without_draw(facts, 1), DRAWN), at_hand)
+    assert "rows that are missing: 240" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "draw"), [(DRAWN, 5), (DRAWN, 10_000_000), ("degree-linear/digits-lenet.regression.json", 1)]
+)
+def test_more_draws_than_a_protocol_has_are_refused(
+    tampered: Tamper, at_hand: dict[str, Subset], file: str, draw: int
+) -> None:
+    def draw_again(facts: dict[str, Any]) -> None:
+        facts["predictions"]["draw"] = [draw] * len(facts["predictions"]["fold"])
+
+    refused = refusal(tampered(draw_again, file), at_hand)
+    assert (refused.field, refused.reason.partition(" is none of")[0]) == ("predictions.draw", str(draw))
+
+
+def test_the_first_draw_may_be_named(tampered: Tamper, at_hand: dict[str, Subset]) -> None:
+    def name_it(facts: dict[str, Any]) -> None:
+        facts["predictions"]["draw"] = [0] * len(facts["predictions"]["fold"])
+
+    for file in (DRAWN, "degree-linear/digits-lenet.regression.json"):
+        assert isinstance(check(tampered(name_it, file), at_hand), Accepted)
 
 
 def drop_row(facts: dict[str, Any]) -> None:

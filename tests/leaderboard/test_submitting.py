@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
-from leaderboard.refresh import expected_seconds, submit_all, submit_bundled, tasks
+from leaderboard.facts import board_facts
+from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
+from nndynbench.protocols import method_names
 from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.submissions.files import parsed
 from nndynbench.subsets import Subset
@@ -134,6 +136,54 @@ def test_refresh_makes_right_what_is_missing_or_outdated_and_touches_nothing_els
     assert again[untouched] == right[untouched]
     assert untouched.stat().st_mtime_ns == before
     assert outside.read_text() == "of somebody else"
+
+
+def test_the_references_and_what_adds_to_them_are_submitted_under_all_draws_of_the_folds() -> None:
+    named = board_facts().drawn_again
+    assert named <= set(method_names())
+    assert {method for reference in board_facts().references for method in reference.methods[:2]} <= named
+    found = {(task.method, task.protocol.name): task.draws for task in tasks(subset_names=["digits-lenet"])}
+    assert {draws for (method, _), draws in found.items() if method not in named} == {1}
+    assert {p: found["bar", p] for p in ("regression-folds", "classification", "regression", "blocked")} == {
+        "regression-folds": 5,
+        "classification": 10,
+        "regression": 1,
+        "blocked": 1,
+    }
+    asked = tasks(methods=["constant"], subset_names=["digits-lenet"], draws=7)
+    assert {task.protocol.name: task.draws for task in asked} == {
+        "regression-folds": 5,
+        "classification": 7,
+        "regression": 1,
+        "blocked": 1,
+    }
+    with pytest.raises(ValueError, match="not 0"):
+        tasks(draws=0)
+
+
+def test_a_submission_of_fewer_draws_is_topped_up(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
+    def todo(draws: int) -> Task:
+        [task] = tasks(
+            methods=["training-loss"],
+            subset_names=["digits-lenet"],
+            protocol_names=["regression-folds"],
+            chosen_budgets=[2],
+            draws=draws,
+        )
+        return task
+
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    [path] = submit_bundled(todo(1), folder, results).files
+    first = read_submission(path)
+    assert out_of_date(todo(1), folder) is None
+    assert out_of_date(todo(2), folder) == "fewer draws of the folds"
+    submit_bundled(todo(2), folder, results)
+    assert out_of_date(todo(2), folder) is None
+    second = read_submission(path)
+    assert (first.predictions.draw, second.order_seed) == (None, first.order_seed)
+    kept = [place for place, draw in enumerate(second.predictions.draw) if draw == 0]
+    assert [second.predictions.prediction[place] for place in kept] == first.predictions.prediction
+    assert not isinstance(check(path, at_hand), Refusal)
 
 
 def test_refresh_does_the_quickest_first_by_the_seconds_of_earlier_submissions(tmp_path: Path) -> None:

@@ -48,14 +48,16 @@ def drawn_positions(weights: np.ndarray) -> np.ndarray:
     ],
 )
 def test_every_resample_of_a_classification_equals_scikit_learn(classified: Case, metric: str, step: int) -> None:
-    drawn = classified.resamples.weights[::step]
-    one_by_one = [METRICS[metric](classified.scored.drawn(drawn_positions(weights))) for weights in drawn]
+    drawn = classified.resamples[0].weights[::step]
+    one_by_one = [METRICS[metric](classified.draws[0].scored.drawn(drawn_positions(weights))) for weights in drawn]
     np.testing.assert_allclose(classified.in_resamples(metric)[::step], one_by_one, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("metric", [*find_protocol("regression").metrics, "r2_rank_matched"])
 def test_every_resample_of_a_regression_equals_scikit_learn_and_scipy(regressed: Case, metric: str) -> None:
-    one_by_one = [METRICS[metric](regressed.scored.drawn(drawn_positions(w))) for w in regressed.resamples.weights]
+    one_by_one = [
+        METRICS[metric](regressed.draws[0].scored.drawn(drawn_positions(w))) for w in regressed.resamples[0].weights
+    ]
     np.testing.assert_allclose(regressed.in_resamples(metric), one_by_one, rtol=1e-9, atol=1e-9)
 
 
@@ -81,20 +83,20 @@ def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: in
 
 
 def test_a_metric_is_resampled_one_by_one_where_nothing_quicker_is_known(regressed: Case) -> None:
-    slow = replace(METRICS["mae"], in_resamples=None).resampled(regressed.scored, regressed.resamples)
+    slow = replace(METRICS["mae"], in_resamples=None).resampled(regressed.draws[0].scored, regressed.resamples[0])
     np.testing.assert_allclose(slow, regressed.in_resamples("mae"), rtol=1e-12)
 
 
 def test_learning_rates_are_drawn_with_all_their_networks(digits: nb.Subset, regressed: Case) -> None:
-    rates = digits.networks.loc[regressed.networks, "learning_rate"].to_numpy()
+    rates = digits.networks.loc[regressed.draws[0].networks, "learning_rate"].to_numpy()
     for rate in np.unique(rates):
-        weights = regressed.resamples.weights[:, rates == rate]
+        weights = regressed.resamples[0].weights[:, rates == rate]
         assert (weights == weights[:, :1]).all()
-    assert regressed.resamples.weights[:, :].max() > 1
+    assert regressed.resamples[0].weights[:, :].max() > 1
 
 
 def test_single_networks_would_give_narrower_intervals(regressed: Case) -> None:
-    scored = regressed.scored
+    scored = regressed.draws[0].scored
     single = METRICS["r2"].resampled(scored, draw_resamples(np.arange(len(scored.truth)), scored, need_classes=False))
     assert np.std(single) < 0.8 * np.std(regressed.in_resamples("r2"))
 
@@ -110,8 +112,8 @@ def test_resamples_without_both_classes_are_drawn_again_and_counted() -> None:
 
 
 def test_the_same_clusters_give_the_same_resamples(regressed: Case) -> None:
-    again = draw_resamples(regressed.clusters, regressed.scored, need_classes=False)
-    np.testing.assert_array_equal(again.weights, regressed.resamples.weights)
+    again = draw_resamples(regressed.draws[0].clusters, regressed.draws[0].scored, need_classes=False)
+    np.testing.assert_array_equal(again.weights, regressed.resamples[0].weights)
 
 
 def test_an_interval_holds_the_middle_95_percent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,22 +13,27 @@ from nndynbench.protocols.ranks import chance_of_largest, margin_of_largest, mar
 RESAMPLES = 1000
 
 
+def ranks_of(values: npt.ArrayLike, resampled: np.ndarray) -> list[int]:
+    scores = np.asarray(values)
+    return shared_ranks(scores, lambda best, others: (scores[best] - scores[others], resampled[best] - resampled[others]))
+
+
 def test_methods_that_differ_by_noise_share_a_rank() -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, (4, RESAMPLES))
     values = np.array([0.90, 0.899, 0.80, 0.801])
-    assert shared_ranks(values, values[:, None] + noise) == [1, 1, 3, 3]
+    assert ranks_of(values, values[:, None] + noise) == [1, 1, 3, 3]
 
 
 def test_a_difference_is_paired() -> None:
     # Each method's own interval spans 0.4, but the one is better by 0.01 in every resample.
     shared = np.random.default_rng(0).normal(0, 0.1, RESAMPLES)
     values = np.array([0.5, 0.49])
-    assert shared_ranks(values, values[:, None] + shared) == [1, 2]
+    assert ranks_of(values, values[:, None] + shared) == [1, 2]
 
 
 def test_equal_predictions_share_a_rank() -> None:
     same = np.random.default_rng(0).normal(0.5, 0.1, RESAMPLES)
-    assert shared_ranks([0.5, 0.5], np.stack([same, same])) == [1, 1]
+    assert ranks_of([0.5, 0.5], np.stack([same, same])) == [1, 1]
 
 
 @settings(deadline=None, max_examples=20)
@@ -49,7 +55,7 @@ def test_the_more_are_compared_the_wider_are_margins() -> None:
 def test_a_better_value_has_no_worse_rank_than_the_first_of_its_group(seed: int) -> None:
     random = np.random.default_rng(seed)
     values = random.uniform(0, 1, 12)
-    ranks = shared_ranks(values, values[:, None] + random.normal(0, 0.05, (12, RESAMPLES)))
+    ranks = ranks_of(values, values[:, None] + random.normal(0, 0.05, (12, RESAMPLES)))
     assert ranks[int(np.argmax(values))] == 1
     leaders = [max(values[np.array(ranks) == rank]) for rank in sorted(set(ranks))]
     assert leaders == sorted(leaders, reverse=True)

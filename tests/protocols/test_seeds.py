@@ -161,7 +161,7 @@ def test_late_validation_accuracy_is_the_mean_of_a_networks_own_last_five_epochs
 def test_networks_on_the_plateau_and_off_it_are_scored_apart(zoo: nb.Subset, by_accuracy: nb.Result) -> None:
     five = by_accuracy.predictions.query("budget == 5")
     tested = {
-        name: set(next(iter(cases(five, {zoo.name: zoo}, find_protocol(name)).values())).networks)
+        name: set(next(iter(cases(five, {zoo.name: zoo}, find_protocol(name)).values())).draws[0].networks)
         for name in ("seeds-on-plateau", "seeds-off-plateau")
     }
     assert not tested["seeds-on-plateau"] & tested["seeds-off-plateau"]

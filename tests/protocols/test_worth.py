@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 import nndynbench as nb
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
-from nndynbench.protocols.scoring import Case
+from nndynbench.protocols.scoring import Case, Draw
 from nndynbench.protocols.worth import added, added_in_resamples, blend, blend_weight, ceiling, ceiling_interval, gain
 
 NETWORKS = 60
@@ -22,12 +24,13 @@ NETWORKS = 60
 def case(truth: np.ndarray, prediction: np.ndarray, folds: int = 5) -> Case:
     count = len(truth)
     fold = np.arange(count) % folds
-    return Case(
-        find_protocol("regression-folds"),
-        np.arange(count),
-        np.arange(count) // 3,
-        Scored(truth, prediction, prediction, fold),
-    )
+    scored = Scored(truth, prediction, prediction, fold)
+    return Case(find_protocol("regression-folds"), (Draw(0, np.arange(count), np.arange(count) // 3, scored),))
+
+
+def scored_of(one: Case) -> Scored:
+    [draw] = one.draws
+    return draw.scored
 
 
 @pytest.fixture
@@ -41,8 +44,8 @@ def noisy(truth: np.ndarray, seed: int, spread: float = 10) -> np.ndarray:
 
 def test_gain_is_the_difference_and_positive_where_the_method_is_better(truth: np.ndarray) -> None:
     good, bar = case(truth, noisy(truth, 1, 5)), case(truth, noisy(truth, 2, 20))
-    r2 = r2_score(truth, good.scored.prediction) - r2_score(truth, bar.scored.prediction)
-    mae = mean_absolute_error(truth, good.scored.prediction) - mean_absolute_error(truth, bar.scored.prediction)
+    r2 = r2_score(truth, scored_of(good).prediction) - r2_score(truth, scored_of(bar).prediction)
+    mae = mean_absolute_error(truth, scored_of(good).prediction) - mean_absolute_error(truth, scored_of(bar).prediction)
     assert gain(good, bar, "r2").value == pytest.approx(r2)
     assert gain(good, bar, "mae").value == pytest.approx(-mae)
     assert gain(good, bar, "mae").value > 0
@@ -56,7 +59,7 @@ def test_a_method_gains_nothing_over_itself_in_any_resample(truth: np.ndarray) -
 
 def test_paired_intervals_are_narrower_than_those_of_the_two_scores(truth: np.ndarray) -> None:
     bar = case(truth, noisy(truth, 1, 20))
-    near = case(truth, bar.scored.prediction + np.random.default_rng(3).normal(0, 1, NETWORKS))
+    near = case(truth, scored_of(bar).prediction + np.random.default_rng(3).normal(0, 1, NETWORKS))
     paired = gain(near, bar, "r2")
     alone = near.estimate("r2")
     assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
@@ -72,28 +75,25 @@ def test_the_blend_weight_is_the_least_squares_one_in_0_to_1(seed: int) -> None:
 
 def test_the_blend_of_a_fold_is_fitted_on_the_other_folds(truth: np.ndarray) -> None:
     bar, method = case(truth, noisy(truth, 1)), case(truth, noisy(truth, 2))
-    before = blend(method, bar).scored.prediction
-    inside = bar.scored.fold == 0
+    before = scored_of(blend(method, bar)).prediction
+    inside = scored_of(bar).fold == 0
     changed = truth.copy()
     changed[inside] = 0.0
-    after = blend(
-        Case(method.protocol, method.networks, method.clusters, Scored(changed, method.scored.prediction, *_rest(method))),
-        Case(bar.protocol, bar.networks, bar.clusters, Scored(changed, bar.scored.prediction, *_rest(bar))),
-    ).scored.prediction
+    after = scored_of(blend(with_truth(method, changed), with_truth(bar, changed))).prediction
     np.testing.assert_array_equal(after[inside], before[inside])
     assert not np.allclose(after[~inside], before[~inside])
 
 
-def _rest(given_case: Case) -> tuple[np.ndarray, np.ndarray]:
-    return given_case.scored.score, given_case.scored.fold
+def with_truth(one: Case, truth: np.ndarray) -> Case:
+    return Case(one.protocol, (replace(one.draws[0], scored=replace(scored_of(one), truth=truth)),))
 
 
 def test_a_method_with_errors_of_its_own_adds_to_the_bar(truth: np.ndarray) -> None:
     bar, other = case(truth, noisy(truth, 1, 15)), case(truth, noisy(truth, 2, 15))
     worth = added(other, bar)
     assert 0 < worth.low < worth.value < worth.high
-    halved = r2_score(truth, (bar.scored.prediction + other.scored.prediction) / 2)
-    assert worth.value == pytest.approx(halved - r2_score(truth, bar.scored.prediction), abs=0.02)
+    halved = r2_score(truth, (scored_of(bar).prediction + scored_of(other).prediction) / 2)
+    assert worth.value == pytest.approx(halved - r2_score(truth, scored_of(bar).prediction), abs=0.02)
 
 
 @pytest.mark.parametrize("protocol", ["regression-folds", "seeds"])
@@ -106,13 +106,13 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
     for spread in (4, 6):
         prediction = truth + random.normal(0, spread, NETWORKS)
         scored = Scored(truth, prediction, prediction, fold, recipe=recipe)
-        cases.append(Case(rows, np.arange(NETWORKS), recipe, scored))
+        cases.append(Case(rows, (Draw(0, np.arange(NETWORKS), recipe, scored),)))
     method, bar = cases
     metric = METRICS[rows.blended]
     expected, weights = [], []
-    for counts in bar.resamples.weights[:200].astype(int):
+    for counts in bar.resamples[0].weights[:200].astype(int):
         drawn = np.repeat(np.arange(NETWORKS), counts)
-        own, other, right = (values[drawn] for values in (method.scored.prediction, bar.scored.prediction, truth))
+        own, other, right = (values[drawn] for values in (scored_of(method).prediction, scored_of(bar).prediction, truth))
         blended = other.copy()
         for tested in np.unique(fold):
             inside = fold[drawn] == tested
@@ -130,8 +130,8 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
 
 def test_where_a_method_differs_from_the_bar_in_one_fold_alone_nothing_can_be_fitted_for_it(truth: np.ndarray) -> None:
     bar = case(truth, noisy(truth, 1))
-    inside = bar.scored.fold == 2
-    other = case(truth, np.where(inside, truth, bar.scored.prediction))
+    inside = scored_of(bar).fold == 2
+    other = case(truth, np.where(inside, truth, scored_of(bar).prediction))
     assert added(other, bar) == (0, 0, 0)
 
 

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
-from nndynbench.subsets.splits import FOLDS, RULES, _choice, _fold_of_each, _whole_numbers, draw_splits
+from nndynbench.subsets.splits import FOLDS, RULES, SplitError, _choice, _fold_of_each, _whole_numbers, draw_splits
 
 
 @pytest.mark.parametrize("split", sorted(RULES))
@@ -56,6 +56,45 @@ def test_blocked_trains_on_no_rate_next_to_a_tested_one(digits: nb.Subset) -> No
         trained = {position[rate] for rate in rates.loc[train]}
         assert len(tested) == 4
         assert min(abs(a - b) for a in tested for b in trained) == 2
+
+
+@pytest.fixture(scope="module")
+def diverse() -> nb.Subset:
+    return nb.load("cifar10-lenet-diverse")
+
+
+@pytest.mark.parametrize("split", ["folds", "sample_folds"])
+def test_another_draw_divides_by_the_same_rule_and_the_same_way_every_time(diverse: nb.Subset, split: str) -> None:
+    first, again = diverse.split(split), diverse.split(split, 2)
+    assert again != first
+    assert again != diverse.split(split, 3)
+    assert again == nb.load(diverse.name).split(split, 2)
+    networks = diverse.networks
+    for train, test in again:
+        assert not set(networks.loc[train, "configuration"]) & set(networks.loc[test, "configuration"])
+        assert networks.loc[test, "label"].mean() == pytest.approx(networks.loc[first[0][1], "label"].mean(), abs=0.05)
+    assert sum(len(test) for _, test in again) == sum(len(test) for _, test in first)
+
+
+def test_a_further_draw_is_stored_in_no_file_and_changes_no_checksum() -> None:
+    """Published versions: as they were before there were further draws."""
+    checksums = {
+        "cifar10-lenet": "81355281d595397b98173135476deba57b9d524c0a7cb36bb78c4d6212e3d9fe",
+        "cifar10-lenet-diverse": "a536258ac77a092594c0ea1325cc028bdce8b517fe41df1a1a8d327086ad2110",
+        "digits-lenet": "5112c30c9533bf81ca1b0ddc385c7ecf71f65573d9fcb3d0f7b50726cef48f6b",
+    }
+    for name, checksum in checksums.items():
+        subset = nb.load(name)
+        before = {path: path.stat().st_mtime_ns for path in subset.folder.iterdir()}
+        subset.split("folds", 4)
+        assert {path: path.stat().st_mtime_ns for path in subset.folder.iterdir()} == before
+        assert nb.load(name).checksum == checksum
+
+
+@pytest.mark.parametrize(("split", "draw"), [("holdout", 1), ("blocked", 3), ("folds", -1)])
+def test_a_draw_that_there_is_not_is_refused(digits: nb.Subset, split: str, draw: int) -> None:
+    with pytest.raises(SplitError, match=f"{split} has no draw {draw}"):
+        digits.split(split, draw)
 
 
 STORED = sorted(Path(nb.__file__).parent.glob("bundled/*/*/splits.json"))
