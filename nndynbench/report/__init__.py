@@ -37,6 +37,8 @@ class Page:
 PREDICTION = Page("prediction", "How accurate will a network become?", "regression-folds", ranking)
 PAGES = (
     PREDICTION,
+    Page("last-epochs", "And in the mean of its last epochs?", "late-folds", ranking),
+    Page("regression", "And by the paper's own regression?", "regression", ranking),
     Page("extrapolation", "And far from what training saw?", "blocked", blocked),
     Page("triage", "Which networks to go on training?", "triage", triage),
     Page("classification", "High or low?", "classification", ranking),

@@ -19,6 +19,8 @@ SHOWN = {
     "seeds-on-plateau": ("r2_within",),
     "seeds-off-plateau": ("r2_within",),
     "regression-folds": ("r2",),
+    "late-folds": ("r2",),
+    "regression": ("mae",),
     "trained": ("kendall_tau",),
     "triage": ("regret_top_tenth", "recall_top_tenth", "epochs_saved"),
     "blocked": ("r2",),

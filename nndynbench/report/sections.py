@@ -32,6 +32,8 @@ from nndynbench.subsets import Subset
 
 TITLES = {
     "regression-folds": "how accurate will it become?",
+    "late-folds": "how accurate in the mean of its last epochs?",
+    "regression": "how accurate, learnt from four fifths of the networks?",
     "blocked": "the same, far from what training saw",
     "triage": "which networks to go on training?",
     "classification": "high or low?",
