@@ -87,7 +87,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     yield f"Distance {_where_it_adds(compared, budgets, BOTH)}{_control(compared, budgets)}."
     parts = {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
     if parts:
-        said = [f"{label} it {_where_it_adds(part, budgets, BOTH)}" for label, part in parts.items()]
+        said = [f"{label} distance {_where_it_adds(part, budgets, BOTH)}" for label, part in parts.items()]
         yield f"Of the networks {', of those '.join(said)}."
 
 
