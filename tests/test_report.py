@@ -20,15 +20,17 @@ from nndynbench.report.board import Board
 from nndynbench.report.prose import with_numbers
 from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
 from nndynbench.report.reasons import without_data
-from nndynbench.report.seeds import BOTH, CONTROL, CURVES, DISTANCE, what_the_seeds_say
+from nndynbench.report.seeds import CURVES as BESIDE_CURVES
+from nndynbench.report.seeds import what_the_seeds_say
 from nndynbench.report.sentences import beside_controls, what_the_ranking_says
 from nndynbench.submissions.beside import submitted
 
+CURVES, BOTH, CONTROL = BESIDE_CURVES.method, BESIDE_CURVES.with_distance, BESIDE_CURVES.permuted
 SUBMITTED = Path(__file__).parents[1] / "leaderboard" / "submissions"
 SUBMISSIONS = {
     "digits-lenet.regression-folds": ["bar", "curve-bar", "constant", "degree-linear", "validation-accuracy"],
     "digits-lenet.blocked": ["bar", "curve-bar", "constant", "degree-linear"],
-    "digits-lenet-seeds.seeds": [CURVES, DISTANCE, BOTH, CONTROL],
+    "digits-lenet-seeds.seeds": [CURVES, "within-distance", BOTH, CONTROL],
 }
 
 
@@ -154,7 +156,7 @@ def test_the_seeds_page_has_both_sides_of_the_plateau_and_what_is_known_of_the_r
 
 
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
-    rows = [
+    rows = [scored(CURVES, 0.0, budget=budget, metric="r2_within") for budget in (1, 3)] + [
         scored(BOTH, 0.1, budget=budget, metric="r2_within", added_to_curves=added)
         | {"added_to_curves_low": added - 0.1, "added_to_curves_high": added + 0.1}
         for budget, added in ((1, 0.05), (3, 0.2))

@@ -1,9 +1,10 @@
-"""Which seed of a recipe will end best: what distance adds to the curves, with its control, on the plateau and off it."""
+"""Which seed of a recipe will end best: what distance adds to each reference, with its control, and by the plateau."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nndynbench import plots
 from nndynbench.protocols import Comparison
@@ -18,57 +19,88 @@ from nndynbench.subsets import Subset
 PROTOCOL = "seeds"
 PLATEAU = {"on the plateau": "seeds-on-plateau", "off it": "seeds-off-plateau"}
 SCORE, REGRET = "r2_within", "regret_keeping_3"
-CURVES, DISTANCE, BOTH = "within-curves", "within-distance", "within-curves-and-distance"
-CONTROL = "within-curves-and-permuted-distance"
-LABELS = {
-    CURVES: "curves",
-    DISTANCE: "each layer's distance from its initialisation",
-    BOTH: "curves and distance",
-    CONTROL: "control: curves and permuted distance",
-}
-ADDED = "added_to_curves"
 BUDGETS = (1, 3, 5)
 
 
+class Beside(NamedTuple):
+    """What distance adds to one reference: the reference's method, that with distance, that with permuted distance."""
+
+    words: str
+    method: str
+    with_distance: str
+    permuted: str
+    added: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The words of each method's row."""
+        return {
+            self.method: self.words,
+            self.with_distance: f"{self.words} and each layer's distance from its initialisation",
+            self.permuted: f"control: {self.words} and permuted distance",
+        }
+
+
+BAR = Beside("the bar", "bar", "bar-and-layer-distance", "bar-and-permuted-layer-distance", "added")
+CURVES = Beside(
+    "curves", "within-curves", "within-curves-and-distance", "within-curves-and-permuted-distance", "added_to_curves"
+)
+REFERENCES = (BAR, CURVES)
+ALONE = {"within-distance": "distance alone"}
+
+
 def can_be_said(compared: Comparison) -> bool:
-    """Whether curves, and curves with distance, are submitted."""
-    return {CURVES, BOTH} <= set(compared.rows["method"])
+    """Whether a reference, and it with distance, are submitted."""
+    return bool(_known(compared))
 
 
 def budgets_of(compared: Comparison) -> list[int]:
     """Those of the table: 1, 3 and 5 where they are there, or else all."""
-    there = sorted(int(budget) for budget in compared.rows.query("method == @BOTH")["budget"].unique())
+    told = compared.rows["method"].isin([reference.with_distance for reference in _known(compared)])
+    there = sorted(int(budget) for budget in compared.rows.loc[told, "budget"].unique())
     return [budget for budget in BUDGETS if budget in there] or there
 
 
 def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
-    """R² within recipes of curves, distance, both and the control; what distance adds, of all and by the plateau."""
+    """R² within recipes of each reference, with distance and with permuted distance; what distance adds to it, of all and by
+    the plateau.
+    """
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
     rows = {budget: by_method(compared, SCORE, budget) for budget in budgets}
     yield from table_head(["R² within recipes", *map(epochs, budgets)])
-    for method, label in LABELS.items():
+    for reference in _known(compared):
+        for method, label in reference.labels.items():
+            if any(method in own for own in rows.values()):
+                yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
+        adds = (_bold(_adds(own, reference)) for own in rows.values())
+        yield table_line([f"**what distance adds to {reference.words}**", *adds])
+        yield from _by_plateau(board, subset, budgets, reference)
+    for method, label in ALONE.items():
         if any(method in own for own in rows.values()):
             yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
-    yield table_line(["**what distance adds to curves**", *(_bold(_adds(own)) for own in rows.values())])
-    yield from _by_plateau(board, subset, budgets)
+
+
+def _known(compared: Comparison) -> list[Beside]:
+    there = set(compared.rows["method"])
+    return [reference for reference in REFERENCES if {reference.method, reference.with_distance} <= there]
 
 
 def _bold(text: str) -> str:
     return text if text == NOTHING else f"**{text}**"
 
 
-def _adds(rows: dict[str, Row]) -> str:
-    return estimate(rows.get(BOTH, {}), ADDED, signed=True)
+def _adds(rows: dict[str, Row], reference: Beside) -> str:
+    return estimate(rows.get(reference.with_distance, {}), reference.added, signed=True)
 
 
-def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
+def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int], reference: Beside) -> Iterator[str]:
     for label, protocol in PLATEAU.items():
         if (compared := board.of(subset.name, protocol)) is not None:
             on = compared.protocol.plateau == "on"
             counts = [f"{_networks(subset, budget, on=on):,}" for budget in budgets]
-            values = [_adds(by_method(compared, SCORE, budget)) for budget in budgets]
+            values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
             yield table_line([f"{label}, of so many networks", *map(", ".join, zip(values, counts, strict=True))])
 
 
@@ -84,27 +116,29 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
-    yield f"Distance {_where_it_adds(compared, budgets, BOTH)}{_control(compared, budgets)}."
     parts = {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
-    if parts:
-        said = [f"{label} distance {_where_it_adds(part, budgets, BOTH)}" for label, part in parts.items()]
-        yield f"Of the networks {', of those '.join(said)}."
+    for reference in _known(compared):
+        yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
+        if parts:
+            said = [f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in parts.items()]
+            yield f"Of the networks {', of those '.join(said)}."
 
 
-def _where_it_adds(compared: Comparison, budgets: Sequence[int], method: str) -> str:
-    """At which budgets a method adds to the curves by an interval above 0."""
-    known = {b: row for b in budgets if ADDED in (row := by_method(compared, SCORE, b).get(method, {}))}
-    told = [budget for budget, row in known.items() if row[f"{ADDED}_low"] > 0]
+def _where_it_adds(compared: Comparison, budgets: Sequence[int], reference: Beside, *, permuted: bool = False) -> str:
+    """At which budgets distance, or permuted distance, adds to a reference by an interval above 0."""
+    method, added = reference.permuted if permuted else reference.with_distance, reference.added
+    known = {b: row for b in budgets if added in (row := by_method(compared, SCORE, b).get(method, {}))}
+    told = [budget for budget, row in known.items() if row[f"{added}_low"] > 0]
     if not told:
-        return "adds nothing to curves that can be told from 0"
-    return f"adds to curves at {listed(told)} epoch{'' if told == [1] else 's'}, by an interval above 0"
+        return f"adds nothing to {reference.words} that can be told from 0"
+    return f"adds to {reference.words} at {listed(told)} epoch{'' if told == [1] else 's'}, by an interval above 0"
 
 
-def _control(compared: Comparison, budgets: Sequence[int]) -> str:
-    rows = [by_method(compared, SCORE, budget).get(CONTROL, {}) for budget in budgets]
-    if not all(ADDED in row for row in rows):
+def _control(compared: Comparison, budgets: Sequence[int], reference: Beside) -> str:
+    rows = [by_method(compared, SCORE, budget).get(reference.permuted, {}) for budget in budgets]
+    if not all(reference.added in row for row in rows):
         return ""
-    return f"; exchanged between seeds it {_where_it_adds(compared, budgets, CONTROL)}"
+    return f"; permuted it {_where_it_adds(compared, budgets, reference, permuted=True)}"
 
 
 def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
@@ -120,7 +154,7 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
     if (own := prose(subset.name)) is not None:
         yield f"\n{own}"
-    shown = [method for method in LABELS if method in set(compared.rows["method"])]
+    shown = [method for reference in _known(compared) for method in reference.labels]
     path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{PROTOCOL}.png", methods=shown)
     yield f"\n![R² within recipes over the budget]({path.name})\n"
     yield from score_table(compared, SCORE)
@@ -129,14 +163,15 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
 def _regret(compared: Comparison, budget: int) -> Iterator[str]:
     """What is lost where three seeds of each recipe are kept."""
     rows = by_method(compared, REGRET, budget)
-    if not {CURVES, BOTH} <= rows.keys():
-        return
-    said = (
-        f"The best of the three seeds kept after {epochs(budget)} falls short of the recipe's best by "
-        f"{_points(rows[CURVES])} where curves rank them, by {_points(rows[BOTH])} where distances do too"
-    )
-    blind = rows.get("constant")
-    yield said + (f"; whoever ranks by nothing loses {blind['value']:.1f}." if blind else ".")
+    for reference in _known(compared):
+        if {reference.method, reference.with_distance} <= rows.keys():
+            said = (
+                f"The best of the three seeds kept after {epochs(budget)} falls short of the recipe's best by "
+                f"{_points(rows[reference.method])} where {reference.words} rank{'s' * (reference == BAR)} them, by "
+                f"{_points(rows[reference.with_distance])} with distance"
+            )
+            blind = rows.get("constant")
+            yield said + (f"; whoever ranks by nothing loses {blind['value']:.1f}." if blind else ".")
 
 
 def _points(row: Row) -> str:
