@@ -19,7 +19,7 @@ from nndynbench.paper import paper_scores
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
-from nndynbench.protocols.worth import ceiling
+from nndynbench.protocols.worth import ceiling_of
 from nndynbench.submissions import SubmissionFacts
 from nndynbench.subsets import Subset
 
@@ -53,7 +53,7 @@ class View:
     protocol: Protocol
     subset: str
     entries: Sequence[Entry]
-    ceiling: Mapping[str, float] = field(default_factory=dict)
+    ceiling: Mapping[str, Estimate] = field(default_factory=dict)
     paper: Sequence[Mapping[str, Any]] = ()
     leading: Mapping[int, Mapping[str, Leading]] = field(default_factory=dict)
     claims: Sequence[tuple[Mapping[str, Any], Estimate]] = ()
@@ -156,7 +156,7 @@ def _view(
 def _read_scores(row: Mapping[str, Any]) -> Scores:
     metrics = {metric: value if isinstance(value, str) else Estimate(*value) for metric, value in row["metrics"].items()}
     gain, added = ({key: Estimate(*value) for key, value in row[name].items()} for name in ("gain", "added"))
-    return Scores(metrics, gain, added)
+    return Scores(metrics, gain, added, row["draws"])
 
 
 def _views_of_the_paper_alone(made: Sequence[View]) -> list[View]:
@@ -165,12 +165,9 @@ def _views_of_the_paper_alone(made: Sequence[View]) -> list[View]:
     return [View(protocols()[p], subset, [], paper=_references(subset, p)) for p, subset in sorted(missing)]
 
 
-def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, float]:
-    # A protocol that leaves networks out, or trains on others, has another ceiling than the whole subset.
-    if protocol.task != "regression" or protocol.above_chance or protocol.test == "another":
-        return {}
-    values = {metric: ceiling(subset.networks, metric) for metric in protocol.metrics}
-    return {metric: value for metric, value in values.items() if value is not None}
+def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, Estimate]:
+    known = {metric: ceiling_of(subset, protocol, metric) for metric in protocol.metrics}
+    return {metric: estimate for metric, estimate in known.items() if estimate is not None}
 
 
 def _references(subset: str, protocol: str) -> list[Mapping[str, Any]]:

@@ -26,12 +26,13 @@ class Scores:
     """What one method scores at one budget: per metric an estimate, or the reason why it has none.
 
     By reference (the bar, the curves): ``gain`` over it in the protocol's first metric, ``added`` to its R². What there is
-    no such number of is left out.
+    no such number of is left out. ``draws``: of the folds, which the scores are the means over.
     """
 
     metrics: Mapping[str, Estimate | str]
     gain: Mapping[str, Estimate] = field(default_factory=dict)
     added: Mapping[str, Estimate] = field(default_factory=dict)
+    draws: int = 1
 
 
 def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) -> Scores:
@@ -44,7 +45,7 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
             metrics[metric] = str(reason)
     gained = {key: _defined(gain, case, other, protocol.metrics[0]) for key, other in references.items()}
     additions = {key: _defined(added, case, other) for key, other in references.items()} if protocol.blended else {}
-    return Scores(metrics, _there(gained), _there(additions))
+    return Scores(metrics, _there(gained), _there(additions), len(case.draws))
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:

@@ -97,7 +97,7 @@ def _alone(
     for place, case in cases.items():
         beside = {key: others[place] for key, others in references.items() if place in others}
         scores = scores_of(protocol, case, beside)
-        found.append({"place": place, "metrics": scores.metrics, "gain": scores.gain, "added": scores.added})
+        found.append({"place": place, **vars(scores)})
     return found
 
 

@@ -88,15 +88,23 @@ def result_text(result: Result) -> str:
     for title, rows in tables.items():
         parts.append((f"{title}\n" if len(tables) > 1 else "") + text_table(rows))
     parts += ["\n".join(wrap(f"{NOTHING}: {reason}", WIDTH)) for reason in _reasons(result)]
-    return "\n\n".join([*parts, "In brackets: the 95% interval."])
+    return "\n\n".join([*parts, f"In brackets: the 95% interval.{averaged(result)}"])
 
 
 def result_card(result: Result) -> str:
     """What a notebook shows of a result."""
     tables = score_rows(result)
     rows = [{**({"subset": name} if len(tables) > 1 else {}), **row} for name, part in tables.items() for row in part]
-    facts = {"read": ", ".join(result.facts.reads) or "nothing", "seconds": result.facts.seconds}
-    return html_card(result_title(result), facts, rows, note=" ".join(["In brackets: the 95% interval.", *_reasons(result)]))
+    facts: dict[str, object] = {"read": ", ".join(result.facts.reads) or "nothing", "seconds": result.facts.seconds}
+    note = " ".join([f"In brackets: the 95% interval.{averaged(result)}", *_reasons(result)])
+    return html_card(result_title(result), facts, rows, note=note)
+
+
+def averaged(result: Result) -> str:
+    """How many draws of the folds the scores are means over; empty where they are of one."""
+    several = {int(draws) for draws in result.scores.get("draws", ())}
+    said = " to ".join(map(str, sorted({min(several), max(several)}))) if several else "1"
+    return f" Each score is the mean over {said} draws of the folds." if said != "1" else ""
 
 
 def result_title(result: Result) -> str:

@@ -156,3 +156,10 @@ def test_a_graph_is_drawn_layer_by_layer_its_nodes_sized_by_centrality(centralit
 def test_a_centrality_that_does_not_exist_is_named(shown: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="eigenvector"):
         shown["graph"].plot(centrality="eigenvektor", ax=Figure().add_subplot())
+
+
+def test_a_result_says_over_how_many_draws_of_the_folds_its_scores_are_means() -> None:
+    said = "Each score is the mean over 2 draws of the folds."
+    for draws in (1, 2):
+        result = nb.evaluate("constant", "digits-lenet", protocol="regression-folds", budgets=1, draws=draws)
+        assert (said in str(result), said in result._repr_html_()) == (draws == 2, draws == 2)

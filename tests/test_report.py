@@ -300,6 +300,15 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
     assert not [rank for rank in range(9, 12) if f"method-{rank}" in text]
 
 
+def test_a_score_under_fewer_draws_of_the_folds_than_a_references_is_marked(digits: nb.Subset, tmp_path: Path) -> None:
+    drawn = {"bar": 5, "a": 5, "b": 1}
+    rows = [scored(name, 0.9, gain=0.0) | {"metric": "accuracy", "draws": draws} for name, draws in drawn.items()]
+    compared = nb.Comparison(find_protocol("classification"), pd.DataFrame(rows), {})
+    text = "\n".join(sections.ranking(compared, digits, Board({}, {}), tmp_path))
+    assert ("| `b`¹ |" in text, "| `a` |" in text, "| `bar` |" in text) == (True, True, True)
+    assert "¹ Under fewer draws of the folds than a reference" in text
+
+
 @pytest.mark.parametrize("is_few", [True, False])
 def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [scored("bar", 0.9, "curves", gain=0.0) | {"metric": "accuracy"}]

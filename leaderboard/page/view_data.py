@@ -32,7 +32,7 @@ def plain(view: View, trained: View | None = None) -> dict[str, Any]:
         "metrics": [{"name": metric, "better": METRICS[metric].direction} for metric in view.protocol.metrics],
         "budgets": view.budgets,
         "beside": bool(trained),
-        "ceiling": {metric: round(value, DIGITS) for metric, value in view.ceiling.items()},
+        "ceiling": {metric: _plain(estimate) for metric, estimate in view.ceiling.items()},
         "references": view.references,
         "paper": [dict(reference) for reference in view.paper],
         "entries": [_plain_entry(entry, beside) for entry in view.entries],
@@ -55,14 +55,14 @@ def as_csv(view: View) -> str:
     numbers = [f"{name}{end}" for name in (*metrics, *worth) for end in ("", "_low", "_high")]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["subset", "protocol", "method", "kind", "trained_on", "budget", "rank", *numbers, *_FACTS])
+    writer.writerow(["subset", "protocol", "method", "kind", "trained_on", "budget", "draws", "rank", *numbers, *_FACTS])
     for entry in view.entries:
         for budget, scores in entry.scores.items():
             own: list[Estimate | str | None] = [scores.metrics[metric] for metric in metrics]
             own += [found.get(what) for found in (scores.gain, scores.added) for what in view.references]
             values = [number for estimate in own for number in _three(estimate)]
             what = [view.subset, view.protocol.name, entry.submission.method, entry.kind, entry.trained_on or ""]
-            writer.writerow([*what, budget, entry.ranks.get(budget, ""), *values, *_facts(entry).values()])
+            writer.writerow([*what, budget, scores.draws, entry.ranks.get(budget, ""), *values, *_facts(entry).values()])
     return written.getvalue()
 
 
@@ -107,6 +107,7 @@ def _plain_entry(entry: Entry, beside: Mapping[tuple[str, int], Any]) -> dict[st
             str(budget): {
                 **_plain_scores(scores),
                 "rank": entry.ranks.get(budget),
+                "draws": scores.draws,
                 "trained_tau": beside.get((submission.method, budget)),
             }
             for budget, scores in entry.scores.items()

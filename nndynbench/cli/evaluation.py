@@ -89,7 +89,7 @@ def evaluate(
     beside = beside_bar(result, loaded)
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
-    averaged = f", the mean over {draws} draws of the folds" if draws > 1 else ""
+    averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
     resampled = "learning rates (or configurations) resampled together"
     console.print(f"[dim]behind each value{averaged} its 95% interval: {resampled}[/dim]")
     if unsealed := result.facts.unsealed:

@@ -29,11 +29,10 @@ from nndynbench.protocols.results import Result, at_budgets
 from nndynbench.protocols.scoring import Case, Draw, Estimate, case_columns, cases, cluster_of
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
-from nndynbench.protocols.worth import added, ceiling, ceiling_interval, gain
+from nndynbench.protocols.worth import added, ceiling_of, gain
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import Subset, catalogue
 from nndynbench.subsets.loading import own_names
-from nndynbench.subsets.subset import FINAL_ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +53,8 @@ class Comparison:
     ``rows``: a row per method, subset, budget (``budget``) and metric: ``value``, ``gain`` over the bar (positive is better)
     and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the same over the curves
     alone, ``gain_over_curves`` and ``added_to_curves``, where those are compared or submitted; the ``ceiling`` of whoever
-    knew the configuration; what it ``reads``; ``undefined``, the reason where there is no value; on transfer ``trained_on``.
+    knew the configuration; what it ``reads``; over how many ``draws`` of the folds its value is the mean; ``undefined``, the
+    reason where there is no value; on transfer ``trained_on``.
     ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
     subset, the regime it was trained under.
 
@@ -352,6 +352,7 @@ class _Unit:
                 **_scored(case, {name: there[key] for name, there in beside.items() if key in there}, metric),
                 **self.ceilings[str(key[0]), metric],
                 "reads": "+".join(result.facts.reads) or "none",
+                "draws": len(case.draws),
             }
             for key, case in own.items()
             for metric in chosen
@@ -364,9 +365,8 @@ class _Unit:
 
     def _ceiling(self, subset: Subset, metric: str) -> dict[str, float | None]:
         """What a recipe's mean can reach, with its interval; None for a protocol that predicts anything else."""
-        known = self.protocol.split is not None and self.protocol.target == FINAL_ACCURACY
-        low, high = (ceiling_interval(subset.networks, metric) if known else None) or (None, None)
-        return {"ceiling": ceiling(subset.networks, metric) if known else None, "ceiling_low": low, "ceiling_high": high}
+        known = ceiling_of(subset, self.protocol, metric) or (None, None, None)
+        return dict(zip(("ceiling", "ceiling_low", "ceiling_high"), known, strict=True))
 
     def _cases(self, result: Result) -> Cases:
         by_name = {subset.name: subset for subset in self.subsets}
@@ -384,9 +384,17 @@ class _Unit:
                 scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
                 case = Case(self.protocol, (Draw(0, subset.networks.index.to_numpy(), clusters, scored),))
                 for budget in self.budgets:
-                    facts = {"method": name, "subset": subset.name, "budget": budget, "reads": "curves", "undefined": ""}
+                    facts = {
+                        "method": name,
+                        "subset": subset.name,
+                        "budget": budget,
+                        "reads": "curves",
+                        "draws": 1,
+                        "undefined": "",
+                    }
                     rows += [
-                        {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
+                        {**facts, "draws": 1, "metric": metric, **case.estimate(metric)._asdict()}
+                        for metric in self.protocol.metrics
                     ]
         return rows
 

@@ -16,13 +16,18 @@ import numpy.typing as npt
 
 from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
+from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scored import Scored
 from nndynbench.protocols.scoring import Case, Estimate, fold_masks, paired
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nndynbench.subsets import Subset
+
 FloatArray = npt.NDArray[np.float64]
+
+FINAL_ACCURACY = "final_accuracy"
 
 
 class Worth(NamedTuple):
@@ -161,6 +166,16 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
         "mae": float(np.mean([np.mean(np.abs(differences)) for differences in pairs]) / np.sqrt(2)),
     }
     return scores.get(metric)
+
+
+def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | None:
+    """The `ceiling` with its interval; None for a protocol that leaves networks out, tests another subset than it trains on,
+    or predicts something else than final accuracies.
+    """
+    if protocol.split is None or protocol.target != FINAL_ACCURACY or protocol.above_chance:
+        return None
+    value, interval = ceiling(subset.networks, metric), ceiling_interval(subset.networks, metric)
+    return None if value is None or interval is None else Estimate(value, *interval)
 
 
 def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float] | None:

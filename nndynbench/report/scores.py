@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from nndynbench.protocols import Comparison
-from nndynbench.protocols.references import beyond_references
+from nndynbench.protocols.references import beyond_references, references_among
 from nndynbench.report.markdown import epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
 from nndynbench.report.reasons import at_budget, lines, no_values
 
 UNSUBMITTED = "submitted at other budgets"
+FEWER = "¹"
 
 
 def score_table(compared: Comparison, metric: str) -> Iterator[str]:
@@ -37,6 +38,7 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
     """
     values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
     kept, shown = beyond_references(rows), board_methods(last)
+    fewer = under_fewer_draws(last)
     trained = ["τ among the trained"] if any("trained" in row for row in last.values()) else []
     if len(known := rows.dropna(subset="ceiling")):
         reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
@@ -48,9 +50,18 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
         cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
         cells += [estimate(row, column, signed=True) for column in kept]
         cells += [number(row.get("trained"))] if trained else []
-        yield table_line([f"`{name}`", *cells, str(row["reads"])])
+        yield table_line([f"`{name}`{FEWER if name in fewer else ''}", *cells, str(row["reads"])])
+    if fewer:
+        yield f"\n{FEWER} Under fewer draws of the folds than a reference; gain and added are under the draws of both."
     if hidden := len(last.keys() - set(shown)):
         yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints all."
     yield from no_values(rows[rows["method"].isin(shown) & rows["budget"].isin(budgets)], at_budget)
     absent = [(name, budget) for name in shown for budget in budgets if (name, budget) not in values]
     yield from lines((f"`{name}`{at_budget({'budget': budget})}", UNSUBMITTED) for name, budget in absent)
+
+
+def under_fewer_draws(last: Mapping[str, Row]) -> set[str]:
+    """The methods whose scores are means over fewer draws of the folds than a reference's."""
+    draws = {name: row.get("draws", 1) for name, row in last.items()}
+    most = max((draws[name] for name in references_among(last).values()), default=1)
+    return {name for name, own in draws.items() if own < most}

@@ -32,7 +32,7 @@ from nndynbench.protocols.method import method_names
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
 from nndynbench.protocols.scoring import Estimate
-from nndynbench.protocols.worth import ceiling
+from nndynbench.protocols.worth import ceiling, ceiling_interval
 from nndynbench.submissions import read_submission, submissions_of, write_submission
 from tests.leaderboard.conftest import BUNDLED
 
@@ -341,6 +341,34 @@ def test_what_is_shown_first_is_there() -> None:
     assert all(bundled & set(reference.methods) for reference in board_facts().references)
 
 
+@pytest.fixture(scope="module")
+def drawn_again(digits: nb.Subset, scores: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose bar (a stand-in) is scored under two draws of the folds, and a method under the first."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for method, draws, name, code in (
+        ("hyperparameters", 2, "bar", "baselines/bar.py"),
+        ("training-loss", 1, "training-loss", "baselines/trivial.py"),
+        ("degree-linear", 2, "degree-linear", "baselines/signatures.py"),
+    ):
+        result = nb.evaluate(method, digits, protocol="regression-folds", budgets=3, draws=draws)
+        for submission in submissions_of(result, method=name, code=code, **BUNDLED):
+            write_submission(submission, folder / "submissions")
+    return built(folder / "submissions", folder / "site", scores)
+
+
+def test_a_row_says_how_many_draws_of_the_folds_it_rests_on(drawn_again: Path) -> None:
+    table = pd.read_csv(drawn_again / "data" / "digits-lenet.regression-folds.csv").set_index("method")
+    assert table["draws"].to_dict() == {"bar": 2, "training-loss": 1, "degree-linear": 2}
+    assert "(2 draws of the folds)" in (drawn_again / "methods" / "degree-linear.html").read_text(encoding="utf-8")
+    assert "draws of the folds)" not in (drawn_again / "methods" / "training-loss.html").read_text(encoding="utf-8")
+
+
+def test_a_row_of_fewer_draws_than_the_references_is_marked(drawn_again: Path, browser: Any) -> None:
+    page = Watched(browser, drawn_again).open("index.html#subset=digits-lenet&protocol=regression-folds&budget=3")
+    marked = page.locator("#scores-table tr", has=page.locator(".badge", has_text="1 draw")).all()
+    assert ["training-loss" in row.inner_text() for row in marked] == [True]
+
+
 def test_the_table_and_the_predictions_are_downloads(site: Path, watched: Watched, submitted_and_hostile: Path) -> None:
     page = watched.open(FIRST)
     assert page.get_attribute("#csv", "href") == "data/digits-lenet.regression-folds.csv"
@@ -366,16 +394,20 @@ def test_an_unfinished_version_and_how_it_was_trained_are_said(watched: Watched)
 
 def test_the_ceiling_is_drawn_and_stands_among_the_references(watched: Watched) -> None:
     page = watched.open(f"index.html#subset={WITH_TWINS}&protocol=regression-folds&budget=3&columns=r2,mae,rmse")
-    expected = {metric: f"{ceiling(nb.load(WITH_TWINS).networks, metric):.3f}" for metric in ("r2", "mae", "rmse")}
-    assert [watched.by_method(title)["a recipe's mean"] for title in ("R²", "MAE", "RMSE")] == list(expected.values())
+    networks, shown = nb.load(WITH_TWINS).networks, "what a recipe's mean can reach"
+    expected = {metric: f"{ceiling(networks, metric):.3f}" for metric in ("r2", "mae", "rmse")}
+    assert [watched.by_method(title)[shown] for title in ("R²", "MAE", "RMSE")] == list(expected.values())
+    row = page.locator("#scores-table tr.ceiling").inner_text()
+    for metric in expected:
+        assert "({:.3f} to {:.3f})".format(*ceiling_interval(networks, metric)) in row
     watched.chart()
     for metric, value in expected.items():
         page.select_option("#metric", metric)
-        page.wait_for_selector(f"#chart svg >> text=ceiling {value}")
+        page.wait_for_selector(f"#chart svg >> text=a recipe's mean can reach {value}")
         line, inside = (page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background"))
         assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
         assert line["width"] == pytest.approx(inside["width"], abs=4)
-    assert "ceiling" in page.inner_text("#chart-caption")
+    assert "A method that sees a run may pass it" in page.inner_text("#chart-caption")
     page.select_option("#metric", "kendall_tau")
     page.wait_for_selector("#chart svg >> text=Kendall's τ")
     assert page.locator(f"#chart svg {CEILING_LINE}").count() == 0

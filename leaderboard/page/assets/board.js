@@ -220,7 +220,7 @@
       hint,
       better,
       value: (row) => (Array.isArray(find(row)) ? find(row)[0] : null),
-      cell: (row) => (row.kind === "ceiling" ? make("td", { className: "number", textContent: id in row.scores ? number(row.scores[id]) : "" }) : estimate(find(row), row.relation)),
+      cell: (row) => (row.kind === "ceiling" && !(id in row.scores) ? make("td") : estimate(row.kind === "ceiling" ? row.scores[id] : find(row), row.relation)),
       ...more,
     });
     const has = (name, key) => view.entries.some((entry) => Object.values(entry.scores).some((scores) => scores[name]?.[key]));
@@ -244,6 +244,7 @@
       text("standing", "Standing", "self-reported: the scores follow from the submitted predictions; rerun: the maintainers ran the code again; audited: it ran on networks trained afterwards", (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? STANDINGS.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
       text("date", "Date", "when the submission last changed", (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
       { id: "links", title: "Links", cell: (row) => linksCell(row), main: true },
+      { id: "draws", title: "Draws", hint: "of the folds: the score is the mean over them", better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
       text("authors", "Authors", "", (row) => row.authors?.join(", ") ?? null, { better: -1 }),
       { id: "seconds", title: "Seconds", hint: "to fit and predict, all folds and budgets together", better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
     ];
@@ -303,16 +304,23 @@
 
   function methodCell(row) {
     const cell = make("th", { scope: "row" });
-    if (row.kind === "ceiling") return make("th", { scope: "row", textContent: "a recipe's mean", title: CEILING });
+    if (row.kind === "ceiling") return make("th", { scope: "row", textContent: "what a recipe's mean can reach", title: CEILING });
     if (row.kind === "paper") cell.append(row.name);
     else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name, title: row.description }));
     const reference = index.references.find(({ key }) => view.references[key] === row.method);
     if (row.kind === "reference" && reference) cell.append(" ", badge(reference.name, reference.meaning));
     if (row.draft) cell.append(" ", badge("draft", row.draft));
     if (row.sealed === false) cell.append(" ", badge("not sealed", index.words.rows.unsealed));
+    if (row.scores.draws < mostDraws()) cell.append(" ", badge(row.scores.draws === 1 ? "1 draw" : `${row.scores.draws} draws`, index.words.rows.draws));
     if (row.place) cell.append(make("span", { className: "interval", textContent: row.place }));
     else cell.append(make("span", { className: "interval sees", textContent: `sees ${row.reads.join(", ") || "nothing"}` }));
     return cell;
+  }
+
+  // Of the folds, that a reference's score at this budget is the mean over.
+  function mostDraws() {
+    const references = view.entries.filter((entry) => Object.values(view.references).includes(entry.method));
+    return Math.max(1, ...references.map((entry) => entry.scores[element.budget.value]?.draws ?? 1));
   }
 
   function linksCell(row) {
@@ -361,7 +369,7 @@
     element["chart-section"].hidden = !hasLines();
     if (!hasLines() || !nearlySeen(element.chart)) return;
     const points = await window.charting.drawScores(element.chart, view, index.words.metrics[metric], metric, drawn());
-    const ceiling = metric in view.ceiling ? ` The dotted line is the ceiling: ${CEILING}` : "";
+    const ceiling = metric in view.ceiling ? ` The dotted line is ${CEILING}` : "";
     element["chart-caption"].textContent = points.length ? `${label(metric)} on ${view.subset}, ${view.protocol}, with 95% bands.${ceiling}` : "No method is drawn: tick some in the table.";
   }
 

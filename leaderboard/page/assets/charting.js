@@ -87,7 +87,7 @@
     }
     const drawn = [...new Set(rows.map((row) => row.method))];
     const references = Object.values(view.references);
-    const chart = { rows, drawn, references, label, shown, ceiling: view.ceiling[metric], narrow: element.clientWidth < 500 };
+    const chart = { rows, drawn, references, label, shown, ceiling: view.ceiling[metric]?.[0], narrow: element.clientWidth < 500 };
     await draw(element, () => ({ data: { values: rows }, layer: scoreLayers(chart) }), `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
     element.dataset.drawn = drawn.length;
     return rows;
@@ -114,7 +114,7 @@
     const ink = colour("--text");
     return [
       { data, mark: { type: "rule", strokeDash: [3, 3], color: ink, strokeWidth: 1.5 }, encoding: { y } },
-      { data, mark: { type: "text", align: "left", baseline: "top", dx: 6, dy: 4, color: ink, fontSize: 12, text: `ceiling ${ceiling.toFixed(3)}` }, encoding: { y, x: { value: 0 } } },
+      { data, mark: { type: "text", align: "left", baseline: "top", dx: 6, dy: 4, color: ink, fontSize: 12, text: `a recipe's mean can reach ${ceiling.toFixed(3)}` }, encoding: { y, x: { value: 0 } } },
     ];
   }
 
