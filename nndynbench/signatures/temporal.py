@@ -54,6 +54,8 @@ def _whole_numbers(values: object) -> bool:
 class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Histories to temporal signatures: a scikit-learn transformer from a sequence of histories to a matrix.
 
+    Diverged networks have NaN from their divergence on: put an imputer behind it.
+
     Parameters
     ----------
     centrality
@@ -70,8 +72,6 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     epochs
         Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. By default all after an
         epoch. Those beyond the budget are left out.
-
-    Diverged networks have NaN from their divergence on: put an imputer behind it.
 
     Examples
     --------
