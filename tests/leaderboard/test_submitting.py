@@ -153,6 +153,7 @@ def test_the_references_and_what_adds_to_them_are_submitted_under_all_draws_of_t
     asked = tasks(methods=["constant"], subset_names=["digits-lenet"], draws=7)
     assert {task.protocol.name: task.draws for task in asked} == {
         "regression-folds": 5,
+        "late-folds": 5,
         "classification": 7,
         "regression": 1,
         "blocked": 1,
