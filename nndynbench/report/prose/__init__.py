@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.report.board import Board
 from nndynbench.report.markdown import NOTHING, estimate
 from nndynbench.report.ranking import by_method
@@ -13,7 +14,7 @@ OPTIONAL = re.compile(r" ?\[\[(.*?)\]\]")
 PLACE = re.compile(r"\{(\S+) (\S+) (\d+) (\S+) (\S+)\}")
 
 
-class NoNumberError(LookupError):
+class NoNumberError(NndynbenchError, LookupError):
     """The board has no such number."""
 
 
