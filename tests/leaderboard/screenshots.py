@@ -28,6 +28,9 @@ def main(site: Path) -> None:
         for name, (page_name, awaited, width, height, scheme) in PICTURES.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(f"{site.resolve().as_uri()}/{page_name}")
+            page.locator(
+                awaited.partition("[")[0]
+            ).first.scroll_into_view_if_needed()  # a chart is drawn when it comes into view
             page.wait_for_selector(awaited, timeout=180_000)
             picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(64)
             picture.save(DOCS / f"{name}.png", optimize=True)
