@@ -66,6 +66,14 @@ class Accepted:
         """Its predictions with their truths, read from the file again."""
         return predictions_with_truths(read_submission(self.path), subsets=at_hand)
 
+    def draws(self) -> dict[int, int]:
+        """By budget, how many draws of the folds it has there, read from the file again."""
+        predictions = read_submission(self.path).predictions
+        if predictions.draw is None:
+            return dict.fromkeys(self.submission.budgets, 1)
+        pairs = set(zip(predictions.budget, predictions.draw, strict=True))
+        return {budget: 1 + max(draw for b, draw in pairs if b == budget) for budget in self.submission.budgets}
+
 
 def check(
     path: Path,

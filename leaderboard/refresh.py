@@ -186,8 +186,10 @@ def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
         return "other subsets"
     if not set(task.budgets) <= set(submission.budgets):
         return "other budgets"
-    if task.draws > 1 and any(_draws_at(path, budget) < task.draws for budget in task.budgets):
-        return "fewer draws of the folds"
+    if task.draws > 1:
+        draws = outcome.draws()
+        if any(draws[budget] < task.draws for budget in task.budgets):
+            return "fewer draws of the folds"
     changed = changed_code(submission, shared=shared)
     return f"other code: {', '.join(changed)}" if changed else None
 
@@ -196,14 +198,6 @@ def _draws(method: str, protocol: Protocol, asked: int | None) -> int:
     if asked is None:
         return protocol.draws if method in board_facts().drawn_again else 1
     return min(asked, protocol.draws)
-
-
-def _draws_at(path: Path, budget: int) -> int:
-    """How many draws of the folds an accepted file has at a budget."""
-    predictions = read_submission(path).predictions
-    if predictions.draw is None:
-        return 1
-    return 1 + max(draw for draw, b in zip(predictions.draw, predictions.budget, strict=True) if b == budget)
 
 
 def _budgets(wanted: list[int], protocol: Protocol, subsets: tuple[Subset, ...]) -> tuple[int, ...]:

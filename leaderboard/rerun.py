@@ -7,7 +7,7 @@ from functools import reduce
 
 from leaderboard.check import Accepted
 from nndynbench.protocols import evaluate
-from nndynbench.protocols.results import draws_of, joined
+from nndynbench.protocols.results import joined
 from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import load
@@ -75,10 +75,9 @@ def rerun(accepted: Accepted) -> Rerun:
 
 def _budgets_by_draws(accepted: Accepted) -> dict[int, list[int]]:
     """The submission's budgets, by the number of draws of the folds that it has there."""
-    table = accepted.predictions()
     found: dict[int, list[int]] = {}
-    for budget in accepted.submission.budgets:
-        found.setdefault(1 + int(draws_of(table)[table["budget"] == budget].max()), []).append(budget)
+    for budget, draws in accepted.draws().items():
+        found.setdefault(draws, []).append(budget)
     return found
 
 

@@ -393,8 +393,7 @@ class _Unit:
                         "undefined": "",
                     }
                     rows += [
-                        {**facts, "draws": 1, "metric": metric, **case.estimate(metric)._asdict()}
-                        for metric in self.protocol.metrics
+                        {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
                     ]
         return rows
 
