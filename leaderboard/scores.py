@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.ranks import chance_of_largest, margin_of_largest, shared_ranks, smallest_told
+from nndynbench.protocols.ranks import chance_of_largest, interval_of_largest, shared_ranks, smallest_told
 from nndynbench.protocols.scoring import Case, Estimate, paired
 from nndynbench.protocols.worth import added, added_in_resamples, gain
 from nndynbench.submissions.recomputation import recomputed
@@ -69,7 +69,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
 
 @dataclass(frozen=True)
 class Leading:
-    """The method of several that adds most to a reference; the interval holds for all of them at once.
+    """The method of several that adds most to a reference; the interval allows for its having been chosen as that.
 
     ``chance``: how probable so much is, were nothing added by any of those compared. ``smallest``: the least that
     such a method adds and is told from 0 four times in five.
@@ -90,11 +90,11 @@ def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
         return None
     best = max(values, key=lambda name: values[name])
     differences = np.stack([added_in_resamples(methods[name], reference) for name in values])
-    place = list(values).index(best)
-    margin, value = margin_of_largest(differences), values[best] + 0.0
-    added_by_best = Estimate(value, value - margin, value + margin)
-    chance, smallest = chance_of_largest(list(values.values()), differences), smallest_told(differences[place])
-    return Leading(best, added_by_best, len(values), chance, smallest)
+    tried = list(values.values())
+    low, high = interval_of_largest(tried, differences)
+    most = Estimate(values[best] + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+    smallest = smallest_told(differences[list(values).index(best)])
+    return Leading(best, most, len(values), chance_of_largest(tried, differences), smallest)
 
 
 def _value(case: Case, metric: str) -> float | None:

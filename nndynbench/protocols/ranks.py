@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import LEVEL
+from nndynbench.protocols.intervals import LEVEL, quantiles
 
 FloatArray = npt.NDArray[np.float64]
 Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
@@ -66,37 +66,67 @@ def margins(resampled: FloatArray) -> FloatArray:
 
 
 def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
-    """How probable it is, were none of several numbers above 0, that the largest of them would be as large as it is.
+    """How probable it is, were none of several numbers above 0, that one of them would be as far above 0 as the largest is.
 
-    All are in one unit, and are not standardised: what a blend adds whose weight is near 0 is 0 in most resamples and
-    something in a few, so that it is many of its own deviations away there, for nothing. The more are compared, the larger
-    the largest.
+    How far is counted in each number's own scale. In one unit the few whose errors are wild would decide alone: the R² of a
+    method that extrapolates is −30 in some resamples. In its own deviation, what a blend adds whose weight is near 0, and
+    which is 0 in most resamples and something in a few, would be many deviations away for nothing. So the deviation is
+    moderated, as in Tusher, Tibshirani and Chu 2001 (doi 10.1073/pnas.091062498): to each is added the median of all. And it
+    is taken from the fourth powers, not the squares: equal for errors that are normal, and the larger the rarer and the
+    larger they are. The more numbers are compared, the larger the largest.
 
     Parameters
     ----------
     values
-        (numbers,)
+        (numbers,), all in one unit.
     resampled
         (numbers, resamples): the same in every resample.
     """
-    largest = _largest(_centred(resampled))
-    return float((1 + np.sum(largest >= np.max(np.asarray(values, dtype=np.float64)))) / (1 + len(largest)))
+    numbers = np.asarray(values, dtype=np.float64)
+    errors = resampled - numbers[:, None]
+    scales = _scales(errors)
+    largest = _largest(_in_scales(errors, scales))
+    observed = _in_scales(numbers, scales)[np.argmax(numbers)]
+    return float((1 + np.sum(largest >= observed)) / (1 + len(largest)))
 
 
-def margin_of_largest(resampled: FloatArray) -> float:
-    """Half the width of a 95% interval of one of several numbers in one unit that holds whichever of them is chosen.
+def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> tuple[float, float]:
+    """The 95% interval of the largest of several numbers, for having been chosen as the largest.
+
+    Its low end is below the number by the largest error upwards of any of them, in 97.5% of the resamples, each in its own
+    scale as in `chance_of_largest`; and no higher than that of its own interval. Its high end is its own interval's: whoever
+    chooses the largest errs upwards. So an R² that falls without bound in some resamples makes no interval wide upwards.
 
     Parameters
     ----------
-    resampled
-        (numbers, resamples)
+    values, resampled
+        As `chance_of_largest` takes them.
     """
-    return float(np.quantile(_largest(np.abs(_centred(resampled))), LEVEL))
+    numbers = np.asarray(values, dtype=np.float64)
+    best, errors = int(np.argmax(numbers)), resampled - numbers[:, None]
+    scales = _scales(errors)
+    largest = _largest(_in_scales(errors, scales))
+    low, high = quantiles(resampled[best])
+    return min(low, float(numbers[best] - np.quantile(largest, (1 + LEVEL) / 2) * scales[best])), high
 
 
 def smallest_told(resampled: FloatArray) -> float:
     """The smallest number above 0 that is told from 0 four times in five, by its 95% interval; (resamples,)."""
     return float(POWER_DEVIATIONS * np.nanstd(resampled))
+
+
+def _scales(errors: FloatArray) -> FloatArray:
+    """In what the errors of each number are counted, (numbers,): its deviation, by fourth powers, and the median of all."""
+    normal = 3  # the fourth moment of a normal variable of deviation 1
+    deviation = (np.nanmean(np.square(errors**2), axis=1) / normal) ** 0.25
+    return np.asarray(deviation + np.median(deviation))
+
+
+def _in_scales(values: FloatArray, scales: FloatArray) -> FloatArray:
+    """Of numbers that never vary: infinite where above 0."""
+    by = scales if values.ndim == 1 else scales[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(values == 0, 0.0, values / by))
 
 
 def _centred(resampled: FloatArray) -> FloatArray:
