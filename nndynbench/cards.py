@@ -63,7 +63,7 @@ def estimate(row: Mapping[str, object] | pd.Series, column: str = "value") -> st
     value, low, high = (float(row.get(name, np.nan)) for name in (column, f"{prefix}low", f"{prefix}high"))  # type: ignore[arg-type]
     if not np.isfinite(value):
         return NOTHING
-    return f"{value:.3f} ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else f"{value:.3f}"
+    return f"{value:z.3f} ({low:z.2f} to {high:z.2f})" if np.isfinite([low, high]).all() else f"{value:z.3f}"
 
 
 def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:

@@ -76,9 +76,13 @@ def predictions(submissions: Path, method: str, subset: nb.Subset, protocol: str
     return found.predictions.query("budget == 5")
 
 
-def row(document: str, section: str, method: str) -> list[str]:
-    [part] = [part for part in document.split("\n## ") if section in part.splitlines()[0]]
-    [line] = [line for line in part.splitlines() if line.startswith(f"| `{method}` |")]
+def page_of(document: str, protocol: str) -> str:
+    [found] = [page for page in document.split("\n# ") if f"Protocol `{protocol}`" in page]
+    return found
+
+
+def row(document: str, protocol: str, method: str) -> list[str]:
+    [line] = [line for line in page_of(document, protocol).splitlines() if line.startswith(f"| `{method}` |")]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -89,14 +93,14 @@ def test_triage_follows_from_the_predictions_of_regression_folds(
     for _, fold in predictions(submissions, "degree-linear", digits, "regression-folds").groupby("fold"):
         tenth = round(len(fold) / 10)
         regrets.append(fold["truth"].nlargest(tenth).mean() - fold.nlargest(tenth, "prediction")["truth"].mean())
-    assert row(document, "`triage`", "degree-linear")[1].startswith(f"{np.mean(regrets):.3f} (")
+    assert row(document, "triage", "degree-linear")[1].startswith(f"{np.mean(regrets):.3f} (")
 
 
 def test_the_rules_that_fit_nothing_stand_beside_the_methods(document: str, digits: nb.Subset) -> None:
     first = digits.curves.xs(1, level="epoch")["validation_accuracy"]
     accuracies = digits.networks["final_accuracy"].loc[first.index]
     sure, tied = accuracies[first > first.nlargest(24).min()], accuracies[first == first.nlargest(24).min()]
-    regret = float(row(document, "`triage`", "stop-after-one-epoch")[1].split()[0])
+    regret = float(row(document, "triage", "stop-after-one-epoch")[1].split()[0])
     best, left = accuracies.nlargest(24).sum(), 24 - len(sure)  # equal accuracies are ranked in an order drawn once
     least, most = (best - sure.sum() - pick(left).sum() for pick in (tied.nlargest, tied.nsmallest))
     assert least - 0.02 <= 24 * regret <= most + 0.02
@@ -107,7 +111,7 @@ def test_the_ranking_among_the_trained_is_a_column(document: str, submissions: P
     all_tested = predictions(submissions, "degree-linear", digits, "regression-folds")
     learned = all_tested[all_tested["truth"] >= digits.manifest.chance + 5]
     tau = learned[["truth", "prediction"]].corr("kendall").iloc[0, 1]
-    assert row(document, "`regression-folds`", "degree-linear")[-2] == f"{tau:.3f}"
+    assert row(document, "regression-folds", "degree-linear")[-2] == f"{tau:.3f}"
 
 
 def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
@@ -149,7 +153,7 @@ def test_the_seeds_page_has_both_sides_of_the_plateau_and_what_is_known_of_the_r
     on = seeds.on_plateau(5)
     sizes = seeds.recipes[on].value_counts()
     [line] = [line for line in page.splitlines() if line.startswith("| on the plateau")]
-    assert line.rstrip(" |").endswith(f", {sizes[sizes > 1].sum():,}")
+    assert line.rstrip(" |").endswith(f", {sizes[sizes > 1].sum():,} networks")
     assert "64 recipes × 24 seeds" in page
     assert "was chosen around the plateau" in page
     assert "(digits-lenet-seeds.seeds.png)" in page
@@ -164,7 +168,7 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
     board = Board({}, {(("zoo",), "seeds"): compared})
     [sentence] = what_the_seeds_say(board, SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
-    assert sentence == "Distance adds to curves at 3 epochs, by an interval above 0."
+    assert sentence == "Distance adds to curves at 3 epochs (intervals above 0)."
 
 
 def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
@@ -191,11 +195,10 @@ def test_what_has_no_data_is_named_and_what_was_not_run_is_not(digits: nb.Subset
 
 
 def test_extrapolation_says_what_is_added_to_both_references(document: str) -> None:
-    [part] = [part for part in document.split("\n## ") if "`blocked`" in part.splitlines()[0]]
     beyond = "gain over the bar | added to the bar | gain over the curves alone | added to the curves alone"
-    assert f"| {beyond} | R² in regression-folds |" in part
-    assert row(document, "`blocked`", "bar")[2:4] == ["+0.000 (0.000 to 0.000)"] * 2
-    assert row(document, "`blocked`", "curve-bar")[4:6] == ["+0.000 (0.000 to 0.000)"] * 2
+    assert f"| {beyond} | R² in regression-folds |" in page_of(document, "blocked")
+    assert row(document, "blocked", "bar")[2:4] == ["0.000 (0.000 to 0.000)"] * 2
+    assert row(document, "blocked", "curve-bar")[4:6] == ["0.000 (0.000 to 0.000)"] * 2
 
 
 def scored(method: str, value: float, reads: str = "weights", **facts: object) -> dict[str, object]:
@@ -234,8 +237,8 @@ def test_a_control_below_0_is_not_praised() -> None:
         scored("bar", -1.3, "curves", gain=0.0, added=0.0),
     )
     text = said("r2", *rows)
-    assert "nothing that reads only weights is of use: the best is a control, `control-epoch-0-degree`: R² -0.600" in text
-    assert "The bar has -1.300 (-1.30 to -1.30): below 0 and no better than `constant`, -0.700." in text
+    assert "nothing that reads only weights is of use: the best is a control, `control-epoch-0-degree`: R² −0.600" in text
+    assert "The bar has −1.300 (−1.30 to −1.30): below 0 and no better than `constant`, −0.700." in text
     assert "says nothing" in text
     assert "best method" not in text
     assert "add to the bar" not in text
@@ -246,7 +249,7 @@ def test_a_control_ahead_of_the_methods_is_named_as_one() -> None:
     text = said("r2", *rows)
     assert "the best of what reads only weights is a control, `control-shuffled-degree`: R² 0.600" in text
     assert (
-        "The best method has less: `norms`, 0.500 (0.50 to 0.50). The bar has 0.900 (0.90 to 0.90): a gain of -0.400" in text
+        "The best method has less: `norms`, 0.500 (0.50 to 0.50). The bar has 0.900 (0.90 to 0.90): a gain of −0.400" in text
     )
 
 

@@ -146,7 +146,7 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
         table = Table("budget", *heads, title=title)
         for budget, part in rows.items():
             cells = [
-                escape(row["undefined"]) or f"{row['value']:.3f} [dim]({row['low']:.2f} to {row['high']:.2f})[/dim]"
+                escape(row["undefined"]) or f"{row['value']:z.3f} [dim]({row['low']:z.2f} to {row['high']:z.2f})[/dim]"
                 for row in part.to_dict("records")
             ]
             cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
@@ -295,18 +295,18 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
 
 def number(value: float | None) -> str:
     """Three digits after the point, or a dash."""
-    return NOTHING if value is None or value != value else f"{value:.3f}"
+    return NOTHING if value is None or value != value else f"{value:z.3f}"
 
 
 def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
     """An interval, dimmed; empty where there is none."""
-    return f"[dim]{row[low]:.{digits}f} to {row[high]:.{digits}f}[/dim]" if row[low] == row[low] else ""
+    return f"[dim]{row[low]:z.{digits}f} to {row[high]:z.{digits}f}[/dim]" if row[low] == row[low] else ""
 
 
 def with_span(row: Row, column: str) -> str:
     """A signed number and its interval; a dash where there is none."""
     value = row[column]
-    return f"{value:+.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
+    return f"{value:+z.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
 
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nndynbench.numbers import written, written_interval
 from nndynbench.paper import contradictions, regression_table
 from nndynbench.paper import table2 as paper_table2
 from nndynbench.paper import table5 as paper_table5
@@ -133,8 +134,8 @@ def _on_window(subset: Subset, window: str, reading: str, results: Path | Result
         return {**row, "mae": str(reason), "r2": ""}
     by_metric = scores.set_index("metric")
     for metric, digits in (("mae", 2), ("r2", 2)):
-        value, low, high = by_metric.loc[metric, ["value", "low", "high"]]
-        row[metric] = f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        value, low, high = (float(by_metric.loc[metric, column]) for column in ("value", "low", "high"))  # type: ignore[arg-type]
+        row[metric] = f"{written(value, digits=digits)} ({written_interval(low, high, digits=digits)})"
     return row
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nndynbench.numbers import written, written_interval
 from nndynbench.paper import claims as paper_claims
 from nndynbench.paper.reproduction import Reproduction, at_hand
 from nndynbench.protocols import MethodError, find_protocol
@@ -81,8 +82,8 @@ def verdict(claim: Mapping[str, Any], ours: Estimate) -> str:
 
 def shown(claim: Mapping[str, Any], ours: Estimate) -> str:
     """Our number beside a claim, with its interval."""
-    value = f"difference {ours.value:+.3f}" if "better" in claim else f"{ours.value:.3f}"
-    return f"{value} ({ours.low:.3f} to {ours.high:.3f})"
+    value = f"difference {written(ours.value, signed=True)}" if "better" in claim else written(ours.value)
+    return f"{value} ({written_interval(ours.low, ours.high, digits=3)})"
 
 
 def reservations(subsets: Sequence[Subset]) -> str:

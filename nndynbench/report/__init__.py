@@ -107,7 +107,7 @@ def _page(page: Page, board: Board, folder: Path) -> bool:
     found = [(subset, compared) for subset, compared in _compared(board, page.protocol) if _has_bar(compared)]
     lines = [line for subset, compared in found for line in page.section(compared, subset, board, folder)]
     if found:
-        _write(folder / f"{page.name}.md", [f"# {page.title}\n\n{BACK}", *lines])
+        _write(folder / f"{page.name}.md", [f"# {page.title}\n\nProtocol `{page.protocol}`. {BACK}", *lines])
     return bool(found)
 
 

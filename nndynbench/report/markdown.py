@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from nndynbench.numbers import written, written_interval
 from nndynbench.report.ranking import Row, is_control
 
 NOTHING = "–"
@@ -18,9 +19,8 @@ def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     if pd.isna(row.get(column)):
         return NOTHING
-    shown = f"{row[column]:+.3f}" if signed else f"{row[column]:.3f}"
-    digits = 3 if signed else 2
-    return shown if pd.isna(row[low]) else f"{shown} ({row[low]:.{digits}f} to {row[high]:.{digits}f})"
+    shown = written(row[column], signed=signed)
+    return shown if pd.isna(row[low]) else f"{shown} ({written_interval(row[low], row[high], digits=3 if signed else 2)})"
 
 
 def named(method: str) -> str:
@@ -29,7 +29,7 @@ def named(method: str) -> str:
 
 
 def number(value: float | None) -> str:
-    return NOTHING if value is None or pd.isna(value) else f"{value:.3f}"
+    return NOTHING if value is None or pd.isna(value) else written(value)
 
 
 def table_line(cells: Iterable[object]) -> str:

@@ -30,15 +30,6 @@ from nndynbench.report.sentences import (
 )
 from nndynbench.subsets import Subset
 
-TITLES = {
-    "regression-folds": "how accurate will it become?",
-    "late-folds": "how accurate in the mean of its last epochs?",
-    "regression": "how accurate, learnt from four fifths of the networks?",
-    "blocked": "the same, far from what training saw",
-    "triage": "which networks to go on training?",
-    "classification": "high or low?",
-}
-
 # How a row of `nndynbench.paper` ends that has nothing of ours.
 ABSENT = "not at hand"
 
@@ -173,7 +164,7 @@ def reproduced_rows(reproduced: Reproduction, command: str) -> Iterator[str]:
 
 def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
     source = compared.protocol.source
-    yield f"\n## {subset.name}: {TITLES[compared.protocol.name]} (`{compared.protocol.name}`)\n"
+    yield f"\n## {subset.name}\n"
     trained, planned = subset.manifest.networks, subset.manifest.networks_planned
     unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
     reduced = " Trained under a reduced regime, not the paper's." if subset.manifest.reduced else ""

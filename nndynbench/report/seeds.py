@@ -101,7 +101,8 @@ def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int], reference:
             on = compared.protocol.plateau == "on"
             counts = [f"{_networks(subset, budget, on=on):,}" for budget in budgets]
             values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
-            yield table_line([f"{label}, of so many networks", *map(", ".join, zip(values, counts, strict=True))])
+            cells = [f"{value}, {count} networks" for value, count in zip(values, counts, strict=True)]
+            yield table_line([label, *cells])
 
 
 def _networks(subset: Subset, budget: int, *, on: bool) -> int:
@@ -120,8 +121,8 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     for reference in _known(compared):
         yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
         if parts:
-            said = [f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in parts.items()]
-            yield f"Of the networks {', of those '.join(said)}."
+            said = "; ".join(f"{label} it {_where_it_adds(part, budgets, reference)}" for label, part in parts.items())
+            yield f"{said[0].upper()}{said[1:]}."
 
 
 def _where_it_adds(compared: Comparison, budgets: Sequence[int], reference: Beside, *, permuted: bool = False) -> str:
@@ -131,14 +132,14 @@ def _where_it_adds(compared: Comparison, budgets: Sequence[int], reference: Besi
     told = [budget for budget, row in known.items() if row[f"{added}_low"] > 0]
     if not told:
         return f"adds nothing to {reference.words} that can be told from 0"
-    return f"adds to {reference.words} at {listed(told)} epoch{'' if told == [1] else 's'}, by an interval above 0"
+    return f"adds to {reference.words} at {listed(told)} epoch{'' if told == [1] else 's'} (intervals above 0)"
 
 
 def _control(compared: Comparison, budgets: Sequence[int], reference: Beside) -> str:
     rows = [by_method(compared, SCORE, budget).get(reference.permuted, {}) for budget in budgets]
     if not all(reference.added in row for row in rows):
         return ""
-    return f"; permuted it {_where_it_adds(compared, budgets, reference, permuted=True)}"
+    return f"; permuted, it {_where_it_adds(compared, budgets, reference, permuted=True)}"
 
 
 def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
@@ -171,7 +172,7 @@ def _regret(compared: Comparison, budget: int) -> Iterator[str]:
                 f"{_points(rows[reference.with_distance])} with distance"
             )
             blind = rows.get("constant")
-            yield said + (f"; whoever ranks by nothing loses {blind['value']:.1f}." if blind else ".")
+            yield said + (f"; keeping three at random loses {blind['value']:.1f}." if blind else ".")
 
 
 def _points(row: Row) -> str:
