@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import secrets
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -15,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, submission_files, subsets_at_hand
+from leaderboard.standing import AuditScore, Interval
 from leaderboard.store import Store
 from nndynbench.cli.console import CommandLine, opened, progress_bar, run
 
@@ -76,7 +78,7 @@ def check(
                 reason = f"differs by {compared.difference:.3g} when rerun: {compared.where}"
                 console.print(f"[red]refused[/red] {escape(str(Refusal(outcome.path, 'scores', reason)))}")
                 continue
-            add_record(outcome.path, "rerun")
+            add_record(outcome.path, "rerun", sha256=outcome.sha256)
             console.print(f"reproduced {escape(str(outcome.path))}: largest difference {compared.difference:.3g}")
     if report:
         from leaderboard.comment import comment
@@ -150,53 +152,88 @@ def refresh(
 
 @app.command()
 def audit(
-    method: Annotated[str, typer.Argument(help="a submitted method")],
-    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; all that it is submitted for by default")] = None,
-    networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
+    methods: Annotated[list[str], typer.Argument(metavar="METHOD...", help="submitted methods")],
+    subset: Annotated[str | None, typer.Option(help="a subset of the digits; digits-lenet by default")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all submitted for by default")] = None,
     budgets: Annotated[
         str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the submission's by default")
     ] = None,
+    zoo: Annotated[
+        Path | None, typer.Option(help="keep the fresh zoo in this folder: the same command goes on from there")
+    ] = None,
+    networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
     code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
-    """Train a fresh digits zoo with a seed drawn now, and score a method there beside what it claims."""
-    from leaderboard.audit import AUDITED_SUBSET, can_be_audited, train_fresh_zoo
+    """Train a fresh zoo with a seed drawn now, and score methods there beside what they claim, the quickest first.
+
+    The seed is written down before the first network is trained. With --zoo the command may be interrupted at any time, and
+    goes on from there when it is run again: a zoo is drawn once, and what is audited on it is left alone. A zoo answers
+    what was submitted before it was drawn, and nothing else.
+    """
+    from leaderboard.audit import DRAWS, audited_subsets, draw_zoo, submissions_to_audit, train_fresh_zoo
     from leaderboard.audit import audit as score_on
-    from leaderboard.standing import add_record
+    from leaderboard.standing import add_record, read_records
     from nndynbench.protocols import find_method, method_names
-    from nndynbench.protocols.protocol import find_protocol, read_budgets
+    from nndynbench.protocols.method import MethodError
+    from nndynbench.protocols.protocol import read_budgets
     from nndynbench.sealed.outside import prepare
+    from nndynbench.subsets import SplitError
 
     prepare(early=True)
-    only = read_budgets(budgets) if budgets else None
-    chosen = []
-    for outcome in check_all(sorted((submissions / method).glob("*.json")), below=submissions):
-        if isinstance(outcome, Refusal):
-            raise ValueError(f"{outcome}: only accepted submissions are audited")
-        asked = not protocol or outcome.submission.protocol in protocol
-        if asked and can_be_audited(outcome, find_protocol(outcome.submission.protocol)):
-            chosen.append(outcome)
-    if not chosen:
-        raise ValueError(f"{method} has no submission on {AUDITED_SUBSET} to audit in {submissions}")
-    if code is None and method not in method_names():
-        raise ValueError(f"{method} is not in baselines/: give its file, --code FILE.py[:NAME]")
-    find_method(code or method)  # what is wrong with it is said before anything is trained
-    seed = secrets.randbelow(2**31)
-    with tempfile.TemporaryDirectory() as folder:
-        console.print(f"training {networks or 'all'} networks of {AUDITED_SUBSET} with the seed {seed}")
-        zoo = train_fresh_zoo(Path(folder), seed=seed, networks=networks)
-        for accepted in chosen:
-            scores = score_on(accepted, zoo, code=code, budgets=only)
-            title = f"{method}, {accepted.submission.protocol}, on {zoo.subset.manifest.networks} fresh networks"
-            table = Table("budget", "metric", "claimed", "fresh", title=title)
-            for score in scores:
-                shown = ["–" if value is None else f"{value:.3f}" for value in (score.claimed, score.fresh)]
-                table.add_row(str(score.budget), score.metric, *shown)
-            console.print(table)
+    subset, only = subset or audited_subsets()[0], read_budgets(budgets) if budgets else []
+    if zoo and networks:
+        raise typer.BadParameter("a trial's zoo is not kept", param_hint="--networks")
+    if code and len(methods) > 1:
+        raise typer.BadParameter("name the one method that this is the code of", param_hint="--code")
+    chosen = submissions_to_audit(methods, subset, submissions, protocols=protocol or [])
+    for method in methods:
+        if code is None and method not in method_names():
+            raise ValueError(f"{method} is not in baselines/: give its file, --code FILE.py[:NAME]")
+        find_method(code or method)  # what is wrong with it is said before anything is trained
+    failed = 0
+    with nullcontext(zoo) if zoo else tempfile.TemporaryDirectory() as folder:
+        drawn, records = draw_zoo(subset, Path(folder), submissions), read_records(submissions)
+        todo = [a for a in chosen if not drawn.has_audited(a, records, only)]
+        console.print(f"{len(todo)} of {len(chosen)} submissions to audit")
+        for late in [a for a in todo if not drawn.is_later_than(a)]:
+            failed += 1
+            todo.remove(late)
+            reason = "was submitted after the zoo was drawn: audit it on another"
+            console.print(f"[red]left out[/red] {escape(f'{late.path}: {reason}')}")
+        if todo:
+            console.print(f"training {networks or 'all'} networks of {subset} with the seed {drawn.seed}")
+            fresh = train_fresh_zoo(drawn, Path(folder), networks=networks)
+        for accepted in todo:
+            try:
+                scores = score_on(accepted, fresh, code=code, budgets=only)
+            except (MethodError, SplitError) as reason:
+                failed += 1
+                console.print(f"[red]failed[/red] {escape(f'{accepted.path}: {reason}')}")
+                continue
+            trained = fresh.manifest.networks
+            console.print(_audit_table(accepted, scores, trained))
             # Fewer networks to learn from are another problem: only a whole zoo is held against a claim.
             if networks is None:
-                trained = zoo.subset.manifest.networks
-                add_record(accepted.path, "audited", zoo_seed=seed, networks=trained, scores=scores)
+                facts: dict[str, Any] = {"zoo_seed": drawn.seed, "networks": trained, "draws": DRAWS, "scores": scores}
+                add_record(accepted.path, "audited", sha256=accepted.sha256, **facts)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int) -> Table:
+    def shown(value: float | None, interval: Interval | None) -> str:
+        return "–" if value is None else f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+
+    submission = accepted.submission
+    title = f"{submission.method}, {submission.protocol}, on {networks} fresh networks of {submission.subset.name}"
+    table = Table("budget", "metric", "claimed", "fresh", "from the claim's interval", title=title)
+    for score in scores:
+        fresh = shown(score.fresh, score.fresh_interval)
+        table.add_row(
+            str(score.budget), score.metric, shown(score.claimed, score.claimed_interval), fresh, score.place or ""
+        )
+    return table
 
 
 @app.command()

@@ -1,57 +1,152 @@
-"""The audit: labels are public, so a method is tried on a zoo that did not exist when it was submitted."""
+"""The audit: labels are public, so methods are tried on a zoo that did not exist when they were submitted.
+
+A zoo's seed is drawn by chance and written down, with what is submitted by then, before the first network is trained. So
+nobody can draw again after seeing an outcome and go unnoticed, or submit after seeing it.
+"""
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import secrets
+import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from leaderboard.check import Accepted
-from leaderboard.standing import AuditScore
-from nndynbench.protocols import evaluate
-from nndynbench.protocols.protocol import Protocol
-from nndynbench.subsets import Subset, load
+from pydantic import BaseModel, ConfigDict
 
-AUDITED_SUBSET = "digits-lenet"
+from leaderboard.check import Accepted, Refusal, check_all
+from leaderboard.facts import board_facts
+from leaderboard.standing import AuditScore, Interval, StandingRecord, name_of, record_of
+from nndynbench.names import check_name
+from nndynbench.protocols import evaluate
+from nndynbench.protocols.metrics import UndefinedMetricError
+from nndynbench.protocols.protocol import find_protocol
+from nndynbench.storage.files import locked, written_whole
+from nndynbench.submissions.recomputation import cases_by_budget
+from nndynbench.subsets import Subset, load
+from nndynbench.subsets.catalogue import catalogue
+
 ROOT = Path(__file__).parents[1]
 
+DRAWS = 1
+"""So many draws of the folds are scored on a fresh zoo, whatever a claim is the mean over."""
+DIGITS = 6
 
-@dataclass(frozen=True)
-class FreshZoo:
-    """A zoo trained with a seed drawn for this audit."""
 
-    subset: Subset
+class DrawnZoo(BaseModel):
+    """What was written down before a fresh zoo was trained: its seed, and the SHA-256 of each submission on its subset, by
+    ``METHOD/FILE``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    subset: str
     seed: int
+    drawn: datetime.datetime
+    submissions: dict[str, str]
+
+    def is_later_than(self, accepted: Accepted) -> bool:
+        """Whether a submission, as its file is now, was there when the zoo was drawn."""
+        return self.submissions.get(name_of(accepted.path)) == accepted.sha256
+
+    def has_audited(self, accepted: Accepted, records: list[StandingRecord], budgets: Collection[int] = ()) -> bool:
+        """Whether a submission is recorded with this zoo already, at all of its budgets or some."""
+        record = record_of(accepted.path, records)
+        audited = record.budgets if record is not None and record.zoo_seed == self.seed else set()
+        return audited >= set(_chosen(accepted, budgets))
 
 
-def train_fresh_zoo(out: Path, *, seed: int, networks: int | None = None) -> FreshZoo:
-    """Train ``digits-lenet`` anew: the same grid, other initialisations, batches and so other networks.
+def audited_subsets() -> list[str]:
+    """The subsets that can be trained anew anywhere, in the catalogue's order: those of the images in board.toml."""
+    return [name for name, entry in catalogue().items() if entry.images in board_facts().audited_images]
+
+
+def draw_zoo(subset: str, folder: Path, submissions: Path) -> DrawnZoo:
+    """The zoo of a folder, ``FOLDER/<subset>.audit.json``; drawn where none was yet, never again.
+
+    Raises
+    ------
+    UnknownNameError
+        For a subset that cannot be audited.
+    """
+    check_name(subset, audited_subsets(), what="subset to audit")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{subset}.audit.json"
+    with locked(path.with_suffix(".lock")):
+        if path.is_file():
+            return DrawnZoo.model_validate_json(path.read_bytes())
+        there = sorted(submissions.glob(f"*/{subset}.*.json"))
+        drawn = DrawnZoo(
+            subset=subset,
+            seed=secrets.randbelow(2**31),
+            drawn=datetime.datetime.now(datetime.UTC),
+            submissions={name_of(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in there},
+        )
+        with written_whole(path) as partial:
+            partial.write_text(drawn.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return drawn
+
+
+def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = None) -> Subset:
+    """Train a drawn zoo, or go on where that stopped: the same grid, other initialisations, batches and so other networks.
+
+    ``networks``: so many of them, spread over the grid; all by default.
 
     Raises
     ------
     RuntimeError
         Where ``python -m generation`` fails (its extra may not be installed), with what it said. Its progress is shown.
     """
-    command = [sys.executable, "-m", "generation", "train", AUDITED_SUBSET, "--out", str(out.resolve()), "--seed", str(seed)]
-    command += ["--networks", str(networks)] if networks else []
+    _, *options = shlex.split(load(drawn.subset).manifest.training_command)
+    command = [sys.executable, *(str(folder.resolve()) if word == "DIR" else word for word in options)]
+    command += ["--seed", str(drawn.seed), *(["--networks", str(networks)] if networks else [])]
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:] or 'it was stopped'}")
-    return FreshZoo(load(AUDITED_SUBSET, root=out), seed)
+    return load(drawn.subset, root=folder)
 
 
-def audit(
-    accepted: Accepted, zoo: FreshZoo, *, code: str | None = None, budgets: list[int] | None = None
-) -> list[AuditScore]:
-    """A submission's scores on a fresh zoo beside those it claims.
+def submissions_to_audit(
+    methods: Sequence[str], subset: str, submissions: Path, *, protocols: Collection[str] = ()
+) -> list[Accepted]:
+    """What methods have submitted on a subset that a fresh zoo can answer, under some protocols or all, the quickest first.
+
+    Raises
+    ------
+    UnknownNameError
+        For a subset that cannot be audited.
+    ValueError
+        For a submission that is refused, or a method that has none.
+    """
+    check_name(subset, audited_subsets(), what="subset to audit")
+    found: dict[str, list[Accepted]] = {method: [] for method in methods}
+    files = [path for method in found for path in sorted((submissions / method).glob(f"{subset}.*.json"))]
+    for outcome in check_all(files, below=submissions):
+        if isinstance(outcome, Refusal):
+            raise ValueError(f"{outcome}: only accepted submissions are audited")
+        protocol = find_protocol(outcome.submission.protocol)
+        # On transfer the networks that are trained on are another zoo's.
+        if protocol.test == "same" and (not protocols or protocol.name in protocols):
+            found[outcome.submission.method].append(outcome)
+    for method, own in found.items():
+        if not own:
+            raise ValueError(f"{method} has no submission on {subset} to audit in {submissions}")
+    return sorted((a for own in found.values() for a in own), key=lambda a: a.submission.seconds)
+
+
+def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets: Collection[int] = ()) -> list[AuditScore]:
+    """A submission's scores on a fresh zoo, under the first draw of its folds, beside those it claims.
 
     Parameters
     ----------
     accepted
-        A submission for ``digits-lenet``.
-    zoo
-        From `train_fresh_zoo`.
+        One of `submissions_to_audit`.
+    fresh
+        Its subset anew, from `train_fresh_zoo`.
     code
         The method's file (``FILE.py[:NAME]``), read and trusted by whoever audits, since it is executed; a bundled
         method is found by its name.
@@ -59,27 +154,52 @@ def audit(
         Some of the submission's; by default all.
     """
     submission = accepted.submission
-    chosen = [budget for budget in submission.budgets if not budgets or budget in budgets]
-    fresh = evaluate(
+    chosen = _chosen(accepted, budgets)
+    result = evaluate(
         code or submission.method,
-        zoo.subset,
+        fresh,
         protocol=submission.protocol,
         budgets=chosen,
         name=submission.method,
         sealed=True,
         order_seed=submission.order_seed,
     )
-    defined = fresh.scores[fresh.scores["undefined"] == ""]
-    found = {(row["budget"], row["metric"]): float(row["value"]) for row in defined.to_dict("records")}
-    return [
-        AuditScore(
-            budget=score.budget, metric=score.metric, claimed=score.value, fresh=found.get((score.budget, score.metric))
-        )
-        for score in submission.scores
-        if score.budget in chosen
-    ]
+    found = {(row["budget"], row["metric"]): row for row in result.scores.to_dict("records") if not row["undefined"]}
+    claimed = _claimed_intervals(accepted)
+    scores = []
+    for score in submission.scores:
+        place = score.budget, score.metric
+        if score.budget in chosen:
+            row = found.get(place)
+            scores.append(
+                AuditScore(
+                    budget=score.budget,
+                    metric=score.metric,
+                    claimed=score.value,
+                    fresh=float(row["value"]) if row else None,
+                    claimed_interval=claimed.get(place),
+                    fresh_interval=_interval(row["low"], row["high"]) if row else None,
+                )
+            )
+    return scores
 
 
-def can_be_audited(accepted: Accepted, protocol: Protocol) -> bool:
-    """Whether a submission is one that a fresh zoo can answer."""
-    return accepted.submission.subset.name == AUDITED_SUBSET and protocol.test == "same"
+def _chosen(accepted: Accepted, budgets: Collection[int]) -> list[int]:
+    return [budget for budget in accepted.submission.budgets if not budgets or budget in budgets]
+
+
+def _claimed_intervals(accepted: Accepted) -> dict[tuple[int, str], Interval]:
+    """By budget and metric, where it is defined."""
+    submission = accepted.submission
+    subset, protocol = load(submission.subset.name, version=submission.subset.version), find_protocol(submission.protocol)
+    found = {}
+    predictions = accepted.predictions({subset.name: subset})
+    for (budget, _), case in cases_by_budget(predictions, subset, protocol, reads=submission.reads).items():
+        for metric in protocol.metrics:
+            with suppress(UndefinedMetricError):
+                found[budget, metric] = _interval(*case.estimate(metric)[1:])
+    return found
+
+
+def _interval(low: float, high: float) -> Interval:
+    return round(float(low), DIGITS), round(float(high), DIGITS)

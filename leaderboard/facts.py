@@ -41,7 +41,7 @@ class Headline:
 @dataclass(frozen=True)
 class BoardFacts:
     """All of board.toml, and the references that every comparison has. ``drawn_again``: the methods that are submitted under
-    all draws of the folds that there are.
+    all draws of the folds that there are. ``audited_images``: subsets of these can be trained anew for an audit.
     """
 
     first: tuple[Shown, ...]
@@ -49,6 +49,7 @@ class BoardFacts:
     groups: tuple[Group, ...]
     headline: Headline
     drawn_again: frozenset[str]
+    audited_images: frozenset[str]
 
 
 @cache
@@ -61,6 +62,7 @@ def board_facts() -> BoardFacts:
         tuple(Group(**facts) for facts in content["groups"]),
         Headline(**content["headline"]),
         frozenset(content["draws"]["methods"]),
+        frozenset(content["audit"]["images"]),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import locked, written_whole
 
 STANDING_NAME = "standing.json"
 
@@ -23,8 +23,12 @@ Standing = Literal["self-reported", "rerun", "audited"]
 STANDINGS: tuple[Standing, ...] = ("self-reported", "rerun", "audited")
 
 
+Place = Literal["inside", "above", "below"]
+Interval = tuple[float, float]
+
+
 class AuditScore(BaseModel):
-    """A score on the fresh zoo beside the claimed one."""
+    """A score on the fresh zoo beside the claimed one, both with their 95% intervals; records from before 1.0 have none."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,10 +37,20 @@ class AuditScore(BaseModel):
     metric: str
     claimed: float | None
     fresh: float | None
+    claimed_interval: Interval | None = None
+    fresh_interval: Interval | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where the fresh score lies from the claim's interval; None where one of them is not defined."""
+        if self.fresh is None or self.claimed_interval is None:
+            return None
+        low, high = self.claimed_interval
+        return "inside" if low <= self.fresh <= high else "above" if self.fresh > high else "below"
 
 
 class StandingRecord(BaseModel):
-    """What was done to one submission file."""
+    """What was done to one submission file. ``networks``: of the fresh zoo; ``draws``: of its folds that were scored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +60,13 @@ class StandingRecord(BaseModel):
     date: datetime.date
     zoo_seed: int | None = None
     networks: int | None = None
+    draws: int | None = None
     scores: list[AuditScore] = []
+
+    @property
+    def budgets(self) -> set[int]:
+        """Those that were audited."""
+        return {score.budget for score in self.scores}
 
 
 _RECORDS = TypeAdapter(list[StandingRecord])
@@ -60,7 +80,7 @@ def read_records(submissions: Path) -> list[StandingRecord]:
 
 def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord | None:
     """The best record of a submission file as it is now."""
-    name, digest = _name(submission), _digest(submission)
+    name, digest = name_of(submission), _digest(submission)
     own = [record for record in records if record.file == name and record.sha256 == digest]
     return max(own, key=lambda record: STANDINGS.index(record.standing), default=None)
 
@@ -74,30 +94,39 @@ def add_record(
     submission: Path,
     standing: Standing,
     *,
+    sha256: str | None = None,
     zoo_seed: int | None = None,
     networks: int | None = None,
+    draws: int | None = None,
     scores: list[AuditScore] | None = None,
 ) -> StandingRecord:
-    """Write down what was done; an earlier record of the same kind for the same file is replaced."""
+    """Write down what was done; an earlier record of the same kind for the same file is replaced. Several processes may.
+
+    ``sha256``: of the content that it was done to, where the file may have changed meanwhile.
+    """
     record = StandingRecord(
-        file=_name(submission),
-        sha256=_digest(submission),
+        file=name_of(submission),
+        sha256=sha256 or _digest(submission),
         standing=standing,
         date=datetime.datetime.now(datetime.UTC).date(),
         zoo_seed=zoo_seed,
         networks=networks,
+        draws=draws,
         scores=scores or [],
     )
     folder = submission.resolve().parents[1]
-    others = [r for r in read_records(folder) if (r.file, r.standing) != (record.file, record.standing)]
-    ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
-    with written_whole(folder.parent / STANDING_NAME) as partial:
-        content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    path = folder.parent / STANDING_NAME
+    with locked(path.with_suffix(".lock")):
+        others = [r for r in read_records(folder) if (r.file, r.standing) != (record.file, record.standing)]
+        ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
+        with written_whole(path) as partial:
+            content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return record
 
 
-def _name(submission: Path) -> str:
+def name_of(submission: Path) -> str:
+    """What a record calls a submission file: ``METHOD/FILE``."""
     return "/".join(submission.parts[-2:])
 
 

@@ -20,14 +20,16 @@ from markupsafe import Markup
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
+from leaderboard.page.audits import Audit, audits_of, differs, is_told, verdict
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import StandingRecord, record_of
+from leaderboard.standing import StandingRecord
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
-from nndynbench.paper.verdicts import reservations, shown, verdict
+from nndynbench.paper.verdicts import reservations, shown
+from nndynbench.paper.verdicts import verdict as verdict_of_claim
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
@@ -115,7 +117,7 @@ def _write_site(
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
     for method, own in by_method.items():
-        audits = [(a, record) for a in own if (record := record_of(a.path, records)) and record.scores]
+        audits = audits_of(own, records)
         write(
             f"methods/{method}.html",
             "method.html",
@@ -164,7 +166,8 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "estimate": estimate}
+    environment.filters |= {"number": number, "estimate": estimate, "verdict": verdict}
+    environment.tests |= {"differing": differs, "told": is_told}
     return environment
 
 
@@ -249,16 +252,16 @@ def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, An
     for view in views:
         for claim, ours in view.claims:
             stands_in = "" if claim["subset"] == subset.name else f"stands in for {claim['subset']}: "
-            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict(claim, ours)}"))
+            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict_of_claim(claim, ours)}"))
     return found
 
 
-def _parts_of(method: str, views: Sequence[View], audits: Sequence[tuple[Accepted, StandingRecord]]) -> list[dict[str, Any]]:
+def _parts_of(method: str, views: Sequence[View], audits: Sequence[Audit]) -> list[dict[str, Any]]:
     own = [view for view in views if any(entry.submission.method == method for entry in view.entries)]
     return [{"place": place, **_of_method(view, method, audits)} for place, view in enumerate(own, start=1)]
 
 
-def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, StandingRecord]]) -> dict[str, Any]:
+def _of_method(view: View, method: str, audits: Sequence[Audit]) -> dict[str, Any]:
     """A method's own entries of a view, what a fresh zoo gave, and the view as the chart reads it, with the references."""
     references = view.references.values()
     shown_beside = [entry for entry in view.entries if entry.submission.method in (method, *references)]
@@ -271,10 +274,10 @@ def _of_method(view: View, method: str, audits: Sequence[tuple[Accepted, Standin
         if any(reference.key in getattr(score, name) for score in scores)
     ]
     fresh = {
-        (score.budget, score.metric): score.fresh
-        for a, record in audits
-        if (a.submission.subset.name, a.submission.protocol) == (view.subset, view.protocol.name)
-        for score in record.scores
+        (score.budget, score.metric): score
+        for audit in audits
+        if (audit.subset, audit.protocol) == (view.subset, view.protocol.name)
+        for score in audit.record.scores
     }
     chart = plain(View(view.protocol, view.subset, shown_beside, view.ceiling))
     return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": chart}

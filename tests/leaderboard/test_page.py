@@ -27,6 +27,7 @@ from leaderboard.page.libraries import as_classic_script
 from leaderboard.page.site import number, words
 from leaderboard.page.view_data import as_text, paper_link
 from leaderboard.scores import Leading
+from leaderboard.standing import AuditScore, add_record
 from leaderboard.store import Store
 from nndynbench.protocols.method import method_names
 from nndynbench.protocols.metrics import METRICS
@@ -67,6 +68,17 @@ WITH_TWINS = "cifar10-lenet-diverse"
 # Of a busy machine's browser; the usual half minute is too short for one.
 PATIENCE_MS = 180_000
 CEILING_LINE = ".mark-rule.role-mark line"
+AUDIT: dict[str, Any] = {
+    "zoo_seed": 634174743,
+    "networks": 240,
+    "draws": 1,
+    "scores": [
+        AuditScore(budget=1, metric="r2", claimed=0.5, claimed_interval=(0.4, 0.6), fresh=0.55, fresh_interval=(0.5, 0.6)),
+        AuditScore(budget=3, metric="r2", claimed=0.7, claimed_interval=(0.6, 0.8), fresh=0.25, fresh_interval=(0.1, 0.4)),
+        AuditScore(budget=3, metric="mae", claimed=9.0, claimed_interval=(8.0, 10.0), fresh=7.5, fresh_interval=(7.0, 8.0)),
+        AuditScore(budget=3, metric="kendall_tau", claimed=0.5, fresh=None),
+    ],
+}
 runner = CliRunner(env={"COLUMNS": "400"})
 
 
@@ -78,6 +90,7 @@ def submitted_and_hostile(submitted: Path, digits: nb.Subset, tmp_path_factory: 
     about = {"authors": [HOSTILE], "licence": "MIT", "code": "https://example.org/mine", "commit": "abcdef0", "seeds": [0]}
     for submission in submissions_of(result, method="mine", description=HOSTILE, **about):
         write_submission(submission, folder)
+    add_record(folder / "degree-linear" / "digits-lenet.regression-folds.json", "audited", **AUDIT)
     widths = [digits, nb.load("digits-lenet-half"), nb.load("digits-lenet-double")]
     bundled = [
         nb.evaluate("training-loss", widths, protocol="transfer", budgets=3),
@@ -460,6 +473,40 @@ def test_a_methods_page_says_what_was_trained_on(watched: Watched) -> None:
     page.wait_for_selector("h1")
     table = page.locator("[aria-label='Scores on digits-lenet, transfer']")
     assert set(table.locator("tbody th:first-child").all_inner_texts()) == {"digits-lenet-half", "digits-lenet-double"}
+
+
+def test_a_methods_page_shows_claimed_scores_beside_those_of_a_fresh_zoo_and_says_where_they_differ(
+    watched: Watched,
+) -> None:
+    page = watched.open("methods/degree-linear.html")
+    said = page.locator("section[aria-labelledby=audits]")
+    assert (
+        "Of 2 scores in the protocols' first metric, 1 lies outside the 95% interval of the claim, 1 of them worse"
+        in said.inner_text()
+    )
+    assert "240 networks trained with the seed 634174743" in said.inner_text()
+
+    def shown(rows: Any) -> list[list[str]]:
+        return [[" ".join(cell.split()) for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
+
+    first = said.locator("table").first.locator("tbody tr:not(:has(th[scope=rowgroup]))")
+    assert shown(first) == [
+        ["1", "R²", "0.500 (0.400 to 0.600)", "0.550 (0.500 to 0.600)", "inside"],
+        ["3", "R²", "0.700 (0.600 to 0.800)", "0.250 (0.100 to 0.400)", "outside: worse"],
+    ]
+    page.click("summary >> text=In every metric")
+    every = shown(said.locator("table").last.locator("tbody tr:not(:has(th[scope=rowgroup]))"))
+    assert [row[1:] for row in every[2:]] == [
+        ["MAE", "9.000 (8.000 to 10.0)", "7.500 (7.000 to 8.000)", "outside: better"],
+        ["Kendall's τ", "0.500", "–", "–"],
+    ]
+    overview = page.locator("[aria-label='All results side by side'] tbody tr", has_text="regression-folds").first
+    assert "0.250 outside: worse" in " ".join(overview.inner_text().split())
+    assert "audited" in overview.inner_text()
+
+
+def test_a_method_without_an_audit_has_no_section_about_one(watched: Watched) -> None:
+    assert watched.open("methods/constant.html").locator("#audits").count() == 0
 
 
 def test_gain_and_added_are_zero_for_the_bar_itself(watched: Watched) -> None:

@@ -1,0 +1,52 @@
+"""What a method's page says of its audits: each claimed score beside the one on a fresh zoo, and whether they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaderboard.check import Accepted
+from leaderboard.standing import AuditScore, StandingRecord, record_of
+from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.protocol import find_protocol
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One submission's record; ``leading`` are its scores in the protocol's first metric."""
+
+    subset: str
+    protocol: str
+    record: StandingRecord
+    leading: Sequence[AuditScore]
+
+
+def audits_of(own: Sequence[Accepted], records: list[StandingRecord]) -> list[Audit]:
+    """The audits of a method's submissions, in their order."""
+    found = []
+    for a in own:
+        record = record_of(a.path, records)
+        if record and record.scores:
+            facts = a.submission
+            first = find_protocol(facts.protocol).metrics[0]
+            leading = [score for score in record.scores if score.metric == first]
+            found.append(Audit(facts.subset.name, facts.protocol, record, leading))
+    return found
+
+
+def is_told(score: AuditScore) -> bool:
+    """Whether the claim has an interval that the fresh score may lie outside of."""
+    return score.place is not None
+
+
+def differs(score: AuditScore) -> bool:
+    """Whether the fresh score lies outside the claim's interval."""
+    return score.place in ("above", "below")
+
+
+def verdict(score: AuditScore) -> str:
+    """Where the fresh score lies from the claim's interval, better or worse; empty where nobody can say."""
+    if not differs(score):
+        return score.place or ""
+    better = "above" if METRICS[score.metric].direction > 0 else "below"
+    return f"outside: {'better' if score.place == better else 'worse'}"
