@@ -37,6 +37,13 @@ def test_budgets_may_still_be_called_epochs(digits: nb.Subset) -> None:
         digits.history(100, budget=3, epochs=3)
 
 
+def test_parts_of_the_networks_may_still_be_called_draws(digits: nb.Subset) -> None:
+    asked: dict[str, Any] = {"beside": "constant", "budgets": 1, "sizes": [24]}
+    with pytest.deprecated_call(match="parts"):
+        old = nb.sample_efficiency("constant", digits, draws=1, **asked)
+    pd.testing.assert_frame_equal(old, nb.sample_efficiency("constant", digits, parts=1, **asked))
+
+
 @pytest.mark.parametrize("old", [("digits-lenet", "constant"), (["digits-lenet"], ["constant"])])
 def test_subsets_may_still_come_first_in_compare(old: tuple[Any, Any], tmp_path: Path) -> None:
     options: dict[str, Any] = {"protocol": "regression", "budgets": 1, "results": tmp_path}

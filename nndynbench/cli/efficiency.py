@@ -22,7 +22,9 @@ def sample_efficiency(
     protocol: Annotated[str, typer.Option(help="a protocol that tests the subset it trains on")] = "regression-folds",
     budgets: Annotated[str, typer.Option(help="5, 1-10, or 1,3,5")] = "1,5",
     sizes: Annotated[str, typer.Option(help="how many networks both are fitted on")] = "48,96,192,all",
-    draws: Annotated[int, typer.Option(help="how often a part of the networks is drawn; scores are means")] = 3,
+    parts: Annotated[
+        int, typer.Option("--parts", "--draws", help="how many parts of each size are drawn; scores are means over them")
+    ] = 3,
     out: Annotated[Path, typer.Option(help="folder for the table and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
@@ -48,7 +50,7 @@ def sample_efficiency(
             protocol=protocol,
             budgets=budgets,
             sizes=read_sizes(sizes),
-            draws=draws,
+            parts=parts,
             jobs=jobs,
             progress=report,
         )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.deprecation import renamed_keyword
 from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_budgets, checked_count
 from nndynbench.protocols.harness import evaluate
@@ -23,9 +24,10 @@ from nndynbench.subsets import Subset, as_subset
 
 CURVE_BAR = "curve-bar"
 SIZES = (48, 96, 192, None)
-DRAWS = 3
+PARTS = 3
 
 
+@renamed_keyword("draws", "parts")
 def sample_efficiency(
     method: Any,
     subset: str | Subset,
@@ -34,7 +36,7 @@ def sample_efficiency(
     protocol: str | Protocol = "regression-folds",
     budgets: int | str | Sequence[int] = (1, 5),
     sizes: Sequence[int | None] = SIZES,
-    draws: int = DRAWS,
+    parts: int = PARTS,
     jobs: int = 1,
     progress: Callable[[int, int], None] | bool | None = None,
 ) -> pd.DataFrame:
@@ -53,9 +55,9 @@ def sample_efficiency(
     sizes
         How many networks both are fitted on inside each fold; None for all of the training side. Smaller parts are parts of
         the larger ones.
-    draws
-        How often a part is drawn; scores are means over the draws. What is fitted on all networks is fitted once a draw too,
-        on another order of them.
+    parts
+        How many parts of each size are drawn; scores are means over them. What is fitted on all networks is fitted as often,
+        each time on another order of them. Folds are drawn once: `nndynbench.evaluate` has their ``draws``.
     jobs
         Fits at a time.
     progress
@@ -66,19 +68,19 @@ def sample_efficiency(
     A row per budget and size: ``networks`` that were fitted on (of all, in the largest fold), ``metric`` (the protocol's
     first), the method's ``value`` with its 95% interval ``low`` to ``high``, the reference's as ``beside``, and the ``gain``
     with its paired interval (``gain_low``, ``gain_high``). Intervals resample the tested networks, as for any score; what
-    another draw would change is averaged over, not added to them.
+    other parts would change is averaged over, not added to them.
 
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, MethodError
         As `nndynbench.evaluate`.
     ValueError
-        For sizes that are no whole numbers above 0, no draws, or a protocol that tests another subset.
+        For sizes that are no whole numbers above 0, no parts, or a protocol that tests another subset.
 
     Examples
     --------
     >>> import nndynbench
-    >>> asked = {"beside": "constant", "budgets": 5, "sizes": [48, 96], "draws": 1}
+    >>> asked = {"beside": "constant", "budgets": 5, "sizes": [48, 96], "parts": 1}
     >>> curve = nndynbench.sample_efficiency("training-loss", "digits-lenet", **asked)
     >>> curve["networks"].tolist()
     [48, 96]
@@ -87,18 +89,18 @@ def sample_efficiency(
     if chosen.test == "another":
         raise ValueError(f"{chosen.name} tests another subset than it trains on: choose a protocol of one subset")
     counts = [checked_count(size, "a size") for size in sizes]
-    number_of_draws = checked_count(draws, "draws") or DRAWS
+    number_of_parts = checked_count(parts, "parts") or PARTS
     asked = checked_budgets(budgets)
     largest = max(len(learnt) for learnt, _ in loaded.split(str(chosen.split)))
-    parts = list(product(counts, range(number_of_draws), (method, beside)))
+    fits = list(product(counts, range(number_of_parts), (method, beside)))
     found: dict[tuple[int, Any], list[Case]] = {}
     options: dict[str, Any] = {"protocol": chosen, "budgets": asked, "jobs": jobs}
     with reporting(progress, "fitting on parts of the networks") as report:
-        for done, (count, draw, each) in enumerate(parts, start=1):
-            result = evaluate(each, loaded, order_seed=draw, reference_networks=count, **options)
+        for done, (count, part, each) in enumerate(fits, start=1):
+            result = evaluate(each, loaded, order_seed=part, reference_networks=count, **options)
             for key, case in cases(result.predictions, {loaded.name: loaded}, chosen, reads=result.facts.reads).items():
                 found.setdefault((min(count or largest, largest), key[1]), []).append(case)
-            report(done, len(parts))
+            report(done, len(fits))
     rows = [
         {"budget": budget, "networks": networks, **_row(own[::2], own[1::2], chosen.metrics[0])}
         for (networks, budget), own in found.items()
@@ -107,7 +109,7 @@ def sample_efficiency(
 
 
 def _row(own: Sequence[Case], reference: Sequence[Case], metric: str) -> dict[str, Any]:
-    """Means over draws, each with its interval; of the gain from resamples that are the same for both."""
+    """Means over parts, each with its interval; of the gain from resamples that are the same for both."""
     measure = METRICS[metric]
     value, other = (float(np.mean([case.value(metric) for case in side])) for side in (own, reference))
     drawn, drawn_other = (np.mean([case.in_resamples(metric) for case in side], axis=0) for side in (own, reference))

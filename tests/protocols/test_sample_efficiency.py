@@ -16,7 +16,7 @@ from nndynbench.cli import app
 from nndynbench.cli.efficiency import read_sizes
 from nndynbench.submissions import RefusedError, submissions_of
 
-QUICK = {"beside": "constant", "budgets": 5, "draws": 2}
+QUICK = {"beside": "constant", "budgets": 5, "parts": 2}
 
 
 class CountsNetworks(RegressorMixin, BaseEstimator):
@@ -51,13 +51,13 @@ def test_smaller_parts_are_parts_of_larger_ones(digits: nb.Subset) -> None:
         assert small <= large
 
 
-def test_scores_are_means_over_draws_of_what_evaluate_gives(digits: nb.Subset) -> None:
+def test_scores_are_means_over_parts_of_what_evaluate_gives(digits: nb.Subset) -> None:
     [row] = nb.sample_efficiency("training-loss", digits, sizes=[48], **QUICK).to_dict("records")
-    draws = [
-        nb.evaluate("training-loss", digits, protocol="regression-folds", order_seed=draw, reference_networks=48).predictions
-        for draw in (0, 1)
+    parts = [
+        nb.evaluate("training-loss", digits, protocol="regression-folds", order_seed=part, reference_networks=48).predictions
+        for part in (0, 1)
     ]
-    by_hand = [r2_score(table["truth"], table["prediction"]) for table in draws]
+    by_hand = [r2_score(table["truth"], table["prediction"]) for table in parts]
     assert by_hand[0] != by_hand[1]
     assert row["value"] == pytest.approx(np.mean(by_hand), abs=1e-12)
     assert row["gain"] == pytest.approx(row["value"] - row["beside"], abs=1e-12)
@@ -72,7 +72,7 @@ def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "named"),
-    [({"sizes": [0]}, "a size"), ({"draws": 0}, "draws"), ({"protocol": "transfer-apart"}, "tests another subset")],
+    [({"sizes": [0]}, "a size"), ({"parts": 0}, "parts"), ({"protocol": "transfer-apart"}, "tests another subset")],
 )
 def test_what_cannot_be_asked_is_refused(digits: nb.Subset, asked: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
@@ -88,7 +88,7 @@ def test_a_result_of_few_networks_is_no_submission(digits: nb.Subset) -> None:
 
 def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
     command = ["sample-efficiency", "training-loss", "--subset", "digits-lenet", "--beside", "constant"]
-    command += ["--sizes", "48,all", "--budgets", "5", "--draws", "1", "--out", str(tmp_path)]
+    command += ["--sizes", "48,all", "--budgets", "5", "--parts", "1", "--out", str(tmp_path)]
     CliRunner().invoke(app, command, catch_exceptions=False)
     table = pd.read_csv(tmp_path / "training-loss.digits-lenet.regression-folds.by-networks.csv")
     assert table["networks"].tolist() == [48, 192]
