@@ -21,6 +21,7 @@ from generation.record import Record
 from generation.runs import NetworkRun, TrainingState
 from generation.training.batches import epoch_batches, normalised, training_labels
 from generation.training.plan import NetworkPlan
+from generation.training.products import with_products
 from generation.training.record import (
     add_epoch,
     add_late_accuracy,
@@ -54,6 +55,8 @@ class Training:
         self.started = time.process_time()
         recipe = self.plan.recipe
         self.model = build_module(self.plan.architecture, dropout=recipe["dropout"])
+        if recipe["precision"] == "bfloat16":
+            self.model = with_products(self.model)
         initialise(self.model, self.plan.architecture, seed=self.plan.seed, scale=recipe["initialisation_scale"])
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has it, its types do not
         self.optimiser = _optimiser(self.model, recipe)

@@ -1,8 +1,9 @@
-"""What training costs: ``python -m tests.benchmarks.training epoch|side-by-side|packing``.
+"""What training costs: ``python -m tests.benchmarks.training epoch|side-by-side|products|packing``.
 
 ``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, as a user
 would write it, both on the same two cores (two networks at once, one thread each). ``side-by-side``: many networks as one
-module against that loop, for a GPU. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
+module against that loop, for a GPU. ``products``: a step in bfloat16 with convs over few positions as matrix products, and
+with torch's convs alone. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +31,8 @@ from generation.images import Images, load_images
 from generation.restore import record_of
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan, train_network
+from generation.training.network import one_core
+from generation.training.products import with_products
 from tests.generation.as_described import as_described
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -185,6 +189,50 @@ def side_by_side(
     table.add_row("plain loop", f"{theirs:.4f}", f"{plain[-1]:.3f} (epoch {epochs})")
     console.print(table)
     console.print(f"ratio {theirs / mine:.1f}; peak memory {memory:.0f} MB")
+
+
+@app.command()
+def products(steps: int = 15, batch: int = 32) -> None:
+    from tests.conftest import pytest_configure
+
+    pytest_configure()  # torchvision's operators, where torch is a CPU build
+    table = Table("architecture", "torch's convs, ms", "as products, ms", "times")
+    for name in ("cifar10-alexnet", "imagenet20-alexnet", "imagenet20-resnet50"):
+        plain, made = build_module(name), with_products(build_module(name))
+        with one_core(name):
+            before, after = rounds(steps, [bfloat16_step(model, batch) for model in (plain, made)])
+        times = float(np.median(np.array(before) / np.array(after)))
+        table.add_row(name, f"{1e3 * float(np.median(before)):.0f}", f"{1e3 * float(np.median(after)):.0f}", f"{times:.2f}")
+    console.print(table)
+
+
+def bfloat16_step(model: torch.nn.Module, batch: int) -> Callable[[], None]:
+    """A training step on images that are noise."""
+    model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    images = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
+    labels = torch.arange(batch) % 10
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = functional.cross_entropy(model(images), labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def rounds(count: int, functions: list[Callable[[], None]]) -> list[list[float]]:
+    """The processor's seconds of each function, called in turn; the first two rounds do not count."""
+    taken: list[list[float]] = [[] for _ in functions]
+    for number in range(count + 2):
+        for function, seconds in zip(functions, taken, strict=True):
+            start = time.process_time()
+            function()
+            if number >= 2:
+                seconds.append(time.process_time() - start)
+    return taken
 
 
 @app.command()
