@@ -18,6 +18,7 @@ from nndynbench.processes import in_processes
 from nndynbench.protocols import find_method, method_names
 from nndynbench.protocols.method import SEED
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols, read_budgets
+from nndynbench.protocols.results import Result
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import (
     RefusedError,
@@ -27,6 +28,7 @@ from nndynbench.submissions import (
     write_submission,
 )
 from nndynbench.submissions.admission import code_of
+from nndynbench.submissions.beside import submitted as submitted_result
 from nndynbench.subsets import SplitError, Subset
 
 AUTHORS = ("The nndynbench maintainers",)
@@ -143,6 +145,8 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
         stored = StoredResults(results)
+        if (first := _submitted_before(task, folder)) is not None:
+            stored.adopt(first, task.method, task.subsets, task.protocol)
         result = stored.result(task.method, task.subsets, task.protocol, task.budgets, draws=task.draws)
         made = submissions_of(
             result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
@@ -152,6 +156,17 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     except ValueError as failure:  # of a method, or of what it predicted
         return Submitted(task, failure=str(failure))
     return Submitted(task, [write_submission(submission, folder) for submission in made])
+
+
+def _submitted_before(task: Task, folder: Path) -> Result | None:
+    """What is submitted already by the code as it is: where draws of the folds are missing, only those are fitted."""
+    if task.draws == 1:
+        return None
+    try:
+        changed = [changed_code(read_submission(path), shared=False) for path in task.files(folder)]
+    except RefusedError:
+        return None
+    return None if any(changed) else submitted_result(task.method, task.subsets, task.protocol, folder)
 
 
 def current_commit() -> str:

@@ -102,6 +102,12 @@ class StoredResults:
         assert stored is not None
         return at_budgets(stored, budgets)
 
+    def adopt(self, result: Result, name: str, subsets: Sequence[Subset], protocol: Protocol) -> None:
+        """Take what the same code predicted elsewhere, such as a submission's predictions, where nothing is stored."""
+        path = self._path(find_method(name), subsets, protocol.fitted)
+        if readable_result(path) is None:
+            written_somewhere(rescore(result, subsets, protocol.fitted).save, path)
+
     def holds(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, draws: int = 1
     ) -> bool:

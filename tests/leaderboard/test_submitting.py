@@ -7,17 +7,19 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+import nndynbench as nb
 from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
 from leaderboard.facts import board_facts
 from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols import method_names
+from nndynbench.protocols import method_names, stored
 from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.submissions.files import parsed
 from nndynbench.subsets import Subset
@@ -185,6 +187,42 @@ def test_a_submission_of_fewer_draws_is_topped_up(tmp_path: Path, at_hand: dict[
     kept = [place for place, draw in enumerate(second.predictions.draw) if draw == 0]
     assert [second.predictions.prediction[place] for place in kept] == first.predictions.prediction
     assert not isinstance(check(path, at_hand), Refusal)
+
+
+def test_draws_are_added_to_what_is_submitted_which_is_not_fitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (
+        task
+        for draws in (1, 2)
+        for task in tasks(
+            methods=["training-loss"],
+            subset_names=["digits-lenet"],
+            protocol_names=["regression-folds"],
+            chosen_budgets=[2],
+            draws=draws,
+        )
+    )
+    folder = tmp_path / "submissions"
+    [path] = submit_bundled(one, folder, tmp_path / "results").files
+    before = read_submission(path)
+    fitted = []
+
+    def watched(*arguments: Any, **options: Any) -> nb.Result:
+        fitted.append(options["draws"])
+        return nb.evaluate(*arguments, **options)
+
+    monkeypatch.setattr(stored, "evaluate", watched)
+    submit_bundled(two, folder, tmp_path / "other-results")
+    assert fitted == [(1,)]
+    after = read_submission(path)
+    assert after.order_seed == before.order_seed
+    first = [value for value, draw in zip(after.predictions.prediction, after.predictions.draw, strict=True) if draw == 0]
+    assert first == before.predictions.prediction
+    # Of other code everything is fitted anew.
+    monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])
+    submit_bundled(two, folder, tmp_path / "third-results")
+    assert fitted[1:] == [(0, 1)]
 
 
 def test_refresh_does_the_quickest_first_by_the_seconds_of_earlier_submissions(tmp_path: Path) -> None:
