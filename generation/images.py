@@ -27,13 +27,12 @@ Labels = npt.NDArray[np.int64]
 # Images of each class in each half, for image data without a test set of its own.
 DIGITS_HALF_PER_CLASS = 25
 IMAGENET_SAMPLE_CLASSES = 100
-IMAGENET_FEW_CLASSES = 20
 
 # Training images, and test images in each half.
-SIZES = {"digits": (1297, 250), "cifar10": (50_000, 5_000), "imagenet": (50_000, 2_500), "imagenet20": (10_000, 500)}
+SIZES = {"digits": (1297, 250), "cifar10": (50_000, 5_000), "imagenet": (50_000, 2_500)}
 
 # Folders below NNDYNBENCH_IMAGES.
-LOCAL_FOLDERS = {"cifar10": "cifar10", "imagenet": "tiny-imagenet", "imagenet20": "tiny-imagenet"}
+LOCAL_FOLDERS = {"cifar10": "cifar10", "imagenet": "tiny-imagenet"}
 
 FACTS_FILE = "images.json"
 
@@ -59,7 +58,7 @@ class Images:
 
 
 def load_images(name: str, *, source: str | Path | None = None, cache: Path | None = None) -> Images:
-    """Load "digits", "cifar10", "imagenet" (the benchmark's ImageNet sample) or "imagenet20" (20 of its classes).
+    """Load "digits", "cifar10" or "imagenet" (the benchmark's ImageNet sample).
 
     ``source`` is a folder or hub id for `datasets.load_dataset`; by default what is in ``cache``, else the folder that
     NNDYNBENCH_IMAGES names, else the hub's copy. Decoded arrays are kept in ``cache`` and memory-mapped from there, so that
@@ -141,17 +140,9 @@ def _cifar10(source: str | Path | None) -> Images:
 
 
 def _imagenet_sample(source: str | Path | None) -> Images:
-    return _tiny_imagenet("imagenet", source, IMAGENET_SAMPLE_CLASSES)
-
-
-def _imagenet_few_classes(source: str | Path | None) -> Images:
-    return _tiny_imagenet("imagenet20", source, IMAGENET_FEW_CLASSES)
-
-
-def _tiny_imagenet(name: str, source: str | Path | None, number: int) -> Images:
-    """The first classes of the 100 of Tiny ImageNet that seed 0 draws, renumbered, at 32×32 by the mean of 2×2 pixels."""
+    """100 classes of Tiny ImageNet, drawn by seed 0 and renumbered, at 32×32 by the mean of 2×2 pixels."""
     data = _load_dataset(source or "zh-plus/tiny-imagenet")
-    classes = np.sort(np.random.default_rng(0).choice(200, IMAGENET_SAMPLE_CLASSES, replace=False)[:number])
+    classes = np.sort(np.random.default_rng(0).choice(200, IMAGENET_SAMPLE_CLASSES, replace=False))
     parts = []
     for split in ("train", "valid" if "valid" in data else "validation"):
         kept = np.flatnonzero(np.isin(data[split]["label"], classes))
@@ -159,7 +150,7 @@ def _tiny_imagenet(name: str, source: str | Path | None, number: int) -> Images:
         pixels, labels = _in_canonical_order(pixels, np.searchsorted(classes, labels))
         blocks = pixels.reshape(*pixels.shape[:2], 32, 2, 32, 2).astype(np.uint16)
         parts.append((((blocks.sum(axis=(3, 5)) + 2) // 4).astype(np.uint8), labels))
-    return _cut(name, *parts)
+    return _cut("imagenet", *parts)
 
 
 WHERE_IMAGES_MAY_BE = "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES"
@@ -168,7 +159,6 @@ SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
     "digits": _digits,
     "cifar10": _cifar10,
     "imagenet": _imagenet_sample,
-    "imagenet20": _imagenet_few_classes,
 }
 
 

@@ -58,7 +58,7 @@ def _responsible(subsets: Sequence[Subset]) -> dict[str, Any]:
     """The RAI fields, those that conferences ask for among them."""
     said = sections()
     images = {subset.manifest.images.name for subset in subsets}
-    sources = [source for source in said["derived_from"] if images & set(source["images"])]
+    sources = [source for source in said["derived_from"] if source["images"] in images]
     return {
         "rai:dataUseCases": said["use_cases"] + said["out_of_scope"],
         "rai:dataLimitations": said["limitations"],

@@ -34,8 +34,6 @@ SHARES = {
         "imagenet-lenet",
         "imagenet-alexnet",
         "imagenet-resnet50",
-        "imagenet20-alexnet",
-        "imagenet20-resnet50",
     ): 8,
 }
 WHOLE = 95
