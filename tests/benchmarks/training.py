@@ -197,7 +197,7 @@ def products(steps: int = 15, batch: int = 32) -> None:
 
     pytest_configure()  # torchvision's operators, where torch is a CPU build
     table = Table("architecture", "torch's convs, ms", "as products, ms", "times")
-    for name in ("cifar10-alexnet", "imagenet20-alexnet", "imagenet20-resnet50"):
+    for name in ("cifar10-alexnet", "imagenet-alexnet", "imagenet-resnet50"):
         plain, made = build_module(name), with_products(build_module(name))
         with one_core(name):
             before, after = rounds(steps, [bfloat16_step(model, batch) for model in (plain, made)])
