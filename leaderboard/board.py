@@ -11,7 +11,7 @@ from typing import Any
 from leaderboard.check import Accepted
 from leaderboard.facts import kind_of
 from leaderboard.scores import Leading, Scores
-from leaderboard.standing import Standing, StandingRecord, record_of
+from leaderboard.standing import Standing, StandingRecord, best_records, name_of
 from leaderboard.store import Store
 from leaderboard.units import Unit, scored, units_of
 from nndynbench.paper import claims as paper_claims
@@ -19,7 +19,6 @@ from nndynbench.paper import paper_scores
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
-from nndynbench.protocols.worth import ceiling_of
 from nndynbench.submissions import SubmissionFacts
 from nndynbench.subsets import Subset
 
@@ -87,8 +86,8 @@ def views(
     """
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []
-    done, total = 0, len(accepted)
-    for unit in units_of(accepted):
+    done, total, units = 0, len(accepted), units_of(accepted)
+    for unit in units:
         found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}
         absent = [p for p in unit.served if any(found[key] is None for key in unit.keys(p))]
         facts |= found
@@ -101,11 +100,8 @@ def views(
         done += len(unit.accepted)
         if progress:
             progress(done, total)
-    made = [
-        _view(unit, protocol, subsets[unit.subset], facts, records, dates or {})
-        for unit in units_of(accepted)
-        for protocol in unit.served
-    ]
+    best = best_records(records)
+    made = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
     order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
@@ -114,9 +110,8 @@ def views(
 def _view(
     unit: Unit,
     protocol: Protocol,
-    subset: Subset,
     facts: Mapping[str, Any],
-    records: list[StandingRecord],
+    records: Mapping[tuple[str, str], StandingRecord],
     dates: Mapping[Path, datetime.date],
 ) -> View:
     *own, together = unit.keys(protocol)
@@ -124,7 +119,7 @@ def _view(
     entries = []
     for key, a in zip(own, unit.accepted, strict=True):
         scores = {tuple(row["place"]): _read_scores(row) for row in facts[key]}
-        record = record_of(a.path, records)
+        record = records.get((name_of(a.path), a.sha256))
         for other in dict.fromkeys(other for _, other in scores):
             entries.append(
                 Entry(
@@ -144,10 +139,10 @@ def _view(
         leading.setdefault(row["budget"], {})[row["reference"]] = best
     return View(
         protocol,
-        subset.name,
+        unit.subset,
         entries,
-        _ceilings(subset, protocol),
-        _references(subset.name, protocol.name),
+        {metric: Estimate(*found) for metric, found in facts[together]["ceiling"].items()},
+        _references(unit.subset, protocol.name),
         leading,
         [(paper_claims()[place], Estimate(*ours)) for place, ours in facts[together]["claims"]],
     )
@@ -163,11 +158,6 @@ def _views_of_the_paper_alone(made: Sequence[View]) -> list[View]:
     there = {(view.protocol.name, view.subset) for view in made}
     missing = {(str(score["protocol"]), str(score["subset"])) for score in paper_scores()} - there
     return [View(protocols()[p], subset, [], paper=_references(subset, p)) for p, subset in sorted(missing)]
-
-
-def _ceilings(subset: Subset, protocol: Protocol) -> dict[str, Estimate]:
-    known = {metric: ceiling_of(subset, protocol, metric) for metric in protocol.metrics}
-    return {metric: estimate for metric, estimate in known.items() if estimate is not None}
 
 
 def _references(subset: str, protocol: str) -> list[Mapping[str, Any]]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from nndynbench.protocols.method import find_method
 from nndynbench.protocols.references import Reference, references
 from nndynbench.submissions import SubmissionFacts
-from nndynbench.submissions.admission import is_bundled
+from nndynbench.submissions.admission import bundled, is_bundled
 
 
 @dataclass(frozen=True)
@@ -68,4 +67,4 @@ def board_facts() -> BoardFacts:
 
 def kind_of(submission: SubmissionFacts) -> str:
     """The role of a bundled method; whatever others submit is a method."""
-    return find_method(submission.method).role if is_bundled(submission) else "method"
+    return bundled()[submission.method].role if is_bundled(submission) else "method"

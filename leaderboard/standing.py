@@ -80,9 +80,13 @@ def read_records(submissions: Path) -> list[StandingRecord]:
 
 def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord | None:
     """The best record of a submission file as it is now."""
-    name, digest = name_of(submission), _digest(submission)
-    own = [record for record in records if record.file == name and record.sha256 == digest]
-    return max(own, key=lambda record: STANDINGS.index(record.standing), default=None)
+    return best_records(records).get((name_of(submission), _digest(submission)))
+
+
+def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], StandingRecord]:
+    """The best record of each submission file, by its name and the SHA-256 of its content."""
+    ordered = sorted(records, key=lambda record: STANDINGS.index(record.standing))
+    return {(record.file, record.sha256): record for record in ordered}
 
 
 def is_recorded(submission: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from leaderboard.check import BATCH, Accepted
@@ -15,7 +16,7 @@ from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Case, Estimate
-from nndynbench.protocols.worth import gain
+from nndynbench.protocols.worth import ceiling_of, gain
 from nndynbench.sources import deciding_code
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
@@ -41,11 +42,17 @@ class Unit:
 
     def keys(self, protocol: Protocol) -> list[str]:
         """Where the scores of each submission are kept, and last of all together what is said of them beside each other."""
+        return self._keys[protocol.name]
+
+    @cached_property
+    def _keys(self) -> dict[str, list[str]]:
         digests = {a.submission.method: a.sha256 for a in self.accepted}
         beside = [(key, digests[method]) for key, method in self.references.items()]
-        code = deciding_code("scores")
-        own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
-        return [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
+        found, code = {}, deciding_code("scores")
+        for protocol in self.served:
+            own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
+            found[protocol.name] = [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
+        return found
 
 
 def units_of(accepted: Sequence[Accepted]) -> list[Unit]:
@@ -84,7 +91,7 @@ def score(
                 known = _alone(protocol, cases[a.submission.method], {k: cases[m] for k, m in unit.references.items()})
                 store.write(key, known)
             computed[key] = known
-        computed[together] = _together(protocol, unit, cases)
+        computed[together] = {**_together(protocol, unit, cases), "ceiling": _ceilings(protocol, subset)}
         store.write(together, computed[together])
     return unit, computed
 
@@ -119,6 +126,11 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
             if (reference := cases[method].get((budget, None))) and (best := most_added(of_weights, reference)):
                 leading.append({"budget": budget, "reference": key, **asdict(best)})
     return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}
+
+
+def _ceilings(protocol: Protocol, subset: Subset) -> dict[str, Estimate]:
+    known = {metric: ceiling_of(subset, protocol, metric) for metric in protocol.metrics}
+    return {metric: estimate for metric, estimate in known.items() if estimate is not None}
 
 
 def _claims(protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey, Case]]) -> list[tuple[int, Estimate]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.check import Accepted
-from leaderboard.standing import AuditScore, StandingRecord, record_of
+from leaderboard.standing import AuditScore, StandingRecord, best_records, name_of
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol
 
@@ -23,9 +23,9 @@ class Audit:
 
 def audits_of(own: Sequence[Accepted], records: list[StandingRecord]) -> list[Audit]:
     """The audits of a method's submissions, in their order."""
-    found = []
+    found, best = [], best_records(records)
     for a in own:
-        record = record_of(a.path, records)
+        record = best.get((name_of(a.path), a.sha256))
         if record and record.scores:
             facts = a.submission
             first = find_protocol(facts.protocol).metrics[0]

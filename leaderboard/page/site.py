@@ -7,6 +7,7 @@ import math
 import shutil
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -25,7 +26,7 @@ from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import StandingRecord
+from leaderboard.standing import StandingRecord, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.paper.verdicts import reservations, shown
@@ -43,6 +44,7 @@ TRAINED = "trained"
 
 ASSETS = ("style.css", "cells.js", "charting.js", "matrix.js", "table.js", "board.js", "pages.js")
 METHODS, PAPER = "method", "paper"
+ARCHIVE = "submissions.zip"
 ZIPPED = (1980, 1, 1, 0, 0, 0)  # a date for all: the same submissions give the same archive
 
 
@@ -70,6 +72,7 @@ def build_site(
     shutil.rmtree(partial, ignore_errors=True)
     libraries = write_libraries(partial / "assets", store.folder)
     _write_site(partial, views, accepted, subsets, records, libraries, only)
+    _write_downloads(partial / ARCHIVE, accepted, older=out / ARCHIVE)
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
     return out / "index.html"
@@ -109,7 +112,6 @@ def _write_site(
         target.write_text(templates.get_template(template).render(up=up, **shared, **content), encoding="utf-8")
 
     _write_data(out / "data", views)
-    _write_downloads(out, accepted)
     write("index.html", "index.html", index=_index(views, subsets, only), answers=answers(views), only=only)
     write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
     by_method: dict[str, list[Accepted]] = {}
@@ -187,7 +189,7 @@ def estimate(found: Estimate | str | Undefined | None) -> Markup:
     if not found:
         return Markup("–")
     value, low, high = map(number, found)
-    return Markup('{} <span class="interval">({} to {})</span>').format(value, low, high)
+    return Markup(f'{value} <span class="interval">({low} to {high})</span>')  # numbers alone: nothing to escape
 
 
 def _write_data(folder: Path, views: Sequence[View]) -> None:
@@ -201,10 +203,24 @@ def _write_data(folder: Path, views: Sequence[View]) -> None:
         (folder / f"{view.subset}.{view.protocol.name}.csv").write_text(as_csv(view), encoding="utf-8")
 
 
-def _write_downloads(out: Path, accepted: Sequence[Accepted]) -> None:
-    with zipfile.ZipFile(out / "submissions.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for a in sorted(accepted, key=lambda a: a.path):
-            archive.writestr(zipfile.ZipInfo("/".join(a.path.parts[-2:]), ZIPPED), a.path.read_bytes(), zipfile.ZIP_DEFLATED)
+def _write_downloads(path: Path, accepted: Sequence[Accepted], *, older: Path) -> None:
+    """All submissions in one archive; an older one of the same contents is taken as it is."""
+    contents = {name_of(a.path): a.path.read_bytes() for a in sorted(accepted, key=lambda a: a.path)}
+    if _checksums(older) == [(name, zlib.crc32(content)) for name, content in contents.items()]:
+        shutil.copyfile(older, path)
+        return
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, ZIPPED), content, zipfile.ZIP_DEFLATED)
+
+
+def _checksums(archive: Path) -> list[tuple[str, int]]:
+    """Names and checksums of what is in an archive; none of one that is not there, or damaged."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return [(held.filename, held.CRC) for held in opened.infolist()]
+    except (OSError, zipfile.BadZipFile):
+        return []
 
 
 def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[str]) -> dict[str, Any]:

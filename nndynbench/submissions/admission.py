@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from dataclasses import dataclass
 from functools import cache
 
-from nndynbench.protocols.method import baselines_folder, method_names, read_methods
+from nndynbench.protocols.method import Role, baselines_folder, read_methods
+from nndynbench.sources import code_of as source_of
+from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions.schema import SubmissionFacts
 from nndynbench.subsets.catalogue import read_as
 
 
+@dataclass(frozen=True)
+class Bundled:
+    """A method of ``baselines/``: the file that defines it, and what it is there for."""
+
+    code: str
+    role: Role
+
+
 def is_bundled(submission: SubmissionFacts) -> bool:
     """Whether it is one of the methods in ``baselines/``, under its own name and with its own file as code."""
-    return submission.method in method_names() and submission.code == code_of(submission.method)
+    return submission.method in bundled() and submission.code == code_of(submission.method)
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:
@@ -22,7 +35,7 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
     """
     if is_bundled(submission):
         return None
-    if submission.method in method_names():
+    if submission.method in bundled():
         return f"{submission.method} is the name of a method in {code_of(submission.method)}"
     if submission.code.startswith("baselines/"):
         return f"{submission.method} is no method in baselines/"
@@ -34,16 +47,25 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
 
 def code_of(method: str) -> str:
     """The file in ``baselines/`` that defines a bundled method; raises ValueError for another."""
-    if method not in _code_by_method():
+    if method not in bundled():
         raise ValueError(f"{method} is no method of baselines/")
-    return _code_by_method()[method]
+    return bundled()[method].code
 
 
 @cache
-def _code_by_method() -> dict[str, str]:
-    files = (path for path in sorted(baselines_folder().glob("*.py")) if not path.name.startswith("_"))
-    found: dict[str, str] = {}
-    for path in files:
-        for method in read_methods(path):
-            found.setdefault(method, f"baselines/{path.name}")
-    return found
+def bundled() -> dict[str, Bundled]:
+    """The bundled methods by name. Where an earlier process executed the same files, they are not executed again: that
+    imports scikit-learn.
+    """
+    files = sorted(baselines_folder().glob("*.py"))
+    contents = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    key = key_of(source_of("nndynbench.protocols.method"), "bundled methods", contents)
+    found = stored_value(key)
+    if found is None:
+        began, found = time.perf_counter(), {}
+        for path in files:
+            if not path.name.startswith("_"):
+                for name, method in read_methods(path).items():
+                    found.setdefault(name, [f"baselines/{path.name}", method.role])
+        store_value(key, found, time.perf_counter() - began)
+    return {name: Bundled(*facts) for name, facts in found.items()}
