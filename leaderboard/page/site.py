@@ -118,6 +118,7 @@ def _write_site(
     for a in accepted:
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
+    charts = [plain(View(view.protocol, view.subset, view.entries, view.ceiling)) for view in views]
     for method, own in by_method.items():
         audits = audits_of(own, records)
         write(
@@ -125,7 +126,7 @@ def _write_site(
             "method.html",
             submissions=[a.submission for a in own],
             paper=paper_link(own[0].submission.source),
-            parts=_parts_of(method, views, audits),
+            parts=_parts_of(method, views, charts, audits),
             audits=audits,
         )
     of_subset = {name: [view for view in views if view.subset == name] for name in subsets}
@@ -272,15 +273,22 @@ def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, An
     return found
 
 
-def _parts_of(method: str, views: Sequence[View], audits: Sequence[Audit]) -> list[dict[str, Any]]:
-    own = [view for view in views if any(entry.submission.method == method for entry in view.entries)]
-    return [{"place": place, **_of_method(view, method, audits)} for place, view in enumerate(own, start=1)]
+def _parts_of(
+    method: str, views: Sequence[View], charts: Sequence[dict[str, Any]], audits: Sequence[Audit]
+) -> list[dict[str, Any]]:
+    own = [
+        (view, chart)
+        for view, chart in zip(views, charts, strict=True)
+        if any(entry.submission.method == method for entry in view.entries)
+    ]
+    return [{"place": place, **_of_method(*both, method, audits)} for place, both in enumerate(own, start=1)]
 
 
-def _of_method(view: View, method: str, audits: Sequence[Audit]) -> dict[str, Any]:
-    """A method's own entries of a view, what a fresh zoo gave, and the view as the chart reads it, with the references."""
-    references = view.references.values()
-    shown_beside = [entry for entry in view.entries if entry.submission.method in (method, *references)]
+def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[Audit]) -> dict[str, Any]:
+    """A method's own entries of a view, what a fresh zoo gave, and the part of the view's chart that is of it and of the
+    references.
+    """
+    shown_beside = [entry for entry in chart["entries"] if entry["method"] in (method, *chart["references"].values())]
     entries = [entry for entry in view.entries if entry.submission.method == method]
     scores = [scores for entry in entries for scores in entry.scores.values()]
     worth = [
@@ -295,5 +303,6 @@ def _of_method(view: View, method: str, audits: Sequence[Audit]) -> dict[str, An
         if (audit.subset, audit.protocol) == (view.subset, view.protocol.name)
         for score in audit.record.scores
     }
-    chart = plain(View(view.protocol, view.subset, shown_beside, view.ceiling))
-    return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": chart}
+    budgets = sorted({int(budget) for entry in shown_beside for budget in entry["scores"]})
+    part = {**chart, "budgets": budgets, "entries": shown_beside}
+    return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": part}

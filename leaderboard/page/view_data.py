@@ -50,8 +50,8 @@ def paper_link(source: str | None) -> str | None:
 
 def as_csv(view: View) -> str:
     """A row per method, budget and (on transfer) subset that was trained on, with every number and its interval."""
-    metrics = view.protocol.metrics
-    worth = [f"{name}_{what}" for name in ("gain", "added") for what in view.references]
+    metrics, references = view.protocol.metrics, view.references
+    worth = [f"{name}_{what}" for name in ("gain", "added") for what in references]
     numbers = [f"{name}{end}" for name in (*metrics, *worth) for end in ("", "_low", "_high")]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
@@ -59,7 +59,7 @@ def as_csv(view: View) -> str:
     for entry in view.entries:
         for budget, scores in entry.scores.items():
             own: list[Estimate | str | None] = [scores.metrics[metric] for metric in metrics]
-            own += [found.get(what) for found in (scores.gain, scores.added) for what in view.references]
+            own += [found.get(what) for found in (scores.gain, scores.added) for what in references]
             values = [number for estimate in own for number in _three(estimate)]
             what = [view.subset, view.protocol.name, entry.submission.method, entry.kind, entry.trained_on or ""]
             writer.writerow([*what, budget, scores.draws, entry.ranks.get(budget, ""), *values, *_facts(entry).values()])
