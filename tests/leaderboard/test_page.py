@@ -27,7 +27,7 @@ from leaderboard.page.libraries import as_classic_script
 from leaderboard.page.site import number, words
 from leaderboard.page.view_data import as_text, paper_link
 from leaderboard.scores import Leading
-from leaderboard.standing import AuditScore, add_record
+from leaderboard.standing import STANDING_NAME, AuditScore, add_record
 from leaderboard.store import Store
 from nndynbench.protocols.method import method_names
 from nndynbench.protocols.metrics import METRICS
@@ -704,6 +704,7 @@ def test_axe_finds_no_serious_issue(path: str, scheme: str, browser: Any, site: 
 
 def test_a_refused_file_changes_no_page(submitted_and_hostile: Path, site: Path, scores: Path, tmp_path: Path) -> None:
     submissions = Path(shutil.copytree(submitted_and_hostile, tmp_path / "submissions"))
+    shutil.copy(submitted_and_hostile.parent / STANDING_NAME, tmp_path)
     forged = submissions / "degree-svm" / "digits-lenet.regression.json"
     forged.write_text("[" * 10_000)
     (submissions / "evil").mkdir()
