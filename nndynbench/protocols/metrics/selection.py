@@ -55,28 +55,37 @@ class _Fold:
     """A fold's networks as they are ranked, in every resample.
 
     ``drawn`` (resamples, networks): how often each was drawn; ``count`` (resamples,): a tenth of those drawn, at least one;
-    ``good`` (resamples, networks): whether it is as good as the best tenth; ``best`` (resamples,): that tenth's mean.
+    ``first`` (resamples, networks): how many copies of each are in the tenth ranked first; ``good`` (resamples, networks):
+    whether it is as good as the best tenth; ``best`` (resamples,): that tenth's mean.
     """
 
     networks: npt.NDArray[np.int64]
     drawn: FloatArray
     count: FloatArray
+    first: FloatArray
     good: npt.NDArray[np.bool_]
     best: FloatArray
 
 
-def _folds(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
+def _folds(scored: Scored, resamples: Resamples) -> list[_Fold]:
+    """Kept for the next metric of the same predictions."""
+    ranked = np.concatenate([scored.truth, scored.prediction, scored.fold])
+    kept: list[_Fold] = resamples.of_truth("folds", ranked, lambda: list(_folds_of(scored, resamples)))
+    return kept
+
+
+def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
     for fold in np.unique(scored.fold):
         inside = np.flatnonzero(scored.fold == fold)
         ranked = inside[ranking(scored.prediction[inside])]
         drawn = resamples.counts[:, resamples.cluster[ranked]]
         count = np.maximum(1, np.rint(drawn.sum(axis=1) / 10))
         by_truth = np.argsort(-scored.truth[ranked], kind="stable")
-        first = _in_the_first(drawn[:, by_truth], count)
+        of_best = _in_the_first(drawn[:, by_truth], count)
         truth = scored.truth[ranked]
-        best = first @ truth[by_truth] / count
-        last = np.where(first > 0, truth[by_truth], np.inf).min(axis=1)
-        yield _Fold(ranked, drawn, count, truth >= last[:, None], best)
+        best = of_best @ truth[by_truth] / count
+        last = np.where(of_best > 0, truth[by_truth], np.inf).min(axis=1)
+        yield _Fold(ranked, drawn, count, _in_the_first(drawn, count), truth >= last[:, None], best)
 
 
 def _in_the_first(drawn: FloatArray, count: FloatArray) -> FloatArray:
@@ -86,11 +95,11 @@ def _in_the_first(drawn: FloatArray, count: FloatArray) -> FloatArray:
 
 
 def _regrets(fold: _Fold, scored: Scored) -> FloatArray:
-    return fold.best - _in_the_first(fold.drawn, fold.count) @ scored.truth[fold.networks] / fold.count
+    return fold.best - fold.first @ scored.truth[fold.networks] / fold.count
 
 
 def _recalls(fold: _Fold, scored: Scored) -> FloatArray:
-    return np.asarray((_in_the_first(fold.drawn, fold.count) * fold.good).sum(axis=1) / fold.count)
+    return np.asarray((fold.first * fold.good).sum(axis=1) / fold.count)
 
 
 def _mean_over_folds(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored, resamples: Resamples) -> FloatArray:

@@ -44,15 +44,31 @@ def kendall_taus_within(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def _taus(scored: Scored) -> FloatArray:
-    """Of each recipe; 0 where all predictions are equal, NaN where all truths are: there is no order to be found."""
-    from scipy.stats import kendalltau
+    """τ-b of each recipe; 0 where all predictions are equal, NaN where all truths are: there is no order to be found.
 
-    def tau(truth: FloatArray, prediction: FloatArray) -> float:
-        if np.ptp(truth) == 0:
-            return np.nan
-        return float(kendalltau(truth, prediction).statistic) if np.ptp(prediction) > 0 else 0.0
+    All recipes of as many networks at once: scipy's is as fast for many networks, and takes milliseconds for few.
+    """
+    _, recipe, counts = np.unique(scored.recipe, return_inverse=True, return_counts=True)
+    by_recipe = np.split(np.argsort(recipe, kind="stable"), np.cumsum(counts)[:-1])
+    taus = np.full(len(counts), np.nan)
+    for count in np.unique(counts):
+        of_size = np.flatnonzero(counts == count)
+        networks = np.stack([by_recipe[place] for place in of_size])
+        truth, prediction = (_signs_of_pairs(values[networks]) for values in (scored.truth, scored.prediction))
+        agreement, untied, untied_predictions = (
+            np.sum(each, axis=1) for each in (truth * prediction, truth**2, prediction**2)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = agreement / np.sqrt(untied) / np.sqrt(untied_predictions)
+        found = np.clip(found, -1, 1)
+        taus[of_size] = np.where(untied == 0, np.nan, np.where(untied_predictions == 0, 0.0, found))
+    return taus
 
-    return np.array([tau(scored.truth[own], scored.prediction[own]) for own in _recipes(scored)])
+
+def _signs_of_pairs(values: FloatArray) -> FloatArray:
+    """Which of each two networks is the greater, (recipes, networks) to (recipes, pairs)."""
+    first, second = np.triu_indices(values.shape[1], 1)
+    return np.sign(values[:, first] - values[:, second])
 
 
 def regret_keeping(count: int) -> Callable[[Scored], float]:
