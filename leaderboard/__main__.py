@@ -202,9 +202,11 @@ def audit(
             reason = "was submitted after the zoo was drawn: audit it on another"
             console.print(f"[red]left out[/red] {escape(f'{late.path}: {reason}')}")
         if todo:
-            console.print(f"training {networks or 'all'} networks of {subset} with the seed {drawn.seed}")
+            console.print(f"{networks or 'all'} networks of {subset}, trained with the seed {drawn.seed}")
             fresh = train_fresh_zoo(drawn, Path(folder), networks=networks)
         for accepted in todo:
+            if drawn.has_audited(accepted, read_records(submissions), only):
+                continue  # by another process meanwhile
             try:
                 scores = score_on(accepted, fresh, code=code, budgets=only)
             except (MethodError, SplitError) as reason:

@@ -26,6 +26,7 @@ from nndynbench.protocols import evaluate
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.storage.files import locked, written_whole
+from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions.recomputation import cases_by_budget
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.catalogue import catalogue
@@ -93,6 +94,7 @@ def draw_zoo(subset: str, folder: Path, submissions: Path) -> DrawnZoo:
 
 def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = None) -> Subset:
     """Train a drawn zoo, or go on where that stopped: the same grid, other initialisations, batches and so other networks.
+    One that is whole is read.
 
     ``networks``: so many of them, spread over the grid; all by default.
 
@@ -101,13 +103,27 @@ def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = Non
     RuntimeError
         Where ``python -m generation`` fails (its extra may not be installed), with what it said. Its progress is shown.
     """
+    if (packed := _packed(drawn, folder)) is not None and packed.manifest.networks == packed.manifest.networks_planned:
+        return packed
     _, *options = shlex.split(load(drawn.subset).manifest.training_command)
     command = [sys.executable, *(str(folder.resolve()) if word == "DIR" else word for word in options)]
     command += ["--seed", str(drawn.seed), *(["--networks", str(networks)] if networks else [])]
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:] or 'it was stopped'}")
-    return load(drawn.subset, root=folder)
+    if (packed := _packed(drawn, folder)) is None:
+        raise RuntimeError(f"{' '.join(command)} packed nothing with that seed")
+    return packed
+
+
+def _packed(drawn: DrawnZoo, folder: Path) -> Subset | None:
+    """A drawn zoo as it was packed last; none where only a zoo of other networks is at hand."""
+    try:
+        subset = load(drawn.subset, root=folder)
+    except NotAtHandError:
+        return None
+    is_it = subset.manifest.zoo_seed == drawn.seed and subset.folder.resolve().is_relative_to(folder.resolve())
+    return subset if is_it else None
 
 
 def submissions_to_audit(

@@ -13,7 +13,7 @@ from nndynbench.protocols.protocol import find_protocol
 
 @dataclass(frozen=True)
 class Audit:
-    """One submission's record; ``leading`` are its scores in the protocol's first metric."""
+    """One submission's record; ``leading`` are its scores in the protocol's first metric, at least one."""
 
     subset: str
     protocol: str
@@ -25,11 +25,10 @@ def audits_of(own: Sequence[Accepted], records: list[StandingRecord]) -> list[Au
     """The audits of a method's submissions, in their order."""
     found, best = [], best_records(records)
     for a in own:
-        record = best.get((name_of(a.path), a.sha256))
-        if record and record.scores:
-            facts = a.submission
-            first = find_protocol(facts.protocol).metrics[0]
-            leading = [score for score in record.scores if score.metric == first]
+        record, facts = best.get((name_of(a.path), a.sha256)), a.submission
+        first = find_protocol(facts.protocol).metrics[0]
+        leading = [score for score in record.scores if score.metric == first] if record else []
+        if record and leading:
             found.append(Audit(facts.subset.name, facts.protocol, record, leading))
     return found
 

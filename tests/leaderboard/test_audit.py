@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,27 @@ def test_a_method_that_is_not_submitted_cannot_be_audited(tmp_path: Path) -> Non
     done = audited(tmp_path, "nobody")
     assert isinstance(done.exception, ValueError)
     assert "nobody has no submission on digits-lenet to audit" in str(done.exception)
+
+
+def test_a_zoo_that_is_whole_is_read_and_one_of_another_seed_is_never_taken_for_it(
+    submissions: Path, digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(digits.folder, tmp_path / "digits-lenet" / digits.version)
+    facts = json.loads((folder / "subset.json").read_text())
+    (folder / "subset.json").write_text(json.dumps(facts | {"zoo_seed": 7}))
+    drawn = draw_zoo("digits-lenet", tmp_path, submissions)
+    trained: list[object] = []
+
+    def train(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        trained.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("leaderboard.audit.subprocess.run", train)
+    assert train_fresh_zoo(drawn.model_copy(update={"seed": 7}), tmp_path).folder == folder
+    assert trained == []
+    with pytest.raises(RuntimeError, match="packed nothing"):
+        train_fresh_zoo(drawn.model_copy(update={"seed": 8}), tmp_path)
+    assert len(trained) == 1
 
 
 @pytest.mark.slow
