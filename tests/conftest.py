@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import nndynbench as nb
+from nndynbench.storage import places
 from tests.skips import judge
 
 
@@ -69,3 +70,9 @@ def digits() -> nb.Subset:
 def images_folder() -> Path:
     """The folder with ``cifar10/`` and ``tiny-imagenet/``; for tests marked ``images``."""
     return Path(os.environ["NNDYNBENCH_IMAGES"])
+
+
+@pytest.fixture
+def nothing_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that bundles nothing, so that every load goes past it."""
+    monkeypatch.setattr(places, "bundled_folder", lambda: tmp_path / "nothing")

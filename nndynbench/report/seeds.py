@@ -121,7 +121,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     for reference in _known(compared):
         yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
         if parts:
-            said = "; ".join(f"{label} it {_where_it_adds(part, budgets, reference)}" for label, part in parts.items())
+            said = "; ".join(f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in parts.items())
             yield f"{said[0].upper()}{said[1:]}."
 
 

@@ -71,6 +71,7 @@ def test_cite_without_a_subset_prints_package_and_paper() -> None:
     assert re.findall(r"^@", output("cite"), flags=re.MULTILINE) == ["@", "@"]
 
 
+@pytest.mark.usefixtures("nothing_bundled")
 def test_a_subset_that_is_not_at_hand_shows_its_facts_the_papers_ranges_and_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

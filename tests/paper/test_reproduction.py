@@ -91,6 +91,7 @@ def test_plots_are_written_where_the_table_is(tmp_path: Path) -> None:
     assert all(str(path) in told for path in out.iterdir())
 
 
+@pytest.mark.usefixtures("nothing_bundled")
 def test_a_figure_of_a_subset_that_nothing_stands_for_says_so(results: Path) -> None:
     reproduced = figure9(results)
     assert reproduced.rows.empty

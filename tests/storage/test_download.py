@@ -27,12 +27,6 @@ FOLDER = f"digits-lenet/{PUBLISHED}"
 MANIFEST_AND_ORIGIN = {"subset.json", "origin.json"}
 
 
-@pytest.fixture
-def nothing_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that bundles nothing, so that every load goes past it."""
-    monkeypatch.setattr(places, "bundled_folder", lambda: tmp_path / "nothing")
-
-
 def files_in(folder: Path) -> set[str]:
     """All files below a folder, but the locks."""
     return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"}
@@ -221,6 +215,7 @@ class TestDamage:
 
 
 class TestNoNetwork:
+    @pytest.mark.usefixtures("nothing_bundled")
     def test_a_hub_that_does_not_answer_is_named_with_the_command_that_regenerates(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -248,6 +243,7 @@ class TestNoNetwork:
         with pytest.raises(NotAtHandError, match=r"networks.parquet of digits-lenet 0.0.9 was not downloaded"):
             _ = zoo.networks
 
+    @pytest.mark.usefixtures("nothing_bundled")
     def test_what_is_published_nowhere_says_so_with_the_command_that_regenerates(
         self, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
