@@ -31,9 +31,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Headline:
-    """Under which protocol, after how many epochs, the front page says what weights add."""
+    """Under which protocol, the first that a subset has, and after how many epochs the front page says what weights add."""
 
-    protocol: str
+    protocols: tuple[str, ...]
     budget: int
 
 
@@ -59,7 +59,7 @@ def board_facts() -> BoardFacts:
         tuple(Shown(**facts) for facts in content["first"]),
         references(),
         tuple(Group(**facts) for facts in content["groups"]),
-        Headline(**content["headline"]),
+        Headline(tuple(content["headline"]["protocols"]), content["headline"]["budget"]),
         frozenset(content["draws"]["methods"]),
         frozenset(content["audit"]["images"]),
     )

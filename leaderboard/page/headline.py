@@ -9,28 +9,32 @@ from dataclasses import dataclass
 from leaderboard.board import View
 from leaderboard.facts import board_facts
 from leaderboard.scores import Leading
+from nndynbench.protocols.metrics import METRICS
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What weights add on one subset, by reference, and when its submissions last changed."""
+    """What weights add on one subset, by reference, to which metric, and when its submissions last changed."""
 
     subset: str
+    metric: str
     budget: int
     leading: Mapping[str, Leading]
     updated: datetime.date | None
 
 
 def answers(views: Sequence[View]) -> list[Answer]:
-    """An answer per subset that has one, under the protocol and at the budget of board.toml, in its order."""
+    """An answer per subset that has one, under the first of its protocols and at the budget of board.toml, in its order."""
     headline = board_facts().headline
-    found = [
-        Answer(view.subset, headline.budget, view.leading[headline.budget], last_changed([view]))
-        for view in views
-        if view.protocol.name == headline.protocol and view.leading.get(headline.budget)
-    ]
+    found: dict[str, Answer] = {}
+    for protocol in headline.protocols:
+        for view in views:
+            if view.protocol.name == protocol and (leading := view.leading.get(headline.budget)):
+                label = METRICS[view.protocol.metrics[0]].label
+                answer = Answer(view.subset, label, headline.budget, leading, last_changed([view]))
+                found.setdefault(view.subset, answer)
     first = [shown.subset for shown in board_facts().first]
-    return sorted(found, key=lambda answer: first.index(answer.subset) if answer.subset in first else len(first))
+    return sorted(found.values(), key=lambda answer: first.index(answer.subset) if answer.subset in first else len(first))
 
 
 def last_changed(views: Sequence[View]) -> datetime.date | None:

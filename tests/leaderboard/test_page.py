@@ -346,6 +346,17 @@ def test_an_answer_is_the_best_of_all_that_see_weights_with_an_interval_for_all(
     assert answers([View(protocols()["blocked"], "digits-lenet", [], leading={5: two})]) == []
 
 
+def test_a_subset_of_seeds_is_answered_for_by_which_seed_ends_best() -> None:
+    two = {"a": Leading("a", Estimate(0.02, 0.01, 0.03), 4, 0.001, 0.015)}
+    seeds, others = (
+        View(protocols()[protocol], subset, [], leading={5: two})
+        for protocol, subset in (("seeds", "digits-lenet-seeds"), ("regression-folds", "digits-lenet"))
+    )
+    both = View(protocols()["regression-folds"], "digits-lenet-seeds", [], leading={5: two})
+    found = {answer.subset: answer.metric for answer in answers([others, both, seeds])}
+    assert found == {"digits-lenet-seeds": "R² within recipes", "digits-lenet": "R²"}
+
+
 def test_what_is_shown_first_is_there() -> None:
     last = board_facts().first[-1]
     assert last.protocol in protocols()
