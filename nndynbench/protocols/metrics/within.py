@@ -48,8 +48,8 @@ def _taus(scored: Scored) -> FloatArray:
 
     All recipes of as many networks at once: scipy's is as fast for many networks, and takes milliseconds for few.
     """
-    _, recipe, counts = np.unique(scored.recipe, return_inverse=True, return_counts=True)
-    by_recipe = np.split(np.argsort(recipe, kind="stable"), np.cumsum(counts)[:-1])
+    by_recipe = [np.flatnonzero(own) for own in _recipes(scored)]
+    counts = np.array([len(own) for own in by_recipe])
     taus = np.full(len(counts), np.nan)
     for count in np.unique(counts):
         of_size = np.flatnonzero(counts == count)
