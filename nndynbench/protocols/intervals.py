@@ -8,6 +8,7 @@ a cluster's networks are taken once, before the resamples, and what is of the tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -29,7 +30,7 @@ SEED = 0
 ROUNDING = 1e-12
 
 # Methods on the same networks come one after the other: so many draws are kept for them, and facts of so many truths.
-KEPT = 8
+KEPT = 12
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Resamples:
     def weights(self) -> FloatArray:
         """How often each network was drawn, (resamples, networks)."""
         return np.ascontiguousarray(self.counts[:, self.cluster])
+
+    @cached_property
+    def drawn(self) -> npt.NDArray[np.float32]:
+        """As `weights`, (networks, resamples), in single precision."""
+        return np.ascontiguousarray(self.whole_counts.T)[self.cluster]
 
     @cached_property
     def size(self) -> FloatArray:
@@ -70,10 +76,26 @@ class Resamples:
         return np.where(variance > ROUNDING * values.var(), variance, 0.0)
 
     def by_cluster(self, values: Numbers) -> Numbers:
-        """Sums of whole numbers over each cluster's rows, which are in ``order``: (networks, …) to (clusters, …)."""
-        return np.asarray(np.add.reduceat(values, self._starts, axis=0))
+        """Sums over each cluster's rows: (networks, …) to (clusters, …)."""
+        return np.asarray(self._members.astype(values.dtype) @ values)
 
-    def of_truth(self, name: str, truth: FloatArray, compute: Callable[[], Any]) -> Any:
+    def of_ties(self, values: FloatArray, power: int) -> FloatArray:
+        """How many drawn networks have one value, to that power, summed over the distinct values, in each resample. A
+        network that is drawn twice ties with itself.
+        """
+        _, own, sizes = np.unique(values, return_inverse=True, return_counts=True)
+        alone = sizes[own] == 1
+        _, group = np.unique(own[~alone], return_inverse=True)
+        tied = np.zeros((self.counts.shape[1], int(group.max(initial=-1)) + 1))
+        np.add.at(tied, (self.cluster[~alone], group), 1)
+
+        def of_one() -> FloatArray:
+            return _to_the(self.counts, power) @ np.bincount(self.cluster[alone], minlength=self.counts.shape[1])
+
+        untied = self.of_truth(f"untied to the {power}", alone, of_one)
+        return np.asarray(untied + _to_the(self.counts @ tied, power).sum(axis=1))
+
+    def of_truth(self, name: str, truth: npt.NDArray[Any], compute: Callable[[], Any]) -> Any:
         """What is computed from the truths alone, kept for the next method on the same networks."""
         key = (name, truth.tobytes())
         if key not in self._kept:
@@ -83,18 +105,22 @@ class Resamples:
         return self._kept[key]
 
     @cached_property
-    def order(self) -> npt.NDArray[np.int64]:
-        """The networks, cluster by cluster."""
-        return np.argsort(self.cluster, kind="stable")
+    def _members(self) -> Any:
+        """Whether a network is in a cluster, (clusters, networks): a sparse matrix."""
+        from scipy.sparse import csr_array
 
-    @cached_property
-    def _starts(self) -> npt.NDArray[np.int64]:
-        return np.searchsorted(self.cluster[self.order], np.arange(self.counts.shape[1]))
+        networks = np.arange(len(self.cluster))
+        shape = self.counts.shape[1], len(networks)
+        return csr_array((np.ones(len(networks), np.float32), (self.cluster, networks)), shape=shape)
 
     @cached_property
     def whole_counts(self) -> npt.NDArray[np.float32]:
         """The counts in single precision: sums of whole numbers up to 2²⁴ are exact in it."""
         return self.counts.astype(np.float32)
+
+
+def _to_the(values: FloatArray, power: int) -> FloatArray:
+    return np.asarray(math.prod([values] * power))  # numpy's own powers of floats cost twenty products
 
 
 def draw_resamples(

@@ -58,11 +58,10 @@ def kendall_taus(scored: Scored, resamples: Resamples) -> FloatArray:
     """
     if len(scored.truth) > MOST_PAIRED:
         return _linear_taus(scored, resamples)
-    in_order = (values[resamples.order] for values in (scored.truth, scored.prediction))
-    truth, prediction = (_order_of_pairs(values, values) for values in in_order)
-    agreement = _pairs(truth * prediction, resamples)
-    truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _pairs(np.abs(truth), resamples))
-    return ratio(agreement, np.sqrt(truth_pairs * _pairs(np.abs(prediction), resamples)))
+    truth = resamples.of_truth("order", scored.truth, lambda: _order_of_pairs(scored.truth, scored.truth))
+    agreement = _pairs(truth * _order_of_pairs(scored.prediction, scored.prediction), resamples)
+    truth_pairs = resamples.of_truth("pairs", scored.truth, lambda: _untied_pairs(scored.truth, resamples))
+    return ratio(agreement, np.sqrt(truth_pairs * _untied_pairs(scored.prediction, resamples)))
 
 
 def _linear_taus(scored: Scored, resamples: Resamples) -> FloatArray:
@@ -92,33 +91,44 @@ def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.fl
 
 
 def _pairs(signs: npt.NDArray[np.float32], resamples: Resamples) -> FloatArray:
-    """Sums over the drawn pairs; rows and columns are in the resamples' order."""
+    """Sums over the drawn pairs."""
     between = resamples.by_cluster(np.ascontiguousarray(resamples.by_cluster(signs).T))
     return np.asarray(np.einsum("rc,rc->r", (resamples.whole_counts @ between).astype(np.float64), resamples.counts))
 
 
+def _untied_pairs(values: FloatArray, resamples: Resamples) -> FloatArray:
+    return resamples.size**2 - resamples.of_ties(values, 2)
+
+
 def spearman_rhos(scored: Scored, resamples: Resamples) -> FloatArray:
-    truth = resamples.of_truth("ranks", scored.truth, lambda: _centred_ranks(scored.truth, resamples))
-    truth_variance = resamples.of_truth("variance of ranks", scored.truth, lambda: _products(truth, truth, resamples))
-    prediction = _centred_ranks(scored.prediction, resamples)
-    covariance, prediction_variance = (_products(other, prediction, resamples) for other in (truth, prediction))
-    return ratio(covariance, np.sqrt(truth_variance * prediction_variance))
+    drawn = resamples.drawn
+    truth = resamples.of_truth("drawn ranks", scored.truth, lambda: drawn * _centred_ranks(scored.truth, drawn))
+    covariance = np.einsum("nr,nr->r", truth, _centred_ranks(scored.prediction, drawn), dtype=np.float64)
+    truth_variance = resamples.of_truth(
+        "variance of ranks", scored.truth, lambda: _variance_of_ranks(scored.truth, resamples)
+    )
+    return ratio(covariance, np.sqrt(truth_variance * _variance_of_ranks(scored.prediction, resamples)))
 
 
-def _products(some: FloatArray, others: FloatArray, resamples: Resamples) -> FloatArray:
-    return np.asarray(np.einsum("rn,rn,rn->r", resamples.weights, some, others))
+def _variance_of_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
+    """Times the number of drawn networks (Kendall 1945, doi 10.1093/biomet/33.3.239)."""
+    return (resamples.size**3 - resamples.of_ties(values, 3)) / 12
 
 
-def _centred_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
-    """Mid-ranks of every network in every resample (resamples, networks), less their weighted mean."""
+def _centred_ranks(values: FloatArray, drawn: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Mid-ranks of every network in every resample, less their weighted mean; both (networks, resamples)."""
     # Twice the ranks, less the number of networks, are the drawn ones below less those above: whole numbers, whose weighted
     # mean is 0.
-    _, own = np.unique(values, return_inverse=True)
+    distinct, own = np.unique(values, return_inverse=True)
     ordered = np.argsort(own, kind="stable")
-    drawn = np.pad(np.cumsum(resamples.weights[:, ordered], axis=1), ((0, 0), (1, 0)))
-    first, last = (np.searchsorted(own[ordered], own, side) for side in ("left", "right"))
-    below, up_to = drawn[:, first], drawn[:, last]
-    return (below + up_to - drawn[:, -1:]) / 2
+    of_value = drawn[ordered]
+    if len(distinct) < len(values):
+        of_value = np.add.reduceat(of_value, np.searchsorted(own[ordered], np.arange(len(distinct))), axis=0)
+    ranks = np.cumsum(of_value, axis=0)
+    of_value += ranks[-1]
+    of_value /= 2
+    ranks -= of_value
+    return ranks[own]
 
 
 def r2s_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:

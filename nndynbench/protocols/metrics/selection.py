@@ -55,14 +55,14 @@ class _Fold:
     """A fold's networks as they are ranked, in every resample.
 
     ``drawn`` (resamples, networks): how often each was drawn; ``count`` (resamples,): a tenth of those drawn, at least one;
-    ``first`` (resamples, networks): how many copies of each are in the tenth ranked first; ``good`` (resamples, networks):
-    whether it is as good as the best tenth; ``best`` (resamples,): that tenth's mean.
+    ``first`` (resamples, leading networks): how many copies of each are in the tenth ranked first; ``good`` (resamples,
+    networks): whether it is as good as the best tenth; ``best`` (resamples,): that tenth's mean.
     """
 
     networks: npt.NDArray[np.int64]
-    drawn: FloatArray
+    drawn: npt.NDArray[np.float32]
     count: FloatArray
-    first: FloatArray
+    first: npt.NDArray[np.float32]
     good: npt.NDArray[np.bool_]
     best: FloatArray
 
@@ -78,28 +78,46 @@ def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
     for fold in np.unique(scored.fold):
         inside = np.flatnonzero(scored.fold == fold)
         ranked = inside[ranking(scored.prediction[inside])]
-        drawn = resamples.counts[:, resamples.cluster[ranked]]
-        count = np.maximum(1, np.rint(drawn.sum(axis=1) / 10))
-        by_truth = np.argsort(-scored.truth[ranked], kind="stable")
-        of_best = _in_the_first(drawn[:, by_truth], count)
+        # Copies are few, so they are counted in single precision; what is averaged is in double.
+        drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
+        count = np.maximum(1, np.rint(drawn.sum(axis=1, dtype=np.float64) / 10))
         truth = scored.truth[ranked]
-        best = of_best @ truth[by_truth] / count
-        last = np.where(of_best > 0, truth[by_truth], np.inf).min(axis=1)
+        by_truth = np.argsort(-truth, kind="stable")
+        of_best = _in_the_first(drawn[:, by_truth], count)
+        best_truths = truth[by_truth[: of_best.shape[1]]]
+        best = of_best @ best_truths / count
+        last = np.where(of_best > 0, best_truths, np.inf).min(axis=1)
         yield _Fold(ranked, drawn, count, _in_the_first(drawn, count), truth >= last[:, None], best)
 
 
-def _in_the_first(drawn: FloatArray, count: FloatArray) -> FloatArray:
-    """Of networks in order, how many copies of each (resamples, networks) are among the ``count`` drawn first."""
-    before = np.cumsum(drawn, axis=1) - drawn
-    return np.clip(count[:, None] - before, 0, drawn)
+def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDArray[np.float32]:
+    """Of networks in order, how many copies of each are among the ``count`` drawn first, (resamples, leading networks): what
+    comes later is in none.
+    """
+    up_to = _counted(drawn, count)
+    leading = drawn[:, : up_to.shape[1]]
+    before = up_to - leading
+    return np.minimum(np.maximum(count[:, None].astype(np.float32) - before, 0), leading)
+
+
+def _counted(copies: npt.NDArray[np.float32], wanted: FloatArray) -> npt.NDArray[np.float32]:
+    """How many copies there are up to each network, (resamples, leading networks): as far as every resample has those that
+    are wanted, if it has so many, or farther.
+    """
+    networks = copies.shape[1]
+    for leading in (-(-networks // 4), networks):
+        up_to = np.cumsum(copies[:, :leading], axis=1)
+        if (up_to[:, -1] >= wanted).all():
+            break
+    return up_to
 
 
 def _regrets(fold: _Fold, scored: Scored) -> FloatArray:
-    return fold.best - fold.first @ scored.truth[fold.networks] / fold.count
+    return fold.best - fold.first @ scored.truth[fold.networks[: fold.first.shape[1]]] / fold.count
 
 
 def _recalls(fold: _Fold, scored: Scored) -> FloatArray:
-    return np.asarray((fold.first * fold.good).sum(axis=1) / fold.count)
+    return np.asarray((fold.first * fold.good[:, : fold.first.shape[1]]).sum(axis=1, dtype=np.float64) / fold.count)
 
 
 def _mean_over_folds(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored, resamples: Resamples) -> FloatArray:
@@ -115,11 +133,13 @@ def _shares_saved(scored: Scored, resamples: Resamples) -> FloatArray:
     for fold in _folds(scored, resamples):
         spent, remaining = scored.spent[fold.networks], scored.remaining[fold.networks]
         wanted = np.ceil(fold.count / 2)
-        found = np.cumsum(fold.drawn * fold.good, axis=1)
+        found = _counted(fold.drawn * fold.good, wanted)
+        leading = fold.drawn[:, : found.shape[1]]
         hit = np.argmax(found >= wanted[:, None], axis=1)
         rows = np.arange(len(hit))
-        before = (np.cumsum(fold.drawn * remaining, axis=1) - fold.drawn * remaining)[rows, hit]
-        copies = wanted - (found - fold.drawn * fold.good)[rows, hit]
+        of_each = leading * remaining[: found.shape[1]]
+        before = np.cumsum(of_each, axis=1)[rows, hit] - of_each[rows, hit]
+        copies = wanted - found[rows, hit] + (leading * fold.good[:, : found.shape[1]])[rows, hit]
         trained = fold.drawn @ spent + np.where(fold.drawn.any(axis=1), before + copies * remaining[hit], 0.0)
         shares.append(100 * ratio(fold.drawn @ (spent + remaining) - trained, whole))
     return np.asarray(np.mean(shares, axis=0))
