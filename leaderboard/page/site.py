@@ -111,14 +111,14 @@ def _write_site(
         up = "../" * path.count("/")
         target.write_text(templates.get_template(template).render(up=up, **shared, **content), encoding="utf-8")
 
-    _write_data(out / "data", views)
+    data = _data(views)
+    _write_data(out / "data", views, data)
     write("index.html", "index.html", index=_index(views, subsets, only), answers=answers(views), only=only)
     write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
     by_method: dict[str, list[Accepted]] = {}
     for a in accepted:
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
-    charts = [plain(View(view.protocol, view.subset, view.entries, view.ceiling)) for view in views]
     for method, own in by_method.items():
         audits = audits_of(own, records)
         write(
@@ -126,7 +126,7 @@ def _write_site(
             "method.html",
             submissions=[a.submission for a in own],
             paper=paper_link(own[0].submission.source),
-            parts=_parts_of(method, views, charts, audits),
+            parts=_parts_of(method, views, data, audits),
             audits=audits,
         )
     of_subset = {name: [view for view in views if view.subset == name] for name in subsets}
@@ -193,13 +193,18 @@ def estimate(found: Estimate | str | Undefined | None) -> Markup:
     return Markup(f'{value} <span class="interval">({low} to {high})</span>')  # numbers alone: nothing to escape
 
 
-def _write_data(folder: Path, views: Sequence[View]) -> None:
-    folder.mkdir(exist_ok=True)
+def _data(views: Sequence[View]) -> list[dict[str, Any]]:
+    """What the page's scripts read of each view."""
     trained = {view.subset: view for view in views if view.protocol.name == TRAINED}
-    for view in views:
-        beside = trained.get(view.subset) if protocols()[TRAINED].predictions == view.protocol.name else None
+    ranked = protocols()[TRAINED].predictions
+    return [plain(view, trained.get(view.subset) if view.protocol.name == ranked else None) for view in views]
+
+
+def _write_data(folder: Path, views: Sequence[View], data: Sequence[dict[str, Any]]) -> None:
+    folder.mkdir(exist_ok=True)
+    for view, own in zip(views, data, strict=True):
         # A script, not JSON that is fetched: a page opened from a file may load the one and not the other.
-        content = json.dumps(plain(view, beside), separators=(",", ":"), ensure_ascii=True)
+        content = json.dumps(own, separators=(",", ":"), ensure_ascii=True)
         (folder / f"{view.subset}.{view.protocol.name}.js").write_text(f"window.receiveView({content});\n", encoding="utf-8")
         (folder / f"{view.subset}.{view.protocol.name}.csv").write_text(as_csv(view), encoding="utf-8")
 
@@ -274,11 +279,11 @@ def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, An
 
 
 def _parts_of(
-    method: str, views: Sequence[View], charts: Sequence[dict[str, Any]], audits: Sequence[Audit]
+    method: str, views: Sequence[View], data: Sequence[dict[str, Any]], audits: Sequence[Audit]
 ) -> list[dict[str, Any]]:
     own = [
         (view, chart)
-        for view, chart in zip(views, charts, strict=True)
+        for view, chart in zip(views, data, strict=True)
         if any(entry.submission.method == method for entry in view.entries)
     ]
     return [{"place": place, **_of_method(*both, method, audits)} for place, both in enumerate(own, start=1)]
@@ -304,5 +309,5 @@ def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[
         for score in audit.record.scores
     }
     budgets = sorted({int(budget) for entry in shown_beside for budget in entry["scores"]})
-    part = {**chart, "budgets": budgets, "entries": shown_beside}
+    part = {**chart, "budgets": budgets, "entries": shown_beside, "paper": []}
     return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": part}

@@ -52,10 +52,9 @@ def contradictions(place: str) -> list[str]:
 
 def claims() -> list[dict[str, Any]]:
     """The paper's claims; see the head of claims.toml. Method files beside it are named by their whole path."""
-    text = files("nndynbench.paper").joinpath("claims.toml").read_text(encoding="utf-8")
     return [
         {key: _method(value) if key in METHOD_KEYS else value for key, value in claim.items()}
-        for claim in tomllib.loads(text)["claims"]
+        for claim in _claims()["claims"]
     ]
 
 
@@ -91,4 +90,13 @@ def _stated_scores() -> list[dict[str, Any]]:
 
 @cache
 def _numbers() -> dict[str, Any]:
-    return tomllib.loads(files("nndynbench.paper").joinpath("numbers.toml").read_text(encoding="utf-8"))
+    return _read("numbers.toml")
+
+
+@cache
+def _claims() -> dict[str, Any]:
+    return _read("claims.toml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("nndynbench.paper").joinpath(name).read_text(encoding="utf-8"))

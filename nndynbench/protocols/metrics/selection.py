@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.protocols.intervals import KEPT, FloatArray, Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored
 
@@ -33,7 +35,7 @@ def epochs_saved(scored: Scored) -> float:
     """Percent of all training epochs, of those that were learnt from too, saved where after the budget networks are trained
     on one by one, as ranked, until half of the best tenth are found.
     """
-    return float(_shares_saved(scored, _every_network_once(scored))[0])
+    return float(_shares_saved(scored, _every_network_once(len(scored.truth)))[0])
 
 
 def regrets_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
@@ -75,24 +77,42 @@ def _folds(scored: Scored, resamples: Resamples) -> list[_Fold]:
 
 
 def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
-    for fold in np.unique(scored.fold):
-        inside = np.flatnonzero(scored.fold == fold)
+    known = np.concatenate([scored.truth, scored.fold])
+    tenths = resamples.of_truth("best tenths", known, lambda: list(_best_tenths(scored, resamples)))
+    for inside, tenth in zip(_networks_by_fold(scored), tenths, strict=True):
         ranked = inside[ranking(scored.prediction[inside])]
-        # Copies are few, so they are counted in single precision; what is averaged is in double.
+        drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
+        good = scored.truth[ranked] >= tenth.last[:, None]
+        yield _Fold(ranked, drawn, tenth.size, _in_the_first(drawn, tenth.size), good, tenth.best)
+
+
+class _Tenth(NamedTuple):
+    """The best tenth of a fold in every resample, (resamples,): how many networks, their mean, the last one's accuracy."""
+
+    size: FloatArray
+    best: FloatArray
+    last: FloatArray
+
+
+def _best_tenths(scored: Scored, resamples: Resamples) -> Iterator[_Tenth]:
+    for inside in _networks_by_fold(scored):
+        ranked = inside[np.argsort(-scored.truth[inside], kind="stable")]
         drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
         count = np.maximum(1, np.rint(drawn.sum(axis=1, dtype=np.float64) / 10))
-        truth = scored.truth[ranked]
-        by_truth = np.argsort(-truth, kind="stable")
-        of_best = _in_the_first(drawn[:, by_truth], count)
-        best_truths = truth[by_truth[: of_best.shape[1]]]
-        best = of_best @ best_truths / count
-        last = np.where(of_best > 0, best_truths, np.inf).min(axis=1)
-        yield _Fold(ranked, drawn, count, _in_the_first(drawn, count), truth >= last[:, None], best)
+        first = _in_the_first(drawn, count)
+        truth = scored.truth[ranked[: first.shape[1]]]
+        yield _Tenth(count, first @ truth / count, np.where(first > 0, truth, np.inf).min(axis=1))
+
+
+def _networks_by_fold(scored: Scored) -> Iterator[npt.NDArray[np.int64]]:
+    """The positions of each fold's networks."""
+    for fold in np.unique(scored.fold):
+        yield np.flatnonzero(scored.fold == fold)
 
 
 def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDArray[np.float32]:
     """Of networks in order, how many copies of each are among the ``count`` drawn first, (resamples, leading networks): what
-    comes later is in none.
+    comes later is in none. Copies are few, and counted in single precision.
     """
     up_to = _counted(drawn, count)
     leading = drawn[:, : up_to.shape[1]]
@@ -146,11 +166,12 @@ def _shares_saved(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def _once(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored) -> float:
-    return float(_mean_over_folds(compute, scored, _every_network_once(scored))[0])
+    return float(_mean_over_folds(compute, scored, _every_network_once(len(scored.truth)))[0])
 
 
-def _every_network_once(scored: Scored) -> Resamples:
-    return Resamples(np.ones((1, len(scored.truth))), np.arange(len(scored.truth)), redrawn=0)
+@lru_cache(KEPT)
+def _every_network_once(count: int) -> Resamples:
+    return Resamples(np.ones((1, count)), np.arange(count), redrawn=0)
 
 
 METRICS = (
