@@ -12,6 +12,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench import report
+from nndynbench.numbers import written
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import find_protocol, stored
@@ -159,6 +160,21 @@ def test_the_seeds_page_has_both_sides_of_the_plateau_and_what_is_known_of_the_r
     assert "(digits-lenet-seeds.seeds.png)" in page
 
 
+def test_by_optimiser_distances_and_what_they_add_are_of_its_recipes_alone(document: str, seeds: nb.Subset) -> None:
+    [page] = [part for part in document.split("\n# ") if part.startswith("Which seed of a recipe")]
+    own = seeds.networks[seeds.networks["optimiser"] == "adam"]
+    recipes = seeds.recipes.loc[own.index]
+    added, correlations = (line for line in page.splitlines() if f"Adam, {recipes.nunique()} recipes" in line)
+    assert added.startswith("| with Adam")
+
+    features = seeds.features.loc[own.index]
+    relative = features.xs(5, level="epoch")["distance_from_initial"] / features.xs(0, level="epoch")["l2_norm"]
+    distance = relative.map(np.log10).groupby("network").mean()
+    farther, better = (v - v.groupby(recipes).transform("mean") for v in (distance, own["late_accuracy"]))
+    factor = 10 ** np.sqrt((farther**2).mean())
+    assert f"× {factor:.2f}, r = {written(farther.corr(better), signed=True)} (" in correlations.split("|")[-2]
+
+
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     rows = [scored(CURVES, 0.0, budget=budget, metric="r2_within") for budget in (1, 3)] + [
         scored(BOTH, 0.1, budget=budget, metric="r2_within", added_to_curves=added)
@@ -166,7 +182,7 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
         for budget, added in ((1, 0.05), (3, 0.2))
     ]
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
-    board = Board({}, {(("zoo",), "seeds"): compared})
+    board = Board({}, {(("zoo",), ("seeds", "")): compared})
     [sentence] = what_the_seeds_say(board, SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
     assert sentence == "Distance adds to curves at 3 epochs (intervals above 0)."
 
@@ -181,7 +197,7 @@ def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
 def test_a_number_of_the_board_stands_in_a_sentence_that_goes_without_it() -> None:
     rows = [scored("bar", 0.9, metric="r2")]
     compared = nb.Comparison(find_protocol("regression-folds"), pd.DataFrame(rows), {})
-    board = Board({}, {(("zoo",), "regression-folds"): compared})
+    board = Board({}, {(("zoo",), ("regression-folds", "")): compared})
     text = "| It was weak. [[It has {zoo regression-folds 5 bar value}.]] | [[It has {zoo regression-folds 1 bar value}.]] |"
     assert with_numbers(text, board) == "| It was weak. It has 0.900 (0.90 to 0.90). | – |"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
+
+import pandas as pd
 
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Comparison, find_protocol, protocols
 from nndynbench.protocols.comparison import compare_results, submitted_results
+from nndynbench.protocols.results import Result
 from nndynbench.report.reasons import without_data
 from nndynbench.subsets import Subset
 
@@ -28,23 +31,33 @@ SHOWN = {
     "transfer-apart": ("kendall_tau",),
 }
 
+# The protocols whose networks are also compared by optimiser apart: each trains them in another way.
+BY_OPTIMISER = ("seeds",)
+
 Work: TypeAlias = tuple[tuple[Subset, ...], tuple[str, ...]]
+# A protocol, and the optimiser whose networks are compared; empty for all networks.
+Part: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Board:
-    """What is submitted, compared: by the names of the subsets (one, or on transfer several) and the protocol."""
+    """What is submitted, compared: by the names of the subsets (one, or on transfer several) and the part."""
 
     subsets: Mapping[str, Subset]
-    comparisons: Mapping[tuple[tuple[str, ...], str], Comparison]
+    comparisons: Mapping[tuple[tuple[str, ...], Part], Comparison]
 
-    def of(self, subset: str, protocol: str) -> Comparison | None:
-        """The comparison on one subset; None where nothing is submitted."""
-        return self.comparisons.get(((subset,), protocol))
+    def of(self, subset: str, protocol: str, *, optimiser: str = "") -> Comparison | None:
+        """The comparison on one subset, of one optimiser's networks or all; None where nothing is submitted."""
+        return self.comparisons.get(((subset,), (protocol, optimiser)))
+
+    def optimisers(self, subset: str, protocol: str) -> list[str]:
+        """Those whose networks are compared apart."""
+        parts = (part for names, part in self.comparisons if names == (subset,))
+        return [optimiser for name, optimiser in parts if name == protocol and optimiser]
 
     def groups(self, protocol: str) -> list[Comparison]:
         """The comparisons on several subsets at once."""
-        return [found for (names, name), found in self.comparisons.items() if name == protocol and len(names) > 1]
+        return [found for (names, part), found in self.comparisons.items() if part == (protocol, "") and len(names) > 1]
 
 
 def read_board(
@@ -58,10 +71,10 @@ def read_board(
     from joblib import delayed
 
     work = list(_work(at_hand, submissions))
-    found: dict[tuple[tuple[str, ...], str], Comparison] = {}
+    found: dict[tuple[tuple[str, ...], Part], Comparison] = {}
     compared = in_processes((delayed(_compared)(*each, submissions) for each in work), jobs=jobs)
     for done, ((group, _), own) in enumerate(zip(work, compared, strict=True), 1):
-        found |= {(tuple(subset.name for subset in group), protocol): each for protocol, each in own.items()}
+        found |= {(tuple(subset.name for subset in group), part): each for part, each in own.items()}
         if progress is not None:
             progress(done, len(work), " and ".join(subset.name for subset in group))
     return Board({subset.name: subset for subset in at_hand}, found)
@@ -80,15 +93,33 @@ def _work(at_hand: Sequence[Subset], submissions: Path) -> Iterator[Work]:
                 yield tuple(by_name[name] for name in names), served
 
 
-def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: Path) -> dict[str, Comparison]:
+def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: Path) -> dict[Part, Comparison]:
     results = submitted_results(subsets, served[0], submissions)
-    found = {}
+    found: dict[Part, Comparison] = {}
     for name in served:
         compared = compare_results(results, subsets, name, metrics=SHOWN[name])
         if not compared.rows.empty:
             missing = without_data(subsets[0], name, results) if len(subsets) == 1 else {}
-            found[name] = _of_shared_budgets(Comparison(compared.protocol, compared.rows, missing, compared.regimes))
+            found[name, ""] = _of_shared_budgets(Comparison(compared.protocol, compared.rows, missing, compared.regimes))
+        if name in BY_OPTIMISER:
+            parts = _by_optimiser(results, subsets)
+            apart = {(name, each): compare_results(own, subsets, name, metrics=SHOWN[name]) for each, own in parts}
+            found |= {part: each for part, each in apart.items() if not each.rows.empty}
     return found
+
+
+def _by_optimiser(results: Mapping[str, Result], subsets: tuple[Subset, ...]) -> Iterator[tuple[str, dict[str, Result]]]:
+    """By optimiser, the results on its networks alone; nothing where a subset has one optimiser."""
+    [subset] = subsets
+    if "optimiser" not in subset.networks:
+        return
+    for optimiser, own in subset.networks.groupby("optimiser"):
+        yield str(optimiser), {name: _on(result, own.index) for name, result in results.items()}
+
+
+def _on(result: Result, networks: pd.Index) -> Result:
+    tested = result.predictions["network"].isin(networks)
+    return replace(result, predictions=result.predictions[tested])
 
 
 def _of_shared_budgets(compared: Comparison) -> Comparison:

@@ -1,4 +1,6 @@
-"""Which seed of a recipe will end best: what distance adds to each reference, with its control, and by the plateau."""
+"""Which seed of a recipe will end best: what distance adds to each reference, with its control, by the plateau, and by the
+optimiser.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from nndynbench import plots
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.board import Board
+from nndynbench.report.distance import OPTIMISERS, distance_table
 from nndynbench.report.markdown import NOTHING, epochs, estimate, listed, table_head, table_line
 from nndynbench.report.prose import prose
 from nndynbench.report.ranking import Row, by_method
@@ -62,8 +65,8 @@ def budgets_of(compared: Comparison) -> list[int]:
 
 
 def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
-    """R² within recipes of each reference, with distance and with permuted distance; what distance adds to it, of all and by
-    the plateau.
+    """R² within recipes of each reference, with distance and with permuted distance; what distance adds to it, of all
+    networks, by the plateau and by the optimiser.
     """
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
@@ -77,6 +80,7 @@ def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
         adds = (_bold(_adds(own, reference)) for own in rows.values())
         yield table_line([f"**what distance adds to {reference.words}**", *adds])
         yield from _by_plateau(board, subset, budgets, reference)
+        yield from _by_optimiser(board, subset, budgets, reference)
     for method, label in ALONE.items():
         if any(method in own for own in rows.values()):
             yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
@@ -105,6 +109,15 @@ def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int], reference:
             yield table_line([label, *cells])
 
 
+def _by_optimiser(board: Board, subset: Subset, budgets: Sequence[int], reference: Beside) -> Iterator[str]:
+    for optimiser in board.optimisers(subset.name, PROTOCOL):
+        compared = board.of(subset.name, PROTOCOL, optimiser=optimiser)
+        assert compared is not None
+        recipes = subset.recipes[subset.networks["optimiser"] == optimiser].nunique()
+        values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
+        yield table_line([f"with {OPTIMISERS[optimiser]}, {recipes} recipes", *values])
+
+
 def _networks(subset: Subset, budget: int, *, on: bool) -> int:
     """How many networks are scored: those on the plateau or off it that have a sibling there."""
     is_on = subset.on_plateau(budget)
@@ -117,12 +130,16 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
-    parts = {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
+    by_plateau = {label: board.of(subset.name, name) for label, name in PLATEAU.items()}
+    optimisers = board.optimisers(subset.name, PROTOCOL)
+    by_optimiser = {f"with {OPTIMISERS[each]}": board.of(subset.name, PROTOCOL, optimiser=each) for each in optimisers}
     for reference in _known(compared):
         yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
-        if parts:
-            said = "; ".join(f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in parts.items())
-            yield f"{said[0].upper()}{said[1:]}."
+        for parts in (by_plateau, by_optimiser):
+            there = {label: part for label, part in parts.items() if part is not None}
+            said = "; ".join(f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in there.items())
+            if said:
+                yield f"{said[0].upper()}{said[1:]}."
 
 
 def _where_it_adds(compared: Comparison, budgets: Sequence[int], reference: Beside, *, permuted: bool = False) -> str:
@@ -153,6 +170,9 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield ""
     yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
+    if board.optimisers(subset.name, PROTOCOL):
+        yield f"\n{prose('distance')}\n"
+        yield from distance_table(subset, budgets_of(compared))
     if (own := prose(subset.name)) is not None:
         yield f"\n{own}"
     shown = [method for reference in _known(compared) for method in reference.labels]
