@@ -48,9 +48,9 @@ def check(
     jobs: Annotated[int, typer.Option(help="files checked at a time, in processes; -1 for one a core")] = -1,
 ) -> None:
     """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
-    from leaderboard.rerun import NoRerunError
+    from leaderboard.rerun import NoRerunError, self_reported
     from leaderboard.rerun import rerun as run_again
-    from leaderboard.standing import add_record, is_recorded
+    from leaderboard.standing import add_record, is_recorded, read_records
     from nndynbench.sealed.outside import prepare
 
     if rerun:
@@ -85,6 +85,11 @@ def check(
 
         report.write_text(comment(outcomes, submissions, store=Store(scores), jobs=jobs), encoding="utf-8")
     console.print(f"{len(paths) - refused} of {len(paths)} submissions accepted")
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    if left := self_reported(accepted, read_records(submissions)):
+        console.print(
+            f"{len(left)} of bundled methods on finished subsets are self-reported: run them with --rerun --missing"
+        )
     if refused:
         raise typer.Exit(1)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 from leaderboard.check import Accepted
+from leaderboard.standing import StandingRecord, best_records, name_of
 from nndynbench.protocols import evaluate
 from nndynbench.protocols.results import joined
+from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import load
@@ -71,6 +74,18 @@ def rerun(accepted: Accepted) -> Rerun:
     differences = {key: _difference(claimed[key], value) for key, value in _scores(same).items() if key in claimed}
     worst = max(differences, key=lambda key: differences[key])
     return Rerun(differences[worst], f"{worst[2]} at budget {worst[0]}")
+
+
+def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -> list[Accepted]:
+    """The submissions of bundled methods on finished subsets that were neither rerun nor audited as they are now."""
+    known = best_records(records)
+    return [
+        a
+        for a in accepted
+        if is_bundled(a.submission)
+        and not is_unfinished(a.submission.subset.version)
+        and (name_of(a.path), a.sha256) not in known
+    ]
 
 
 def _budgets_by_draws(accepted: Accepted) -> dict[int, list[int]]:
