@@ -1,9 +1,10 @@
-"""What a method's page says of its audits: each claimed score beside the one on a fresh zoo, and whether they differ."""
+"""What the pages say of audits: a method's each claimed score beside the one on a fresh zoo, a subset's how many differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from leaderboard.check import Accepted
 from leaderboard.standing import AuditScore, StandingRecord, best_records, name_of
@@ -30,6 +31,35 @@ def audits_of(own: Sequence[Accepted], records: list[StandingRecord]) -> list[Au
         leading = [score for score in record.scores if score.metric == first] if record else []
         if record and leading:
             found.append(Audit(facts.subset.name, facts.protocol, record, leading))
+    return found
+
+
+class FreshZoo(NamedTuple):
+    """What a fresh zoo said of all submissions audited on it under one protocol: in its first metric, how many scores lie
+    inside the claim's interval, better and worse.
+    """
+
+    protocol: str
+    seed: int
+    networks: int
+    submissions: int
+    inside: int
+    better: int
+    worse: int
+
+
+def fresh_zoos(audits: Iterable[Audit]) -> list[FreshZoo]:
+    """Those of one subset's audits, by protocol and seed."""
+    by_zoo: dict[tuple[str, int, int], list[Audit]] = {}
+    for audit in audits:
+        seed, networks = audit.record.zoo_seed, audit.record.networks
+        if seed is not None and networks is not None:
+            by_zoo.setdefault((audit.protocol, seed, networks), []).append(audit)
+    found = []
+    for zoo, own in by_zoo.items():
+        said = [verdict(score) for audit in own for score in audit.leading]
+        counts = (said.count(each) for each in ("inside", "outside: better", "outside: worse"))
+        found.append(FreshZoo(*zoo, len(own), *counts))
     return found
 
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
-from leaderboard.page.audits import Audit, audits_of, differs, is_told, verdict
+from leaderboard.page.audits import Audit, audits_of, differs, fresh_zoos, is_told, verdict
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
@@ -119,8 +119,10 @@ def _write_site(
     for a in accepted:
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
+    audited: list[Audit] = []
     for method, own in by_method.items():
         audits = audits_of(own, records)
+        audited += audits
         write(
             f"methods/{method}.html",
             "method.html",
@@ -139,6 +141,7 @@ def _write_site(
             facts=page_facts(subset),
             views=of_subset[name],
             claims=_claims(subset, of_subset[name]),
+            fresh_zoos=fresh_zoos(audit for audit in audited if audit.subset == name),
             unfinished=is_unfinished(subset.version),
         )
     for source in sorted(baselines_folder().glob("*.py")):

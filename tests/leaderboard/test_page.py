@@ -516,6 +516,13 @@ def test_a_methods_page_shows_claimed_scores_beside_those_of_a_fresh_zoo_and_say
     assert "audited" in overview.inner_text()
 
 
+def test_a_subsets_page_counts_what_a_fresh_zoo_said_of_all(watched: Watched) -> None:
+    page = watched.open("subsets/digits-lenet.html")
+    [row] = page.locator("[aria-label='Scores on fresh zoos'] tbody tr").all()
+    assert row.locator("th, td").all_inner_texts() == ["regression-folds", "1", "1", "0", "1", "240", "634174743"]
+    assert watched.open("subsets/digits-lenet-half.html").locator("#fresh").count() == 0
+
+
 def test_a_method_without_an_audit_has_no_section_about_one(watched: Watched) -> None:
     assert watched.open("methods/constant.html").locator("#audits").count() == 0
 
