@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import KEPT, FloatArray, Resamples, ratio
+from nndynbench.protocols.intervals import KEPT, FloatArray, Numbers, Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored
 
@@ -120,7 +120,7 @@ def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDAr
     return np.minimum(np.maximum(count[:, None].astype(np.float32) - before, 0), leading)
 
 
-def _counted(copies: npt.NDArray[np.float32], wanted: FloatArray) -> npt.NDArray[np.float32]:
+def _counted(copies: npt.NDArray[np.float32], wanted: Numbers) -> npt.NDArray[np.float32]:
     """How many copies there are up to each network, (resamples, leading networks): as far as every resample has those that
     are wanted, if it has so many, or farther.
     """
@@ -151,17 +151,18 @@ def _shares_saved(scored: Scored, resamples: Resamples) -> FloatArray:
     whole = resamples.sums(scored.spent + scored.remaining)
     shares = []
     for fold in _folds(scored, resamples):
-        spent, remaining = scored.spent[fold.networks], scored.remaining[fold.networks]
-        wanted = np.ceil(fold.count / 2)
-        found = _counted(fold.drawn * fold.good, wanted)
-        leading = fold.drawn[:, : found.shape[1]]
-        hit = np.argmax(found >= wanted[:, None], axis=1)
-        rows = np.arange(len(hit))
-        of_each = leading * remaining[: found.shape[1]]
-        before = np.cumsum(of_each, axis=1)[rows, hit] - of_each[rows, hit]
-        copies = wanted - found[rows, hit] + (leading * fold.good[:, : found.shape[1]])[rows, hit]
-        trained = fold.drawn @ spent + np.where(fold.drawn.any(axis=1), before + copies * remaining[hit], 0.0)
-        shares.append(100 * ratio(fold.drawn @ (spent + remaining) - trained, whole))
+        remaining = scored.remaining[fold.networks].astype(np.float32)
+        wanted = np.ceil(fold.count / 2).astype(np.float32)
+        copies = fold.drawn * fold.good
+        found = _counted(copies, wanted)
+        rows, hit = np.arange(len(found)), np.argmax(found >= wanted[:, None], axis=1)
+        leading = fold.drawn[:, : found.shape[1]] * remaining[: found.shape[1]]
+        before = np.cumsum(leading, axis=1)[rows, hit] - leading[rows, hit]
+        of_hit = wanted - found[rows, hit] + copies[rows, hit]
+        trained = np.where(
+            found[:, -1] >= wanted, before + of_hit * remaining[hit], 0
+        )  # nothing, where no network was drawn
+        shares.append(100 * ratio((fold.drawn @ remaining - trained).astype(np.float64), whole))
     return np.asarray(np.mean(shares, axis=0))
 
 
