@@ -18,7 +18,7 @@ from nndynbench.subsets import Subset
 FloatArray = npt.NDArray[np.float64]
 
 # What the grids call them, and what everybody does.
-OPTIMISERS = {"sgd": "plain SGD", "momentum": "SGD with momentum", "adam": "Adam"}
+OPTIMISERS = {"sgd": "plain SGD", "momentum": "momentum", "adam": "Adam"}
 
 
 def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
