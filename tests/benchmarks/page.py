@@ -1,7 +1,7 @@
 """Seconds of the leaderboard's check and builds, nothing kept and then everything: ``python -m tests.benchmarks.page``.
 
 Processor time of all processes beside the clock's, since the clock's means little on a busy machine. ``--skip-first``
-leaves out the first build of all submissions, which takes minutes, and with it the second.
+leaves out the builds of all submissions, the first of which takes a minute.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from nndynbench.protocols.references import references
 
 
 def main() -> None:
@@ -26,16 +27,24 @@ def main() -> None:
     chosen = parser.parse_args()
     table = Table("what", "processor seconds", "seconds", title="python -m leaderboard")
     with tempfile.TemporaryDirectory() as folder:
-        own, every = (Path(folder) / name for name in ("own", "all"))
-        builds = [(f"build --only {chosen.method}", ["--only", chosen.method], own)]
-        builds += [] if chosen.skip_first else [("build", [], every)]
-        for what, options, kept in builds:
-            for time_of_it in ("first", "second"):
-                places = ["--out", str(kept / "page"), "--scores", str(kept / "scores")]
-                table.add_row(f"{what}, the {time_of_it}", *seconds("build", *options, *places, "--jobs", chosen.jobs))
-        scores = Path(folder) / "checked"
-        for time_of_it in ("first", "second"):
-            table.add_row(f"check, the {time_of_it}", *seconds("check", "--scores", str(scores), "--jobs", chosen.jobs))
+
+        def timed(what: str, command: str, *options: str, kept: str) -> None:
+            places = ["--scores", f"{folder}/{kept}/scores", "--jobs", chosen.jobs]
+            places += ["--out", f"{folder}/{kept}/page"] if command == "build" else []
+            table.add_row(what, *seconds(command, *options, *places))
+
+        own = ["--only", chosen.method]
+        timed(f"build --only {chosen.method}, nothing kept", "build", *own, kept="own")
+        timed(f"build --only {chosen.method}, all kept", "build", *own, kept="own")
+        methods = [name for reference in references() for name in reference.methods]
+        beside = [part for name in methods for part in ("--only", name)]
+        timed("build --only the references, nothing kept", "build", *beside, kept="references")
+        timed(f"build --only {chosen.method}, the references kept", "build", *own, kept="references")
+        if not chosen.skip_first:
+            timed("build, nothing kept", "build", kept="all")
+            timed("build, all kept", "build", kept="all")
+        timed("check, nothing kept", "check", kept="checked")
+        timed("check, all kept", "check", kept="checked")
     Console().print(table)
 
 
