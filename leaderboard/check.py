@@ -157,8 +157,10 @@ def _check_batch(
 
 def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> bool:
     def is_there(named: Mapping[str, str]) -> bool:
-        there, version = at_hand.get(named["name"]), read_as(named["name"], named["version"])
-        return there is not None and (there.version, there.checksum) == (version, named["checksum"])
+        there = at_hand.get(named["name"])
+        if there is None or there.checksum != named["checksum"]:
+            return False
+        return named["version"] == there.version or read_as(named["name"], named["version"]) == there.version
 
     return all(map(is_there, [facts["subset"], *facts["trained_on"]]))
 
