@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 from leaderboard.__main__ import app
 from leaderboard.audit import audited_subsets
 from leaderboard.check import SUBMISSIONS, Accepted, check_all, submission_files
+from leaderboard.page.audits import verdict
 from leaderboard.rerun import self_reported
 from leaderboard.standing import add_record, name_of, read_records
+from nndynbench.protocols import find_protocol
 from nndynbench.submissions import read_submission
 from nndynbench.subsets import Subset
 
@@ -50,3 +52,33 @@ def test_a_row_is_self_reported_again_when_its_file_changes(submissions: Path, a
     [outcome] = check_all([path], below=submissions)
     assert isinstance(outcome, Accepted)
     assert self_reported([outcome], read_records(submissions)) == [outcome]
+
+
+def test_the_readme_says_what_the_fresh_zoo_of_seeds_gave() -> None:
+    said = " ".join((SUBMISSIONS.parents[1] / "README.md").read_text(encoding="utf-8").split())
+    audits = {
+        record.file.partition("/")[0]: {score.budget: score for score in record.scores if score.metric == "r2_within"}
+        for record in read_records(SUBMISSIONS)
+        if record.zoo_seed is not None and "/digits-lenet-seeds." in record.file
+    }
+    bar, beside = (
+        [f"{audits[name][budget].fresh:.3f}" for budget in (1, 3, 5)] for name in ("bar", "bar-and-layer-distance")
+    )
+    assert f"the bar has {bar[0]}, {bar[1]} and {bar[2]}, with distances {beside[0]}, {beside[1]} and {beside[2]}" in said
+    places = [score.place for own in audits.values() for score in own.values()]
+    counts = {place: places.count(place) for place in ("inside", "above", "below")}
+    assert f"Of the {len(places)} scores of all {len(audits)} methods audited there {counts['inside']} lie inside" in said
+    assert f"intervals, {counts['above']} above, {counts['below'] or 'none'} below" in said
+
+
+def test_the_documents_count_what_every_fresh_zoo_gave() -> None:
+    said = (SUBMISSIONS.parents[1] / "docs" / "submitting.md").read_text(encoding="utf-8")
+    for subset in audited_subsets():
+        verdicts: list[str] = []
+        for record in read_records(SUBMISSIONS):
+            _, _, file = record.file.partition("/")
+            if record.zoo_seed is not None and file.startswith(f"{subset}."):
+                first = find_protocol(file.split(".")[1]).metrics[0]
+                verdicts += [verdict(score) for score in record.scores if score.metric == first]
+        counts = [verdicts.count(each) for each in ("inside", "outside: better", "outside: worse")]
+        assert f"| `{subset}` | {' | '.join(map(str, [sum(counts), *counts]))} |" in said
