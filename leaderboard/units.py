@@ -70,8 +70,8 @@ def scored(
     largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
     work = (delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
     # To start a process takes as long as to score some dozen submissions.
-    few = sum(len(unit.accepted) for unit, _ in missing) <= BATCH
-    return in_processes(work, jobs=1 if few else jobs, in_order=False)
+    unknown = sum(store.read(key) is None for unit, absent in missing for p in absent for key in unit.keys(p)[:-1])
+    return in_processes(work, jobs=1 if unknown <= BATCH else jobs, in_order=False)
 
 
 def score(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaderboard.check import Accepted
-from leaderboard.standing import AuditScore, StandingRecord, best_records, name_of
+from leaderboard.standing import AuditScore, StandingRecord, name_of
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol
 
@@ -22,11 +22,11 @@ class Audit:
     leading: Sequence[AuditScore]
 
 
-def audits_of(own: Sequence[Accepted], records: list[StandingRecord]) -> list[Audit]:
-    """The audits of a method's submissions, in their order."""
-    found, best = [], best_records(records)
+def audits_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], StandingRecord]) -> list[Audit]:
+    """The audits of a method's submissions, in their order, of the best record of each file."""
+    found = []
     for a in own:
-        record, facts = best.get((name_of(a.path), a.sha256)), a.submission
+        record, facts = records.get((name_of(a.path), a.sha256)), a.submission
         first = find_protocol(facts.protocol).metrics[0]
         leading = [score for score in record.scores if score.metric == first] if record else []
         if record and leading:

@@ -26,7 +26,7 @@ from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import StandingRecord, name_of
+from leaderboard.standing import StandingRecord, best_records, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.paper.verdicts import reservations, shown
@@ -120,8 +120,9 @@ def _write_site(
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
     audited: list[Audit] = []
+    best = best_records(records)
     for method, own in by_method.items():
-        audits = audits_of(own, records)
+        audits = audits_of(own, best)
         audited += audits
         write(
             f"methods/{method}.html",

@@ -21,7 +21,7 @@ from nndynbench.protocols.references import references
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="n-cut", help="whose own rows are built")
+    parser.add_argument("--method", default="within-distance", help="whose own rows are built; the default has one")
     parser.add_argument("--jobs", default="-1")
     parser.add_argument("--skip-first", action="store_true")
     chosen = parser.parse_args()
