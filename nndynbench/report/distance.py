@@ -17,8 +17,8 @@ from nndynbench.subsets import Subset
 
 FloatArray = npt.NDArray[np.float64]
 
-# What the grids call them, and what everybody does.
-OPTIMISERS = {"sgd": "plain SGD", "momentum": "momentum", "adam": "Adam"}
+# What everybody calls what the grids call otherwise.
+OPTIMISERS = {"sgd": "plain SGD", "adam": "Adam"}
 
 
 def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
@@ -32,7 +32,12 @@ def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
     for optimiser in sorted(networks["optimiser"].unique()):
         own = (networks["optimiser"] == optimiser).to_numpy()
         cells = (_cell(values[own], better[own], recipes[own]) for values in farther.values())
-        yield table_line([f"{OPTIMISERS[optimiser]}, {len(np.unique(recipes[own]))} recipes", *cells])
+        yield table_line([f"{optimiser_name(optimiser)}, {len(np.unique(recipes[own]))} recipes", *cells])
+
+
+def optimiser_name(optimiser: str) -> str:
+    """What the pages call an optimiser of a grid's."""
+    return OPTIMISERS.get(optimiser, optimiser)
 
 
 def _log_distances(subset: Subset, budget: int) -> FloatArray:

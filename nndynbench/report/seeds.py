@@ -12,7 +12,7 @@ from nndynbench import plots
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.board import Board
-from nndynbench.report.distance import OPTIMISERS, distance_table
+from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.markdown import NOTHING, epochs, estimate, listed, table_head, table_line
 from nndynbench.report.prose import prose
 from nndynbench.report.ranking import Row, by_method
@@ -115,7 +115,7 @@ def _by_optimiser(board: Board, subset: Subset, budgets: Sequence[int], referenc
         assert compared is not None
         recipes = subset.recipes[subset.networks["optimiser"] == optimiser].nunique()
         values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
-        yield table_line([f"with {OPTIMISERS[optimiser]}, {recipes} recipes", *values])
+        yield table_line([f"with {optimiser_name(optimiser)}, {recipes} recipes", *values])
 
 
 def _networks(subset: Subset, budget: int, *, on: bool) -> int:
@@ -132,7 +132,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     budgets = budgets_of(compared)
     by_plateau = {label: board.of(subset.name, name) for label, name in PLATEAU.items()}
     optimisers = board.optimisers(subset.name, PROTOCOL)
-    by_optimiser = {f"with {OPTIMISERS[each]}": board.of(subset.name, PROTOCOL, optimiser=each) for each in optimisers}
+    by_optimiser = {f"with {optimiser_name(each)}": board.of(subset.name, PROTOCOL, optimiser=each) for each in optimisers}
     for reference in _known(compared):
         yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
         for parts in (by_plateau, by_optimiser):
