@@ -14,6 +14,7 @@ from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import load
+from nndynbench.subsets.catalogue import read_as
 
 # Another machine's sums round differently, and an iterative learner stops elsewhere: scores may move by this much.
 RERUN_TOLERANCE = 1e-3
@@ -79,13 +80,8 @@ def rerun(accepted: Accepted) -> Rerun:
 def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -> list[Accepted]:
     """The submissions of bundled methods on finished subsets that were neither rerun nor audited as they are now."""
     known = best_records(records)
-    return [
-        a
-        for a in accepted
-        if is_bundled(a.submission)
-        and not is_unfinished(a.submission.subset.version)
-        and (name_of(a.path), a.sha256) not in known
-    ]
+    own = (a for a in accepted if is_bundled(a.submission) and (name_of(a.path), a.sha256) not in known)
+    return [a for a in own if not is_unfinished(read_as(a.submission.subset.name, a.submission.subset.version))]
 
 
 def _budgets_by_draws(accepted: Accepted) -> dict[int, list[int]]:

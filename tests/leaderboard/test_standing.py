@@ -29,6 +29,13 @@ def test_every_row_of_a_bundled_method_on_a_finished_subset_was_rerun_or_audited
     assert [name_of(a.path) for a in left] == [], "run `python -m leaderboard check --rerun --missing`"
 
 
+def test_a_row_that_names_the_first_version_of_a_finished_subset_counts() -> None:
+    path = SUBMISSIONS / "constant" / "digits-lenet.regression-folds.json"
+    facts = read_submission(path).facts
+    earlier = facts.model_copy(update={"subset": facts.subset.model_copy(update={"version": "0.1.0"})})
+    assert self_reported([Accepted(path, earlier, "", None)], []) != []
+
+
 def test_every_subset_that_can_be_audited_was() -> None:
     audited = {
         Path(record.file).name.partition(".")[0] for record in read_records(SUBMISSIONS) if record.zoo_seed is not None
