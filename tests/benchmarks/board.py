@@ -1,7 +1,8 @@
 """Seconds of each bundled method at one budget, scores and intervals included: ``python -m tests.benchmarks.board``.
 
-Processor time of one core beside the clock's, since the clock's means little on a busy machine. Everything is computed;
-with ``--kept`` also read from what an earlier run kept.
+Processor time of one core beside the clock's, since the clock's means little on a busy machine. Everything is computed, in
+this process (`tests.benchmarks.sealed` says what another one costs); with ``--kept`` also read from what an earlier run
+kept.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def seconds(name: str, chosen: argparse.Namespace, *, cache: str) -> tuple[float
     subset = nb.load(chosen.subset)
     nb.evaluate("constant", subset, protocol=chosen.protocol, budgets=1)  # imports and tables are not what is measured
     clock, processor = time.perf_counter(), time.process_time()
-    nb.evaluate(name, subset, protocol=chosen.protocol, budgets=chosen.budget)
+    nb.evaluate(name, subset, protocol=chosen.protocol, budgets=chosen.budget, sealed=False)
     return time.process_time() - processor, time.perf_counter() - clock
 
 
