@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.scored import Scored, UndefinedMetricError
+from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 
 FloatArray = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating[Any]]
@@ -194,9 +194,9 @@ def quantiles(values: FloatArray) -> tuple[float, float]:
 
 
 def _classes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
-    for fold in np.unique(scored.fold):
+    for inside in fold_masks(scored):
         for label in (0, 1):
-            yield (scored.fold == fold) & (scored.truth == label)
+            yield inside & (scored.truth == label)
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

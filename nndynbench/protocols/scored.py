@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,3 +37,9 @@ class Scored:
     def drawn(self, networks: npt.NDArray[np.int64]) -> Scored:
         """The entries at some positions, each as often as it is named."""
         return Scored(*(values[networks] if len(values) else values for values in vars(self).values()))
+
+
+def fold_masks(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
+    """The networks of each fold."""
+    for fold in np.unique(scored.fold):
+        yield scored.fold == fold

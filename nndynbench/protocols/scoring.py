@@ -248,9 +248,3 @@ def groups_of(subset: Subset, protocol: Protocol) -> pd.Series:
         return cluster_of(subset.networks)
     blocks = subset.split(protocol.split)
     return pd.Series({network: block for block, (_, tested) in enumerate(blocks) for network in tested})
-
-
-def fold_masks(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
-    """The networks of each fold."""
-    for fold in np.unique(scored.fold):
-        yield scored.fold == fold

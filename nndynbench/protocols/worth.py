@@ -17,8 +17,8 @@ import numpy.typing as npt
 from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
-from nndynbench.protocols.scored import Scored
-from nndynbench.protocols.scoring import Case, Estimate, fold_masks, paired
+from nndynbench.protocols.scored import Scored, fold_masks
+from nndynbench.protocols.scoring import Case, Estimate, paired
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.intervals import KEPT, FloatArray, Numbers, Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
-from nndynbench.protocols.scored import Scored
+from nndynbench.protocols.scored import Scored, fold_masks
 
 TIES_SEED = 0
 
@@ -79,7 +79,7 @@ def _folds(scored: Scored, resamples: Resamples) -> list[_Fold]:
 def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
     known = np.concatenate([scored.truth, scored.fold])
     tenths = resamples.of_truth("best tenths", known, lambda: list(_best_tenths(scored, resamples)))
-    for inside, tenth in zip(_networks_by_fold(scored), tenths, strict=True):
+    for inside, tenth in zip(map(np.flatnonzero, fold_masks(scored)), tenths, strict=True):
         ranked = inside[ranking(scored.prediction[inside])]
         drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
         good = scored.truth[ranked] >= tenth.last[:, None]
@@ -95,19 +95,13 @@ class _Tenth(NamedTuple):
 
 
 def _best_tenths(scored: Scored, resamples: Resamples) -> Iterator[_Tenth]:
-    for inside in _networks_by_fold(scored):
+    for inside in map(np.flatnonzero, fold_masks(scored)):
         ranked = inside[np.argsort(-scored.truth[inside], kind="stable")]
         drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
         count = np.maximum(1, np.rint(drawn.sum(axis=1, dtype=np.float64) / 10))
         first = _in_the_first(drawn, count)
         truth = scored.truth[ranked[: first.shape[1]]]
         yield _Tenth(count, first @ truth / count, np.where(first > 0, truth, np.inf).min(axis=1))
-
-
-def _networks_by_fold(scored: Scored) -> Iterator[npt.NDArray[np.int64]]:
-    """The positions of each fold's networks."""
-    for fold in np.unique(scored.fold):
-        yield np.flatnonzero(scored.fold == fold)
 
 
 def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDArray[np.float32]:
