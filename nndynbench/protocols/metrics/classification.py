@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.intervals import FloatArray, Resamples
 from nndynbench.protocols.metrics.metric import Metric
-from nndynbench.protocols.scored import Scored, UndefinedMetricError
+from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 
 
 def accuracy(scored: Scored) -> float:
@@ -57,9 +57,8 @@ def balanced_accuracies(scored: Scored, resamples: Resamples) -> FloatArray:
 
 def roc_aucs(scored: Scored, resamples: Resamples) -> FloatArray:
     values, weights = [], resamples.weights
-    for fold in np.unique(scored.fold):
-        high = (scored.fold == fold) & (scored.truth == 1)
-        low = (scored.fold == fold) & (scored.truth == 0)
+    for inside in fold_masks(scored):
+        high, low = inside & (scored.truth == 1), inside & (scored.truth == 0)
         above = np.sign(scored.score[high][:, None] - scored.score[low]) / 2 + 0.5
         drawn_high, drawn_low = weights[:, high], weights[:, low]
         pairs = drawn_high.sum(axis=1) * drawn_low.sum(axis=1)
