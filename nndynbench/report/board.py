@@ -109,7 +109,7 @@ def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: P
 
 
 def _by_optimiser(results: Mapping[str, Result], subsets: tuple[Subset, ...]) -> Iterator[tuple[str, dict[str, Result]]]:
-    """By optimiser, the results on its networks alone; nothing where a subset has one optimiser."""
+    """By optimiser, the results on its networks alone; nothing of a grid that names none."""
     [subset] = subsets
     if "optimiser" not in subset.networks:
         return

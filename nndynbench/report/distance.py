@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,11 @@ def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
     """
     networks, recipes = subset.networks, subset.recipes.to_numpy()
     better = deviations(networks["late_accuracy"].to_numpy(dtype=np.float64), recipes)
-    farther = {budget: deviations(_log_distances(subset, budget), recipes) for budget in budgets}
+    farther = [deviations(distances, recipes) for distances in _log_distances(subset, budgets)]
     yield from table_head(["seeds of a recipe", *map(epochs, budgets)])
     for optimiser in sorted(networks["optimiser"].unique()):
         own = (networks["optimiser"] == optimiser).to_numpy()
-        cells = (_cell(values[own], better[own], recipes[own]) for values in farther.values())
+        cells = (_cell(values[own], better[own], recipes[own]) for values in farther)
         yield table_line([f"{optimiser_name(optimiser)}, {len(np.unique(recipes[own]))} recipes", *cells])
 
 
@@ -40,11 +40,15 @@ def optimiser_name(optimiser: str) -> str:
     return OPTIMISERS.get(optimiser, optimiser)
 
 
-def _log_distances(subset: Subset, budget: int) -> FloatArray:
-    """log10 of each network's distance, (networks,): the mean over its layers at the budget."""
-    histories = subset.histories(list(subset.networks.index), budget)
-    columns = (layer_distances(history) for history in histories)
-    return np.array([np.mean([v for name, v in own.items() if name.endswith(f" {budget}")]) for own in columns])
+def _log_distances(subset: Subset, budgets: Sequence[int]) -> list[FloatArray]:
+    """log10 of each network's distance at each budget, (networks,): the mean over its layers."""
+    histories = subset.histories(list(subset.networks.index), max(budgets))
+    columns = [layer_distances(history) for history in histories]  # of every epoch up to the last budget
+    return [np.array([_mean_after(epoch, own) for own in columns]) for epoch in budgets]
+
+
+def _mean_after(epoch: int, distances: Mapping[str, float]) -> float:
+    return float(np.mean([value for name, value in distances.items() if name.endswith(f" {epoch}")]))
 
 
 def _cell(farther: FloatArray, better: FloatArray, recipes: npt.NDArray[np.int64]) -> str:
