@@ -14,19 +14,22 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from leaderboard.check import Accepted, Refusal, check_all
 from leaderboard.facts import board_facts
-from leaderboard.standing import AuditScore, Interval, StandingRecord, name_of, record_of
+from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, name_of, record_of
 from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.storage.files import locked, written_whole
 from nndynbench.storage.places import NotAtHandError
+from nndynbench.submissions import Submission, read_submission
 from nndynbench.submissions.recomputation import cases_by_budget
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.catalogue import catalogue
@@ -198,6 +201,43 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
                 )
             )
     return scores
+
+
+def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -> bool:
+    """Whether an audit is one of a submission's file as it is now, to which draws of the folds were added since: then it is
+    recorded again, with the new claims beside the same fresh scores.
+
+    Parameters
+    ----------
+    record
+        The audit.
+    before
+        What its file held.
+    accepted
+        What its file holds.
+    """
+    if (
+        record.standing != "audited"
+        or not _predictions(before).items() <= _predictions(read_submission(accepted.path)).items()
+    ):
+        return False
+    values = {(score.budget, score.metric): score.value for score in accepted.submission.scores}
+    claimed = _claimed_intervals(accepted)
+    scores = [
+        score.model_copy(update={"claimed": values[place], "claimed_interval": claimed.get(place)})
+        for score in record.scores
+        for place in [(score.budget, score.metric)]
+    ]
+    facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
+    add_record(accepted.path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
+    return True
+
+
+def _predictions(submission: Submission) -> dict[tuple[int, int, int], float]:
+    """By budget, draw of the folds and network."""
+    made = submission.predictions
+    keys = zip(made.budget, made.draw or repeat(0), made.network, strict=False)
+    return dict(zip(keys, made.prediction, strict=True))
 
 
 def _chosen(accepted: Accepted, budgets: Collection[int]) -> list[int]:

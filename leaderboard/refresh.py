@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.check import Refusal, check, subsets_at_hand
+from leaderboard.audit import keep_audit
+from leaderboard.check import Accepted, Refusal, check, subsets_at_hand
 from leaderboard.facts import board_facts
 from leaderboard.staleness import changed_code
+from leaderboard.standing import StandingRecord, read_records, record_of
 from leaderboard.store import Store
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
@@ -22,6 +24,7 @@ from nndynbench.protocols.results import Result
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import (
     RefusedError,
+    Submission,
     accepted_predictions,
     read_submission,
     submissions_of,
@@ -145,8 +148,10 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
         stored = StoredResults(results)
+        audits: dict[Path, tuple[StandingRecord, Submission]] = {}
         if (first := _submitted_before(task, folder)) is not None:
             stored.adopt(first, task.method, task.subsets, task.protocol)
+            audits = _audits(task, folder)
         result = stored.result(task.method, task.subsets, task.protocol, task.budgets, draws=task.draws)
         made = submissions_of(
             result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
@@ -155,7 +160,19 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
             accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})
     except ValueError as failure:  # of a method, or of what it predicted
         return Submitted(task, failure=str(failure))
-    return Submitted(task, [write_submission(submission, folder) for submission in made])
+    files = [write_submission(submission, folder) for submission in made]
+    for path, (record, before) in audits.items():
+        outcome = check(path, {subset.name: subset for subset in task.subsets})
+        if isinstance(outcome, Accepted):
+            keep_audit(record, before, outcome)
+    return Submitted(task, files)
+
+
+def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submission]]:
+    """By file, its audit and what was audited."""
+    records = read_records(folder)
+    found = {path: record_of(path, records) for path in task.files(folder)}
+    return {path: (record, read_submission(path)) for path, record in found.items() if record is not None}
 
 
 def _submitted_before(task: Task, folder: Path) -> Result | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from leaderboard.check import Accepted
 from leaderboard.standing import StandingRecord, best_records, name_of
 from nndynbench.protocols import evaluate
-from nndynbench.protocols.results import joined
+from nndynbench.protocols.metrics import UndefinedMetricError
+from nndynbench.protocols.protocol import find_protocol
+from nndynbench.protocols.results import together
+from nndynbench.protocols.scoring import Case
 from nndynbench.storage.versions import is_unfinished
-from nndynbench.submissions import SubmissionFacts, submissions_of
 from nndynbench.submissions.admission import is_bundled
+from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import load
 from nndynbench.subsets.catalogue import read_as
 
@@ -39,6 +41,8 @@ class Rerun:
 def rerun(accepted: Accepted) -> Rerun:
     """Run a submission's method again and compare its scores.
 
+    Where it has several draws of the folds, one of them is run again, picked by its file's checksum.
+
     Raises
     ------
     NoRerunError
@@ -49,32 +53,26 @@ def rerun(accepted: Accepted) -> Rerun:
         raise NoRerunError(f"{submission.method} is no method of baselines/: only those are executed")
     references = [submission.subset, *submission.trained_on]
     subsets = [load(reference.name, version=reference.version) for reference in references]
+    tested, protocol, under = subsets[0], find_protocol(submission.protocol), _draws_to_run(accepted)
     parts = [
         evaluate(
             submission.method,
             subsets,
-            protocol=submission.protocol,
-            budgets=budgets,
+            protocol=protocol.name,
+            budgets=[budget for budget in under if under[budget] == draw],
             sealed=True,
             order_seed=submission.order_seed,
-            draws=draws,
-        )
-        for draws, budgets in _budgets_by_draws(accepted).items()
+            draws=[draw],
+        ).predictions
+        for draw in dict.fromkeys(under.values())
     ]
-    again = reduce(joined, parts)
-    made = submissions_of(
-        again,
-        authors=submission.authors,
-        licence=submission.licence,
-        code=submission.code,
-        commit=submission.commit,
-        seeds=submission.seeds,
-    )
-    [same] = [other for other in made if other.subset.name == submission.subset.name]
-    claimed = _scores(submission)
-    differences = {key: _difference(claimed[key], value) for key, value in _scores(same).items() if key in claimed}
+    again = together([part[part["subset"] == tested.name] for part in parts])
+    there = accepted.predictions({subset.name: subset for subset in subsets})
+    claimed, found = (_scores(cases_by_budget(table, tested, protocol), under) for table in (there, again))
+    differences = {key: _difference(claimed[key], value) for key, value in found.items()}
     worst = max(differences, key=lambda key: differences[key])
-    return Rerun(differences[worst], f"{worst[2]} at budget {worst[0]}")
+    (budget, _), metric = worst
+    return Rerun(differences[worst], f"{metric} at budget {budget}")
 
 
 def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -> list[Accepted]:
@@ -84,16 +82,21 @@ def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -
     return [a for a in own if not is_unfinished(read_as(a.submission.subset.name, a.submission.subset.version))]
 
 
-def _budgets_by_draws(accepted: Accepted) -> dict[int, list[int]]:
-    """The submission's budgets, by the number of draws of the folds that it has there."""
-    found: dict[int, list[int]] = {}
-    for budget, draws in accepted.draws().items():
-        found.setdefault(draws, []).append(budget)
-    return found
+def _draws_to_run(accepted: Accepted) -> dict[int, int]:
+    """By budget, the draw of the folds that is run again."""
+    return {budget: int(accepted.sha256, 16) % draws for budget, draws in accepted.draws().items()}
 
 
-def _scores(submission: SubmissionFacts) -> dict[tuple[int, str | None, str], float | None]:
-    return {(score.budget, score.trained_on, score.metric): score.value for score in submission.scores}
+def _scores(found: Mapping[CaseKey, Case], under: Mapping[int, int]) -> dict[tuple[CaseKey, str], float | None]:
+    """By case and metric, under one draw of the folds at each budget; None where a metric has no value."""
+    scores: dict[tuple[CaseKey, str], float | None] = {}
+    for key, case in found.items():
+        for metric in case.protocol.metrics:
+            try:
+                scores[key, metric] = case.of_draws([under[key[0]]]).value(metric)
+            except UndefinedMetricError:
+                scores[key, metric] = None
+    return scores
 
 
 def _difference(claimed: float | None, again: float | None) -> float:

@@ -103,16 +103,17 @@ def add_record(
     networks: int | None = None,
     draws: int | None = None,
     scores: list[AuditScore] | None = None,
+    date: datetime.date | None = None,
 ) -> StandingRecord:
     """Write down what was done; an earlier record of the same kind for the same file is replaced. Several processes may.
 
-    ``sha256``: of the content that it was done to, where the file may have changed meanwhile.
+    ``sha256``: of the content that it was done to, where the file may have changed meanwhile; ``date``: by default today.
     """
     record = StandingRecord(
         file=name_of(submission),
         sha256=sha256 or _digest(submission),
         standing=standing,
-        date=datetime.datetime.now(datetime.UTC).date(),
+        date=date or datetime.datetime.now(datetime.UTC).date(),
         zoo_seed=zoo_seed,
         networks=networks,
         draws=draws,

@@ -103,6 +103,23 @@ def test_draws_of_the_folds_stand_in_one_submission_at_each_budget_as_many_as_it
     assert rerun(outcome).reproduced
 
 
+def test_one_draw_of_several_is_rerun_which_the_files_checksum_picks(
+    drawn_again: Path, tampered: Tamper, at_hand: dict[str, Subset]
+) -> None:
+    def worse_in_the_last(facts: dict[str, Any]) -> None:
+        made = facts["predictions"]
+        made["prediction"] = [
+            value + 1 if (budget, draw) == (3, 2) else value
+            for value, budget, draw in zip(made["prediction"], made["budget"], made["draw"], strict=True)
+        ]
+
+    outcome = check(drawn_again, at_hand)
+    assert isinstance(outcome, Accepted)
+    tampered(worse_in_the_last, DRAWN)
+    for draw in range(3):
+        assert rerun(replace(outcome, sha256=f"{draw:x}")).reproduced is (draw != 2)
+
+
 def without_draw(facts: dict[str, Any], draw: int) -> None:
     kept = [place for place, other in enumerate(facts["predictions"]["draw"]) if other != draw]
     facts["predictions"] = {name: [column[place] for place in kept] for name, column in facts["predictions"].items()}

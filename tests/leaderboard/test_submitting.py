@@ -17,6 +17,7 @@ from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
 from leaderboard.facts import board_facts
 from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
+from leaderboard.standing import AuditScore, add_record, read_records, record_of
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import method_names, stored
@@ -164,24 +165,25 @@ def test_the_references_and_what_adds_to_them_are_submitted_under_all_draws_of_t
         tasks(draws=0)
 
 
-def test_a_submission_of_fewer_draws_is_topped_up(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
-    def todo(draws: int) -> Task:
-        [task] = tasks(
-            methods=["training-loss"],
-            subset_names=["digits-lenet"],
-            protocol_names=["regression-folds"],
-            chosen_budgets=[2],
-            draws=draws,
-        )
-        return task
+def training_loss_under(draws: int) -> Task:
+    [task] = tasks(
+        methods=["training-loss"],
+        subset_names=["digits-lenet"],
+        protocol_names=["regression-folds"],
+        chosen_budgets=[2],
+        draws=draws,
+    )
+    return task
 
+
+def test_a_submission_of_fewer_draws_is_topped_up(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
     folder, results = tmp_path / "submissions", tmp_path / "results"
-    [path] = submit_bundled(todo(1), folder, results).files
+    [path] = submit_bundled(training_loss_under(1), folder, results).files
     first = read_submission(path)
-    assert out_of_date(todo(1), folder) is None
-    assert out_of_date(todo(2), folder) == "fewer draws of the folds"
-    submit_bundled(todo(2), folder, results)
-    assert out_of_date(todo(2), folder) is None
+    assert out_of_date(training_loss_under(1), folder) is None
+    assert out_of_date(training_loss_under(2), folder) == "fewer draws of the folds"
+    submit_bundled(training_loss_under(2), folder, results)
+    assert out_of_date(training_loss_under(2), folder) is None
     second = read_submission(path)
     assert (first.predictions.draw, second.order_seed) == (None, first.order_seed)
     kept = [place for place, draw in enumerate(second.predictions.draw) if draw == 0]
@@ -189,20 +191,37 @@ def test_a_submission_of_fewer_draws_is_topped_up(tmp_path: Path, at_hand: dict[
     assert not isinstance(check(path, at_hand), Refusal)
 
 
+def test_an_audit_stays_when_draws_are_added_to_what_was_audited(tmp_path: Path) -> None:
+    one, two = training_loss_under(1), training_loss_under(2)
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    [path] = submit_bundled(one, folder, results).files
+    fresh = AuditScore(budget=2, metric="r2", claimed=0.0, fresh=0.5, claimed_interval=(0, 0), fresh_interval=(0.4, 0.6))
+    add_record(path, "audited", zoo_seed=5, networks=240, draws=1, scores=[fresh])
+    submit_bundled(two, folder, results)
+    record = record_of(path, read_records(folder))
+    assert record is not None
+    assert (record.standing, record.zoo_seed, record.networks, record.draws) == ("audited", 5, 240, 1)
+    [score] = record.scores
+    assert (score.fresh, score.fresh_interval) == (0.5, (0.4, 0.6))
+    scored = nb.evaluate("training-loss", "digits-lenet", protocol="regression-folds", budgets=2, draws=2)
+    [now] = scored.scores.query("metric == 'r2'").to_dict("records")
+    assert score.claimed == pytest.approx(now["value"])
+    assert score.claimed_interval == pytest.approx((now["low"], now["high"]), abs=1e-6)
+
+
+def test_an_audit_ends_when_what_was_audited_is_fitted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    [path] = submit_bundled(training_loss_under(1), folder, results).files
+    add_record(path, "audited", zoo_seed=5)
+    monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/curves.py"])
+    submit_bundled(training_loss_under(2), folder, tmp_path / "others")
+    assert record_of(path, read_records(folder)) is None
+
+
 def test_draws_are_added_to_what_is_submitted_which_is_not_fitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = (
-        task
-        for draws in (1, 2)
-        for task in tasks(
-            methods=["training-loss"],
-            subset_names=["digits-lenet"],
-            protocol_names=["regression-folds"],
-            chosen_budgets=[2],
-            draws=draws,
-        )
-    )
+    one, two = training_loss_under(1), training_loss_under(2)
     folder = tmp_path / "submissions"
     [path] = submit_bundled(one, folder, tmp_path / "results").files
     before = read_submission(path)
