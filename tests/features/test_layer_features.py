@@ -89,6 +89,12 @@ def test_neural_persistence_takes_zero_and_equal_weights(outputs, inputs, seed, 
     assert neural_persistence(weights, largest=largest) == pytest.approx(expected, abs=1e-9)
 
 
+def test_where_heavy_edges_leave_a_layer_in_parts_the_heaviest_between_the_parts_counts() -> None:
+    weights = np.array([[1.0, 0.9, 0.1], [0.2, 0.3, 0.8]])
+    expected = persistence_by_networkx(weights, 1.0)
+    assert neural_persistence(weights, largest=1.0) == pytest.approx(expected) == pytest.approx(np.sqrt(0.54) / 2)
+
+
 def test_a_layer_of_zeros_has_no_rank_and_full_persistence():
     assert np.array_equal(norms(np.zeros((3, 4)), np.zeros((3, 4))), np.zeros(4))
     assert neural_persistence(np.zeros((3, 4)), largest=0.0) == pytest.approx(1)
