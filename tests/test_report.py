@@ -183,8 +183,23 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     ]
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
     board = Board({}, {(("zoo",), ("seeds", "")): compared})
-    [sentence] = what_the_seeds_say(board, SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
-    assert sentence == "Distance adds to curves at 3 epochs (intervals above 0)."
+    said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
+    assert said == ["Distance adds to curves over all networks at 3 epochs (intervals above 0)."]
+
+
+def test_where_nothing_can_be_told_from_0_is_said_beside_where_distance_adds() -> None:
+    def added(low: float) -> list[dict[str, object]]:
+        rows = [scored(CURVES, 0.0, budget=1, metric="r2_within"), scored(BOTH, 0.1, budget=1, metric="r2_within")]
+        rows[1] |= {"added_to_curves": low + 0.1, "added_to_curves_low": low, "added_to_curves_high": low + 0.2}
+        return rows
+
+    parts = {"seeds": added(0.1), "seeds-on-plateau": added(0.2), "seeds-off-plateau": added(-0.1)}
+    of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
+    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
+    assert said == [
+        "Distance adds to curves over all networks and on the plateau at 1 epoch (intervals above 0).",
+        "It adds nothing that can be told from 0 off the plateau.",
+    ]
 
 
 def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:

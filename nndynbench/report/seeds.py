@@ -20,7 +20,7 @@ from nndynbench.report.scores import score_table
 from nndynbench.subsets import Subset
 
 PROTOCOL = "seeds"
-PLATEAU = {"on the plateau": "seeds-on-plateau", "off it": "seeds-off-plateau"}
+PLATEAU = {"on the plateau": "seeds-on-plateau", "off the plateau": "seeds-off-plateau"}
 SCORE, REGRET = "r2_within", "regret_keeping_3"
 BUDGETS = (1, 3, 5)
 
@@ -126,37 +126,37 @@ def _networks(subset: Subset, budget: int, *, on: bool) -> int:
 
 
 def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
-    """Sentences, each for as many budgets as its numbers bear."""
+    """Where distance adds to each reference by an interval above 0, and where nothing that can be told from 0."""
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
-    by_plateau = {label: board.of(subset.name, name) for label, name in PLATEAU.items()}
-    optimisers = board.optimisers(subset.name, PROTOCOL)
-    by_optimiser = {f"with {optimiser_name(each)}": board.of(subset.name, PROTOCOL, optimiser=each) for each in optimisers}
+    parts = {"over all networks": compared}
+    parts |= {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
+    for optimiser in board.optimisers(subset.name, PROTOCOL):
+        if (part := board.of(subset.name, PROTOCOL, optimiser=optimiser)) is not None:
+            parts[f"with {optimiser_name(optimiser)}"] = part
     for reference in _known(compared):
-        yield f"Distance {_where_it_adds(compared, budgets, reference)}{_control(compared, budgets, reference)}."
-        for parts in (by_plateau, by_optimiser):
-            there = {label: part for label, part in parts.items() if part is not None}
-            said = "; ".join(f"{label} distance {_where_it_adds(part, budgets, reference)}" for label, part in there.items())
-            if said:
-                yield f"{said[0].upper()}{said[1:]}."
+        found = {label: _where_told(part, budgets, reference.with_distance, reference) for label, part in parts.items()}
+        found["where it is permuted between networks"] = _where_told(compared, budgets, reference.permuted, reference)
+        adds = "; ".join(
+            f"{listed(label for label, own in found.items() if own == told)} at {_epochs(told)}"
+            for told in sorted({own for own in found.values() if own}, key=len, reverse=True)
+        )
+        if adds:
+            yield f"Distance adds to {reference.words} {adds} (intervals above 0)."
+        if nothing := [label for label, own in found.items() if own == ()]:
+            beginning = "It adds" if adds else f"Distance adds to {reference.words}"
+            yield f"{beginning} nothing that can be told from 0 {listed(nothing)}."
 
 
-def _where_it_adds(compared: Comparison, budgets: Sequence[int], reference: Beside, *, permuted: bool = False) -> str:
-    """At which budgets distance, or permuted distance, adds to a reference by an interval above 0."""
-    method, added = reference.permuted if permuted else reference.with_distance, reference.added
-    known = {b: row for b in budgets if added in (row := by_method(compared, SCORE, b).get(method, {}))}
-    told = [budget for budget, row in known.items() if row[f"{added}_low"] > 0]
-    if not told:
-        return f"adds nothing to {reference.words} that can be told from 0"
-    return f"adds to {reference.words} at {listed(told)} epoch{'' if told == [1] else 's'} (intervals above 0)"
+def _epochs(budgets: Sequence[int]) -> str:
+    return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
 
 
-def _control(compared: Comparison, budgets: Sequence[int], reference: Beside) -> str:
-    rows = [by_method(compared, SCORE, budget).get(reference.permuted, {}) for budget in budgets]
-    if not all(reference.added in row for row in rows):
-        return ""
-    return f"; permuted, it {_where_it_adds(compared, budgets, reference, permuted=True)}"
+def _where_told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> tuple[int, ...] | None:
+    """The budgets at which a method adds to a reference by an interval above 0; None where nothing is known of it."""
+    known = {b: row for b in budgets if reference.added in (row := by_method(compared, SCORE, b).get(method, {}))}
+    return tuple(budget for budget, row in known.items() if row[f"{reference.added}_low"] > 0) if known else None
 
 
 def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:

@@ -72,7 +72,7 @@ def test_a_clone_has_beside_it_what_the_catalogue_says(name: str) -> None:
     for tier, part in catalogue()[name].beside.items():
         facts = manifest.tiers[tier]
         assert (facts.epochs, facts.mantissa_bits) == (list(part.epochs or ()), part.bits)
-        assert facts.networks == (part.networks or manifest.networks)
+        assert facts.networks == (part.networks or 2 * (part.of_each_label or 0) or manifest.networks)
         for file in facts.files:
             assert file_facts(folder / name / manifest.version / file).same_content(manifest.files[file])
 
