@@ -17,6 +17,7 @@ from generation.pack import pack_subset
 from generation.plan import SubsetPlan, begun_plan, subset_plan
 from generation.queue import read_queue, to_train
 from nndynbench.names import UnknownNameError
+from nndynbench.storage.versions import is_unfinished
 from nndynbench.subsets.catalogue import catalogue
 from tests.generation.small_runs import begin, job, train_in_this_process, untrained_record, write_grid
 from tests.generation.test_command_line import generation
@@ -49,11 +50,13 @@ def queue(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_projects_queue_names_every_zoo_of_the_paper_that_has_too_few_networks() -> None:
+def test_the_projects_queue_names_every_unfinished_zoo_of_the_paper_and_no_finished_one() -> None:
     queued = [zoo.subset for zoo in read_queue()]
     assert len(queued) == len(set(queued))
-    of_the_paper = {entry.name for entry in catalogue().values() if entry.paper}
-    assert of_the_paper - {"cifar10-lenet", "cifar10-vgg"} <= set(queued)
+    assert all(is_unfinished(catalogue()[name].version) for name in queued)
+    of_the_paper = {entry.name for entry in catalogue().values() if entry.paper and is_unfinished(entry.version)}
+    # A GPU trained what there is of VGG: no CPU goes on with it.
+    assert of_the_paper - {"cifar10-vgg"} <= set(queued)
 
 
 def test_every_zoo_that_waits_for_nothing_can_be_planned(tmp_path: Path) -> None:
