@@ -67,6 +67,8 @@ def check(
             refused += 1
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
             continue
+        if rerun and missing and is_recorded(outcome.path):
+            continue  # by another process meanwhile
         if rerun:
             try:
                 compared = run_again(outcome)

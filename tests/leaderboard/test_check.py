@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from leaderboard.__main__ import app
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, submission_files
-from leaderboard.rerun import NoRerunError, rerun
+from leaderboard.rerun import NoRerunError, Rerun, rerun
 from leaderboard.standing import add_record, read_records, record_of
 from nndynbench.protocols.results import joined
 from nndynbench.submissions import json_schema, read_submission, submission_path, submissions_of, write_submission
@@ -443,6 +443,20 @@ def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None
     path.write_text(path.read_text() + " ")
     assert record_of(path, read_records(submissions)) is None
     assert "1 of 1 submissions" in runner.invoke(app, again).output
+
+
+def test_what_another_process_reran_meanwhile_is_left_alone(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (submissions / name / "digits-lenet.regression-folds.json" for name in ("bar", "degree-linear"))
+    ran: list[Path] = []
+
+    def meanwhile(accepted: Accepted) -> Rerun:
+        ran.append(accepted.path)
+        add_record(second, "rerun")
+        return Rerun(0.0, "")
+
+    monkeypatch.setattr("leaderboard.rerun.rerun", meanwhile)
+    result = runner.invoke(app, ["check", str(first), str(second), "--rerun", "--missing"])
+    assert (ran, result.exit_code) == ([first], 0)
 
 
 # What Chromium's `new URL` refuses, or shows as another address.
