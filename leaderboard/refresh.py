@@ -172,7 +172,8 @@ def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submis
     """By file, its audit and what was audited."""
     records = read_records(folder)
     found = {path: record_of(path, records) for path in task.files(folder)}
-    return {path: (record, read_submission(path)) for path, record in found.items() if record is not None}
+    audits = {path: record for path, record in found.items() if record is not None and record.standing == "audited"}
+    return {path: (record, read_submission(path)) for path, record in audits.items()}
 
 
 def _submitted_before(task: Task, folder: Path) -> Result | None:

@@ -40,8 +40,8 @@ def _spanning_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     vertex: the edges no lighter than any vertex's heaviest are tried first. In most layers they connect the graph, and are
     few. To sort all edges takes ten times as long.
     """
-    heaviest = min(weights.max(axis=0).min(), weights.max(axis=1).min())
-    found = _tree_of(weights, weights >= heaviest)
+    lightest = min(weights.max(axis=0).min(), weights.max(axis=1).min())
+    found = _tree_of(weights, weights >= lightest)
     return found if len(found) == sum(weights.shape) - 1 else _tree_of(weights, np.ones(weights.shape, dtype=bool))
 
 

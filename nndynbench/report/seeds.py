@@ -140,7 +140,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         found["where it is permuted between networks"] = _where_told(compared, budgets, reference.permuted, reference)
         adds = "; ".join(
             f"{listed(label for label, own in found.items() if own == told)} at {_epochs(told)}"
-            for told in sorted({own for own in found.values() if own}, key=len, reverse=True)
+            for told in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
         )
         if adds:
             yield f"Distance adds to {reference.words} {adds} (intervals above 0)."
