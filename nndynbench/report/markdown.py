@@ -42,8 +42,9 @@ def table_head(cells: Iterable[object]) -> Iterator[str]:
     yield table_line(["---"] * len(heads))
 
 
-def epochs(budget: object) -> str:
-    return f"{budget} epoch{'' if budget == 1 else 's'}"
+def epochs(*budgets: int) -> str:
+    """As "5 epochs", or "1, 3 and 5 epochs"."""
+    return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
 
 
 def count(some: int, of_all: int) -> str:

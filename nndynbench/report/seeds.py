@@ -139,7 +139,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         found = {label: _where_told(part, budgets, reference.with_distance, reference) for label, part in parts.items()}
         found["where it is permuted between networks"] = _where_told(compared, budgets, reference.permuted, reference)
         adds = "; ".join(
-            f"{listed(label for label, own in found.items() if own == told)} at {_epochs(told)}"
+            f"{listed(label for label, own in found.items() if own == told)} at {epochs(*told)}"
             for told in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
         )
         if adds:
@@ -147,10 +147,6 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         if nothing := [label for label, own in found.items() if own == ()]:
             beginning = "It adds" if adds else f"Distance adds to {reference.words}"
             yield f"{beginning} nothing that can be told from 0 {listed(nothing)}."
-
-
-def _epochs(budgets: Sequence[int]) -> str:
-    return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
 
 
 def _where_told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> tuple[int, ...] | None:
