@@ -50,7 +50,7 @@ def check(
     """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError, self_reported
     from leaderboard.rerun import rerun as run_again
-    from leaderboard.standing import add_record, is_recorded, read_records
+    from leaderboard.standing import add_record, read_records, unrecorded
     from nndynbench.sealed.outside import prepare
 
     if rerun:
@@ -58,7 +58,7 @@ def check(
     refused, outcomes = 0, []
     paths = files or submission_files(submissions)
     if rerun and missing:
-        paths = [path for path in paths if not is_recorded(path)]
+        paths = unrecorded(paths)
     for outcome in check_all(paths, below=submissions, store=Store(scores), jobs=jobs):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
@@ -67,7 +67,7 @@ def check(
             refused += 1
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
             continue
-        if rerun and missing and is_recorded(outcome.path):
+        if rerun and missing and not unrecorded([outcome.path]):
             continue  # by another process meanwhile
         if rerun:
             try:

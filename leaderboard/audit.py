@@ -203,31 +203,29 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
     return scores
 
 
-def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -> bool:
-    """Whether an audit is one of a submission's file as it is now, to which draws of the folds were added since: then it is
-    recorded again, with the new claims beside the same fresh scores.
+def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -> None:
+    """Record an audit again, with the new claims beside the same fresh scores, after draws of the folds were added to what
+    was audited. Nothing is recorded where a prediction that was there is another one now.
 
     Parameters
     ----------
     record
         The audit.
     before
-        What its file held.
+        What its submission's file held.
     accepted
-        What its file holds.
+        What the file holds.
     """
     if not _predictions(before).items() <= _predictions(read_submission(accepted.path)).items():
-        return False
+        return
     values = {(score.budget, score.metric): score.value for score in accepted.submission.scores}
-    claimed = _claimed_intervals(accepted)
-    scores = [
-        score.model_copy(update={"claimed": values[place], "claimed_interval": claimed.get(place)})
-        for score in record.scores
-        for place in [(score.budget, score.metric)]
-    ]
+    intervals = _claimed_intervals(accepted)
+    scores = []
+    for score in record.scores:
+        place = score.budget, score.metric
+        scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
     add_record(accepted.path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
-    return True
 
 
 def _predictions(submission: Submission) -> dict[tuple[int, int, int], float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,9 +90,14 @@ def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], Standin
     return {(record.file, record.sha256): record for record in ordered}
 
 
-def is_recorded(submission: Path) -> bool:
-    """Whether a submission file as it is now was rerun or audited."""
-    return submission.is_file() and record_of(submission, read_records(submission.resolve().parents[1])) is not None
+def unrecorded(submissions: Sequence[Path]) -> list[Path]:
+    """Those submission files that, as they are now, were neither rerun nor audited; each folder's records are read once."""
+    known = {folder: best_records(read_records(folder)) for folder in {path.resolve().parents[1] for path in submissions}}
+
+    def is_recorded(path: Path) -> bool:
+        return path.is_file() and (name_of(path), _digest(path)) in known[path.resolve().parents[1]]
+
+    return [path for path in submissions if not is_recorded(path)]
 
 
 def add_record(
