@@ -23,7 +23,7 @@ from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
 from nndynbench.report.reasons import without_data
 from nndynbench.report.seeds import CURVES as BESIDE_CURVES
 from nndynbench.report.seeds import what_the_seeds_say
-from nndynbench.report.sentences import beside_controls, what_the_ranking_says
+from nndynbench.report.sentences import beside_controls, what_learning_gives, what_the_ranking_says
 from nndynbench.submissions.beside import submitted
 
 CURVES, BOTH, CONTROL = BESIDE_CURVES.method, BESIDE_CURVES.with_distance, BESIDE_CURVES.permuted
@@ -299,6 +299,15 @@ def test_an_interval_above_0_stands_beside_that_of_the_best_control() -> None:
         "Here the best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); the best control, "
         "`bar-and-epoch-0`, +0.200 (0.100 to 0.300)." in text
     )
+
+
+@pytest.mark.parametrize(("value", "few"), [(0.6, ": 240 networks are few to learn it from."), (0.8, ".")])
+def test_what_is_learned_stands_beside_what_is_told(value: float, few: str) -> None:
+    rows = [scored("weight-statistics", 0.7), scored("graph-network", value), scored("node-sets", 0.5), scored("norms", 0.4)]
+    text = "\n".join(what_learning_gives(ranked(pd.DataFrame(rows), "r2"), "r2", 240))
+    assert f"learned by `graph-network`, {value:.3f} ({value:.2f} to {value:.2f}) and `node-sets` (a control), 0.500" in text
+    assert text.endswith(f"Of those that are told it, `weight-statistics` has 0.700 (0.70 to 0.70){few}")
+    assert not list(what_learning_gives(ranked(pd.DataFrame(rows[:1]), "r2"), "r2", 240))
 
 
 def test_what_is_shown_follows_roles_and_controls_stand_beside_theirs() -> None:

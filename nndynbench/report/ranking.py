@@ -29,6 +29,11 @@ def is_control(name: str) -> bool:
     return role_of(name) == "control"
 
 
+def is_learned(name: str) -> bool:
+    """Whether a bundled method is itself a network that is fitted on networks: such a one needs a library of its own."""
+    return name in method_names() and bool(find_method(name).needs)
+
+
 def controls_of(names: Collection[str], last: Mapping[str, Row]) -> dict[str, list[str]]:
     """The controls of some methods, by method: of bundled ones that have a row."""
     found: dict[str, list[str]] = {}

@@ -25,6 +25,7 @@ from nndynbench.report.sentences import (
     beside_controls,
     best_on_weights,
     what_adds,
+    what_learning_gives,
     what_the_ranking_says,
     what_triage_says,
 )
@@ -49,6 +50,7 @@ def ranking(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
     last = ranked(rows[rows["budget"] == budgets[-1]], metric)
     yield from _heading(compared, subset)
     yield from what_the_ranking_says(last, metric, budgets[-1])
+    yield from what_learning_gives(last, metric, subset.manifest.networks)
     trained = board.of(subset.name, TRAINED.name) if compared.protocol.name == TRAINED.fitted.name else None
     ranks = at_the_last_budget(trained, TRAINED.metrics[0]) if trained is not None else {}
     if ranks:

@@ -10,12 +10,13 @@ from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.references import references
 from nndynbench.protocols.triage import RULES
-from nndynbench.report.markdown import count, epochs, estimate, named, number
+from nndynbench.report.markdown import count, epochs, estimate, listed, named, number
 from nndynbench.report.ranking import (
     Row,
     beside_weights,
     controls_of,
     is_control,
+    is_learned,
     most_adding,
     shortlist,
     trivial,
@@ -138,6 +139,21 @@ def beside_controls(last: dict[str, Row]) -> Iterator[str]:
     for method, controls in controls_of(list(last), last).items():
         values = ", ".join(f"`{name}` {estimate(last[name])}" for name in controls)
         yield f"- `{method}` has {estimate(last[method])}, its control{'s' * (len(controls) > 1)} {values}."
+
+
+def what_learning_gives(last: dict[str, Row], metric: str, networks: int) -> Iterator[str]:
+    """Methods that learn from a subset's networks what to look for in weights, beside the best of those that are told."""
+    on_weights = weights_only(last)
+    learned = [name for name in on_weights if is_learned(name)]
+    told = [name for name in on_weights if not is_learned(name) and not is_control(name)]
+    if not learned or not told:
+        return
+    best = told[0]
+    behind = METRICS[metric].direction * (last[learned[0]]["value"] - last[best]["value"]) < 0
+    few = f": {networks} networks are few to learn it from" if behind else ""
+    scores = listed(f"{named(name)}, {estimate(last[name])}" for name in learned)
+    yield f"- What to look for in weights is learned by {scores}."
+    yield f"  Of those that are told it, `{best}` has {estimate(last[best])}{few}."
 
 
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
