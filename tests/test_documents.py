@@ -69,6 +69,16 @@ def test_the_librarys_snippets_run_one_after_the_other(tmp_path: Path, monkeypat
         exec(compile(snippet, "library.md", "exec"), names)
 
 
+def test_the_readmes_findings_are_numbers_of_the_results() -> None:
+    [findings] = re.findall(r"## What the numbers say so far\n(.*?)\n## ", README, flags=re.DOTALL)
+    found = [item for item in re.split(r"\n(?=[-|\n])", findings) if "It replicates" not in item]  # of the audits' table
+    numbers = {number for item in found for number in re.findall(r"(?<![\d.])\d\.\d{3}(?: \(\S+ to [^\s)]+\))?", item)}
+    pages = [ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
+    results = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    assert len(numbers) > 15
+    assert [number for number in sorted(numbers) if number not in results] == []
+
+
 @pytest.mark.parametrize("page", ["index.md", "your-own-runs.md", "zoos.md"])
 def test_a_pages_snippets_run_one_after_the_other(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
