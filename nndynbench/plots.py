@@ -11,6 +11,7 @@ import pandas as pd
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.drawing import draw_comparison, draw_curves, draw_sample_efficiency, draw_scores, whole_epochs
+from nndynbench.numbers import written
 from nndynbench.storage.files import user_path, written_whole
 from nndynbench.subsets import as_subset
 
@@ -65,21 +66,24 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
     rows = rows[rows["budget"] == rows["budget"].max()]
     methods = list(rows["method"].unique())
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
-    figure, panels = _figure(len(methods), columns=4, size=(2.6, 2.6))
-    for axes, method in zip(panels, methods, strict=True):
+    titles = [compared.title_of(name) for name in names]
+    columns = 3
+    figure, panels = _figure(len(methods), columns=columns, size=(2.8, 2.2))
+    for place, (axes, method) in enumerate(zip(panels, methods, strict=True)):
         table = rows[rows["method"] == method].pivot_table(index="trained_on", columns="subset", values="value")
         table = table.reindex(index=names, columns=names)
         axes.imshow(table.to_numpy(), vmin=0, vmax=1, cmap="viridis")
         axes.grid(visible=False)
         axes.set_title(method, fontsize=8)
-        titles = [compared.title_of(name) for name in names]
-        axes.set_xticks(range(len(names)), titles, rotation=45, ha="right", fontsize=6)
-        axes.set_yticks(range(len(names)), titles, fontsize=6)
+        is_lowest, is_first = place + columns >= len(methods), place % columns == 0
+        axes.set_xticks(range(len(names)), titles if is_lowest else [], rotation=45, ha="right", fontsize=6)
+        axes.set_yticks(range(len(names)), titles if is_first else [], fontsize=6)
+        axes.set_xlabel("tested on" if is_lowest else "", fontsize=7)
+        axes.set_ylabel("trained on" if is_first else "", fontsize=7)
         for (i, j), value in np.ndenumerate(table.to_numpy()):
             if np.isfinite(value):
-                axes.text(
-                    j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value < 0.6 else "black"
-                )
+                color = "white" if value < 0.6 else "black"
+                axes.text(j, i, written(value, digits=2), ha="center", va="center", fontsize=7, color=color)
     return _save(figure, user_path(path))
 
 
