@@ -130,21 +130,24 @@ def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str
 
 
 def test_the_first_question_is_of_seeds_with_what_distance_adds(document: str, submissions: Path, seeds: nb.Subset) -> None:
-    curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in (CURVES, BOTH))
-    recipes, folds = seeds.recipes.loc[curves.index], curves["fold"]
-
     def deviations(values: pd.Series) -> pd.Series:
-        return values - values.groupby(recipes).transform("mean")
+        return values - values.groupby(seeds.recipes.loc[values.index]).transform("mean")
 
-    truth, without, with_it = map(deviations, (curves["truth"], curves["prediction"], both.loc[curves.index, "prediction"]))
-    blended, apart = without.copy(), with_it - without
-    for fold in folds.unique():
-        others = folds != fold
-        weight = (apart * (truth - without))[others].sum() / (apart**2)[others].sum()
-        blended[~others] += np.clip(weight, 0, 1) * apart[~others]
-    errors = [((truth - predicted) ** 2).sum() / (truth**2).sum() for predicted in (without, blended)]
+    def gained(curves: pd.DataFrame, both: pd.DataFrame) -> float:
+        truth, without, with_it = map(deviations, (curves["truth"], curves["prediction"], both["prediction"]))
+        blended, apart = without.copy(), with_it - without
+        for fold in curves["fold"].unique():
+            others = curves["fold"] != fold
+            weight = (apart * (truth - without))[others].sum() / (apart**2)[others].sum()
+            blended[~others] += np.clip(weight, 0, 1) * apart[~others]
+        errors = [((truth - predicted) ** 2).sum() / (truth**2).sum() for predicted in (without, blended)]
+        return errors[0] - errors[1]
+
+    curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in (CURVES, BOTH))
+    draws = [(part, both[both["draw"] == draw].loc[part.index]) for draw, part in curves.groupby("draw")]
+    assert len(draws) == 5
     [line] = [line for line in document.split("\n# ")[0].splitlines() if "what distance adds to curves" in line]
-    assert line.split("|")[-2].strip().startswith(f"**{errors[0] - errors[1]:+.3f} (")
+    assert line.split("|")[-2].strip().startswith(f"**{np.mean([gained(*draw) for draw in draws]):+.3f} (")
 
 
 def test_the_seeds_page_has_both_sides_of_the_plateau_and_what_is_known_of_the_recipes(
