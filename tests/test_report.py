@@ -123,7 +123,12 @@ def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
 
 def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str) -> None:
     first = document.split("\n# ")[0]
-    assert "- digits-lenet: at 5 epochs the bar 0." in first
+    [line] = [line for line in first.splitlines() if line.startswith("| digits-lenet |")]
+    _, networks, epochs, bar, adding, most, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+    assert (networks, epochs, adding) == ("240", "5", "0 of 1")  # degree-linear alone sees weights
+    assert bar in row(document, "regression-folds", "bar")
+    assert most.startswith("`degree-linear` ")
+    assert "| on the plateau" not in first  # the page has it
     assert "(document/prediction.md)" in first
     assert len(first.split("## Withdrawn")[0].splitlines()) < 40
     assert "(document/classification.md)" not in first  # nothing is submitted

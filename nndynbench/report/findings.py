@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from nndynbench.protocols import Comparison
-from nndynbench.protocols.references import references, references_among
+from nndynbench.protocols.references import Reference, references, references_among
 from nndynbench.report.board import Board
-from nndynbench.report.markdown import NOTHING, count, epochs, estimate, table_head, table_line
-from nndynbench.report.ranking import at_the_last_budget, beside_weights, by_method, most_adding
+from nndynbench.report.markdown import NOTHING, epochs, estimate, table_head, table_line
+from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
 from nndynbench.report.seeds import PROTOCOL as SEEDS
 from nndynbench.report.seeds import can_be_said, seeds_table, what_the_seeds_say
 
@@ -31,13 +31,13 @@ def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
     yield f"\n**[{title}]({page})**"
     for subset in known:
         yield f"\n{subset.name}, {subset.recipes.nunique()} recipes:\n"
-        yield from seeds_table(board, subset)
+        yield from seeds_table(board, subset, parts=False)
         yield ""
         yield " ".join(what_the_seeds_say(board, subset))
 
 
 def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
-    """How accurate a network will become: a table of the first subset, a line of every other."""
+    """How accurate a network will become: a table of the first subset, and a row of every other."""
     found = {name: c for name in board.subsets if (c := board.of(name, FOLDS)) is not None}
     if not found:
         return
@@ -45,8 +45,11 @@ def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
     if (first := found.get(FIRST)) is not None:
         yield f"\n{FIRST} ({board.subsets[FIRST].manifest.networks} networks), R²:\n"
         yield from first_table(first)
-    yield ""
-    yield from (f"- {name}: {one_line(compared)}." for name, compared in found.items() if name != FIRST)
+    others = {name: compared for name, compared in found.items() if name != FIRST}
+    if others:
+        yield "\nOn the others, at the last budget: R² of each reference, and of the methods with weights how many add to it by an"
+        yield "interval above 0, and what the one adds that adds most.\n"
+        yield from others_table(board, others)
 
 
 def first_table(compared: Comparison) -> Iterator[str]:
@@ -71,17 +74,23 @@ def first_table(compared: Comparison) -> Iterator[str]:
         yield table_line(["what a recipe's mean can reach", *reached])
 
 
-def one_line(compared: Comparison) -> str:
-    """The references of a subset, and of the methods that see weights the one that adds most to each."""
-    last = at_the_last_budget(compared, compared.protocol.metrics[0])
-    budget = int(compared.rows["budget"].max())
-    own = references_among(last)
-    said = [f"{reference.name} {estimate(last[own[reference.key]])}" for reference in references() if reference.key in own]
-    text = f"at {epochs(budget)} {', '.join(said)}"
-    for reference in references():
-        most, tried = most_adding(last, reference)
-        if most is not None:
-            told = sum(last[name][f"{reference.added}_low"] > 0 for name in beside_weights(last, reference))
-            text += f"; to {reference.name} {count(told, tried)} methods with weights add by an interval above 0, most "
-            text += f"`{most}`, {estimate(last[most], reference.added, signed=True)}"
-    return text
+def others_table(board: Board, found: Mapping[str, Comparison]) -> Iterator[str]:
+    """A row a subset: of each reference its R², how many methods with weights add to it, and which adds most."""
+    heads = [head for reference in references() for head in (reference.name, f"add to {reference.name}", "most")]
+    yield from table_head(["subset", "networks", "epochs", *heads])
+    for name, compared in found.items():
+        last = at_the_last_budget(compared, METRIC)
+        cells = [cell for reference in references() for cell in _beside(last, reference)]
+        yield table_line([name, board.subsets[name].manifest.networks, compared.rows["budget"].max(), *cells])
+
+
+def _beside(last: Mapping[str, Row], reference: Reference) -> Sequence[str]:
+    own = references_among(last).get(reference.key)
+    if own is None:
+        return [NOTHING] * 3
+    most, tried = most_adding(last, reference)
+    if most is None:
+        return [estimate(last[own]), NOTHING, NOTHING]
+    told = sum(last[name][f"{reference.added}_low"] > 0 for name in beside_weights(last, reference))
+    adding = f"`{most}` {estimate(last[most], reference.added, signed=True)}"
+    return [estimate(last[own]), f"{told} of {tried}", adding]

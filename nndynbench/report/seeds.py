@@ -64,9 +64,9 @@ def budgets_of(compared: Comparison) -> list[int]:
     return [budget for budget in BUDGETS if budget in there] or there
 
 
-def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
+def seeds_table(board: Board, subset: Subset, *, parts: bool = True) -> Iterator[str]:
     """R² within recipes of each reference, with distance and with permuted distance; what distance adds to it, of all
-    networks, by the plateau and by the optimiser.
+    networks and, where parts are asked for, by the plateau and by the optimiser.
     """
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
@@ -79,8 +79,9 @@ def seeds_table(board: Board, subset: Subset) -> Iterator[str]:
                 yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
         adds = (_bold(_adds(own, reference)) for own in rows.values())
         yield table_line([f"**what distance adds to {reference.words}**", *adds])
-        yield from _by_plateau(board, subset, budgets, reference)
-        yield from _by_optimiser(board, subset, budgets, reference)
+        if parts:
+            yield from _by_plateau(board, subset, budgets, reference)
+            yield from _by_optimiser(board, subset, budgets, reference)
     for method, label in ALONE.items():
         if any(method in own for own in rows.values()):
             yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
