@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from generation.__main__ import app
+from generation.cli import app
 from generation.device import device_name
 from generation.engines import shard
 from generation.plan import begun_plan
@@ -77,7 +77,7 @@ def test_shards_are_a_partition() -> None:
 def test_a_cpu_without_bfloat16_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_instructions: bool
 ) -> None:
-    monkeypatch.setattr("generation.__main__.computes_bfloat16", lambda: has_instructions)
+    monkeypatch.setattr("generation.cli.training.computes_bfloat16", lambda: has_instructions)
     nothing = ("train", "digits-lenet", "--out", tmp_path, "--networks", 1, "--time-limit", 0, "--no-pack")
     told = generation(*nothing, "--precision", "bfloat16", status=os.EX_TEMPFAIL)
     assert ("this CPU lacks the instructions for bfloat16" in told) == (not has_instructions)

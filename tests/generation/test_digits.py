@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from typer.testing import CliRunner  # noqa: E402
 
 import nndynbench as nb  # noqa: E402
-from generation.__main__ import app  # noqa: E402
+from generation.cli import app  # noqa: E402
 from generation.device import device_name  # noqa: E402
 from generation.images import load_images  # noqa: E402
 from generation.pack import pack_subset  # noqa: E402

@@ -39,7 +39,7 @@ def architecture(tmp_path: Path) -> str:
 
 
 def test_a_grid_and_an_architecture_of_ones_own_become_a_pack(tmp_path: Path, grid: str, architecture: str) -> None:
-    from generation.__main__ import app
+    from generation.cli import app
 
     options = ["--out", str(tmp_path / "zoo"), "--workers", "1", "--keep", "1"]
     done = CliRunner().invoke(app, ["train", "--grid", grid, "--name", "my-zoo", "--architecture", architecture, *options])

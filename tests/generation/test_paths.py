@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from generation.__main__ import app
+from generation.cli import app
 from generation.grids import read_grid
 from generation.images import load_images
 from generation.plan import begun_plan, subset_plan

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from generation.__main__ import app
+from generation.cli import app
 from generation.pack import bundled_selection, pack_subset
 from generation.plan import begun_plan
 from nndynbench.storage.arrays import rounded

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 
 import nndynbench as nb
-from generation.__main__ import app
+from generation.cli import app
 from generation.publish import PublishError, plan_upload, publish
 from nndynbench.storage import places
 from nndynbench.storage.files import DamagedFileError

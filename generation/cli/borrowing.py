@@ -1,0 +1,82 @@
+"""A borrowed machine: what is carried there and back, in parts, and a quarter of an hour of its GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from generation.cli.options import CORES, GridName, Keep, Networks, Out, Precision, Subset, Where, Workers
+from generation.cli.training_bar import training_bar
+from generation.engines import Job
+from generation.images import load_images
+from generation.plan import KEPT_EPOCHS, SIDE_BY_SIDE, subset_plan
+from nndynbench.cli.console import console
+
+
+def cut_folder(
+    folder: Annotated[Path, typer.Argument(help="such as DIR/images/cifar10")],
+    into: Annotated[Path, typer.Option(help="where the parts go")],
+    megabytes: Annotated[float, typer.Option(min=0.001, help="of a part, at most")] = 15.0,
+) -> None:
+    """Cut a folder into parts that are small enough to be carried to or from a borrowed machine."""
+    from generation.parcels import cut
+
+    console.print(f"{len(cut(folder, into, part_bytes=int(megabytes * 1e6)))} parts in {into}")
+
+
+def join_folder(
+    parts: Annotated[Path, typer.Argument(help="the folder that `cut` wrote")],
+    into: Annotated[Path, typer.Option(help="where the folder that was cut comes back")],
+) -> None:
+    """Put a folder that was cut into parts together again."""
+    from generation.parcels import join
+
+    console.print(f"joined {join(parts, into)}")
+
+
+def borrow(
+    subset: Subset,
+    out: Out,
+    result: Annotated[Path, typer.Option(help="where the parts to carry home go")],
+    seconds: Annotated[float, typer.Option(min=1, help="for training; packing comes on top")],
+    parts: Annotated[Path | None, typer.Option(help="the images' parts; else as for train")] = None,
+    side_by_side: Annotated[int, typer.Option(min=2, help="networks of a group")] = 48,
+    device: Annotated[str, typer.Option(help="cuda, or cpu to try it")] = "cuda",
+    networks: Networks = None,
+    where: Where = None,
+    workers: Workers = CORES,
+    keep: Keep = KEPT_EPOCHS[-1],
+    grid: GridName = None,
+    precision: Precision = None,
+) -> None:
+    """Use a quarter of an hour of a GPU: train groups while another one fits, pack what ended, and cut it into parts.
+
+    Networks of a bundled pack from the same kind of device, such as cifar10-vgg's of an H200, are put back first.
+    """
+    from generation.borrowed import earlier_pack, pack_light, train_while_groups_fit
+    from generation.parcels import join
+    from generation.restore import plan_beyond
+    from generation.restore import restore as put_back
+
+    cache = out.resolve() / "images"
+    if parts is not None:
+        join(parts, cache)
+    options: dict[str, Any] = {"kept_epochs": tuple(range(keep + 1)), "precision": precision, "trainer": SIDE_BY_SIDE}
+    made = subset_plan(subset, out, grid=grid, device=device, **options)
+    earlier = None if grid is not None else earlier_pack(subset, device)
+    if earlier is not None:
+        made = plan_beyond(earlier, out, device=device)
+    images = load_images(made.entry.images, cache=cache)
+    made.bind(images)
+    if earlier is not None:
+        put_back(earlier, made)
+    chosen = made.first(networks, where=where)
+    job = Job(made, chosen, cache, side_by_side=side_by_side, device=device, describers=workers)
+    with training_bar(made, chosen) as report:
+        found = train_while_groups_fit(job, images, seconds=seconds, report=report)
+    console.print(
+        f"{found.finished} of {found.networks} networks have ended; the longest group took {found.longest_group:.0f} seconds"
+    )
+    console.print(f"{len(pack_light(job, result))} parts in {result}")

@@ -1,0 +1,109 @@
+"""Write a subset's files from its runs, bundle them, and put a pack's networks back among runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from generation.cli.options import GridName, ImageSource, Out, Root, Subset
+from generation.device import CPU
+from generation.images import Images, OtherImagesError, load_images
+from generation.plan import SubsetPlan, begun_plan
+from nndynbench.cli.console import console
+from nndynbench.storage.files import locked
+from nndynbench.subsets.subset import Subset as Packed
+
+
+def pack(
+    subset: Subset,
+    out: Out,
+    version: Annotated[str | None, typer.Option(help="of the pack; the catalogue's by default")] = None,
+    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
+    ] = None,
+) -> None:
+    """Write a subset's files from its runs, finished or not."""
+    from generation.pack import bundled_selection
+    from nndynbench.storage.places import bundled_folder
+
+    made = begun_plan(subset, out)
+    if bundle:
+        write_pack(made, version=version, tiers=bundled_selection(made), into=bundled_folder())
+    else:
+        write_pack(made, version=version, mirrors=mirror or [])
+
+
+def write_pack(made: SubsetPlan, **options: Any) -> None:
+    """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
+    from generation.card import write_card
+    from generation.pack import pack_subset
+    from nndynbench.storage.tables import SPLITS_FILE
+    from nndynbench.subsets import catalogue
+
+    # Two shards may end at the same moment.
+    with locked(made.folder / "pack.lock"):
+        packed = Packed(pack_subset(made, **options))
+        if "into" not in options and made.entry.name in catalogue():
+            write_card(packed.folder.parents[1])
+    trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
+    console.print(escape(f"packed {packed.folder}: {trained}"))
+    for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
+        console.print(f"  without the split {split}: {reason}")
+    if len(packed.devices) > 1:
+        console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
+
+
+def bundle(
+    subset: Subset,
+    root: Annotated[Path | None, typer.Option(help="a folder of packs, read before what is bundled")] = None,
+) -> None:
+    """Write what the package bundles of a packed subset into the package: its tables, and tiers as the catalogue says. What
+    is too large for the package goes to data/ of this clone.
+    """
+    from generation.bundle import bundle_subset, write_beside
+    from nndynbench.storage.places import bundled_folder, find
+
+    folders = [*(find(subset, root=root) if root is not None else []), *find(subset)]
+    zoo = Packed(folders[0], also=folders[1:])
+    beside = write_beside(zoo, Path(__file__).parents[2] / "data")
+    written = Packed(bundle_subset(zoo, bundled_folder()))
+    size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
+    console.print(f"bundled {written.folder}: {size:.1f} MB")
+    if beside is not None:
+        console.print(f"beside the package: {beside}")
+
+
+def restore(
+    subset: Subset,
+    out: Out,
+    root: Root = None,
+    images: ImageSource = None,
+    grid: GridName = None,
+    device: Annotated[str, typer.Option(help="that trained it: cpu or cuda")] = CPU,
+) -> None:
+    """Put a packed subset's networks back into a folder of runs, to train and pack more networks beside them."""
+    import nndynbench
+    from generation.restore import plan_beyond
+    from generation.restore import restore as put_back
+
+    zoo = nndynbench.load(subset, root=root)
+    made = plan_beyond(zoo, out, grid=grid, device=device)
+    made.bind(same_images(zoo, images, out.resolve() / "images"))
+    restored = put_back(zoo, made)
+    there = len(made.finished(made.order))
+    trained = f"{there} of {len(made.order)} are trained"
+    console.print(escape(f"restored {len(restored)} networks of {zoo} in {made.folder}; {trained}"))
+
+
+def same_images(zoo: Packed, source: str | None, cache: Path) -> Images:
+    """The images that a packed subset was trained on; raises `OtherImagesError` for others."""
+    found = load_images(zoo.manifest.images.name, source=source, cache=cache)
+    if found.digest != zoo.manifest.images.digest:
+        expected = zoo.manifest.images.digest
+        raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
+    return found

@@ -1,0 +1,65 @@
+"""What is to be trained: grids drawn, and a subset's plan with what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from generation import grids
+from generation.cli.options import GridName, Keep, Networks, Subset, WeightsOf, Where
+from generation.plan import KEPT_EPOCHS, SubsetPlan, subset_plan
+from nndynbench.cli.console import console, print_table
+
+
+def plan(
+    subset: Subset,
+    grid: GridName = None,
+    networks: Networks = None,
+    where: Where = None,
+    keep: Keep = KEPT_EPOCHS[-1],
+    weights_of: WeightsOf = None,
+    costs: Annotated[bool, typer.Option("--costs/--no-costs", help="train a few steps here, and say what all cost")] = True,
+) -> None:
+    """Show what a subset trains, the settings that all of its networks share, and what it costs: core-hours, one by one on
+    this CPU, and disk.
+    """
+    made = subset_plan(subset, Path(), grid=grid, kept_epochs=tuple(range(keep + 1)))
+    chosen = made.first(networks, where=where)
+    console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
+    table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
+    for column, values in made.grid.networks.loc[chosen].items():
+        table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))
+    print_table(table)
+    shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
+    console.print("shared by all: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
+    console.print(f"in this order: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
+    if costs:
+        console.print(_costs(made, chosen, weights_of))
+
+
+def _costs(made: SubsetPlan, networks: list[int], weights_of: int | None) -> str:
+    from generation.cost import core_seconds, disk, measure
+
+    speed, space = measure(made, networks), disk(made, networks, weights_of=weights_of)
+    each = [core_seconds(made, network, speed) for network in networks]
+    return (
+        f"costs {sum(each) / 3600:.1f} core-hours here, {min(each):.3g} to {max(each):.3g} core-seconds a network with "
+        f"all of its epochs; {_megabytes(space.snapshots)} of snapshots, {_megabytes(space.states)} of states for each "
+        "network under way"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] section")]) -> None:
+    """Draw the rows of a random grid into its CSV file."""
+    from generation.grids.draw import draw_rows
+
+    path = Path(grids.__file__).parent / f"{name}.csv"
+    draw_rows(name).to_csv(path, index=False, lineterminator="\n")
+    console.print(f"drew {path}")

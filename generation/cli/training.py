@@ -1,0 +1,215 @@
+"""Train a subset's networks, watch them, and work through what is still to be trained."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from generation.cli.options import (
+    CORES,
+    GridName,
+    ImageSource,
+    Keep,
+    Networks,
+    Out,
+    Precision,
+    Seed,
+    Subset,
+    TimeLimit,
+    WeightsOf,
+    Where,
+    Workers,
+)
+from generation.cli.packing import write_pack
+from generation.cli.training_bar import summary, training_bar
+from generation.device import CPU, computes_bfloat16, need_gpu
+from generation.engines import Job, Outcome, shard
+from generation.engines.here import train_here
+from generation.images import load_images
+from generation.own import own_entry
+from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, runs_folder, subset_plan
+from generation.progress import Progress, folder_progress
+from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
+from nndynbench.cli.console import console, print_table
+
+# The status of a training that ended before its networks did, so that a script can call it again.
+STOPPED = os.EX_TEMPFAIL
+
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
+def train(
+    out: Out,
+    subset: Annotated[str | None, typer.Argument(help="a subset of the catalogue; of another --name one like it")] = None,
+    images: ImageSource = None,
+    networks: Networks = None,
+    where: Where = None,
+    part: Annotated[str, typer.Option("--shard", help="only the i-th of n parts, written i/n")] = "1/1",
+    workers: Workers = CORES,
+    time_limit: TimeLimit = None,
+    keep: Keep = KEPT_EPOCHS[-1],
+    weights_of: WeightsOf = None,
+    seed: Seed = 0,
+    grid: GridName = None,
+    precision: Precision = None,
+    side_by_side: Annotated[int, typer.Option(min=1, help="train this many networks as one group: for GPUs")] = 1,
+    device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = CPU,
+    engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
+    address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
+    gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
+    pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
+    name: Annotated[str | None, typer.Option(help="of a zoo of one's own, by a --grid of one's own")] = None,
+    architecture: Annotated[str | None, typer.Option(help="of a zoo of one's own: a TOML file that describes it")] = None,
+) -> None:
+    """Train a subset's networks, or go on where an earlier run stopped, and pack them.
+
+    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    """
+    if device != CPU and engine is Engine.local:
+        need_gpu(device)
+    if device != CPU and side_by_side == 1:
+        raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
+    trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
+    if name is None and (subset is None or architecture is not None):
+        raise typer.BadParameter("name a subset of the catalogue, or a zoo of your own: --name", param_hint="SUBSET")
+    entry = None
+    if name is not None:
+        entry = own_entry(name, runs_folder(name, out), grid=grid, like=subset, described=architecture)
+    made = subset_plan(
+        str(name or subset),
+        out,
+        entry=entry,
+        zoo_seed=seed,
+        kept_epochs=tuple(range(keep + 1)),
+        grid=grid,
+        precision=precision,
+        trainer=trainer,
+        device=device,
+    )
+    _warn_of_slow_bfloat16(made, device)
+    cache = out.resolve() / "images"
+    made.bind(load_images(made.entry.images, source=images, cache=cache))
+    chosen = made.first(networks, where=where)
+    describers = 1 if device == CPU else workers
+    job = Job(
+        made,
+        shard(chosen, part),
+        cache,
+        side_by_side=side_by_side,
+        device=device,
+        describers=describers,
+        weights_of=weights_of,
+    )
+    with training_bar(made, job.networks) as report:
+        if engine is Engine.ray:
+            from generation.engines.cluster import train_with_ray
+
+            outcome = train_with_ray(job, address=address, gpus=gpus, time_limit=time_limit, report=report)
+        else:
+            outcome = train_here(job, workers=workers, time_limit=time_limit, report=report)
+    _conclude(made, job, outcome, chosen, pack_at_end=pack_at_end)
+
+
+def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
+    console.print(escape(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}"))
+    missing = len(chosen) - len(made.finished(chosen))
+    if outcome.stopped and outcome.finished < len(job.networks):
+        console.print("stopped before the last one: the same command goes on from here")
+        raise typer.Exit(STOPPED)
+    if missing:
+        console.print(f"{missing} networks of other shards are not finished: the last shard packs")
+    elif pack_at_end:
+        write_pack(made)
+
+
+def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
+    if device == CPU and made.network(made.order[0]).recipe["precision"] == "bfloat16" and not computes_bfloat16():
+        console.print(
+            "[yellow]this CPU lacks the instructions for bfloat16: training will take many times as long as in "
+            "float32[/yellow] (--precision float32 makes another zoo, in another --out)"
+        )
+
+
+def status(subset: Subset, out: Out, networks: Networks = None, where: Where = None) -> None:
+    """Show how far a folder is: also while it is being trained."""
+    made = begun_plan(subset, out)
+    chosen = made.first(networks, where=where)
+    so_far = folder_progress(made, chosen)
+    console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
+    if so_far.core_seconds_left is not None:
+        console.print(_core_seconds(so_far))
+    for network, epochs in sorted(so_far.begun.items()):
+        accuracy = so_far.accuracies[network]
+        console.print(f"  network {network}: {epochs} of at most {so_far.longest} epochs, {accuracy:.1f}%")
+    console.print(summary(so_far))
+
+
+def _core_seconds(so_far: Progress) -> str:
+    trained = len(so_far.epochs_of)
+    each, left = so_far.mean_core_seconds, so_far.core_seconds_left
+    return (
+        f"one network costs {each:.3g} core-seconds (mean of {trained}), {trained} are trained, "
+        f"{len(so_far.networks) - trained} are left: {(left or 0) / 3600:.1f} core-hours"
+    )
+
+
+def work_through_queue(
+    out: Out,
+    images: ImageSource = None,
+    workers: Workers = CORES,
+    time_limit: TimeLimit = None,
+    where: Annotated[Path | None, typer.Option("--queue", help="another file like generation/queue.toml")] = None,
+    show: Annotated[bool, typer.Option("--show", help="show where the queue is, and train nothing")] = False,
+) -> None:
+    """Train all zoos that are still to be trained, in the order of queue.toml, and pack each that ends; goes on where an
+    earlier run stopped.
+
+    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    """
+    queue = read_queue(where)
+    if show:
+        _show_queue(queue, out)
+        return
+    until = None if time_limit is None else time.monotonic() + time_limit
+    cache = out.resolve() / "images"
+    for zoo, made in to_train(queue, out):
+        _warn_of_slow_bfloat16(made, CPU)
+        made.bind(load_images(made.entry.images, source=images, cache=cache))
+        job = Job(made, made.order, cache, weights_of=zoo.weights_of)
+        left = None if until is None else max(until - time.monotonic(), 0.0)
+        with training_bar(made, job.networks) as report:
+            outcome = train_here(job, workers=workers, time_limit=left, report=report)
+        _conclude(made, job, outcome, made.order, pack_at_end=packed_networks(made) < len(made.order))
+    _show_queue(queue, out)
+
+
+def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
+    table = Table("zoo", "trained", "core-seconds a network", "core-hours left", "packed", "waits for")
+    for zoo in queue:
+        if zoo.waits_for is not None:
+            table.add_row(zoo.subset, "", "", "", "", zoo.waits_for)
+            continue
+        made = zoo.plan(out)
+        so_far = folder_progress(made)
+        each, left = so_far.mean_core_seconds, so_far.core_seconds_left
+        table.add_row(
+            zoo.subset,
+            f"{len(so_far.epochs_of)} of {len(made.order)}",
+            "" if each is None else f"{each:.3g}",
+            "" if left is None else f"{left / 3600:.1f}",
+            str(packed_networks(made)),
+            "",
+        )
+    print_table(table)
