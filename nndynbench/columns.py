@@ -154,7 +154,8 @@ def curve_shapes(history: History) -> dict[str, float]:
     values = curves(history)
     series = {name: np.array([values[f"{name}_{epoch}"] for epoch in range(1, history.epochs + 1)]) for name in CURVES}
     losses, accuracies = series["train_loss"], series["validation_accuracy"]
-    classes = list(history.layer_sizes.values())[-1]
+    sizes = list(history.layer_sizes.values())  # none where no weights were recorded
+    classes = sizes[-1] if sizes else np.nan
     below = np.arcsinh((np.log(classes) - losses) / PLATEAU)
     columns = _by_epoch("below_chance", below) | _by_epoch("gap", series["train_accuracy"] - accuracies)
     rising = {"below_chance": below, "train_loss": losses, "validation_accuracy": accuracies}

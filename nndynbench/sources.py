@@ -13,8 +13,10 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from nndynbench.errors import NndynbenchError
@@ -126,7 +128,9 @@ def is_small(top: str) -> bool:
 def _packages_behind(
     files: Iterable[Path], places: tuple[str, ...], *, changed: bool = False, own: str = ""
 ) -> Iterator[str]:
-    """Of packages that some files import, and those in turn, a line each: its name, and a checksum where it is small."""
+    """Of packages that some files import, and those in turn, a line each: its name, and a checksum where it is small, else
+    its version.
+    """
     todo = sorted({own} - {""} | _tops(files))
     seen: set[str] = set()
     while todo:
@@ -137,8 +141,18 @@ def _packages_behind(
         held = _package_files(top, places)
         if changed and any(path.stat().st_mtime > STARTED for path in held):
             raise ChangedCodeError(f"{top} was changed after this process began")
-        yield f"{top} {hashlib.sha256(b''.join(hashlib.sha256(p.read_bytes()).digest() for p in held)).hexdigest()}"
+        told = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in held)).hexdigest()
+        yield f"{top} {told if held else _version(top)}"
         todo += sorted(_tops(held) - seen)
+
+
+@cache
+def _version(top: str) -> str:
+    """Of the distribution that a package comes from; empty for one that is not installed."""
+    for name in (top, *packages_distributions().get(top, ())):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return ""
 
 
 @cache

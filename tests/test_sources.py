@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,20 @@ def test_a_package_changed_after_the_process_began_has_no_fingerprint(
     monkeypatch.setattr(sources, "STARTED", 0.0)
     forget()
     assert fingerprint(function) is None
+
+
+def test_a_large_library_counts_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("import sklearn, numpy\n")
+    first = script_code(path)
+    installed = {"numpy": "1.0", "scikit-learn": "1.0"}
+    monkeypatch.setattr(sources, "version", lambda name: installed.get(name) or metadata.version(name))
+    for name in installed:
+        before = script_code(path)
+        sources._version.cache_clear()
+        monkeypatch.setitem(installed, name, "2.0")
+        assert script_code(path) not in (first, before)
+    sources._version.cache_clear()
 
 
 def test_a_method_files_fingerprint_is_of_its_helpers_too(tmp_path: Path) -> None:

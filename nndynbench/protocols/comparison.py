@@ -442,7 +442,9 @@ def shared_budgets(
     """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
     if asked is None:
         wanted = read_budgets(protocol.budgets)
-        return tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets))
+        if found := tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets)):
+            return found
+        asked = wanted  # the check says why none will do
     several = checked_budgets(asked)
     checked = [tuple(subset.check_budget(budget, target=protocol.target) for budget in several) for subset in subsets]
     return checked[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.method import seeded
 from nndynbench.protocols.protocol import Task
-from nndynbench.protocols.tuning import inner_folds, tuned
+from nndynbench.protocols.tuning import asked_for, best_of
 
 if TYPE_CHECKING:
     from nndynbench.subsets import History
@@ -67,11 +66,9 @@ def fitted_on(
     # Lists and labels of its own: a method may do with them what it likes.
     seen, target = list(seen), np.array(known.target)
     fresh = seeded(clone(estimator))
+    more = asked_for(fresh, groups=known.groups, accuracies=known.accuracies)
     if choices:
-        inner = inner_folds(target, known.groups, task)
-        return tuned(fresh, choices, seen, target, inner=inner, task=task)
-    named = inspect.signature(fresh.fit).parameters
-    more = {name: np.array(getattr(known, name)) for name in ("groups", "accuracies") if name in named}
+        fresh.set_params(**best_of(choices, fresh, seen, target, groups=known.groups, task=task, more=more))
     return fresh.fit(seen, target, **more)
 
 

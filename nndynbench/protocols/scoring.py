@@ -46,6 +46,11 @@ class Draw:
     clusters: npt.NDArray[np.generic]
     scored: Scored
 
+    def in_order_of(self, other: Draw) -> Draw:
+        """The same predictions, in the order of another draw's networks."""
+        places = pd.Index(self.networks).get_indexer(other.networks)
+        return Draw(self.number, other.networks, self.clusters[places], self.scored.drawn(places))
+
 
 @dataclass(frozen=True)
 class Case:
@@ -103,7 +108,8 @@ class Case:
 
 
 def paired(case: Case, other: Case) -> tuple[Case, Case]:
-    """Two cases under the draws that both have, so that each draw's pair saw the same training networks.
+    """Two cases under the draws that both have, so that each draw's pair saw the same training networks; the second in the
+    first one's order.
 
     Raises
     ------
@@ -111,12 +117,13 @@ def paired(case: Case, other: Case) -> tuple[Case, Case]:
         For cases of different networks.
     """
     shared = {draw.number for draw in case.draws} & {draw.number for draw in other.draws}
-    both = case.of_draws(shared), other.of_draws(shared)
-    if not shared or not all(
-        np.array_equal(a.networks, b.networks) for a, b in zip(*(one.draws for one in both), strict=True)
-    ):
-        raise ValueError("two methods can be compared on the same test networks alone, in the same order")
-    return both
+    first, second = case.of_draws(shared), other.of_draws(shared)
+    pairs = list(zip(first.draws, second.draws, strict=True))
+    if not pairs or not all(set(own.networks) == set(beside.networks) for own, beside in pairs):
+        raise ValueError("two methods can be compared on the same test networks alone")
+    if all(np.array_equal(own.networks, beside.networks) for own, beside in pairs):
+        return first, second
+    return first, Case(other.protocol, tuple(beside.in_order_of(own) for own, beside in pairs))
 
 
 def cases(

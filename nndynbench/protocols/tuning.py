@@ -6,7 +6,10 @@ subset `choose` is run once over the whole tuning subset, and its choice recorde
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,17 +34,38 @@ INNER_FOLDS = 3
 SCORING: dict[Task, str] = {"classification": "accuracy", "regression": "neg_mean_squared_error"}
 
 
-def tuned(
-    estimator: Any,
+def best_of(
     choices: Mapping[str, Sequence[Any]],
+    estimator: Any,
     histories: Sequence[Any],
     target: npt.NDArray[Any],
     *,
-    inner: Folds,
+    groups: npt.NDArray[Any],
     task: Task,
-) -> Any:
-    """The estimator fitted with the best of its choices, by cross-validation on some folds: see `inner_folds`."""
-    return _searched(estimator, choices, histories, target, inner, task).best_estimator_
+    more: Mapping[str, npt.NDArray[Any]],
+) -> dict[str, Any]:
+    """The parameters that are best by cross-validation, the first of equals; see `inner_folds`.
+
+    ``more``: what the estimator's ``fit`` is handed beside, an entry a network (`GridSearchCV` keeps ``groups`` from it).
+    """
+    from sklearn.base import clone
+    from sklearn.model_selection import ParameterGrid, cross_val_score
+
+    folds = inner_folds(target, groups, task)
+
+    def score(parameters: Mapping[str, Any]) -> float:
+        candidate = clone(estimator).set_params(**clone(dict(parameters), safe=False))
+        options: dict[str, Any] = {"scoring": SCORING[task], "error_score": "raise", "params": dict(more)}
+        return float(np.mean(cross_val_score(candidate, list(histories), target, cv=folds, **options)))
+
+    best: dict[str, Any] = clone(max(ParameterGrid(dict(choices)), key=score), safe=False)
+    return best
+
+
+def asked_for(estimator: Any, **known: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Of what is known of training networks what the estimator's ``fit`` has a parameter for, copied."""
+    named = inspect.signature(estimator.fit).parameters
+    return {name: np.array(values) for name, values in known.items() if name in named}
 
 
 def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) -> Folds:
@@ -71,21 +95,27 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
         networks = subset.networks.loc[ids]
         target = networks[find_protocol(name).target].to_numpy()
         histories = subset.histories(ids, TUNING_BUDGET)
-        inner = inner_folds(target, cluster_of(networks).to_numpy(), task)
-        search = _searched(estimator, method.choices, histories, target, inner, task)
-        chosen[task] = dict(search.best_params_)
+        groups = cluster_of(networks).to_numpy()
+        more = asked_for(estimator, groups=groups, accuracies=networks["final_accuracy"].to_numpy())
+        chosen[task] = best_of(method.choices, estimator, histories, target, groups=groups, task=task, more=more)
     return chosen
 
 
 def record_choices(folder: Path) -> Path:
-    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns where it is."""
+    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns where it is.
+
+    Raises
+    ------
+    ValueError
+        For a value that TOML has no word for, such as None.
+    """
     from nndynbench.protocols.method import CHOSEN_FILE, read_methods
 
     lines = [f"# Chosen by cross-validation on {TUNING_SUBSET} at {TUNING_BUDGET} epochs, written by `nndynbench tune`."]
     for path in sorted(folder.glob("*.py")):
         for name, method in read_methods(path).items():
             for task, parameters in choose(method).items():
-                lines += ["", f"[{name}.{task}]", *(f"{key} = {json.dumps(value)}" for key, value in parameters.items())]
+                lines += ["", f"[{_key(name)}.{task}]", *(_line(name, *chosen) for chosen in parameters.items())]
 
     def write(path: Path) -> None:
         with written_whole(path) as partial:
@@ -94,15 +124,17 @@ def record_choices(folder: Path) -> Path:
     return written_somewhere(write, folder / CHOSEN_FILE)
 
 
-def _searched(
-    estimator: Any,
-    choices: Mapping[str, Sequence[Any]],
-    histories: Sequence[Any],
-    target: npt.NDArray[Any],
-    inner: Folds,
-    task: Task,
-) -> Any:
-    from sklearn.model_selection import GridSearchCV
+def _key(name: str) -> str:
+    """As TOML writes a key: in quotation marks where it has other signs than letters, digits, _ and -."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
-    search = GridSearchCV(estimator, dict(choices), cv=inner, scoring=SCORING[task], error_score="raise")
-    return search.fit(list(histories), target)
+
+def _line(method: str, parameter: str, value: Any) -> str:
+    """A parameter's line; raises ValueError for a value that would not be read back."""
+    try:
+        line = f"{_key(parameter)} = {json.dumps(value)}"
+        if tomllib.loads(line) == {parameter: value}:
+            return line
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{method}: TOML cannot hold {parameter} = {value!r}; choose among numbers, texts and lists of them")

@@ -47,8 +47,8 @@ def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
         yield from first_table(first)
     others = {name: compared for name, compared in found.items() if name != FIRST}
     if others:
-        yield "\nOn the others, at the last budget: R² of each reference, and of the methods with weights how many add to it by an"
-        yield "interval above 0, and what the one adds that adds most.\n"
+        yield "\nOn the other subsets, at the last budget: each reference's R², how many methods with weights add to it"
+        yield "(interval above 0), and which adds most.\n"
         yield from others_table(board, others)
 
 

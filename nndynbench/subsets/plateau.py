@@ -12,10 +12,10 @@ MARGIN = 0.03
 
 def on_plateau(networks: pd.DataFrame, curves: pd.DataFrame, *, budget: int, chance: float) -> pd.Series:
     """By network id, whether its training loss is within 0.03 of chance at a budget; the last one where training ended
-    before, and true of a diverged network, which has none.
+    before, and true of a network that has diverged by then, which has none.
     """
     until = curves.loc[curves.index.get_level_values("epoch") <= budget, "train_loss"]
     last = until.groupby(level="network").last().reindex(networks.index)
     learned = last < math.log(100 / chance) - MARGIN
-    diverged = networks["diverged"] & (networks["epochs_trained"] <= budget)
+    diverged = networks["diverged"] & (networks["epochs_trained"] < budget)
     return (~learned | diverged).rename("on_plateau")

@@ -222,7 +222,8 @@ class Reader:
         initial = self._initial if self._standing_for(epoch) == 0 else None
         if initial is None:
             raise self.source.missing(wanted, epoch)
-        return self._blank(initial) if self._is_blank(epoch) else dict(initial)
+        # Copies: one history is handed to every fold, and what a method writes must not reach the next.
+        return self._blank(initial) if self._is_blank(epoch) else {name: np.array(part) for name, part in initial.items()}
 
     @cached_property
     def _initial(self) -> Weights | None:

@@ -22,10 +22,21 @@ class TargetError(NndynbenchError, ValueError):
 
 
 def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, chance: float) -> pd.Series:
-    """By network id, the mean validation accuracy over its own last five epochs, all of them where it trained fewer."""
+    """By network id, the mean validation accuracy over its own last five epochs, all of them where it trained fewer.
+
+    Raises
+    ------
+    TargetError
+        Where a network that did not diverge has no validation accuracies.
+    """
     late = curves["validation_accuracy"].groupby(level="network", sort=False).tail(LATE_EPOCHS)
     means = late.groupby(level="network").mean().reindex(networks.index)
-    return means.where(~networks["diverged"], chance).fillna(chance).rename(LATE_VALIDATION_ACCURACY)
+    late_means = means.where(~networks["diverged"], chance).rename(LATE_VALIDATION_ACCURACY)
+    if len(without := late_means.index[late_means.isna()]):
+        raise TargetError(
+            f"{len(without)} networks, such as {without[0]}, have no validation accuracies in their last epochs"
+        )
+    return late_means
 
 
 def epochs_before_late(networks: pd.DataFrame, late_epochs: int = LATE_EPOCHS) -> int:

@@ -99,6 +99,16 @@ def test_two_methods_are_paired_under_the_draws_that_both_have(digits: nb.Subset
     np.testing.assert_allclose(added_in_resamples(method, bar), np.mean(drawn, axis=0), atol=1e-12)
 
 
+def test_methods_are_paired_by_network_in_whatever_order_each_was_tested(digits: nb.Subset, regressed: Result) -> None:
+    later, bar = (evaluated(digits, "regression-folds", [1, 2], "training-loss"), case_of(digits, regressed))
+    other = case_of(digits, later)
+    assert not np.array_equal(bar.of_draws([1]).draws[0].networks, other.draws[0].networks)
+    table = [result.predictions.query("draw != 0").set_index(["draw", "network"]) for result in (regressed, later)]
+    scores = [r2_score(frame.loc[d, "truth"], frame.loc[d, "prediction"]) for frame in table for d in (1, 2)]
+    assert gain(other, bar, "r2").value == pytest.approx(np.mean(scores[2:]) - np.mean(scores[:2]))
+    assert gain(bar, other, "r2").value == pytest.approx(-gain(other, bar, "r2").value)
+
+
 def test_methods_without_a_common_draw_cannot_be_compared(digits: nb.Subset, regressed: Result) -> None:
     other = case_of(digits, evaluated(digits, "regression-folds", [4], "training-loss"))
     with pytest.raises(ValueError, match="same test networks"):

@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 import nndynbench as nb
+from nndynbench.protocols.fitting import Known, fitted_on
 
 HANDED: list[dict[str, Any]] = []
 
@@ -72,6 +73,35 @@ def test_a_classifier_that_asks_is_handed_the_accuracies_that_labels_are_a_cut_o
     nb.evaluate(AsksForAccuracies(), digits, protocol="classification", budgets=1, sealed=False)
     for told in HANDED:
         np.testing.assert_array_equal(told["target"], told["accuracies"] >= digits.manifest.threshold)
+
+
+class Chooses(Asks):
+    """Has a parameter to choose, and insists on being told both."""
+
+    def __init__(self, level: float = 0.0) -> None:
+        self.level = level
+
+    def fit(self, X: Any, y: Any, *, groups: Any, accuracies: Any) -> Chooses:  # type: ignore[override]
+        HANDED.append({"networks": len(X), "groups": groups, "accuracies": accuracies, "target": y})
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.level)
+
+
+def test_one_whose_parameters_are_chosen_is_handed_the_same_in_inner_folds_and_in_the_last_fit(digits: nb.Subset) -> None:
+    ids = digits.network_ids[:60]
+    networks = digits.networks.loc[ids]
+    accuracies = networks["final_accuracy"].to_numpy()
+    known = Known(accuracies, pd.factorize(networks["learning_rate"])[0], accuracies)
+    choices = {"level": [0.0, float(accuracies.mean()), 100.0]}
+    fitted = fitted_on(Chooses(), choices, digits.histories(ids, 1), known, "regression")
+    assert fitted.level == accuracies.mean()
+    *inner, last = HANDED
+    assert (len(inner), last["networks"]) == (9, 60)
+    for told in HANDED:
+        assert len(told["groups"]) == told["networks"]
+        np.testing.assert_array_equal(told["accuracies"], told["target"])
 
 
 def test_a_sealed_method_is_handed_the_same(digits: nb.Subset) -> None:

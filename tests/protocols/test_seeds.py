@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ from nndynbench.protocols.scoring import cases
 from nndynbench.protocols.within import deviations
 from nndynbench.submissions import RefusedError, accepted_predictions, submissions_of
 from nndynbench.subsets import BudgetError, SplitError, TargetError, catalogue_entry
+from nndynbench.subsets.plateau import on_plateau
+from nndynbench.subsets.targets import late_validation_accuracy
 
 NAMES = ("r2_within", "kendall_tau_within", "regret_keeping_1", "regret_keeping_3")
 
@@ -156,6 +159,20 @@ def test_late_validation_accuracy_is_the_mean_of_a_networks_own_last_five_epochs
     diverged = cifar10.networks.index[cifar10.networks["diverged"]]
     assert len(diverged)
     assert (cifar10.target("late_validation_accuracy")[diverged] == cifar10.manifest.chance).all()
+
+
+def test_late_validation_accuracy_without_validation_accuracies_is_refused(digits: nb.Subset) -> None:
+    curves = digits.curves.assign(validation_accuracy=np.nan)
+    with pytest.raises(TargetError, match="240 networks, such as 0, have no validation accuracies"):
+        late_validation_accuracy(digits.networks, curves, chance=10.0)
+
+
+def test_a_network_is_where_its_loss_is_until_it_diverges() -> None:
+    index = pd.MultiIndex.from_product([[0], [1, 2, 3]], names=["network", "epoch"])
+    curves = pd.DataFrame({"train_loss": [1.5, 1.0, 0.5]}, index=index)
+    networks = pd.DataFrame({"diverged": [True], "epochs_trained": [3]}, index=pd.Index([0], name="network"))
+    on = [bool(on_plateau(networks, curves, budget=budget, chance=10.0)[0]) for budget in (1, 3, 4)]
+    assert on == [False, False, True]
 
 
 def test_networks_on_the_plateau_and_off_it_are_scored_apart(zoo: nb.Subset, by_accuracy: nb.Result) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.svm import SVC
 
 import nndynbench as nb
-from nndynbench.protocols import choose, find_method, find_protocol, method_names
+from nndynbench.protocols import choose, find_method, find_protocol, method_names, tuning
+from nndynbench.protocols.method import read_methods
+from nndynbench.protocols.tuning import record_choices
 
 
 @pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr", "eigenvector-unrolled-negative-mlp"])
@@ -40,6 +43,31 @@ def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) 
     changed = replace(method, chosen={"classification": {"svc__C": 1}})
     one, other = (nb.evaluate(m, digits, budgets=2, order_seed=1).predictions["score"] for m in (method, changed))
     np.testing.assert_array_equal(one, other)
+
+
+FILE = """
+import nndynbench as nb
+from sklearn.dummy import DummyRegressor
+METHODS = {name: nb.Method(description="", source="", reads=set(), regressor=DummyRegressor(strategy="constant"),
+                           choices={"constant": VALUES}) for name in ("my method", "a.b")}
+"""
+
+
+def test_a_choice_is_read_back_whatever_the_methods_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "TUNING_BUDGET", 1)
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.replace("VALUES", "[0.0, 50.0]"))
+    record_choices(tmp_path)
+    assert {name: method.chosen for name, method in read_methods(path).items()} == {
+        name: {"regression": {"constant": 50.0}} for name in ("my method", "a.b")
+    }
+
+
+def test_a_choice_that_could_not_be_read_back_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE.replace("VALUES", "[None]").replace('strategy="constant"', 'strategy="mean"'))
+    with pytest.raises(ValueError, match="my method: TOML cannot hold constant = None"):
+        record_choices(tmp_path)
+    assert not (tmp_path / "chosen.toml").exists()
 
 
 def test_a_method_without_choices_is_used_as_it_is() -> None:

@@ -278,3 +278,17 @@ class TestCommands:
     )
     def test_a_command_works_on_it(self, command: tuple[str, ...], says: str, root: Path) -> None:
         assert says in self.said(*command, "--root", str(root))
+
+
+def test_runs_without_weights_are_scored_beside_the_bar(tmp_path: Path) -> None:
+    for network in CHOSEN:
+        facts, curves = OFFICIAL.networks.loc[network], OFFICIAL.history(network, 5).curves
+        hyperparameters = {"learning_rate": facts["learning_rate"], "dropout": facts["dropout"]}
+        recorder = nb.Recorder(tmp_path / "runs" / str(network), hyperparameters=hyperparameters)
+        for _, row in curves.iterrows():
+            recorder.epoch(**{name: float(row[name]) for name in ("train_loss", "train_accuracy", "validation_accuracy")})
+        recorder.finish(test_accuracy=float(facts["final_accuracy"]))
+    nb.pack(tmp_path / "runs", name="curves-alone", out=tmp_path / "zoo")
+    zoo = nb.load("curves-alone", root=tmp_path / "zoo")
+    compared = nb.compare(["curve-bar"], zoo, protocol="regression-folds", budgets=2, results=tmp_path / "results")
+    assert {"bar", "curve-bar"} <= set(compared.rows.dropna(subset="value")["method"])

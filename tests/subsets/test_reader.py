@@ -84,3 +84,10 @@ def test_a_graph_is_its_callers_own(stored: History) -> None:
     first.blocks[0][:] = 0  # type: ignore[index]
     np.testing.assert_array_equal(stored.graph(1).blocks[0], before)
     assert architecture("digits-lenet").layer_sizes == stored.layer_sizes
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_weights_are_their_callers_own(stored: History, epoch: int) -> None:
+    before = stored.weights(epoch)["conv1.weight"].copy()
+    stored.weights(epoch)["conv1.weight"][:] = 0  # as a method would that leaves a note for the next fold
+    np.testing.assert_array_equal(stored.weights(epoch)["conv1.weight"], before)
