@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboard.check import SUBMISSIONS
+from leaderboard.check import SUBMISSIONS, submission_files
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.board import BOARD_FILE, BestMethod, board_path
 from nndynbench.protocols.method import find_method, method_names, seeded
@@ -73,10 +73,18 @@ def needs_initialisation(name: str) -> bool:
 
 
 def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
-    """Write the file that `nndynbench.predict` reads; returns it."""
+    """Write the file that `nndynbench.predict` reads; returns it.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such folder, or nothing in it that could be chosen from.
+    """
     target = board_path() if path is None else path / BOARD_FILE
-    parts = [HEAD]
-    for method in best_methods(folder):
+    methods, parts = best_methods(folder), [HEAD]
+    if not methods:
+        raise FileNotFoundError(f"{folder} has no submission of a bundled method under {PROTOCOL}")
+    for method in methods:
         reads = ", ".join(f'"{read}"' for read in method.reads)
         needs = str(method.needs_initialisation).lower()
         parts.append(
@@ -90,7 +98,7 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
 def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
     # Of those that anybody can run: what needs a library of its own is not chosen for a user who named nothing.
     bundled = [name for name in method_names() if not find_method(name).needs]
-    for path in sorted(folder.glob(f"*/*.{PROTOCOL}.json")):
+    for path in (path for path in submission_files(folder) if path.match(f"*/*.{PROTOCOL}.json")):
         try:
             submission = read_submission(path)
         except RefusedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,12 @@ class View:
         """All that any row has, in order."""
         own = {budget for entry in self.entries for budget in entry.scores}
         return sorted(own | {int(reference["budget"]) for reference in self.paper})
+
+    @property
+    def opens_at(self) -> int:
+        """The last budget that most rows have: a few may have later ones."""
+        rows = Counter(budget for entry in self.entries for budget in entry.scores)
+        return max((budget for budget, count in rows.items() if count > max(rows.values()) / 2), default=self.budgets[-1])
 
     @property
     def references(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from nndynbench.submissions import (
     predictions_with_truths,
     read_submission,
 )
-from nndynbench.submissions.admission import refused_admission
+from nndynbench.submissions.admission import checked_name, refused_admission
 from nndynbench.submissions.files import content_of, in_its_place, quoted
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.catalogue import read_as
@@ -93,6 +93,7 @@ def check(
         place = _folder_of(path, below)
         sha256 = hashlib.sha256(content_of(path)).hexdigest()
         submission = read_submission(path, below=place)
+        checked_name(submission.facts)
         accepted_predictions(submission, subsets=at_hand)
         store.write(_key(sha256), submission.facts.model_dump(mode="json"))
         return Accepted(path, submission.facts, sha256, refused_admission(submission.facts))
@@ -107,6 +108,7 @@ def _known(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path 
     if facts is None or not _are_at_hand(facts, at_hand):
         return None
     submission = in_its_place(_FACTS.validate_python(facts), path, _folder_of(path, below))
+    checked_name(submission)
     return Accepted(path, submission, sha256, refused_admission(submission))
 
 

@@ -20,7 +20,7 @@ from nndynbench.processes import in_processes
 from nndynbench.protocols import find_method, method_names
 from nndynbench.protocols.method import SEED
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols, read_budgets
-from nndynbench.protocols.results import Result
+from nndynbench.protocols.results import Result, at_budgets, joined
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.submissions import (
     RefusedError,
@@ -147,12 +147,16 @@ def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int =
 def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
-        stored = StoredResults(results)
+        stored, what = StoredResults(results), (task.method, task.subsets, task.protocol)
         audits: dict[Path, tuple[StandingRecord, Submission]] = {}
-        if (first := _submitted_before(task, folder)) is not None:
-            stored.adopt(first, task.method, task.subsets, task.protocol)
+        kept: list[int] = []
+        if (before := _submitted_before(task, folder)) is not None:
+            stored.adopt(before, *what)
             audits = _audits(task, folder)
-        result = stored.result(task.method, task.subsets, task.protocol, task.budgets, draws=task.draws)
+            kept = sorted({int(budget) for budget in before.predictions["budget"]} - set(task.budgets))
+        result = stored.result(*what, task.budgets, draws=task.draws)
+        if kept:
+            result = joined(stored.result(*what, kept), result)
         made = submissions_of(
             result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
         )
@@ -177,14 +181,18 @@ def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submis
 
 
 def _submitted_before(task: Task, folder: Path) -> Result | None:
-    """What is submitted already by the code as it is: where draws of the folds are missing, only those are fitted."""
-    if task.draws == 1:
-        return None
+    """What is submitted already by the code as it is, and is not fitted again: other budgets than the task's, and where
+    draws of the folds are missing also the task's.
+    """
     try:
         changed = [changed_code(read_submission(path), shared=False) for path in task.files(folder)]
     except RefusedError:
         return None
-    return None if any(changed) else submitted_result(task.method, task.subsets, task.protocol, folder)
+    before = None if any(changed) else submitted_result(task.method, task.subsets, task.protocol, folder)
+    if before is None or task.draws > 1:
+        return before
+    others = set(before.predictions["budget"]) - set(task.budgets)
+    return at_budgets(before, others) if others else None
 
 
 def current_commit() -> str:

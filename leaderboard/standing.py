@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -75,7 +76,7 @@ _RECORDS = TypeAdapter(list[StandingRecord])
 
 def read_records(submissions: Path) -> list[StandingRecord]:
     """All records about a folder of submissions; none where there is no file."""
-    path = submissions.parent / STANDING_NAME
+    path = Path(os.path.abspath(submissions)).parent / STANDING_NAME
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
 
@@ -111,11 +112,12 @@ def add_record(
     scores: list[AuditScore] | None = None,
     date: datetime.date | None = None,
 ) -> StandingRecord:
-    """Write down what was done; an earlier record of the same kind for the same file is replaced. Several processes may.
+    """Write down what was done; an earlier record of the same kind for the same file is replaced, but for the scores that an
+    audit on the same zoo had at other budgets. Several processes may.
 
     ``sha256``: of the content that it was done to, where the file may have changed meanwhile; ``date``: by default today.
     """
-    record = StandingRecord(
+    made = StandingRecord(
         file=name_of(submission),
         sha256=sha256 or _digest(submission),
         standing=standing,
@@ -128,7 +130,11 @@ def add_record(
     folder = submission.resolve().parents[1]
     path = folder.parent / STANDING_NAME
     with locked(path.with_suffix(".lock")):
-        others = [r for r in read_records(folder) if (r.file, r.standing) != (record.file, record.standing)]
+        known = read_records(folder)
+        [record] = [
+            _joined(made, before) for before in known if (before.file, before.standing) == (made.file, made.standing)
+        ] or [made]
+        others = [r for r in known if (r.file, r.standing) != (record.file, record.standing)]
         ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
         with written_whole(path) as partial:
             content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
@@ -136,9 +142,18 @@ def add_record(
     return record
 
 
+def _joined(record: StandingRecord, before: StandingRecord) -> StandingRecord:
+    """A record with the scores of an earlier one at other budgets, where both are of the same content and the same zoo."""
+    about = ("sha256", "zoo_seed", "networks", "draws")
+    if record.zoo_seed is None or any(getattr(record, name) != getattr(before, name) for name in about):
+        return record
+    scores = [*record.scores, *(score for score in before.scores if score.budget not in record.budgets)]
+    return record.model_copy(update={"scores": sorted(scores, key=lambda score: score.budget)})
+
+
 def name_of(submission: Path) -> str:
     """What a record calls a submission file: ``METHOD/FILE``."""
-    return "/".join(submission.parts[-2:])
+    return "/".join(Path(os.path.abspath(submission)).parts[-2:])
 
 
 def _digest(submission: Path) -> str:

@@ -47,11 +47,12 @@ class Unit:
     @cached_property
     def _keys(self) -> dict[str, list[str]]:
         digests = {a.submission.method: a.sha256 for a in self.accepted}
+        kinds = {a.submission.method: kind_of(a.submission) for a in self.accepted}  # controls have no rank
         beside = [(key, digests[method]) for key, method in self.references.items()]
         found, code = {}, deciding_code("scores")
         for protocol in self.served:
             own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
-            found[protocol.name] = [*own, key_of("ranks", sorted(digests.items()), protocol, code)]
+            found[protocol.name] = [*own, key_of("ranks", sorted(digests.items()), sorted(kinds.items()), protocol, code)]
         return found
 
 

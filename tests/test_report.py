@@ -87,6 +87,14 @@ def row(document: str, protocol: str, method: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def test_where_nothing_is_submitted_what_is_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results.md").write_text("what was found before")
+    monkeypatch.setattr(report, "all_at_hand", lambda _: [])
+    with pytest.raises(FileNotFoundError, match="has no submission to report on"):
+        report.report(tmp_path / "results.md", tmp_path / "no-such-folder")
+    assert (tmp_path / "results.md").read_text() == "what was found before"
+
+
 def test_triage_follows_from_the_predictions_of_regression_folds(
     document: str, submissions: Path, digits: nb.Subset
 ) -> None:

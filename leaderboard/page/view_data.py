@@ -31,6 +31,7 @@ def plain(view: View, trained: View | None = None) -> dict[str, Any]:
         "subset": view.subset,
         "metrics": [{"name": metric, "better": METRICS[metric].direction} for metric in view.protocol.metrics],
         "budgets": view.budgets,
+        "opens_at": view.opens_at,
         "beside": bool(trained),
         "ceiling": {metric: _plain(estimate) for metric, estimate in view.ceiling.items()},
         "references": view.references,

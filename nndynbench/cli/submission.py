@@ -29,7 +29,7 @@ def submit(
     from nndynbench.protocols import read_result
     from nndynbench.protocols.method import SEED
     from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
-    from nndynbench.submissions.admission import refused_admission
+    from nndynbench.submissions.admission import checked_name, refused_admission
 
     made = submissions_of(
         read_result(result),
@@ -42,6 +42,7 @@ def submit(
         description=description,
     )
     for submission in made:
+        checked_name(submission)
         accepted_predictions(submission)
     for submission in made:
         path = write_submission(submission, to)

@@ -26,7 +26,8 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
     """A rank per method, 1 for the best.
 
     The best method of those not ranked yet shares its rank with all that cannot be told from it; the next rank counts
-    everybody above.
+    everybody above. One that is behind in every single resample can be told from it, however much its score varies: a few
+    wild predictions make no method as good as the best.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
     while len(left):
         best = int(left[np.argmax(scores[left])])
         lower, resampled = compare(best, left)
-        apart = (lower > margins(resampled)) & (left != best)
+        always_behind = np.all((resampled > 0) | np.isnan(resampled), axis=1)
+        apart = ((lower > margins(resampled)) | always_behind) & (left != best)
         ranks[left[~apart]] = len(scores) - len(left) + 1
         left = left[apart]
     return [int(rank) for rank in ranks]

@@ -76,12 +76,19 @@ def report(
         Subsets at a time, in processes.
     progress
         Called with how many subsets and protocols are compared, how many there are, and which was the last.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where nothing is submitted: what is written already is left as it is.
     """
     out, submissions, results = user_path(out), user_path(submissions), user_path(results)
-    folder = out.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
     at_hand = all_at_hand(root)
     board = read_board(at_hand, submissions, jobs=jobs, progress=progress)
+    if not board.comparisons:
+        raise FileNotFoundError(f"{submissions} has no submission to report on")
+    folder = out.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
     written = [page.name for page in PAGES if _page(page, board, folder)]
     written += [name for name, write in ((SEEDS_PAGE, _seeds), (TRANSFER_PAGE, _transfer)) if write(board, folder)]
     known = KnownResults(submissions, results)

@@ -11,6 +11,7 @@ from nndynbench.protocols.method import Role, baselines_folder, read_methods
 from nndynbench.sources import code_of as source_of
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.versions import is_unfinished
+from nndynbench.submissions.files import RefusedError
 from nndynbench.submissions.schema import SubmissionFacts
 from nndynbench.subsets.catalogue import read_as
 
@@ -28,17 +29,20 @@ def is_bundled(submission: SubmissionFacts) -> bool:
     return submission.method in bundled() and submission.code == code_of(submission.method)
 
 
-def refused_admission(submission: SubmissionFacts) -> str | None:
-    """Why a submission is not admitted, or None where it is.
+def checked_name(submission: SubmissionFacts) -> None:
+    """A bundled method's name is kept for it, and its file as code for its name; raises `RefusedError` for others."""
+    if is_bundled(submission):
+        return
+    if submission.method in bundled():
+        raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(submission.method)}")
+    if submission.code.startswith("baselines/"):
+        raise RefusedError("method", f"{submission.method} is no method in baselines/")
 
-    A bundled method's name is kept for it, and its file as code for its name.
-    """
+
+def refused_admission(submission: SubmissionFacts) -> str | None:
+    """Why a submission is a draft, which its version does not take yet; None where it is admitted."""
     if is_bundled(submission):
         return None
-    if submission.method in bundled():
-        return f"{submission.method} is the name of a method in {code_of(submission.method)}"
-    if submission.code.startswith("baselines/"):
-        return f"{submission.method} is no method in baselines/"
     versions = {s.name: read_as(s.name, s.version) for s in (submission.subset, *submission.trained_on)}
     if unfinished := next((name for name, version in versions.items() if is_unfinished(version)), None):
         return f"{unfinished} {versions[unfinished]} is below 1.0.0, and takes no submissions from outside yet"

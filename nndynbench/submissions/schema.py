@@ -43,10 +43,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _no_page(name: str) -> str:
+    if name == "index":
+        raise ValueError("must be another name: the page that lists all methods has this one")
+    return name
+
+
 Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN)]
+MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN), AfterValidator(_no_page)]
 Readable = Literal["weights", "curves", "hyperparameters"]
 Budget = Annotated[int, Field(ge=1, le=10_000)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]

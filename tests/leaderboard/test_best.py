@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.best import mean_ranks, needs_initialisation
+from leaderboard.best import mean_ranks, needs_initialisation, write_best
 from leaderboard.check import SUBMISSIONS
+from nndynbench.protocols.board import BOARD_FILE
 
 
 @pytest.fixture
@@ -45,3 +46,14 @@ def test_a_method_that_is_not_on_every_subset_has_no_rank(folder: Path) -> None:
 @pytest.mark.parametrize(("method", "needs"), [("degree-linear", False), ("norms", True), ("validation-accuracy", False)])
 def test_what_reads_the_initialisation_is_found_by_asking(method: str, needs: bool) -> None:
     assert needs_initialisation(method) is needs
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_without_submissions_nothing_is_written(made: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "submissions"
+    if made:
+        folder.mkdir()
+    (tmp_path / BOARD_FILE).write_text("what was chosen before")
+    with pytest.raises(FileNotFoundError, match="submission"):
+        write_best(tmp_path, folder)
+    assert (tmp_path / BOARD_FILE).read_text() == "what was chosen before"

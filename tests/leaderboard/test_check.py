@@ -388,8 +388,15 @@ def test_nobody_takes_a_bundled_methods_name_or_code(change: dict[str, str], rea
     right.parent.mkdir(exist_ok=True)
     shutil.move(path, right)
     outcome = check(right)
-    assert isinstance(outcome, Accepted)
-    assert outcome.draft == reason
+    assert isinstance(outcome, Refusal)
+    assert (outcome.field, outcome.reason) == ("method", reason)
+
+
+def test_no_method_takes_the_page_that_lists_all(tampered: Tamper) -> None:
+    outcome = check(tampered(lambda facts: facts.update(method="index", code="https://example.org/mine")))
+    assert isinstance(outcome, Refusal)
+    assert outcome.field == "method"
+    assert "must be another name" in outcome.reason
 
 
 def test_the_json_schema_describes_the_files(submitted: Path) -> None:

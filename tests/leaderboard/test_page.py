@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -336,6 +337,18 @@ def test_the_front_page_says_what_weights_add_on_each_subset(watched: Watched) -
     # Headlines are of five epochs, which no submission here has: then the board stands alone.
     assert page.locator(".answers").count() == 0
     assert page.get_attribute("text=All predictions (ZIP)", "href") == "submissions.zip"
+
+
+def test_a_view_opens_at_the_last_budget_that_most_rows_have() -> None:
+    def entry(*budgets: int) -> Any:
+        return SimpleNamespace(scores=dict.fromkeys(budgets))
+
+    def opened(*entries: Any, paper: int = 15) -> int:
+        return View(protocols()["classification"], "digits-lenet", entries, paper=[{"budget": paper}]).opens_at
+
+    assert opened(entry(1, 2), entry(1, 2), entry(2, 9)) == 2
+    assert opened(entry(1), entry(9)) == 9
+    assert opened() == 15
 
 
 def test_an_answer_is_the_best_of_all_that_see_weights_with_an_interval_for_all(site: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from leaderboard.__main__ import app
@@ -12,7 +13,7 @@ from leaderboard.audit import audited_subsets
 from leaderboard.check import SUBMISSIONS, Accepted, check_all, submission_files
 from leaderboard.page.audits import verdict
 from leaderboard.rerun import self_reported
-from leaderboard.standing import add_record, name_of, read_records
+from leaderboard.standing import AuditScore, add_record, name_of, read_records
 from nndynbench.protocols import find_protocol
 from nndynbench.submissions import read_submission
 from nndynbench.subsets import Subset
@@ -50,6 +51,26 @@ def test_the_check_counts_what_is_self_reported(submissions: Path) -> None:
     add_record(submissions / FINISHED, "rerun")
     after = CliRunner().invoke(app, ["check", of_one, "--submissions", str(submissions)])
     assert "self-reported" not in after.output
+
+
+def test_a_record_is_found_from_whichever_folder_one_stands_in(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir((submissions / FINISHED).parent)
+    add_record(Path(Path(FINISHED).name), "rerun")
+    monkeypatch.chdir(submissions)
+    assert [record.file for record in read_records(Path("."))] == [FINISHED]
+
+
+def test_an_audit_at_another_budget_keeps_the_scores_of_the_first(submissions: Path) -> None:
+    def score(budget: int) -> AuditScore:
+        return AuditScore(budget=budget, metric="r2", claimed=0.0, fresh=float(budget), claimed_interval=(0, 0))
+
+    def audited(zoo_seed: int, *budgets: int) -> list[int]:
+        facts = {"zoo_seed": zoo_seed, "networks": 240, "draws": 1, "scores": [score(budget) for budget in budgets]}
+        return [score.budget for score in add_record(submissions / FINISHED, "audited", **facts).scores]
+
+    assert audited(5, 1, 2) == [1, 2]
+    assert audited(5, 2, 3) == [1, 2, 3]
+    assert audited(6, 1) == [1]  # another zoo
 
 
 def test_a_row_is_self_reported_again_when_its_file_changes(submissions: Path, at_hand: dict[str, Subset]) -> None:

@@ -218,6 +218,31 @@ def test_an_audit_ends_when_what_was_audited_is_fitted_anew(tmp_path: Path, monk
     assert record_of(path, read_records(folder)) is None
 
 
+def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(budgets: list[int]) -> Task:
+        return replace(training_loss_under(1), budgets=tuple(budgets))
+
+    folder = tmp_path / "submissions"
+    [path] = submit_bundled(at([1, 2]), folder, tmp_path / "results").files
+    before = read_submission(path)
+    fitted = []
+
+    def watched(*arguments: Any, **options: Any) -> nb.Result:
+        fitted.append(tuple(options["budgets"]))
+        return nb.evaluate(*arguments, **options)
+
+    monkeypatch.setattr(stored, "evaluate", watched)
+    submit_bundled(at([2, 3]), folder, tmp_path / "other-results")
+    assert fitted == [(2, 3)]
+    after = read_submission(path)
+    assert (after.budgets, after.order_seed) == ([1, 2, 3], before.order_seed)
+    assert after.predictions.prediction[: len(before.predictions.prediction)] == before.predictions.prediction
+    # Of other code what was there is not kept.
+    monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])
+    submit_bundled(at([2]), folder, tmp_path / "third-results")
+    assert read_submission(path).budgets == [2]
+
+
 def test_draws_are_added_to_what_is_submitted_which_is_not_fitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

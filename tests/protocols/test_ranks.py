@@ -31,6 +31,15 @@ def test_a_difference_is_paired() -> None:
     assert ranks_of(values, values[:, None] + shared) == [1, 2]
 
 
+def test_wild_predictions_share_no_rank_with_what_beats_them_in_every_resample() -> None:
+    random = np.random.default_rng(0)
+    values = np.array([0.9, 0.5, -9.0])
+    errors = np.stack([random.normal(0, 0.01, RESAMPLES), random.normal(0, 0.01, RESAMPLES), -random.pareto(1.5, RESAMPLES)])
+    resampled = values[:, None] + errors
+    assert margins(resampled[0] - resampled)[2] > 9.9
+    assert ranks_of(values, resampled) == [1, 2, 3]
+
+
 def test_equal_predictions_share_a_rank() -> None:
     same = np.random.default_rng(0).normal(0.5, 0.1, RESAMPLES)
     assert ranks_of([0.5, 0.5], np.stack([same, same])) == [1, 1]

@@ -131,8 +131,8 @@
     const arrived = await viewOf(element.subset.value, element.protocol.value);
     if (arrived.subset !== element.subset.value || arrived.protocol !== element.protocol.value) return;
     view = arrived;
-    fill(element.budget, view.budgets, budget || element.budget.value || view.budgets[view.budgets.length - 1]);
-    if (!view.budgets.includes(Number(element.budget.value))) element.budget.selectedIndex = view.budgets.length - 1;
+    const wanted = [budget, element.budget.value].map(Number).find((each) => view.budgets.includes(each));
+    fill(element.budget, view.budgets, wanted ?? view.opens_at);
     fill(element.metric, view.metrics.map((metric) => metric.name), view.metrics[0].name, label);
     chosen.drawn = null;
     if (chosen.sort && !columnsOf().some(({ id, value }) => id === chosen.sort.id && value)) chosen.sort = null;
