@@ -156,7 +156,7 @@ def _at_hand(subset: Subset, tier: TierName) -> str:
     size = f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
     if tier == "networks":
         return size
-    epochs = f"epochs {facts.epochs[0]} to {facts.epochs[-1]}" if facts.epochs else "no epoch"
+    epochs = f"epochs {facts.epochs_in_words}" if facts.epochs else "no epoch"
     return f"{size}{_of(facts.networks, subset)}, {epochs}, {facts.mantissa_bits} bits"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +93,7 @@ def _tier_facts(subset: Subset, tier: TierName) -> str:
     if folder := next((folder for folder in listing if folder.holds_tier(tier)), next(iter(listing), None)):
         facts = folder.manifest.tiers[tier]
         size = sum(folder.manifest.files[file].bytes for file in facts.files) / 1e6
-        epochs = f", epochs {_in_words(facts.epochs)}" if facts.epochs else ""
+        epochs = f", epochs {facts.epochs_in_words}" if facts.epochs else ""
         at_hand = "" if folder.holds_tier(tier) else "; to be downloaded"
         return f"{facts.networks} networks{epochs}, {size:.1f} MB, {facts.mantissa_bits} bits of mantissa{at_hand}"
     if tier in subset.tiers:
@@ -202,10 +201,3 @@ def export(
     subset = load(name, root=root, version=version)
     written = export_table(subset, cast(TableName, what), out, file_format=cast(FormatName | None, file_format))
     console.print(escape(f"wrote {written} ({written.stat().st_size / 1e6:.2f} MB)"))
-
-
-def _in_words(epochs: Sequence[int | str]) -> str:
-    """Such as "0 to 5", "0 to last", or "1, 3, 5" where some between are not kept."""
-    numbers = [epoch for epoch in epochs if isinstance(epoch, int)]
-    together = len(epochs) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
-    return f"{epochs[0]} to {epochs[-1]}" if together else ", ".join(map(str, epochs))

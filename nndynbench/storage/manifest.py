@@ -63,6 +63,14 @@ class TierFacts(_Facts):
     mantissa_bits: int = Field(default=23, ge=1, le=23)
     """To how many bits the values of its files were rounded; 23 are all that a float32 has."""
 
+    @property
+    def epochs_in_words(self) -> str:
+        """Such as "0 to 5", "0 to last", or "1, 3, 5" where some between are not kept; empty where it has none."""
+        numbers = [epoch for epoch in self.epochs if isinstance(epoch, int)]
+        if len(self.epochs) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+            return f"{self.epochs[0]} to {self.epochs[-1]}"
+        return ", ".join(map(str, self.epochs))
+
 
 class ImageFacts(_Facts):
     name: str
