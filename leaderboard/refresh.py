@@ -150,10 +150,10 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
         stored, what = StoredResults(results), (task.method, task.subsets, task.protocol)
         audits: dict[Path, tuple[StandingRecord, Submission]] = {}
         kept: list[int] = []
-        if (before := _submitted_before(task, folder)) is not None:
-            stored.adopt(before, *what)
+        if (first := _submitted_before(task, folder)) is not None:
+            stored.adopt(first, *what)
             audits = _audits(task, folder)
-            kept = sorted({int(budget) for budget in before.predictions["budget"]} - set(task.budgets))
+            kept = sorted({int(budget) for budget in first.predictions["budget"]} - set(task.budgets))
         result = stored.result(*what, task.budgets, draws=task.draws)
         if kept:
             result = joined(stored.result(*what, kept), result)

@@ -48,7 +48,7 @@ class Draw:
 
     def in_order_of(self, other: Draw) -> Draw:
         """The same predictions, in the order of another draw's networks."""
-        places = pd.Index(self.networks).get_indexer(other.networks)
+        places = pd.Index(self.networks).get_indexer(pd.Index(other.networks))
         return Draw(self.number, other.networks, self.clusters[places], self.scored.drawn(places))
 
 

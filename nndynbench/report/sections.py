@@ -106,10 +106,10 @@ def triage(compared: Comparison, subset: Subset, board: Board, folder: Path) -> 
     saved = by_method(compared, "epochs_saved", budget)
     yield from _heading(compared, subset)
     yield f"""All networks are trained for {epochs(budget)} and ranked by a method, each fold by a fit on the other folds,
-whose networks were trained to the end. Regret is how far the top-ranked tenth's mean accuracy falls short of the best tenth's. Epochs
-are saved where, from then on, networks are trained one after the other as ranked, until half of the best tenth are found.
-The epochs of the networks that were learnt from count, so a method with five folds can save a fifth at the most; what reads
-hyperparameters alone need not wait. A rule that fits nothing judges all networks at once.
+whose networks were trained to the end. Regret is how far the top-ranked tenth's mean accuracy falls short of the best
+tenth's. Epochs are saved where, from then on, networks are trained one after the other as ranked, until half of the best
+tenth are found. The epochs of the networks that were learnt from count, so a method with five folds can save a fifth at the
+most; what reads hyperparameters alone need not wait. A rule that fits nothing judges all networks at once.
 """
     yield from what_triage_says(last, saved)
     yield ""
