@@ -351,6 +351,13 @@ class _Making:
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]
             if lacking:
                 self.note(lacking, f"have no {column}: methods that read curves take it for missing")
+            partly_measured = [
+                run for run in self.runs if column in run.columns and any(column not in row for row in run.record.epochs)
+            ]
+            if partly_measured:
+                self.note(
+                    partly_measured, f"have no {column} in some epochs: methods that read curves take it for missing there"
+                )
         if self.kept and self.kept[-1] < self.longest:
             self.notes.append(
                 f"snapshots are kept up to epoch {self.kept[-1]} of {self.longest}: methods that read weights see those"

@@ -37,7 +37,7 @@ class RunRecord(BaseModel):
     has no weights."""
     hyperparameters: dict[str, int | float | str] = {}
     epochs: list[dict[str, Any]] = []
-    """A row for each: ``epoch`` from 1 on, the curves that were given, and its ``seconds``."""
+    """A row for each: ``epoch`` from 1 on, the curves that were measured, and its ``seconds``."""
     snapshots: dict[EpochNumber, FileFacts] = {}
     test_accuracy: float | None = Field(default=None, ge=0, le=100)
     """The outcome; None for a run that has not ended, or was stopped."""

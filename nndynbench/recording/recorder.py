@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import Any
@@ -150,11 +150,14 @@ class Recorder:
         train_loss: float | None = None,
         train_accuracy: float | None = None,
         validation_accuracy: float | None = None,
+        unmeasured: Collection[str] = (),
     ) -> None:
         """Record an epoch that has ended: its curves, accuracies in percent, and where it is kept its snapshot.
 
-        ``weights`` are the network's now, where the recorder was not given a module. Once a loss or a weight is no finite
-        number the run has diverged, as a `DivergedWarning` says: neither that epoch nor a later one is recorded.
+        ``weights`` are the network's now, where the recorder was not given a module. Every epoch has the curves of the first
+        one; ``unmeasured`` names those of which this one has no value, and which are NaN there when they are read. Once a
+        loss or a weight is no finite number the run has diverged, as a `DivergedWarning` says: neither that epoch nor a
+        later one is recorded.
 
         Raises
         ------
@@ -178,8 +181,7 @@ class Recorder:
             for name, value in given.items()
             if value is not None
         }
-        if self._record.epochs and (before := {*self._record.epochs[0]} & {*CURVES}) != {*row}:
-            raise RunError(f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(before))}")
+        self._check_curves(row, unmeasured, where=where)
         if not all(map(np.isfinite, row.values())) or not self._keep(epoch, weights, where=where):
             self._record.diverged = True
             write_record(self.folder, self._record)
@@ -212,6 +214,19 @@ class Recorder:
         self._record.stopped = reason
         write_record(self.folder, self._record)
         return self.run
+
+    def _check_curves(self, row: Mapping[str, float], unmeasured: Collection[str], *, where: str) -> None:
+        """Raise where an epoch has or lacks curves that the first one does not."""
+        if not self._record.epochs:
+            if unmeasured:
+                raise RunError(f"{where} is the first: leave out {', '.join(unmeasured)}, which it has no value of")
+            return
+        first = {*self._record.epochs[0]} & {*CURVES}
+        if first != {*row, *unmeasured}:
+            raise RunError(
+                f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(first)) or 'none'}: "
+                "give the same, or name in unmeasured= what was not measured"
+            )
 
     @property
     def _chance(self) -> float:

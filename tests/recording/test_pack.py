@@ -180,6 +180,19 @@ class TestWhatIsMissing:
         assert np.isnan(packed.networks.loc[0, "momentum"])
         assert "have no hyperparameter momentum" in packed.manifest.notes[0]
 
+    def test_a_curve_that_was_not_measured_in_an_epoch_is_missing_there(self, tmp_path: Path) -> None:
+        for run in range(12):
+            recorder = nb.Recorder(tmp_path / "runs" / f"{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
+            measured = {"unmeasured": ["validation_accuracy"]} if run == 3 else {"validation_accuracy": 45.0 + run}
+            recorder.epoch(train_loss=1.0, **measured)  # type: ignore[arg-type]
+            recorder.finish(test_accuracy=50.0 + run)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert any("have no validation_accuracy in some epochs" in note and "03" in note for note in packed.manifest.notes)
+        np.testing.assert_array_equal(packed.history(3, 2).curves["validation_accuracy"], [43.0, np.nan])
+        result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=2)
+        assert np.isfinite(result.predictions["prediction"]).all()
+
     def test_runs_of_curves_alone_are_a_pack(self, tmp_path: Path) -> None:
         for run in range(12):
             recorder = nb.Recorder(tmp_path / "runs" / f"{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})

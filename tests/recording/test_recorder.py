@@ -206,6 +206,19 @@ class TestBadInput:
         with pytest.raises(RunError, match=r"epoch 2 of .* has train_loss, the epochs before it train_loss, validation"):
             recorder.epoch(weights=WEIGHTS, train_loss=1.0)
 
+    def test_a_curve_that_was_not_measured_in_an_epoch_is_nan_there(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=1)
+        recorder.epoch(weights=WEIGHTS, train_loss=1.0, unmeasured=["validation_accuracy"])
+        recorder.epoch(weights=WEIGHTS, train_loss=0.5, validation_accuracy=30.0)
+        curves = nb.read_run(tmp_path / "run").curves
+        np.testing.assert_array_equal(curves["validation_accuracy"], [21.0, np.nan, 30.0])
+        assert curves["train_loss"].tolist() == [1.0, 1.0, 0.5]
+
+    def test_the_first_epoch_says_which_curves_there_are(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
+        with pytest.raises(RunError, match="is the first: leave out train_loss"):
+            recorder.epoch(weights=WEIGHTS, unmeasured=["train_loss"])
+
     def test_a_loss_that_is_no_number_is_a_divergence(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run", epochs=2)
         with pytest.warns(DivergedWarning, match="epoch 3 of .* has diverged"):
