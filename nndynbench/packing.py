@@ -167,8 +167,8 @@ class _Making:
         return sorted({epoch for run in self.runs for epoch in run.weights})
 
     def epochs(self, run: Run) -> list[int]:
-        """The kept epochs that a run reached."""
-        return [epoch for epoch in self.kept if epoch <= run.epochs]
+        """The kept epochs that a run reached; its last one, without a snapshot, where it ended before all of them."""
+        return [epoch for epoch in self.kept if epoch <= run.epochs] or [run.epochs] * bool(self.kept)
 
     def note(self, runs: Sequence[Run], what: str) -> None:
         names = ", ".join(run.name for run in runs[:NAMED])
@@ -289,7 +289,7 @@ class _Making:
                     (network, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items()
                 ]
             initial = self.read(network, 0)
-            features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy())
+            features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy(copy=True))
             if initial is None:
                 features[-1][:, FEATURES.index("distance_from_initial")] = np.nan
         table = pd.DataFrame(signatures, columns=[*KEYS["signatures"], *MOMENTS])

@@ -15,6 +15,7 @@ import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.names import UnknownNameError
 from nndynbench.own_run import NotGivenError
+from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
@@ -172,6 +173,29 @@ class TestWhatIsMissing:
         assert packed.history(0, 4).curves.shape[0] == 4
         with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
             packed.history(0, 4).weights(4)
+
+    def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / str(network), network, epochs=2, keep=[1, 2])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        features = packed.history(0, 2).features
+        assert features["distance_from_initial"].isna().all()
+        assert np.isfinite(features["l2_norm"]).all()
+
+    def test_a_run_that_diverged_before_its_first_snapshot_has_none(self, tmp_path: Path) -> None:
+        lost = nb.Recorder(
+            tmp_path / "runs" / "0-lost", OFFICIAL.history(0, 1).weights(0), architecture="digits-lenet", keep=[1]
+        )
+        with pytest.warns(DivergedWarning):
+            lost.epoch(weights=OFFICIAL.history(0, 1).weights(1), train_loss=float("nan"))
+        lost.finish(test_accuracy=10.0)
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / f"network-{network}", network, epochs=1, keep=[1])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["diverged"].tolist() == [True, False, False, False]
+        assert np.isnan(packed.history(0, 1).signature("degree")).all()
+        assert np.isfinite(packed.history(1, 1).signature("degree")).all()
+        assert any("no snapshot of epoch 0" in note and "0-lost" in note for note in packed.manifest.notes)
 
     def test_a_hyperparameter_that_some_runs_lack_is_missing_there(self, tmp_path: Path) -> None:
         record(tmp_path / "runs" / "0", CHOSEN[0], epochs=1, hyperparameters={"learning_rate": 0.1})
