@@ -26,12 +26,16 @@ from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, 
 from nndynbench.storage.versions import is_version
 from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.catalogue import catalogue
-from nndynbench.subsets.splits import draw_splits, fold_columns
+from nndynbench.subsets.splits import FOLD_COLUMNS, draw_splits, fold_columns
 from nndynbench.subsets.subset import Subset
+from nndynbench.subsets.targets import LATE_ACCURACY
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+# Columns of the networks table that are no hyperparameters and are not made below.
+RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configuration", "label"}
 
 # The column that tells twins from each other: no hyperparameter.
 SEED = "seed"
@@ -268,9 +272,9 @@ class _Making:
                     "run": run.name,
                 }
             )
-        twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
-        if taken := set(names) & {"configuration", "label", *facts[0]}:
+        if taken := set(names) & {*RESERVED, *facts[0]}:
             raise PackError(f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have it")
+        twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
         return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
 
     def curves(self) -> pd.DataFrame:

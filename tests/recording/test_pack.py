@@ -279,9 +279,10 @@ class TestBadInput:
         with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss: 'low' in row 2 \(epoch 2\)"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
-    def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, tmp_path: Path) -> None:
-        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={"device": "mine"})
-        with pytest.raises(nb.PackError, match="device cannot be the name of a hyperparameter"):
+    @pytest.mark.parametrize("name", ["device", "network", "fold", "blocked_fold", "holdout", "label", "late_accuracy"])
+    def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, name: str, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={name: 1})
+        with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
 
