@@ -70,7 +70,8 @@ class Recorder:
     Raises
     ------
     RunError
-        For a folder that holds a run, or another one; for hyperparameters that are no numbers or texts.
+        For a folder that holds a run, or another one; for hyperparameters that are no numbers or texts; for an epoch to
+        resume from that the run does not have.
     NamingError, ValueError
         For a network that is not of its ``architecture``.
 
@@ -94,6 +95,8 @@ class Recorder:
         keep: Iterable[int] = KEEP,
         resume: bool | int = False,
     ) -> None:
+        if resume < 0:
+            raise RunError(f"resume is True, False or an epoch from 0 on, not {resume!r}")
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network

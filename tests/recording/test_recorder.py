@@ -147,6 +147,18 @@ class TestResuming:
         assert (again.epochs, list(again.run.weights)) == (1, [0, 1])
         assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
 
+    @pytest.mark.parametrize(
+        ("resume", "says"), [(-1, "an epoch from 0 on, not -1"), (4, "cannot be resumed after epoch 4")]
+    )
+    def test_an_epoch_that_the_run_does_not_have_is_refused_and_nothing_lost(
+        self, resume: int, says: str, tmp_path: Path
+    ) -> None:
+        arrays_run(tmp_path / "run", epochs=3)
+        with pytest.raises(RunError, match=says):
+            nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=resume)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, [run.weights[epoch]["conv1.weight"].size for epoch in range(4)]) == (3, [36] * 4)
+
     def test_a_folder_without_a_run_is_begun(self, tmp_path: Path) -> None:
         assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=True).epochs == 0
 
