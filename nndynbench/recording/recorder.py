@@ -159,8 +159,8 @@ class Recorder:
 
         ``weights`` are the network's now, where the recorder was not given a module. Every epoch has the curves of the first
         one; ``unmeasured`` names those of which this one has no value, and which are NaN there when they are read. Once a
-        loss or a weight is no finite number the run has diverged, as a `DivergedWarning` says: neither that epoch nor a
-        later one is recorded.
+        loss, or a weight of the module or of ``weights``, is no finite number the run has diverged, as a `DivergedWarning`
+        says: neither that epoch nor a later one is recorded.
 
         Raises
         ------
@@ -237,16 +237,19 @@ class Recorder:
         return 100 / classes if classes > 1 else 0.0
 
     def _keep(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> bool:
-        """Write a snapshot where it is to be kept; False, and nothing written, where it is not finite."""
-        if self._architecture is None or epoch not in self.keep:
+        """Write a snapshot where it is to be kept; False, and nothing written, where weights at hand are not finite."""
+        if self._architecture is None:
             return True
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
-            raise RunError(f"{where} is kept, and the recorder holds no module: give its weights=")
+            if epoch in self.keep:
+                raise RunError(f"{where} is kept, and the recorder holds no module: give its weights=")
+            return True
         weights = snapshot(network, self._architecture)
         if epoch and not all(np.isfinite(values).all() for values in weights.values()):
             return False
-        self._record.snapshots[epoch] = write_weights(self.folder, epoch, weights)
+        if epoch in self.keep:
+            self._record.snapshots[epoch] = write_weights(self.folder, epoch, weights)
         return True
 
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:

@@ -246,6 +246,25 @@ class TestBadInput:
             recorder.epoch(weights={name: values * np.nan for name, values in WEIGHTS.items()}, train_loss=1.0)
         assert list(recorder.run.weights) == [0]
 
+    def test_they_are_one_in_an_epoch_that_is_not_kept_too(self, tmp_path: Path) -> None:
+        torch = pytest.importorskip("torch")
+        from tests.recording.loops import small_cnn
+
+        model = small_cnn()
+        recorder = nb.Recorder(tmp_path / "run", model, keep=[0])
+        recorder.epoch(train_loss=1.0)
+        torch.nn.init.constant_(model[4].weight, float("nan"))
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(train_loss=1.0)
+        assert (recorder.epochs, recorder.run.record.diverged, list(recorder.run.weights)) == (1, True, [0])
+
+    def test_weights_need_not_be_given_for_an_epoch_that_is_not_kept(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS, keep=[0])
+        recorder.epoch(train_loss=1.0)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(train_loss=1.0, weights={name: values * np.nan for name, values in WEIGHTS.items()})
+        assert recorder.epochs == 1
+
     def test_nothing_is_recorded_after_the_end(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run")
         recorder.finish(test_accuracy=20.0)
