@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,6 +111,14 @@ def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
 
 def _facts(content: bytes) -> FileFacts:
     return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def up_to_divergence(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """The epochs before the first with a curve that is no finite number, and whether there is one: the run diverged."""
+    for place, row in enumerate(rows):
+        if not all(math.isfinite(row[name]) for name in CURVES if name in row):
+            return list(rows[:place]), True
+    return list(rows), False
 
 
 def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float | str]:

@@ -80,7 +80,8 @@ class Run:
             file, the epoch and the column.
         """
         table = pd.DataFrame(self.record.epochs, columns=["epoch", *CURVES, SECONDS])
-        where, classes = f"the curves in {self.folder / RUN_FILE}", self.architecture.classes
+        own, classes = self.folder / RUN_FILE, self.architecture.classes
+        where = f"the curves in {own if own.is_file() else self.folder}"  # an imported run has no record
         unmeasured = {name: {row.get("epoch") for row in self.record.epochs if name not in row} for name in self.columns}
         checked = checked_curves(
             table, self.epochs, classes=classes, columns=self.columns, source=where, unmeasured=unmeasured
