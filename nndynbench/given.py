@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from os import PathLike
@@ -31,13 +31,19 @@ NAMED = 5
 
 
 def checked_curves(
-    curves: CurvesLike, epochs: int, *, classes: int, columns: Sequence[str] = CURVES, source: str | None = None
+    curves: CurvesLike,
+    epochs: int,
+    *,
+    classes: int,
+    columns: Sequence[str] = CURVES,
+    source: str | None = None,
+    unmeasured: Mapping[str, Collection[Any]] | None = None,
 ) -> pd.DataFrame:
     """A run's curves as `History.curves` has them: ``columns``, index ``epoch``, a row for each of 1 to ``epochs``.
 
     ``curves`` is a table, a mapping of columns, or a CSV file; ``source`` is what errors call it. Its index or column
     ``epoch`` says the epochs, a row each, in order. Accuracies are percent, of ``classes`` classes (0: not known). Other
-    columns and later epochs are left out.
+    columns and later epochs are left out. ``unmeasured`` are a column's epochs that have no value there: NaN.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def checked_curves(
     wanted = [rows.epochs.index(epoch) for epoch in range(1, epochs + 1)]
     checked = table[list(columns)].iloc[wanted].set_axis(range(1, epochs + 1)).rename_axis("epoch")
     for name in columns:
-        checked[name] = _numbers(checked[name], name, rows)
+        checked[name] = _numbers(checked[name], name, rows, (unmeasured or {}).get(name, ()))
         if name == LOSS and (below := [int(epoch) for epoch in checked.index[checked[name] < 0]]):
             named = "; ".join(f"{checked[name][epoch]:g} in {rows.place(epoch)}" for epoch in below[:NAMED])
             raise NotGivenError(f"{source} have values below 0 for {name}, a mean cross-entropy: {named}")
@@ -131,7 +137,7 @@ def _epochs(table: pd.DataFrame, source: str) -> list[int]:
     return epochs
 
 
-def _numbers(column: pd.Series, name: str, rows: _Rows) -> pd.Series:
+def _numbers(column: pd.Series, name: str, rows: _Rows, unmeasured: Collection[Any]) -> pd.Series:
     import pandas as pd
 
     texts_or_none = (str, type(None), type(pd.NA))
@@ -139,7 +145,7 @@ def _numbers(column: pd.Series, name: str, rows: _Rows) -> pd.Series:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, Decimal, *texts_or_none)):
             raise NotGivenError(f"{rows.source} have {value!r} in {rows.place(epoch)} for {name}: numbers are meant")
     found = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    wrong = [int(epoch) for epoch in found.index[~np.isfinite(found)]]
+    wrong = [int(epoch) for epoch in found.index[~np.isfinite(found)] if epoch not in unmeasured]
     if wrong:
         named = "; ".join(f"{column[epoch]!r} in {rows.place(epoch)}" for epoch in wrong[:NAMED])
         raise NotGivenError(f"{rows.source} have no finite number for {name}: {named}")

@@ -26,12 +26,16 @@ from nndynbench.storage.tables import KEYS, SPLITS_FILE, TableName, table_file, 
 from nndynbench.storage.versions import is_version
 from nndynbench.storage.writing import write_manifest, write_splits, write_tier
 from nndynbench.subsets.catalogue import catalogue
-from nndynbench.subsets.splits import draw_splits, fold_columns
+from nndynbench.subsets.splits import FOLD_COLUMNS, draw_splits, fold_columns
 from nndynbench.subsets.subset import Subset
+from nndynbench.subsets.targets import LATE_ACCURACY
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+# Columns of the networks table that are no hyperparameters and are not made below.
+RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configuration", "label"}
 
 # The column that tells twins from each other: no hyperparameter.
 SEED = "seed"
@@ -167,8 +171,8 @@ class _Making:
         return sorted({epoch for run in self.runs for epoch in run.weights})
 
     def epochs(self, run: Run) -> list[int]:
-        """The kept epochs that a run reached."""
-        return [epoch for epoch in self.kept if epoch <= run.epochs]
+        """The kept epochs that a run reached; its last one, without a snapshot, where it ended before all of them."""
+        return [epoch for epoch in self.kept if epoch <= run.epochs] or [run.epochs] * bool(self.kept)
 
     def note(self, runs: Sequence[Run], what: str) -> None:
         names = ", ".join(run.name for run in runs[:NAMED])
@@ -268,9 +272,9 @@ class _Making:
                     "run": run.name,
                 }
             )
-        twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
-        if taken := set(names) & {"configuration", "label", *facts[0]}:
+        if taken := set(names) & {*RESERVED, *facts[0]}:
             raise PackError(f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have it")
+        twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
         return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
 
     def curves(self) -> pd.DataFrame:
@@ -289,7 +293,7 @@ class _Making:
                     (network, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items()
                 ]
             initial = self.read(network, 0)
-            features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy())
+            features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy(copy=True))
             if initial is None:
                 features[-1][:, FEATURES.index("distance_from_initial")] = np.nan
         table = pd.DataFrame(signatures, columns=[*KEYS["signatures"], *MOMENTS])
@@ -351,6 +355,13 @@ class _Making:
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]
             if lacking:
                 self.note(lacking, f"have no {column}: methods that read curves take it for missing")
+            partly_measured = [
+                run for run in self.runs if column in run.columns and any(column not in row for row in run.record.epochs)
+            ]
+            if partly_measured:
+                self.note(
+                    partly_measured, f"have no {column} in some epochs: methods that read curves take it for missing there"
+                )
         if self.kept and self.kept[-1] < self.longest:
             self.notes.append(
                 f"snapshots are kept up to epoch {self.kept[-1]} of {self.longest}: methods that read weights see those"

@@ -228,9 +228,9 @@ class _Asked:
         curves_given = self.curves is not None or run.epochs > 0
         if self.curves is not None:
             source = source.with_curves(self._checked_curves(budget))
-        elif missing := [name for name in _curves_of(self.subset) if name not in run.columns]:
+        elif missing := [name for name in _curves_of(self.subset) if not _is_measured(run, name, budget)]:
             source, curves_given = source.with_curves(None), False
-            beyond = (f"{', '.join(missing)}: the subset's networks have it, the run has not",)
+            beyond = (f"{', '.join(missing)}: the subset's networks have it, the run has not, or not in every epoch",)
         if self.hyperparameters is not None:
             return self._given(source.with_hyperparameters(self._checked_hyperparameters()), budget, curves_given, True)
         wanted = self.subset.manifest.hyperparameters
@@ -324,6 +324,11 @@ def given_of(run: Recorder | Run, subset: Subset, budget: int) -> Given:
 def _curves_of(subset: Subset) -> list[str]:
     """The curves that the subset's networks have."""
     return [name for name in subset.curves.columns if name != "seconds" and subset.curves[name].notna().any()]
+
+
+def _is_measured(run: Run, name: str, budget: int) -> bool:
+    """Whether a run has a curve in every epoch up to a budget."""
+    return all(name in row for row in run.record.epochs[:budget]) and name in run.columns
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

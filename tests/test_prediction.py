@@ -218,6 +218,19 @@ class TestOtherForms:
         ours, expected = (nb.predict(given, digits, method="degree-linear").accuracy for given in (recorder, history))
         assert ours == pytest.approx(expected, abs=2)
 
+    def test_a_curve_that_some_epoch_lacks_is_not_given(self, digits: nb.Subset, tmp_path: Path) -> None:
+        history = digits.history(NETWORK, 2)
+        recorder = nb.Recorder(tmp_path / "run", history.weights(0), architecture="digits-lenet")
+        first, second = ({name: float(row[name]) for name in nb.columns.CURVES} for _, row in history.curves.iterrows())
+        recorder.epoch(weights=history.weights(1), **first)
+        del second["validation_accuracy"]
+        recorder.epoch(weights=history.weights(2), unmeasured=["validation_accuracy"], **second)
+        said = nb.predict(recorder, digits, method="degree-linear", budget=2).outside
+        assert said[0] == "validation_accuracy: the subset's networks have it, the run has not, or not in every epoch"
+        with pytest.raises(NotGivenError, match="reads the curves, and none were given"):
+            nb.predict(recorder, digits, method="training-loss", budget=2)
+        assert nb.predict(recorder, digits, method="training-loss", budget=1).budget == 1
+
     def test_a_recorded_run_of_another_network_is_refused(self, digits: nb.Subset, tmp_path: Path) -> None:
         recorder = nb.Recorder(tmp_path / "run", nb.graphs.random_weights("digits-lenet@0.5", seed=0))
         recorder.epoch(weights=nb.graphs.random_weights("digits-lenet@0.5", seed=0), train_loss=1.0)

@@ -8,13 +8,14 @@ from typing import Any
 
 import keras
 
-from nndynbench.adapters.metrics import curves_from
+from nndynbench.adapters.metrics import EpochCurves
 from nndynbench.graphs import Weights
 from nndynbench.recording import Recorder
 from nndynbench.recording.layouts import from_channels_last
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "val_accuracy"}
+SETTING = "validation_freq=1 has the validation's in every epoch."
 
 
 class RecordRun(keras.callbacks.Callback):
@@ -27,7 +28,7 @@ class RecordRun(keras.callbacks.Callback):
     folder, hyperparameters
         As `nndynbench.Recorder` takes them; ``options`` are its others.
     curves
-        Which of the logs is which curve.
+        Which of the logs is which curve. A run has those of its first epoch.
     fractions
         Whether accuracies are logged from 0 to 1, as those of Keras are.
     stop
@@ -47,7 +48,8 @@ class RecordRun(keras.callbacks.Callback):
         super().__init__()
         self.recorder: Recorder | None = None
         self._opening = folder, hyperparameters, options
-        self._curves, self._fractions, self._stop = dict(curves), fractions, stop
+        self._curves = EpochCurves(curves, fractions=fractions, setting=SETTING)
+        self._stop = stop
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if self.recorder is None:
@@ -57,8 +59,7 @@ class RecordRun(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.recorder is None or self.recorder.finished:
             return
-        given = curves_from(logs or {}, self._curves, fractions=self._fractions)
-        self.recorder.epoch(weights=weights_of(self.model), **given)
+        self._curves.record(self.recorder, logs or {}, weights=weights_of(self.model))
         if self._stop is not None and self._stop.ends(self.recorder):
             self.model.stop_training = True
 

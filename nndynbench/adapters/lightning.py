@@ -8,11 +8,12 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nndynbench.adapters.metrics import curves_from, percent
+from nndynbench.adapters.metrics import EpochCurves, percent
 from nndynbench.recording import Recorder
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "train_loss", "train_accuracy": "train_accuracy", "validation_accuracy": "validation_accuracy"}
+SETTING = "check_val_every_n_epoch=1 has the validation's in every epoch, self.log(…, on_epoch=True) the training's."
 
 
 class RecordRun(Callback):
@@ -24,7 +25,7 @@ class RecordRun(Callback):
         As `nndynbench.Recorder` takes them; hyperparameters are the module's own ``hparams`` by default. ``options`` are the
         recorder's others.
     curves
-        Which metric that the module logs is which curve.
+        Which metric that the module logs is which curve. A run has those of its first epoch.
     test_accuracy
         The metric that ``trainer.test`` leaves as the outcome.
     fractions
@@ -49,8 +50,10 @@ class RecordRun(Callback):
     ) -> None:
         self.recorder: Recorder | None = None
         self._opening = folder, hyperparameters, options
-        self._curves, self._test_accuracy, self._fractions = dict(curves), test_accuracy, fractions
+        self._curves = EpochCurves(curves, fractions=fractions, setting=SETTING)
+        self._test_accuracy, self._fractions = test_accuracy, fractions
         self._network, self._stop = network, stop
+        self._before: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero and self.recorder is None:
@@ -59,10 +62,15 @@ class RecordRun(Callback):
             network = pl_module if self._network is None else self._network(pl_module)
             self.recorder = Recorder(folder, network, hyperparameters=given, **options)
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._before = dict(trainer.callback_metrics)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.recorder is None or self.recorder.finished:
             return
-        self.recorder.epoch(**curves_from(trainer.callback_metrics, self._curves, fractions=self._fractions))
+        # The trainer keeps a metric's tensor until it is logged anew, be that of an earlier epoch.
+        logged = {name: value for name, value in trainer.callback_metrics.items() if value is not self._before.get(name)}
+        self._curves.record(self.recorder, logged)
         if self._stop is not None and self._stop.ends(self.recorder):
             trainer.should_stop = True
 

@@ -2,11 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nndynbench.given import ACCURACIES
+from nndynbench.graphs.weights import WeightsLike
+from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
+
+
+class CurvesWarning(UserWarning):
+    """A library that logs a metric in some epochs alone: says what of it is not recorded, and which setting mends that."""
+
+
+class EpochCurves:
+    """Records epochs with what a library logged in each: the curves of the first one, since a run's epochs have the same.
+
+    A curve that is logged later alone is left out, one that is missing later is NaN there; each is warned of once, and
+    neither ends a training.
+
+    Parameters
+    ----------
+    names
+        The metric of each curve.
+    fractions
+        Whether accuracies are logged from 0 to 1.
+    setting
+        What makes the library log all of them in every epoch, in words.
+    """
+
+    def __init__(self, names: Mapping[str, str], *, fractions: bool, setting: str) -> None:
+        self._names, self._fractions, self._setting = dict(names), fractions, setting
+        self._warned: set[str] = set()
+
+    def record(self, recorder: Recorder, logged: Mapping[str, Any], *, weights: WeightsLike | None = None) -> None:
+        """Record the epoch that has ended; ``logged`` are the library's metrics of this epoch alone."""
+        given = curves_from(logged, self._names, fractions=self._fractions)
+        first = recorder.run.columns if recorder.epochs else list(given)
+        late, missing = [name for name in given if name not in first], [name for name in first if name not in given]
+        epoch = recorder.epochs + 1
+        self._warn(recorder, late, f"logged in epoch {epoch} and not in the first, so the run is recorded without")
+        self._warn(recorder, missing, f"not logged in epoch {epoch}, and NaN there")
+        kept = {name: value for name, value in given.items() if name in first}
+        recorder.epoch(weights=weights, unmeasured=missing, **kept)
+
+    def _warn(self, recorder: Recorder, names: Sequence[str], what: str) -> None:
+        """Warn of the curves that were not warned of before."""
+        fresh = [name for name in names if name not in self._warned]
+        self._warned.update(fresh)
+        if fresh:
+            metrics = ", ".join(f"{name} ({self._names[name]})" for name in fresh)
+            warnings.warn(f"{recorder.folder}: {metrics}: {what}. {self._setting}", CurvesWarning, stacklevel=4)
 
 
 def curves_from(metrics: Mapping[str, Any], names: Mapping[str, str], *, fractions: bool) -> dict[str, Any]:

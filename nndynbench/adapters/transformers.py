@@ -8,11 +8,12 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from nndynbench.adapters.metrics import curves_from
+from nndynbench.adapters.metrics import EpochCurves
 from nndynbench.recording import Recorder
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "loss", "validation_accuracy": "eval_accuracy"}
+SETTING = "logging_strategy='epoch' has the loss in every epoch, eval_strategy='epoch' what is evaluated."
 
 
 class RecordRun(TrainerCallback):
@@ -24,7 +25,9 @@ class RecordRun(TrainerCallback):
         As `nndynbench.Recorder` takes them; ``options`` are its others. By default hyperparameters are the learning rate,
         the weight decay, the size of a batch and the seed of the training arguments.
     curves
-        Which of the Trainer's logs is which curve. An epoch that is evaluated is recorded then, any other at its end.
+        Which of the Trainer's logs is which curve: the last value of each epoch. A run has those of its first epoch, so say
+        ``logging_strategy="epoch"``: by default the Trainer logs each 500 steps. An epoch is recorded once what the Trainer
+        logs at its end, and its evaluation, are there.
     fractions
         Whether accuracies are logged from 0 to 1.
     stop
@@ -43,12 +46,15 @@ class RecordRun(TrainerCallback):
     ) -> None:
         self.recorder: Recorder | None = None
         self._opening = folder, hyperparameters, options
-        self._curves, self._fractions, self._stop = dict(curves), fractions, stop
+        self._curves = EpochCurves(curves, fractions=fractions, setting=SETTING)
+        self._stop = stop
         self._logged: dict[str, Any] = {}
+        self._has_ended = False  # an epoch that is not recorded yet
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
+        self._has_ended = False
         if state.is_world_process_zero:
             folder, hyperparameters, options = self._opening
             own = {
@@ -60,6 +66,10 @@ class RecordRun(TrainerCallback):
             given = own if hyperparameters is None else hyperparameters
             self.recorder = Recorder(folder, model, hyperparameters=given, **options)
 
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._record(control)
+        self._logged = {}
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -69,10 +79,19 @@ class RecordRun(TrainerCallback):
         **_: Any,
     ) -> None:
         self._logged.update(logs or {})
+        if not control.should_evaluate:
+            self._record(control)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        # What the epoch's last steps lost is logged behind this, and so is its evaluation.
-        if args.eval_strategy != "epoch":
+        # What an epoch that is evaluated has less than half of was cut short by max_steps.
+        is_cut = (
+            args.eval_strategy == "epoch"
+            and self.recorder is not None
+            and round(state.epoch or 0) != self.recorder.epochs + 1
+        )
+        self._has_ended = not is_cut
+        # The loss of the epoch's last steps is logged behind this, and so is its evaluation.
+        if not control.should_log and not control.should_evaluate:
             self._record(control)
 
     def on_evaluate(
@@ -84,13 +103,16 @@ class RecordRun(TrainerCallback):
         **_: Any,
     ) -> None:
         self._logged.update(metrics or {})
-        has_ended = self.recorder is not None and round(state.epoch or 0) == self.recorder.epochs + 1
-        if args.eval_strategy == "epoch" and has_ended:
-            self._record(control)
+        self._record(control)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._record(control)
 
     def _record(self, control: TrainerControl) -> None:
-        if self.recorder is None or self.recorder.finished:
+        """Record the epoch that has ended, if one has and is not recorded yet."""
+        if not self._has_ended or self.recorder is None or self.recorder.finished:
             return
-        self.recorder.epoch(**curves_from(self._logged, self._curves, fractions=self._fractions))
+        self._has_ended = False
+        self._curves.record(self.recorder, self._logged)
         if self._stop is not None and self._stop.ends(self.recorder):
             control.should_training_stop = True

@@ -19,7 +19,7 @@ from nndynbench.graphs import Weights
 from nndynbench.graphs.describing import describe, snapshot
 from nndynbench.importing.small_cnn_zoo import ZooLayoutError
 from nndynbench.recording import Run
-from nndynbench.recording.record import RunRecord
+from nndynbench.recording.record import RunRecord, up_to_divergence
 from nndynbench.storage.files import user_path
 
 PARAMETERS_FILE, RESULT_FILE = "params.json", "result.json"
@@ -41,7 +41,8 @@ def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[R
     """The runs of a zoo, the first ``runs`` of its folders by name.
 
     The outcome is the test accuracy of the last epoch. Where a zoo logged no validation accuracy it is missing: its test
-    accuracy is of the outcome's own images, and is no curve here.
+    accuracy is of the outcome's own images, and is no curve here. A run has diverged at the first epoch with a loss that is
+    no finite number: its curves end before it. One whose last test accuracy is none has no outcome.
 
     Raises
     ------
@@ -114,11 +115,14 @@ def _record(path: Path, description: dict[str, Any]) -> RunRecord:
         own = {curve: float(line[name]) for curve, name in CURVES.items() if name in line}
         row = {curve: value if curve == "train_loss" else 100 * value for curve, value in own.items()}
         curves.append({"epoch": epoch, **row})
+    epochs, has_diverged = up_to_divergence(curves)
+    accuracy = float(lines[-1][TEST])
     return RunRecord(
         architecture=description,
         hyperparameters=_hyperparameters(path),
-        epochs=curves,
-        test_accuracy=100 * float(lines[-1][TEST]),
+        epochs=epochs,
+        test_accuracy=100 * accuracy if np.isfinite(accuracy) else None,
+        diverged=has_diverged,
     )
 
 

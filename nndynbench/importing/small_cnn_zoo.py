@@ -19,7 +19,7 @@ from nndynbench.graphs import Weights
 from nndynbench.graphs.describing import describe
 from nndynbench.recording import Run
 from nndynbench.recording.layouts import from_channels_last
-from nndynbench.recording.record import RunRecord
+from nndynbench.recording.record import RunRecord, up_to_divergence
 from nndynbench.storage.files import user_path
 
 WEIGHTS_FILE, METRICS_FILE, LAYOUT_FILE = "weights.npy", "metrics.csv.gz", "layout.csv"
@@ -45,7 +45,8 @@ def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterat
 
     Steps 0, 1, 2 and 3 are epochs with a snapshot; later steps have curves of their own and no snapshot here. The outcome is
     the test accuracy at the last step. There is no validation half: ``validation_accuracy`` is missing, and whoever used the
-    test accuracy of an epoch in its place would see the outcome's own images. All runs share one seed.
+    test accuracy of an epoch in its place would see the outcome's own images. All runs share one seed. A run has diverged at
+    the first step with a loss that is no finite number: its curves end before it.
 
     Raises
     ------
@@ -110,11 +111,14 @@ def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:
         if row[STEP] != epoch:
             break  # later steps are not one an epoch
         curves.append({"epoch": epoch, "train_loss": float(row[LOSS]), "train_accuracy": 100 * float(row[TRAIN])})
+    epochs, has_diverged = up_to_divergence(curves)
+    accuracy = float(rows[TEST].iloc[-1])
     return RunRecord(
         architecture=description,
         hyperparameters={name: value for name, value in plain.items() if isinstance(value, (int, float, str))},
-        epochs=curves,
-        test_accuracy=100 * float(rows[TEST].iloc[-1]),
+        epochs=epochs,
+        test_accuracy=100 * accuracy if np.isfinite(accuracy) else None,
+        diverged=has_diverged,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class RunRecord(BaseModel):
     has no weights."""
     hyperparameters: dict[str, int | float | str] = {}
     epochs: list[dict[str, Any]] = []
-    """A row for each: ``epoch`` from 1 on, the curves that were given, and its ``seconds``."""
+    """A row for each: ``epoch`` from 1 on, the curves that were measured, and its ``seconds``."""
     snapshots: dict[EpochNumber, FileFacts] = {}
     test_accuracy: float | None = Field(default=None, ge=0, le=100)
     """The outcome; None for a run that has not ended, or was stopped."""
@@ -111,6 +111,14 @@ def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
 
 def _facts(content: bytes) -> FileFacts:
     return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def up_to_divergence(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """The epochs before the first with a curve that is no finite number, and whether there is one: the run diverged."""
+    for place, row in enumerate(rows):
+        if not all(math.isfinite(row[name]) for name in CURVES if name in row):
+            return list(rows[:place]), True
+    return list(rows), False
 
 
 def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float | str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import Any
@@ -70,7 +70,8 @@ class Recorder:
     Raises
     ------
     RunError
-        For a folder that holds a run, or another one; for hyperparameters that are no numbers or texts.
+        For a folder that holds a run, or another one; for hyperparameters that are no numbers or texts; for an epoch to
+        resume from that the run does not have.
     NamingError, ValueError
         For a network that is not of its ``architecture``.
 
@@ -94,6 +95,8 @@ class Recorder:
         keep: Iterable[int] = KEEP,
         resume: bool | int = False,
     ) -> None:
+        if resume < 0:
+            raise RunError(f"resume is True, False or an epoch from 0 on, not {resume!r}")
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network
@@ -150,11 +153,14 @@ class Recorder:
         train_loss: float | None = None,
         train_accuracy: float | None = None,
         validation_accuracy: float | None = None,
+        unmeasured: Collection[str] = (),
     ) -> None:
         """Record an epoch that has ended: its curves, accuracies in percent, and where it is kept its snapshot.
 
-        ``weights`` are the network's now, where the recorder was not given a module. Once a loss or a weight is no finite
-        number the run has diverged, as a `DivergedWarning` says: neither that epoch nor a later one is recorded.
+        ``weights`` are the network's now, where the recorder was not given a module. Every epoch has the curves of the first
+        one; ``unmeasured`` names those of which this one has no value, and which are NaN there when they are read. Once a
+        loss, or a weight of the module or of ``weights``, is no finite number the run has diverged, as a `DivergedWarning`
+        says: neither that epoch nor a later one is recorded.
 
         Raises
         ------
@@ -178,8 +184,7 @@ class Recorder:
             for name, value in given.items()
             if value is not None
         }
-        if self._record.epochs and (before := {*self._record.epochs[0]} & {*CURVES}) != {*row}:
-            raise RunError(f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(before))}")
+        self._check_curves(row, unmeasured, where=where)
         if not all(map(np.isfinite, row.values())) or not self._keep(epoch, weights, where=where):
             self._record.diverged = True
             write_record(self.folder, self._record)
@@ -213,22 +218,38 @@ class Recorder:
         write_record(self.folder, self._record)
         return self.run
 
+    def _check_curves(self, row: Mapping[str, float], unmeasured: Collection[str], *, where: str) -> None:
+        """Raise where an epoch has or lacks curves that the first one does not."""
+        if not self._record.epochs:
+            if unmeasured:
+                raise RunError(f"{where} is the first: leave out {', '.join(unmeasured)}, which it has no value of")
+            return
+        first = {*self._record.epochs[0]} & {*CURVES}
+        if first != {*row, *unmeasured}:
+            raise RunError(
+                f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(first)) or 'none'}: "
+                "give the same, or name in unmeasured= what was not measured"
+            )
+
     @property
     def _chance(self) -> float:
         classes = 0 if self._architecture is None else self._architecture.classes
         return 100 / classes if classes > 1 else 0.0
 
     def _keep(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> bool:
-        """Write a snapshot where it is to be kept; False, and nothing written, where it is not finite."""
-        if self._architecture is None or epoch not in self.keep:
+        """Write a snapshot where it is to be kept; False, and nothing written, where weights at hand are not finite."""
+        if self._architecture is None:
             return True
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
-            raise RunError(f"{where} is kept, and the recorder holds no module: give its weights=")
+            if epoch in self.keep:
+                raise RunError(f"{where} is kept, and the recorder holds no module: give its weights=")
+            return True
         weights = snapshot(network, self._architecture)
         if epoch and not all(np.isfinite(values).all() for values in weights.values()):
             return False
-        self._record.snapshots[epoch] = write_weights(self.folder, epoch, weights)
+        if epoch in self.keep:
+            self._record.snapshots[epoch] = write_weights(self.folder, epoch, weights)
         return True
 
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:

@@ -71,7 +71,7 @@ class Run:
     @property
     def curves(self) -> pd.DataFrame:
         """By epoch from 1: train_loss, train_accuracy, validation_accuracy (percent), seconds; NaN for what was not
-        recorded.
+        measured.
 
         Raises
         ------
@@ -80,8 +80,12 @@ class Run:
             file, the epoch and the column.
         """
         table = pd.DataFrame(self.record.epochs, columns=["epoch", *CURVES, SECONDS])
-        where, classes = f"the curves in {self.folder / RUN_FILE}", self.architecture.classes
-        checked = checked_curves(table, self.epochs, classes=classes, columns=self.columns, source=where)
+        own, classes = self.folder / RUN_FILE, self.architecture.classes
+        where = f"the curves in {own if own.is_file() else self.folder}"  # an imported run has no record
+        unmeasured = {name: {row.get("epoch") for row in self.record.epochs if name not in row} for name in self.columns}
+        checked = checked_curves(
+            table, self.epochs, classes=classes, columns=self.columns, source=where, unmeasured=unmeasured
+        )
         full = checked.reindex(columns=list(CURVES))
         full[SECONDS] = pd.to_numeric(table[SECONDS], errors="coerce").to_numpy()
         return full

@@ -32,8 +32,10 @@ def write_tier(
     *,
     mantissa_bits: int = FLOAT32_MANTISSA_BITS,
 ) -> None:
-    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays."""
-    first = next(iter(kept))
+    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays. A network may
+    have none, but not all.
+    """
+    first = next(network for network, epochs in kept.items() if epochs)
     shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
     snapshots = (
         (network, (read(network, epoch) for epoch in epochs))

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
+from nndynbench.adapters.metrics import CurvesWarning
 from tests.recording.loops import digits, small_cnn
 
 
@@ -43,18 +44,44 @@ class Classifier(LightningModule):
         return torch.optim.Adam(self.parameters(), self.hparams["learning_rate"])
 
 
-def trained(*callbacks: Any, learning_rate: float, seed: int, epochs: int = 3) -> Classifier:
+class Rarely(Classifier):
+    """Logs the accuracies of its training in epochs 1, 3, 5 and so on."""
+
+    def training_step(self, batch: Any) -> torch.Tensor:
+        if self.current_epoch % 2 == 0:
+            return super().training_step(batch)
+        images, classes = batch
+        loss = torch.nn.functional.cross_entropy(self(images), classes)
+        self.log("train_loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+
+def trained(
+    *callbacks: Any,
+    learning_rate: float,
+    seed: int,
+    epochs: int = 3,
+    kind: type[Classifier] = Classifier,
+    check_val_every_n_epoch: int = 1,
+) -> Classifier:
     """Train on 1,000 digits, with 400 to validate and the rest to test."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     images, classes = digits()
     parts = [TensorDataset(images[a:b], classes[a:b]) for a, b in ((0, 1000), (1000, 1400), (1400, 1797))]
     train, validation, test = (DataLoader(part, batch_size=100 if part is parts[0] else 400) for part in parts)
     quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    options = {"max_epochs": epochs, "accelerator": "cpu", "enable_checkpointing": False, "num_sanity_val_steps": 0}
+    options = {
+        "max_epochs": epochs,
+        "check_val_every_n_epoch": check_val_every_n_epoch,
+        "accelerator": "cpu",
+        "enable_checkpointing": False,
+        "num_sanity_val_steps": 0,
+    }
     trainer = Trainer(callbacks=list(callbacks), **options, **quiet)
-    model = Classifier(learning_rate, seed)
+    model = kind(learning_rate, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", CurvesWarning)
         trainer.fit(model, train, validation)
         trainer.test(model, test, verbose=False)
     return model

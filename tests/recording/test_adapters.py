@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nndynbench as nb
+from nndynbench.adapters.metrics import CurvesWarning
 from nndynbench.recording.layouts import from_channels_last
 
 torch = pytest.importorskip("torch")
@@ -27,13 +28,13 @@ class Never(nb.StopEarly):
 
 
 class TestLightning:
-    def trained(self, folder: Path, epochs: int = 3, **options: Any) -> Any:
+    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> Any:
         pytest.importorskip("lightning")
         from nndynbench.adapters.lightning import RecordRun
         from tests.recording.lightning_runs import trained
 
-        recording = RecordRun(folder, **options)
-        trained(recording, learning_rate=0.01, seed=0, epochs=epochs)
+        recording = RecordRun(folder, stop=stop)
+        trained(recording, learning_rate=0.01, seed=0, **options)
         return recording
 
     def test_a_training_is_recorded_with_its_outcome(self, tmp_path: Path) -> None:
@@ -52,9 +53,28 @@ class TestLightning:
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, run.record.stopped, run.test_accuracy) == (1, "below 0.05 to reach 99%", None)
 
+    def test_a_curve_that_the_first_epoch_lacks_is_left_out_and_said_once(self, tmp_path: Path) -> None:
+        with pytest.warns(CurvesWarning, match=r"validation_accuracy .*epoch 2 .*check_val_every_n_epoch=1") as said:
+            self.trained(tmp_path / "run", epochs=4, check_val_every_n_epoch=2)
+        assert len([each for each in said if each.category is CurvesWarning]) == 1
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, run.columns) == (4, ["train_loss", "train_accuracy"])
+        assert run.test_accuracy is not None
+
+    def test_a_curve_that_a_later_epoch_lacks_is_nan_there(self, tmp_path: Path) -> None:
+        pytest.importorskip("lightning")
+        from tests.recording.lightning_runs import Rarely
+
+        with pytest.warns(CurvesWarning, match=r"train_accuracy \(train_accuracy\): not logged in epoch 2"):
+            self.trained(tmp_path / "run", kind=Rarely)
+        curves = nb.read_run(tmp_path / "run").curves
+        assert np.isnan(curves["train_accuracy"]).tolist() == [False, True, False]
+        assert np.isfinite(curves[["train_loss", "validation_accuracy"]]).all(axis=None)
+
 
 class TestTransformers:
-    def trained(self, folder: Path, **options: Any) -> Any:
+    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> Any:
+        """A Trainer that has trained; an epoch has ten steps."""
         transformers = pytest.importorskip("transformers")
         from nndynbench.adapters.transformers import RecordRun
 
@@ -69,18 +89,15 @@ class TestTransformers:
 
         images, classes = digits()
         items = [{"pixels": image, "labels": label} for image, label in zip(images, classes, strict=True)]
-        recording = RecordRun(folder, **options)
+        recording = RecordRun(folder, stop=stop)
         arguments = transformers.TrainingArguments(
             output_dir=str(folder.parent / "trainer"),
-            num_train_epochs=2,
             per_device_train_batch_size=100,
             learning_rate=0.01,
-            eval_strategy="epoch",
-            logging_strategy="epoch",
-            save_strategy="no",
             report_to=[],
             disable_tqdm=True,
             use_cpu=True,
+            **{"num_train_epochs": 2, "save_strategy": "no", **options},
         )
         trainer = transformers.Trainer(
             Classifier(),
@@ -91,19 +108,71 @@ class TestTransformers:
             callbacks=[recording],
         )
         trainer.train()
-        return recording
+        if stop is None:
+            recording.recorder.finish(test_accuracy=80.0)
+        return trainer
+
+    def logged(self, trainer: Any, name: str) -> list[float]:
+        return [line[name] for line in trainer.state.log_history if name in line]
 
     def test_a_training_is_recorded(self, tmp_path: Path) -> None:
-        recording = self.trained(tmp_path / "run")
-        recording.recorder.finish(test_accuracy=80.0)
+        trainer = self.trained(tmp_path / "run", eval_strategy="epoch", logging_strategy="epoch")
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, list(run.weights), run.columns) == (2, [0, 1, 2], ["train_loss", "validation_accuracy"])
+        assert run.curves["train_loss"].tolist() == self.logged(trainer, "loss")
+        assert run.curves["validation_accuracy"].tolist() == [100 * each for each in self.logged(trainer, "eval_accuracy")]
         assert run.hyperparameters["learning_rate"] == 0.01
         assert not np.array_equal(run.weights[1]["network.0.weight"], run.weights[2]["network.0.weight"])
 
-    def test_a_rule_stops_it(self, tmp_path: Path) -> None:
-        self.trained(tmp_path / "run", stop=Never())
-        assert nb.read_run(tmp_path / "run").epochs == 1
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"eval_strategy": "epoch", "logging_strategy": "epoch"},
+            {"logging_strategy": "epoch"},
+            {"eval_strategy": "epoch"},
+            {},
+        ],
+        ids=["evaluated and logged", "logged", "evaluated", "neither"],
+    )
+    def test_a_rule_stops_it(self, options: dict[str, Any], tmp_path: Path) -> None:
+        trainer = self.trained(tmp_path / "run", stop=Never(), **options)
+        assert (nb.read_run(tmp_path / "run").epochs, trainer.state.global_step) == (1, 10)
+
+    def test_each_epoch_has_the_loss_that_was_logged_at_its_end(self, tmp_path: Path) -> None:
+        trainer = self.trained(tmp_path / "run", logging_strategy="epoch", num_train_epochs=3)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, run.columns, list(run.weights)) == (3, ["train_loss"], [0, 1, 2, 3])
+        assert run.curves["train_loss"].tolist() == self.logged(trainer, "loss")
+
+    def test_each_epoch_has_the_loss_that_was_logged_last_within_it(self, tmp_path: Path) -> None:
+        trainer = self.trained(tmp_path / "run", logging_steps=4)
+        losses = self.logged(trainer, "loss")  # of steps 4, 8, 12, 16, 20
+        assert nb.read_run(tmp_path / "run").curves["train_loss"].tolist() == [losses[1], losses[4]]
+
+    @pytest.mark.parametrize(
+        ("options", "columns"),
+        [({}, []), ({"eval_strategy": "epoch"}, ["validation_accuracy"])],
+        ids=["defaults", "evaluated"],
+    )
+    def test_a_loss_that_the_first_epoch_lacks_is_left_out_and_said(
+        self, options: dict[str, Any], columns: list[str], tmp_path: Path
+    ) -> None:
+        with pytest.warns(CurvesWarning, match=r"train_loss \(loss\): logged in epoch 2 .*logging_strategy='epoch'"):
+            self.trained(tmp_path / "run", logging_steps=15, num_train_epochs=3, **options)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, run.columns, list(run.weights)) == (3, columns, [0, 1, 2, 3])
+
+    def test_a_loss_that_a_later_epoch_lacks_is_nan_there(self, tmp_path: Path) -> None:
+        with pytest.warns(CurvesWarning, match=r"train_loss \(loss\): not logged in epoch 2"):
+            trainer = self.trained(tmp_path / "run", logging_first_step=True, logging_steps=25, num_train_epochs=3)
+        first, later = self.logged(trainer, "loss")  # of steps 1 and 25
+        np.testing.assert_array_equal(nb.read_run(tmp_path / "run").curves["train_loss"], [first, np.nan, later])
+
+    def test_the_last_epoch_is_kept_where_the_best_is_loaded_in_the_end(self, tmp_path: Path) -> None:
+        best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_accuracy", "greater_is_better": False}
+        self.trained(tmp_path / "run", eval_strategy="epoch", save_strategy="epoch", **best)
+        run = nb.read_run(tmp_path / "run")
+        assert not np.array_equal(run.weights[1]["network.0.weight"], run.weights[2]["network.0.weight"])
 
 
 class TestKeras:
@@ -113,7 +182,7 @@ class TestKeras:
         keras = pytest.importorskip("keras")
         assert keras.backend.backend() == "torch"
 
-    def trained(self, folder: Path, **options: Any) -> tuple[Any, Any]:
+    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> tuple[Any, Any]:
         import keras
 
         from nndynbench.adapters.keras import RecordRun
@@ -132,9 +201,9 @@ class TestKeras:
         model.compile(keras.optimizers.Adam(0.01), loss=loss, metrics=["accuracy"])
         images, classes = (given.numpy() for given in digits())
         images = images.reshape(-1, 8, 8, 1)
-        recording = RecordRun(folder, hyperparameters={"learning_rate": 0.01}, **options)
+        recording = RecordRun(folder, hyperparameters={"learning_rate": 0.01}, stop=stop)
         held_out = (images[1000:1400], classes[1000:1400])
-        given = {"epochs": 2, "batch_size": 100, "verbose": 0, "validation_data": held_out}
+        given = {"epochs": 2, "batch_size": 100, "verbose": 0, "validation_data": held_out, **options}
         model.fit(images[:1000], classes[:1000], callbacks=[recording], **given)
         return recording, model
 
@@ -164,6 +233,21 @@ class TestKeras:
     def test_a_rule_stops_it(self, tmp_path: Path) -> None:
         self.trained(tmp_path / "run", stop=Never())
         assert nb.read_run(tmp_path / "run").epochs == 1
+
+    def test_a_curve_that_the_first_epoch_lacks_is_left_out_and_said(self, tmp_path: Path) -> None:
+        with pytest.warns(
+            CurvesWarning, match=r"validation_accuracy \(val_accuracy\): logged in epoch 2 .*validation_freq=1"
+        ):
+            self.trained(tmp_path / "run", epochs=4, validation_freq=2)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, run.columns) == (4, ["train_loss", "train_accuracy"])
+
+    def test_a_curve_that_a_later_epoch_lacks_is_nan_there(self, tmp_path: Path) -> None:
+        with pytest.warns(CurvesWarning, match="not logged in epoch 2, and NaN there"):
+            self.trained(tmp_path / "run", epochs=3, validation_freq=[1, 3])
+        curves = nb.read_run(tmp_path / "run").curves
+        assert np.isnan(curves["validation_accuracy"]).tolist() == [False, True, False]
+        assert np.isfinite(curves["train_loss"]).all()
 
 
 def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:

@@ -12,6 +12,7 @@ import pytest
 import nndynbench as nb
 from nndynbench.importing import model_zoo_runs, small_cnn_zoo_runs
 from nndynbench.importing.small_cnn_zoo import ZooLayoutError
+from nndynbench.own_run import NotGivenError
 
 # The network of the Small CNN Zoo: three convs of 16 filters, a mean over all positions, ten units. 4,970 parameters.
 LAYERS = [("conv2d", (3, 3, 1, 16)), ("conv2d_1", (3, 3, 16, 16)), ("conv2d_2", (3, 3, 16, 16)), ("dense", (16, 10))]
@@ -83,6 +84,15 @@ class TestSmallCnnZoo:
         result = nb.evaluate("degree-linear", zoo, protocol="regression-folds", budgets=3)
         assert np.isfinite(result.predictions["prediction"]).all()
 
+    def test_a_run_that_diverged_ends_there(self, tmp_path: Path) -> None:
+        folder = written_small_cnn_zoo(tmp_path / "cifar10", runs=4)
+        metrics = pd.read_csv(folder / "metrics.csv.gz")
+        metrics.loc[len(STEPS) + 2 : 2 * len(STEPS) - 1, "train_loss"] = np.nan  # of the second run, from step 2 on
+        metrics.to_csv(folder / "metrics.csv.gz", index=False)
+        zoo = nb.pack(small_cnn_zoo_runs(folder), name="small-cnn-cifar10", out=tmp_path / "zoo")
+        assert zoo.networks["diverged"].tolist() == [False, True, False, False]
+        assert zoo.networks["epochs_trained"].tolist() == [3, 1, 3, 3]
+
     def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
         folder = written_small_cnn_zoo(tmp_path / "cifar10", runs=1)
         pd.read_csv(folder / "metrics.csv.gz").drop(columns="step").to_csv(folder / "metrics.csv.gz", index=False)
@@ -137,6 +147,39 @@ class TestModelZoo:
         zoo = nb.pack(model_zoo_runs(written_model_zoo(tmp_path / "mnist")), name="mnist-zoo", out=tmp_path / "zoo")
         assert zoo.manifest.hyperparameters == ["optim.lr", "model.nlin"]
         assert np.isfinite(zoo.history(3, 3).signature("degree")).all()
+
+    @pytest.mark.parametrize(("first", "epochs"), [(1, 0), (2, 1), (3, 2)])
+    def test_a_run_that_diverged_ends_there(self, first: int, epochs: int, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=4)
+        path = sorted(folder.glob("*/result.json"))[1]
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(
+            "".join(
+                json.dumps({**line, "train_loss": float("nan")} if line["training_iteration"] >= first else line) + "\n"
+                for line in lines
+            )
+        )
+        zoo = nb.pack(model_zoo_runs(folder), name="mnist-zoo", out=tmp_path / "zoo")
+        assert zoo.networks["diverged"].tolist() == [False, True, False, False]
+        assert zoo.networks["epochs_trained"].tolist() == [3, epochs, 3, 3]
+        degrees = zoo.history(1, 3).signature("degree")
+        assert np.isfinite(degrees).all(axis=1).tolist() == [epoch <= epochs for epoch in (1, 2, 3)]
+
+    def test_a_run_whose_outcome_is_no_number_has_none(self, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=3)
+        path = sorted(folder.glob("*/result.json"))[0]
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines[-1]["test_acc"] = float("nan")
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        zoo = nb.pack(model_zoo_runs(folder), name="mnist-zoo", out=tmp_path / "zoo")
+        assert (zoo.manifest.networks, zoo.manifest.networks_planned) == (2, 3)
+
+    def test_curves_that_are_wrong_are_named_with_the_runs_folder(self, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=1)
+        path = next(folder.glob("*/result.json"))
+        path.write_text(path.read_text().replace('"train_acc": 0.4', '"train_acc": 40'))
+        with pytest.raises(NotGivenError, match=rf"the curves in {path.parent} .*outside 0 to 100 for train_accuracy"):
+            nb.pack(model_zoo_runs(folder), name="mnist-zoo", out=tmp_path / "zoo")
 
     def test_a_checkpoint_that_would_have_to_be_unpickled_is_refused(self, tmp_path: Path) -> None:
         torch = pytest.importorskip("torch")

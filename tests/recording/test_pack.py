@@ -15,6 +15,7 @@ import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.names import UnknownNameError
 from nndynbench.own_run import NotGivenError
+from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
@@ -173,12 +174,48 @@ class TestWhatIsMissing:
         with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
             packed.history(0, 4).weights(4)
 
+    def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / str(network), network, epochs=2, keep=[1, 2])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        features = packed.history(0, 2).features
+        assert features["distance_from_initial"].isna().all()
+        assert np.isfinite(features["l2_norm"]).all()
+
+    def test_a_run_that_diverged_before_its_first_snapshot_has_none(self, tmp_path: Path) -> None:
+        lost = nb.Recorder(
+            tmp_path / "runs" / "0-lost", OFFICIAL.history(0, 1).weights(0), architecture="digits-lenet", keep=[1]
+        )
+        with pytest.warns(DivergedWarning):
+            lost.epoch(weights=OFFICIAL.history(0, 1).weights(1), train_loss=float("nan"))
+        lost.finish(test_accuracy=10.0)
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / f"network-{network}", network, epochs=1, keep=[1])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["diverged"].tolist() == [True, False, False, False]
+        assert np.isnan(packed.history(0, 1).signature("degree")).all()
+        assert np.isfinite(packed.history(1, 1).signature("degree")).all()
+        assert any("no snapshot of epoch 0" in note and "0-lost" in note for note in packed.manifest.notes)
+
     def test_a_hyperparameter_that_some_runs_lack_is_missing_there(self, tmp_path: Path) -> None:
         record(tmp_path / "runs" / "0", CHOSEN[0], epochs=1, hyperparameters={"learning_rate": 0.1})
         record(tmp_path / "runs" / "1", CHOSEN[1], epochs=1, hyperparameters={"learning_rate": 0.1, "momentum": 0.9})
         packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
         assert np.isnan(packed.networks.loc[0, "momentum"])
         assert "have no hyperparameter momentum" in packed.manifest.notes[0]
+
+    def test_a_curve_that_was_not_measured_in_an_epoch_is_missing_there(self, tmp_path: Path) -> None:
+        for run in range(12):
+            recorder = nb.Recorder(tmp_path / "runs" / f"{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
+            measured = {"unmeasured": ["validation_accuracy"]} if run == 3 else {"validation_accuracy": 45.0 + run}
+            recorder.epoch(train_loss=1.0, **measured)  # type: ignore[arg-type]
+            recorder.finish(test_accuracy=50.0 + run)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert any("have no validation_accuracy in some epochs" in note and "03" in note for note in packed.manifest.notes)
+        np.testing.assert_array_equal(packed.history(3, 2).curves["validation_accuracy"], [43.0, np.nan])
+        result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=2)
+        assert np.isfinite(result.predictions["prediction"]).all()
 
     def test_runs_of_curves_alone_are_a_pack(self, tmp_path: Path) -> None:
         for run in range(12):
@@ -242,9 +279,10 @@ class TestBadInput:
         with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss: 'low' in row 2 \(epoch 2\)"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
-    def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, tmp_path: Path) -> None:
-        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={"device": "mine"})
-        with pytest.raises(nb.PackError, match="device cannot be the name of a hyperparameter"):
+    @pytest.mark.parametrize("name", ["device", "network", "fold", "blocked_fold", "holdout", "label", "late_accuracy"])
+    def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, name: str, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={name: 1})
+        with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
 

@@ -147,6 +147,18 @@ class TestResuming:
         assert (again.epochs, list(again.run.weights)) == (1, [0, 1])
         assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
 
+    @pytest.mark.parametrize(
+        ("resume", "says"), [(-1, "an epoch from 0 on, not -1"), (4, "cannot be resumed after epoch 4")]
+    )
+    def test_an_epoch_that_the_run_does_not_have_is_refused_and_nothing_lost(
+        self, resume: int, says: str, tmp_path: Path
+    ) -> None:
+        arrays_run(tmp_path / "run", epochs=3)
+        with pytest.raises(RunError, match=says):
+            nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=resume)
+        run = nb.read_run(tmp_path / "run")
+        assert (run.epochs, [run.weights[epoch]["conv1.weight"].size for epoch in range(4)]) == (3, [36] * 4)
+
     def test_a_folder_without_a_run_is_begun(self, tmp_path: Path) -> None:
         assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=True).epochs == 0
 
@@ -206,6 +218,19 @@ class TestBadInput:
         with pytest.raises(RunError, match=r"epoch 2 of .* has train_loss, the epochs before it train_loss, validation"):
             recorder.epoch(weights=WEIGHTS, train_loss=1.0)
 
+    def test_a_curve_that_was_not_measured_in_an_epoch_is_nan_there(self, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=1)
+        recorder.epoch(weights=WEIGHTS, train_loss=1.0, unmeasured=["validation_accuracy"])
+        recorder.epoch(weights=WEIGHTS, train_loss=0.5, validation_accuracy=30.0)
+        curves = nb.read_run(tmp_path / "run").curves
+        np.testing.assert_array_equal(curves["validation_accuracy"], [21.0, np.nan, 30.0])
+        assert curves["train_loss"].tolist() == [1.0, 1.0, 0.5]
+
+    def test_the_first_epoch_says_which_curves_there_are(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
+        with pytest.raises(RunError, match="is the first: leave out train_loss"):
+            recorder.epoch(weights=WEIGHTS, unmeasured=["train_loss"])
+
     def test_a_loss_that_is_no_number_is_a_divergence(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run", epochs=2)
         with pytest.warns(DivergedWarning, match="epoch 3 of .* has diverged"):
@@ -220,6 +245,25 @@ class TestBadInput:
         with pytest.warns(DivergedWarning):
             recorder.epoch(weights={name: values * np.nan for name, values in WEIGHTS.items()}, train_loss=1.0)
         assert list(recorder.run.weights) == [0]
+
+    def test_they_are_one_in_an_epoch_that_is_not_kept_too(self, tmp_path: Path) -> None:
+        torch = pytest.importorskip("torch")
+        from tests.recording.loops import small_cnn
+
+        model = small_cnn()
+        recorder = nb.Recorder(tmp_path / "run", model, keep=[0])
+        recorder.epoch(train_loss=1.0)
+        torch.nn.init.constant_(model[4].weight, float("nan"))
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(train_loss=1.0)
+        assert (recorder.epochs, recorder.run.record.diverged, list(recorder.run.weights)) == (1, True, [0])
+
+    def test_weights_need_not_be_given_for_an_epoch_that_is_not_kept(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", WEIGHTS, keep=[0])
+        recorder.epoch(train_loss=1.0)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(train_loss=1.0, weights={name: values * np.nan for name, values in WEIGHTS.items()})
+        assert recorder.epochs == 1
 
     def test_nothing_is_recorded_after_the_end(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run")
