@@ -310,7 +310,6 @@ class TestCommands:
             (("curves", "my-zoo"), "curves/my-zoo.png"),
             (("verify",), "files checked"),
             (("evaluate", "constant", "--subset", "my-zoo", "--protocol", "regression-folds"), "constant on my-zoo"),
-            (("report", "--out", "results.md"), "written: results.md"),
         ],
         ids=lambda value: value[0] if isinstance(value, tuple) else None,
     )
