@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -55,7 +56,11 @@ class _Workers:
 
     def __exit__(self, *error: object) -> None:
         self.stop.set()
-        self.pool.shutdown(cancel_futures=True)
+        ending = threading.Thread(target=self.pool.shutdown, kwargs={"cancel_futures": True})
+        ending.start()
+        # A process cannot end before what it reported is read: a pipe holds less than a long record.
+        while ending.is_alive():
+            self._pass_on(wait=POLL_SECONDS)
         self._pass_on(wait=0)
 
     @property
