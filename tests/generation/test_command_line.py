@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,16 +118,27 @@ def test_networks_trained_side_by_side_are_trained_again_so(tmp_path: Path) -> N
     assert "not reproduced" not in told
 
 
-def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [1, 2], ids=["one by one", "side by side"])
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command", "to all of its processes"])
+def test_training_stops_cleanly_at_a_signal_and_goes_on(
+    tmp_path: Path, send: Callable[[int, int], None], together: int
+) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)
-    train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--no-pack")
-    stopped = subprocess.Popen(train, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    options = ("--grid", grid, "--workers", 1, "--side-by-side", together, "--no-pack")
+    stopped = subprocess.Popen(
+        command("train", "digits-lenet", "--out", tmp_path, *options),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     until = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.rglob("state-*.safetensors")):
         assert time.monotonic() < until
         time.sleep(0.05)
         assert stopped.poll() is None
-    stopped.send_signal(signal.SIGTERM)
+    send(stopped.pid, signal.SIGTERM)
     told = " ".join(stopped.communicate(timeout=PATIENCE_SECONDS)[0].split())
     assert stopped.returncode == os.EX_TEMPFAIL, told
     assert "the same command goes on from here" in told

@@ -175,7 +175,9 @@ LONG_DEVICE = "x" * 110_000
 
 
 class FailsWhileAnotherReports(Job):
-    """Two units: one fails at once, the other reports a long record when it is told to stop, which is after that."""
+    """Three units: one has nothing to do, one fails at once, and one reports a long record when it is told to stop, which is
+    after that.
+    """
 
     def units(self) -> list[list[int]]:
         return [[network] for network in self.networks]
@@ -184,34 +186,58 @@ class FailsWhileAnotherReports(Job):
         """Neither unit looks at any."""
 
     def train(self, unit: list[int], images: Any, *, stop: Any, report: Any) -> None:
-        if unit == self.networks[:1]:
-            raise TrainingFailedError("the disk is full")
+        idle, failing, reporting = self.networks
+        if unit == [idle]:
+            return
+        if unit == [failing]:
+            self.fail()
         while not stop():
             time.sleep(0.01)
-        report(Record(network=unit[0], seed=0, device=LONG_DEVICE))
+        report(Record(network=reporting, seed=0, device=LONG_DEVICE))
+
+    def fail(self) -> None:
+        raise TrainingFailedError("the disk is full")
 
 
-def reported_by(job: Job, found: Path) -> None:
-    """Do a job with two workers, and note what was reported and how it failed."""
+class DiesWhileAnotherTrains(FailsWhileAnotherReports):
+    """One unit's process is killed, as where memory is short; the other is never told to stop."""
+
+    def fail(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_the_end(job: Job, found: Path) -> None:
+    """Do a job with two workers, and note how it failed and whether the long record was reported."""
     devices: list[str] = []
     try:
         train_here(job, workers=2, report=lambda record: devices.append(record.device))
     except TrainingFailedError as error:
-        found.write_text(f"{error}: {devices == [LONG_DEVICE]}", encoding="utf-8")
+        found.write_text(f"{error}; reported: {devices == [LONG_DEVICE]}", encoding="utf-8")
 
 
-def test_a_unit_that_fails_while_another_reports_ends_the_command_and_loses_no_record(
-    tmp_path: Path, digit_images: Images
-) -> None:
-    made = begin(tmp_path, digit_images)
-    failing = FailsWhileAnotherReports(made, made.order, tmp_path / "images")
-    child = context.Process(target=reported_by, args=(failing, tmp_path / "found"))
+def end_of(job: Job, tmp_path: Path) -> str:
+    """What `note_the_end` notes, in a process that is killed where it hangs."""
+    child = context.Process(target=note_the_end, args=(job, tmp_path / "found"))
     child.start()
     child.join(SECONDS_TO_END)
     hangs = child.is_alive()
     child.kill()
     assert not hangs
-    assert (tmp_path / "found").read_text(encoding="utf-8") == "the disk is full: True"
+    return (tmp_path / "found").read_text(encoding="utf-8")
+
+
+def test_a_unit_that_fails_while_another_reports_ends_the_command_and_loses_no_record(
+    tmp_path: Path, digit_images: Images
+) -> None:
+    made = begin(tmp_path, digit_images, rates=(0.01, 0.02, 0.03), dropouts=(0.0,))
+    job = FailsWhileAnotherReports(made, made.order, tmp_path / "images")
+    assert end_of(job, tmp_path) == "the disk is full; reported: True"
+
+
+def test_a_process_that_is_killed_ends_the_command_which_says_so(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, rates=(0.01, 0.02, 0.03), dropouts=(0.0,))
+    job = DiesWhileAnotherTrains(made, made.order, tmp_path / "images")
+    assert end_of(job, tmp_path).startswith("a worker process was killed")
 
 
 def begun(made: SubsetPlan, images: Images, *, epochs: int) -> Path:
