@@ -45,15 +45,18 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
     from nndynbench.storage.tables import SPLITS_FILE
     from nndynbench.subsets import catalogue
 
+    left: list[Path] = []
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
         if "into" not in options and made.entry.name in catalogue():
-            write_card(packed.folder.parents[1])
+            left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")
+    for path in left:
+        console.print(escape(f"  {path} is left as it is: it is none of this project's cards"))
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
 
