@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -39,8 +38,9 @@ from generation.progress import Progress, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from nndynbench.cli.console import console, print_table
 
-# The status of a training that ended before its networks did, so that a script can call it again.
-STOPPED = os.EX_TEMPFAIL
+# The status of a training that ended before its networks did, so that a script can call it again: os.EX_TEMPFAIL, which
+# Windows does not name.
+STOPPED = 75
 
 
 class Engine(StrEnum):

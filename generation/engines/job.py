@@ -76,7 +76,7 @@ class Job:
                 else:
                     from generation.training.side_by_side import train_side_by_side
 
-                    with worker_processes(self.describers, os.nice, DESCRIBERS_YIELD) as describers:
+                    with worker_processes(self.describers, _yield_to_others) as describers:
                         train_side_by_side(
                             plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
                         )
@@ -85,6 +85,11 @@ class Job:
                         self.plan.keep_weights_of(self.weights_of, network)
             except OSError as error:
                 raise TrainingFailedError(f"{self.plan.folder}, network {ours[0]}: {error}") from error
+
+
+def _yield_to_others() -> None:
+    if hasattr(os, "nice"):  # Windows has no niceness
+        os.nice(DESCRIBERS_YIELD)
 
 
 @dataclass(frozen=True)

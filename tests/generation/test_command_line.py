@@ -172,6 +172,14 @@ def test_ten_kills_of_the_whole_command_leave_no_trace(tmp_path: Path) -> None:
     assert not list(killed.rglob("*.partial")), "no half file is left where files are written whole"
 
 
+def test_a_system_without_affinity_niceness_and_names_of_statuses_has_the_command_line_too() -> None:
+    """As Windows, and in part macOS."""
+    lacking = "import os; del os.sched_getaffinity, os.nice, os.EX_TEMPFAIL; "
+    begins = "from generation.cli import app; from generation.cli.options import CORES; assert CORES >= 1; "
+    yields = "from generation.engines.job import _yield_to_others; _yield_to_others()"
+    subprocess.run([sys.executable, "-c", lacking + begins + yields], env=environment(), check=True)
+
+
 def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         command("pack", "digits-lenet", "--out", tmp_path), env=environment(), capture_output=True, text=True, check=False
