@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_the_queue_is_stopped_goes_on_and_packs_what_ended(tmp_path: Path, queue
     packed = (tmp_path / "digits-lenet" / "1.0.0" / "subset.json").stat().st_mtime_ns
     assert "2 of 2" in generation(*command)
     assert (tmp_path / "digits-lenet" / "1.0.0" / "subset.json").stat().st_mtime_ns == packed
+
+
+def test_a_zoo_whose_packing_was_interrupted_is_packed(tmp_path: Path, queue: Path) -> None:
+    command = ("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    generation(*command)
+    shutil.rmtree(tmp_path / "digits-lenet" / "1.0.0")
+    generation(*command)
+    assert nb.load("digits-lenet", root=tmp_path).manifest.networks == 2
 
 
 def test_a_zoo_goes_on_by_the_grid_that_it_was_begun_with(tmp_path: Path, queue: Path) -> None:
