@@ -20,7 +20,7 @@ from generation.queue import read_queue, to_train
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.subsets.catalogue import catalogue
-from tests.generation.small_runs import begin, job, train_in_this_process, untrained_record, write_grid
+from tests.generation.small_runs import begin, job, outcome, train_in_this_process, untrained_record, write_grid
 from tests.generation.test_command_line import generation
 
 QUEUE = """
@@ -94,6 +94,15 @@ def test_a_zoo_whose_packing_was_interrupted_is_packed(tmp_path: Path, queue: Pa
     shutil.rmtree(tmp_path / "digits-lenet" / "1.0.0")
     generation(*command)
     assert nb.load("digits-lenet", root=tmp_path).manifest.networks == 2
+
+
+def test_a_zoo_begun_side_by_side_goes_on_in_groups(tmp_path: Path, queue: Path) -> None:
+    begun = ("train", "digits-lenet", "--out", tmp_path, "--grid", tmp_path / "first.toml", "--workers", 1, "--keep", 1)
+    generation(*begun, "--side-by-side", 2, "--time-limit", 0, status=os.EX_TEMPFAIL)
+    generation("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    whole = tmp_path / "whole"
+    generation(*begun[:3], whole, *begun[4:], "--side-by-side", 2)
+    assert outcome(begun_plan("digits-lenet", tmp_path)) == outcome(begun_plan("digits-lenet", whole))
 
 
 def test_a_zoo_goes_on_by_the_grid_that_it_was_begun_with(tmp_path: Path, queue: Path) -> None:
