@@ -15,6 +15,7 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
 from nndynbench.cli.console import console
 from nndynbench.storage.files import locked
+from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.subset import Subset as Packed
 
 
@@ -69,9 +70,12 @@ def bundle(
     is too large for the package goes to data/ of this clone.
     """
     from generation.bundle import bundle_subset, write_beside
-    from nndynbench.storage.places import bundled_folder, find
+    from nndynbench.storage.places import bundled_folder, find, not_at_hand
 
+    catalogue_entry(subset)  # a name that is none is said first
     folders = [*(find(subset, root=root) if root is not None else []), *find(subset)]
+    if not folders:
+        raise not_at_hand(subset, version=None, root=root)
     zoo = Packed(folders[0], also=folders[1:])
     beside = write_beside(zoo, Path(__file__).parents[2] / "data")
     written = Packed(bundle_subset(zoo, bundled_folder()))

@@ -21,6 +21,8 @@ from generation.cli import app
 from generation.device import device_name
 from generation.engines import shard
 from generation.plan import begun_plan
+from nndynbench.names import UnknownNameError
+from nndynbench.storage.places import NotAtHandError
 from tests.generation.small_runs import outcome, write_grid
 from tests.patience import PATIENCE_SECONDS
 
@@ -178,6 +180,17 @@ def test_a_system_without_affinity_niceness_and_names_of_statuses_has_the_comman
     begins = "from generation.cli import app; from generation.cli.options import CORES; assert CORES >= 1; "
     yields = "from generation.engines.job import _yield_to_others; _yield_to_others()"
     subprocess.run([sys.executable, "-c", lacking + begins + yields], env=environment(), check=True)
+
+
+@pytest.mark.usefixtures("nothing_bundled")
+def test_a_pack_that_is_not_there_is_neither_bundled_nor_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNDYNBENCH_HOME", str(tmp_path))
+    with pytest.raises(UnknownNameError, match="'nosuch'"):
+        generation("bundle", "nosuch")
+    with pytest.raises(NotAtHandError, match=f"digits-lenet is not in {tmp_path}"):
+        generation("bundle", "digits-lenet", "--root", tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no packed subset"):
+        generation("card", tmp_path)
 
 
 def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) -> None:
