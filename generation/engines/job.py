@@ -36,6 +36,11 @@ class Job:
     ``side_by_side`` networks are trained as one group on ``device``; 1 trains each alone, on a CPU. ``describers`` is the
     number of processes that make signatures and features beside each group. ``weights_of`` is how many high and how many
     low networks keep their weights (None: all); the others' are removed as they end.
+
+    Raises
+    ------
+    ValueError
+        For ``weights_of`` where no label is known before all networks have ended.
     """
 
     plan: SubsetPlan
@@ -45,6 +50,10 @@ class Job:
     device: str = "cpu"
     describers: int = 1
     weights_of: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights_of is not None:
+            _ = self.plan.known_threshold  # said now, not when the first network has ended
 
     def unfinished(self) -> Unit:
         return [network for network in self.networks if not self.plan.run(network).finished]

@@ -158,3 +158,12 @@ def test_weights_of_few_need_a_threshold_that_is_known(tmp_path: Path, digit_ima
     made = begin(tmp_path, digit_images, subset="digits-lenet-seeds", epochs=1)
     with pytest.raises(ValueError, match="cut at the median"):
         made.keep_weights_of(1, made.order[0])
+
+
+def test_weights_of_few_are_refused_before_any_training_where_no_threshold_is_known(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=1)
+    train = ("train", "digits-lenet-seeds", "--out", tmp_path, "--grid", grid, "--workers", 1)
+    with pytest.raises(ValueError, match=r"cut at the median.*leave out --weights-of"):
+        generation(*train, "--weights-of", 1)
+    assert not list(tmp_path.rglob("state-*"))
+    assert not list(tmp_path.rglob("network.json"))
