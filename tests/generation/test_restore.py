@@ -19,6 +19,8 @@ from generation.images import load_images
 from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan, subset_plan
 from generation.restore import plan_beyond, restore
+from generation.runs import NetworkRun
+from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import bundled_folder
 from nndynbench.subsets.subset import Subset
 from tests.generation.small_runs import job, train_in_this_process, write_grid
@@ -123,6 +125,15 @@ def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path,
     restore(Subset(first, also=[second]), again)
     for network in again.order:
         assert again.run(network).epochs_with_parts("weights", mantissa_bits=12) == [1, 2]
+
+
+def test_parts_that_were_cut_short_are_named(tmp_path: Path) -> None:
+    run = NetworkRun(tmp_path / "0003")
+    run.write_parts("graphs", 1, {"w": np.zeros(3, np.float32)}, mantissa_bits=8)
+    [path] = run.folder.glob("graphs-*")
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(DamagedFileError, match=f"{path} is damaged"):
+        run.epochs_with_parts("graphs", mantissa_bits=8)
 
 
 def test_a_tier_can_be_of_one_network_of_each_label(whole: Path) -> None:
