@@ -18,7 +18,8 @@ from generation.pack import TrainedRun
 from generation.plan import SubsetPlan
 from generation.retrain import rows_of, stored_plan
 from nndynbench.storage.arrays import Snapshot, rounded
-from nndynbench.storage.manifest import TierFacts, TierName
+from nndynbench.storage.manifest import MANIFEST_NAME, TIERS, TierFacts, TierName
+from nndynbench.storage.pack import Pack
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.writing import write_tier
 from nndynbench.subsets.reader import Reader
@@ -79,15 +80,23 @@ def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mant
     )
 
 
+def check_apart(zoo: Subset, into: Path) -> None:
+    """Raise a ValueError where `write_pack` would write into a folder that the subset is read from."""
+    if any(_written_to(zoo, into).resolve() == packed.folder.resolve() for packed in zoo.pack.folders):
+        raise ValueError(f"{zoo} is read from {_written_to(zoo, into)}: choose another --out than {into}")
+
+
 def write_pack(
     zoo: Subset, plan: SubsetPlan, into: Path, networks: Sequence[int], tier: TierName, *, mantissa_bits: int
 ) -> Path:
     """Write ``<subset>/<version>/`` below ``into``: the subset's own tables, and the tier of the networks trained again,
-    epochs from 1, rounded; returns the folder.
+    epochs from 1, rounded; returns the folder. Other tiers that were written there before stay.
     """
-    folder = into / zoo.name / zoo.version
+    check_apart(zoo, into)
+    folder = _written_to(zoo, into)
     folder.mkdir(parents=True, exist_ok=True)
     tables = zoo.manifest.tiers["networks"]
+    before = _other_tiers(zoo, folder)
     for name in tables.files:
         shutil.copyfile(zoo.pack.file(name), folder / name)
     readers = {network: reader_of_run(plan, network) for network in sorted(networks)}
@@ -99,8 +108,27 @@ def write_pack(
     write_tier(folder / f"{tier}.h5", kept, read, mantissa_bits=mantissa_bits)
     epochs = sorted({epoch for own in kept.values() for epoch in own})
     facts = TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=list(epochs), mantissa_bits=mantissa_bits)
-    write_manifest(folder, zoo.manifest, {"networks": tables, tier: facts})
+    described = before | {"networks": tables, tier: facts}
+    write_manifest(folder, zoo.manifest, {name: described[name] for name in TIERS if name in described})
     return folder
+
+
+def _written_to(zoo: Subset, into: Path) -> Path:
+    return into / zoo.name / zoo.version
+
+
+def _other_tiers(zoo: Subset, folder: Path) -> dict[TierName, TierFacts]:
+    """The tiers of what was packed in a folder before, where its tables are the subset's."""
+    if not (folder / MANIFEST_NAME).is_file():
+        return {}
+    earlier = Pack(folder, offline=True)
+    if earlier.checksum != zoo.pack.checksum:
+        return {}
+    return {
+        tier: facts
+        for tier, facts in earlier.manifest.tiers.items()
+        if all((folder / name).is_file() for name in facts.files)
+    }
 
 
 def _rounded(values: np.ndarray, mantissa_bits: int) -> np.ndarray:

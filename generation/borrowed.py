@@ -14,7 +14,7 @@ from generation.engines import Job, Report
 from generation.images import Images
 from generation.pack import Selection, pack_subset
 from generation.parcels import cut
-from generation.plan import SIDE_BY_SIDE
+from generation.plan import SIDE_BY_SIDE, PlanMismatchError, SubsetPlan
 from generation.retrain import kind_of_devices, trainer_of
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.places import NotAtHandError
@@ -64,6 +64,23 @@ def pack_light(job: Job, into: Path, *, part_bytes: int = PART_BYTES) -> list[Pa
     """Pack what ended, with centralities and graphs of epochs 1 to 5 at 8 bits, and cut the pack into parts in ``into``."""
     folder = pack_subset(job.plan, tiers=LIGHT, into=job.plan.folder.parents[1] / "light")
     return cut(folder.parent, into, part_bytes=part_bytes)
+
+
+def check_asked(earlier: Subset, plan: SubsetPlan, *, keep: int | None, precision: str | None) -> None:
+    """Check that networks which join an earlier pack by its own plan are what was asked for; None asks for nothing.
+
+    Raises
+    ------
+    PlanMismatchError
+        Naming the option, its value and that of the earlier pack.
+    """
+    trained = {plan.network(network).recipe["precision"] for network in plan.order}
+    for option, asked, there in (("keep", keep, {max(plan.kept_epochs)}), ("precision", precision, trained)):
+        if asked is not None and {asked} != there:
+            raise PlanMismatchError(
+                f"networks here join those of {earlier}, trained with --{option} {', '.join(map(str, sorted(there)))}: "
+                f"--{option} {asked} would make another zoo, by a --grid of its own"
+            )
 
 
 def earlier_pack(subset: str, device: str) -> Subset | None:

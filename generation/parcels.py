@@ -26,8 +26,15 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
     """Write all of a folder's files as parts of at most ``part_bytes``, and ``parcel.json``, which says what they are.
 
     The parts, one after another, are a tar archive. Returns the parts' paths.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such folder, or no file in it.
     """
     folder, into = user_path(folder).resolve(), user_path(into)
+    if not any(path.is_file() for path in folder.rglob("*")):
+        raise FileNotFoundError(f"{folder} is no folder with files in it: there is nothing to cut")
     into.mkdir(parents=True, exist_ok=True)
     names: list[Path] = []
     checksums: dict[str, str] = {}

@@ -110,9 +110,9 @@ class SubsetPlan:
         """Those of ``networks`` that are trained to their end."""
         return [network for network in networks if self.run(network).finished]
 
-    def keep_weights_of(self, count: int, network: int) -> None:
-        """Keep the weights of ``count`` high and as many low networks, the first that ended: drop those of ``network``,
-        which has just ended, where as many others of its label have theirs.
+    @property
+    def known_threshold(self) -> float:
+        """The accuracy from which on a network is high, as the catalogue says.
 
         Raises
         ------
@@ -122,8 +122,21 @@ class SubsetPlan:
         threshold = self.entry.threshold
         if not isinstance(threshold, (int, float)):
             raise ValueError(
-                f"{self.entry.name} is cut at the {threshold}: which networks are high is known at the end alone"
+                f"{self.entry.name} is cut at the {threshold}: which networks are high is known at the end alone, "
+                "so that the weights of all are kept (leave out --weights-of)"
             )
+        return threshold
+
+    def keep_weights_of(self, count: int, network: int) -> None:
+        """Keep the weights of ``count`` high and as many low networks, the first that ended: drop those of ``network``,
+        which has just ended, where as many others of its label have theirs.
+
+        Raises
+        ------
+        ValueError
+            As `known_threshold`.
+        """
+        threshold = self.known_threshold
         labels = {
             other: record.final_accuracy >= threshold
             for other in self.order

@@ -50,11 +50,12 @@ def read_queue(path: Path | None = None) -> list[QueuedZoo]:
 
 
 def to_train(queue: list[QueuedZoo], out: Path) -> Iterator[tuple[QueuedZoo, SubsetPlan]]:
-    """The zoos that wait for nothing and have networks left, each looked at when it is its turn."""
+    """The zoos that wait for nothing and have networks left to train or to pack, each looked at when it is its turn."""
     for zoo in queue:
         if zoo.waits_for is None:
             made = zoo.plan(out)
-            if len(made.finished(made.order)) < len(made.order):
+            # Packing may have been interrupted.
+            if min(len(made.finished(made.order)), packed_networks(made)) < len(made.order):
                 yield zoo, made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from generation.retrain import kind_of_devices, rows_of, stored_plan
 from nndynbench.features import FEATURES
 from nndynbench.graphs import architecture
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, SnapshotArrays
+from nndynbench.storage.manifest import TierName
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.subsets.subset import Subset
 
@@ -67,24 +68,19 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
 
 def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
     """Write the runs of a packed subset's networks into the plan's folder; returns those that it wrote: neither what was
-    finished there already nor what another process is training.
+    finished there already nor what another process is training. Arrays come from all folders that the subset is read from.
     """
-    packed = PackedFolder(zoo.folder, offline=True)
-    held = {tier: packed.manifest.tiers[tier] for tier in ARRAY_TIERS if packed.holds_tier(tier)}
-    # Whole weights give every other tier.
-    if "weights" in held and held["weights"].mantissa_bits == FLOAT32_MANTISSA_BITS:
-        held = {"weights": held["weights"]}
-    readers = [(tier, SnapshotArrays(packed.path(name))) for tier, facts in held.items() for name in facts.files]
+    # The finest last: of an epoch that two folders hold, it is what stays.
+    held = sorted((arrays for packed in zoo.pack.folders for arrays in _arrays(packed.folder)), key=lambda part: part.bits)
     restored = []
     for network in zoo.network_ids:
         run = plan.run(network)
         with run.locked() as ours:
             if not ours or run.finished:
                 continue
-            for tier, arrays in readers:
+            for tier, bits, arrays in held:
                 for epoch in arrays.epochs(network):
                     parts = arrays.parts(arrays.read(network, [epoch])[0])
-                    bits = held[tier].mantissa_bits
                     if tier == "weights" and bits == FLOAT32_MANTISSA_BITS:
                         run.write_snapshot(epoch, parts)
                     else:
@@ -92,6 +88,27 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
             run.finish(record_of(zoo, network))
             restored.append(network)
     return restored
+
+
+class _Arrays(NamedTuple):
+    """A file of an HDF5 tier, and to how many bits of mantissa its values are rounded."""
+
+    tier: TierName
+    bits: int
+    arrays: SnapshotArrays
+
+
+def _arrays(folder: Path) -> list[_Arrays]:
+    """The files of a packed folder's HDF5 tiers; of its weights alone where they are whole, since they give the others."""
+    packed = PackedFolder(folder, offline=True)
+    held = {tier: packed.manifest.tiers[tier] for tier in ARRAY_TIERS if packed.holds_tier(tier)}
+    if "weights" in held and held["weights"].mantissa_bits == FLOAT32_MANTISSA_BITS:
+        held = {"weights": held["weights"]}
+    return [
+        _Arrays(tier, facts.mantissa_bits, SnapshotArrays(packed.path(name)))
+        for tier, facts in held.items()
+        for name in facts.files
+    ]
 
 
 def record_of(zoo: Subset, network: int) -> FinishedRecord:

@@ -165,9 +165,11 @@ class NetworkRun:
         return {name: arrays[name] for name in json.loads(text)["parts"]}
 
     def epochs_with_parts(self, tier: str, *, mantissa_bits: int) -> list[int]:
-        """The epochs whose parts of a tier are kept to that many bits of mantissa at least."""
-        facts = {_epoch(path): json.loads(_metadata(path)["text"]) for path in self.folder.glob(f"{tier}-*.safetensors")}
-        return sorted(epoch for epoch, fact in facts.items() if fact["mantissa_bits"] >= mantissa_bits)
+        """The epochs whose parts of a tier are kept to that many bits of mantissa at least; raises `DamagedFileError` naming
+        the file.
+        """
+        bits = {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
+        return sorted(epoch for epoch, kept in bits.items() if kept >= mantissa_bits)
 
     def epochs_with_snapshots(self) -> list[int]:
         return sorted(map(_epoch, self.folder.glob("snapshot-*.safetensors")))
@@ -237,6 +239,13 @@ def _metadata(path: Path) -> dict[str, str]:
         if size > path.stat().st_size:
             raise ValueError("no header")
         return dict(json.loads(file.read(size))["__metadata__"])
+
+
+def _bits_of_parts(path: Path) -> int:
+    try:
+        return int(json.loads(_metadata(path)["text"])["mantissa_bits"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error}): remove {path.parent} and restore it again") from error
 
 
 def _epoch(path: Path) -> int:

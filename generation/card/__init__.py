@@ -24,6 +24,7 @@ from nndynbench.subsets.catalogue import hub_repository
 from nndynbench.subsets.summary import summarised
 
 CARD_NAME = "README.md"  # the hub's name for a repository's card
+CARD_MARK = "---\npretty_name: nndynbench\n"  # by which our own is known
 
 # What the hub calls the one split of data that has none. `datasets` reserves "all" for the union of the splits, here the
 # same rows: split="all" loads them.
@@ -56,17 +57,22 @@ def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) ->
     )
 
 
-def write_card(root: Path) -> Path:
+def write_card(root: Path) -> list[Path]:
     """Write the card of all packed subsets below ``root`` and their Croissant file, which makes it a repository that
-    `datasets` and mlcroissant can load.
+    `datasets` and mlcroissant can load. Returns the files that it left as they are, since somebody else wrote them.
     """
-    from generation.card.croissant import CROISSANT_NAME, croissant_json
+    from generation.card.croissant import CROISSANT_MARK, CROISSANT_NAME, croissant_json
 
-    subsets, path = packed_subsets(root), root / CARD_NAME
-    for target, text in ((path, dataset_card(subsets)), (root / CROISSANT_NAME, croissant_json(subsets))):
+    subsets, left = packed_subsets(root), []
+    files_and_marks = ((CARD_NAME, CARD_MARK, dataset_card), (CROISSANT_NAME, CROISSANT_MARK, croissant_json))
+    for name, mark, text_of in files_and_marks:
+        target = root / name
+        if target.exists() and mark not in target.read_text(encoding="utf-8", errors="replace"):
+            left.append(target)
+            continue
         with written_whole(target) as partial:
-            partial.write_text(text, encoding="utf-8")
-    return path
+            partial.write_text(text_of(subsets), encoding="utf-8")
+    return left
 
 
 def packed_subsets(root: Path) -> list[Subset]:

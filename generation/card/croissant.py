@@ -19,6 +19,7 @@ from nndynbench.storage.tables import KEYS, TableName, table_file
 from nndynbench.subsets import Subset
 
 CROISSANT_NAME = "croissant.json"
+CROISSANT_MARK = '\n "name": "nndynbench",\n'  # by which our own is known
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 LICENCE = "https://creativecommons.org/licenses/by/4.0/"

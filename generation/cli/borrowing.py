@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from generation.cli.options import CORES, GridName, Keep, Networks, Out, Precision, Subset, Where, Workers
+from generation.cli.options import CORES, GridName, Networks, Out, Precision, Subset, Where, Workers
 from generation.cli.training_bar import training_bar
 from generation.engines import Job
 from generation.images import load_images
@@ -47,7 +47,7 @@ def borrow(
     networks: Networks = None,
     where: Where = None,
     workers: Workers = CORES,
-    keep: Keep = KEPT_EPOCHS[-1],
+    keep: Annotated[int | None, typer.Option(min=0, help="as for train; an earlier pack's, where there is one")] = None,
     grid: GridName = None,
     precision: Precision = None,
 ) -> None:
@@ -55,7 +55,7 @@ def borrow(
 
     Networks of a bundled pack from the same kind of device, such as cifar10-vgg's of an H200, are put back first.
     """
-    from generation.borrowed import earlier_pack, pack_light, train_while_groups_fit
+    from generation.borrowed import check_asked, earlier_pack, pack_light, train_while_groups_fit
     from generation.parcels import join
     from generation.restore import plan_beyond
     from generation.restore import restore as put_back
@@ -63,11 +63,13 @@ def borrow(
     cache = out.resolve() / "images"
     if parts is not None:
         join(parts, cache)
-    options: dict[str, Any] = {"kept_epochs": tuple(range(keep + 1)), "precision": precision, "trainer": SIDE_BY_SIDE}
+    kept = KEPT_EPOCHS if keep is None else tuple(range(keep + 1))
+    options: dict[str, Any] = {"kept_epochs": kept, "precision": precision, "trainer": SIDE_BY_SIDE}
     made = subset_plan(subset, out, grid=grid, device=device, **options)
     earlier = None if grid is not None else earlier_pack(subset, device)
     if earlier is not None:
         made = plan_beyond(earlier, out, device=device)
+        check_asked(earlier, made, keep=keep, precision=precision)
     images = load_images(made.entry.images, cache=cache)
     made.bind(images)
     if earlier is not None:

@@ -28,4 +28,5 @@ Root = Annotated[Path | None, typer.Option(help="the folder of the packed subset
 Draw = Annotated[int, typer.Option(help="the seed that draws them")]
 DeviceOfGroups = Annotated[str, typer.Option(help="where networks were trained side by side: cpu or cuda")]
 
-CORES = len(os.sched_getaffinity(0))
+# Of those that this process may use, where the system tells: Linux does.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

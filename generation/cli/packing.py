@@ -15,6 +15,7 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
 from nndynbench.cli.console import console
 from nndynbench.storage.files import locked
+from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.subset import Subset as Packed
 
 
@@ -45,15 +46,18 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
     from nndynbench.storage.tables import SPLITS_FILE
     from nndynbench.subsets import catalogue
 
+    left: list[Path] = []
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
         if "into" not in options and made.entry.name in catalogue():
-            write_card(packed.folder.parents[1])
+            left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
         console.print(f"  without the split {split}: {reason}")
+    for path in left:
+        console.print(escape(f"  {path} is left as it is: it is none of this project's cards"))
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
 
@@ -66,9 +70,12 @@ def bundle(
     is too large for the package goes to data/ of this clone.
     """
     from generation.bundle import bundle_subset, write_beside
-    from nndynbench.storage.places import bundled_folder, find
+    from nndynbench.storage.places import bundled_folder, find, not_at_hand
 
+    catalogue_entry(subset)  # a name that is none is said first
     folders = [*(find(subset, root=root) if root is not None else []), *find(subset)]
+    if not folders:
+        raise not_at_hand(subset, version=None, root=root)
     zoo = Packed(folders[0], also=folders[1:])
     beside = write_beside(zoo, Path(__file__).parents[2] / "data")
     written = Packed(bundle_subset(zoo, bundled_folder()))

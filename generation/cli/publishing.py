@@ -25,6 +25,8 @@ def card(
 
     folder = root or bundled_folder()
     subsets = packed_subsets(folder)
+    if not subsets:
+        raise FileNotFoundError(f"{folder} holds no packed subset of the catalogue: nothing to describe")
     written = {out: dataset_card(subsets), folder / CROISSANT_NAME: croissant_json(subsets)}
     if root is None:
         written |= {out.parent / name: text for name, text in repository_files().items()}

@@ -87,6 +87,7 @@ def tier(
     check_name(name, TIERS[1:], what="tier of arrays")
     chosen = cast(TierName, name)
     zoo = nndynbench.load(subset, root=root)
+    again.check_apart(zoo, out)
     made = again.first_epochs_plan(zoo, out, epochs, device=device)
     cache = out.resolve() / "images"
     made.bind(same_images(zoo, images, cache))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -38,9 +37,11 @@ from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, b
 from generation.progress import Progress, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from nndynbench.cli.console import console, print_table
+from nndynbench.storage.manifest import CPU_GROUP
 
-# The status of a training that ended before its networks did, so that a script can call it again.
-STOPPED = os.EX_TEMPFAIL
+# The status of a training that ended before its networks did, so that a script can call it again: os.EX_TEMPFAIL, which
+# Windows does not name.
+STOPPED = 75
 
 
 class Engine(StrEnum):
@@ -187,7 +188,8 @@ def work_through_queue(
     for zoo, made in to_train(queue, out):
         _warn_of_slow_bfloat16(made, CPU)
         made.bind(load_images(made.entry.images, source=images, cache=cache))
-        job = Job(made, made.order, cache, weights_of=zoo.weights_of)
+        together = 1 if made.trainer == ONE_BY_ONE else CPU_GROUP
+        job = Job(made, made.order, cache, side_by_side=together, weights_of=zoo.weights_of)
         left = None if until is None else max(until - time.monotonic(), 0.0)
         with training_bar(made, job.networks) as report:
             outcome = train_here(job, workers=workers, time_limit=left, report=report)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import queue
 import signal
+import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from types import FrameType
 from typing import Any
 
 from generation.device import CPU
@@ -20,15 +22,16 @@ POLL_SECONDS = 0.2
 def train_here(job: Job, *, workers: int, time_limit: float | None = None, report: Report = lambda record: None) -> Outcome:
     """Do a job on this machine, in ``workers`` processes; in one where it is a GPU's.
 
-    ``report`` is called in this process with a network's record after each of its epochs. At ``time_limit`` seconds, or
-    on Ctrl-C, every process stops at the end of the epoch it is in; a second Ctrl-C stops at once. Nothing is lost
-    either way: `generation.runs` holds the state of every epoch. Networks that another process is training are waited
-    for, and taken over should it die.
+    ``report`` is called in this process with a network's record after each of its epochs. At ``time_limit`` seconds, on
+    Ctrl-C, or at a SIGTERM to any of them, every process stops at the end of the epoch it is in; a second Ctrl-C stops at
+    once. Nothing is lost either way: `generation.runs` holds the state of every epoch. Networks that another process is
+    training are waited for, and taken over should it die.
 
     Raises
     ------
     TrainingFailedError
-        When the disk is full, or a process was killed; all others have stopped at the end of their epoch.
+        When the disk is full; all others have stopped at the end of their epoch. When a process was killed, which ends the
+        others at once.
     """
     deadline = None if time_limit is None else time.time() + time_limit
     with _Workers(job, workers if job.device == CPU else 1, deadline, report) as pool:
@@ -46,7 +49,7 @@ class _Workers:
 
     def __init__(self, job: Job, workers: int, deadline: float | None, report: Report) -> None:
         context = get_context("spawn")
-        self.deadline, self.report = deadline, report
+        self.deadline, self.report, self.interrupted = deadline, report, False
         self.stop, self.records = context.Event(), context.Queue()
         self.pool = worker_processes(workers, _start_worker, job, self.stop, self.records, deadline)
 
@@ -54,13 +57,24 @@ class _Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.pool.dead:
+            # Half a record would be waited for, for ever.
+            self.pool.shutdown(cancel_futures=True)
+            return
         self.stop.set()
-        self.pool.shutdown(cancel_futures=True)
+        ending = threading.Thread(target=self.pool.shutdown, kwargs={"cancel_futures": True})
+        ending.start()
+        # A process cannot end before what it reported is read: a pipe holds less than a long record.
+        while ending.is_alive():
+            try:
+                self._pass_on(wait=POLL_SECONDS)
+            except KeyboardInterrupt:
+                self._interrupted()
         self._pass_on(wait=0)
 
     @property
     def stopped(self) -> bool:
-        return bool(self.stop.is_set() or (self.deadline is not None and time.time() >= self.deadline))
+        return bool(self.interrupted or self.stop.is_set() or (self.deadline is not None and time.time() >= self.deadline))
 
     def work(self, units: list[Unit]) -> None:
         """Have all units done; returns early, with every process idle, when told to stop."""
@@ -75,6 +89,9 @@ class _Workers:
             except KeyboardInterrupt:
                 self._interrupted()
             except BrokenProcessPool as error:
+                # A process that is asked to end while it imports torch dies of it; this one was asked too.
+                if self.interrupted:
+                    return
                 raise TrainingFailedError(
                     "a worker process was killed (out of memory? try fewer --workers); the same command goes on from here"
                 ) from error
@@ -86,10 +103,10 @@ class _Workers:
             self._interrupted()
 
     def _interrupted(self) -> None:
-        if self.stop.is_set():
-            for process in list(self.pool._processes.values()):
-                process.kill()
+        if self.interrupted:
+            self.pool.kill()
             raise KeyboardInterrupt
+        self.interrupted = True
         self.stop.set()
 
     def _pass_on(self, *, wait: float) -> None:
@@ -107,10 +124,18 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(job: Job, stop: Any, records: Any, deadline: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(job=job, stop=stop, records=records, deadline=deadline)
+    _worker.update(job=job, stop=stop, records=records, deadline=deadline, asked_to_end=False)
+    signal.signal(signal.SIGTERM, _asked_to_end)
+
+
+def _asked_to_end(signum: int, frame: FrameType | None) -> None:
+    # A plain flag: the event's lock may be held by what the signal interrupts.
+    _worker["asked_to_end"] = True
 
 
 def _should_stop() -> bool:
+    if _worker["asked_to_end"]:
+        _worker["stop"].set()
     late = _worker["deadline"] is not None and time.time() >= _worker["deadline"]
     return bool(_worker["stop"].is_set() or late)
 

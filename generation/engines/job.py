@@ -36,6 +36,11 @@ class Job:
     ``side_by_side`` networks are trained as one group on ``device``; 1 trains each alone, on a CPU. ``describers`` is the
     number of processes that make signatures and features beside each group. ``weights_of`` is how many high and how many
     low networks keep their weights (None: all); the others' are removed as they end.
+
+    Raises
+    ------
+    ValueError
+        For ``weights_of`` where no label is known before all networks have ended.
     """
 
     plan: SubsetPlan
@@ -45,6 +50,10 @@ class Job:
     device: str = "cpu"
     describers: int = 1
     weights_of: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights_of is not None:
+            _ = self.plan.known_threshold  # said now, not when the first network has ended
 
     def unfinished(self) -> Unit:
         return [network for network in self.networks if not self.plan.run(network).finished]
@@ -76,7 +85,7 @@ class Job:
                 else:
                     from generation.training.side_by_side import train_side_by_side
 
-                    with worker_processes(self.describers, os.nice, DESCRIBERS_YIELD) as describers:
+                    with worker_processes(self.describers, _yield_to_others) as describers:
                         train_side_by_side(
                             plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
                         )
@@ -85,6 +94,11 @@ class Job:
                         self.plan.keep_weights_of(self.weights_of, network)
             except OSError as error:
                 raise TrainingFailedError(f"{self.plan.folder}, network {ours[0]}: {error}") from error
+
+
+def _yield_to_others() -> None:
+    if hasattr(os, "nice"):  # Windows has no niceness
+        os.nice(DESCRIBERS_YIELD)
 
 
 @dataclass(frozen=True)

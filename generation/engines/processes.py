@@ -12,9 +12,37 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 
-def worker_processes(workers: int, initialise: Callable[..., object] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """A pool whose processes first call ``initialise``. Spawned, not forked: torch's threads and a fork do not mix."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(initialise, *arguments))
+class WorkerPool(ProcessPoolExecutor):
+    """A pool that can be ended at once. Its processes do not end at a SIGTERM, by which the standard library ends those of
+    a broken pool.
+    """
+
+    killed = False
+
+    @property
+    def dead(self) -> bool:
+        """Whether a process was killed, by this one or another: what it was writing is half written."""
+        return self.killed or bool(self._broken)
+
+    def kill(self) -> None:
+        self.killed = True
+        for process in list((self._processes or {}).values()):
+            process.kill()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As that of the standard library; a broken pool is killed, since the dead may have left its queues locked."""
+        if self.dead:
+            self.kill()
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def worker_processes(workers: int, initialise: Callable[..., object], *arguments: Any) -> WorkerPool:
+    """A pool whose processes first call ``initialise``. Spawned, not forked: torch's threads and a fork do not mix.
+
+    Where a scheduler asks all processes to end, these work on until this one, which is asked too, has no more work for them;
+    ``initialise`` may install another handler of SIGTERM.
+    """
+    return WorkerPool(workers, get_context("spawn"), initializer=_start, initargs=(initialise, *arguments))
 
 
 @contextmanager
@@ -32,10 +60,10 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start(initialise: Callable[..., object] | None, *arguments: Any) -> None:
+def _start(initialise: Callable[..., object], *arguments: Any) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    if initialise is not None:
-        initialise(*arguments)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    initialise(*arguments)
 
 
 def _die_with_parent() -> None:

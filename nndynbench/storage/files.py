@@ -108,7 +108,7 @@ def remove_partial(folder: Path) -> None:
 
 def put_in_place(whole: Path, path: Path) -> None:
     """Rename a whole file to ``path``, replacing what is there; after a power cut it is seen whole or not at all."""
-    with whole.open("rb") as file:
+    with whole.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
     whole.replace(path)
 

@@ -11,10 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 import nndynbench as nb
-from generation.borrowed import earlier_pack, train_while_groups_fit
+from generation.borrowed import check_asked, earlier_pack, train_while_groups_fit
 from generation.engines import Job
 from generation.images import Images, load_images
 from generation.parcels import MissingPartsError, cut, join
+from generation.plan import PlanMismatchError
+from generation.retrain import stored_plan
 from nndynbench.storage.files import DamagedFileError
 from tests.generation.small_runs import begin, write_grid
 from tests.generation.test_command_line import generation
@@ -48,6 +50,25 @@ def test_parts_that_have_not_come_and_damaged_ones_are_named(tmp_path: Path, fol
     second.write_bytes(content[:-1] + b"?")
     with pytest.raises(DamagedFileError, match=second.name):
         join(tmp_path / "parts", tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_empty_is_not_cut(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("nowhere", "empty"):
+        with pytest.raises(FileNotFoundError, match=f"{name} is no folder with files in it"):
+            cut(tmp_path / name, tmp_path / "parts", part_bytes=20_000)
+    assert not (tmp_path / "parts").exists()
+
+
+def test_what_an_earlier_pack_was_not_trained_with_is_refused(tmp_path: Path) -> None:
+    earlier = nb.load("imagenet-lenet")
+    plan = stored_plan(earlier, tmp_path)
+    check_asked(earlier, plan, keep=None, precision=None)
+    check_asked(earlier, plan, keep=10, precision="float32")
+    with pytest.raises(PlanMismatchError, match=r"trained with --keep 10: --keep 20 would"):
+        check_asked(earlier, plan, keep=20, precision=None)
+    with pytest.raises(PlanMismatchError, match=r"trained with --precision float32: --precision bfloat16 would"):
+        check_asked(earlier, plan, keep=None, precision="bfloat16")
 
 
 def test_no_group_is_begun_that_would_not_fit(tmp_path: Path, digit_images: Images) -> None:

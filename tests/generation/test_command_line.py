@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from generation.cli import app
 from generation.device import device_name
 from generation.engines import shard
 from generation.plan import begun_plan
+from nndynbench.names import UnknownNameError
+from nndynbench.storage.places import NotAtHandError
 from tests.generation.small_runs import outcome, write_grid
 from tests.patience import PATIENCE_SECONDS
 
@@ -117,16 +120,27 @@ def test_networks_trained_side_by_side_are_trained_again_so(tmp_path: Path) -> N
     assert "not reproduced" not in told
 
 
-def test_training_stops_cleanly_at_a_signal_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [1, 2], ids=["one by one", "side by side"])
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command", "to all of its processes"])
+def test_training_stops_cleanly_at_a_signal_and_goes_on(
+    tmp_path: Path, send: Callable[[int, int], None], together: int
+) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)
-    train = command("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--no-pack")
-    stopped = subprocess.Popen(train, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    options = ("--grid", grid, "--workers", 1, "--side-by-side", together, "--no-pack")
+    stopped = subprocess.Popen(
+        command("train", "digits-lenet", "--out", tmp_path, *options),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     until = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.rglob("state-*.safetensors")):
         assert time.monotonic() < until
         time.sleep(0.05)
         assert stopped.poll() is None
-    stopped.send_signal(signal.SIGTERM)
+    send(stopped.pid, signal.SIGTERM)
     told = " ".join(stopped.communicate(timeout=PATIENCE_SECONDS)[0].split())
     assert stopped.returncode == os.EX_TEMPFAIL, told
     assert "the same command goes on from here" in told
@@ -158,6 +172,25 @@ def test_ten_kills_of_the_whole_command_leave_no_trace(tmp_path: Path) -> None:
     assert outcome(begun_plan("digits-lenet", killed)) == outcome(begun_plan("digits-lenet", tmp_path / "quiet"))
     assert nb.load("digits-lenet", root=killed).manifest.networks == 4
     assert not list(killed.rglob("*.partial")), "no half file is left where files are written whole"
+
+
+def test_a_system_without_affinity_niceness_and_names_of_statuses_has_the_command_line_too() -> None:
+    """As Windows, and in part macOS."""
+    lacking = "import os; del os.sched_getaffinity, os.nice, os.EX_TEMPFAIL; "
+    begins = "from generation.cli import app; from generation.cli.options import CORES; assert CORES >= 1; "
+    yields = "from generation.engines.job import _yield_to_others; _yield_to_others()"
+    subprocess.run([sys.executable, "-c", lacking + begins + yields], env=environment(), check=True)
+
+
+@pytest.mark.usefixtures("nothing_bundled")
+def test_a_pack_that_is_not_there_is_neither_bundled_nor_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNDYNBENCH_HOME", str(tmp_path))
+    with pytest.raises(UnknownNameError, match="'nosuch'"):
+        generation("bundle", "nosuch")
+    with pytest.raises(NotAtHandError, match=f"digits-lenet is not in {tmp_path}"):
+        generation("bundle", "digits-lenet", "--root", tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no packed subset"):
+        generation("card", tmp_path)
 
 
 def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import signal
+import time
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 pytest.importorskip("torch")
 
 from generation.engines import Job, TrainingFailedError
+from generation.engines.here import train_here
 from generation.images import Images
 from generation.plan import SubsetPlan
 from generation.runs import DamagedFileError
@@ -29,6 +31,9 @@ context.set_forkserver_preload(["generation.engines.job"])
 
 # Of the small grid: 20 batches, and the files of an epoch.
 STEPS_AN_EPOCH = 24
+
+# Two workers import torch within it, and end.
+SECONDS_TO_END = 120
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +168,76 @@ def test_a_full_disk_is_a_clear_error_and_costs_the_epoch_under_way_alone(
     assert not list(full.folder.rglob("*.partial"))
     train(full, digit_images)
     assert outcome(full) == undisturbed
+
+
+# More than a pipe holds, as the record of a network of many epochs and layers is.
+LONG_DEVICE = "x" * 110_000
+
+
+class FailsWhileAnotherReports(Job):
+    """Three units: one has nothing to do, one fails at once, and one reports a long record when it is told to stop, which is
+    after that.
+    """
+
+    def units(self) -> list[list[int]]:
+        return [[network] for network in self.networks]
+
+    def images(self) -> None:  # type: ignore[override]
+        """Neither unit looks at any."""
+
+    def train(self, unit: list[int], images: Any, *, stop: Any, report: Any) -> None:
+        idle, failing, reporting = self.networks
+        if unit == [idle]:
+            return
+        if unit == [failing]:
+            self.fail()
+        while not stop():
+            time.sleep(0.01)
+        report(Record(network=reporting, seed=0, device=LONG_DEVICE))
+
+    def fail(self) -> None:
+        raise TrainingFailedError("the disk is full")
+
+
+class DiesWhileAnotherTrains(FailsWhileAnotherReports):
+    """One unit's process is killed, as where memory is short; the other is never told to stop."""
+
+    def fail(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_the_end(job: Job, found: Path) -> None:
+    """Do a job with two workers, and note how it failed and whether the long record was reported."""
+    devices: list[str] = []
+    try:
+        train_here(job, workers=2, report=lambda record: devices.append(record.device))
+    except TrainingFailedError as error:
+        found.write_text(f"{error}; reported: {devices == [LONG_DEVICE]}", encoding="utf-8")
+
+
+def end_of(job: Job, tmp_path: Path) -> str:
+    """What `note_the_end` notes, in a process that is killed where it hangs."""
+    child = context.Process(target=note_the_end, args=(job, tmp_path / "found"))
+    child.start()
+    child.join(SECONDS_TO_END)
+    hangs = child.is_alive()
+    child.kill()
+    assert not hangs
+    return (tmp_path / "found").read_text(encoding="utf-8")
+
+
+def test_a_unit_that_fails_while_another_reports_ends_the_command_and_loses_no_record(
+    tmp_path: Path, digit_images: Images
+) -> None:
+    made = begin(tmp_path, digit_images, rates=(0.01, 0.02, 0.03), dropouts=(0.0,))
+    job = FailsWhileAnotherReports(made, made.order, tmp_path / "images")
+    assert end_of(job, tmp_path) == "the disk is full; reported: True"
+
+
+def test_a_process_that_is_killed_ends_the_command_which_says_so(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, rates=(0.01, 0.02, 0.03), dropouts=(0.0,))
+    job = DiesWhileAnotherTrains(made, made.order, tmp_path / "images")
+    assert end_of(job, tmp_path).startswith("a worker process was killed")
 
 
 def begun(made: SubsetPlan, images: Images, *, epochs: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from generation.queue import read_queue, to_train
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.subsets.catalogue import catalogue
-from tests.generation.small_runs import begin, job, train_in_this_process, untrained_record, write_grid
+from tests.generation.small_runs import begin, job, outcome, train_in_this_process, untrained_record, write_grid
 from tests.generation.test_command_line import generation
 
 QUEUE = """
@@ -87,6 +88,23 @@ def test_the_queue_is_stopped_goes_on_and_packs_what_ended(tmp_path: Path, queue
     assert (tmp_path / "digits-lenet" / "1.0.0" / "subset.json").stat().st_mtime_ns == packed
 
 
+def test_a_zoo_whose_packing_was_interrupted_is_packed(tmp_path: Path, queue: Path) -> None:
+    command = ("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    generation(*command)
+    shutil.rmtree(tmp_path / "digits-lenet" / "1.0.0")
+    generation(*command)
+    assert nb.load("digits-lenet", root=tmp_path).manifest.networks == 2
+
+
+def test_a_zoo_begun_side_by_side_goes_on_in_groups(tmp_path: Path, queue: Path) -> None:
+    begun = ("train", "digits-lenet", "--out", tmp_path, "--grid", tmp_path / "first.toml", "--workers", 1, "--keep", 1)
+    generation(*begun, "--side-by-side", 2, "--time-limit", 0, status=os.EX_TEMPFAIL)
+    generation("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
+    whole = tmp_path / "whole"
+    generation(*begun[:3], whole, *begun[4:], "--side-by-side", 2)
+    assert outcome(begun_plan("digits-lenet", tmp_path)) == outcome(begun_plan("digits-lenet", whole))
+
+
 def test_a_zoo_goes_on_by_the_grid_that_it_was_begun_with(tmp_path: Path, queue: Path) -> None:
     assert "2 networks" in generation("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
     write_grid(tmp_path / "first.toml", epochs=7, rates=(0.1, 0.2, 0.3))
@@ -140,3 +158,12 @@ def test_weights_of_few_need_a_threshold_that_is_known(tmp_path: Path, digit_ima
     made = begin(tmp_path, digit_images, subset="digits-lenet-seeds", epochs=1)
     with pytest.raises(ValueError, match="cut at the median"):
         made.keep_weights_of(1, made.order[0])
+
+
+def test_weights_of_few_are_refused_before_any_training_where_no_threshold_is_known(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=1)
+    train = ("train", "digits-lenet-seeds", "--out", tmp_path, "--grid", grid, "--workers", 1)
+    with pytest.raises(ValueError, match=r"cut at the median.*leave out --weights-of"):
+        generation(*train, "--weights-of", 1)
+    assert not list(tmp_path.rglob("state-*"))
+    assert not list(tmp_path.rglob("network.json"))

@@ -19,7 +19,10 @@ from generation.images import load_images
 from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan, subset_plan
 from generation.restore import plan_beyond, restore
+from generation.runs import NetworkRun
+from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import bundled_folder
+from nndynbench.subsets.subset import Subset
 from tests.generation.small_runs import job, train_in_this_process, write_grid
 
 TABLES = ("networks", "curves", "signatures", "features")
@@ -108,6 +111,29 @@ def test_rounded_values_go_into_packs_of_their_precision_and_into_no_finer_one(
     train(tmp_path / "again", grid, 3)
     finer = nb.load("digits-lenet", root=tmp_path / "again").manifest.tiers
     assert (finer["networks"].networks, finer["graphs"].networks, finer["graphs"].mantissa_bits) == (3, 1, 23)
+
+
+def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path, grid: str, tmp_path: Path) -> None:
+    made = begun_plan("digits-lenet", whole)
+    parts = {"package": ([1], 8), "beside": ([1, 2], 12)}
+    first, second = (
+        pack_subset(made, tiers={"weights": Selection(epochs=epochs, mantissa_bits=bits)}, into=tmp_path / name)
+        for name, (epochs, bits) in parts.items()
+    )
+    again = plan_beyond(nb.load("digits-lenet", root=whole), tmp_path / "again", grid=grid)
+    again.bind(load_images("digits", cache=tmp_path / "images"))
+    restore(Subset(first, also=[second]), again)
+    for network in again.order:
+        assert again.run(network).epochs_with_parts("weights", mantissa_bits=12) == [1, 2]
+
+
+def test_parts_that_were_cut_short_are_named(tmp_path: Path) -> None:
+    run = NetworkRun(tmp_path / "0003")
+    run.write_parts("graphs", 1, {"w": np.zeros(3, np.float32)}, mantissa_bits=8)
+    [path] = run.folder.glob("graphs-*")
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(DamagedFileError, match=f"{path} is damaged"):
+        run.epochs_with_parts("graphs", mantissa_bits=8)
 
 
 def test_a_tier_can_be_of_one_network_of_each_label(whole: Path) -> None:

@@ -62,6 +62,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("mine", "written"), [("README.md", "croissant.json"), ("croissant.json", "README.md")])
+def test_a_file_of_somebody_elses_is_left_and_named_and_ones_own_is_written_anew(
+    mine: str, written: str, tmp_path: Path
+) -> None:
+    shutil.copytree(bundled_folder() / "digits-lenet-half", tmp_path / "digits-lenet-half")
+    assert write_card(tmp_path) == []
+    own = (tmp_path / written).read_text(encoding="utf-8")
+    (tmp_path / written).write_text(own + "\n", encoding="utf-8")
+    (tmp_path / mine).write_text("# My experiments with nndynbench\n", encoding="utf-8")
+    assert write_card(tmp_path) == [tmp_path / mine]
+    assert (tmp_path / mine).read_text(encoding="utf-8") == "# My experiments with nndynbench\n"
+    assert (tmp_path / written).read_text(encoding="utf-8") == own
+
+
 @pytest.mark.parametrize("table", list(KEYS))
 def test_datasets_loads_each_table_of_a_packed_folder(
     table: str, repository: Path, digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -88,6 +88,16 @@ def test_a_home_that_cannot_be_written_costs_the_memory_alone(
         check(path, facts)
 
 
+def test_a_file_is_synced_as_one_that_is_open_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses any other."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.write(file, b"")))
+    with written_whole(tmp_path / "file") as partial:
+        partial.write_bytes(b"content")
+    assert synced == [0]
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("before")
