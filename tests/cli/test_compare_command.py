@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.cli.evaluation import named_value
 from nndynbench.names import UnknownNameError
+from nndynbench.subsets import catalogue, catalogue_entry
 from tests.protocols.test_comparison import FAILING
 
 
@@ -22,14 +25,19 @@ def run(*arguments: str | Path) -> str:
     return result.output
 
 
-def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(tmp_path: Path) -> None:
+def test_compare_prints_every_method_beside_the_bar_and_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = replace(catalogue_entry("cifar10-vgg"), name="cifar10-of-tomorrow")
+    whole = catalogue() | {planned.name: planned}
+    monkeypatch.setattr(sys.modules["nndynbench.subsets"], "catalogue", lambda: whole)
     where = ("--results", tmp_path, "--out", tmp_path, "--jobs", "1")
     methods = ("--method", "constant", "--method", "bar", "--method", "hyperparameters")
     output = run("compare", "--subset", "digits-lenet", "--budgets", "1", *methods, *where)
     assert "regression-folds on digits-lenet: R²" in output
     assert output.index("hyperparameters") < output.index("constant")
     assert "gain over the bar" in output
-    assert "not at hand" in output
+    assert "not at hand: cifar10-of-tomorrow" in output
     for suffix in ("csv", "json", "png"):
         assert (tmp_path / f"compare.digits-lenet.regression-folds.{suffix}").stat().st_size > 0
 

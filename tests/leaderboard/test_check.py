@@ -487,7 +487,7 @@ def test_an_address_that_a_browser_may_not_read_is_refused(code: str, tampered: 
     "code", ["https://github.com/a/b@1.0", "https://a-b.c-d.co.uk", "https://x.org/~u/a%20b_c+d.py", "https://4chan.org/"]
 )
 def test_ordinary_addresses_are_taken(code: str, tampered: Tamper) -> None:
-    assert not isinstance(check(tampered(lambda f: f.update(code=code))), Refusal)
+    assert not isinstance(check(as_mine(tampered(lambda f: f.update(method="mine", code=code)))), Refusal)
 
 
 def test_a_file_of_repeated_names_is_refused_at_once() -> None:
