@@ -147,13 +147,14 @@ def _transfer(board: Board, folder: Path) -> bool:
 
 def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
     table = subsets(root=root)
+    missing = [str(name) for name in table.index[table["networks"] == 0]]
+    absent = f" Missing subsets:\n{', '.join(missing)}." if missing else ""
     yield f"""# Results
 
 Written by `{COMMAND}` from the board's submissions: change no number here by hand. A method is measured against two
 **bars**, which see no weights: one sees every hyperparameter and the curves so far, the other the curves alone. Its **gain**
 is its score minus the bar's, and what it **adds** is how much the bar's R² rises when its predictions are blended in. In
-brackets stands the 95% interval: learning rates, configurations or recipes are resampled together. Missing subsets:
-{", ".join(str(name) for name in table.index[table["networks"] == 0]) or "none"}."""
+brackets stands the 95% interval: learning rates, configurations or recipes are resampled together.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:

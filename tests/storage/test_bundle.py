@@ -25,7 +25,7 @@ SHARES = {
     ("digits-lenet",): 8,
     ("digits-lenet-half", "digits-lenet-double"): 4,
     ("digits-lenet-seeds",): 15,
-    ("cifar10-lenet-seeds",): 4,
+    ("cifar10-lenet-seeds",): 5,
     (
         "cifar10-alexnet",
         "cifar10-vgg",
