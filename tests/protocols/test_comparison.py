@@ -11,9 +11,11 @@ import pytest
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.evaluation import comparison_tables
-from nndynbench.protocols import find_method, read_comparison
+from nndynbench.protocols import find_method, find_protocol, read_comparison
+from nndynbench.protocols.comparison import shared_budgets
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.sources import code_of, deciding_code
+from nndynbench.subsets import BudgetError
 
 FAILING = """
 from sklearn.dummy import DummyRegressor
@@ -107,6 +109,12 @@ def test_what_was_trained_under_a_reduced_protocol_is_named_so(compared: nb.Comp
 
 def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:
     assert plots.comparison_over_budget(compared, tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_protocol_whose_budgets_no_subset_has_is_refused_with_those_that_it_has(digits: nb.Subset) -> None:
+    late = replace(find_protocol("regression-folds"), budgets="98-99")
+    with pytest.raises(BudgetError, match="98"):
+        shared_budgets([digits], late)
 
 
 def test_stored_results_are_not_fitted_again(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
