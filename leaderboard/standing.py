@@ -131,9 +131,8 @@ def add_record(
     path = folder.parent / STANDING_NAME
     with locked(path.with_suffix(".lock")):
         known = read_records(folder)
-        [record] = [
-            _joined(made, before) for before in known if (before.file, before.standing) == (made.file, made.standing)
-        ] or [made]
+        before = next((r for r in known if (r.file, r.standing) == (made.file, made.standing)), None)
+        record = made if before is None else _joined(made, before)
         others = [r for r in known if (r.file, r.standing) != (record.file, record.standing)]
         ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
         with written_whole(path) as partial:
