@@ -20,6 +20,10 @@ from nndynbench.cli.console import CommandLine, console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
+    from nndynbench.protocols.stored import ResultSource
+
+# In which a bundled method is handed the networks here: whoever runs a command twice gets the same numbers twice.
+ORDER_SEED = 0
 
 app = CommandLine(help="Reproduce a table or figure of the paper.")
 
@@ -30,19 +34,27 @@ def reproduce() -> None:
 
 
 Results = Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")]
+Submissions = Annotated[
+    Path | None, typer.Option(help="the board's submissions, which are not fitted again; by default those at hand")
+]
 Out = Annotated[Path, typer.Option(help="folder for tables and plots")]
 Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
 
 
 @app.command()
-def table5(results: Results = Path("results"), out: Out = Path("results"), root: Root = None) -> None:
+def table5(
+    results: Results = Path("results"),
+    submissions: Submissions = None,
+    out: Out = Path("results"),
+    root: Root = None,
+) -> None:
     """Sizes of the rolled and unrolled graphs (Table 5), counted on graphs of random weights: no result or subset is read.
 
     Ends with status 1 where a number differs from the paper's.
     """
     from nndynbench.paper import tables
 
-    reproduced = tables.table5(results, root)
+    reproduced = tables.table5()
     show(reproduced, out / "table5")
     if tables.EQUAL not in reproduced.notes:
         raise typer.Exit(1)
@@ -51,11 +63,23 @@ def table5(results: Results = Path("results"), out: Out = Path("results"), root:
 def _register(name: str, target: str, explanation: str) -> None:
     """A command that runs a function of `nndynbench.paper` and prints what it returns."""
 
-    def command(results: Results = Path("results"), out: Out = Path("results"), root: Root = None) -> None:
+    def command(
+        results: Results = Path("results"), submissions: Submissions = None, out: Out = Path("results"), root: Root = None
+    ) -> None:
         module, _, function = target.partition(":")
-        show(getattr(import_module(f"nndynbench.paper.{module}"), function)(results, root), out / name)
+        of = getattr(import_module(f"nndynbench.paper.{module}"), function)
+        show(of(_source(results, submissions), root), out / name)
 
     app.command(name, help=explanation)(command)
+
+
+def _source(results: Path, submissions: Path | None) -> ResultSource:
+    """What is submitted, as the report has it, and fitted where it is not."""
+    from nndynbench.protocols.stored import StoredResults
+    from nndynbench.submissions.beside import submissions_folder
+    from nndynbench.submissions.known import KnownResults
+
+    return KnownResults(submissions or submissions_folder(), StoredResults(results, ORDER_SEED))
 
 
 for _name, _target, _explanation in (

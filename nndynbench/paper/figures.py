@@ -19,7 +19,7 @@ from nndynbench.paper import contradictions, paper_values
 from nndynbench.paper.reproduction import Reproduction, notes_on, standing_for
 from nndynbench.protocols import MethodError, Result, find_protocol
 from nndynbench.protocols.protocol import read_budgets
-from nndynbench.protocols.stored import StoredResults
+from nndynbench.protocols.stored import ResultSource, as_source
 from nndynbench.signatures import SIGNS, has_unrolled_graph, snapshot_graph
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import SplitError, Subset
@@ -35,7 +35,7 @@ WEIGHED_BUDGET = 10
 TIMED_NETWORKS = 5
 
 
-def figure4(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure4(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """CIFAR-10: degree signatures of rolled and unrolled graphs, and averages over epochs."""
     unrolled = {name: [f"degree{graph}" for graph in GRAPHS] for name in ("cifar10-lenet", "cifar10-alexnet")}
     averaged = {
@@ -45,14 +45,14 @@ def figure4(results: Path, root: str | Path | None = None) -> Reproduction:
     return _classification("figure4", "Figure 4: classification on CIFAR-10", unrolled | averaged, results, root)
 
 
-def figure5(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure5(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """The ImageNet sample: degree against eigenvector signatures, and averages over epochs."""
     signatures = [f"{centrality}{average}" for centrality in ("degree", "eigenvector") for average in AVERAGES]
     asked = dict.fromkeys(("imagenet-lenet", "imagenet-alexnet", "imagenet-resnet50"), signatures)
     return _classification("figure5", "Figure 5: classification on the ImageNet sample", asked, results, root)
 
 
-def figure6(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure6(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """Seconds to train a network to its early stop, and for the graphs and centralities of the epochs that are needed."""
     asked = ["cifar10-lenet", "cifar10-alexnet", "cifar10-vgg", "cifar10-resnet44"]
     found = _standing(asked, root)
@@ -68,35 +68,35 @@ def figure6(results: Path, root: str | Path | None = None) -> Reproduction:
     return Reproduction("Figure 6: seconds a network", pd.DataFrame(rows), notes)
 
 
-def figure7(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure7(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """VGG: what a linear SVM weighs, and degrees over time."""
     return _weights_over_time("figure7", "cifar10-vgg", root)
 
 
-def figure8(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure8(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """LeNet: what a linear SVM weighs, and degrees over time."""
     return _weights_over_time("figure8", "cifar10-lenet", root)
 
 
-def figure9(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure9(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """ResNet-44: what a linear SVM weighs, and degrees over time."""
     return _weights_over_time("figure9", "cifar10-resnet44", root)
 
 
-def figure10(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure10(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """CIFAR-10: eigenvector signatures of rolled and unrolled graphs."""
     asked = {name: [f"eigenvector{graph}" for graph in GRAPHS] for name in ("cifar10-lenet", "cifar10-alexnet")}
     return _classification("figure10", "Figure 10: classification with eigenvector signatures", asked, results, root)
 
 
-def figure11(results: Path, root: str | Path | None = None) -> Reproduction:
+def figure11(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """ResNet-32: degree and eigenvector signatures."""
     asked = {"cifar10-resnet32": ["degree", "eigenvector"]}
     return _classification("figure11", "Figure 11: classification of ResNet-32", asked, results, root)
 
 
 def _classification(
-    figure: str, title: str, asked: dict[str, list[str]], results: Path, root: str | Path | None
+    figure: str, title: str, asked: dict[str, list[str]], results: Path | ResultSource, root: str | Path | None
 ) -> Reproduction:
     chosen, found = find_protocol("classification"), list[Subset]()
     rows: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ def _classification(
             for method in (f"{signature}-{learner}" for signature in signatures for learner in LEARNERS):
                 try:
                     reached = [budget for budget in read_budgets(chosen.budgets) if budget in subset.budgets]
-                    curves.append(StoredResults(results).result(method, [subset], chosen, reached))
+                    curves.append(as_source(results).result(method, [subset], chosen, reached))
                 except (SplitError, MethodError) as reason:
                     failed.append(f"no result: {method} on {subset.name}: {reason}")
             rows += [_accuracies(result, paper_subset, subset.name) for result in curves]
@@ -142,12 +142,12 @@ def _stated(subset: str, method: str) -> str:
     return paper_values(subset=subset, method=method) or paper_values(subset=subset, method=f"{signature}-tuned-{learner}")
 
 
-def _times(subset: Subset, results: Path) -> list[dict[str, Any]]:
+def _times(subset: Subset, results: Path | ResultSource) -> list[dict[str, Any]]:
     chosen = find_protocol("classification")
     reached = [budget for budget in read_budgets(chosen.budgets) if budget in subset.budgets]
     row: dict[str, Any] = {"subset": subset.name, "training, seconds": f"{subset.networks['seconds'].mean():.2f}"}
     try:
-        scores = StoredResults(results).result("degree-svm", [subset], chosen, reached).scores
+        scores = as_source(results).result("degree-svm", [subset], chosen, reached).scores
     except SplitError as reason:
         return [{**row, "graph": str(reason)}]
     accuracy = scores[scores["metric"] == "accuracy"].set_index("budget")["value"]

@@ -32,7 +32,7 @@ SIZES = {
 }
 
 
-def table2(results: Path, root: str | Path | None = None) -> Reproduction:
+def table2(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """Ranges of early stopping and final accuracy, and the threshold of the label, of every subset at hand."""
     paper = paper_table2()
     rows = []
@@ -55,7 +55,7 @@ def table2(results: Path, root: str | Path | None = None) -> Reproduction:
     return Reproduction("Table 2: epochs, accuracies in percent, thresholds", pd.DataFrame(rows), notes)
 
 
-def table3(results: Path, root: str | Path | None = None) -> Reproduction:
+def table3(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
     """Regression on the ImageNet sample: MAE and R² per window of epochs, under both readings."""
     return _regression("table3", "Table 3: regression on the ImageNet sample", results, root)
 
@@ -65,8 +65,8 @@ def table4(results: Path | ResultSource, root: str | Path | None = None) -> Repr
     return _regression("table4", "Table 4: regression on CIFAR-10", results, root)
 
 
-def table5(results: Path | None = None, root: str | Path | None = None) -> Reproduction:
-    """Sizes of the rolled and unrolled graphs, counted on graphs of random weights: of results and subsets it needs none.
+def table5() -> Reproduction:
+    """Sizes of the rolled and unrolled graphs, counted on graphs of random weights: of no subset.
 
     Its last note is `EQUAL`, or how many numbers differ; those stand beside the paper's.
     """

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from typing import Protocol as TypingProtocol
 
 from nndynbench.protocols.harness import evaluate, rescore
@@ -44,9 +44,10 @@ def as_source(results: str | Path | ResultSource) -> ResultSource:
 
 @dataclass(frozen=True)
 class StoredResults:
-    """A folder of results."""
+    """A folder of results; what is not there is fitted in a drawn order of the networks, or in that of ``order_seed``."""
 
     folder: Path
+    order_seed: int | Literal["drawn"] = "drawn"
 
     def result(
         self,
@@ -85,7 +86,7 @@ class StoredResults:
         path = self._path(method, subsets, fitted)
         stored = readable_result(path)
         if missing := _missing(stored, budgets, draws):
-            order: Any = stored.facts.order_seed if stored is not None else "drawn"
+            order: Any = stored.facts.order_seed if stored is not None else self.order_seed
             for numbers, at in missing.items():
                 fresh = evaluate(
                     name,

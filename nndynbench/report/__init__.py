@@ -10,14 +10,15 @@ from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import all_at_hand
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.comparison import BAR
+from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.board import Board, read_board
 from nndynbench.report.findings import prediction_finding, seeds_finding
-from nndynbench.report.known import KnownResults
 from nndynbench.report.prose import prose, with_numbers
 from nndynbench.report.sections import blocked, ranking, reproduced_rows, transfer, triage
 from nndynbench.report.seeds import PROTOCOL as SEEDS
 from nndynbench.report.seeds import can_be_said, seeds_section
 from nndynbench.storage.files import user_path, written_whole
+from nndynbench.submissions.known import KnownResults
 from nndynbench.subsets import Subset, subsets
 
 COMMAND = "nndynbench report"
@@ -91,7 +92,7 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     written = [page.name for page in PAGES if _page(page, board, folder)]
     written += [name for name, write in ((SEEDS_PAGE, _seeds), (TRANSFER_PAGE, _transfer)) if write(board, folder)]
-    known = KnownResults(submissions, results)
+    known = KnownResults(submissions, StoredResults(results), fits=False)
     lines = [f"# {PAPER_TITLE}\n\n{BACK}"]
     lines += reproduced_rows(verdicts.claims(known, root), "reproduce claims")
     lines += reproduced_rows(tables.table4(known, root), "reproduce table4")

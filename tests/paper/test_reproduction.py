@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -22,8 +23,11 @@ from nndynbench.paper.figures import aggregator_weights, figure4, figure6, figur
 from nndynbench.paper.tables import table2, table4
 from nndynbench.paper.verdicts import RELATIONS, claims, verdict
 from nndynbench.paper.windows import window_epochs
-from nndynbench.protocols import find_method, find_protocol
+from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.scoring import Estimate
+from nndynbench.protocols.stored import StoredResults
+from nndynbench.submissions.beside import submissions_folder
+from nndynbench.submissions.known import KnownResults
 from nndynbench.subsets import catalogue
 
 
@@ -196,6 +200,29 @@ def test_observation_3_is_measured_on_the_papers_own_windows() -> None:
         window = list(regression_table(table)[1])[-1]
         assert asked[subset]["method"].endswith(f"windows.py:degree-{window}-half-open")
         assert asked[subset]["budget"] == int(window[-1])
+
+
+def test_a_claims_number_is_that_of_the_submission_and_of_the_page(tmp_path: Path) -> None:
+    known = KnownResults(submissions_folder(), StoredResults(tmp_path), fits=False)
+    page = (Path(__file__).parents[2] / "docs/results/paper.md").read_text(encoding="utf-8")
+    rows = claims(known).rows
+    judged = rows[~rows["verdict"].str.startswith("not testable here")]
+    assert len(judged) >= 20
+    for row in judged[["claim", "place", "subset", "ours", "verdict"]].to_numpy():
+        assert f"| {' | '.join(row)} |" in page
+    assert not any(tmp_path.iterdir())  # nothing was fitted
+
+
+def test_what_is_not_submitted_is_fitted_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
+    subset, protocol = nb.load("digits-lenet"), find_protocol("regression-folds")
+    known = KnownResults(tmp_path / "no submissions", StoredResults(tmp_path, order_seed=7))
+    result = known.result("validation-accuracy", [subset], protocol, [1])
+    assert result.facts.order_seed == 7
+    pd.testing.assert_frame_equal(
+        known.result("validation-accuracy", [subset], protocol, [1]).predictions, result.predictions
+    )
+    with pytest.raises(MethodError, match="the result of constant on digits-lenet is not at hand"):
+        KnownResults(tmp_path, StoredResults(tmp_path), fits=False).result("constant", [subset], protocol, [1])
 
 
 @pytest.mark.slow
