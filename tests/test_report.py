@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import nndynbench as nb
 from nndynbench import report
@@ -189,6 +190,34 @@ def test_by_optimiser_distances_and_what_they_add_are_of_its_recipes_alone(docum
     farther, better = (v - v.groupby(recipes).transform("mean") for v in (distance, own["late_accuracy"]))
     factor = 10 ** np.sqrt((farther**2).mean())
     assert f"× {factor:.2f}, r = {written(farther.corr(better), signed=True)} (" in correlations.split("|")[-2]
+
+
+def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_equal(document: str, seeds: nb.Subset) -> None:
+    loss = seeds.curves.pivot_table(values="train_loss", index="network", columns="epoch")
+    off = loss < np.log(seeds.manifest.chance**-1 * 100) - 0.03
+    first = off.idxmax(axis=1).where(off.any(axis=1), loss.columns.max() + 1)
+    seen = [
+        seeds.curves[c].xs(e, level="epoch")
+        for c in ("train_loss", "train_accuracy", "validation_accuracy")
+        for e in (1, 2, 3)
+    ]
+    relative = seeds.features.xs(3, level="epoch")["distance_from_initial"] / seeds.features.xs(0, level="epoch")["l2_norm"]
+    columns = pd.concat([-first, relative.map(np.log10).groupby("network").mean(), *seen], axis=1).loc[first > 3].dropna()
+    columns = columns[seeds.recipes.loc[columns.index].duplicated(keep=False)]
+    apart = (columns - columns.groupby(seeds.recipes).transform("mean")).to_numpy()
+    fitted = LinearRegression(fit_intercept=False).fit(apart[:, 2:], apart[:, :2])
+    early, farther = (apart[:, :2] - fitted.predict(apart[:, 2:])).T
+    partial, best = np.corrcoef(early, farther)[0, 1], np.corrcoef(apart[:, 0], fitted.predict(apart[:, 2:])[:, 0])[0, 1]
+
+    [page] = [part for part in document.split("\n# ") if part.startswith("Which seed of a recipe")]
+    table = page.split("| leaving early, with |")[1].splitlines()
+    at_3 = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in table if line.count("|") == 5}
+    assert at_3["networks on the plateau"] == f"{len(columns):,}"
+    assert at_3["distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
+    assert at_3["curves so far"] == written(best, signed=True)
+    assert at_3["**distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
+    assert partial > 0.5
+    assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
 
 
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:

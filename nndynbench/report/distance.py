@@ -27,7 +27,7 @@ def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
     """
     networks, recipes = subset.networks, subset.recipes.to_numpy()
     better = deviations(networks["late_accuracy"].to_numpy(dtype=np.float64), recipes)
-    farther = [deviations(distances, recipes) for distances in _log_distances(subset, budgets)]
+    farther = [deviations(distances, recipes) for distances in log_distances(subset, budgets)]
     yield from table_head(["seeds of a recipe", *map(epochs, budgets)])
     for optimiser in sorted(networks["optimiser"].unique()):
         own = (networks["optimiser"] == optimiser).to_numpy()
@@ -40,7 +40,7 @@ def optimiser_name(optimiser: str) -> str:
     return OPTIMISERS.get(optimiser, optimiser)
 
 
-def _log_distances(subset: Subset, budgets: Sequence[int]) -> list[FloatArray]:
+def log_distances(subset: Subset, budgets: Sequence[int]) -> list[FloatArray]:
     """log10 of each network's distance at each budget, (networks,): the mean over its layers."""
     histories = subset.histories(list(subset.networks.index), max(budgets))
     columns = [layer_distances(history) for history in histories]  # of every epoch up to the last budget

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.references import Reference, references, references_among
 from nndynbench.report.board import Board
+from nndynbench.report.leaving import leaving, what_leaving_says
 from nndynbench.report.markdown import NOTHING, epochs, estimate, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
+from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS
 from nndynbench.report.seeds import PROTOCOL as SEEDS
 from nndynbench.report.seeds import can_be_said, seeds_table, what_the_seeds_say
 
@@ -33,7 +35,8 @@ def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
         yield f"\n{subset.name}, {subset.recipes.nunique()} recipes:\n"
         yield from seeds_table(board, subset, parts=False)
         yield ""
-        yield " ".join(what_the_seeds_say(board, subset))
+        left = leaving(subset, SEEDS_BUDGETS)
+        yield " ".join([*what_the_seeds_say(board, subset), *what_leaving_says(left)])
 
 
 def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:

@@ -1,0 +1,151 @@
+"""Which seeds of a recipe leave the plateau first, and what tells it: the curves, or how far the layers moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nndynbench.numbers import written, written_interval
+from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
+from nndynbench.protocols.metrics import Scored
+from nndynbench.protocols.within import deviations, with_siblings
+from nndynbench.report.distance import log_distances
+from nndynbench.report.markdown import epochs, table_head, table_line
+from nndynbench.subsets import Subset
+
+FloatArray = npt.NDArray[np.float64]
+
+# What is known of every epoch without weights.
+CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
+
+# Fewer networks on the plateau than these say nothing.
+FEWEST = 50
+
+# The columns whose products are summed: what is predicted first, then distance, then the curves.
+EARLY, BETTER, FARTHER, SEEN = 0, 1, 2, slice(3, None)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A correlation within recipes, with its 95% interval, recipes resampled."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{written(self.value, signed=True)} ({written_interval(self.low, self.high, digits=2)})"
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Of the networks that are on the plateau at a budget and have a sibling there: how leaving it early goes with distance,
+    with the curves so far (in the combination that fits these very networks best), with distance for equal curves, and with
+    ending better.
+    """
+
+    networks: int
+    distance: Correlation
+    curves: float
+    distance_for_equal_curves: Correlation
+    ends_better: Correlation
+
+
+def epochs_on_plateau(subset: Subset) -> FloatArray:
+    """How many epochs each network begins on the plateau, (networks,): all of them for one that never leaves it."""
+    last = int(subset.networks["epochs_trained"].max())
+    stays = np.column_stack([subset.on_plateau(epoch).to_numpy(dtype=bool) for epoch in range(1, last + 1)])
+    return np.asarray(np.cumprod(stays, axis=1).sum(axis=1), dtype=np.float64)
+
+
+def leaving(subset: Subset, budgets: Sequence[int]) -> dict[int, Leaving]:
+    """By budget; without those at which fewer than 50 networks are on the plateau."""
+    recipes, stayed = subset.recipes.to_numpy(), epochs_on_plateau(subset)
+    better = subset.networks["late_accuracy"].to_numpy(dtype=np.float64)
+    found = {}
+    for budget, distances in zip(budgets, log_distances(subset, budgets), strict=True):
+        columns = np.column_stack([-stayed, better, distances, _curves_until(subset, budget)])
+        # A network that has diverged has no curve: it says nothing of what is seen before it leaves.
+        on = (stayed >= budget) & np.isfinite(columns).all(axis=1)
+        on[on] = with_siblings(recipes[on])
+        if on.sum() >= FEWEST:
+            found[budget] = _correlations(columns[on], recipes[on])
+    return found
+
+
+def _curves_until(subset: Subset, budget: int) -> FloatArray:
+    """Every curve at every epoch up to a budget, (networks, columns); NaN from where a network's training ended."""
+    curves = subset.curves[list(CURVES)].unstack("epoch")
+    seen = curves.loc[:, curves.columns.get_level_values("epoch").isin(range(1, budget + 1))]
+    return seen.reindex(subset.networks.index).to_numpy(dtype=np.float64)
+
+
+def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
+    """A column a budget: how leaving the plateau early goes with each."""
+    rows: dict[str, Callable[[Leaving], object]] = {
+        "networks on the plateau": lambda own: f"{own.networks:,}",
+        "distance": lambda own: own.distance,
+        "curves so far": lambda own: written(own.curves, signed=True),
+        "**distance, for equal curves**": lambda own: f"**{own.distance_for_equal_curves}**",
+        "ending better": lambda own: own.ends_better,
+    }
+    yield from table_head(["leaving early, with", *map(epochs, found)])
+    yield from (table_line([label, *map(cell, found.values())]) for label, cell in rows.items())
+
+
+def what_leaving_says(found: dict[int, Leaving]) -> Iterator[str]:
+    """Whether farther seeds leave earlier where the curves are equal, and what leaving early is worth in the end."""
+    told = [budget for budget, own in found.items() if own.distance_for_equal_curves.low > 0]
+    if told:
+        first = found[told[0]]
+        yield (
+            f"Of the seeds still on the plateau, those whose layers moved farther leave it earlier, for equal curves too, "
+            f"at {epochs(*told)}: r = {first.distance_for_equal_curves} after {epochs(told[0])}. "
+            f"Leaving early and ending better have r = {first.ends_better} there."
+        )
+    elif found:
+        yield f"Distance does not tell who leaves the plateau first from {epochs(*found)}, for equal curves."
+
+
+def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leaving:
+    """Of ``columns`` as EARLY, BETTER, FARTHER and SEEN say, (networks, columns)."""
+    apart = np.column_stack([deviations(column / (column.std() or 1.0), recipes) for column in columns.T])
+    drawn = draw_resamples(recipes, _unfolded(apart), need_classes=False)
+    products = apart.T @ apart
+    resampled = np.stack([[drawn.sums(one * other) for other in apart.T] for one in apart.T]).transpose(2, 0, 1)
+
+    def told(of: Callable[[FloatArray], FloatArray]) -> Correlation:
+        return Correlation(float(of(products[None])[0]), *quantiles(of(resampled)))
+
+    return Leaving(
+        networks=len(columns),
+        distance=told(lambda sums: _correlation(sums, EARLY, FARTHER)),
+        curves=float(_by_curves(products)),
+        distance_for_equal_curves=told(lambda sums: _correlation(_for_equal_curves(sums), EARLY, FARTHER)),
+        ends_better=told(lambda sums: _correlation(sums, EARLY, BETTER)),
+    )
+
+
+def _unfolded(apart: FloatArray) -> Scored:
+    return Scored(apart[:, EARLY], apart[:, FARTHER], apart[:, FARTHER], np.zeros(len(apart), dtype=np.int64))
+
+
+def _correlation(sums: FloatArray, one: int, other: int) -> FloatArray:
+    """From sums of products, (…, columns, columns)."""
+    squares = np.maximum(sums[..., one, one] * sums[..., other, other], 0)  # of what is left, 0 but for rounding
+    return ratio(sums[..., one, other], np.sqrt(squares))
+
+
+def _for_equal_curves(sums: FloatArray) -> FloatArray:
+    """The sums of products of what is left of every column when the curves' best fit is taken from it."""
+    across = sums[..., SEEN]
+    return sums - across @ np.linalg.pinv(sums[..., SEEN, SEEN], hermitian=True) @ across.swapaxes(-1, -2)
+
+
+def _by_curves(sums: FloatArray) -> FloatArray:
+    """The multiple correlation of leaving early with the curves."""
+    left = _for_equal_curves(sums)[..., EARLY, EARLY] / sums[..., EARLY, EARLY]
+    return np.asarray(np.sqrt(np.clip(1 - left, 0, 1)))
