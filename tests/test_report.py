@@ -218,6 +218,7 @@ def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_eq
     assert at_3["**distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
     assert partial > 0.5
     assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
+    assert f"Of the 1,536 networks {(~off.any(axis=1)).sum()} had not left it after 15 epochs." in page
 
 
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:

@@ -35,8 +35,8 @@ def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
         yield f"\n{subset.name}, {subset.recipes.nunique()} recipes:\n"
         yield from seeds_table(board, subset, parts=False)
         yield ""
-        left = leaving(subset, SEEDS_BUDGETS)
-        yield " ".join([*what_the_seeds_say(board, subset), *what_leaving_says(left)])
+        left = what_leaving_says(subset, leaving(subset, SEEDS_BUDGETS))
+        yield " ".join([*what_the_seeds_say(board, subset), *left])
 
 
 def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:

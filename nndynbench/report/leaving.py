@@ -96,8 +96,10 @@ def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
     yield from (table_line([label, *map(cell, found.values())]) for label, cell in rows.items())
 
 
-def what_leaving_says(found: dict[int, Leaving]) -> Iterator[str]:
-    """Whether farther seeds leave earlier where the curves are equal, and what leaving early is worth in the end."""
+def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str]:
+    """Whether farther seeds leave earlier where the curves are equal, what leaving early is worth in the end, and how many
+    never leave.
+    """
     told = [budget for budget, own in found.items() if own.distance_for_equal_curves.low > 0]
     if told:
         first = found[told[0]]
@@ -107,7 +109,12 @@ def what_leaving_says(found: dict[int, Leaving]) -> Iterator[str]:
             f"Leaving early and ending better have r = {first.ends_better} there."
         )
     elif found:
-        yield f"Distance does not tell who leaves the plateau first from {epochs(*found)}, for equal curves."
+        yield f"Distance after {epochs(*found)} does not tell who leaves the plateau first, for equal curves."
+    if found:
+        stayed = epochs_on_plateau(subset)
+        last = int(subset.networks["epochs_trained"].max())
+        never = int((stayed == last).sum())
+        yield f"Of the {len(stayed):,} networks {never or 'none'} had not left it after {last} epochs."
 
 
 def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leaving:

@@ -13,7 +13,7 @@ from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.board import Board
 from nndynbench.report.distance import distance_table, optimiser_name
-from nndynbench.report.leaving import leaving, leaving_table
+from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
 from nndynbench.report.markdown import NOTHING, epochs, estimate, listed, table_head, table_line
 from nndynbench.report.prose import prose
 from nndynbench.report.ranking import Row, by_method
@@ -171,6 +171,8 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     if left := leaving(subset, budgets_of(compared)):
         yield f"\n{prose('leaving')}\n"
         yield from leaving_table(left)
+        yield ""
+        yield from (f"- {said}" for said in what_leaving_says(subset, left))
     if board.optimisers(subset.name, PROTOCOL):
         yield f"\n{prose('distance')}\n"
         yield from distance_table(subset, budgets_of(compared))
