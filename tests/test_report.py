@@ -210,12 +210,12 @@ def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_eq
     partial, best = np.corrcoef(early, farther)[0, 1], np.corrcoef(apart[:, 0], fitted.predict(apart[:, 2:])[:, 0])[0, 1]
 
     [page] = [part for part in document.split("\n# ") if part.startswith("Which seed of a recipe")]
-    table = page.split("| leaving early, with |")[1].splitlines()
+    table = page.split("| correlation within recipes |")[1].splitlines()
     at_3 = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in table if line.count("|") == 5}
     assert at_3["networks on the plateau"] == f"{len(columns):,}"
-    assert at_3["distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
-    assert at_3["curves so far"] == written(best, signed=True)
-    assert at_3["**distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
+    assert at_3["leaving early and distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
+    assert at_3["leaving early and the curves so far"] == written(best, signed=True)
+    assert at_3["**leaving early and distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
     assert partial > 0.5
     assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
     assert f"Of the 1,536 networks {(~off.any(axis=1)).sum()} had not left it after 15 epochs." in page
@@ -230,7 +230,7 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
     board = Board({}, {(("zoo",), ("seeds", "")): compared})
     said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
-    assert said == ["Distance adds to curves over all networks at 3 epochs (intervals above 0)."]
+    assert said == ["Distance adds to curves over all networks at 3 epochs (1 of 2 intervals above 0)."]
 
 
 def test_where_nothing_can_be_told_from_0_is_said_beside_where_distance_adds() -> None:
@@ -243,7 +243,7 @@ def test_where_nothing_can_be_told_from_0_is_said_beside_where_distance_adds() -
     of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
     said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
     assert said == [
-        "Distance adds to curves over all networks and on the plateau at 1 epoch (intervals above 0).",
+        "Distance adds to curves over all networks and on the plateau at 1 epoch (2 of 3 intervals above 0).",
         "It adds nothing that can be told from 0 off the plateau.",
     ]
 

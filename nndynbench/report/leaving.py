@@ -44,7 +44,7 @@ class Correlation:
 class Leaving:
     """Of the networks that are on the plateau at a budget and have a sibling there: how leaving it early goes with distance,
     with the curves so far (in the combination that fits these very networks best), with distance for equal curves, and with
-    ending better.
+    ending better; and how distance goes with ending better.
     """
 
     networks: int
@@ -52,6 +52,7 @@ class Leaving:
     curves: float
     distance_for_equal_curves: Correlation
     ends_better: Correlation
+    distance_and_ends_better: Correlation
 
 
 def epochs_on_plateau(subset: Subset) -> FloatArray:
@@ -84,15 +85,16 @@ def _curves_until(subset: Subset, budget: int) -> FloatArray:
 
 
 def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
-    """A column a budget: how leaving the plateau early goes with each."""
+    """A column a budget."""
     rows: dict[str, Callable[[Leaving], object]] = {
         "networks on the plateau": lambda own: f"{own.networks:,}",
-        "distance": lambda own: own.distance,
-        "curves so far": lambda own: written(own.curves, signed=True),
-        "**distance, for equal curves**": lambda own: f"**{own.distance_for_equal_curves}**",
-        "ending better": lambda own: own.ends_better,
+        "leaving early and distance": lambda own: own.distance,
+        "leaving early and the curves so far": lambda own: written(own.curves, signed=True),
+        "**leaving early and distance, for equal curves**": lambda own: f"**{own.distance_for_equal_curves}**",
+        "leaving early and ending better": lambda own: own.ends_better,
+        "distance and ending better": lambda own: own.distance_and_ends_better,
     }
-    yield from table_head(["leaving early, with", *map(epochs, found)])
+    yield from table_head(["correlation within recipes", *map(epochs, found)])
     yield from (table_line([label, *map(cell, found.values())]) for label, cell in rows.items())
 
 
@@ -133,6 +135,7 @@ def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leavin
         curves=float(_by_curves(products)),
         distance_for_equal_curves=told(lambda sums: _correlation(_for_equal_curves(sums), EARLY, FARTHER)),
         ends_better=told(lambda sums: _correlation(sums, EARLY, BETTER)),
+        distance_and_ends_better=told(lambda sums: _correlation(sums, FARTHER, BETTER)),
     )
 
 

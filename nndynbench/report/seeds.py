@@ -138,23 +138,25 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         if (part := board.of(subset.name, PROTOCOL, optimiser=optimiser)) is not None:
             parts[f"with {optimiser_name(optimiser)}"] = part
     for reference in _known(compared):
-        found = {label: _where_told(part, budgets, reference.with_distance, reference) for label, part in parts.items()}
-        found["where it is permuted between networks"] = _where_told(compared, budgets, reference.permuted, reference)
+        told = {label: _told(part, budgets, reference.with_distance, reference) for label, part in parts.items()}
+        told["where it is permuted between networks"] = _told(compared, budgets, reference.permuted, reference)
+        intervals = [above for own in told.values() for above in own.values()]
+        found = {label: tuple(b for b, above in own.items() if above) for label, own in told.items() if own}
         adds = "; ".join(
-            f"{listed(label for label, own in found.items() if own == told)} at {epochs(*told)}"
-            for told in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
+            f"{listed(label for label, own in found.items() if own == where)} at {epochs(*where)}"
+            for where in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
         )
         if adds:
-            yield f"Distance adds to {reference.words} {adds} (intervals above 0)."
-        if nothing := [label for label, own in found.items() if own == ()]:
+            yield f"Distance adds to {reference.words} {adds} ({sum(intervals)} of {len(intervals)} intervals above 0)."
+        if nothing := [label for label, own in found.items() if not own]:
             beginning = "It adds" if adds else f"Distance adds to {reference.words}"
             yield f"{beginning} nothing that can be told from 0 {listed(nothing)}."
 
 
-def _where_told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> tuple[int, ...] | None:
-    """The budgets at which a method adds to a reference by an interval above 0; None where nothing is known of it."""
+def _told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> dict[int, bool]:
+    """By budget, of those at which it is known: whether a method adds to a reference by an interval above 0."""
     known = {b: row for b in budgets if reference.added in (row := by_method(compared, SCORE, b).get(method, {}))}
-    return tuple(budget for budget, row in known.items() if row[f"{reference.added}_low"] > 0) if known else None
+    return {budget: bool(row[f"{reference.added}_low"] > 0) for budget, row in known.items()}
 
 
 def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
