@@ -156,8 +156,12 @@ def _listing(parts: Iterable[str], most: int = LISTED) -> str:
 
 
 def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
-    while found and len({key.partition(".")[0] for key in found}) == 1 and all("." in key for key in found):
-        found = {key.partition(".")[2]: value for key, value in found.items()}
+    """The tensors without what the names of all of two axes or more begin with; others may stand beside these."""
+    while matrices := [key for key, value in found.items() if len(value.shape) > 1]:
+        first = {key.partition(".")[0] for key in matrices}
+        if len(first) > 1 or not all("." in key for key in matrices):
+            break
+        found = {key.removeprefix(f"{min(first)}."): value for key, value in found.items()}
     return found
 
 
