@@ -176,12 +176,16 @@ def _with_and_without_prefixes(names: Iterable[str]) -> list[dict[str, str]]:
 def _check_whole(found: Iterable[str]) -> None:
     """Raise where a weight is in parts: none of them is the weight."""
     for key in found:
-        for origin, pattern in PARTS.items():
-            if pattern.search(key):
-                raise NamingError(
-                    f"{key!r} is a part of a weight under {origin}, which is not supported: remove it from the module "
-                    "(remove_weight_norm, remove_spectral_norm, prune.remove, remove_parametrizations) and save the weights"
-                )
+        if origin := part_of_a_weight(key):
+            raise NamingError(
+                f"{key!r} is a part of a weight under {origin}, which is not supported: remove it from the module "
+                "(remove_weight_norm, remove_spectral_norm, prune.remove, remove_parametrizations) and save the weights"
+            )
+
+
+def part_of_a_weight(key: str) -> str | None:
+    """What a tensor of this name is a part of a weight for; None where it is none."""
+    return next((origin for origin, pattern in PARTS.items() if pattern.search(key)), None)
 
 
 def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], described: Architecture) -> None:
