@@ -144,6 +144,11 @@ def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
     """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate (where
     there is none, by its final accuracy); dotted, the subset's threshold.
+
+    Raises
+    ------
+    ValueError
+        For a subset without a single validation accuracy.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LogNorm
@@ -151,6 +156,8 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     axes: Axes = _axes(ax)
     networks = subset.networks if network_ids is None else subset.networks.loc[list(network_ids)]
     every = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
+    if every.empty:
+        raise ValueError(f"no network of {subset.name} has a validation accuracy: there is no curve to draw")
     # A network that diverged in its first epoch has no curve.
     shown = every.reindex(networks.index).dropna(how="all")
     lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
@@ -166,7 +173,8 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy, percent")
     axes.set_title(f"{subset.name}: {len(shown)} networks", fontsize=10)
-    axes.figure.colorbar(drawn, ax=axes, label="learning rate" if by_rate else "final accuracy, percent")
+    if lines:
+        axes.figure.colorbar(drawn, ax=axes, label="learning rate" if by_rate else "final accuracy, percent")
     return axes
 
 
