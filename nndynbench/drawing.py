@@ -34,12 +34,19 @@ FULL_COLUMN = 24
 
 
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
-    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
+    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band.
+
+    Raises
+    ------
+    UnknownNameError
+        For a metric that the protocol does not have.
+    """
+    from nndynbench.names import check_name
     from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.protocol import find_protocol
 
     chosen = find_protocol(results[0].facts.protocol)
-    metric = metric or chosen.metrics[0]
+    metric = check_name(metric or chosen.metrics[0], chosen.metrics, what=f"metric of {chosen.name}")
     axes: Axes = _axes(ax)
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]

@@ -129,6 +129,12 @@ def test_a_result_is_drawn_on_the_axes_that_are_given_with_whole_epochs(result: 
     assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "maee"])
+def test_a_metric_that_the_protocol_has_not_is_refused_with_those_it_has(metric: str, result: nb.Result) -> None:
+    with pytest.raises(nb.NndynbenchError, match=rf"unknown metric of regression '{metric}'.*valid: .*mae"):
+        result.plot(metric=metric, ax=Figure().add_subplot())
+
+
 def test_the_curves_are_those_of_the_networks_asked_for(digits: nb.Subset) -> None:
     axes = Figure().add_subplot()
     assert digits.plot_curves(network_ids=[3, 5], ax=axes) is axes
