@@ -190,7 +190,8 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     where it is negative).
 
     Of a layer of more than 64 nodes the most central are drawn, of a graph of more than 1,500 edges the heaviest; the labels
-    say how many there are.
+    say how many there are. What is not finite, in the graph of a network that has diverged, is left out, and the title says
+    so.
 
     Raises
     ------
@@ -206,15 +207,17 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     if graph.stack:
         raise ValueError(f"a stack of {graph.stack} graphs cannot be drawn: take one snapshot's graph")
     axes: Axes = _axes(ax)
-    values = np.abs(measure(graph.blocks))
+    with np.errstate(invalid="ignore"):  # of a network that has diverged
+        values = np.abs(measure(graph.blocks))
+    values = np.where(np.isfinite(values), values, np.nan)  # sorted last
     places = np.full((graph.number_of_nodes, 2), np.nan)
     for column, layer in enumerate(graph.layers):
         own = np.asarray(graph.nodes(layer))
         drawn = np.sort(own[np.argsort(-values[own], kind="stable")[:MOST_NODES]])
         places[drawn] = np.column_stack([np.full(len(drawn), column), _spread(len(drawn))])
-    _draw_edges(axes, graph, places)
-    there = np.isfinite(places[:, 0])
-    largest = np.nanmax(values[there]) or 1.0
+    all_finite = _draw_edges(axes, graph, places) and np.isfinite(values).all()
+    there = np.isfinite(places[:, 0]) & np.isfinite(values)
+    largest = values[there].max(initial=0.0) or 1.0
     axes.scatter(
         places[there, 0],
         places[there, 1],
@@ -231,7 +234,8 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight", fontsize=10)
+    left_out = "" if all_finite else "; what is not finite is left out"
+    axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight{left_out}", fontsize=10)
     return axes
 
 
@@ -261,12 +265,14 @@ def whole_epochs(axes: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64]) -> None:
+def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64]) -> bool:
+    """Draw the finite edges between places; return whether all edges are finite."""
     from matplotlib.collections import LineCollection
 
     ends, starts, weights = graph.edges()
-    between_drawn = np.isfinite(places[ends, 0]) & np.isfinite(places[starts, 0])
-    ends, starts, weights = ends[between_drawn], starts[between_drawn], weights[between_drawn]
+    finite = np.isfinite(weights)
+    shown = np.isfinite(places[ends, 0]) & np.isfinite(places[starts, 0]) & finite
+    ends, starts, weights = ends[shown], starts[shown], weights[shown]
     heaviest = np.argsort(-np.abs(weights), kind="stable")[:MOST_EDGES][::-1]
     weights = weights[heaviest]
     largest = np.abs(weights).max(initial=0.0) or 1.0
@@ -275,6 +281,7 @@ def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64])
     colors = np.where(weights[:, None] < 0, (0.84, 0.15, 0.16), (0.4, 0.4, 0.4))
     colors = np.column_stack([colors, 0.08 + 0.72 * share])
     axes.add_collection(LineCollection(list(lines), colors=colors, linewidths=0.2 + 1.4 * share, zorder=0))
+    return bool(finite.all())
 
 
 def _spread(count: int) -> npt.NDArray[np.float64]:

@@ -159,6 +159,22 @@ def test_a_graph_is_drawn_layer_by_layer_its_nodes_sized_by_centrality(centralit
     assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == list(graph.layers)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_of_a_diverged_networks_graph_what_is_finite_is_drawn(wrong: float) -> None:
+    graph = nb.graphs.LayeredGraph(
+        (np.array([[1.0, 2.0], [wrong, 4.0]]), np.array([[8.0, 3.0]])), ("input", "hidden", "output")
+    )
+    axes = graph.plot(ax=Figure().add_subplot())
+    edges, nodes = axes.collections
+    assert len(edges.get_segments()) == 5
+    sizes = nodes.get_sizes()
+    # Degrees 1 + wrong, 6, 11, 7 + wrong and 11.
+    np.testing.assert_allclose(sizes / sizes.max(), [6 / 11, 1, 1])
+    assert axes.get_title().endswith("what is not finite is left out")
+    assert len(graph.plot(centrality="eigenvector", ax=Figure().add_subplot()).collections[1].get_sizes()) == 0
+
+
 def test_a_centrality_that_does_not_exist_is_named(shown: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="eigenvector"):
         shown["graph"].plot(centrality="eigenvektor", ax=Figure().add_subplot())
