@@ -211,10 +211,11 @@ def layer_distances(history: History) -> dict[str, float]:
     log10(‖W_e − W_0‖ / ‖W_0‖), ``{"distance conv1 1": −1.3, …}``.
 
     The last one is repeated where training ended earlier; NaN where it ended in its first epoch. A layer that does not move
-    at all counts as moved by 1e-12.
+    at all counts as moved by 1e-12. NaN for a layer that begins at 0, whose norm nothing is relative to.
     """
     features = history.features
     kept, initial = features.index.unique("epoch"), cast("pd.Series[float]", features.loc[0, "l2_norm"])
+    initial = initial.where(initial > 0)
     columns: dict[str, float] = {}
     for epoch in range(1, history.epochs + 1):
         until = kept[(kept > 0) & (kept <= epoch)]

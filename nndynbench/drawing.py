@@ -34,12 +34,19 @@ FULL_COLUMN = 24
 
 
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
-    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band."""
+    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band.
+
+    Raises
+    ------
+    UnknownNameError
+        For a metric that the protocol does not have.
+    """
+    from nndynbench.names import check_name
     from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.protocol import find_protocol
 
     chosen = find_protocol(results[0].facts.protocol)
-    metric = metric or chosen.metrics[0]
+    metric = check_name(metric or chosen.metrics[0], chosen.metrics, what=f"metric of {chosen.name}")
     axes: Axes = _axes(ax)
     for result in results:
         scores = result.scores[(result.scores["metric"] == metric) & result.scores["value"].notna()]
@@ -144,6 +151,11 @@ def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
     """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate (where
     there is none, by its final accuracy); dotted, the subset's threshold.
+
+    Raises
+    ------
+    ValueError
+        For a subset without a single validation accuracy.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LogNorm
@@ -151,6 +163,8 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     axes: Axes = _axes(ax)
     networks = subset.networks if network_ids is None else subset.networks.loc[list(network_ids)]
     every = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
+    if every.empty:
+        raise ValueError(f"no network of {subset.name} has a validation accuracy: there is no curve to draw")
     # A network that diverged in its first epoch has no curve.
     shown = every.reindex(networks.index).dropna(how="all")
     lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
@@ -166,7 +180,8 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy, percent")
     axes.set_title(f"{subset.name}: {len(shown)} networks", fontsize=10)
-    axes.figure.colorbar(drawn, ax=axes, label="learning rate" if by_rate else "final accuracy, percent")
+    if lines:
+        axes.figure.colorbar(drawn, ax=axes, label="learning rate" if by_rate else "final accuracy, percent")
     return axes
 
 
@@ -175,7 +190,8 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     where it is negative).
 
     Of a layer of more than 64 nodes the most central are drawn, of a graph of more than 1,500 edges the heaviest; the labels
-    say how many there are.
+    say how many there are. What is not finite, in the graph of a network that has diverged, is left out, and the title says
+    so.
 
     Raises
     ------
@@ -191,15 +207,17 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     if graph.stack:
         raise ValueError(f"a stack of {graph.stack} graphs cannot be drawn: take one snapshot's graph")
     axes: Axes = _axes(ax)
-    values = np.abs(measure(graph.blocks))
+    with np.errstate(invalid="ignore"):  # of a network that has diverged
+        values = np.abs(measure(graph.blocks))
+    values = np.where(np.isfinite(values), values, np.nan)  # sorted last
     places = np.full((graph.number_of_nodes, 2), np.nan)
     for column, layer in enumerate(graph.layers):
         own = np.asarray(graph.nodes(layer))
         drawn = np.sort(own[np.argsort(-values[own], kind="stable")[:MOST_NODES]])
         places[drawn] = np.column_stack([np.full(len(drawn), column), _spread(len(drawn))])
-    _draw_edges(axes, graph, places)
-    there = np.isfinite(places[:, 0])
-    largest = np.nanmax(values[there]) or 1.0
+    all_finite = _draw_edges(axes, graph, places) and np.isfinite(values).all()
+    there = np.isfinite(places[:, 0]) & np.isfinite(values)
+    largest = values[there].max(initial=0.0) or 1.0
     axes.scatter(
         places[there, 0],
         places[there, 1],
@@ -216,7 +234,8 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight", fontsize=10)
+    left_out = "" if all_finite else "; what is not finite is left out"
+    axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight{left_out}", fontsize=10)
     return axes
 
 
@@ -246,12 +265,14 @@ def whole_epochs(axes: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64]) -> None:
+def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64]) -> bool:
+    """Draw the finite edges between places; return whether all edges are finite."""
     from matplotlib.collections import LineCollection
 
     ends, starts, weights = graph.edges()
-    between_drawn = np.isfinite(places[ends, 0]) & np.isfinite(places[starts, 0])
-    ends, starts, weights = ends[between_drawn], starts[between_drawn], weights[between_drawn]
+    finite = np.isfinite(weights)
+    shown = np.isfinite(places[ends, 0]) & np.isfinite(places[starts, 0]) & finite
+    ends, starts, weights = ends[shown], starts[shown], weights[shown]
     heaviest = np.argsort(-np.abs(weights), kind="stable")[:MOST_EDGES][::-1]
     weights = weights[heaviest]
     largest = np.abs(weights).max(initial=0.0) or 1.0
@@ -260,6 +281,7 @@ def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64])
     colors = np.where(weights[:, None] < 0, (0.84, 0.15, 0.16), (0.4, 0.4, 0.4))
     colors = np.column_stack([colors, 0.08 + 0.72 * share])
     axes.add_collection(LineCollection(list(lines), colors=colors, linewidths=0.2 + 1.4 * share, zorder=0))
+    return bool(finite.all())
 
 
 def _spread(count: int) -> npt.NDArray[np.float64]:

@@ -18,7 +18,8 @@ class Replay:
     """What a rule would have done to a subset's own networks, each judged by a method that was not fitted on it.
 
     ``trained`` and ``saved`` are epochs. Of the ``reaching`` networks, which reach the accuracy, ``lost`` are stopped;
-    ``best`` is the best final accuracy of all networks and ``best_kept`` of those that are not stopped, in percent.
+    ``best`` is the best final accuracy of all networks and ``best_kept`` of those that are not stopped (NaN where all are),
+    in percent.
 
     Examples
     --------
@@ -39,10 +40,13 @@ class Replay:
     best_kept: float
 
     def __str__(self) -> str:
+        of_the_rest = f"the best of those that go on has {self.best_kept:.1f}% (of all: {self.best:.1f}%)"
+        if self.stopped == self.networks:
+            of_the_rest = f"none goes on (the best of all has {self.best:.1f}%)"
         return (
             f"of {self.networks} networks {self.stopped} are stopped, which saves {self.saved} of {self.trained} epochs "
-            f"({100 * self.saved / max(self.trained, 1):.0f}%); of {self.reaching} that reach it {self.lost} are lost; the "
-            f"best of those that go on has {self.best_kept:.1f}% (of all: {self.best:.1f}%)"
+            f"({100 * self.saved / max(self.trained, 1):.0f}%); of {self.reaching} that reach it {self.lost} are lost; "
+            f"{of_the_rest}"
         )
 
 

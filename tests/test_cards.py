@@ -129,6 +129,12 @@ def test_a_result_is_drawn_on_the_axes_that_are_given_with_whole_epochs(result: 
     assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "maee"])
+def test_a_metric_that_the_protocol_has_not_is_refused_with_those_it_has(metric: str, result: nb.Result) -> None:
+    with pytest.raises(nb.NndynbenchError, match=rf"unknown metric of regression '{metric}'.*valid: .*mae"):
+        result.plot(metric=metric, ax=Figure().add_subplot())
+
+
 def test_the_curves_are_those_of_the_networks_asked_for(digits: nb.Subset) -> None:
     axes = Figure().add_subplot()
     assert digits.plot_curves(network_ids=[3, 5], ax=axes) is axes
@@ -151,6 +157,22 @@ def test_a_graph_is_drawn_layer_by_layer_its_nodes_sized_by_centrality(centralit
         np.testing.assert_array_equal(np.argsort(sizes[own]), np.argsort(np.abs(values[list(graph.nodes(layer))])))
     assert len(edges.get_segments()) <= 1500
     assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == list(graph.layers)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_of_a_diverged_networks_graph_what_is_finite_is_drawn(wrong: float) -> None:
+    graph = nb.graphs.LayeredGraph(
+        (np.array([[1.0, 2.0], [wrong, 4.0]]), np.array([[8.0, 3.0]])), ("input", "hidden", "output")
+    )
+    axes = graph.plot(ax=Figure().add_subplot())
+    edges, nodes = axes.collections
+    assert len(edges.get_segments()) == 5
+    sizes = nodes.get_sizes()
+    # Degrees 1 + wrong, 6, 11, 7 + wrong and 11.
+    np.testing.assert_allclose(sizes / sizes.max(), [6 / 11, 1, 1])
+    assert axes.get_title().endswith("what is not finite is left out")
+    assert len(graph.plot(centrality="eigenvector", ax=Figure().add_subplot()).collections[1].get_sizes()) == 0
 
 
 def test_a_centrality_that_does_not_exist_is_named(shown: dict[str, Any]) -> None:

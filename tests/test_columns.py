@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,16 @@ def test_a_network_that_stopped_early_repeats_its_last_distance(digits: nb.Subse
     [stopped, *_] = digits.networks.index[digits.networks["epochs_trained"] == 11]
     columns = nb.columns.layer_distances(digits.history(int(stopped), 14))
     assert columns["distance fc1 14"] == columns["distance fc1 11"] != columns["distance fc1 10"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_layer_that_begins_at_0_has_no_distance_relative_to_its_norm(tmp_path: Path) -> None:
+    weights = {"fc1.weight": np.ones((2, 3), np.float32), "fc2.weight": np.zeros((2, 2), np.float32)}
+    recorder = nb.Recorder(tmp_path / "run", weights)
+    recorder.epoch(weights={name: tensor + 1 for name, tensor in weights.items()}, train_loss=1.0)
+    columns = nb.columns.layer_distances(recorder.run.history(1))
+    assert columns["distance fc1 1"] == pytest.approx(0)
+    assert np.isnan(columns["distance fc2 1"])
 
 
 def test_shapes_of_curves_are_what_they_say(digits: nb.Subset) -> None:

@@ -44,6 +44,33 @@ def test_the_curves_command_writes_a_plot_per_subset(tmp_path: Path) -> None:
     assert (tmp_path / "digits-lenet-half.png").read_bytes().startswith(b"\x89PNG")
 
 
+def zoo_of(folder: Path, *measured: dict[str, Any]) -> nb.Subset:
+    """A pack of runs of one epoch, six of each of these ways to measure; each way is an optimiser's."""
+    for number, curves in enumerate(measured * 6):
+        optimiser = f"optimiser {number % len(measured)}"
+        recorder = nb.Recorder(
+            folder / f"runs/{number}", hyperparameters={"optimiser": optimiser, "learning_rate": 1 + number}
+        )
+        recorder.epoch(train_loss=1.0, **curves)
+        recorder.finish(test_accuracy=50 + number)
+    return nb.pack(folder / "runs", name="mine", out=folder / "zoo")
+
+
+def test_a_zoo_without_validation_accuracies_is_refused_with_the_reason(tmp_path: Path) -> None:
+    zoo = zoo_of(tmp_path, {})
+    with pytest.raises(ValueError, match="no network of mine has a validation accuracy"):
+        zoo.plot_curves(ax=Figure().add_subplot())
+
+
+def test_a_panel_without_curves_stays_empty_beside_the_others(tmp_path: Path) -> None:
+    zoo = zoo_of(tmp_path, {"validation_accuracy": 40.0}, {})
+    for optimiser, number in (("optimiser 0", 6), ("optimiser 1", 0)):
+        own = zoo.networks.index[zoo.networks["optimiser"] == optimiser]
+        axes = zoo.plot_curves(network_ids=list(own), ax=Figure().add_subplot())
+        assert len(lines_of(axes).get_segments()) == number
+    assert plots.learning_curves(zoo, tmp_path / "curves.png").is_file()
+
+
 def comparison(epochs: list[int]) -> nb.Comparison:
     rows = [
         {"method": method, "budget": budget, "value": value, "low": value - 0.1, "high": value + 0.2}

@@ -262,6 +262,12 @@ class TestStopping:
         assert 0 <= replay.lost <= min(replay.stopped, replay.reaching)
         assert replay.best_kept <= replay.best == digits.networks["final_accuracy"].max()
 
+    def test_where_all_are_stopped_none_is_the_best_of_those_that_go_on(self) -> None:
+        replay = nb.Replay(
+            networks=4, stopped=4, trained=40, saved=36, reaching=0, lost=0, best=61.5, best_kept=float("nan")
+        )
+        assert str(replay).endswith("of 0 that reach it 0 are lost; none goes on (the best of all has 61.5%)")
+
     def test_nothing_is_stopped_below_a_probability_of_0(self, digits: nb.Subset) -> None:
         replay = nb.StopEarly(digits, at_least=90, below=0, method="validation-accuracy", budgets=[1]).replay()
         assert (replay.stopped, replay.saved, replay.lost) == (0, 0, 0)

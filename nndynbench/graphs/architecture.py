@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,18 @@ BOTTLENECK_EXPANSION = 4
 
 # What a layer's entry may be of; a "tensor" is a conv or fully connected layer of which nothing but its shape is known.
 TENSOR = "tensor"
+
+# The numbers that a layer's entry says, by its kind, and the least that each may be.
+NUMBERS: Mapping[str, Mapping[str, int]] = {
+    "conv": {"filters": 1, "kernel": 1, "stride": 1, "padding": 0},
+    "max-pool": {"kernel": 1, "stride": 1, "padding": 0},
+    "fc": {"units": 1},
+    "basic-blocks": {"blocks": 1, "filters": 1, "stride": 1},
+    "bottlenecks": {"blocks": 1, "filters": 1, "stride": 1},
+}
+
+# Those that a conv or a pooling layer need not say.
+WITH_DEFAULTS = {"conv": ("stride", "padding"), "max-pool": ("padding",)}
 
 # What an architecture's entry says.
 FACTS = ("family", "input_shape", "classes", "initialisation", "layers", "no_graph")
@@ -277,7 +290,9 @@ def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> 
 
 
 def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
-    last = max(i for i, entry in enumerate(entries) if entry["kind"] == "fc")
+    if known := [entry["name"] for entry in entries if entry["kind"] == TENSOR]:
+        raise ValueError(f"of layer {known[0]!r} the shape alone is known, which no width changes")
+    last = max((i for i, entry in enumerate(entries) if entry["kind"] == "fc"), default=None)
     for i, entry in enumerate(entries):
         scaled = [key for key in ("filters", "units") if key in entry and i != last]
         sizes: dict[str, Any] = {key: max(1, round(entry[key] * width)) for key in scaled}
@@ -286,12 +301,35 @@ def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, A
 
 def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iterator[Layer]:
     given = shape
+    names: set[str] = set()
     for entry in entries:
+        _check_entry(entry, shape)
+        if entry["name"] in names:
+            raise ValueError(f"two layers have the name {entry['name']!r}: each has weights and nodes of its own")
+        names.add(entry["name"])
         for layer in _layers_of(entry, shape):
             shape = layer.output_shape
             if min(shape) < 1:
                 raise ValueError(f"an input of shape {given} is too small: {layer.name!r} would have the shape {shape}")
             yield layer
+
+
+def _check_entry(entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    """Raise where a layer of this kind cannot be, or not behind nodes of this shape, naming the layer."""
+    kind, name = entry["kind"], entry["name"]
+    for key, least in NUMBERS.get(kind, {}).items():
+        if key not in entry and key not in WITH_DEFAULTS.get(kind, ()):
+            raise ValueError(f"layer {name!r} lacks {key}")
+        value = entry.get(key, least)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise ValueError(f"layer {name!r} has {value!r} for {key}, which is a whole number from {least} on")
+    if shape and len(shape) != 3 and kind not in ("fc", "dropout", TENSOR):
+        raise ValueError(
+            f"layer {name!r} is of kind {kind!r}, which slides along height and width: it has {shape} before it"
+        )
+    if kind == "conv":
+        for key in entry:
+            check_name(key, ("kind", "name", *NUMBERS[kind], "batch_norm"), what=f"fact of layer {name!r}")
 
 
 def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:

@@ -10,7 +10,7 @@ from nndynbench.arrays import copied
 from nndynbench.graphs.architecture import TENSOR, Architecture, architecture
 from nndynbench.graphs.derived import TENSORS, unwrapped
 from nndynbench.graphs.layered import NotRepresentableError
-from nndynbench.graphs.naming import renamed
+from nndynbench.graphs.naming import part_of_a_weight, renamed
 from nndynbench.graphs.weights import Weights, WeightsLike, tensors
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ WEIGHT, BIAS = ".weight", ".bias"
 
 # What torch's layers call their weights: weight, in_proj_weight, weight_ih_l0.
 WEIGHT_NAME = re.compile(r"(?:.*\.)?(?:\w+_)?weight(?:_(?:ih|hh|hr)_l\d+(?:_reverse)?)?")
+
+# The weights of recurrent layers among them: no layer hands on to the next by these.
+RECURRENT = re.compile(r".*weight_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 
 # Of a network that nothing was kept of but its curves and hyperparameters.
 NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the runs were recorded without weights"})
@@ -33,7 +36,8 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
 
     A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. A state dict's are its
     weights of two axes or more, called ``NAME.weight`` and in their order: each must take what the one before it gives.
-    Where there is no such chain, `Architecture.no_graph` says why; features are of the layers all the same.
+    Where there is no such chain (also for recurrent layers, and weights in parts, such as weight_norm's),
+    `Architecture.no_graph` says why; features are of the layers all the same.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         raise ValueError(f"the network has no weight of two axes or more, called such as conv1.weight (tensors: {listed})")
     no_graph = None
     if isinstance(network, Mapping):
-        no_graph = _broken_chain(shapes)
+        no_graph = _in_parts(found) or _broken_chain(shapes)
     else:
         from nndynbench.graphs.modules import from_module
 
@@ -108,10 +112,20 @@ def _weights(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((key, value) for key, value in named if len(getattr(value, "shape", ())) > 1)
 
 
+def _in_parts(found: Mapping[str, Any]) -> str | None:
+    """Why a state dict lacks weights of its network, or None where it holds them whole."""
+    for key in found:
+        if origin := part_of_a_weight(key):
+            return f"{key!r} is a part of a weight under {origin}: give the module itself, or its weights whole"
+    return None
+
+
 def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """Why layers of these shapes do not follow each other, or None where they may."""
     before, nodes, positions = "", 0, False
     for layer, shape in shapes.items():
+        if RECURRENT.fullmatch(layer):
+            return f"{layer!r} is a recurrent layer's: the rolled graph is defined for convs and linear layers"
         inputs, is_conv = shape[1], len(shape) > 2
         flattened = positions and not is_conv
         if before and (inputs % nodes if flattened else inputs != nodes):

@@ -58,12 +58,13 @@ class NamingError(NndynbenchError, ValueError):
 def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     """The weights (and biases, where there are any) of an architecture's layers, under its own names.
 
-    A layer's weight is, first, the tensor of its name, whatever prefix all names share (``module.``, ``_orig_mod.``, …).
-    Where a layer has none of its name and shape, it and all others of its shape are matched in the order of the names,
-    which must differ in numbers alone (``features.3.weight`` before ``features.10.weight``): whoever counts convs from 0 has
-    another layer's name on some of them. Tensors that are no weights of layers are left out: those of fewer axes (batch
-    norm's), buffers, and shortcuts by name (``downsample``, ``shortcut``, …). A checkpoint that holds its state dict under
-    a usual key (``state_dict``, ``model``, …) may be given whole.
+    A layer's weight is, first, the tensor of its name, whatever prefix the names of all tensors, or of all layers, share
+    (``module.``, ``_orig_mod.``, …). Where a layer has none of its name and shape, it and all others of its shape are
+    matched in the order of the names, which must differ in numbers alone (``features.3.weight`` before
+    ``features.10.weight``): whoever counts convs from 0 has another layer's name on some of them. Tensors that are no
+    weights of layers are left out: those of fewer axes (batch norm's), buffers, and shortcuts by name (``downsample``,
+    ``shortcut``, …). A checkpoint that holds its state dict under a usual key (``state_dict``, ``model``, …) may be given
+    whole.
 
     Raises
     ------
@@ -84,13 +85,16 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     _check_whole(found)
     shapes = {key: tuple(value.shape) for key, value in found.items()}
     layers = described.weighted_layers
+    ways = _with_and_without_prefixes([layer.name for layer in layers])
     by_shape: dict[tuple[int, ...], list[Layer]] = defaultdict(list)
     for layer in layers:
         by_shape[layer.weight_shape].append(layer)
     stems: dict[str, str] = {}
     for shape, alike in by_shape.items():
-        if all(shapes.get(f"{layer.name}.weight") == shape for layer in alike):
-            stems |= {layer.name: f"{layer.name}." for layer in alike}
+        named = ({layer.name: f"{way[layer.name]}." for layer in alike} for way in ways)
+        own = next((own for own in named if all(shapes.get(f"{stem}weight") == shape for stem in own.values())), None)
+        if own is not None:
+            stems |= own
             continue
         for layer, key in zip(alike, _matched(shapes, alike, described), strict=True):
             stems[layer.name] = key.removesuffix("weight")
@@ -152,20 +156,36 @@ def _listing(parts: Iterable[str], most: int = LISTED) -> str:
 
 
 def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
-    while found and len({key.partition(".")[0] for key in found}) == 1 and all("." in key for key in found):
-        found = {key.partition(".")[2]: value for key, value in found.items()}
+    """The tensors without what the names of all of two axes or more begin with; others may stand beside these."""
+    while matrices := [key for key, value in found.items() if len(value.shape) > 1]:
+        first = {key.partition(".")[0] for key in matrices}
+        if len(first) > 1 or not all("." in key for key in matrices):
+            break
+        found = {key.removeprefix(f"{min(first)}."): value for key, value in found.items()}
     return found
+
+
+def _with_and_without_prefixes(names: Iterable[str]) -> list[dict[str, str]]:
+    """By name: the names as they are, and without the parts that all of them begin with, one after the other."""
+    ways = [{name: name for name in names}]
+    while len({name.partition(".")[0] for name in ways[-1].values()}) == 1 and all("." in n for n in ways[-1].values()):
+        ways.append({name: rest.partition(".")[2] for name, rest in ways[-1].items()})
+    return ways
 
 
 def _check_whole(found: Iterable[str]) -> None:
     """Raise where a weight is in parts: none of them is the weight."""
     for key in found:
-        for origin, pattern in PARTS.items():
-            if pattern.search(key):
-                raise NamingError(
-                    f"{key!r} is a part of a weight under {origin}, which is not supported: remove it from the module "
-                    "(remove_weight_norm, remove_spectral_norm, prune.remove, remove_parametrizations) and save the weights"
-                )
+        if origin := part_of_a_weight(key):
+            raise NamingError(
+                f"{key!r} is a part of a weight under {origin}, which is not supported: remove it from the module "
+                "(remove_weight_norm, remove_spectral_norm, prune.remove, remove_parametrizations) and save the weights"
+            )
+
+
+def part_of_a_weight(key: str) -> str | None:
+    """What a tensor of this name is a part of a weight for; None where it is none."""
+    return next((origin for origin, pattern in PARTS.items() if pattern.search(key)), None)
 
 
 def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], described: Architecture) -> None:

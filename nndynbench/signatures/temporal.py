@@ -39,7 +39,7 @@ def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.
     if weighting == "linear":
         steps = np.arange(1.0, len(signatures) + 1)[:, None]
         return np.cumsum(steps * signatures, axis=0) / np.cumsum(steps, axis=0)
-    averaged = signatures.copy()
+    averaged = np.array(signatures, dtype=np.float64)
     for step in range(1, len(averaged)):
         averaged[step] = alpha * averaged[step] + (1 - alpha) * averaged[step - 1]
     return averaged

@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from nndynbench.graphs import NamingError, architecture, naming, random_weights, renamed
+from nndynbench.graphs import NamingError, architecture, describe, naming, random_weights, renamed
 
 
 @pytest.fixture
@@ -35,6 +35,23 @@ def test_the_architectures_own_names_stay(lenet):
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "net.body."])
 def test_a_prefix_that_all_names_share_is_dropped(lenet, prefix):
     assert equal(renamed({prefix + name: value for name, value in lenet.items()}, "cifar10-lenet"), lenet)
+
+
+def test_a_prefix_is_dropped_also_where_other_tensors_stand_beside_the_network():
+    # A LightningModule keeps the weights of its loss's classes.
+    weights = {f"{name}.weight": np.full((4, 4), i, np.float32) for i, name in enumerate(["fc2", "fc1"])}
+    theirs = {f"model.{key}": value for key, value in weights.items()} | {"criterion.weight": np.ones(4, np.float32)}
+    assert equal(renamed(theirs, describe(weights)), weights)
+
+
+@pytest.mark.parametrize("prefix", ["", "net.", "module.net.body."])
+def test_layers_whose_names_share_a_prefix_are_found_by_their_names(prefix):
+    # The numbers count against the order of the layers, and the other names say no order at all.
+    for names in (["fc2", "fc1"], ["hidden", "deeper"]):
+        weights = {f"net.body.{name}.weight": np.full((4, 4), i, np.float32) for i, name in enumerate(names)}
+        described = describe(weights)
+        theirs = {f"{prefix}{key.removeprefix('net.body.')}": value for key, value in weights.items()}
+        assert equal(renamed(theirs, described), weights)
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])

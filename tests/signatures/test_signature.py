@@ -38,6 +38,10 @@ def test_the_exponential_weighting_is_recursive(signatures: np.ndarray, alpha: f
         np.testing.assert_allclose(weighted(signatures, "exponential", alpha=alpha)[epoch], expected, rtol=1e-9, atol=1e-6)
 
 
+def test_whole_numbers_are_averaged_without_rounding() -> None:
+    assert weighted(np.array([[1], [4]]), "exponential").ravel().tolist() == [1.0, 2.5]
+
+
 @pytest.mark.parametrize("weighting", [None, "linear", "exponential"])
 def test_all_epochs_are_concatenated_or_the_last_one_kept(digits: nb.Subset, weighting: str | None) -> None:
     histories = digits.histories([0, 100], 5)
