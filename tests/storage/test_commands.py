@@ -71,3 +71,17 @@ def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path
     assert bad.exit_code == 1
     assert "damaged" in bad.output
     assert "weights.h5" in bad.output
+
+
+def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, home: Path) -> None:
+    """As in a clone, whose ``data/`` has one tier beside the bundled tables."""
+    beside = home / "digits-lenet" / bundled.name
+    beside.mkdir(parents=True)
+    for name in ("subset.json", "weights.h5"):
+        shutil.copy(bundled / name, beside / name)
+    good = run("verify", "digits-lenet")
+    assert (good.exit_code, good.output.count("files checked")) == (0, 2), good.output
+    assert f"1 files checked in {beside}" in good.output
+    (beside / "weights.h5").write_bytes(b"")
+    assert run("verify", "digits-lenet").exit_code == 1
+    assert run("verify").exit_code == 1
