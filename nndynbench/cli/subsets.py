@@ -132,9 +132,8 @@ def curves(
     """Plot the learning curves of every network of a subset, coloured by learning rate."""
     from nndynbench.plots import learning_curves
     from nndynbench.subsets import load
-    from nndynbench.subsets.loading import names_at_hand
 
-    for name in names or names_at_hand(root):
+    for name in names or _all_at_hand(root):
         console.print(escape(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}"))
 
 
@@ -163,10 +162,9 @@ def verify(
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load
-    from nndynbench.subsets.loading import names_at_hand
 
     bad = 0
-    for name in names or names_at_hand(root):
+    for name in names or _all_at_hand(root):
         folders = load(name, root=root, version=version).pack.folders
         for packed in folders:
             listed = [file for tier in packed.manifest.tiers.values() for file in tier.files]
@@ -180,6 +178,16 @@ def verify(
             console.print(escape(f"{name} {packed.manifest.version}: {len(files)} files checked in {packed.folder}"))
     if bad:
         raise typer.Exit(1)
+
+
+def _all_at_hand(root: str | None) -> list[str]:
+    """The subsets at hand; raises `NotAtHandError` where there is none, as in a mistyped folder."""
+    from nndynbench.storage.places import NotAtHandError, places
+    from nndynbench.subsets.loading import names_at_hand
+
+    if not (names := names_at_hand(root)):
+        raise NotAtHandError(f"there is no subset in {', '.join(map(str, places(root)))}")
+    return names
 
 
 def _is_elsewhere(file: str, packed: PackedFolder, folders: list[PackedFolder]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 import nndynbench as nb
@@ -85,3 +86,10 @@ def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, ho
     (beside / "weights.h5").write_bytes(b"")
     assert run("verify", "digits-lenet").exit_code == 1
     assert run("verify").exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "curves"])
+def test_all_subsets_of_a_folder_that_has_none_are_an_error(command: str, tmp_path: Path) -> None:
+    nothing = run(command, "--root", str(tmp_path / "mistyped"))
+    assert nothing.exit_code == 1
+    assert str(nothing.exception) == f"there is no subset in {tmp_path / 'mistyped'}"
