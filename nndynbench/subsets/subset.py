@@ -66,7 +66,6 @@ class Subset:
         self.folder = folder
         self.pack = Pack(folder, also=also, offline=offline)
         self.manifest = self.pack.manifest
-        self._opening = (folder, tuple(also), offline)
         self._redrawn: dict[tuple[str, int], list[Fold]] = {}
 
     def __repr__(self) -> str:
@@ -87,7 +86,7 @@ class Subset:
 
     def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
         # A worker opens the files itself, once, however many histories it is sent.
-        return _opened_once, self._opening
+        return _opened_once, self.pack.opening
 
     @property
     def name(self) -> str:
@@ -295,5 +294,7 @@ class Subset:
 
 
 @lru_cache(maxsize=16)
-def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Subset:
-    return Subset(folder, also=also, offline=offline)
+def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None, checksum: str, content: str) -> Subset:
+    subset = Subset(folder, also=also, offline=offline)
+    subset.pack.check_unchanged(checksum)
+    return subset

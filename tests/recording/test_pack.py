@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ class TestAPackIsReadAsASubset:
     def test_a_pack_that_is_there_is_replaced(self, runs: Path, tmp_path: Path) -> None:
         nb.pack(runs, name="my-zoo", out=tmp_path)
         assert nb.pack(runs, name="my-zoo", out=tmp_path, threshold=90).manifest.threshold == 90
+
+    def test_workers_read_the_pack_that_took_the_place_of_another(self, runs: Path, tmp_path: Path) -> None:
+        given = [nb.read_run(runs / f"network-{network:03d}") for network in CHOSEN[:3]]
+        lost = pickle.dumps(nb.pack(given[1:], name="my-zoo", out=tmp_path).history(0, 1))
+        for chosen in (given, given[::-1]):
+            packed = nb.pack(chosen, name="my-zoo", out=tmp_path)
+            subset, history = pickle.loads(pickle.dumps((packed, packed.history(0, 1))))
+            assert subset.checksum == packed.checksum
+            pd.testing.assert_frame_equal(history.curves, packed.history(0, 1).curves)
+        with pytest.raises(DamagedFileError, match=r"holds other networks than when it was opened: load my-zoo 1\.0\.0"):
+            pickle.loads(lost)
 
     def test_methods_are_scored_on_it(self, zoo: nb.Subset) -> None:
         result = nb.evaluate("degree-linear", zoo, protocol="regression-folds", budgets=2)
