@@ -18,6 +18,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
+from nndynbench.recording.record import RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
 from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.files import file_facts, folder_written_whole, user_path
@@ -99,8 +100,8 @@ def pack(
     Raises
     ------
     PackError
-        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, and for names and
-        versions that cannot be.
+        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, a threshold that is
+        no percentage, and for names and versions that cannot be.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are not right, naming the file.
 
@@ -184,7 +185,8 @@ class _Making:
     ) -> None:
         described = self.architecture
         networks = self.networks()
-        cut = float(networks["final_accuracy"].median()) if threshold is None else float(threshold)
+        chance = 100 / described.classes if described.classes else 0.0
+        cut = float(networks["final_accuracy"].median()) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in networks:
             raise PackError(
@@ -222,7 +224,7 @@ class _Making:
             libraries=dict(self.runs[0].record.libraries),
             code_version=installed_version("nndynbench"),
             threshold=cut,
-            chance=100 / described.classes if described.classes else 0.0,
+            chance=chance,
             epochs=self.longest,
             networks=len(self.runs),
             networks_planned=len(self.given),
@@ -368,6 +370,13 @@ class _Making:
             )
         if self.architecture.no_graph is not None:
             self.notes.append(f"no graphs, so no signatures: {self.architecture.no_graph}")
+
+
+def _checked_threshold(threshold: float, chance: float) -> float:
+    try:
+        return checked_value("threshold", threshold, chance=chance, where="the pack")
+    except RunError as reason:
+        raise PackError(str(reason)) from None
 
 
 def _same(one: Architecture, other: Architecture) -> bool:

@@ -297,6 +297,16 @@ class TestBadInput:
         with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
+    @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1, 101, 0.6, "50", True])
+    def test_a_threshold_that_is_no_percentage_is_refused_and_the_earlier_pack_stays(
+        self, threshold: Any, runs: Path, tmp_path: Path
+    ) -> None:
+        given = [nb.read_run(runs / f"network-{CHOSEN[0]:03d}")]
+        earlier = nb.pack(given, name="my-zoo", out=tmp_path)
+        with pytest.raises(nb.PackError, match=r"the pack: threshold is (percent|a number)"):
+            nb.pack(given, name="my-zoo", out=tmp_path, threshold=threshold)
+        assert nb.load("my-zoo", root=tmp_path).checksum == earlier.checksum
+
 
 class TestCommands:
     @pytest.fixture(autouse=True)
