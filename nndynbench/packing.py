@@ -90,8 +90,8 @@ def pack(
     threshold
         The final accuracy in percent from which a network's label is high; the median by default.
     blocked
-        The column that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent numbers. By
-        default the optimiser where there is one, else the learning rate.
+        The hyperparameter that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent
+        numbers. By default the optimiser where there is one, else the learning rate.
     version
         Three numbers.
     summary, images
@@ -188,10 +188,9 @@ class _Making:
         chance = 100 / described.classes if described.classes else 0.0
         cut = float(networks["final_accuracy"].median()) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
-        if blocked is not None and blocked not in networks:
-            raise PackError(
-                f"no run has the hyperparameter {blocked!r} to block by (there are: {', '.join(map(str, networks))})"
-            )
+        if blocked is not None and blocked not in self.hyperparameters:
+            there = ", ".join(map(str, self.hyperparameters)) or "none"
+            raise PackError(f"no run has the hyperparameter {blocked!r} to block by (there are: {there})")
         by = blocked or ("optimiser" if "optimiser" in networks else "learning_rate")
         splits = draw_splits(networks, subset=name, blocked_by=by)
         write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
