@@ -257,11 +257,11 @@ class _Making:
         table = self.hyperparameters.copy()
         names = list(table.columns)
         facts = []
-        for run in self.runs:
+        for run, seed in zip(self.runs, _seeds(self.runs), strict=True):
             accuracies = [row["validation_accuracy"] for row in run.record.epochs if "validation_accuracy" in row]
             facts.append(
                 {
-                    SEED: run.hyperparameters.get(SEED, 0),
+                    SEED: seed,
                     "epochs_trained": run.epochs,
                     "stopped_early": not run.record.diverged and run.epochs < self.longest,
                     "diverged": run.record.diverged,
@@ -376,6 +376,14 @@ def _checked_threshold(threshold: float, chance: float) -> float:
         return checked_value("threshold", threshold, chance=chance, where="the pack")
     except RunError as reason:
         raise PackError(str(reason)) from None
+
+
+def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
+    """The seed of each run, 0 where it says none; all as texts where one is a text, or larger than a table's numbers."""
+    seeds = [run.hyperparameters.get(SEED, 0) for run in runs]
+    if any(isinstance(seed, str) or abs(seed) >= 2**63 for seed in seeds):
+        return list(map(str, seeds))
+    return seeds
 
 
 def _same(one: Architecture, other: Architecture) -> bool:

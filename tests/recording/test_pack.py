@@ -252,6 +252,16 @@ class TestTwins:
         for train, test in packed.split("folds"):
             assert not set(twins[train]) & set(twins[test])
 
+    @pytest.mark.parametrize("seed", ["first", 2**63, 2**127, -(2**64)])
+    def test_a_seed_that_is_no_number_of_a_table_is_a_text(self, seed: int | str, tmp_path: Path) -> None:
+        """As of numpy's ``SeedSequence().entropy``, which has 128 bits."""
+        for place, each in enumerate((seed, 7)):
+            hyperparameters = {"learning_rate": 0.1, "seed": each}
+            record(tmp_path / "runs" / str(place), CHOSEN[place], epochs=1, hyperparameters=hyperparameters)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["seed"].tolist() == [str(seed), "7"]
+        assert packed.networks["configuration"].tolist() == [0, 0]
+
     def test_blocked_is_by_the_column_that_one_names(self, tmp_path: Path) -> None:
         for position, network in enumerate(CHOSEN[:9]):
             augmentation = {"learning_rate": 0.1, "augmentation": ("none", "flips", "crops")[position % 3], "seed": network}
