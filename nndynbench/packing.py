@@ -101,7 +101,7 @@ def pack(
     ------
     PackError
         For runs of different architectures, hyperparameters of different kinds, no run with an outcome, a threshold that is
-        no percentage, and for names and versions that cannot be.
+        no percentage, what are no runs, and for names and versions that cannot be.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are not right, naming the file.
 
@@ -119,8 +119,7 @@ def pack(
     check_own_name(name)
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
-    given = read_runs(user_path(runs)).values() if isinstance(runs, (str, PathLike)) else runs
-    made = _Making(list(given))
+    made = _Making(_runs_of(runs))
     folder = user_path(out) / name / version
     with folder_written_whole(folder) as fresh:
         made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
@@ -133,6 +132,16 @@ def check_own_name(name: str) -> None:
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
         raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
+
+
+def _runs_of(given: object) -> list[Run]:
+    """The runs of a folder, or those that are given; raises `PackError` for anything else."""
+    if isinstance(given, (str, PathLike)):
+        return list(read_runs(user_path(given)).values())
+    runs: list[Run] = list(given) if isinstance(given, Iterable) else []
+    if not isinstance(given, Iterable) or not all(isinstance(run, Run) for run in runs):
+        raise PackError(f"runs are a folder, or several runs as nndynbench.read_run reads them, not {given!r:.100}")
+    return runs
 
 
 @dataclass

@@ -310,6 +310,13 @@ class TestBadInput:
         with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
+    @pytest.mark.parametrize("given", [["runs/a", "runs/b"], {"a": None}, 3, None])
+    def test_what_are_no_runs_is_refused(self, given: Any, tmp_path: Path) -> None:
+        with pytest.raises(
+            nb.PackError, match=r"runs are a folder, or several runs as nndynbench\.read_run reads them, not "
+        ):
+            nb.pack(given, name="my-zoo", out=tmp_path)
+
     @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1, 101, 0.6, "50", True])
     def test_a_threshold_that_is_no_percentage_is_refused_and_the_earlier_pack_stays(
         self, threshold: Any, runs: Path, tmp_path: Path
