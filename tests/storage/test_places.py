@@ -162,6 +162,21 @@ def test_a_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    """A pack that was moved to a larger disk."""
+    elsewhere, packs = tmp_path / "elsewhere", tmp_path / "packs"
+    for folder in (elsewhere, packs):
+        folder.mkdir()
+    (elsewhere / "file").write_text("old")
+    (packs / "1.0.0").symlink_to(elsewhere, target_is_directory=True)
+    for text in ("new", "newest"):
+        with folder_written_whole(packs / "1.0.0") as fresh:
+            (fresh / "file").write_text(text)
+        assert (packs / "1.0.0" / "file").read_text() == text
+        assert [path.name for path in packs.iterdir()] == ["1.0.0"]
+    assert (elsewhere / "file").read_text() == "old"
+
+
 @pytest.fixture
 def arrays(tmp_path: Path) -> Path:
     path = tmp_path / "weights.h5"
