@@ -31,7 +31,7 @@ def list_subsets(root: Root = None) -> None:
     for name, row in subsets(root=root).iterrows():
         at_hand = row["version"] is not None and row["networks"] > 0
         facts = [row["version"], str(row["networks"]), row["regime"], row["tiers"]] if at_hand else NOT_AT_HAND
-        table.add_row(str(name), row["summary"], *facts)
+        table.add_row(str(name), escape(row["summary"]), *facts)
     print_table(table)
 
 
@@ -53,12 +53,12 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         _info_from_the_catalogue(name, str(absent))
         return
     manifest = subset.manifest
-    console.print(f"[bold]{name} {manifest.version}[/bold]: {manifest.summary}")
+    console.print(f"[bold]{name} {manifest.version}[/bold]: {escape(manifest.summary)}")
     console.print(
-        f"{manifest.networks} of {manifest.networks_planned} networks, architecture {manifest.architecture}, "
-        f"regime [bold]{manifest.regime}[/bold], at most {manifest.epochs} epochs"
+        f"{manifest.networks} of {manifest.networks_planned} networks, architecture {escape(manifest.architecture)}, "
+        f"regime [bold]{escape(manifest.regime)}[/bold], at most {manifest.epochs} epochs"
     )
-    console.print(f"trained on {', '.join(subset.devices)}")
+    console.print(escape(f"trained on {', '.join(subset.devices)}"))
     paper = table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
     summary = summarised(subset)
@@ -76,7 +76,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
             folds = subset.split(split)
             console.print(f"split {split}: {len(folds)} fold(s), {len(folds[0][0])} train, {len(folds[0][1])} test networks")
         except SplitError as reason:
-            console.print(f"split {split}: none; {reason}")
+            console.print(escape(f"split {split}: none; {reason}"))
     for tier in TIERS:
         console.print(f"tier {tier}: {_tier_facts(subset, tier)}")
     if not manifest.is_own:

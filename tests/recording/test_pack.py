@@ -343,6 +343,20 @@ class TestCommands:
         assert "packed 24 of 24 runs" in said.replace("\n", " ")
         assert "regime own" in self.said("info", "my-zoo", "--root", "zoo")
 
+    def test_its_texts_are_shown_as_they_are_also_in_brackets(self) -> None:
+        for rate in range(1, 15):
+            recorder = nb.Recorder(f"runs/{rate:02d}", hyperparameters={"[b]rate": rate % 7})
+            recorder.epoch(validation_accuracy=50.0 + rate)
+            recorder.finish(test_accuracy=60.0 + rate)
+        summary = "rates [draft] of [/b] runs"
+        self.said("pack", "runs", "--name", "my-zoo", "--out", "zoo", "--summary", summary, "--blocked", "[b]rate")
+        shown = self.said("info", "my-zoo", "--root", "zoo")
+        assert summary in shown
+        assert "7 values of [b]rate" in shown
+        assert summary in self.said("list", "--root", "zoo")
+        predicted = self.said("predict", "runs/01", "--subset", "my-zoo", "--root", "zoo", "--method", "validation-accuracy")
+        assert f"on my-zoo: {summary})" in predicted.replace("\n", " ")
+
     @pytest.mark.parametrize(
         ("command", "says"),
         [
