@@ -194,8 +194,11 @@ class Subset:
             With the reason, for one that this version's networks could not fill, and for a draw that there is not.
         """
         check_name(name, [*RULES, *DRAWN], what="split")
-        if draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
-            counted = "draws are counted from 0" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+        whole = isinstance(draw, (int, np.integer)) and not isinstance(draw, bool)
+        if not whole or draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
+            counted = (
+                "draws are whole numbers from 0 on" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+            )
             raise SplitError(f"{name} has no draw {draw}: {counted}")
         if name in DRAWN:
             return self._recipe_folds(draw)
@@ -205,7 +208,8 @@ class Subset:
         if draw:
             if (name, draw) not in self._redrawn:
                 self._redrawn[name, draw] = list(REDRAWN[name](self.networks, self.name, draw))
-            return self._redrawn[name, draw]
+            # Lists of the caller's own, as all others are: who shuffles them changes no later split.
+            return [(list(train), list(test)) for train, test in self._redrawn[name, draw]]
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
 
     def _recipe_folds(self, draw: int) -> list[Fold]:
