@@ -15,6 +15,7 @@ import pandas as pd
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 
 if TYPE_CHECKING:
@@ -59,8 +60,12 @@ class Pack:
     @property
     def checksum(self) -> str:
         """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
-        files = self.manifest.files
-        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        files, tiers = self.manifest.files, self.manifest.tiers
+        if "networks" not in tiers:
+            raise NotAtHandError(
+                f"{self.folder} holds no tables, but what is read beside them: {', '.join(tiers) or 'nothing'}"
+            )
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(tiers["networks"].files))
         return hashlib.sha256(listed.encode()).hexdigest()
 
     @cached_property

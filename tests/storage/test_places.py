@@ -31,6 +31,7 @@ from nndynbench.storage.files import (
 from nndynbench.storage.hub import DownloadError, Origin, fetch
 from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
 from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import NotAtHandError
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
@@ -223,6 +224,24 @@ def test_counts_in_manifests_are_bounded(bundled: Path, fact: str, count: int) -
     facts = read_manifest(bundled).model_dump(mode="json") | {fact: count}
     with pytest.raises(ValidationError, match=fact):
         Manifest.model_validate(facts)
+
+
+def test_a_manifest_whose_tiers_have_files_without_a_checksum_is_refused(bundled: Path) -> None:
+    facts = read_manifest(bundled).model_dump(mode="json")
+    del facts["files"]["weights.h5"]
+    with pytest.raises(ValidationError, match=r"no size and checksum of: weights\.h5"):
+        Manifest.model_validate(facts)
+
+
+def test_what_lies_beside_the_tables_alone_says_so(bundled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "digits-lenet" / bundled.name
+    folder.mkdir(parents=True)
+    manifest = read_manifest(bundled)
+    alone = manifest.model_copy(update={"tiers": {"weights": manifest.tiers["weights"]}})
+    (folder / "subset.json").write_text(alone.model_dump_json(), encoding="utf-8")
+    zoo = nb.load("digits-lenet", root=tmp_path)
+    with pytest.raises(NotAtHandError, match="holds no tables, but what is read beside them: weights"):
+        zoo.checksum  # noqa: B018
 
 
 def facts_of(content: bytes, hub: HubStandIn) -> FileFacts:
