@@ -177,7 +177,9 @@ class Subset:
         return self.networks[name]
 
     def on_plateau(self, budget: int) -> pd.Series:
-        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`."""
+        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`,
+        and for what it raises.
+        """
         return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:

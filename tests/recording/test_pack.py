@@ -20,6 +20,7 @@ from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
+from nndynbench.subsets.plateau import PlateauError
 
 OFFICIAL = nb.load("digits-lenet")
 
@@ -238,6 +239,22 @@ class TestWhatIsMissing:
         assert packed.tiers == ["networks"]
         result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
         assert np.isfinite(result.predictions["prediction"]).all()
+
+    def test_a_plateau_that_cannot_be_told_is_an_error(self, tmp_path: Path) -> None:
+        for run in range(3):
+            recorder = nb.Recorder(tmp_path / "curves" / f"{run}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
+            recorder.finish(test_accuracy=50.0 + run)
+        with pytest.raises(PlateauError, match="how many classes there are is not known"):
+            nb.pack(tmp_path / "curves", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
+        weights = OFFICIAL.history(0, 1).weights(0)
+        recorder = nb.Recorder(
+            tmp_path / "run", weights, architecture="digits-lenet", hyperparameters={"learning_rate": 0.1}
+        )
+        recorder.epoch(weights=weights, validation_accuracy=40.0)
+        recorder.finish(test_accuracy=50.0)
+        with pytest.raises(PlateauError, match="1 networks, such as 0, have no training loss up to epoch 1"):
+            nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
 
 
 class TestTwins:
