@@ -187,6 +187,12 @@ class TestWhatIsMissing:
         with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
             packed.history(0, 4).weights(4)
 
+    def test_the_epochs_that_were_kept_are_named_one_by_one(self, tmp_path: Path) -> None:
+        record(tmp_path / "run", CHOSEN[0], epochs=4, keep=[1, 3])
+        packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
+        with pytest.raises(NotAtHandError, match="snapshots of the epochs 1, 3 were kept"):
+            packed.history(0, 4).weights(2)
+
     def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
         for network in CHOSEN[:3]:
             record(tmp_path / "runs" / str(network), network, epochs=2, keep=[1, 2])
@@ -239,6 +245,9 @@ class TestWhatIsMissing:
         assert packed.tiers == ["networks"]
         result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
         assert np.isfinite(result.predictions["prediction"]).all()
+        pytest.importorskip("torch")
+        with pytest.raises(NotAtHandError, match=r"the graphs tier of my-zoo 1\.0\.0 is not at hand: its runs have none"):
+            packed.to_torch()
 
     def test_a_plateau_that_cannot_be_told_is_an_error(self, tmp_path: Path) -> None:
         for run in range(3):
