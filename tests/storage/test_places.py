@@ -42,6 +42,10 @@ WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"
 READS = """
 import nndynbench as nb
 zoo = nb.load("digits-lenet")
+try:
+    nb.load("digits-lent")
+except nb.NndynbenchError as error:
+    assert "did you mean 'digits-lenet'" in str(error)
 print(len(zoo.networks), nb.subsets().loc["digits-lenet", "networks"], zoo.history(100, 2).signature("degree").shape)
 """
 
