@@ -18,6 +18,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
+from nndynbench.recording.record import RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
 from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.files import file_facts, folder_written_whole, user_path
@@ -89,8 +90,8 @@ def pack(
     threshold
         The final accuracy in percent from which a network's label is high; the median by default.
     blocked
-        The column that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent numbers. By
-        default the optimiser where there is one, else the learning rate.
+        The hyperparameter that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent
+        numbers. By default the optimiser where there is one, else the learning rate.
     version
         Three numbers.
     summary, images
@@ -99,8 +100,8 @@ def pack(
     Raises
     ------
     PackError
-        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, and for names and
-        versions that cannot be.
+        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, a threshold that is
+        no percentage, what are no runs, and for names and versions that cannot be.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are not right, naming the file.
 
@@ -118,8 +119,7 @@ def pack(
     check_own_name(name)
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
-    given = read_runs(user_path(runs)).values() if isinstance(runs, (str, PathLike)) else runs
-    made = _Making(list(given))
+    made = _Making(_runs_of(runs))
     folder = user_path(out) / name / version
     with folder_written_whole(folder) as fresh:
         made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
@@ -132,6 +132,16 @@ def check_own_name(name: str) -> None:
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
         raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
+
+
+def _runs_of(given: object) -> list[Run]:
+    """The runs of a folder, or those that are given; raises `PackError` for anything else."""
+    if isinstance(given, (str, PathLike)):
+        return list(read_runs(user_path(given)).values())
+    runs: list[Run] = list(given) if isinstance(given, Iterable) else []
+    if not isinstance(given, Iterable) or not all(isinstance(run, Run) for run in runs):
+        raise PackError(f"runs are a folder, or several runs as nndynbench.read_run reads them, not {given!r:.100}")
+    return runs
 
 
 @dataclass
@@ -184,12 +194,12 @@ class _Making:
     ) -> None:
         described = self.architecture
         networks = self.networks()
-        cut = float(networks["final_accuracy"].median()) if threshold is None else float(threshold)
+        chance = 100 / described.classes if described.classes else 0.0
+        cut = float(networks["final_accuracy"].median()) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
-        if blocked is not None and blocked not in networks:
-            raise PackError(
-                f"no run has the hyperparameter {blocked!r} to block by (there are: {', '.join(map(str, networks))})"
-            )
+        if blocked is not None and blocked not in self.hyperparameters:
+            there = ", ".join(map(str, self.hyperparameters)) or "none"
+            raise PackError(f"no run has the hyperparameter {blocked!r} to block by (there are: {there})")
         by = blocked or ("optimiser" if "optimiser" in networks else "learning_rate")
         splits = draw_splits(networks, subset=name, blocked_by=by)
         write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
@@ -222,7 +232,7 @@ class _Making:
             libraries=dict(self.runs[0].record.libraries),
             code_version=installed_version("nndynbench"),
             threshold=cut,
-            chance=100 / described.classes if described.classes else 0.0,
+            chance=chance,
             epochs=self.longest,
             networks=len(self.runs),
             networks_planned=len(self.given),
@@ -256,11 +266,11 @@ class _Making:
         table = self.hyperparameters.copy()
         names = list(table.columns)
         facts = []
-        for run in self.runs:
+        for run, seed in zip(self.runs, _seeds(self.runs), strict=True):
             accuracies = [row["validation_accuracy"] for row in run.record.epochs if "validation_accuracy" in row]
             facts.append(
                 {
-                    SEED: run.hyperparameters.get(SEED, 0),
+                    SEED: seed,
                     "epochs_trained": run.epochs,
                     "stopped_early": not run.record.diverged and run.epochs < self.longest,
                     "diverged": run.record.diverged,
@@ -368,6 +378,21 @@ class _Making:
             )
         if self.architecture.no_graph is not None:
             self.notes.append(f"no graphs, so no signatures: {self.architecture.no_graph}")
+
+
+def _checked_threshold(threshold: float, chance: float) -> float:
+    try:
+        return checked_value("threshold", threshold, chance=chance, where="the pack")
+    except RunError as reason:
+        raise PackError(str(reason)) from None
+
+
+def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
+    """The seed of each run, 0 where it says none; all as texts where one is a text, or larger than a table's numbers."""
+    seeds = [run.hyperparameters.get(SEED, 0) for run in runs]
+    if any(isinstance(seed, str) or abs(seed) >= 2**63 for seed in seeds):
+        return list(map(str, seeds))
+    return seeds
 
 
 def _same(one: Architecture, other: Architecture) -> bool:

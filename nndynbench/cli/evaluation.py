@@ -376,13 +376,14 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, by {predicted.method}'s errors after {predicted.budget} epochs on {subset}: {loaded.manifest.summary})"
+        f"(95%, by {escape(predicted.method)}'s errors after {predicted.budget} epochs on {subset}: "
+        f"{escape(loaded.manifest.summary)})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
     if predicted.outside:
         console.print("[yellow]warning[/yellow]: this run is unlike the networks that the method was fitted on:")
         for value in predicted.outside:
-            console.print(f"  {value}")
+            console.print(escape(f"  {value}"))
 
 
 def named_value(text: str) -> tuple[str, float | str]:

@@ -13,6 +13,7 @@ from nndynbench.cli.console import NOTHING, console, print_table
 
 if TYPE_CHECKING:
     from nndynbench.storage.manifest import TierName
+    from nndynbench.storage.packed import PackedFolder
     from nndynbench.subsets import Subset
 
 NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
@@ -30,7 +31,7 @@ def list_subsets(root: Root = None) -> None:
     for name, row in subsets(root=root).iterrows():
         at_hand = row["version"] is not None and row["networks"] > 0
         facts = [row["version"], str(row["networks"]), row["regime"], row["tiers"]] if at_hand else NOT_AT_HAND
-        table.add_row(str(name), row["summary"], *facts)
+        table.add_row(str(name), escape(row["summary"]), *facts)
     print_table(table)
 
 
@@ -52,12 +53,12 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         _info_from_the_catalogue(name, str(absent))
         return
     manifest = subset.manifest
-    console.print(f"[bold]{name} {manifest.version}[/bold]: {manifest.summary}")
+    console.print(f"[bold]{name} {manifest.version}[/bold]: {escape(manifest.summary)}")
     console.print(
-        f"{manifest.networks} of {manifest.networks_planned} networks, architecture {manifest.architecture}, "
-        f"regime [bold]{manifest.regime}[/bold], at most {manifest.epochs} epochs"
+        f"{manifest.networks} of {manifest.networks_planned} networks, architecture {escape(manifest.architecture)}, "
+        f"regime [bold]{escape(manifest.regime)}[/bold], at most {manifest.epochs} epochs"
     )
-    console.print(f"trained on {', '.join(subset.devices)}")
+    console.print(escape(f"trained on {', '.join(subset.devices)}"))
     paper = table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
     summary = summarised(subset)
@@ -75,7 +76,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
             folds = subset.split(split)
             console.print(f"split {split}: {len(folds)} fold(s), {len(folds[0][0])} train, {len(folds[0][1])} test networks")
         except SplitError as reason:
-            console.print(f"split {split}: none; {reason}")
+            console.print(escape(f"split {split}: none; {reason}"))
     for tier in TIERS:
         console.print(f"tier {tier}: {_tier_facts(subset, tier)}")
     if not manifest.is_own:
@@ -131,9 +132,8 @@ def curves(
     """Plot the learning curves of every network of a subset, coloured by learning rate."""
     from nndynbench.plots import learning_curves
     from nndynbench.subsets import load
-    from nndynbench.subsets.loading import names_at_hand
 
-    for name in names or names_at_hand(root):
+    for name in names or _all_at_hand(root):
         console.print(escape(f"plot: {learning_curves(load(name, root=root), out / f'{name}.png')}"))
 
 
@@ -162,13 +162,13 @@ def verify(
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load
-    from nndynbench.subsets.loading import names_at_hand
 
     bad = 0
-    for name in names or names_at_hand(root):
-        for packed in load(name, root=root, version=version).pack.folders:
+    for name in names or _all_at_hand(root):
+        folders = load(name, root=root, version=version).pack.folders
+        for packed in folders:
             listed = [file for tier in packed.manifest.tiers.values() for file in tier.files]
-            files = [file for file in listed if packed.holds(file) or packed.origin is None]
+            files = [file for file in listed if packed.holds(file) or not _is_elsewhere(file, packed, folders)]
             for file in files:
                 try:
                     packed.path(file, again=True)
@@ -178,6 +178,24 @@ def verify(
             console.print(escape(f"{name} {packed.manifest.version}: {len(files)} files checked in {packed.folder}"))
     if bad:
         raise typer.Exit(1)
+
+
+def _all_at_hand(root: str | None) -> list[str]:
+    """The subsets at hand; raises `NotAtHandError` where there is none, as in a mistyped folder."""
+    from nndynbench.storage.places import NotAtHandError, places
+    from nndynbench.subsets.loading import names_at_hand
+
+    if not (names := names_at_hand(root)):
+        raise NotAtHandError(f"there is no subset in {', '.join(map(str, places(root)))}")
+    return names
+
+
+def _is_elsewhere(file: str, packed: PackedFolder, folders: list[PackedFolder]) -> bool:
+    """Whether a file that a folder lacks is no damage: still to be downloaded, or beside it at another place."""
+    expected = packed.manifest.files[file]
+    return packed.origin is not None or any(
+        folder.holds(file) and folder.manifest.files[file].same_content(expected) for folder in folders
+    )
 
 
 def export(

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -81,7 +81,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f"{glob.escape(folder.name)}.*.partial"):
-        shutil.rmtree(left)
+        _remove(left)
     token = secrets.token_hex(8)
     fresh, aside = (folder.with_name(f"{folder.name}.{name}.partial") for name in (token, f"{token}.old"))
     fresh.mkdir()
@@ -96,8 +96,17 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
                 aside.rename(folder)
             raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        for left in (fresh, aside):
+            with suppress(OSError):
+                _remove(left)
+
+
+def _remove(left: Path) -> None:
+    """Remove a folder with all that is in it, or a link to one: what that leads to stays."""
+    if left.is_symlink() or not left.is_dir():
+        left.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(left)
 
 
 def remove_partial(folder: Path) -> None:

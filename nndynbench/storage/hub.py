@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nndynbench.storage.checks import check, remember_good
 from nndynbench.storage.files import DamagedFileError, file_facts, locked, put_in_place, written_whole
@@ -58,9 +58,21 @@ class Origin(BaseModel):
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """Where a packed folder was downloaded from; None for one that was not."""
+    """Where a packed folder was downloaded from; None for one that was not.
+
+    Raises
+    ------
+    DamagedFileError
+        Naming the file, where it does not say that.
+    """
     path = folder / ORIGIN_NAME
-    return Origin.model_validate_json(path.read_bytes()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Origin.model_validate_json(path.read_bytes())
+    except ValidationError as reason:
+        mended = "remove it, and download the subset again"
+        raise DamagedFileError(f"{path} is damaged: it does not say where the folder is from; {mended}") from reason
 
 
 def tag_of(subset: str, version: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MANIFEST_NAME = "subset.json"
 
@@ -109,6 +109,12 @@ class Manifest(_Facts):
     """The epoch up to which snapshots and features were kept, beside the last one; older packs do not say."""
     tiers: dict[TierName, TierFacts]
     files: dict[FileName, FileFacts]
+
+    @model_validator(mode="after")
+    def _has_checksums(self) -> Self:
+        if without := [file for tier in self.tiers.values() for file in tier.files if file not in self.files]:
+            raise ValueError(f"its tiers have files that it has no size and checksum of: {', '.join(without)}")
+        return self
 
     @property
     def protocol(self) -> str:

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 
 if TYPE_CHECKING:
@@ -42,13 +44,28 @@ class Pack:
 
     def __reduce__(self) -> tuple[Callable[..., Pack], tuple[Any, ...]]:
         # A worker opens the files itself, once, however many histories it is sent.
-        return opened_once, self._opening
+        return opened_once, self.opening
+
+    @property
+    def opening(self) -> tuple[Any, ...]:
+        """What another process opens the same pack by: its folders, and what it found there."""
+        return *self._opening, self.checksum, self.content
+
+    def check_unchanged(self, checksum: str) -> None:
+        """Raise `DamagedFileError` where the folder holds other networks than those that somebody opened before."""
+        if self.checksum != checksum:
+            named = f"{self.manifest.subset} {self.manifest.version}"
+            raise DamagedFileError(f"{self.folder} holds other networks than when it was opened: load {named} again")
 
     @property
     def checksum(self) -> str:
         """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
-        files = self.manifest.files
-        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(self.manifest.tiers["networks"].files))
+        files, tiers = self.manifest.files, self.manifest.tiers
+        if "networks" not in tiers:
+            raise NotAtHandError(
+                f"{self.folder} holds no tables, but what is read beside them: {', '.join(tiers) or 'nothing'}"
+            )
+        listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(tiers["networks"].files))
         return hashlib.sha256(listed.encode()).hexdigest()
 
     @cached_property
@@ -173,9 +190,11 @@ class Pack:
 
 
 @lru_cache(maxsize=16)
-def opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Pack:
-    """The same pack for the same folders, in a process."""
-    return Pack(folder, also=also, offline=offline)
+def opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None, checksum: str, content: str) -> Pack:
+    """The same pack for the same folders with the same content, in a process: it may be packed anew, or get another tier."""
+    pack = Pack(folder, also=also, offline=offline)
+    pack.check_unchanged(checksum)
+    return pack
 
 
 def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:

@@ -102,9 +102,17 @@ def _load_own(name: str, version: str | None, root: str | Path | None) -> Subset
 
 def own_names(root: str | Path | None = None) -> list[str]:
     """The packs of one's own runs below ``root``; without it, below the home folder."""
-    there = [place for place in (places(root) if root is not None else [home()]) if place.is_dir()]
-    folders = sorted({folder.name for place in there for folder in place.iterdir() if folder.is_dir()})
+    there = places(root) if root is not None else [home()]
+    folders = sorted({name for place in there for name in _folders_in(place)})
     return [name for name in folders if name not in catalogue() and find(name, root=root)]
+
+
+def _folders_in(place: Path) -> list[str]:
+    """The folders at a place; none where this user may not look."""
+    try:
+        return [folder.name for folder in place.iterdir() if folder.is_dir()]
+    except OSError:
+        return []
 
 
 def as_subset(subset: str | Subset) -> Subset:

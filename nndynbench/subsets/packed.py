@@ -126,7 +126,7 @@ class PackedNetwork:
         if not any(self.pack.epochs(part, self.network) for part in parts):
             what = f"holds {held} of {manifest.networks} networks, not this one"
         if manifest.is_own:
-            kept = f"0 to {manifest.keep}" if manifest.keep else "none"
+            kept = manifest.tiers["weights"].epochs_in_words if "weights" in manifest.tiers else "none"
             return NotAtHandError(
                 f"the {tier} tier of {manifest.subset} {what}: of its runs, snapshots of the epochs {kept} were kept"
             )

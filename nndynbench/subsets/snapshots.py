@@ -38,11 +38,10 @@ class Snapshots(Dataset[dict[str, Any]]):
         check_name(tier, TIERS[1:], what="tier of arrays")
         self._subset = subset
         self._tier = tier
+        named = f"the {tier} tier of {subset.name} {subset.version}"
+        remedy = "its runs have none" if subset.manifest.is_own else to_download(subset.name, subset.version, tier)
         if tier not in subset.tiers:
-            raise NotAtHandError(
-                f"the {tier} tier of {subset.name} {subset.version} is not at hand: "
-                f"{to_download(subset.name, subset.version, tier)}"
-            )
+            raise NotAtHandError(f"{named} is not at hand: {remedy}")
         chosen = subset.network_ids if network_ids is None else network_ids
         if unknown := sorted(set(chosen) - set(subset.network_ids)):
             raise KeyError(f"{subset.name} {subset.version} has no network {', '.join(map(str, unknown))}")
@@ -53,10 +52,7 @@ class Snapshots(Dataset[dict[str, Any]]):
             if epochs is None or epoch in epochs
         ]
         if not self._items:
-            raise NotAtHandError(
-                f"the {tier} tier of {subset.name} {subset.version} at hand holds none of these networks' epochs: "
-                f"{to_download(subset.name, subset.version, tier)}"
-            )
+            raise NotAtHandError(f"{named} at hand holds none of these networks' epochs: {remedy}")
 
     def __len__(self) -> int:
         return len(self._items)

@@ -66,7 +66,6 @@ class Subset:
         self.folder = folder
         self.pack = Pack(folder, also=also, offline=offline)
         self.manifest = self.pack.manifest
-        self._opening = (folder, tuple(also), offline)
         self._redrawn: dict[tuple[str, int], list[Fold]] = {}
 
     def __repr__(self) -> str:
@@ -87,7 +86,7 @@ class Subset:
 
     def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
         # A worker opens the files itself, once, however many histories it is sent.
-        return _opened_once, self._opening
+        return _opened_once, self.pack.opening
 
     @property
     def name(self) -> str:
@@ -178,7 +177,9 @@ class Subset:
         return self.networks[name]
 
     def on_plateau(self, budget: int) -> pd.Series:
-        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`."""
+        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`,
+        and for what it raises.
+        """
         return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:
@@ -195,8 +196,11 @@ class Subset:
             With the reason, for one that this version's networks could not fill, and for a draw that there is not.
         """
         check_name(name, [*RULES, *DRAWN], what="split")
-        if draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
-            counted = "draws are counted from 0" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+        whole = isinstance(draw, (int, np.integer)) and not isinstance(draw, bool)
+        if not whole or draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
+            counted = (
+                "draws are whole numbers from 0 on" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+            )
             raise SplitError(f"{name} has no draw {draw}: {counted}")
         if name in DRAWN:
             return self._recipe_folds(draw)
@@ -206,7 +210,8 @@ class Subset:
         if draw:
             if (name, draw) not in self._redrawn:
                 self._redrawn[name, draw] = list(REDRAWN[name](self.networks, self.name, draw))
-            return self._redrawn[name, draw]
+            # Lists of the caller's own, as all others are: who shuffles them changes no later split.
+            return [(list(train), list(test)) for train, test in self._redrawn[name, draw]]
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
 
     def _recipe_folds(self, draw: int) -> list[Fold]:
@@ -295,5 +300,7 @@ class Subset:
 
 
 @lru_cache(maxsize=16)
-def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None) -> Subset:
-    return Subset(folder, also=also, offline=offline)
+def _opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None, checksum: str, content: str) -> Subset:
+    subset = Subset(folder, also=also, offline=offline)
+    subset.pack.check_unchanged(checksum)
+    return subset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
+from nndynbench.subsets.plateau import PlateauError
 
 OFFICIAL = nb.load("digits-lenet")
 
@@ -100,6 +102,17 @@ class TestAPackIsReadAsASubset:
         nb.pack(runs, name="my-zoo", out=tmp_path)
         assert nb.pack(runs, name="my-zoo", out=tmp_path, threshold=90).manifest.threshold == 90
 
+    def test_workers_read_the_pack_that_took_the_place_of_another(self, runs: Path, tmp_path: Path) -> None:
+        given = [nb.read_run(runs / f"network-{network:03d}") for network in CHOSEN[:3]]
+        lost = pickle.dumps(nb.pack(given[1:], name="my-zoo", out=tmp_path).history(0, 1))
+        for chosen in (given, given[::-1]):
+            packed = nb.pack(chosen, name="my-zoo", out=tmp_path)
+            subset, history = pickle.loads(pickle.dumps((packed, packed.history(0, 1))))
+            assert subset.checksum == packed.checksum
+            pd.testing.assert_frame_equal(history.curves, packed.history(0, 1).curves)
+        with pytest.raises(DamagedFileError, match=r"holds other networks than when it was opened: load my-zoo 1\.0\.0"):
+            pickle.loads(lost)
+
     def test_methods_are_scored_on_it(self, zoo: nb.Subset) -> None:
         result = nb.evaluate("degree-linear", zoo, protocol="regression-folds", budgets=2)
         assert sorted(result.predictions["network"]) == zoo.network_ids
@@ -174,6 +187,12 @@ class TestWhatIsMissing:
         with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
             packed.history(0, 4).weights(4)
 
+    def test_the_epochs_that_were_kept_are_named_one_by_one(self, tmp_path: Path) -> None:
+        record(tmp_path / "run", CHOSEN[0], epochs=4, keep=[1, 3])
+        packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
+        with pytest.raises(NotAtHandError, match="snapshots of the epochs 1, 3 were kept"):
+            packed.history(0, 4).weights(2)
+
     def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
         for network in CHOSEN[:3]:
             record(tmp_path / "runs" / str(network), network, epochs=2, keep=[1, 2])
@@ -226,6 +245,25 @@ class TestWhatIsMissing:
         assert packed.tiers == ["networks"]
         result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
         assert np.isfinite(result.predictions["prediction"]).all()
+        pytest.importorskip("torch")
+        with pytest.raises(NotAtHandError, match=r"the graphs tier of my-zoo 1\.0\.0 is not at hand: its runs have none"):
+            packed.to_torch()
+
+    def test_a_plateau_that_cannot_be_told_is_an_error(self, tmp_path: Path) -> None:
+        for run in range(3):
+            recorder = nb.Recorder(tmp_path / "curves" / f"{run}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
+            recorder.finish(test_accuracy=50.0 + run)
+        with pytest.raises(PlateauError, match="how many classes there are is not known"):
+            nb.pack(tmp_path / "curves", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
+        weights = OFFICIAL.history(0, 1).weights(0)
+        recorder = nb.Recorder(
+            tmp_path / "run", weights, architecture="digits-lenet", hyperparameters={"learning_rate": 0.1}
+        )
+        recorder.epoch(weights=weights, validation_accuracy=40.0)
+        recorder.finish(test_accuracy=50.0)
+        with pytest.raises(PlateauError, match="1 networks, such as 0, have no training loss up to epoch 1"):
+            nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
 
 
 class TestTwins:
@@ -240,6 +278,16 @@ class TestTwins:
         for train, test in packed.split("folds"):
             assert not set(twins[train]) & set(twins[test])
 
+    @pytest.mark.parametrize("seed", ["first", 2**63, 2**127, -(2**64)])
+    def test_a_seed_that_is_no_number_of_a_table_is_a_text(self, seed: int | str, tmp_path: Path) -> None:
+        """As of numpy's ``SeedSequence().entropy``, which has 128 bits."""
+        for place, each in enumerate((seed, 7)):
+            hyperparameters = {"learning_rate": 0.1, "seed": each}
+            record(tmp_path / "runs" / str(place), CHOSEN[place], epochs=1, hyperparameters=hyperparameters)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["seed"].tolist() == [str(seed), "7"]
+        assert packed.networks["configuration"].tolist() == [0, 0]
+
     def test_blocked_is_by_the_column_that_one_names(self, tmp_path: Path) -> None:
         for position, network in enumerate(CHOSEN[:9]):
             augmentation = {"learning_rate": 0.1, "augmentation": ("none", "flips", "crops")[position % 3], "seed": network}
@@ -247,8 +295,11 @@ class TestTwins:
         packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="augmentation")
         tested = [set(packed.networks.loc[test, "augmentation"]) for _, test in packed.split("blocked")]
         assert tested == [{"crops"}, {"flips"}, {"none"}]
-        with pytest.raises(nb.PackError, match="no run has the hyperparameter 'optimiser'"):
-            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="optimiser")
+        for other in ("optimiser", "seed", "final_accuracy", "run"):  # by the seed, twins would be parted
+            with pytest.raises(
+                nb.PackError, match=f"no run has the hyperparameter '{other}' .*: learning_rate, augmentation"
+            ):
+                nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked=other)
 
 
 class TestBadInput:
@@ -285,6 +336,23 @@ class TestBadInput:
         with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
+    @pytest.mark.parametrize("given", [["runs/a", "runs/b"], {"a": None}, 3, None])
+    def test_what_are_no_runs_is_refused(self, given: Any, tmp_path: Path) -> None:
+        with pytest.raises(
+            nb.PackError, match=r"runs are a folder, or several runs as nndynbench\.read_run reads them, not "
+        ):
+            nb.pack(given, name="my-zoo", out=tmp_path)
+
+    @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1, 101, 0.6, "50", True])
+    def test_a_threshold_that_is_no_percentage_is_refused_and_the_earlier_pack_stays(
+        self, threshold: Any, runs: Path, tmp_path: Path
+    ) -> None:
+        given = [nb.read_run(runs / f"network-{CHOSEN[0]:03d}")]
+        earlier = nb.pack(given, name="my-zoo", out=tmp_path)
+        with pytest.raises(nb.PackError, match=r"the pack: threshold is (percent|a number)"):
+            nb.pack(given, name="my-zoo", out=tmp_path, threshold=threshold)
+        assert nb.load("my-zoo", root=tmp_path).checksum == earlier.checksum
+
 
 class TestCommands:
     @pytest.fixture(autouse=True)
@@ -300,6 +368,20 @@ class TestCommands:
         said = self.said("pack", str(runs), "--name", "my-zoo", "--out", "zoo", "--blocked", "dropout")
         assert "packed 24 of 24 runs" in said.replace("\n", " ")
         assert "regime own" in self.said("info", "my-zoo", "--root", "zoo")
+
+    def test_its_texts_are_shown_as_they_are_also_in_brackets(self) -> None:
+        for rate in range(1, 15):
+            recorder = nb.Recorder(f"runs/{rate:02d}", hyperparameters={"[b]rate": rate % 7})
+            recorder.epoch(validation_accuracy=50.0 + rate)
+            recorder.finish(test_accuracy=60.0 + rate)
+        summary = "rates [draft] of [/b] runs"
+        self.said("pack", "runs", "--name", "my-zoo", "--out", "zoo", "--summary", summary, "--blocked", "[b]rate")
+        shown = self.said("info", "my-zoo", "--root", "zoo")
+        assert summary in shown
+        assert "7 values of [b]rate" in shown
+        assert summary in self.said("list", "--root", "zoo")
+        predicted = self.said("predict", "runs/01", "--subset", "my-zoo", "--root", "zoo", "--method", "validation-accuracy")
+        assert f"on my-zoo: {summary})" in predicted.replace("\n", " ")
 
     @pytest.mark.parametrize(
         ("command", "says"),

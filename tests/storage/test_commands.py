@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 import nndynbench as nb
@@ -71,3 +72,24 @@ def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path
     assert bad.exit_code == 1
     assert "damaged" in bad.output
     assert "weights.h5" in bad.output
+
+
+def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, home: Path) -> None:
+    """As in a clone, whose ``data/`` has one tier beside the bundled tables."""
+    beside = home / "digits-lenet" / bundled.name
+    beside.mkdir(parents=True)
+    for name in ("subset.json", "weights.h5"):
+        shutil.copy(bundled / name, beside / name)
+    good = run("verify", "digits-lenet")
+    assert (good.exit_code, good.output.count("files checked")) == (0, 2), good.output
+    assert f"1 files checked in {beside}" in good.output
+    (beside / "weights.h5").write_bytes(b"")
+    assert run("verify", "digits-lenet").exit_code == 1
+    assert run("verify").exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "curves"])
+def test_all_subsets_of_a_folder_that_has_none_are_an_error(command: str, tmp_path: Path) -> None:
+    nothing = run(command, "--root", str(tmp_path / "mistyped"))
+    assert nothing.exit_code == 1
+    assert str(nothing.exception) == f"there is no subset in {tmp_path / 'mistyped'}"

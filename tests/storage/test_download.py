@@ -295,6 +295,20 @@ class TestHome:
         with pytest.raises(FileExistsError, match=r"holds another pack of digits-lenet 0.0.9 than someone/else"):
             nb.download("digits-lenet", version=PUBLISHED)
 
+    @pytest.mark.parametrize("content", ["", "{}", '{"repository": 1, "commit": 2}'])
+    def test_a_damaged_origin_is_named_with_what_mends_it(self, content: str, hub: HubStandIn, home: Path) -> None:
+        nb.download("digits-lenet", version=PUBLISHED)
+        origin = home / FOLDER / "origin.json"
+        origin.write_text(content, encoding="utf-8")
+        for read in (nb.subsets, lambda: nb.download("digits-lenet", version=PUBLISHED)):
+            with pytest.raises(
+                DamagedFileError, match=r"origin\.json is damaged: .*; remove it, and download the subset again"
+            ):
+                read()
+        origin.unlink()
+        assert nb.download("digits-lenet", version=PUBLISHED).tiers
+        assert "origin.json" in files_in(home / FOLDER)
+
     def test_a_home_that_cannot_be_written_is_named(
         self, hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

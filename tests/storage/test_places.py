@@ -31,6 +31,7 @@ from nndynbench.storage.files import (
 from nndynbench.storage.hub import DownloadError, Origin, fetch
 from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
 from nndynbench.storage.packed import PackedFolder
+from nndynbench.storage.places import NotAtHandError
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
@@ -41,6 +42,10 @@ WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"
 READS = """
 import nndynbench as nb
 zoo = nb.load("digits-lenet")
+try:
+    nb.load("digits-lent")
+except nb.NndynbenchError as error:
+    assert "did you mean 'digits-lenet'" in str(error)
 print(len(zoo.networks), nb.subsets().loc["digits-lenet", "networks"], zoo.history(100, 2).signature("degree").shape)
 """
 
@@ -162,6 +167,21 @@ def test_a_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    """A pack that was moved to a larger disk."""
+    elsewhere, packs = tmp_path / "elsewhere", tmp_path / "packs"
+    for folder in (elsewhere, packs):
+        folder.mkdir()
+    (elsewhere / "file").write_text("old")
+    (packs / "1.0.0").symlink_to(elsewhere, target_is_directory=True)
+    for text in ("new", "newest"):
+        with folder_written_whole(packs / "1.0.0") as fresh:
+            (fresh / "file").write_text(text)
+        assert (packs / "1.0.0" / "file").read_text() == text
+        assert [path.name for path in packs.iterdir()] == ["1.0.0"]
+    assert (elsewhere / "file").read_text() == "old"
+
+
 @pytest.fixture
 def arrays(tmp_path: Path) -> Path:
     path = tmp_path / "weights.h5"
@@ -208,6 +228,24 @@ def test_counts_in_manifests_are_bounded(bundled: Path, fact: str, count: int) -
     facts = read_manifest(bundled).model_dump(mode="json") | {fact: count}
     with pytest.raises(ValidationError, match=fact):
         Manifest.model_validate(facts)
+
+
+def test_a_manifest_whose_tiers_have_files_without_a_checksum_is_refused(bundled: Path) -> None:
+    facts = read_manifest(bundled).model_dump(mode="json")
+    del facts["files"]["weights.h5"]
+    with pytest.raises(ValidationError, match=r"no size and checksum of: weights\.h5"):
+        Manifest.model_validate(facts)
+
+
+def test_what_lies_beside_the_tables_alone_says_so(bundled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "digits-lenet" / bundled.name
+    folder.mkdir(parents=True)
+    manifest = read_manifest(bundled)
+    alone = manifest.model_copy(update={"tiers": {"weights": manifest.tiers["weights"]}})
+    (folder / "subset.json").write_text(alone.model_dump_json(), encoding="utf-8")
+    zoo = nb.load("digits-lenet", root=tmp_path)
+    with pytest.raises(NotAtHandError, match="holds no tables, but what is read beside them: weights"):
+        zoo.checksum  # noqa: B018
 
 
 def facts_of(content: bytes, hub: HubStandIn) -> FileFacts:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,6 +61,17 @@ class TestWorkers:
         first, second = (pickle.loads(pickle.dumps(digits)) for _ in range(2))
         assert first is second
         assert len(pickle.dumps(digits.histories(range(240), 5))) < 100_000
+
+    def test_a_worker_reads_a_tier_that_came_after_it_opened_a_subset(self, digits: nb.Subset, tmp_path: Path) -> None:
+        folder = tmp_path / "digits-lenet" / digits.version
+        shutil.copytree(digits.folder, folder, ignore=shutil.ignore_patterns("weights.h5"))
+        (folder / "origin.json").write_text('{"repository": "some/where", "commit": "1"}', encoding="utf-8")
+        lacking = pickle.loads(pickle.dumps(nb.load("digits-lenet", root=tmp_path, offline=True).history(7, 5)))
+        with pytest.raises(NotAtHandError, match="holds 0 of 240 networks"):
+            total_weight(lacking)
+        shutil.copy(digits.folder / "weights.h5", folder)
+        whole = pickle.loads(pickle.dumps(nb.load("digits-lenet", root=tmp_path, offline=True).history(7, 5)))
+        assert total_weight(whole) == network_weight(digits, 7)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads its peak memory from /proc")

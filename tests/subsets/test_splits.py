@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,8 +93,18 @@ def test_a_further_draw_is_stored_in_no_file_and_changes_no_checksum() -> None:
         assert nb.load(name).checksum == checksum
 
 
-@pytest.mark.parametrize(("split", "draw"), [("holdout", 1), ("blocked", 3), ("folds", -1)])
-def test_a_draw_that_there_is_not_is_refused(digits: nb.Subset, split: str, draw: int) -> None:
+@pytest.mark.parametrize("draw", [0, 2])
+def test_a_split_is_its_callers_own(diverse: nb.Subset, draw: int) -> None:
+    before = copy.deepcopy(diverse.split("folds", draw))
+    diverse.split("folds", draw)[0][0].clear()
+    diverse.split("folds", draw).pop()
+    assert diverse.split("folds", draw) == before
+
+
+@pytest.mark.parametrize(
+    ("split", "draw"), [("holdout", 1), ("blocked", 3), ("folds", -1), ("folds", 1.5), ("folds", True), ("folds", "1")]
+)
+def test_a_draw_that_there_is_not_is_refused(digits: nb.Subset, split: str, draw: Any) -> None:
     with pytest.raises(SplitError, match=f"{split} has no draw {draw}"):
         digits.split(split, draw)
 
