@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -40,7 +41,8 @@ class Headline:
 @dataclass(frozen=True)
 class BoardFacts:
     """All of board.toml, and the references that every comparison has. ``drawn_again``: the methods that are submitted under
-    all draws of the folds that there are. ``audited_images``: subsets of these can be trained anew for an audit.
+    all draws of the folds that there are, ``drawn_again_on`` further ones by subset and protocol. ``audited_images``:
+    subsets of these can be trained anew for an audit.
     """
 
     first: tuple[Shown, ...]
@@ -48,7 +50,13 @@ class BoardFacts:
     groups: tuple[Group, ...]
     headline: Headline
     drawn_again: frozenset[str]
+    drawn_again_on: Mapping[tuple[str, str], frozenset[str]]
     audited_images: frozenset[str]
+
+    def draws_again(self, method: str, protocol: str, subsets: Iterable[str]) -> bool:
+        """Whether a method is submitted under all draws of the folds, of a protocol on these subsets."""
+        on = (self.drawn_again_on.get((subset, protocol), frozenset()) for subset in subsets)
+        return method in self.drawn_again.union(*on)
 
 
 @cache
@@ -61,6 +69,7 @@ def board_facts() -> BoardFacts:
         tuple(Group(**facts) for facts in content["groups"]),
         Headline(tuple(content["headline"]["protocols"]), content["headline"]["budget"]),
         frozenset(content["draws"]["methods"]),
+        {(view["subset"], view["protocol"]): frozenset(view["methods"]) for view in content["draws"]["views"]},
         frozenset(content["audit"]["images"]),
     )
 

@@ -101,7 +101,7 @@ def tasks(
                 for group in _groups(protocol, at_hand):
                     wanted = chosen_budgets or read_budgets(protocol.budgets)
                     budgets = _budgets(wanted, protocol, group)
-                    found.append(Task(name, protocol, group, budgets, _draws(name, protocol, draws)))
+                    found.append(Task(name, protocol, group, budgets, _draws(name, protocol, group, draws)))
     return [task for task in found if task.budgets]
 
 
@@ -235,9 +235,10 @@ def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
     return f"other code: {', '.join(changed)}" if changed else None
 
 
-def _draws(method: str, protocol: Protocol, asked: int | None) -> int:
+def _draws(method: str, protocol: Protocol, subsets: tuple[Subset, ...], asked: int | None) -> int:
     if asked is None:
-        return protocol.draws if method in board_facts().drawn_again else 1
+        again = board_facts().draws_again(method, protocol.name, [subset.name for subset in subsets])
+        return protocol.draws if again else 1
     return min(asked, protocol.draws)
 
 

@@ -20,10 +20,10 @@ from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all,
 from leaderboard.standing import AuditScore, add_record, read_records, record_of
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols import method_names, stored
+from nndynbench.protocols import find_protocol, method_names, stored
 from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.submissions.files import parsed
-from nndynbench.subsets import Subset
+from nndynbench.subsets import Subset, catalogue
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -164,6 +164,17 @@ def test_the_references_and_what_adds_to_them_are_submitted_under_all_draws_of_t
     }
     with pytest.raises(ValueError, match="not 0"):
         tasks(draws=0)
+
+
+def test_the_best_of_the_first_view_are_submitted_under_all_draws_there_alone() -> None:
+    found = {
+        (task.subsets[0].name, task.protocol.name): task.draws
+        for task in tasks(methods=["bar-and-degree"], subset_names=["cifar10-lenet-diverse", "digits-lenet"])
+    }
+    assert {view for view, draws in found.items() if draws > 1} == {("cifar10-lenet-diverse", "regression-folds")}
+    views = board_facts().drawn_again_on
+    assert all(methods <= set(method_names()) - board_facts().drawn_again for methods in views.values())
+    assert all(subset in catalogue() and find_protocol(protocol).draws > 1 for subset, protocol in views)
 
 
 def training_loss_under(draws: int) -> Task:
