@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from nndynbench.checkpoints.content import SAFETENSORS
+from nndynbench.checkpoints.content import SAFETENSORS, CheckpointError
 from nndynbench.storage.files import user_path
 
 TORCH_FILES = (".pt", ".pth", ".ckpt", ".th", ".t7", ".pth.tar", ".pt.tar", ".ckpt.tar", ".chkpt", ".ckp")
@@ -31,6 +31,9 @@ CHECKPOINT_FOLDER = re.compile(
     r"(?i)\d+|(?:.*[_.=-])?(?:checkpoint|ckpt|chkpt|epochs?|ep|e|(?:global_?)?steps?|iter|snapshot|ba)[_=.-]?\d+.*"
 )
 
+# One of several files of a checkpoint: model-00001-of-00003.
+SHARD = re.compile(r".*-\d{5}-of-(\d{5})")
+
 # The same weights twice, of which a Hugging Face folder may hold both.
 SAME = {"pytorch_model": "model"}
 
@@ -45,6 +48,8 @@ def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
     ------
     FileNotFoundError
         If there is no such folder, or no such file in it, saying what is there.
+    CheckpointError
+        For a checkpoint in several files.
     """
     root = user_path(folder)
     if not root.is_dir():
@@ -57,6 +62,11 @@ def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
     if not paths:
         raise FileNotFoundError(_nothing(root))
     stems = {path: path.relative_to(root).as_posix().removesuffix(ending(path)) for path in paths}
+    for path, stem in stems.items():
+        if (shard := SHARD.fullmatch(stem)) and int(shard[1]) > 1:
+            raise CheckpointError(
+                f"{path} is one of {int(shard[1])} files of a checkpoint: save each checkpoint in one file"
+            )
     twice = Counter(stems.values())
     return {stem if twice[stem] == 1 else path.relative_to(root).as_posix(): path for path, stem in stems.items()}
 

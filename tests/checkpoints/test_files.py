@@ -64,6 +64,17 @@ def test_a_second_format_of_a_trainers_folder_is_read_once(state, tmp_path):
     assert (inside.epoch, inside.path) == (None, found.path)
 
 
+def test_a_checkpoint_in_several_files_is_refused_not_read_as_epochs(state, tmp_path):
+    folder = tmp_path / "checkpoint-500"
+    folder.mkdir()
+    torch.save(state, folder / "pytorch_model-00001-of-00001.bin")
+    assert list(checkpoint_files(tmp_path, steps_per_epoch=100)) == [5]
+    for part in (1, 2):
+        torch.save(state, folder / f"pytorch_model-0000{part}-of-00002.bin")
+    with pytest.raises(CheckpointError, match="is one of 2 files of a checkpoint: save each checkpoint in one file"):
+        checkpoint_files(tmp_path, steps_per_epoch=100)
+
+
 def test_folders_of_other_runs_are_not_mixed(tmp_path):
     named(tmp_path, "run_1/epoch_1.pt", "run_2/epoch_1.pt", "backup/epoch_1.pt")
     with pytest.raises(FileNotFoundError, match=r"There are some in backup, run_1, run_2: give one of these folders"):
