@@ -218,7 +218,7 @@ def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_eq
     assert at_3["**leaving early and distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
     assert partial > 0.5
     assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
-    assert f"Of the 1,536 networks {(~off.any(axis=1)).sum()} had not left it after 15 epochs." in page
+    assert f"After 15 epochs {(~off.any(axis=1)).sum()} of the 1,536 networks are still on it." in page
 
 
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
@@ -233,19 +233,37 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     assert said == ["Distance adds to curves over all networks at 3 epochs (1 of 2 intervals above 0)."]
 
 
-def test_where_nothing_can_be_told_from_0_is_said_beside_where_distance_adds() -> None:
+@pytest.mark.parametrize(
+    ("overall", "on", "off", "expected"),
+    [
+        (
+            *(0.1, 0.2, -0.1),
+            "Distance adds to curves over all networks and on the plateau at 1 epoch (2 of 3 intervals above 0). "
+            "It adds nothing that can be told from 0 off the plateau.",
+        ),
+        (
+            *(-0.1, -0.2, 0.1),
+            "Distance adds to curves nothing that can be told from 0 over all networks and on the plateau; "
+            "it adds off the plateau at 1 epoch (1 of 3 intervals above 0).",
+        ),
+        (
+            *(-0.1, -0.1, -0.1),
+            "Distance adds to curves nothing that can be told from 0 over all networks, on the plateau and off the plateau.",
+        ),
+    ],
+)
+def test_what_holds_over_all_networks_is_said_first_and_beside_it_what_does_not(
+    overall: float, on: float, off: float, expected: str
+) -> None:
     def added(low: float) -> list[dict[str, object]]:
         rows = [scored(CURVES, 0.0, budget=1, metric="r2_within"), scored(BOTH, 0.1, budget=1, metric="r2_within")]
         rows[1] |= {"added_to_curves": low + 0.1, "added_to_curves_low": low, "added_to_curves_high": low + 0.2}
         return rows
 
-    parts = {"seeds": added(0.1), "seeds-on-plateau": added(0.2), "seeds-off-plateau": added(-0.1)}
+    parts = {"seeds": added(overall), "seeds-on-plateau": added(on), "seeds-off-plateau": added(off)}
     of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
-    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
-    assert said == [
-        "Distance adds to curves over all networks and on the plateau at 1 epoch (2 of 3 intervals above 0).",
-        "It adds nothing that can be told from 0 off the plateau.",
-    ]
+    said = what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
+    assert " ".join(said) == expected
 
 
 def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:

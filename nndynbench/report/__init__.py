@@ -133,8 +133,13 @@ def _seeds(board: Board, folder: Path) -> bool:
     found = [subset for subset, compared in _compared(board, SEEDS) if can_be_said(compared)]
     if found:
         lines = [line for subset in found for line in seeds_section(board, subset, folder)]
-        _write(folder / f"{SEEDS_PAGE}.md", [f"# {SEEDS_TITLE}\n\n{BACK}\n\n{prose('seeds')}", *lines])
+        _write(folder / f"{SEEDS_PAGE}.md", [f"# {SEEDS_TITLE}\n\n{BACK}", *_introduction(), *lines])
     return bool(found)
+
+
+def _introduction() -> Iterator[str]:
+    """What the tables of every zoo of seeds have."""
+    yield from (f"\n{prose(name)}" for name in (SEEDS_PAGE, "leaving", "distance"))
 
 
 def _transfer(board: Board, folder: Path) -> bool:

@@ -116,7 +116,8 @@ def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str
         stayed = epochs_on_plateau(subset)
         last = int(subset.networks["epochs_trained"].max())
         never = int((stayed == last).sum())
-        yield f"Of the {len(stayed):,} networks {never or 'none'} had not left it after {last} epochs."
+        left = f"{never:,} of the {len(stayed):,} networks are" if never else f"none of the {len(stayed):,} networks is"
+        yield f"After {last} epochs {left} still on it."
 
 
 def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leaving:

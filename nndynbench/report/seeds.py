@@ -22,6 +22,7 @@ from nndynbench.subsets import Subset
 
 PROTOCOL = "seeds"
 PLATEAU = {"on the plateau": "seeds-on-plateau", "off the plateau": "seeds-off-plateau"}
+OVERALL = "over all networks"
 SCORE, REGRET = "r2_within", "regret_keeping_3"
 BUDGETS = (1, 3, 5)
 
@@ -132,7 +133,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
-    parts = {"over all networks": compared}
+    parts = {OVERALL: compared}
     parts |= {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
     for optimiser in board.optimisers(subset.name, PROTOCOL):
         if (part := board.of(subset.name, PROTOCOL, optimiser=optimiser)) is not None:
@@ -146,11 +147,15 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
             f"{listed(label for label, own in found.items() if own == where)} at {epochs(*where)}"
             for where in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
         )
-        if adds:
-            yield f"Distance adds to {reference.words} {adds} ({sum(intervals)} of {len(intervals)} intervals above 0)."
-        if nothing := [label for label, own in found.items() if not own]:
-            beginning = "It adds" if adds else f"Distance adds to {reference.words}"
-            yield f"{beginning} nothing that can be told from 0 {listed(nothing)}."
+        above = f"({sum(intervals)} of {len(intervals)} intervals above 0)"
+        nothing = [label for label, own in found.items() if not own]
+        cannot = f"nothing that can be told from 0 {listed(nothing)}" if nothing else ""
+        if found.get(OVERALL):
+            yield f"Distance adds to {reference.words} {adds} {above}."
+            if cannot:
+                yield f"It adds {cannot}."
+        elif cannot:
+            yield f"Distance adds to {reference.words} {cannot}" + (f"; it adds {adds} {above}." if adds else ".")
 
 
 def _told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> dict[int, bool]:
@@ -171,12 +176,12 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
     if left := leaving(subset, budgets_of(compared)):
-        yield f"\n{prose('leaving')}\n"
+        yield "\n### Who leaves the plateau first\n"
         yield from leaving_table(left)
         yield ""
         yield from (f"- {said}" for said in what_leaving_says(subset, left))
     if board.optimisers(subset.name, PROTOCOL):
-        yield f"\n{prose('distance')}\n"
+        yield "\n### How far seeds get, by optimiser\n"
         yield from distance_table(subset, budgets_of(compared))
     if (own := prose(subset.name)) is not None:
         yield f"\n{own}"
