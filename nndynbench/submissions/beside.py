@@ -80,9 +80,9 @@ def _facts_of(submissions: Sequence[Submission]) -> ResultFacts:
 def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
     """What a result is worth beside the bar: a row per subset, budget (``budget``) and, on transfer, ``trained_on``.
 
-    ``metric`` is the protocol's first, ``value`` the result's, ``bar`` the bar's, ``gain`` how much better the result is;
-    ``added``, of regressions, is what R² rises by when the bar is blended with it. ``gain`` and ``added`` have their 95%
-    intervals beside them (``…_low``, ``…_high``). What the leaderboard has no bar for is NaN.
+    ``metric`` is the protocol's first, ``value`` the result's, ``bar`` the bar's under the same draws of the folds, ``gain``
+    how much better the result is; ``added``, of regressions, is what R² rises by when the bar is blended with it. ``gain``
+    and ``added`` have their 95% intervals beside them (``…_low``, ``…_high``). What the leaderboard has no bar for is NaN.
 
     Parameters
     ----------
@@ -112,7 +112,8 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
 
 def _numbers(case: Case, bar: Case | None) -> dict[str, Any]:
     metric = case.protocol.metrics[0]
-    numbers = {"metric": metric, "value": _point(case, metric), "bar": np.nan if bar is None else _point(bar, metric)}
+    beside = None if bar is None else bar.of_draws(draw.number for draw in case.draws)
+    numbers = {"metric": metric, "value": _point(case, metric), "bar": np.nan if beside is None else _point(beside, metric)}
     for name, estimate in (Worth(None, None) if bar is None else worth(case, bar))._asdict().items():
         value, low, high = estimate or (np.nan,) * 3
         numbers |= {name: value, f"{name}_low": low, f"{name}_high": high}
