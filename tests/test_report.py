@@ -267,6 +267,15 @@ def test_what_holds_over_all_networks_is_said_first_and_beside_it_what_does_not(
     assert " ".join(said) == expected
 
 
+def test_what_is_known_of_a_part_alone_is_said() -> None:
+    rows = [scored(CURVES, 0.0, budget=1, metric="r2_within"), scored(BOTH, 0.1, budget=1, metric="r2_within")]
+    known = [rows[0], rows[1] | {"added_to_curves": 0.2, "added_to_curves_low": 0.1, "added_to_curves_high": 0.3}]
+    parts = {"seeds": rows, "seeds-on-plateau": known}
+    of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(own), {}) for name, own in parts.items()}
+    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
+    assert said == ["Distance adds to curves on the plateau at 1 epoch (1 of 1 intervals above 0)."]
+
+
 def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
     [withdrawn] = [part for part in document.split("\n## ") if part.startswith("Withdrawn")]
     assert "The bar was weak" in withdrawn

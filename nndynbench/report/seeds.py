@@ -150,7 +150,7 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         above = f"({sum(intervals)} of {len(intervals)} intervals above 0)"
         nothing = [label for label, own in found.items() if not own]
         cannot = f"nothing that can be told from 0 {listed(nothing)}" if nothing else ""
-        if found.get(OVERALL):
+        if found.get(OVERALL) or (adds and not cannot):
             yield f"Distance adds to {reference.words} {adds} {above}."
             if cannot:
                 yield f"It adds {cannot}."
