@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.columns import layer_distances
-from nndynbench.numbers import written, written_interval
 from nndynbench.protocols.intervals import draw_resamples, quantiles
 from nndynbench.protocols.metrics import Scored
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations
-from nndynbench.report.markdown import epochs, table_head, table_line
+from nndynbench.report.markdown import correlation, epochs, table_head, table_line
 from nndynbench.subsets import Subset
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,7 +28,7 @@ def distance_table(subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
     """
     networks, recipes = subset.networks, subset.recipes.to_numpy()
     better = deviations(networks["late_accuracy"].to_numpy(dtype=np.float64), recipes)
-    farther = [deviations(distances, recipes) for distances in log_distances(subset, budgets)]
+    farther = [deviations(distances, recipes) for distances in log_distances(subset, tuple(budgets))]
     yield from table_head(["seeds of a recipe", *map(epochs, budgets)])
     for optimiser in sorted(networks["optimiser"].unique()):
         own = (networks["optimiser"] == optimiser).to_numpy()
@@ -40,11 +41,14 @@ def optimiser_name(optimiser: str) -> str:
     return OPTIMISERS.get(optimiser, optimiser)
 
 
-def log_distances(subset: Subset, budgets: Sequence[int]) -> list[FloatArray]:
-    """log10 of each network's distance at each budget, (networks,): the mean over its layers."""
+@lru_cache(maxsize=8)
+def log_distances(subset: Subset, budgets: tuple[int, ...]) -> tuple[FloatArray, ...]:
+    """log10 of each network's distance at each budget, (networks,): the mean over its layers. Kept, since every network's
+    history is read for it, and the findings and two tables of the page ask for the same.
+    """
     histories = subset.histories(list(subset.networks.index), max(budgets))
     columns = [layer_distances(history) for history in histories]  # of every epoch up to the last budget
-    return [np.array([_mean_after(epoch, own) for own in columns]) for epoch in budgets]
+    return tuple(np.array([_mean_after(epoch, own) for own in columns]) for epoch in budgets)
 
 
 def _mean_after(epoch: int, distances: Mapping[str, float]) -> float:
@@ -56,6 +60,6 @@ def _cell(farther: FloatArray, better: FloatArray, recipes: npt.NDArray[np.int64
     drawn = draw_resamples(recipes, Scored(better, farther, farther, nowhere), need_classes=False)
     squares = drawn.sums(farther**2) * drawn.sums(better**2)
     low, high = quantiles(drawn.sums(farther * better) / np.sqrt(squares))
-    correlation = float(farther @ better / np.sqrt(farther @ farther * (better @ better)))
+    found = float(farther @ better / np.sqrt(farther @ farther * (better @ better)))
     factor = float(10 ** np.sqrt(np.mean(farther**2)))
-    return f"× {factor:.2f}, r = {written(correlation, signed=True)} ({written_interval(low, high, digits=2)})"
+    return f"× {factor:.2f}, r = {correlation(Estimate(found, low, high))}"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.numbers import written, written_interval
+from nndynbench.numbers import written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import Scored
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.report.distance import log_distances
-from nndynbench.report.markdown import epochs, table_head, table_line
+from nndynbench.report.markdown import correlation, epochs, table_head, table_line
 from nndynbench.subsets import Subset
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,30 +30,18 @@ EARLY, BETTER, FARTHER, SEEN = 0, 1, 2, slice(3, None)
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """A correlation within recipes, with its 95% interval, recipes resampled."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{written(self.value, signed=True)} ({written_interval(self.low, self.high, digits=2)})"
-
-
-@dataclass(frozen=True)
 class Leaving:
-    """Of the networks that are on the plateau at a budget and have a sibling there: how leaving it early goes with distance,
-    with the curves so far (in the combination that fits these very networks best), with distance for equal curves, and with
-    ending better; and how distance goes with ending better.
+    """Correlations within recipes, of the networks that are on the plateau at a budget and have a sibling there: how leaving
+    it early goes with distance, with the curves so far (in the combination that fits these very networks best), with
+    distance for equal curves, and with ending better; and how distance goes with ending better.
     """
 
     networks: int
-    distance: Correlation
+    distance: Estimate
     curves: float
-    distance_for_equal_curves: Correlation
-    ends_better: Correlation
-    distance_and_ends_better: Correlation
+    distance_for_equal_curves: Estimate
+    ends_better: Estimate
+    distance_and_ends_better: Estimate
 
 
 def epochs_on_plateau(subset: Subset) -> FloatArray:
@@ -67,7 +56,7 @@ def leaving(subset: Subset, budgets: Sequence[int]) -> dict[int, Leaving]:
     recipes, stayed = subset.recipes.to_numpy(), epochs_on_plateau(subset)
     better = subset.networks["late_accuracy"].to_numpy(dtype=np.float64)
     found = {}
-    for budget, distances in zip(budgets, log_distances(subset, budgets), strict=True):
+    for budget, distances in zip(budgets, log_distances(subset, tuple(budgets)), strict=True):
         columns = np.column_stack([-stayed, better, distances, _curves_until(subset, budget)])
         # A network that has diverged has no curve: it says nothing of what is seen before it leaves.
         on = (stayed >= budget) & np.isfinite(columns).all(axis=1)
@@ -86,13 +75,13 @@ def _curves_until(subset: Subset, budget: int) -> FloatArray:
 
 def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
     """A column a budget."""
-    rows: dict[str, Callable[[Leaving], object]] = {
+    rows: dict[str, Callable[[Leaving], str]] = {
         "networks on the plateau": lambda own: f"{own.networks:,}",
-        "leaving early and distance": lambda own: own.distance,
+        "leaving early and distance": lambda own: correlation(own.distance),
         "leaving early and the curves so far": lambda own: written(own.curves, signed=True),
-        "**leaving early and distance, for equal curves**": lambda own: f"**{own.distance_for_equal_curves}**",
-        "leaving early and ending better": lambda own: own.ends_better,
-        "distance and ending better": lambda own: own.distance_and_ends_better,
+        "**leaving early and distance, for equal curves**": lambda own: f"**{correlation(own.distance_for_equal_curves)}**",
+        "leaving early and ending better": lambda own: correlation(own.ends_better),
+        "distance and ending better": lambda own: correlation(own.distance_and_ends_better),
     }
     yield from table_head(["correlation within recipes", *map(epochs, found)])
     yield from (table_line([label, *map(cell, found.values())]) for label, cell in rows.items())
@@ -107,8 +96,8 @@ def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str
         first = found[told[0]]
         yield (
             f"Of the seeds still on the plateau, those whose layers moved farther leave it earlier, for equal curves too, "
-            f"at {epochs(*told)}: r = {first.distance_for_equal_curves} after {epochs(told[0])}. "
-            f"Leaving early and ending better have r = {first.ends_better} there."
+            f"at {epochs(*told)}: r = {correlation(first.distance_for_equal_curves)} after {epochs(told[0])}. "
+            f"Leaving early and ending better have r = {correlation(first.ends_better)} there."
         )
     elif found:
         yield f"Distance after {epochs(*found)} does not tell who leaves the plateau first, for equal curves."
@@ -127,8 +116,8 @@ def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leavin
     products = apart.T @ apart
     resampled = np.stack([[drawn.sums(one * other) for other in apart.T] for one in apart.T]).transpose(2, 0, 1)
 
-    def told(of: Callable[[FloatArray], FloatArray]) -> Correlation:
-        return Correlation(float(of(products[None])[0]), *quantiles(of(resampled)))
+    def told(of: Callable[[FloatArray], FloatArray]) -> Estimate:
+        return Estimate(float(of(products[None])[0]), *quantiles(of(resampled)))
 
     return Leaving(
         networks=len(columns),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from nndynbench.numbers import written, written_interval
+from nndynbench.protocols.scoring import Estimate
 from nndynbench.report.ranking import Row, is_control
 
 NOTHING = "–"
@@ -21,6 +22,11 @@ def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:
         return NOTHING
     shown = written(row[column], signed=signed)
     return shown if pd.isna(row[low]) else f"{shown} ({written_interval(row[low], row[high], digits=3 if signed else 2)})"
+
+
+def correlation(found: Estimate) -> str:
+    """With its interval: "+0.454 (0.39 to 0.51)"."""
+    return f"{written(found.value, signed=True)} ({written_interval(found.low, found.high, digits=2)})"
 
 
 def named(method: str) -> str:
