@@ -33,10 +33,10 @@ def copied(folder: Path, *methods: str, subset: str = "digits-lenet", protocol: 
 
 
 def predictions(method: str, budget: int, truth: pd.Series) -> pd.DataFrame:
-    """What a method predicts in its file, by network, with the fold and the truth."""
-    columns = read_submission(SUBMITTED / method / f"digits-lenet.{FOLDS}.json").predictions.columns()
-    table = pd.DataFrame({name: columns[name] for name in ("budget", "fold", "network", "prediction")})
-    table = table[table["budget"] == budget].set_index("network").sort_index()
+    """What a method predicts in its file under the first draw of the folds, by network, with the fold and the truth."""
+    table = pd.DataFrame(read_submission(SUBMITTED / method / f"digits-lenet.{FOLDS}.json").predictions.columns())
+    first = table["draw"] == 0 if "draw" in table else np.full(len(table), True)
+    table = table[first & (table["budget"] == budget)].set_index("network").sort_index()
     return table.assign(truth=truth.loc[table.index])
 
 
