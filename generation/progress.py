@@ -30,7 +30,9 @@ class Progress:
     accuracies: dict[int, float] = field(default_factory=dict)
     """Percent: a finished network's final accuracy, another's latest on the validation half."""
     core_seconds: dict[int, float] = field(default_factory=dict)
-    """Of finished networks: the processor's time; the sum of its epochs' seconds where a record lacks it."""
+    """Of finished networks whose record has it: the processor's time."""
+    seconds: dict[int, float] = field(default_factory=dict)
+    """Of finished networks: the sum of their epochs, which whatever else ran on the machine made longer."""
     rate: float | None = None
     """Epochs a second, of all processes together."""
 
@@ -48,9 +50,14 @@ class Progress:
         return self.epochs_left / self.rate if self.rate else None
 
     @property
+    def costs(self) -> list[float]:
+        """Core-seconds of the networks that have ended and have them; where none has, the seconds of their epochs."""
+        return list((self.core_seconds or self.seconds).values())
+
+    @property
     def mean_core_seconds(self) -> float | None:
-        """Of the networks that have ended; None before there is one."""
-        return float(np.mean(list(self.core_seconds.values()))) if self.core_seconds else None
+        """The mean of ``costs``; None before a network has ended."""
+        return float(np.mean(self.costs)) if self.costs else None
 
     @property
     def core_seconds_left(self) -> float | None:
@@ -76,16 +83,13 @@ class Progress:
             self.begun.pop(network, None)
             self.epochs_of[network] = len(epochs)
             self.accuracies[network] = record.final_accuracy
-            self.core_seconds[network] = _core_seconds(record)
+            self.seconds[network] = sum(epoch.seconds for epoch in epochs)
+            if record.core_seconds is not None:
+                self.core_seconds[network] = record.core_seconds
         elif network not in self.epochs_of and epochs:
             self.begun[network] = len(epochs)
             self.accuracies[network] = epochs[-1].validation_accuracy
         return max(len(epochs) - before, 0)
-
-
-def _core_seconds(record: Record) -> float:
-    """The processor's time, or where the record has none the sum of the epochs' seconds."""
-    return sum(row.seconds for row in record.epochs) if record.core_seconds is None else record.core_seconds
 
 
 def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> Progress:

@@ -161,7 +161,7 @@ def _core_seconds(so_far: Progress) -> str:
     trained = len(so_far.epochs_of)
     each, left = so_far.mean_core_seconds, so_far.core_seconds_left
     return (
-        f"one network costs {each:.3g} core-seconds (mean of {trained}), {trained} are trained, "
+        f"one network costs {each:.3g} core-seconds (mean of {len(so_far.costs)}), {trained} are trained, "
         f"{len(so_far.networks) - trained} are left: {(left or 0) / 3600:.1f} core-hours"
     )
 

@@ -37,8 +37,9 @@ def record(network: int, epochs: int, *, seconds: float = 2.0) -> Record:
     return Record(network=network, seed=0, device="an abacus", epochs=curve)
 
 
-def ended(network: int, epochs: int, accuracy: float) -> FinishedRecord:
-    return untrained_record(network, accuracy, epochs=record(network, epochs).epochs, epochs_trained=epochs)
+def ended(network: int, epochs: int, accuracy: float, *, core_seconds: float | None = None) -> FinishedRecord:
+    curve = record(network, epochs).epochs
+    return untrained_record(network, accuracy, epochs=curve, epochs_trained=epochs, core_seconds=core_seconds)
 
 
 def begin(plan: SubsetPlan, network: int, epochs: int, **facts: Any) -> None:
@@ -86,6 +87,14 @@ def test_each_epoch_is_counted_once(plan: SubsetPlan) -> None:
     assert progress.add(record(1, 1)) == 1
     assert progress.add(record(1, 2)) == 1
     assert progress.add(ended(1, 2, 50.0)) == 0
+
+
+def test_a_network_costs_what_the_processor_gave_it_where_that_is_known(plan: SubsetPlan) -> None:
+    progress = folder_progress(plan)
+    progress.add(ended(0, 8, 76.0))
+    assert (progress.mean_core_seconds, progress.core_seconds_left) == (8 * 2.0, 3 * 16.0)
+    progress.add(ended(1, 8, 76.0, core_seconds=5.0))
+    assert (progress.mean_core_seconds, progress.core_seconds_left) == (5.0, 2 * 5.0)
 
 
 def test_a_rate_needs_some_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
