@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 from types import FrameType
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from generation.device import CPU
 from generation.engines.job import BUSY_SECONDS, Job, Outcome, Report, TrainingFailedError, Unit
 from generation.engines.processes import deaf_to_interrupts, worker_processes
+from generation.record import Record
 
 POLL_SECONDS = 0.2
 
@@ -50,26 +52,30 @@ class _Workers:
     def __init__(self, job: Job, workers: int, deadline: float | None, report: Report) -> None:
         context = get_context("spawn")
         self.deadline, self.report, self.interrupted = deadline, report, False
-        self.stop, self.records = context.Event(), context.Queue()
-        self.pool = worker_processes(workers, _start_worker, job, self.stop, self.records, deadline)
+        self.stop = context.Event()
+        self.receiving, self.sending = context.Pipe(duplex=False)
+        self.records: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self.pool = worker_processes(workers, _start_worker, job, self.stop, self.sending, context.Lock(), deadline)
+        # Not in this thread: half a record, of a process that was killed, is waited for until no process can write on.
+        self.reading = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> _Workers:
+        self.reading.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.pool.dead:
-            # Half a record would be waited for, for ever.
-            self.pool.shutdown(cancel_futures=True)
-            return
         self.stop.set()
         ending = threading.Thread(target=self.pool.shutdown, kwargs={"cancel_futures": True})
         ending.start()
-        # A process cannot end before what it reported is read: a pipe holds less than a long record.
-        while ending.is_alive():
-            try:
-                self._pass_on(wait=POLL_SECONDS)
-            except KeyboardInterrupt:
-                self._interrupted()
+        try:
+            while ending.is_alive():
+                try:
+                    self._pass_on(wait=POLL_SECONDS)
+                except KeyboardInterrupt:
+                    self._interrupted()
+        finally:
+            self.sending.close()
+        self.reading.join()
         self._pass_on(wait=0)
 
     @property
@@ -109,6 +115,12 @@ class _Workers:
         self.interrupted = True
         self.stop.set()
 
+    def _read(self) -> None:
+        """Take what the processes report, until each has ended and this one's end of the pipe is closed too."""
+        with suppress(EOFError, OSError):
+            while True:
+                self.records.put(self.receiving.recv())
+
     def _pass_on(self, *, wait: float) -> None:
         try:
             self.report(self.records.get(timeout=wait) if wait else self.records.get_nowait())
@@ -122,9 +134,9 @@ class _Workers:
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(job: Job, stop: Any, records: Any, deadline: float | None) -> None:
+def _start_worker(job: Job, stop: Any, sending: Any, one_at_a_time: Any, deadline: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(job=job, stop=stop, records=records, deadline=deadline, asked_to_end=False)
+    _worker.update(job=job, stop=stop, sending=sending, one_at_a_time=one_at_a_time, deadline=deadline, asked_to_end=False)
     signal.signal(signal.SIGTERM, _asked_to_end)
 
 
@@ -140,9 +152,14 @@ def _should_stop() -> bool:
     return bool(_worker["stop"].is_set() or late)
 
 
+def _report(record: Record) -> None:
+    with _worker["one_at_a_time"]:
+        _worker["sending"].send(record)
+
+
 def _train(unit: Unit) -> None:
     job: Job = _worker["job"]
     # Here, not when the process starts: an error there would be lost with the process.
     if "images" not in _worker:
         _worker["images"] = job.images()
-    job.train(unit, _worker["images"], stop=_should_stop, report=_worker["records"].put)
+    job.train(unit, _worker["images"], stop=_should_stop, report=_report)

@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,24 @@ class DiesWhileAnotherTrains(FailsWhileAnotherReports):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class DiesInTheMiddleOfARecord(FailsWhileAnotherReports):
+    """One unit's process is killed when half of a long record is written; the other is never told to stop."""
+
+    def train(self, unit: list[int], images: Any, *, stop: Any, report: Any) -> None:
+        if unit == [self.networks[1]]:
+            Connection._send = write_half_and_die  # type: ignore[attr-defined]
+            report(Record(network=unit[0], seed=0, device=LONG_DEVICE))
+        while not stop():
+            time.sleep(0.01)
+
+
+def write_half_and_die(connection: Connection, content: bytes) -> None:
+    if len(content) > len(LONG_DEVICE):
+        os.write(connection.fileno(), content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.write(connection.fileno(), content)
+
+
 def note_the_end(job: Job, found: Path) -> None:
     """Do a job with two workers, and note how it failed and whether the long record was reported."""
     devices: list[str] = []
@@ -234,9 +253,12 @@ def test_a_unit_that_fails_while_another_reports_ends_the_command_and_loses_no_r
     assert end_of(job, tmp_path) == "the disk is full; reported: True"
 
 
-def test_a_process_that_is_killed_ends_the_command_which_says_so(tmp_path: Path, digit_images: Images) -> None:
+@pytest.mark.parametrize("dies", [DiesWhileAnotherTrains, DiesInTheMiddleOfARecord])
+def test_a_process_that_is_killed_ends_the_command_which_says_so(
+    tmp_path: Path, digit_images: Images, dies: type[Job]
+) -> None:
     made = begin(tmp_path, digit_images, rates=(0.01, 0.02, 0.03), dropouts=(0.0,))
-    job = DiesWhileAnotherTrains(made, made.order, tmp_path / "images")
+    job = dies(made, made.order, tmp_path / "images")
     assert end_of(job, tmp_path).startswith("a worker process was killed")
 
 
