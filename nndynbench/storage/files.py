@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,6 +19,9 @@ from nndynbench.storage.manifest import FileFacts
 
 # Of a file's name, what its partial file's name begins with: a name has 255 bytes at most, and a character up to 4.
 LONGEST_STEM = 50
+
+# What the writer of a folder holds, in the partial folder that it fills.
+WORKSHOP_LOCK = "lock"
 
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
@@ -77,28 +80,51 @@ def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill; at the end it takes the place of ``folder``, which stays as it is until then, and where
-    anything went wrong. Nobody else may write ``folder`` meanwhile: what a killed writer left beside it is removed.
+    anything went wrong. Of several writers at once the last to end leaves its own. What a killed one left is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f"{glob.escape(folder.name)}.*.partial"):
-        _remove(left)
-    token = secrets.token_hex(8)
-    fresh, aside = (folder.with_name(f"{folder.name}.{name}.partial") for name in (token, f"{token}.old"))
-    fresh.mkdir()
+        if _is_abandoned(left):
+            with suppress(OSError):
+                _remove(left)
+    workshop = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.partial")
+    fresh = workshop / "fresh"
+    fresh.mkdir(parents=True)
     try:
-        yield fresh
-        if folder.exists():
+        with ExitStack() as held:
+            with suppress(NoLocksError):
+                held.enter_context(locked(workshop / WORKSHOP_LOCK))
+            yield fresh
+            _take_place(fresh, folder, aside=workshop / "old")
+    finally:
+        with suppress(OSError):
+            _remove(workshop)
+
+
+def _is_abandoned(workshop: Path) -> bool:
+    """Whether the writer of a partial folder was killed, as can be told where there are locks: nobody holds its own."""
+    if not (workshop / WORKSHOP_LOCK).is_file():
+        return False
+    with suppress(NoLocksError, FileNotFoundError), locked(workshop / WORKSHOP_LOCK, blocking=False) as free:
+        return free
+    return False
+
+
+def _take_place(fresh: Path, folder: Path, *, aside: Path) -> None:
+    """Move ``fresh`` to ``folder``, and what is there ``aside``; where that fails, back."""
+    while True:
+        with suppress(FileNotFoundError):
             folder.rename(aside)
         try:
             fresh.rename(folder)
+            return
         except OSError:
+            if folder.exists():  # another writer was between the two
+                _remove(aside)
+                continue
             if aside.exists():
                 aside.rename(folder)
             raise
-    finally:
-        for left in (fresh, aside):
-            with suppress(OSError):
-                _remove(left)
 
 
 def _remove(left: Path) -> None:

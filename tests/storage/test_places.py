@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -165,6 +166,64 @@ def test_a_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         (fresh / "file").write_text("newest")
     assert (folder / "file").read_text() == "new"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_writers_of_one_folder_leave_each_others_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "1.0.0"
+    with folder_written_whole(folder) as first:
+        (first / "file").write_text("first")
+        with folder_written_whole(folder) as second:
+            (second / "file").write_text("second")
+        assert (folder / "file").read_text() == "second"
+    assert (folder / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_another_writer_that_ends_at_the_same_moment_comes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, rename = tmp_path / "1.0.0", Path.rename
+
+    def rename_late(path: Path, target: Path) -> Path:
+        if target == folder:
+            monkeypatch.setattr(Path, "rename", rename)
+            with folder_written_whole(folder) as other:
+                (other / "file").write_text("other")
+        return rename(path, target)
+
+    for text in ("old", "new"):
+        with folder_written_whole(folder) as fresh:
+            (fresh / "file").write_text(text)
+            monkeypatch.setattr(Path, "rename", rename_late)
+        assert (folder / "file").read_text() == text
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    dies = """
+import os, signal, sys
+from pathlib import Path
+from nndynbench.storage.files import folder_written_whole
+with folder_written_whole(Path(sys.argv[1])) as fresh:
+    (fresh / "file").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    folder = tmp_path / "1.0.0"
+    done = subprocess.run([sys.executable, "-c", dies, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
+    with folder_written_whole(folder) as fresh:
+        (fresh / "file").write_text("whole")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_is_written_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for text in ("old", "new"):
+        with folder_written_whole(tmp_path / "1.0.0") as fresh:
+            (fresh / "file").write_text(text)
+        assert (tmp_path / "1.0.0" / "file").read_text() == text
 
 
 def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
