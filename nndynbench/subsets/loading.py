@@ -43,6 +43,10 @@ class SupersededWarning(UserWarning):
     """
 
 
+class UnreadableSubsetWarning(UserWarning):
+    """A subset that is at hand, and whose manifest cannot be read: others are listed without it."""
+
+
 def load(name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None) -> Subset:
     """Load a subset by name, such as ``load("digits-lenet")``.
 
@@ -170,6 +174,11 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
     """All subsets of the catalogue, and the packs of one's own below ``root``, by name: summary, version at hand, networks,
     regime, and tiers at hand (with how many networks, where a tier holds not all).
 
+    Warns
+    -----
+    UnreadableSubsetWarning
+        For one whose manifest cannot be read, naming the file; it is listed as not at hand.
+
     Examples
     --------
     >>> import nndynbench
@@ -178,21 +187,32 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = []
-    for entry in catalogue().values():
-        row: dict[str, object] = {"subset": entry.name, "summary": entry.summary, "version": None, "networks": 0}
-        if found := find(entry.name, root=root):
-            subset = Subset(found[0], also=found[1:])
-            manifest = subset.manifest
-            row |= {"version": manifest.version, "networks": manifest.networks, "regime": manifest.regime}
-            row |= {"tiers": ", ".join(f"{tier}{_part(subset, tier)}" for tier in subset.tiers)}
-        rows.append(row)
-    for name in own_names(root) if root is not None else ():
-        subset = load(name, root=root)
-        manifest = subset.manifest
-        row = {"subset": name, "summary": manifest.summary, "version": manifest.version, "networks": manifest.networks}
-        rows.append(row | {"regime": manifest.regime, "tiers": ", ".join(subset.tiers)})
+    own = dict.fromkeys(own_names(root) if root is not None else (), "")
+    summaries = {entry.name: entry.summary for entry in catalogue().values()} | own
+    rows = [_row(name, summary, root) for name, summary in summaries.items()]
     return pd.DataFrame(rows, columns=["subset", "summary", "version", "networks", "regime", "tiers"]).set_index("subset")
+
+
+def _row(name: str, summary: str, root: str | Path | None) -> dict[str, object]:
+    """A subset's row of the list, with the summary of its manifest where there is no other."""
+    row: dict[str, object] = {"subset": name, "summary": summary, "version": None, "networks": 0}
+    if (subset := _readable(name, root)) is None:
+        return row
+    manifest = subset.manifest
+    row |= {"version": manifest.version, "networks": manifest.networks, "regime": manifest.regime}
+    tiers = ", ".join(f"{tier}{_part(subset, tier)}" for tier in subset.tiers)
+    return row | {"summary": summary or manifest.summary, "tiers": tiers}
+
+
+def _readable(name: str, root: str | Path | None) -> Subset | None:
+    """A subset that is at hand, or None; with a warning where it is, and cannot be read."""
+    if not (found := find(name, root=root)):
+        return None
+    try:
+        return Subset(found[0], also=found[1:])
+    except (ValueError, OSError) as reason:
+        warnings.warn(f"{name} is left out: {reason}", UnreadableSubsetWarning, stacklevel=4)
+        return None
 
 
 def names_at_hand(root: str | Path | None = None) -> list[str]:
@@ -203,9 +223,8 @@ def names_at_hand(root: str | Path | None = None) -> list[str]:
 
 def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:
     """The subsets at hand of which a tier can be read of every network."""
-    found = {name: find(name, root=root) for name in names_at_hand(root)}
-    loaded = [Subset(folders[0], also=folders[1:]) for folders in found.values()]
-    return [subset.name for subset in loaded if subset.networks_in(tier) == subset.manifest.networks]
+    readable = [subset for name in names_at_hand(root) if (subset := _readable(name, root)) is not None]
+    return [subset.name for subset in readable if subset.networks_in(tier) == subset.manifest.networks]
 
 
 def _part(subset: Subset, tier: TierName) -> str:

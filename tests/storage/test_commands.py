@@ -10,6 +10,9 @@ from typer.testing import CliRunner, Result
 
 import nndynbench as nb
 from nndynbench.cli import app
+from nndynbench.storage.manifest import read_manifest
+from nndynbench.storage.writing import write_manifest
+from nndynbench.subsets.loading import UnreadableSubsetWarning
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
 
@@ -34,6 +37,22 @@ def test_list_has_every_subset_and_what_of_it_is_at_hand(digits: nb.Subset) -> N
 
 def test_list_with_a_root_looks_nowhere_else(tmp_path: Path) -> None:
     assert row(run("list", "--root", str(tmp_path)), "digits-lenet")[2:] == NOT_AT_HAND
+
+
+@pytest.mark.parametrize("broken", ["digits-lenet", "my-zoo"])
+def test_list_names_a_subset_whose_manifest_is_broken_and_goes_on(broken: str, bundled: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundled, tmp_path / "digits-lenet" / bundled.name)
+    manifest = read_manifest(bundled).model_copy(update={"subset": "my-zoo", "summary": "24 runs"})
+    (tmp_path / "my-zoo" / bundled.name).mkdir(parents=True)
+    write_manifest(tmp_path / "my-zoo" / bundled.name, manifest)
+    path = tmp_path / broken / bundled.name / "subset.json"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(UnreadableSubsetWarning, match=f"{broken} is left out: {path} is no valid manifest"):
+        listed = run("list", "--root", str(tmp_path))
+    assert listed.exit_code == 0
+    facts = {name: row(listed, name) for name in ("digits-lenet", "my-zoo")}
+    assert facts.pop(broken)[2:] == NOT_AT_HAND
+    assert [cells[3] for cells in facts.values()] == ["240"]
 
 
 def test_info_says_which_tiers_are_still_to_be_downloaded(hub: HubStandIn) -> None:
