@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +55,16 @@ def export(
         elif chosen == "parquet":
             frame.to_parquet(partial, index=False)
         else:
-            columns: dict[str, Any] = {str(column): _plain(frame[column]) for column in frame}
-            with partial.open("wb") as file:
-                np.savez_compressed(file, **columns)
+            _write_npz({str(column): _plain(frame[column]) for column in frame}, partial)
     return target
+
+
+def _write_npz(columns: dict[str, npt.NDArray[Any]], path: Path) -> None:
+    """As ``np.savez_compressed``, which takes the names of columns for its own arguments: no column could be a ``file``."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, values in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
 
 
 def _plain(column: pd.Series) -> npt.NDArray[Any]:

@@ -41,6 +41,18 @@ def test_every_table_survives_every_format(table: str, file_format: str, digits:
             assert list(theirs[column].astype(object).fillna("").astype(str)) == list(ours[column].astype(str))
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "npz"])
+def test_hyperparameters_of_any_name_are_exported(file_format: str, tmp_path: Path) -> None:
+    names = ("file", "allow_pickle", "args", "kwds")
+    for rate in (0.1, 0.2):
+        recorder = nb.Recorder(tmp_path / "runs" / str(rate), hyperparameters=dict.fromkeys(names, rate))
+        recorder.epoch(validation_accuracy=50.0)
+        recorder.finish(test_accuracy=60.0)
+    packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+    table = read(nb.export(packed, "networks", tmp_path / f"table.{file_format}"))
+    assert [table[name].tolist() for name in names] == [[0.1, 0.2]] * 4
+
+
 def test_the_command_writes_the_file_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["export", "digits-lenet", "--what", "signatures", "--format", "parquet"])
