@@ -7,6 +7,7 @@ by the shapes of its layers' tensors alone (`nndynbench.graphs.describe`).
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,10 @@ FACTS = ("family", "input_shape", "classes", "initialisation", "layers", "no_gra
 
 
 DEFAULT_INITIALISATION = {"conv": "pytorch", "fc": "pytorch", "bias": "pytorch"}
+
+# How weights may be drawn, as `nndynbench.graphs.random_weights` says; the last with any deviation in the place of 0.01.
+RULES = ("pytorch", "kaiming-normal-fan-in", "kaiming-normal-fan-out", "zero", "normal-0.01")
+NORMAL = "normal-"
 
 
 class ArchitectureError(NndynbenchError, ValueError):
@@ -208,7 +213,7 @@ def architecture(name: str | PathLike[str] | Mapping[str, Any] | Architecture, *
     Raises
     ------
     UnknownNameError
-        For a name that is not described.
+        For a name that is not described, and for a file with an initialisation that no weights can be drawn by.
     ArchitectureError
         For a file or mapping that describes none, naming it and what is wrong.
     ValueError
@@ -258,9 +263,32 @@ def _from_file(path: Path, width: float) -> Architecture:
             f"{path} must have one table, [name] of the architecture, not {', '.join(described) or 'none'}"
         )
     [(name, facts)] = described.items()
+    _check_initialisation(facts.get("initialisation", {}), where=f"{path}: {name}")
     if name in _descriptions():
         raise ArchitectureError(f"{path}: {name} is the name of an architecture that the package describes: choose another")
     return _built(name, facts, width, where=str(path))
+
+
+def _check_initialisation(given: object, *, where: str) -> None:
+    """Raise where it does not say, for convs, fully connected layers or biases, how they are drawn."""
+    if not isinstance(given, Mapping):
+        raise ArchitectureError(f"{where}: initialisation is a table of {', '.join(DEFAULT_INITIALISATION)}, not {given!r}")
+    for kind, rule in given.items():
+        check_name(kind, DEFAULT_INITIALISATION, what=f"fact of the initialisation in {where}")
+        check_rule(rule, what=f"initialisation of {kind} in {where}")
+
+
+def check_rule(rule: object, *, what: str) -> str:
+    """Return a rule that weights may be drawn by; raises `UnknownNameError` for another, with the valid ones."""
+    return rule if isinstance(rule, str) and _is_normal(rule) else check_name(rule, RULES, what=what)
+
+
+def _is_normal(rule: str) -> bool:
+    """Whether a rule is "normal-" and a deviation."""
+    try:
+        return rule.startswith(NORMAL) and 0 <= float(rule.removeprefix(NORMAL)) < math.inf
+    except ValueError:
+        return False
 
 
 def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> Architecture:

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.architecture import Architecture, Layer, architecture
+from nndynbench.graphs.architecture import (
+    DEFAULT_INITIALISATION,
+    NORMAL,
+    Architecture,
+    Layer,
+    architecture,
+    check_rule,
+)
 from nndynbench.graphs.weights import Weights
 
 # What batch norm starts from.
@@ -21,6 +28,11 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     Returns ``{"conv1.weight": float32 array, "conv1.bias": …}`` for every conv and fully connected layer, shaped as torch
     stores them. ``scale`` multiplies all of them. The rules: "pytorch" is PyTorch's default (uniform within ±1/√fan_in,
     biases too), "kaiming-normal-fan-in" and "-fan-out" are N(0, 2/fan), "normal-σ" is N(0, σ²), "zero" is zero.
+
+    Raises
+    ------
+    UnknownNameError
+        For an architecture with another rule.
 
     Examples
     --------
@@ -67,13 +79,18 @@ def _drawn(random: np.random.Generator, described: Architecture, layers: Iterabl
     weights: Weights = {}
     for layer in layers:
         fan_in = math.prod(layer.weight_shape[1:])
-        rule = described.initialisation[layer.kind]
-        weight = _draw(random, rule, layer.weight_shape, fan_in, _fan_out(layer))
+        weight = _draw(random, _rule(described, layer.kind), layer.weight_shape, fan_in, _fan_out(layer))
         weights[f"{layer.name}.weight"] = weight * np.float32(scale)
         if layer.has_bias:
-            bias = _draw(random, described.initialisation["bias"], layer.weight_shape[:1], fan_in, fan_in)
+            bias = _draw(random, _rule(described, "bias"), layer.weight_shape[:1], fan_in, fan_in)
             weights[f"{layer.name}.bias"] = bias * np.float32(scale)
     return weights
+
+
+def _rule(described: Architecture, kind: str) -> str:
+    """By which weights of a kind of layer, or biases, are drawn: PyTorch's where the architecture does not say."""
+    rule = described.initialisation.get(kind, DEFAULT_INITIALISATION[kind])
+    return check_rule(rule, what=f"initialisation of {kind} in {described.name}")
 
 
 def _fan_out(layer: Layer) -> int:
@@ -88,8 +105,8 @@ def _draw(
     if rule == "pytorch":
         bound = 1 / math.sqrt(fan_in)
         return random.uniform(-bound, bound, shape).astype(np.float32)
-    if rule.startswith("normal-"):
-        deviation = float(rule.removeprefix("normal-"))
+    if rule.startswith(NORMAL):
+        deviation = float(rule.removeprefix(NORMAL))
     else:
         deviation = math.sqrt(2 / {"kaiming-normal-fan-in": fan_in, "kaiming-normal-fan-out": fan_out}[rule])
     return (deviation * random.standard_normal(shape)).astype(np.float32)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nndynbench.graphs import ArchitectureError, architecture, architecture_names
+from nndynbench.graphs import ArchitectureError, architecture, architecture_names, random_weights
+from nndynbench.names import UnknownNameError
 
 CONV = {"kind": "conv", "name": "conv1", "filters": 4, "kernel": 3}
 POOL = {"kind": "max-pool", "name": "pool1", "kernel": 2, "stride": 2}
@@ -58,3 +61,48 @@ def test_a_network_of_which_shapes_alone_are_known_has_no_width() -> None:
     tensor = {"kind": "tensor", "name": "fc1", "shape": [3, 2]}
     with pytest.raises(ArchitectureError, match="of layer 'fc1' the shape alone is known"):
         architecture({"name": "mine", "layers": [tensor]}, width=0.5)
+
+
+def own_file(folder: Path, initialisation: str) -> Path:
+    """An architecture of one's own, whose weights are drawn so."""
+    layers = '[{ kind = "conv", name = "conv1", filters = 4, kernel = 3 }, { kind = "fc", name = "fc1", units = 3 }]'
+    path = folder / "mine.toml"
+    path.write_text(f"[mine]\ninput_shape = [1, 8, 8]\ninitialisation = {initialisation}\nlayers = {layers}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "message"),
+    [
+        (
+            '{ conv = "kaiming-normal" }',
+            r"unknown initialisation of conv in .*mine\.toml: mine 'kaiming-normal'; did you mean 'kaiming-normal-fan-in'\? "
+            r"\(valid: pytorch, kaiming-normal-fan-in, kaiming-normal-fan-out, zero, normal-0\.01\)",
+        ),
+        ('{ fc = "normal-small" }', "unknown initialisation of fc .* 'normal-small'; did you mean"),
+        ('{ fc = "normal--1" }', "unknown initialisation of fc .* 'normal--1'"),
+        ("{ bias = 0 }", r"unknown initialisation of bias .* 0 \(valid"),
+        ('{ convs = "zero" }', r"unknown fact of the initialisation in .*mine 'convs'; did you mean 'conv'\?"),
+        ('"zero"', "initialisation is a table of conv, fc, bias, not 'zero'"),
+    ],
+)
+def test_an_initialisation_that_is_none_is_refused_with_the_valid_ones(
+    initialisation: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises((UnknownNameError, ArchitectureError), match=message):
+        architecture(own_file(tmp_path, initialisation))
+
+
+def test_a_description_with_an_unknown_initialisation_is_read_and_not_drawn() -> None:
+    """Of a network that was recorded with its weights, however these were drawn."""
+    mine = architecture(described(CONV, FC) | {"initialisation": {"conv": "xavier"}})
+    with pytest.raises(UnknownNameError, match=r"unknown initialisation of conv in mine 'xavier' \(valid: pytorch"):
+        random_weights(mine, seed=0)
+
+
+def test_what_an_initialisation_does_not_say_is_drawn_as_by_pytorch(tmp_path: Path) -> None:
+    drawn = random_weights(architecture(own_file(tmp_path, '{ conv = "normal-1e-3", bias = "zero" }')), seed=0)
+    assert 0 < np.abs(drawn["conv1.weight"]).max() < 1e-2
+    assert not drawn["fc1.bias"].any()
+    bound = 1 / np.sqrt(drawn["fc1.weight"].shape[1])
+    assert 0.9 * bound < np.abs(drawn["fc1.weight"]).max() <= bound
