@@ -37,7 +37,7 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
     ArchitectureError, UnknownNameError
         For a file that describes no architecture, and for a subset that does not exist.
     """
-    check_own_name(name)
+    check_own_name(name, beside=runs.parent.parent)
     if grid is None or not grid.endswith(".toml"):
         raise OwnZooError(f"{name} needs a grid of its own: --grid FILE.toml")
     stated = tomllib.loads(user_path(grid).read_text(encoding="utf-8"))

@@ -33,7 +33,10 @@ from nndynbench.subsets.targets import LATE_ACCURACY
 
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?")
+
+# What Windows takes for devices, also with an ending.
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?")
 
 # Columns of the networks table that are no hyperparameters and are not made below.
 RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configuration", "label"}
@@ -84,7 +87,7 @@ def pack(
     runs
         A folder with runs in it, at any depth; or runs, such as those of `nndynbench.read_run` and of an importer.
     name
-        Of the pack; none of the catalogue's.
+        Of the pack; none of the catalogue's, nor one that differs from another's in its case alone.
     out
         The folder to write to: ``root=`` of all that reads packs.
     threshold
@@ -116,7 +119,7 @@ def pack(
     >>> zoo.networks["final_accuracy"].tolist()
     [60.01, 60.1]
     """
-    check_own_name(name)
+    check_own_name(name, beside=user_path(out))
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
     made = _Making(_runs_of(runs))
@@ -126,12 +129,20 @@ def pack(
     return Subset(folder)
 
 
-def check_own_name(name: str) -> None:
-    """Raise `PackError` for a name that a pack of one's own cannot have."""
+def check_own_name(name: str, *, beside: Path) -> None:
+    """Raise `PackError` for a name that a pack of one's own cannot have in the folder ``beside``, or not on every system."""
     if name in catalogue():
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
-        raise PackError(f"{name!r} is no name for a pack: letters, digits, points and dashes are")
+        raise PackError(
+            f"{name!r} is no name for a pack: letters, digits, points and dashes are, a letter or digit first and no point "
+            "last"
+        )
+    if DEVICES.fullmatch(name):
+        raise PackError(f"{name!r} is no name for a pack: Windows takes it for a device")
+    others = [*catalogue(), *(path.name for path in (beside.iterdir() if beside.is_dir() else ()))]
+    if alike := next((other for other in others if other != name and other.lower() == name.lower()), None):
+        raise PackError(f"{name} differs from {alike} in its case alone, which not every system tells apart: choose another")
 
 
 def _runs_of(given: object) -> list[Run]:

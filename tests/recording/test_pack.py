@@ -16,6 +16,7 @@ import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.names import UnknownNameError
 from nndynbench.own_run import NotGivenError
+from nndynbench.packing import check_own_name
 from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
@@ -127,10 +128,27 @@ class TestNames:
         with pytest.raises(nb.PackError, match="digits-lenet is a subset of the catalogue"):
             nb.pack(runs, name="digits-lenet", out=tmp_path)
 
-    @pytest.mark.parametrize("name", ["../zoo", "a/b", "", ".hidden"])
-    def test_a_name_that_is_a_path_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["../zoo", "a/b", "", ".hidden", "zoo.", "zoo ", "a" * 101])
+    def test_a_name_that_no_folder_should_have_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
         with pytest.raises(nb.PackError, match="is no name for a pack"):
             nb.pack(runs, name=name, out=tmp_path)
+
+    @pytest.mark.parametrize("name", ["con", "NUL", "aux.runs", "Com1", "lpt9.1.0"])
+    def test_a_name_that_windows_takes_for_a_device_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
+        with pytest.raises(nb.PackError, match=f"'{name}' is no name for a pack: Windows takes it for a device"):
+            nb.pack(runs, name=name, out=tmp_path)
+
+    @pytest.mark.parametrize("name", ["Digits-LeNet", "My-Zoo"])
+    def test_a_name_that_differs_from_another_in_its_case_alone_is_refused(
+        self, name: str, runs: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "my-zoo").mkdir()
+        with pytest.raises(nb.PackError, match=f"{name} differs from {name.lower()} in its case alone"):
+            nb.pack(runs, name=name, out=tmp_path)
+
+    @pytest.mark.parametrize("name", ["console", "com10", "a", "null.zoo", "zoo_1.0"])
+    def test_names_that_every_system_keeps_are_taken(self, name: str, tmp_path: Path) -> None:
+        check_own_name(name, beside=tmp_path)
 
     def test_own_packs_are_listed_below_their_root_alone(self, root: Path) -> None:
         assert nb.subsets(root=root).loc["my-zoo", "networks"] == len(CHOSEN)
