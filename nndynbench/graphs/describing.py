@@ -10,7 +10,7 @@ from nndynbench.arrays import copied
 from nndynbench.graphs.architecture import TENSOR, Architecture, architecture
 from nndynbench.graphs.derived import TENSORS, unwrapped
 from nndynbench.graphs.layered import NotRepresentableError
-from nndynbench.graphs.naming import part_of_a_weight, renamed
+from nndynbench.graphs.naming import no_layers_bias, part_of_a_weight, renamed
 from nndynbench.graphs.weights import Weights, WeightsLike, tensors
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ WEIGHT_NAME = re.compile(r"(?:.*\.)?(?:\w+_)?weight(?:_(?:ih|hh|hr)_l\d+(?:_reve
 
 # The weights of recurrent layers among them: no layer hands on to the next by these.
 RECURRENT = re.compile(r".*weight_(?:ih|hh|hr)_l\d+(?:_reverse)?")
+
+# How embeddings are called, whose weights have the shape of a linear layer's without a bias.
+EMBEDDING = re.compile(r"(?i)(?:.*\.)?(?:[^.]*embed[^.]*|emb|wte|wpe)")
 
 # Of a network that nothing was kept of but its curves and hyperparameters.
 NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the runs were recorded without weights"})
@@ -38,6 +41,10 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
     weights of two axes or more, called ``NAME.weight`` and in their order: each must take what the one before it gives.
     Where there is no such chain (also for recurrent layers, and weights in parts, such as weight_norm's),
     `Architecture.no_graph` says why; features are of the layers all the same.
+
+    A state dict does not say what its layers are. A transposed conv is told by its bias, which has not as many values as
+    the weight's first axis, an embedding by its name and its lack of a bias. Otherwise, where its shape fits those around
+    it, a transposed conv is taken for a conv, and an embedding for a linear layer: give the module itself.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         raise ValueError(f"the network has no weight of two axes or more, called such as conv1.weight (tensors: {listed})")
     no_graph = None
     if isinstance(network, Mapping):
-        no_graph = _in_parts(found) or _broken_chain(shapes)
+        no_graph = _in_parts(found) or _other_layers(found) or _broken_chain(shapes)
     else:
         from nndynbench.graphs.modules import from_module
 
@@ -117,6 +124,20 @@ def _in_parts(found: Mapping[str, Any]) -> str | None:
     for key in found:
         if origin := part_of_a_weight(key):
             return f"{key!r} is a part of a weight under {origin}: give the module itself, or its weights whole"
+    return None
+
+
+def _other_layers(found: Mapping[str, Any]) -> str | None:
+    """Why a weight is of no conv or linear layer, by its bias or its name, or None where all may be."""
+    shapes = {key: tuple(map(int, value.shape)) for key, value in found.items() if hasattr(value, "shape")}
+    for key, value in _weights(found):
+        layer = key.removesuffix(WEIGHT)
+        if key.endswith(WEIGHT) and (reason := no_layers_bias(f"{layer}.", shapes)):
+            return f"{reason}; the rolled graph is defined for convs and linear layers"
+        if len(value.shape) == 2 and f"{layer}{BIAS}" not in shapes and EMBEDDING.fullmatch(layer):
+            return (
+                f"{layer!r} is an embedding by its name: give the module itself, or architecture=, if it is a linear layer"
+            )
     return None
 
 

@@ -70,7 +70,8 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     ------
     NamingError
         Saying which layer has no tensor or could have several, which layers' weights are left over (then it is another
-        network), and which tensors hold no floating-point values or only parts of a weight (weight_norm, spectral_norm).
+        network), which weight's bias is not of its outputs (then it is a transposed conv's), and which tensors hold no
+        floating-point values or only parts of a weight (weight_norm, spectral_norm).
 
     Examples
     --------
@@ -102,7 +103,9 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     for layer in layers:
         stem = stems[layer.name]
         ours[f"{layer.name}.weight"] = _floating(f"{stem}weight", found)
-        if layer.has_bias and shapes.get(f"{stem}bias") == layer.weight_shape[:1]:
+        if layer.has_bias and f"{stem}bias" in shapes:
+            if reason := no_layers_bias(stem, shapes):
+                raise NamingError(f"{reason}; {described.name} has the layer {layer.name}")
             ours[f"{layer.name}.bias"] = _floating(f"{stem}bias", found)
     _check_none_left(shapes, {f"{stem}weight" for stem in stems.values()}, described)
     return ours
@@ -186,6 +189,15 @@ def _check_whole(found: Iterable[str]) -> None:
 def part_of_a_weight(key: str) -> str | None:
     """What a tensor of this name is a part of a weight for; None where it is none."""
     return next((origin for origin, pattern in PARTS.items() if pattern.search(key)), None)
+
+
+def no_layers_bias(stem: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Why the weight at ``stem`` is no conv's or linear layer's, as its bias says; None where it may be one."""
+    weight, bias = shapes[f"{stem}weight"], shapes.get(f"{stem}bias", shapes[f"{stem}weight"][:1])
+    if bias == weight[:1]:
+        return None
+    what = "is a transposed conv's" if len(weight) > 2 and len(bias) == 1 else "is no conv's or linear layer's"
+    return f"'{stem}weight' {what}: its shape is {weight}, and that of its bias {bias}, not {weight[:1]}"
 
 
 def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], described: Architecture) -> None:

@@ -25,6 +25,39 @@ def test_a_state_dict_whose_layers_follow_each_other_is_a_chain():
     assert described.layer_sizes == {"input": 3, "0": 4, "2": 5}
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.ConvTranspose2d(4, 4, 3), None),  # nothing tells it from a conv
+        (nn.ConvTranspose2d(4, 8, 3, groups=2), "'unit.weight' is a transposed conv's: its shape is (4, 4, 3, 3)"),
+        (
+            nn.ConvTranspose2d(6, 4, 3),
+            "'unit.weight' is a transposed conv's: its shape is (6, 4, 3, 3), and that of its bias (4,)",
+        ),
+        (
+            nn.LayerNorm((5, 4)),
+            "'unit.weight' is no conv's or linear layer's: its shape is (5, 4), and that of its bias (5, 4)",
+        ),
+        (nn.Conv2d(4, 6, 3), None),
+        (nn.Linear(4, 6), None),
+    ],
+)
+def test_a_weight_whose_bias_is_not_of_its_outputs_is_no_layer_of_the_graph(layer, message):
+    no_graph = describe(nn.ModuleDict({"unit": layer}).state_dict()).no_graph
+    assert no_graph is None if message is None else no_graph.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["embedding", "word_embeddings", "tok_embed", "Emb", "wte"])
+def test_an_embedding_is_told_by_its_name_and_its_lack_of_a_bias(name):
+    # As many words as an embedding has values: the shapes would follow each other.
+    described = describe(
+        nn.ModuleDict({"encoder": nn.ModuleDict({name: nn.Embedding(8, 8)}), "last": nn.Linear(8, 3)}).state_dict()
+    )
+    assert described.no_graph.startswith(f"'encoder.{name}' is an embedding by its name")
+    for other in ({name: nn.Linear(8, 8), "last": nn.Linear(8, 3)}, {"member": nn.Linear(8, 8, bias=False)}):
+        assert describe(nn.ModuleDict(other).state_dict()).no_graph is None
+
+
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 def test_recurrent_weights_are_no_layers_that_follow_each_other(kind):
     # An RNN's shapes, (7, 5) and (7, 7), would fit each other and the layer behind them.

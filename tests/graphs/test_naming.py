@@ -253,3 +253,9 @@ def test_weights_on_the_meta_device_are_refused(lenet):
     torch = pytest.importorskip("torch")
     with pytest.raises(NamingError, match=r"'fc1\.weight' is on the meta device"):
         renamed(lenet | {"fc1.weight": torch.empty(120, 400, device="meta")}, "cifar10-lenet")
+
+
+def test_a_transposed_conv_of_a_convs_shape_is_none(lenet):
+    theirs = {**lenet, "conv2.bias": lenet["conv2.bias"][:6]}
+    with pytest.raises(NamingError, match=r"'conv2\.weight' is a transposed conv's: .* its bias \(6,\), not \(16,\)"):
+        renamed(theirs, "cifar10-lenet")
