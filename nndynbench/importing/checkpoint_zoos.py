@@ -17,9 +17,10 @@ import numpy as np
 from nndynbench.checkpoints import read_content
 from nndynbench.graphs import Weights
 from nndynbench.graphs.describing import describe, snapshot
+from nndynbench.importing.records import record_of
 from nndynbench.importing.small_cnn_zoo import ZooLayoutError
 from nndynbench.recording import Run
-from nndynbench.recording.record import RunRecord, up_to_divergence
+from nndynbench.recording.record import RunRecord
 from nndynbench.storage.files import user_path
 
 PARAMETERS_FILE, RESULT_FILE = "params.json", "result.json"
@@ -115,15 +116,7 @@ def _record(path: Path, description: dict[str, Any]) -> RunRecord:
         own = {curve: float(line[name]) for curve, name in CURVES.items() if name in line}
         row = {curve: value if curve == "train_loss" else 100 * value for curve, value in own.items()}
         curves.append({"epoch": epoch, **row})
-    epochs, has_diverged = up_to_divergence(curves)
-    accuracy = float(lines[-1][TEST])
-    return RunRecord(
-        architecture=description,
-        hyperparameters=_hyperparameters(path),
-        epochs=epochs,
-        test_accuracy=100 * accuracy if np.isfinite(accuracy) else None,
-        diverged=has_diverged,
-    )
+    return record_of(description, _hyperparameters(path), curves, test_fraction=float(lines[-1][TEST]))
 
 
 def _hyperparameters(path: Path) -> dict[str, int | float | str]:

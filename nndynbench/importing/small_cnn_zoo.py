@@ -17,9 +17,10 @@ import pandas as pd
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Weights
 from nndynbench.graphs.describing import describe
+from nndynbench.importing.records import record_of
 from nndynbench.recording import Run
 from nndynbench.recording.layouts import from_channels_last
-from nndynbench.recording.record import RunRecord, up_to_divergence
+from nndynbench.recording.record import RunRecord
 from nndynbench.storage.files import user_path
 
 WEIGHTS_FILE, METRICS_FILE, LAYOUT_FILE = "weights.npy", "metrics.csv.gz", "layout.csv"
@@ -111,15 +112,8 @@ def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:
         if row[STEP] != epoch:
             break  # later steps are not one an epoch
         curves.append({"epoch": epoch, "train_loss": float(row[LOSS]), "train_accuracy": 100 * float(row[TRAIN])})
-    epochs, has_diverged = up_to_divergence(curves)
-    accuracy = float(rows[TEST].iloc[-1])
-    return RunRecord(
-        architecture=description,
-        hyperparameters={name: value for name, value in plain.items() if isinstance(value, (int, float, str))},
-        epochs=epochs,
-        test_accuracy=100 * accuracy if np.isfinite(accuracy) else None,
-        diverged=has_diverged,
-    )
+    hyperparameters = {name: value for name, value in plain.items() if isinstance(value, (int, float, str))}
+    return record_of(description, hyperparameters, curves, test_fraction=float(rows[TEST].iloc[-1]))
 
 
 def _metrics(root: Path) -> pd.DataFrame:

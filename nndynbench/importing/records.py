@@ -1,0 +1,27 @@
+"""What a zoo logged of a run, as its record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nndynbench.recording.record import RunRecord, up_to_divergence
+
+
+def record_of(
+    description: dict[str, Any],
+    hyperparameters: Mapping[str, int | float | str],
+    curves: Sequence[dict[str, Any]],
+    *,
+    test_fraction: float,
+) -> RunRecord:
+    """A run's record: its curves end where it diverged; ``test_fraction``, of 0 to 1, is its outcome where it is finite."""
+    epochs, has_diverged = up_to_divergence(curves)
+    return RunRecord(
+        architecture=description,
+        hyperparameters=dict(hyperparameters),
+        epochs=epochs,
+        test_accuracy=100 * test_fraction if math.isfinite(test_fraction) else None,
+        diverged=has_diverged,
+    )
