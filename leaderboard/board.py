@@ -17,6 +17,7 @@ from leaderboard.store import Store
 from leaderboard.units import Unit, scored, units_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.paper import paper_scores
+from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
@@ -68,7 +69,7 @@ class View:
     def opens_at(self) -> int:
         """The last budget that most rows have: a few may have later ones."""
         rows = Counter(budget for entry in self.entries for budget in entry.scores)
-        return max((budget for budget, count in rows.items() if count > max(rows.values()) / 2), default=self.budgets[-1])
+        return max(budgets_of_most(rows), default=self.budgets[-1])
 
     @property
     def references(self) -> dict[str, str]:

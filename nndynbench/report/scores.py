@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from nndynbench.protocols import Comparison
+from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.references import beyond_references, references_among
 from nndynbench.report.markdown import epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
@@ -19,16 +20,16 @@ FEWER = "¹"
 def score_table(compared: Comparison, metric: str) -> Iterator[str]:
     """The table of one metric, at the budgets that most methods have."""
     rows = compared.rows[compared.rows["metric"] == metric]
-    budgets = budgets_of_most(rows)
+    budgets = shown_budgets(rows)
     yield from table_of_scores(rows, ranked(rows[rows["budget"] == budgets[-1]], metric), budgets)
 
 
-def budgets_of_most(rows: pd.DataFrame) -> list[int]:
+def shown_budgets(rows: pd.DataFrame) -> list[int]:
     """The budgets at which most of the methods have a row that the table of the last one shows."""
     last = rows[rows["budget"] == rows["budget"].max()]
     shown = board_methods(ranked(last, str(rows["metric"].iloc[0])))
     counts = rows[rows["method"].isin(shown)].groupby("budget")["method"].nunique()
-    return sorted(int(budget) for budget in counts.index[counts > counts.max() / 2])
+    return budgets_of_most({int(budget): int(count) for budget, count in counts.items()})
 
 
 def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from nndynbench.report.board import Board
 from nndynbench.report.markdown import count, epochs, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
 from nndynbench.report.reasons import at_budget, failures, lines, no_values
-from nndynbench.report.scores import budgets_of_most, table_of_scores
+from nndynbench.report.scores import shown_budgets, table_of_scores
 from nndynbench.report.sentences import (
     among_the_trained,
     beside_controls,
@@ -46,7 +46,7 @@ DRAWN = ("regression-folds",)
 def ranking(compared: Comparison, subset: Subset, board: Board, folder: Path) -> Iterator[str]:
     metric = compared.protocol.metrics[0]
     rows = compared.rows[compared.rows["metric"] == metric]
-    budgets = budgets_of_most(rows)
+    budgets = shown_budgets(rows)
     last = ranked(rows[rows["budget"] == budgets[-1]], metric)
     yield from _heading(compared, subset)
     yield from what_the_ranking_says(last, metric, budgets[-1])
