@@ -213,7 +213,7 @@ def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_eq
     [page] = [part for part in document.split("\n# ") if part.startswith("Which seed of a recipe")]
     table = page.split("| correlation within recipes |")[1].splitlines()
     at_3 = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in table if line.count("|") == 5}
-    assert at_3["networks on the plateau"] == f"{len(columns):,}"
+    assert at_3["networks that have not left the plateau"] == f"{len(columns):,}"
     assert at_3["leaving early and distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
     assert at_3["leaving early and the curves so far"] == written(best, signed=True)
     assert at_3["**leaving early and distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")

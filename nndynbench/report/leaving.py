@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 # What is known of every epoch without weights.
 CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
 
-# Fewer networks on the plateau than these say nothing.
+# Fewer networks that have not left the plateau than these say nothing.
 FEWEST = 50
 
 # The columns whose products are summed: what is predicted first, then distance, then the curves.
@@ -31,9 +31,11 @@ EARLY, BETTER, FARTHER, SEEN = 0, 1, 2, slice(3, None)
 
 @dataclass(frozen=True)
 class Leaving:
-    """Correlations within recipes, of the networks that are on the plateau at a budget and have a sibling there: how leaving
-    it early goes with distance, with the curves so far (in the combination that fits these very networks best), with
-    distance for equal curves, and with ending better; and how distance goes with ending better.
+    """Correlations within recipes, of the networks that have not left the plateau at a budget, have all curves up to it, and
+    have a sibling there: how leaving it early goes with distance, with the curves so far (in the combination that fits these
+    very networks best), with distance for equal curves, and with ending better; and how distance goes with ending better.
+
+    They are fewer than those scored on the plateau: one that left it and is on it again at the budget is not among them.
     """
 
     networks: int
@@ -52,7 +54,7 @@ def epochs_on_plateau(subset: Subset) -> FloatArray:
 
 
 def leaving(subset: Subset, budgets: Sequence[int]) -> dict[int, Leaving]:
-    """By budget; without those at which fewer than 50 networks are on the plateau."""
+    """By budget; without those at which fewer than 50 networks have not left the plateau."""
     recipes, stayed = subset.recipes.to_numpy(), epochs_on_plateau(subset)
     better = subset.networks["late_accuracy"].to_numpy(dtype=np.float64)
     found = {}
@@ -76,7 +78,7 @@ def _curves_until(subset: Subset, budget: int) -> FloatArray:
 def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
     """A column a budget."""
     rows: dict[str, Callable[[Leaving], str]] = {
-        "networks on the plateau": lambda own: f"{own.networks:,}",
+        "networks that have not left the plateau": lambda own: f"{own.networks:,}",
         "leaving early and distance": lambda own: correlation(own.distance),
         "leaving early and the curves so far": lambda own: written(own.curves, signed=True),
         "**leaving early and distance, for equal curves**": lambda own: f"**{correlation(own.distance_for_equal_curves)}**",
