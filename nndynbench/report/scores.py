@@ -29,7 +29,7 @@ def shown_budgets(rows: pd.DataFrame) -> list[int]:
     last = rows[rows["budget"] == rows["budget"].max()]
     shown = board_methods(ranked(last, str(rows["metric"].iloc[0])))
     counts = rows[rows["method"].isin(shown)].groupby("budget")["method"].nunique()
-    return budgets_of_most({int(budget): int(count) for budget, count in counts.items()})
+    return budgets_of_most(dict(zip(map(int, counts.index), map(int, counts), strict=True)))
 
 
 def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
