@@ -14,14 +14,12 @@ from leaderboard.store import Store, key_of
 from nndynbench.paper import claims as paper_claims
 from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
-from nndynbench.protocols.references import references_among
+from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import ceiling_of, gain
 from nndynbench.sources import deciding_code
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
-
-WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)
@@ -120,12 +118,11 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
             ranked.append({"method": method, "place": (budget, other), "rank": rank})
         if not protocol.blended:
             continue
-        for key, method in unit.references.items():
-            # Beside weights, what the reference sees and no more: what is added is the weights' own.
-            seen = {WEIGHTS, *reads[method]}
-            of_weights = {m: case for (m, _), case in at.items() if {WEIGHTS} <= set(reads[m]) <= seen}
-            if (reference := cases[method].get((budget, None))) and (best := most_added(of_weights, reference)):
-                leading.append({"budget": budget, "reference": key, **asdict(best)})
+        for reference in references():
+            of_weights = {m: case for (m, _), case in at.items() if reference.allows_beside_weights(reads[m])}
+            own = cases.get(unit.references.get(reference.key, ""), {}).get((budget, None))
+            if own and (best := most_added(of_weights, own)):
+                leading.append({"budget": budget, "reference": reference.key, **asdict(best)})
     return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+WEIGHTS = "weights"
+
 
 @dataclass(frozen=True)
 class Reference:
-    """A row that the others are read beside: the first of ``methods`` that is there."""
+    """A row that the others are read beside: the first of ``methods`` that is there.
+
+    ``sees``: what it predicts from, of "curves" and "hyperparameters". A method may read more to know which networks belong
+    together.
+    """
 
     key: str
     methods: tuple[str, ...]
+    sees: tuple[str, ...]
     name: str
     meaning: str
 
@@ -32,12 +39,22 @@ class Reference:
         """The column of a comparison that holds what is added to it."""
         return "added" if self.key == "bar" else f"added_to_{self.key}"
 
+    def allows_beside_weights(self, reads: Collection[str]) -> bool:
+        """Whether a method that reads this sees weights, and beside them no more than the reference.
+
+        What such a method adds to the reference is the weights' own.
+        """
+        return {WEIGHTS} <= set(reads) <= {WEIGHTS, *self.sees}
+
 
 @cache
 def references() -> tuple[Reference, ...]:
     """As they are written down, in their order."""
     listed = tomllib.loads(files("nndynbench.protocols").joinpath("references.toml").read_text(encoding="utf-8"))
-    return tuple(Reference(**{**facts, "methods": tuple(facts["methods"])}) for facts in listed["references"])
+    return tuple(
+        Reference(**{**facts, "methods": tuple(facts["methods"]), "sees": tuple(facts["sees"])})
+        for facts in listed["references"]
+    )
 
 
 def beyond_references(rows: pd.DataFrame) -> dict[str, str]:

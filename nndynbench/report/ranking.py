@@ -75,10 +75,9 @@ def beside_weights(last: Mapping[str, Row], reference: Reference) -> list[str]:
     """The methods that see weights and beside them no more than a reference does, and add something to it that is a number:
     what they add is the weights' own.
     """
-    if (own := references_among(last).get(reference.key)) is None:
+    if reference.key not in references_among(last):
         return []
-    seen = {"weights", *last[own]["reads"].split("+")}
-    weighty = [name for name in last if {"weights"} <= set(last[name]["reads"].split("+")) <= seen]
+    weighty = [name for name in last if reference.allows_beside_weights(last[name]["reads"].split("+"))]
     return [name for name in weighty if not is_control(name) and not pd.isna(last[name].get(reference.added))]
 
 

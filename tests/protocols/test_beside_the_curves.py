@@ -18,6 +18,7 @@ from nndynbench.protocols import comparison, read_comparison
 from nndynbench.protocols.comparison import compare_results, submitted_results
 from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.stored import StoredResults
+from nndynbench.report.ranking import most_adding
 from nndynbench.submissions import read_submission
 
 FOLDS, SUBMITTED = "regression-folds", Path(__file__).parents[2] / "leaderboard" / "submissions"
@@ -147,3 +148,31 @@ def test_the_reference_is_the_first_of_its_methods_that_is_there() -> None:
     assert references_among(["curve-extrapolation", "curve-bar", "bar"]) == {"bar": "bar", "curves": "curve-bar"}
     assert references_among(["curve-extrapolation"]) == {"curves": "curve-extrapolation"}
     assert [reference.key for reference in references()] == ["bar", "curves"]
+
+
+@pytest.mark.parametrize(
+    ("reads", "bar", "curves"),
+    [
+        ({"weights"}, True, True),
+        ({"weights", "curves"}, True, True),
+        ({"weights", "curves", "hyperparameters"}, True, False),
+        ({"weights", "hyperparameters"}, True, False),
+        ({"curves", "hyperparameters"}, False, False),
+        (set(), False, False),
+    ],
+)
+def test_what_a_method_adds_is_the_weights_own_where_it_sees_no_more_than_the_reference(
+    reads: set[str], bar: bool, curves: bool
+) -> None:
+    assert [reference.key for reference in references()] == ["bar", "curves"]
+    assert [reference.allows_beside_weights(reads) for reference in references()] == [bar, curves]
+
+
+def test_beside_curves_that_read_hyperparameters_to_tell_recipes_apart_no_other_hyperparameters_count() -> None:
+    rows = {
+        "within-curves": {"reads": "curves+hyperparameters", "added_to_curves": 0.0},
+        "bar-and-layer-distance": {"reads": "curves+hyperparameters+weights", "added_to_curves": 0.2},
+        "curve-bar-and-layer-distance": {"reads": "curves+weights", "added_to_curves": 0.1},
+    }
+    _, curves = references()
+    assert most_adding(rows, curves) == ("curve-bar-and-layer-distance", 1)
