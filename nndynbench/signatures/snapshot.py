@@ -168,12 +168,13 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
 
 
 def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
-    """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is.
+    """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is, a
+    number as a vector of one.
 
     Raises
     ------
     ValueError
-        If the function returns no vector.
+        If the function returns neither a vector nor a number.
 
     Examples
     --------
@@ -186,6 +187,7 @@ def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArra
         value = np.asarray(as_array(function(graph)), dtype=np.float64)
     except TypeError as reason:
         raise ValueError(f"a signature function must return a vector of real numbers: {reason}") from reason
+    value = np.atleast_1d(value)
     if value.ndim != 1 or not value.size:
-        raise ValueError(f"a signature function must return a vector, not an array of shape {value.shape}")
+        raise ValueError(f"a signature function must return a vector, or a number, not an array of shape {value.shape}")
     return moments(value) if len(value) == graph.number_of_nodes else value

@@ -60,7 +60,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     centrality
         "degree", "eigenvector", or any function of a `LayeredGraph`. A function that returns one value per node is
-        summarised by the five moments; a vector of another length is taken as it is.
+        summarised by the five moments; a vector of another length, or a number, is taken as it is.
     representation
         "rolled", "unrolled" or "rolled-shuffled".
     sign

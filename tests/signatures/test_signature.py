@@ -158,8 +158,15 @@ def test_a_function_is_called_again_when_a_value_that_it_reads_has_changed(digit
 
 
 def test_a_function_that_returns_no_vector_is_refused(digits: nb.Subset) -> None:
-    with pytest.raises(ValueError, match="must return a vector"):
-        nb.Signature(lambda graph: 1.0).fit_transform(digits.histories([0], 1))
+    with pytest.raises(ValueError, match=r"must return a vector, or a number, not an array of shape \(2, 2\)"):
+        nb.Signature(lambda graph: np.ones((2, 2))).fit_transform(digits.histories([0], 1))
+
+
+def test_a_function_may_return_a_number(digits: nb.Subset) -> None:
+    histories = digits.histories([0, 1], 2)
+    largest = nb.Signature(lambda graph: graph.degree().max()).fit_transform(histories)
+    assert largest.shape == (2, 2)
+    assert largest.tolist() == [[history.graph(epoch).degree().max() for epoch in (1, 2)] for history in histories]
 
 
 def test_it_is_a_scikit_learn_transformer() -> None:
