@@ -39,6 +39,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
 
     A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. A state dict's are its
     weights of two axes or more, called ``NAME.weight`` and in their order: each must take what the one before it gives.
+    Names in alphabetical order, as safetensors files have them, are taken by their numbers: 2 before 10.
     Where there is no such chain (also for recurrent layers, and weights in parts, such as weight_norm's),
     `Architecture.no_graph` says why; features are of the layers all the same.
 
@@ -66,6 +67,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         raise ValueError(f"the network has no weight of two axes or more, called such as conv1.weight (tensors: {listed})")
     no_graph = None
     if isinstance(network, Mapping):
+        shapes = _by_number(shapes)
         no_graph = _in_parts(found) or _other_layers(found) or _broken_chain(shapes)
     else:
         from nndynbench.graphs.modules import from_module
@@ -139,6 +141,18 @@ def _other_layers(found: Mapping[str, Any]) -> str | None:
                 f"{layer!r} is an embedding by its name: give the module itself, or architecture=, if it is a linear layer"
             )
     return None
+
+
+def _by_number(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Layers in alphabetical order, which says nothing of a network's, by the numbers in their names; others as they are."""
+    if list(shapes) != sorted(shapes):
+        return dict(shapes)
+    return {layer: shapes[layer] for layer in sorted(shapes, key=_text_and_numbers)}
+
+
+def _text_and_numbers(name: str) -> list[tuple[bool, int, str]]:
+    """A name's parts, numbers by their value: "block10" comes after "block2"."""
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:

@@ -71,3 +71,19 @@ def test_recurrent_weights_are_no_layers_that_follow_each_other(kind):
 def test_a_state_dict_that_holds_a_weight_in_parts_is_no_graph_of_the_other_layers(parted):
     described = describe(nn.Sequential(nn.Linear(3, 4), parted(nn.Linear(4, 4)), nn.Linear(4, 2)).state_dict())
     assert "is a part of a weight under" in described.no_graph
+
+
+def test_layers_in_the_order_of_a_safetensors_file_are_taken_by_their_numbers(tmp_path):
+    """Its tensors are sorted by name: "10.weight" stands before "4.weight"."""
+    safetensors = pytest.importorskip("safetensors.torch")
+    chain = nn.Sequential(nn.Conv2d(1, 4, 3), *[nn.ReLU()] * 3, nn.Conv2d(4, 8, 3), *[nn.ReLU()] * 5, nn.Linear(32, 10))
+    safetensors.save_file(chain.state_dict(), tmp_path / "network.safetensors")
+    read = safetensors.load_file(tmp_path / "network.safetensors")
+    layers = dict(sorted(read.items()))
+    assert describe(layers) == describe(read) == describe(chain.state_dict())
+    assert describe(layers).layer_sizes == {"input": 1, "0": 4, "4": 8, "10": 10}
+
+
+def test_a_state_dict_keeps_its_own_order_where_that_is_not_the_alphabet():
+    layers = {f"{name}.weight": torch.ones(4, 4) for name in ("stem", "block2", "block1")}
+    assert list(describe(layers).layer_sizes)[1:] == ["stem", "block2", "block1"]
