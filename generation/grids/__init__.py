@@ -56,8 +56,12 @@ WORDS: dict[str, tuple[str, ...]] = {
     "precision": tuple(dict.fromkeys(chain(*PRECISIONS.values()))),
     "signatures": ("every epoch", "kept epochs"),
 }
-# What a regime may be: the paper's training, a cheaper one, or every hyperparameter drawn at random.
-REGIMES = ("full", "reduced", "diverse")
+# What a regime may be: the paper's training, a cheaper one, every hyperparameter drawn at random, or a grid of one's own.
+OWN_REGIME = "own"
+REGIMES = ("full", "reduced", "diverse", OWN_REGIME)
+
+# What a grid's file may say: `like` is read where it is a grid of one's own, `draw` by `python -m generation draw-grid`.
+PARTS = ("regime", "like", "settings", "product", "rows", "first_rows", "seeds", "draw")
 
 
 class Range(NamedTuple):
@@ -135,17 +139,20 @@ def grid_names() -> list[str]:
 
 
 def read_grid(name: str) -> Grid:
-    """Read ``<name>.toml`` of this folder, or the file at the path ``name`` if it ends in ".toml".
+    """Read ``<name>.toml`` of this folder, or the file at the path ``name`` if it ends in ".toml", whose regime is "own"
+    where it says none.
 
     Raises
     ------
     UnknownNameError
-        For a grid, or a setting in it, or a word as a setting's value, that does not exist.
+        For a grid, or a part of it, a setting, or a word as a setting's value, that does not exist.
     GridError
         For a file that is no grid, holds no network or a value that cannot be trained with, or has late epochs that training
         may not reach.
     """
+    regime = None
     if name.endswith(".toml"):
+        regime = OWN_REGIME
         file: Traversable = user_path(name)
         name = Path(name).stem
         beside: Traversable = Path(str(file)).parent
@@ -153,12 +160,12 @@ def read_grid(name: str) -> Grid:
         beside = files("generation.grids")
         file = beside.joinpath(f"{check_name(name, grid_names(), what='grid')}.toml")
     facts = _facts(name, file)
-    check_name(facts.get("regime", ""), REGIMES, what=f"regime of grid {name!r}")
+    regime = check_name(facts.get("regime", regime), REGIMES, what=f"regime of grid {name!r}")
     networks = _rows(name, facts, beside) if "rows" in facts else _products(name, facts["product"])
     if networks.empty:
         raise GridError(f"grid {name!r} holds no network: {_empty(name, facts)}")
     networks.index = pd.RangeIndex(len(networks), name="network")
-    grid = Grid(name, facts["regime"], networks, facts["settings"])
+    grid = Grid(name, regime, networks, facts["settings"])
     _check_values(grid)
     _check_late_epochs(grid)
     return grid
@@ -172,6 +179,8 @@ def _facts(name: str, file: Traversable) -> dict[str, Any]:
         facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as damage:
         raise GridError(f"{file} is no TOML: {damage}") from damage
+    for part in facts:
+        check_name(part, PARTS, what=f"part of grid {name!r}")
     if ("rows" in facts) == ("product" in facts):
         raise GridError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
     for section in ("settings", "product"):

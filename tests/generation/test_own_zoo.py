@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,20 @@ def test_runs_of_another_architecture_are_left_alone(tmp_path: Path, grid: str, 
     Path(architecture).write_text(ARCHITECTURE.replace("units = 8", "units = 9"))
     with pytest.raises(OwnZooError, match="begun with another architecture"):
         own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+
+
+def test_the_grid_and_the_architecture_of_the_documents_are_trained_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from generation.cli import app
+
+    guide = (Path(__file__).parents[2] / "generation" / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, text in zip(("my.toml", "my-net.toml"), re.findall(r"```toml\n(.*?)```", guide, flags=re.DOTALL), strict=True):
+        Path(name).write_text(text, encoding="utf-8")
+    [command] = re.findall(r"python -m generation (train --grid my\.toml .*)", guide)
+    done = CliRunner().invoke(app, [*command.split(), "--networks", "1", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    zoo = nb.load("my-zoo", root="zoo")
+    assert zoo.manifest.regime == "own"
+    assert zoo.architecture.layer_sizes == {"input": 1, "conv1": 6, "fc1": 12, "fc2": 10}

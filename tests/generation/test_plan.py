@@ -183,8 +183,9 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
         ),
         ("[settings]", '[settings]\nbatches = "shard"', UnknownNameError, "unknown batches of grid 'odd' 'shard'"),
         ("dropout =", 'precision = ["float23"]\ndropout =', UnknownNameError, "unknown precision .* did you mean 'float32'"),
-        ("regime", "regyme", UnknownNameError, "unknown regime of grid 'odd' ''.*valid: full, reduced, diverse"),
-        ("[product]", "[produkt]", ValueError, r"grid 'odd' must have either a \[product\] of what varies, or rows"),
+        ("regime", "regyme", UnknownNameError, "unknown part of grid 'odd' 'regyme'; did you mean 'regime'"),
+        ('"reduced"', '"mine"', UnknownNameError, "unknown regime of grid 'odd' 'mine'.*valid: full, reduced, diverse, own"),
+        ("[product]", "[produkt]", UnknownNameError, "unknown part of grid 'odd' 'produkt'; did you mean 'product'"),
     ],
 )
 def test_what_a_grid_cannot_say_is_refused_before_anything_is_trained(
