@@ -11,6 +11,11 @@ def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def epochs_in_words(count: int) -> str:
+    """As "1 epoch" or "5 epochs"."""
+    return f"{count} epoch{'' if count == 1 else 's'}"
+
+
 def written_interval(low: float, high: float, *, digits: int = 2) -> str:
     """An interval: "0.65 to 0.77"."""
     return f"{written(low, digits=digits)} to {written(high, digits=digits)}"

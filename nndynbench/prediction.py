@@ -20,6 +20,7 @@ from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import Architecture, Weights
 from nndynbench.graphs.describing import NO_WEIGHTS, snapshot
 from nndynbench.graphs.weights import WeightsLike
+from nndynbench.numbers import epochs_in_words
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.board import best_method
 from nndynbench.protocols.fitting import Known, fitted_on
@@ -75,7 +76,7 @@ class Prediction:
     def __str__(self) -> str:
         likely = f"{100 * self.probability_high:.0f}% of such runs reach {self.threshold:.4g}%"
         beyond = "".join(f"\noutside what the method knows: {what}" for what in self.outside)
-        by = f"; by {self.method} after {self.budget} epochs" if self.method else ""
+        by = f"; by {self.method} after {epochs_in_words(self.budget)}" if self.method else ""
         return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{by}{beyond}"
 
     def _repr_html_(self) -> str:
@@ -85,7 +86,7 @@ class Prediction:
             "final accuracy": f"{self.accuracy:.1f}%",
             "95% interval": f"{self.low:.1f} to {self.high:.1f}%",
             f"reaches {self.threshold:.4g}%": f"{100 * self.probability_high:.0f}% of such runs",
-            "method": f"{self.method}, {self.budget} epochs",
+            "method": f"{self.method}, {epochs_in_words(self.budget)}",
             "outside what the method knows": "; ".join(self.outside) or "nothing",
         }
         return html_card("Prediction", facts)
@@ -171,14 +172,15 @@ def predict(
 
 @dataclass(frozen=True)
 class Given:
-    """A run's history, what is given of it (of weights, curves and hyperparameters), whether epoch 0 is, and what of its
-    hyperparameters the subset does not have.
+    """A run's history, what is given of it (of weights, curves and hyperparameters), whether epoch 0 is, what of its
+    hyperparameters the subset does not have, and the epochs up to the budget that snapshots lack.
     """
 
     history: History
     reads: frozenset[str]
     initialisation: bool
     beyond: tuple[str, ...] = ()
+    without_snapshot: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -268,10 +270,11 @@ class _Asked:
     ) -> Given:
         kept = set(source.epochs("weights"))
         needed = {min(epoch, source.last or epoch) for epoch in range(1, budget + 1)}
-        has_weights = bool(kept) and needed <= kept and source.architecture.no_graph is None
+        lacking = tuple(sorted(needed - kept)) if kept else ()
+        has_weights = bool(kept) and not lacking and source.architecture.no_graph is None
         parts = {WEIGHTS: has_weights, CURVES: curves, HYPERPARAMETERS: hyperparameters}
         reads = frozenset(name for name, is_given in parts.items() if is_given)
-        return Given(History(Reader(source), budget), reads, 0 in kept, beyond)
+        return Given(History(Reader(source), budget), reads, 0 in kept, beyond, lacking)
 
 
 class Forecaster:
@@ -283,6 +286,7 @@ class Forecaster:
     def __init__(self, subset: Subset, method: str, budget: int, *, without: History | None = None) -> None:
         self.subset, self.method, self.budget = subset, method, budget
         found = find_method(method)
+        self.reads = frozenset(found.reads)
         self.tested = evaluate(found, subset, protocol=FITTED_AS, budgets=budget, name=method, order_seed=SEED).predictions
         self.errors = (self.tested["truth"] - self.tested["prediction"]).to_numpy()
         everyone = zip(subset.network_ids, subset.histories(subset.network_ids, budget), strict=True)
@@ -300,6 +304,8 @@ class Forecaster:
         low, high = np.clip(accuracy + np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
         threshold = self.subset.manifest.threshold
         outside = [*given.beyond, *(_outside(given.history, self._known) if WEIGHTS in given.reads else ())]
+        if given.without_snapshot and WEIGHTS in self.reads:
+            outside.append(f"no snapshot of epoch {', '.join(map(str, given.without_snapshot))}: the run has none to read")
         return Prediction(
             accuracy,
             float(low),

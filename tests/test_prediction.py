@@ -176,7 +176,7 @@ class TestWhatIsGivenDecidesTheMethod:
         weights = {epoch: digits.history(NETWORK, 1).weights(epoch) for epoch in (1,)}
         predicted = nb.predict(weights, digits, budget=1)
         assert predicted.method == best_method({"weights"}, initialisation=False)
-        assert f"by {predicted.method} after 1 epochs" in str(predicted)
+        assert f"by {predicted.method} after 1 epoch" in str(predicted)
 
 
 class TestOtherForms:
@@ -196,6 +196,16 @@ class TestOtherForms:
         assert alone.accuracy == pytest.approx(with_weights.accuracy, abs=1.5)  # the history's network is left out
         with pytest.raises(ValueError, match=r"has no weights of epoch 1 \(it has \[\]\)"):
             nb.predict(None, digits, method="degree-linear", budget=EPOCHS, curves=history.curves)
+
+    def test_a_method_that_reads_weights_says_which_snapshots_a_run_lacks(self, digits: nb.Subset, tmp_path: Path) -> None:
+        history = digits.history(NETWORK, EPOCHS)
+        recorder = nb.Recorder(tmp_path / "run", history.weights(0), architecture="digits-lenet", keep=[0, 1, 3])
+        for epoch, row in history.curves.iterrows():
+            recorder.epoch(weights=history.weights(int(epoch)), **row.to_dict())
+        asked = nb.predict(recorder, digits, method="layer-distance", budget=EPOCHS)
+        assert "no snapshot of epoch 2: the run has none to read" in asked.outside
+        blind = nb.predict(recorder, digits, method="training-loss", budget=EPOCHS)
+        assert not any("snapshot" in what for what in blind.outside)
 
     def test_a_recorded_run_gives_all_that_it_has(self, digits: nb.Subset, tmp_path: Path) -> None:
         history = digits.history(NETWORK, EPOCHS)

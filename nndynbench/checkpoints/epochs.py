@@ -271,8 +271,8 @@ def _counted_by_evidence(readings: Sequence[Reading], *, trust_names: bool) -> t
         ways = {AS_THEY_ARE: ways[AS_THEY_ARE]}
     if len({*ways.values()}) > 1:
         return list(readings), (
-            "The lowest may be the initialisation (then say first_epoch=0), or from after the first epoch of training "
-            "(first_epoch=1)"
+            "The lowest may be the initialisation (then say first_epoch=0, in a shell --first-epoch 0), or from after the "
+            "first epoch of training (first_epoch=1, --first-epoch 1)"
         )
     epochs = dict(zip((reading.path for reading in whole), next(iter(ways.values())), strict=True))
     return _with_steps_alone([replace(reading, epoch=epochs.get(reading.path)) for reading in readings]), None

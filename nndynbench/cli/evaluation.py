@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
 from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
 from nndynbench.names import check_name
+from nndynbench.numbers import epochs_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,14 +91,12 @@ def evaluate(
     beside = beside_bar(result, loaded)
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
-    averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
-    resampled = "learning rates (or configurations) resampled together"
-    console.print(f"[dim]behind each value{averaged} its 95% interval: {resampled}[/dim]")
+    console.print(f"[dim]{said_of_intervals(draws, chosen)}[/dim]")
     if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
-        fits_it = escape(f"nndynbench compare --method {method} fits it")
-        console.print(f"[dim]no bar is stored at {', '.join(map(str, unknown))} epochs: {fits_it}[/dim]")
+        command = comparing(method, [part.name for part in loaded], chosen, unknown, root)
+        console.print(escape(f"no bar is stored at {', '.join(map(str, unknown))} epochs; this fits it: {command}"))
     if kept is None:
         raise OSError(f"the result could be written nowhere, so this is all that is left of it: {lost}")
     if kept.earlier is not None:
@@ -105,6 +105,22 @@ def evaluate(
     console.print(escape(f"plot: {score_over_budget([kept.result], kept.path.with_name(f'{kept.path.stem}.png'))}"))
     if kept.path != path:
         raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+
+
+def said_of_intervals(draws: int, protocol: Protocol) -> str:
+    """What a table's values and intervals are over: draws of the folds, and what is resampled."""
+    most = protocol.fitted.draws
+    averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
+    resampled = "recipes" if protocol.within == "recipe" else "learning rates (or configurations)"
+    one = f"; of one draw of the folds, also the bar's: --draws {most} gives means" if draws == 1 < most else ""
+    return f"behind each value{averaged} its 95% interval: {resampled} resampled together{one}"
+
+
+def comparing(method: str, subsets: Sequence[str], protocol: Protocol, budgets: Sequence[int], root: str | None) -> str:
+    """The command that scores a method beside a bar that it fits."""
+    where = [f"--subset {shlex.quote(subset)}" for subset in subsets] + ([f"--root {shlex.quote(root)}"] if root else [])
+    asked = f"--protocol {protocol.name} --budgets {','.join(map(str, budgets))}"
+    return f"nndynbench compare --method {shlex.quote(method)} {' '.join(where)} {asked}"
 
 
 def need_writable(path: Path) -> None:
@@ -216,7 +232,7 @@ def compare(
         print_table(table)
     for name, reason in compared.failures.items():
         console.print(f"[yellow]no result[/yellow] {escape(name)}: {escape(reason)}")
-    if missing := subsets_missing(root):
+    if root is None and (missing := subsets_missing()):
         console.print(f"[dim]not at hand: {', '.join(missing)}[/dim]")
     if compared.rows.loc[compared.rows["metric"] == shown, "value"].notna().any():
         plot = transfer_matrix if chosen.test == "another" else comparison_over_budget
@@ -329,12 +345,12 @@ def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
     return names
 
 
-def subsets_missing(root: str | None = None) -> list[str]:
+def subsets_missing() -> list[str]:
     """The catalogue's subsets that are at no place."""
     from nndynbench.subsets import catalogue
     from nndynbench.subsets.loading import names_at_hand
 
-    at_hand = names_at_hand(root)
+    at_hand = names_at_hand()
     return [name for name in catalogue() if name not in at_hand]
 
 
@@ -376,7 +392,7 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, by {escape(predicted.method)}'s errors after {predicted.budget} epochs on {subset}: "
+        f"(95%, by {escape(predicted.method)}'s errors after {epochs_in_words(predicted.budget)} on {subset}: "
         f"{escape(loaded.manifest.summary)})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")

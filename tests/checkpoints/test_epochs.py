@@ -47,7 +47,10 @@ def test_names_that_say_an_epoch_or_differ_in_one_number_are_read(tmp_path, name
 @pytest.mark.parametrize(
     ("names", "asked"),
     [
-        (["epoch_0", "epoch_1", "epoch_2"], r"epoch_0\.safetensors \(epoch 0 by its name\).*first_epoch=0.*first_epoch=1"),
+        (
+            ["epoch_0", "epoch_1", "epoch_2"],
+            r"epoch_0\.safetensors \(epoch 0 by its name\).*first_epoch=0, in a shell --first-epoch 0.*first_epoch=1",
+        ),
         (["checkpoint_000000/net", "checkpoint_000001/net"], r"net\.safetensors \(epoch 0 by its name\).*first_epoch=1"),
         (["step100", "step50"], r"step100\.safetensors \(100 steps\), step50.*steps_per_epoch="),
         (["iter_500", "iter_1000"], r"iter_1000\.safetensors \(1000 steps\).*steps_per_epoch="),

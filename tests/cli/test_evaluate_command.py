@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nndynbench.cli import app
-from nndynbench.protocols.protocol import read_budgets
+from nndynbench.cli.evaluation import comparing, said_of_intervals
+from nndynbench.protocols.protocol import find_protocol, read_budgets
 
 runner = CliRunner(env={"COLUMNS": "160"})
 
@@ -103,3 +104,27 @@ def test_a_bad_value_gives_one_line_and_exit_status_2(
     error = capsys.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("draws", "protocol", "said"),
+    [
+        (
+            1,
+            "regression-folds",
+            "learning rates (or configurations) resampled together; of one draw of the folds, also the bar's",
+        ),
+        (5, "seeds", "behind each value, the mean over 5 draws of the folds, its 95% interval: recipes resampled together"),
+        (1, "blocked", "behind each value its 95% interval: learning rates (or configurations) resampled together"),
+    ],
+)
+def test_evaluate_says_what_its_values_are_means_over(draws: int, protocol: str, said: str) -> None:
+    assert said in said_of_intervals(draws, find_protocol(protocol))
+    assert ("--draws" in said_of_intervals(draws, find_protocol(protocol))) == ("also the bar's" in said)
+
+
+def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() -> None:
+    command = comparing("my method.py", ["mine"], find_protocol("classification"), [1, 3], "zoo")
+    assert command == (
+        "nndynbench compare --method 'my method.py' --subset mine --root zoo --protocol classification --budgets 1,3"
+    )
