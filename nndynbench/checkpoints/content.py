@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Said:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """A checkpoint's content: the tensors of a safetensors file by name, whatever dict a torch file holds.
+    """A checkpoint's content: the tensors of a safetensors file by name, sorted by it, whatever dict a torch file holds.
 
     Torch files are read with ``weights_only=True``; of foreign objects only numpy's numbers and arrays, paths and plain
     containers are allowed, which hold data and run nothing. Tensors of a torch file share its memory until they are copied.
@@ -93,7 +94,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
         stored = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as reason:
         raise CheckpointError(f"{path} is no safetensors file: {reason}") from reason
-    return {key: _tensor(part) for key, part in stored}
+    return {key: _tensor(part) for key, part in sorted(stored, key=itemgetter(0))}  # deserialize gives them in no order
 
 
 def _tensor(part: dict[str, Any]) -> npt.NDArray[np.floating[Any]] | StoredTensor:

@@ -243,7 +243,9 @@ class Recorder:
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
             if epoch in self.keep:
-                raise RunError(f"{where} is kept, and the recorder holds no module: give its weights=")
+                raise RunError(
+                    f"{where} is kept, and the recorder holds no module: give its weights=, or leave it out of keep="
+                )
             return True
         weights = snapshot(network, self._architecture)
         if epoch and not all(np.isfinite(values).all() for values in weights.values()):
