@@ -244,12 +244,12 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
         ),
         (
             *(-0.1, -0.2, 0.1),
-            "Distance adds to curves nothing that can be told from 0 over all networks and on the plateau; "
-            "it adds off the plateau at 1 epoch (1 of 3 intervals above 0).",
+            "Distance adds to curves nothing that can be told from 0 over all networks or on the plateau. "
+            "It adds off the plateau at 1 epoch (1 of 3 intervals above 0; one in 40 would be, were nothing added).",
         ),
         (
             *(-0.1, -0.1, -0.1),
-            "Distance adds to curves nothing that can be told from 0 over all networks, on the plateau and off the plateau.",
+            "Distance adds to curves nothing that can be told from 0 over all networks, on the plateau or off the plateau.",
         ),
     ],
 )

@@ -160,7 +160,9 @@ def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
 Written by `{COMMAND}` from the board's submissions: change no number here by hand. A method is measured against two
 **bars**, which see no weights: one sees every hyperparameter and the curves so far, the other the curves alone. Its **gain**
 is its score minus the bar's, and what it **adds** is how much the bar's R² rises when its predictions are blended in. In
-brackets stands the 95% interval: learning rates, configurations or recipes are resampled together.{absent}"""
+brackets stands the 95% interval: learning rates, configurations or recipes are resampled together. It does not allow for a
+method having been picked as the best of many. The front page of the leaderboard does, and its intervals begin lower: cite
+those of a method that is named because it adds most.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:

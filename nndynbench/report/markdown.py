@@ -58,7 +58,7 @@ def count(some: int, of_all: int) -> str:
     return f"all {of_all}" if some == of_all else f"{some or 'none'} of the {of_all}"
 
 
-def listed(names: Iterable[object]) -> str:
-    """As "1, 3 and 5"."""
+def listed(names: Iterable[object], *, by: str = "and") -> str:
+    """As "1, 3 and 5"; ``by`` stands before the last."""
     *first, last = map(str, names)
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {by} {last}" if first else last

@@ -26,6 +26,9 @@ OVERALL = "over all networks"
 SCORE, REGRET = "r2_within", "regret_keeping_3"
 BUDGETS = (1, 3, 5)
 
+# Of so many 95% intervals of what is 0 one lies above it.
+BY_CHANCE = 40
+
 
 class Beside(NamedTuple):
     """What distance adds to one reference: the reference's method, that with distance, that with permuted distance."""
@@ -143,19 +146,21 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         told["where it is permuted between networks"] = _told(compared, budgets, reference.permuted, reference)
         intervals = [above for own in told.values() for above in own.values()]
         found = {label: tuple(b for b, above in own.items() if above) for label, own in told.items() if own}
-        adds = "; ".join(
+        adds = ", and ".join(
             f"{listed(label for label, own in found.items() if own == where)} at {epochs(*where)}"
             for where in sorted({own for own in found.values() if own}, key=lambda own: (-len(own), own))
         )
-        above = f"({sum(intervals)} of {len(intervals)} intervals above 0)"
+        above = f"{sum(intervals)} of {len(intervals)} intervals above 0"
         nothing = [label for label, own in found.items() if not own]
-        cannot = f"nothing that can be told from 0 {listed(nothing)}" if nothing else ""
+        cannot = f"nothing that can be told from 0 {listed(nothing, by='or')}" if nothing else ""
         if found.get(OVERALL) or (adds and not cannot):
-            yield f"Distance adds to {reference.words} {adds} {above}."
+            yield f"Distance adds to {reference.words} {adds} ({above})."
             if cannot:
                 yield f"It adds {cannot}."
         elif cannot:
-            yield f"Distance adds to {reference.words} {cannot}" + (f"; it adds {adds} {above}." if adds else ".")
+            yield f"Distance adds to {reference.words} {cannot}."
+            if adds:
+                yield f"It adds {adds} ({above}; one in {BY_CHANCE} would be, were nothing added)."
 
 
 def _told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> dict[int, bool]:

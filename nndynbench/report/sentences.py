@@ -94,10 +94,10 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
     if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
         names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
         weighty = [named(name) for name in adding if "weights" in last[name]["reads"]]
-        yield f"- These add to the bar's R², by an interval above 0: {'; '.join(names)}."
-        yield f"- These of them read weights: {', '.join(weighty)}." if weighty else "- None of them reads weights."
+        whose = f"Weights are read by {listed(weighty)}" if weighty else "None of them reads weights"
+        yield f"- What these methods add to the bar's R² has an interval above 0: {'; '.join(names)}. {whose}."
     elif _have(last, "added"):
-        yield "- No method adds to the bar's R² by an interval above 0."
+        yield "- No method adds anything to the bar's R² that has an interval above 0."
     yield from _weak_evidence(last)
     yield from _what_adds_to_curves(last)
 
@@ -110,8 +110,8 @@ def _what_adds_to_curves(last: dict[str, Row]) -> Iterator[str]:
         return
     told = sum(last[name][f"{curves.added}_low"] > 0 for name in beside_weights(last, curves))
     yield (
-        f"- To the curves alone {count(told, compared)} methods that see weights, and beside them at most curves, add by an "
-        f"interval above 0; most has `{most}`, {estimate(last[most], curves.added, signed=True)}."
+        f"- Methods that see weights, and beside them at most curves: for {count(told, compared)}, what they add to the "
+        f"curves alone has an interval above 0. `{most}` adds most: {estimate(last[most], curves.added, signed=True)}."
     )
 
 
@@ -159,8 +159,8 @@ def what_learning_gives(last: dict[str, Row], metric: str, networks: int) -> Ite
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
     for best in weights_only(ranks)[:1]:
         yield (
-            f"- Chance is easily told from trained. Among the networks that learned anything, {named(best)} ranks best of "
-            f"those that read only weights: τ {estimate(ranks[best])}; the bar has {estimate(ranks[BAR])}."
+            f"- Which networks learned nothing is easy to say. Of those that learned something, {named(best)} gives the "
+            f"best ranking by weights alone: τ {estimate(ranks[best])}; the bar has {estimate(ranks[BAR])}."
         )
 
 
