@@ -328,6 +328,12 @@ def test_an_equal_score_is_not_called_better() -> None:
     assert "weights, and equal to 2." in text
 
 
+@pytest.mark.parametrize(("draws", "words"), [(5, "(−0.150 to 0.050)."), (1, "(−0.150 to 0.050) under the draws of both.")])
+def test_a_gain_that_is_not_the_difference_of_the_two_scores_is_said_to_be_of_other_draws(draws: int, words: str) -> None:
+    text = said("accuracy", scored("norms", 0.9, gain=-0.05, draws=draws), scored("bar", 0.92, "curves", gain=0.0, draws=5))
+    assert f"The bar has 0.920 (0.92 to 0.92): a gain of −0.050 {words}" in text
+
+
 def test_less_error_is_better() -> None:
     methods = (scored("a", 3.0), scored("b", 1.0, gain=0.0), scored("learning-rate", 2.0, "none"))
     text = said("mae", *methods, scored("bar", 1.0, "curves", gain=0.0))

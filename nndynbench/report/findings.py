@@ -21,7 +21,7 @@ BUDGETS = (1, 5)
 # Of each reference its row's words, and the methods that see distance, or permuted distance, beside what it sees.
 REFERENCE_ROWS = {
     "bar": ("the bar: hyperparameters and curves", "bar-and-layer-distance", "bar-and-permuted-layer-distance"),
-    "curves": ("the curve bar: curves alone", "curve-bar-and-layer-distance", "curve-bar-and-permuted-layer-distance"),
+    "curves": ("the curves alone", "curve-bar-and-layer-distance", "curve-bar-and-permuted-layer-distance"),
 }
 
 

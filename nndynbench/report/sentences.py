@@ -63,7 +63,11 @@ def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
     text = f"The bar has {estimate(last[BAR])}"
     if lacking := _lacking(BAR, last, metric):
         return f"{text}: {lacking}. A gain over such a bar, or what is added to it, says nothing"
-    return f"{text}: a gain of {estimate(last[method], 'gain', signed=True)}" if method else text
+    if method is None:
+        return text
+    # Where they have not the same draws, the two values do not differ by it.
+    same = last[method].get("draws") == last[BAR].get("draws")
+    return f"{text}: a gain of {estimate(last[method], 'gain', signed=True)}" + ("" if same else " under the draws of both")
 
 
 def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
