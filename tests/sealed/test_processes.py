@@ -117,7 +117,10 @@ nb.evaluate(Sleeps(), "digits-lenet", protocol="regression-folds", epochs=1, job
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_nothing_is_left_of_an_evaluation_that_is_stopped(tmp_path: Path, number: int, jobs: int) -> None:
     notes = tmp_path / "notes"
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED.format(notes=str(notes), jobs=jobs)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(notes=str(notes), jobs=jobs)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a script starts with & ignores it
+    )
     until = time.monotonic() + PATIENCE_SECONDS
     while not (notes.is_file() and len(notes.read_text().splitlines()) == jobs):
         assert process.poll() is None
