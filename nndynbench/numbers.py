@@ -1,6 +1,8 @@
-"""How a number is written where people read it: with a minus sign, and never as a zero below zero."""
+"""How a number is written where people read it, with a minus sign and never as a zero below zero; and a list of them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
@@ -11,9 +13,15 @@ def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def epochs_in_words(count: int) -> str:
-    """As "1 epoch" or "5 epochs"."""
-    return f"{count} epoch{'' if count == 1 else 's'}"
+def listed(names: Iterable[object], *, by: str = "and") -> str:
+    """As "1, 3 and 5"; ``by`` stands before the last."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} {by} {last}" if first else last
+
+
+def epochs(*budgets: int) -> str:
+    """As "1 epoch", "5 epochs", or "1, 3 and 5 epochs"."""
+    return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
 
 
 def written_interval(low: float, high: float, *, digits: int = 2) -> str:

@@ -20,7 +20,7 @@ from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import Architecture, Weights
 from nndynbench.graphs.describing import NO_WEIGHTS, snapshot
 from nndynbench.graphs.weights import WeightsLike
-from nndynbench.numbers import epochs_in_words
+from nndynbench.numbers import epochs
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.board import best_method
 from nndynbench.protocols.fitting import Known, fitted_on
@@ -76,7 +76,7 @@ class Prediction:
     def __str__(self) -> str:
         likely = f"{100 * self.probability_high:.0f}% of such runs reach {self.threshold:.4g}%"
         beyond = "".join(f"\noutside what the method knows: {what}" for what in self.outside)
-        by = f"; by {self.method} after {epochs_in_words(self.budget)}" if self.method else ""
+        by = f"; by {self.method} after {epochs(self.budget)}" if self.method else ""
         return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{by}{beyond}"
 
     def _repr_html_(self) -> str:
@@ -86,7 +86,7 @@ class Prediction:
             "final accuracy": f"{self.accuracy:.1f}%",
             "95% interval": f"{self.low:.1f} to {self.high:.1f}%",
             f"reaches {self.threshold:.4g}%": f"{100 * self.probability_high:.0f}% of such runs",
-            "method": f"{self.method}, {epochs_in_words(self.budget)}",
+            "method": f"{self.method}, {epochs(self.budget)}",
             "outside what the method knows": "; ".join(self.outside) or "nothing",
         }
         return html_card("Prediction", facts)

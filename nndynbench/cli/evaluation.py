@@ -14,7 +14,7 @@ from rich.table import Table
 from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
 from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
 from nndynbench.names import check_name
-from nndynbench.numbers import epochs_in_words
+from nndynbench.numbers import epochs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -392,7 +392,7 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, by {escape(predicted.method)}'s errors after {epochs_in_words(predicted.budget)} on {subset}: "
+        f"(95%, by {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on {subset}: "
         f"{escape(loaded.manifest.summary)})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")

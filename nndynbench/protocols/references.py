@@ -9,10 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from nndynbench.subsets.history import WEIGHTS
+
 if TYPE_CHECKING:
     import pandas as pd
-
-WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.columns import layer_distances
+from nndynbench.numbers import epochs
 from nndynbench.protocols.intervals import draw_resamples, quantiles
 from nndynbench.protocols.metrics import Scored
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations
-from nndynbench.report.markdown import correlation, epochs, table_head, table_line
+from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
 
 FloatArray = npt.NDArray[np.float64]

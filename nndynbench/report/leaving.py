@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.numbers import written
+from nndynbench.numbers import epochs, written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import Scored
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.report.distance import log_distances
-from nndynbench.report.markdown import correlation, epochs, table_head, table_line
+from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
 
 FloatArray = npt.NDArray[np.float64]

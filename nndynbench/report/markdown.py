@@ -48,17 +48,6 @@ def table_head(cells: Iterable[object]) -> Iterator[str]:
     yield table_line(["---"] * len(heads))
 
 
-def epochs(*budgets: int) -> str:
-    """As "5 epochs", or "1, 3 and 5 epochs"."""
-    return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
-
-
 def count(some: int, of_all: int) -> str:
     """As "all 5", "none of the 5" or "2 of the 5"."""
     return f"all {of_all}" if some == of_all else f"{some or 'none'} of the {of_all}"
-
-
-def listed(names: Iterable[object], *, by: str = "and") -> str:
-    """As "1, 3 and 5"; ``by`` stands before the last."""
-    *first, last = map(str, names)
-    return f"{', '.join(first)} {by} {last}" if first else last

@@ -8,8 +8,8 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from nndynbench.numbers import epochs
 from nndynbench.protocols import Comparison, find_method, find_protocol, method_names
-from nndynbench.report.markdown import epochs
 from nndynbench.report.ranking import Row
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import Subset

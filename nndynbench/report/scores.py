@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from nndynbench.numbers import epochs
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.references import beyond_references, references_among
-from nndynbench.report.markdown import epochs, estimate, number, table_head, table_line
+from nndynbench.report.markdown import estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
 from nndynbench.report.reasons import at_budget, lines, no_values
 

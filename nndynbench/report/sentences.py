@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from nndynbench.numbers import epochs, listed
 from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.references import references
 from nndynbench.protocols.triage import RULES
-from nndynbench.report.markdown import count, epochs, estimate, listed, named, number
+from nndynbench.report.markdown import count, estimate, named, number
 from nndynbench.report.ranking import (
     Row,
     beside_weights,
