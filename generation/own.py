@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from nndynbench.graphs import architecture
@@ -26,7 +27,7 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
     """The entry of a zoo called ``name`` whose runs are in a folder.
 
     ``grid`` is the path of its grid; ``like`` a subset whose images it is trained on, by default the one that the grid's
-    file names, and whose architecture, unless the file ``described`` has another: that is copied beside the runs.
+    file names, and whose architecture, unless the file ``described`` has another (see `with_architecture_kept`).
 
     Raises
     ------
@@ -45,9 +46,22 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
     if base is None:
         raise OwnZooError(f'which images is {name} trained on? Name a subset that is: {LIKE} = "digits-lenet" in {grid}')
     entry = catalogue_entry(base)
-    own = entry.architecture if described is None else str(_copied(user_path(described), runs / ARCHITECTURE_FILE))
+    own = entry.architecture if described is None else str(_same(user_path(described), runs / ARCHITECTURE_FILE))
     summary = f"{architecture(own).name} on the images of {entry.name}, by the grid {Path(grid).stem}"
     return CatalogueEntry(name, own, entry.images, grid, "median", VERSION, summary)
+
+
+def with_architecture_kept(entry: CatalogueEntry, runs: Path) -> CatalogueEntry:
+    """The entry, reading a copy beside the runs of the file that describes its architecture: what a user does to the file
+    afterwards changes no run.
+    """
+    if not entry.architecture.endswith(".toml"):
+        return entry
+    copy = runs / ARCHITECTURE_FILE
+    if not copy.is_file():
+        with written_whole(copy) as partial:
+            partial.write_bytes(Path(entry.architecture).read_bytes())
+    return replace(entry, architecture=str(copy))
 
 
 def begun_entry(name: str, runs: Path, *, described: str, images: str, grid: str) -> CatalogueEntry:
@@ -57,12 +71,9 @@ def begun_entry(name: str, runs: Path, *, described: str, images: str, grid: str
     return CatalogueEntry(name, own, images, grid, "median", VERSION, summary)
 
 
-def _copied(file: Path, copy: Path) -> Path:
-    """A copy of the file, or the one that is there, which must say the same."""
+def _same(file: Path, copy: Path) -> Path:
+    """The file; raises `OwnZooError` where the runs have a copy that says otherwise."""
     described = architecture(file)
-    if not copy.is_file():
-        with written_whole(copy) as partial:
-            partial.write_bytes(file.read_bytes())
-    elif architecture(copy) != described:
+    if copy.is_file() and architecture(copy) != described:
         raise OwnZooError(f"{copy.parent} was begun with another architecture: choose another --out or --name")
-    return copy
+    return file

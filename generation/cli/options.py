@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
+from generation.own import own_entry
+from generation.plan import runs_folder
+from nndynbench.subsets.catalogue import CatalogueEntry
+
 Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as digits-lenet")]
+SubsetOrLike = Annotated[str | None, typer.Argument(help="a subset of the catalogue; of another --name one like it")]
+OwnName = Annotated[str | None, typer.Option("--name", help="of a zoo of one's own, by a --grid of one's own")]
+OwnArchitecture = Annotated[
+    str | None, typer.Option("--architecture", help="of a zoo of one's own: a TOML file that describes it")
+]
 Out = Annotated[Path, typer.Option(help="the folder that holds <subset>/runs/ and the packed versions")]
 Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all others are derived")]
 GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its name, or the path of a .toml")]
@@ -30,3 +39,14 @@ DeviceOfGroups = Annotated[str, typer.Option(help="where networks were trained s
 
 # Of those that this process may use, where the system tells: Linux does.
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def zoo_of(
+    subset: str | None, out: Path, *, name: str | None, grid: str | None, architecture: str | None
+) -> tuple[str, CatalogueEntry | None]:
+    """The name of the zoo that is asked for, and the entry of one's own; None where the catalogue has it."""
+    if name is not None:
+        return name, own_entry(name, runs_folder(name, out), grid=grid, like=subset, described=architecture)
+    if subset is None or architecture is not None:
+        raise typer.BadParameter("name a subset of the catalogue, or a zoo of your own: --name", param_hint="SUBSET")
+    return subset, None

@@ -9,26 +9,40 @@ import typer
 from rich.table import Table
 
 from generation import grids
-from generation.cli.options import GridName, Keep, Networks, Subset, WeightsOf, Where
+from generation.cli.options import (
+    GridName,
+    Keep,
+    Networks,
+    OwnArchitecture,
+    OwnName,
+    SubsetOrLike,
+    WeightsOf,
+    Where,
+    zoo_of,
+)
 from generation.plan import KEPT_EPOCHS, SubsetPlan, subset_plan
 from nndynbench.cli.console import console, print_table
 
 
 def plan(
-    subset: Subset,
+    subset: SubsetOrLike = None,
     grid: GridName = None,
     networks: Networks = None,
     where: Where = None,
     keep: Keep = KEPT_EPOCHS[-1],
     weights_of: WeightsOf = None,
     costs: Annotated[bool, typer.Option("--costs/--no-costs", help="train a few steps here, and say what all cost")] = True,
+    name: OwnName = None,
+    architecture: OwnArchitecture = None,
 ) -> None:
     """Show what a subset trains, the settings that all of its networks share, and what it costs: core-hours, one by one on
     this CPU, and disk.
     """
-    made = subset_plan(subset, Path(), grid=grid, kept_epochs=tuple(range(keep + 1)))
+    out = Path()
+    zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
+    made = subset_plan(zoo, out, entry=entry, grid=grid, kept_epochs=tuple(range(keep + 1)))
     chosen = made.first(networks, where=where)
-    console.print(f"[bold]{subset}[/bold]: {made.entry.summary}, {len(chosen)} networks")
+    console.print(f"[bold]{zoo}[/bold]: {made.entry.summary}, {len(chosen)} networks")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
     for column, values in made.grid.networks.loc[chosen].items():
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,13 +19,17 @@ from generation.cli.options import (
     Keep,
     Networks,
     Out,
+    OwnArchitecture,
+    OwnName,
     Precision,
     Seed,
     Subset,
+    SubsetOrLike,
     TimeLimit,
     WeightsOf,
     Where,
     Workers,
+    zoo_of,
 )
 from generation.cli.packing import write_pack
 from generation.cli.training_bar import summary, training_bar
@@ -32,8 +37,8 @@ from generation.device import CPU, computes_bfloat16, need_gpu
 from generation.engines import Job, Outcome, shard
 from generation.engines.here import train_here
 from generation.images import load_images
-from generation.own import own_entry
-from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, runs_folder, subset_plan
+from generation.own import with_architecture_kept
+from generation.plan import KEPT_EPOCHS, ONE_BY_ONE, SIDE_BY_SIDE, SubsetPlan, begun_plan, subset_plan
 from generation.progress import Progress, folder_progress
 from generation.queue import QueuedZoo, packed_networks, read_queue, to_train
 from nndynbench.cli.console import console, print_table
@@ -53,7 +58,7 @@ class Engine(StrEnum):
 
 def train(
     out: Out,
-    subset: Annotated[str | None, typer.Argument(help="a subset of the catalogue; of another --name one like it")] = None,
+    subset: SubsetOrLike = None,
     images: ImageSource = None,
     networks: Networks = None,
     where: Where = None,
@@ -71,8 +76,8 @@ def train(
     address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
     gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
-    name: Annotated[str | None, typer.Option(help="of a zoo of one's own, by a --grid of one's own")] = None,
-    architecture: Annotated[str | None, typer.Option(help="of a zoo of one's own: a TOML file that describes it")] = None,
+    name: OwnName = None,
+    architecture: OwnArchitecture = None,
 ) -> None:
     """Train a subset's networks, or go on where an earlier run stopped, and pack them.
 
@@ -83,13 +88,9 @@ def train(
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
-    if name is None and (subset is None or architecture is not None):
-        raise typer.BadParameter("name a subset of the catalogue, or a zoo of your own: --name", param_hint="SUBSET")
-    entry = None
-    if name is not None:
-        entry = own_entry(name, runs_folder(name, out), grid=grid, like=subset, described=architecture)
+    zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
     made = subset_plan(
-        str(name or subset),
+        zoo,
         out,
         entry=entry,
         zoo_seed=seed,
@@ -101,8 +102,10 @@ def train(
     )
     _warn_of_slow_bfloat16(made, device)
     cache = out.resolve() / "images"
-    made.bind(load_images(made.entry.images, source=images, cache=cache))
+    loaded = load_images(made.entry.images, source=images, cache=cache)
     chosen = made.first(networks, where=where)
+    made = replace(made, entry=with_architecture_kept(made.entry, made.folder))
+    made.bind(loaded)
     describers = 1 if device == CPU else workers
     job = Job(
         made,

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from generation.own import OwnZooError, own_entry
+from generation.own import OwnZooError, own_entry, with_architecture_kept
 from generation.plan import begun_plan
+from nndynbench.graphs import architecture as described_architecture
 from tests.generation.small_runs import write_grid
 
 ARCHITECTURE = """
@@ -65,10 +66,37 @@ def test_it_needs_a_grid_images_and_a_name_of_its_own(tmp_path: Path, grid: str)
 
 
 def test_runs_of_another_architecture_are_left_alone(tmp_path: Path, grid: str, architecture: str) -> None:
-    own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+    begun = own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+    kept = with_architecture_kept(begun, tmp_path / "runs")
     Path(architecture).write_text(ARCHITECTURE.replace("units = 8", "units = 9"))
     with pytest.raises(OwnZooError, match="begun with another architecture"):
         own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+    assert described_architecture(kept.architecture).layer_sizes["fc1"] == 8
+
+
+def test_what_fails_before_the_first_network_leaves_nothing(tmp_path: Path, grid: str, architecture: str) -> None:
+    from generation.cli import app
+
+    options = ["--grid", grid, "--name", "my-zoo", "--architecture", architecture, "--out", str(tmp_path / "zoo")]
+    done = CliRunner().invoke(app, ["train", *options, "--where", "depth > 3"])
+    assert done.exit_code != 0
+    assert not (tmp_path / "zoo" / "my-zoo").exists()
+
+
+def test_its_plan_says_what_it_costs_and_begins_nothing(
+    tmp_path: Path, grid: str, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from generation.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["plan", "--grid", grid, "--name", "my-zoo", "--architecture", architecture])
+    assert done.exit_code == 0, done.output
+    assert "my-zoo: tiny on the images of digits-lenet" in done.output
+    assert re.search(r"costs [\d.]+ core-hours here", done.output)
+    assert not Path("my-zoo").exists()
+    refused = CliRunner().invoke(app, ["plan"])
+    assert refused.exit_code == 2
+    assert "name a subset of the catalogue" in refused.output
 
 
 def test_the_grid_and_the_architecture_of_the_documents_are_trained_as_they_stand(
