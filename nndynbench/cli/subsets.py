@@ -159,13 +159,21 @@ def verify(
     version: Version = None,
 ) -> None:
     """Hash every file of subsets and compare with their manifests; a bad file that was downloaded is fetched again."""
+    from nndynbench.names import UnknownNameError
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import load
 
     bad = 0
     for name in names or _all_at_hand(root):
-        folders = load(name, root=root, version=version).pack.folders
+        try:
+            folders = load(name, root=root, version=version).pack.folders
+        except UnknownNameError:
+            raise
+        except ValueError as damage:  # of its manifest
+            bad += 1
+            console.print(f"[red]damaged[/red] {escape(str(damage))}")
+            continue
         for packed in folders:
             listed = [file for tier in packed.manifest.tiers.values() for file in tier.files]
             files = [file for file in listed if packed.holds(file) or not _is_elsewhere(file, packed, folders)]

@@ -93,6 +93,19 @@ def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path
     assert "weights.h5" in bad.output
 
 
+def test_verify_goes_on_behind_a_broken_manifest(bundled: Path, tmp_path: Path) -> None:
+    half = bundled.parents[1] / "digits-lenet-half"
+    for folder in (bundled, next(half.iterdir())):
+        shutil.copytree(folder, tmp_path / folder.parent.name / folder.name)
+    (tmp_path / "digits-lenet" / bundled.name / "subset.json").write_text("{")
+    checked = run("verify", "--root", str(tmp_path))
+    assert checked.exit_code == 1
+    assert "damaged" in checked.output
+    assert "subset.json" in checked.output
+    assert "digits-lenet-half" in checked.output
+    assert "files checked" in checked.output
+
+
 def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, home: Path) -> None:
     """As in a clone, whose ``data/`` has one tier beside the bundled tables."""
     beside = home / "digits-lenet" / bundled.name
