@@ -247,13 +247,13 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[
         "groups": [
             {"kind": METHODS, "name": "", "meaning": ""},
             *groups,
-            {"kind": PAPER, "name": "The paper's figures", "meaning": "as it gives them"},
+            {"kind": PAPER, "name": "The paper's figures", "meaning": "as the paper gives them"},
         ],
         "subsets": [
             {
                 "name": name,
                 "protocols": [protocol for protocol in protocols() if (name, protocol) in there],
-                **(_about(subsets[name]) if name in subsets else {"summary": "not at hand: the paper's figures alone"}),
+                **(_about(subsets[name]) if name in subsets else {"summary": "not at hand; the paper's figures are shown alone"}),
             }
             for name in names
         ],

@@ -275,7 +275,7 @@ def test_an_empty_view_says_why(watched: Watched) -> None:
     page.fill("#find", "")
     for read in ("weights", "curves"):
         page.uncheck(f"input[name=reads][value={read}]")
-    assert watched.column("Method", "tbody.method tr") == ["No method looks at so little: allow it weights or curves."]
+    assert watched.column("Method", "tbody.method tr") == ["No method sees so little: also allow weights or curves."]
 
 
 def test_what_methods_read_filters_rows_and_leave_the_references(watched: Watched) -> None:
@@ -555,7 +555,7 @@ def test_the_papers_figures_are_reference_rows(watched: Watched) -> None:
     page.select_option("#protocol", "regression")
     page.wait_for_selector("text=Table 4, epochs 3-5")
     assert (watched.column("MAE", "tr.paper"), watched.column("R²", "tr.paper")) == (["17.1"], ["0.670"])
-    assert watched.column("MAE", "tbody.method tr") == ["No method is submitted here yet: the paper's figures stand alone."]
+    assert watched.column("MAE", "tbody.method tr") == ["No method is submitted here yet: only the paper's figures are shown."]
 
 
 def test_a_link_leads_to_the_method_and_back(watched: Watched) -> None:

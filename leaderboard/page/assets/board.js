@@ -4,7 +4,7 @@
 
 (() => {
   const DRAWN_AT_FIRST = 4;
-  const CEILING = "what a recipe's mean can reach: the score of whoever knew what its seeds reach on average. A method that sees a run may pass it.";
+  const CEILING = "what a recipe's mean can reach: the score of a method that knew the mean accuracy of the recipe's seeds. A method that sees a run may pass it.";
   const READABLE = ["weights", "curves", "hyperparameters"];
   const STANDINGS = ["self-reported", "rerun", "audited"];
   const { make, fill, choose, number, estimate } = window.cells;
@@ -227,15 +227,15 @@
     const over = (name, title, hint, more) => index.references.filter(({ key }) => has(name, key)).map(({ key, name: said }) => score(`${name}-${key}`, `${title} ${said}`, hint(said), 1, (row) => row.scores[name]?.[key], more));
     const metric = ({ name, better }, more) => score(name, label(name), index.words.metrics[name].meaning, better, (row) => row.scores[name], more);
     const [first, ...others] = view.metrics;
-    const added = over("added", "Added to", (said) => `what the best blend of the method with ${said} adds to its R²: 0 says that nothing new is known`, { main: true });
-    const gain = over("gain", "Gain over", (said) => `how much better than ${said} in ${label(first.name)}`, { main: !added.length });
+    const added = over("added", "Added to", (said) => `how much the R² of ${said} rises when the method is blended in: 0 means that the method knows nothing new`, { main: true });
+    const gain = over("gain", "Gain over", (said) => `how much better than ${said}, in ${label(first.name)}`, { main: !added.length });
     const beside = added.length ? added : gain;
     if (beside.length) beside[0].phone = true;
     return [
       ...(hasLines() ? [{ id: "draw", title: "Chart", cell: (row) => chartBox(row), main: true }] : []),
-      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods that cannot be told from the first share its rank, all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
+      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods that cannot be told from the best share its rank, with all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
       { id: "method", title: "Method", cell: (row) => methodCell(row), value: (row) => row.name, better: -1, main: true, phone: true },
-      text("sees", "Sees", "what it looked at, of weights, curves and hyperparameters", (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
+      text("sees", "Sees", "which of weights, curves and hyperparameters the method looked at", (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
       metric(first, { main: true, phone: true }),
       ...added,
       ...(view.beside ? [score("trained_tau", "τ, trained", "Kendall's τ among the networks that learned anything", 1, (row) => row.scores.trained_tau, { main: true })] : []),
@@ -244,9 +244,9 @@
       text("standing", "Standing", "self-reported: the scores follow from the submitted predictions; rerun: the maintainers ran the code again; audited: it ran on networks trained afterwards", (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? STANDINGS.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
       text("date", "Date", "when the submission last changed", (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
       { id: "links", title: "Links", cell: (row) => linksCell(row), main: true },
-      { id: "draws", title: "Draws", hint: "of the folds: the score is the mean over them", better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
+      { id: "draws", title: "Draws", hint: "draws of the folds: the score is the mean over them", better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
       text("authors", "Authors", "", (row) => row.authors?.join(", ") ?? null, { better: -1 }),
-      { id: "seconds", title: "Seconds", hint: "to fit and predict, all folds and budgets together", better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
+      { id: "seconds", title: "Seconds", hint: "to fit and predict, for all folds and budgets together", better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
     ];
   }
 
@@ -265,11 +265,11 @@
   }
 
   function whyEmpty() {
-    if (!view.entries.length) return "No method is submitted here yet: the paper's figures stand alone.";
+    if (!view.entries.length) return "No method is submitted here yet: only the paper's figures are shown.";
     if (!view.entries.some((entry) => entry.kind === "method" && entry.scores[element.budget.value])) return `No method is submitted ${budgetText()}.`;
     const words = element.find.value.trim();
     if (words && allowed().length === READABLE.length) return `No method matches “${words}”.`;
-    return `No method looks at so little${words ? ` and matches “${words}”` : ""}: allow it ${READABLE.filter((read) => !allowed().includes(read)).join(" or ")}.`;
+    return `No method sees so little${words ? ` and matches “${words}”` : ""}: also allow ${READABLE.filter((read) => !allowed().includes(read)).join(" or ")}.`;
   }
 
   // The paper's figures of one method at one place in it are one row.

@@ -88,7 +88,7 @@
     const drawn = [...new Set(rows.map((row) => row.method))];
     const references = Object.values(view.references);
     const chart = { rows, drawn, references, label, shown, ceiling: view.ceiling[metric]?.[0], narrow: element.clientWidth < 500 };
-    await draw(element, () => ({ data: { values: rows }, layer: scoreLayers(chart) }), `${label} over the budget of ${drawn.join(", ")}, with 95% bands`);
+    await draw(element, () => ({ data: { values: rows }, layer: scoreLayers(chart) }), `${label} at each budget: ${drawn.join(", ")}, with 95% bands`);
     element.dataset.drawn = drawn.length;
     return rows;
   }
