@@ -253,7 +253,7 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[
             {
                 "name": name,
                 "protocols": [protocol for protocol in protocols() if (name, protocol) in there],
-                **(_about(subsets[name]) if name in subsets else {"summary": "not at hand; the paper's figures are shown alone"}),
+                **(_about(subsets[name]) if name in subsets else {"summary": "not at hand; only the paper's figures shown"}),
             }
             for name in names
         ],

@@ -555,7 +555,9 @@ def test_the_papers_figures_are_reference_rows(watched: Watched) -> None:
     page.select_option("#protocol", "regression")
     page.wait_for_selector("text=Table 4, epochs 3-5")
     assert (watched.column("MAE", "tr.paper"), watched.column("R²", "tr.paper")) == (["17.1"], ["0.670"])
-    assert watched.column("MAE", "tbody.method tr") == ["No method is submitted here yet: only the paper's figures are shown."]
+    assert watched.column("MAE", "tbody.method tr") == [
+        "No method is submitted here yet: only the paper's figures are shown."
+    ]
 
 
 def test_a_link_leads_to_the_method_and_back(watched: Watched) -> None:
