@@ -92,11 +92,12 @@ def test_the_readme_says_what_the_fresh_zoo_of_seeds_gave() -> None:
     bar, beside = (
         [f"{audits[name][budget].fresh:.3f}" for budget in (1, 3, 5)] for name in ("bar", "bar-and-layer-distance")
     )
-    assert f"the bar has {bar[0]}, {bar[1]} and {bar[2]}, with distances {beside[0]}, {beside[1]} and {beside[2]}" in said
+    assert f"at 1, 3 and 5 epochs, the bar has {bar[0]}, {bar[1]} and {bar[2]}" in said
+    assert f"the bar with distances has {beside[0]}, {beside[1]} and {beside[2]}" in said
     places = [score.place for own in audits.values() for score in own.values()]
     counts = {place: places.count(place) for place in ("inside", "above", "below")}
-    assert f"Of the {len(places)} scores of all {len(audits)} methods audited there {counts['inside']} lie inside" in said
-    assert f"intervals, {counts['above']} above, {counts['below'] or 'none'} below" in said
+    assert f"Of the {len(places)} scores of the {len(audits)} methods audited there, {counts['inside']} lie inside" in said
+    assert f"intervals, {counts['above']} above and {counts['below'] or 'none'} below" in said
 
 
 def test_the_documents_count_what_every_fresh_zoo_gave() -> None:
