@@ -128,7 +128,7 @@ def test_the_ranking_among_the_trained_is_a_column(document: str, submissions: P
 def test_what_has_no_number_here_is_counted_not_listed(document: str) -> None:
     assert "| of ours | held |" in document
     assert "of another" not in document
-    assert "- 1 more need what is not at hand, subsets or results; `nndynbench reproduce claims` has them" in document
+    assert "- 1 more need subsets or results that are not at hand; `nndynbench reproduce claims` lists them" in document
 
 
 def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str) -> None:
@@ -240,16 +240,16 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
         (
             *(0.1, 0.2, -0.1),
             "Distance adds to curves over all networks and on the plateau at 1 epoch (2 of 3 intervals above 0). "
-            "It adds nothing that can be told from 0 off the plateau.",
+            "It adds nothing distinguishable from 0 off the plateau.",
         ),
         (
             *(-0.1, -0.2, 0.1),
-            "Distance adds to curves nothing that can be told from 0 over all networks or on the plateau. "
-            "It adds off the plateau at 1 epoch (1 of 3 intervals above 0; one in 40 would be, were nothing added).",
+            "Distance adds nothing distinguishable from 0 to curves over all networks or on the plateau. "
+            "It adds something off the plateau at 1 epoch (1 of 3 intervals above 0; one in 40 would be by chance alone).",
         ),
         (
             *(-0.1, -0.1, -0.1),
-            "Distance adds to curves nothing that can be told from 0 over all networks, on the plateau or off the plateau.",
+            "Distance adds nothing distinguishable from 0 to curves over all networks, on the plateau or off the plateau.",
         ),
     ],
 )
@@ -294,7 +294,7 @@ def test_a_number_of_the_board_stands_in_a_sentence_that_goes_without_it() -> No
 def test_what_has_no_data_is_named_and_what_was_not_run_is_not(digits: nb.Subset) -> None:
     half = nb.load("digits-lenet-half")
     found = without_data(half, "classification", ["per-layer-degree"])
-    assert found["n-cut"] == "the graphs of 0 of 240 networks of digits-lenet-half are at hand"
+    assert found["n-cut"] == "graphs are at hand for 0 of the 240 networks of digits-lenet-half"
     assert not {"degree-svm", "per-layer-degree"} & found.keys()  # stored signatures are there; that one is submitted
     assert without_data(digits, "classification", []) == {}
 
@@ -328,10 +328,12 @@ def test_an_equal_score_is_not_called_better() -> None:
     assert "weights, and equal to 2." in text
 
 
-@pytest.mark.parametrize(("draws", "words"), [(5, "(−0.150 to 0.050)."), (1, "(−0.150 to 0.050) under the draws of both.")])
+@pytest.mark.parametrize(
+    ("draws", "words"), [(5, "(−0.150 to 0.050)."), (1, "(−0.150 to 0.050), under the draws that both have.")]
+)
 def test_a_gain_that_is_not_the_difference_of_the_two_scores_is_said_to_be_of_other_draws(draws: int, words: str) -> None:
     text = said("accuracy", scored("norms", 0.9, gain=-0.05, draws=draws), scored("bar", 0.92, "curves", gain=0.0, draws=5))
-    assert f"The bar has 0.920 (0.92 to 0.92): a gain of −0.050 {words}" in text
+    assert f"The bar has 0.920 (0.92 to 0.92). Over it, `norms` has a gain of −0.050 {words}" in text
 
 
 def test_less_error_is_better() -> None:
@@ -348,7 +350,7 @@ def test_a_control_below_0_is_not_praised() -> None:
         scored("bar", -1.3, "curves", gain=0.0, added=0.0),
     )
     text = said("r2", *rows)
-    assert "nothing that reads only weights is of use: the best is a control, `control-epoch-0-degree`: R² −0.600" in text
+    assert "no method that reads only weights is of use. The best is a control, `control-epoch-0-degree`: R² −0.600" in text
     assert "The bar has −1.300 (−1.30 to −1.30): below 0 and no better than `constant`, −0.700." in text
     assert "says nothing" in text
     assert "best method" not in text
@@ -358,9 +360,10 @@ def test_a_control_below_0_is_not_praised() -> None:
 def test_a_control_ahead_of_the_methods_is_named_as_one() -> None:
     rows = (scored("control-shuffled-degree", 0.6), scored("norms", 0.5, gain=-0.4), scored("bar", 0.9, "curves", gain=0.0))
     text = said("r2", *rows)
-    assert "the best of what reads only weights is a control, `control-shuffled-degree`: R² 0.600" in text
+    assert "the best method that reads only weights is a control, `control-shuffled-degree`: R² 0.600" in text
     assert (
-        "The best method has less: `norms`, 0.500 (0.50 to 0.50). The bar has 0.900 (0.90 to 0.90): a gain of −0.400" in text
+        "The best that is no control is `norms`, 0.500 (0.50 to 0.50). The bar has 0.900 (0.90 to 0.90). "
+        "Over it, `norms` has a gain of −0.400" in text
     )
 
 
@@ -374,19 +377,20 @@ def test_an_interval_above_0_stands_beside_that_of_the_best_control() -> None:
     )
     text = said("r2", *rows)
     assert "`bar-and-epoch-0` (a control), +0.200 (0.100 to 0.300)" in text
-    assert "3 methods were tried: for one of so many, an interval above 0 is weak evidence." in text
+    assert "3 methods were tried. With so many, an interval above 0 for one of them is weak evidence." in text
     assert (
-        "Here the best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); the best control, "
-        "`bar-and-epoch-0`, +0.200 (0.100 to 0.300)." in text
+        "The best method, `bar-and-weight-statistics`, adds +0.300 (0.200 to 0.400); the best control, "
+        "`bar-and-epoch-0`, adds +0.200 (0.100 to 0.300)." in text
     )
 
 
-@pytest.mark.parametrize(("value", "few"), [(0.6, ": 240 networks are few to learn it from."), (0.8, ".")])
+@pytest.mark.parametrize(("value", "few"), [(0.6, ": 240 networks are few to learn features from."), (0.8, ".")])
 def test_what_is_learned_stands_beside_what_is_told(value: float, few: str) -> None:
     rows = [scored("weight-statistics", 0.7), scored("graph-network", value), scored("node-sets", 0.5), scored("norms", 0.4)]
     text = "\n".join(what_learning_gives(ranked(pd.DataFrame(rows), "r2"), "r2", 240))
-    assert f"learned by `graph-network`, {value:.3f} ({value:.2f} to {value:.2f}) and `node-sets` (a control), 0.500" in text
-    assert text.endswith(f"Of those that are told it, `weight-statistics` has 0.700 (0.70 to 0.70){few}")
+    learned = f"`graph-network`, {value:.3f} ({value:.2f} to {value:.2f}) and `node-sets` (a control), 0.500"
+    assert f"learn their own features of the weights: {learned}" in text
+    assert text.endswith(f"The best method with given features, `weight-statistics`, has 0.700 (0.70 to 0.70){few}")
     assert not list(what_learning_gives(ranked(pd.DataFrame(rows[:1]), "r2"), "r2", 240))
 
 
@@ -439,7 +443,7 @@ def test_a_subset_of_few_networks_is_named_so(is_few: bool, tmp_path: Path, monk
     tested = {network for _, test in few.split("sample_folds") for network in test}
     monkeypatch.setattr(sections, "FEW_NETWORKS", len(tested) + is_few)
     text = "\n".join(sections.ranking(compared, few, Board({}, {}), tmp_path))
-    assert (f"Only {len(tested)} networks are tested: few" in text) == is_few
+    assert (f"Only {len(tested)} networks are tested, so it is uncertain" in text) == is_few
 
 
 def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
@@ -455,9 +459,9 @@ def test_a_dash_has_its_reason_below_the_table(tmp_path: Path) -> None:
     compared = nb.Comparison(find_protocol("transfer"), frame, {"norms on small and large": "norms failed; it has no graph"})
     text = "\n".join(sections.transfer(compared, tmp_path, {"small": 48, "large": 480}))
     assert "| `forest` | – | 0.300 (0.30 to 0.30) |" in text or "| `forest` | 0.300 (0.30 to 0.30) | – |" in text
-    assert f"No value (–) of `forest`, small → large: {reason}." in text
-    assert "No result of `norms on small and large`: norms failed." in text
-    assert "small (48 networks): few to train on and few to test" in text
+    assert f"No value (–) for `forest`, small → large: {reason}." in text
+    assert "No result for `norms on small and large`: norms failed." in text
+    assert "small (48 networks): few networks to train on and to test" in text
     assert "Free parameters were chosen" not in text
 
 

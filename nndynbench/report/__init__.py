@@ -22,7 +22,7 @@ from nndynbench.submissions.known import KnownResults
 from nndynbench.subsets import Subset, subsets
 
 COMMAND = "nndynbench report"
-BACK = f"Written by `{COMMAND}`; the findings in short: [results](../results.md)."
+BACK = f"Written by `{COMMAND}`. The findings in short: [results](../results.md)."
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Page:
 PREDICTION = Page("prediction", "How accurate will a network become?", "regression-folds", ranking)
 PAGES = (
     PREDICTION,
-    Page("last-epochs", "And in the mean of its last epochs?", "late-folds", ranking),
-    Page("regression", "And by the paper's own regression?", "regression", ranking),
-    Page("extrapolation", "And far from what training saw?", "blocked", blocked),
-    Page("triage", "Which networks to go on training?", "triage", triage),
-    Page("classification", "High or low?", "classification", ranking),
+    Page("last-epochs", "How accurate will a network be over its last epochs?", "late-folds", ranking),
+    Page("regression", "What does the paper's own regression give?", "regression", ranking),
+    Page("extrapolation", "How well do methods extrapolate beyond what training saw?", "blocked", blocked),
+    Page("triage", "Which networks should go on training?", "triage", triage),
+    Page("classification", "Will a network end high or low?", "classification", ranking),
 )
 SEEDS_PAGE, SEEDS_TITLE = "seeds", "Which seed of a recipe will end best?"
 TRANSFER_PAGE, TRANSFER_TITLE, TRANSFER = "transfer", "Does the order of networks carry over?", "transfer-apart"
-PAPER_PAGE, PAPER_TITLE = "paper", "What the paper says, and what is found here"
+PAPER_PAGE, PAPER_TITLE = "paper", "What the paper says and what is found here"
 
 # Written by a command of its own, and by hand.
 FEW_NETWORKS_PAGE = "few-networks"
@@ -157,12 +157,12 @@ def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
     absent = f" Missing subsets:\n{', '.join(missing)}." if missing else ""
     yield f"""# Results
 
-Written by `{COMMAND}` from the board's submissions: change no number here by hand. A method is measured against two
-**bars**, which see no weights: one sees every hyperparameter and the curves so far, the other the curves alone. Its **gain**
-is its score minus the bar's, and what it **adds** is how much the bar's R² rises when its predictions are blended in. In
-brackets stands the 95% interval: learning rates, configurations or recipes are resampled together. It does not allow for a
-method having been picked as the best of many. The front page of the leaderboard does, and its intervals begin lower: cite
-those of a method that is named because it adds most.{absent}"""
+Written by `{COMMAND}` from the board's submissions: change no number here by hand. Every method is measured against two
+**references**, which see no weights: the **bar** sees all hyperparameters and the curves so far, the other sees the curves
+alone. A method's **gain** is its score minus the reference's. What it **adds** is how much the reference's R² rises when the
+method's predictions are blended in. Brackets hold 95% intervals: whole learning rates, configurations or recipes are
+resampled. These intervals do not allow for a method having been picked as the best of many. Those on the leaderboard's front
+page do, and begin lower: cite them for a method that is named because it adds most.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str
     if PREDICTION.name in written:
         yield from prediction_finding(board, PREDICTION.title, address(PREDICTION.name))
     links = {page.name: page.title for page in PAGES if page is not PREDICTION}
-    links = {FEW_NETWORKS_PAGE: "And with few networks to learn from?"} | links
+    links = {FEW_NETWORKS_PAGE: "What are weights worth with few networks to learn from?"} | links
     links |= {TRANSFER_PAGE: TRANSFER_TITLE, PAPER_PAGE: PAPER_TITLE}
     yield ""
     yield from (f"- **[{title}]({address(name)})**" for name, title in links.items() if name in written)

@@ -51,8 +51,8 @@ def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
         yield from first_table(first)
     others = {name: compared for name, compared in found.items() if name != FIRST}
     if others:
-        yield "\nOn the other subsets, at the last budget: each reference's R², how many methods with weights add to it"
-        yield "(interval above 0), and which adds most.\n"
+        yield "\nThe other subsets, at the last budget: each reference's R², how many methods that see weights add to it"
+        yield "(interval above 0), and which method adds most.\n"
         yield from others_table(board, others)
 
 
@@ -65,10 +65,10 @@ def first_table(compared: Comparison) -> Iterator[str]:
         method = references_among({name for rows in at.values() for name in rows}).get(reference.key)
         lines = {
             words: [estimate(rows.get(str(method), {})) for rows in at.values()],
-            "and each layer's distance adds": [
+            "what each layer's distance adds": [
                 estimate(rows.get(distance, {}), reference.added, signed=True) for rows in at.values()
             ],
-            "permuted between networks": [
+            "control: what permuted distance adds": [
                 estimate(rows.get(permuted, {}), reference.added, signed=True) for rows in at.values()
             ],
         }
@@ -80,7 +80,7 @@ def first_table(compared: Comparison) -> Iterator[str]:
 
 def others_table(board: Board, found: Mapping[str, Comparison]) -> Iterator[str]:
     """A row a subset: of each reference its R², how many methods with weights add to it, and which adds most."""
-    heads = [head for reference in references() for head in (reference.name, f"add to {reference.name}", "most")]
+    heads = [head for reference in references() for head in (reference.name, f"add to {reference.name}", "adds most")]
     yield from table_head(["subset", "networks", "epochs", *heads])
     for name, compared in found.items():
         last = at_the_last_budget(compared, METRIC)

@@ -97,12 +97,12 @@ def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str
     if told:
         first = found[told[0]]
         yield (
-            f"Of the seeds still on the plateau, those whose layers moved farther leave it earlier, for equal curves too, "
-            f"at {epochs(*told)}: r = {correlation(first.distance_for_equal_curves)} after {epochs(told[0])}. "
-            f"Leaving early and ending better have r = {correlation(first.ends_better)} there."
+            f"Of the seeds still on the plateau at {epochs(*told)}, those whose layers moved farther leave it earlier, for "
+            f"equal curves too: r = {correlation(first.distance_for_equal_curves)} at {epochs(told[0])}. "
+            f"Leaving early and ending better correlate there with r = {correlation(first.ends_better)}."
         )
     elif found:
-        yield f"Distance after {epochs(*found)} does not tell who leaves the plateau first, for equal curves."
+        yield f"For equal curves, distance after {epochs(*found)} does not tell which networks leave the plateau first."
     if found:
         stayed = epochs_on_plateau(subset)
         last = int(subset.networks["epochs_trained"].max())

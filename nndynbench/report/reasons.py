@@ -28,7 +28,7 @@ def lines(cells: Iterable[tuple[str, str]]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for cell, reason in cells:
         by_reason.setdefault(reason, []).append(cell)
-    yield from (f"\nNo value (–) of {', '.join(found)}: {reason}." for reason, found in by_reason.items())
+    yield from (f"\nNo value (–) for {', '.join(found)}: {reason}." for reason, found in by_reason.items())
 
 
 def failures(compared: Comparison) -> Iterator[str]:
@@ -36,7 +36,7 @@ def failures(compared: Comparison) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in compared.failures.items():
         by_reason.setdefault(reason.partition(";")[0], []).append(f"`{name}`")
-    yield from (f"\nNo result of {', '.join(names)}: {reason}." for reason, names in by_reason.items())
+    yield from (f"\nNo result for {', '.join(names)}: {reason}." for reason, names in by_reason.items())
 
 
 def without_data(subset: Subset, protocol: str, submitted: Collection[str]) -> dict[str, str]:
@@ -59,7 +59,7 @@ def without_data(subset: Subset, protocol: str, submitted: Collection[str]) -> d
             clone(estimator[0]).fit_transform([history])
         except NotAtHandError:
             held = max(subset.networks_in("graphs"), subset.networks_in("weights"))
-            found[name] = f"the graphs of {held} of {len(subset.networks)} networks of {subset.name} are at hand"
+            found[name] = f"graphs are at hand for {held} of the {len(subset.networks)} networks of {subset.name}"
         except Exception:
             continue
     return found

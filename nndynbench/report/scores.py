@@ -14,7 +14,7 @@ from nndynbench.report.markdown import estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
 from nndynbench.report.reasons import at_budget, lines, no_values
 
-UNSUBMITTED = "submitted at other budgets"
+UNSUBMITTED = "submitted at other budgets only"
 FEWER = "¹"
 
 
@@ -44,7 +44,7 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
     trained = ["τ among the trained"] if any("trained" in row for row in last.values()) else []
     if len(known := rows.dropna(subset="ceiling")):
         reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
-        yield f"What a recipe's mean can reach, from the spread between its seeds: {reached}. What sees a run may pass it.\n"
+        yield f"What a recipe's mean can reach, by the spread between its seeds: {reached}. What sees a run may pass it.\n"
     heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
     yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
     for name in shown:
@@ -54,9 +54,9 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
         cells += [number(row.get("trained"))] if trained else []
         yield table_line([f"`{name}`{FEWER if name in fewer else ''}", *cells, str(row["reads"])])
     if fewer:
-        yield f"\n{FEWER} Under fewer draws of the folds than a reference; gain and added are under the draws of both."
+        yield f"\n{FEWER} Under fewer draws of the folds than a reference; gain and added use the draws that both have."
     if hidden := len(last.keys() - set(shown)):
-        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints all."
+        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints them all."
     yield from no_values(rows[rows["method"].isin(shown) & rows["budget"].isin(budgets)], at_budget)
     absent = [(name, budget) for name in shown for budget in budgets if (name, budget) not in values]
     yield from lines((f"`{name}`{at_budget({'budget': budget})}", UNSUBMITTED) for name, budget in absent)

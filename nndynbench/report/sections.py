@@ -83,7 +83,7 @@ def blocked(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
     if worse := [name for name in last if name in inside and last[name]["value"] < inside[name]["value"]]:
         both = [name for name in last if name in inside]
         few = count(len(worse), len(both))
-        yield f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, where training saw neighbours."
+        yield f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, with similar networks in training."
     yield from beside_controls({name: last[name] for name in shown})
     yield ""
     beyond = beyond_references(pd.DataFrame(last.values()))
@@ -106,11 +106,12 @@ def triage(compared: Comparison, subset: Subset, board: Board, folder: Path) -> 
     budget = int(last[BAR]["budget"])
     saved = by_method(compared, "epochs_saved", budget)
     yield from _heading(compared, subset)
-    yield f"""All networks are trained for {epochs(budget)} and ranked by a method, each fold by a fit on the other folds,
-whose networks were trained to the end. Regret is how far the top-ranked tenth's mean accuracy falls short of the best
-tenth's. Epochs are saved where, from then on, networks are trained one after the other as ranked, until half of the best
-tenth are found. The epochs of the networks that were learnt from count, so a method with five folds can save a fifth at the
-most; what reads hyperparameters alone need not wait. A rule that fits nothing judges all networks at once.
+    yield f"""All networks are trained for {epochs(budget)}. A method then ranks the networks of each fold. It is fitted on
+the other folds, whose networks were trained to the end. Regret is how far the mean accuracy of the top-ranked tenth falls
+short of that of the best tenth. After ranking, networks are trained one after the other, as ranked, until half of the best
+tenth are found: this saves the epochs of the networks not reached. The epochs of the networks learnt from count too, so a
+method with five folds can save at most a fifth. A method that reads hyperparameters alone ranks before any training. A rule
+that fits nothing judges all networks at once.
 """
     yield from what_triage_says(last, saved)
     yield ""
@@ -137,9 +138,9 @@ def transfer(compared: Comparison, folder: Path, networks: Mapping[str, int]) ->
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['budget'].iloc[0])}, trained on → tested on.\n"
     if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:
-        yield f"{', '.join(few)}: few to train on and few to test, so that what is said of them is uncertain.\n"
+        yield f"{', '.join(few)}: few networks to train on and to test, so these scores are uncertain.\n"
     if TUNING_SUBSET in names:
-        yield f"Free parameters were chosen on {TUNING_SUBSET}: methods that have any have seen its networks before.\n"
+        yield f"Free parameters were chosen on {TUNING_SUBSET}, so methods with free parameters have seen its networks.\n"
     titles = [f"{compared.title_of(source)} → {compared.title_of(goal)}" for source, goal in pairs]
     yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
@@ -161,7 +162,7 @@ def reproduced_rows(reproduced: Reproduction, command: str) -> Iterator[str]:
         yield table_line(["" if pd.isna(value) else str(value) for value in row])
     yield ""
     if absent.any():
-        yield f"- {absent.sum()} more need what is not at hand, subsets or results; `nndynbench {command}` has them"
+        yield f"- {absent.sum()} more need subsets or results that are not at hand; `nndynbench {command}` lists them"
     yield from (f"- {note}" for note in reproduced.notes)
 
 
@@ -180,7 +181,7 @@ def _few_networks(compared: Comparison, subset: Subset) -> str:
     tested = len({network for _, test in subset.split(compared.protocol.split) for network in test})
     if tested >= FEW_NETWORKS:
         return ""
-    return f" Only {tested} networks are tested: few, so that which method is better than which is uncertain."
+    return f" Only {tested} networks are tested, so it is uncertain which methods are better than others."
 
 
 def _unranked(shown: Sequence[str], ranks: Mapping[str, Row]) -> Iterator[tuple[str, str]]:

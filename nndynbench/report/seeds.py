@@ -153,15 +153,15 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
         )
         above = f"{sum(intervals)} of {len(intervals)} intervals above 0"
         nothing = [label for label, own in found.items() if not own]
-        cannot = f"nothing that can be told from 0 {listed(nothing, by='or')}" if nothing else ""
+        cannot = listed(nothing, by="or") if nothing else ""
         if found.get(OVERALL) or (adds and not cannot):
             yield f"Distance adds to {reference.words} {adds} ({above})."
             if cannot:
-                yield f"It adds {cannot}."
+                yield f"It adds nothing distinguishable from 0 {cannot}."
         elif cannot:
-            yield f"Distance adds to {reference.words} {cannot}."
+            yield f"Distance adds nothing distinguishable from 0 to {reference.words} {cannot}."
             if adds:
-                yield f"It adds {adds} ({above}; one in {BY_CHANCE} would be, were nothing added)."
+                yield f"It adds something {adds} ({above}; one in {BY_CHANCE} would be by chance alone)."
 
 
 def _told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> dict[int, bool]:
@@ -182,12 +182,12 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
     if left := leaving(subset, budgets_of(compared)):
-        yield "\n### Who leaves the plateau first\n"
+        yield "\n### Which networks leave the plateau first\n"
         yield from leaving_table(left)
         yield ""
         yield from (f"- {said}" for said in what_leaving_says(subset, left))
     if board.optimisers(subset.name, PROTOCOL):
-        yield "\n### How far seeds get, by optimiser\n"
+        yield "\n### How far seeds move, by optimiser\n"
         yield from distance_table(subset, budgets_of(compared))
     if (own := prose(subset.name)) is not None:
         yield f"\n{own}"
@@ -203,12 +203,12 @@ def _regret(compared: Comparison, budget: int) -> Iterator[str]:
     for reference in _known(compared):
         if {reference.method, reference.with_distance} <= rows.keys():
             said = (
-                f"The best of the three seeds kept after {epochs(budget)} falls short of the recipe's best by "
-                f"{_points(rows[reference.method])} where {reference.words} rank{'s' * (reference == BAR)} them, by "
-                f"{_points(rows[reference.with_distance])} with distance"
+                f"Of three seeds of a recipe kept after {epochs(budget)}, the best falls short of the recipe's best by "
+                f"{_points(rows[reference.method])} if {reference.words} rank{'s' * (reference == BAR)} the seeds, and by "
+                f"{_points(rows[reference.with_distance])} if {reference.words} and distance rank them"
             )
             blind = rows.get("constant")
-            yield said + (f"; keeping three at random loses {blind['value']:.1f}." if blind else ".")
+            yield said + (f". Of three kept at random it falls short by {blind['value']:.1f} points." if blind else ".")
 
 
 def _points(row: Row) -> str:

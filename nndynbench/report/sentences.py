@@ -44,7 +44,7 @@ def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[
     found = f"`{best}`: {label} {estimate(last[best])}"
     if lacking := _lacking(best, last, metric):
         kind = "a control, " if is_control(best) else ""
-        yield f"- At {epochs(budget)} nothing that reads only weights is of use: the best is {kind}{found}: {lacking}."
+        yield f"- At {epochs(budget)} no method that reads only weights is of use. The best is {kind}{found}, {lacking}."
         yield f"- {_bar(last, metric)}."
         return
     methods = [name for name in names if not is_control(name)]
@@ -52,11 +52,11 @@ def best_on_weights(last: dict[str, Row], metric: str, budget: int) -> Iterator[
         yield f"- At {epochs(budget)} the best method that reads only weights is {found}. {_bar(last, metric, best)}."
     elif methods:
         yield (
-            f"- At {epochs(budget)} the best of what reads only weights is a control, {found}. The best method has less: "
-            f"`{methods[0]}`, {estimate(last[methods[0]])}. {_bar(last, metric, methods[0])}."
+            f"- At {epochs(budget)} the best method that reads only weights is a control, {found}. The best that is no "
+            f"control is `{methods[0]}`, {estimate(last[methods[0]])}. {_bar(last, metric, methods[0])}."
         )
     else:
-        yield f"- At {epochs(budget)} only controls read nothing but weights, the best {found}. {_bar(last, metric)}."
+        yield f"- At {epochs(budget)} only controls read weights alone. The best is {found}. {_bar(last, metric)}."
 
 
 def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
@@ -68,7 +68,8 @@ def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
         return text
     # Where they have not the same draws, the two values do not differ by it.
     same = last[method].get("draws") == last[BAR].get("draws")
-    return f"{text}: a gain of {estimate(last[method], 'gain', signed=True)}" + ("" if same else " under the draws of both")
+    gain = f"{text}. Over it, `{method}` has a gain of {estimate(last[method], 'gain', signed=True)}"
+    return gain + ("" if same else ", under the draws that both have")
 
 
 def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
@@ -100,9 +101,9 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
         names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
         weighty = [named(name) for name in adding if "weights" in last[name]["reads"]]
         whose = f"Weights are read by {listed(weighty)}" if weighty else "None of them reads weights"
-        yield f"- What these methods add to the bar's R² has an interval above 0: {'; '.join(names)}. {whose}."
+        yield f"- These methods add to the bar's R² with an interval above 0: {'; '.join(names)}. {whose}."
     elif _have(last, "added"):
-        yield "- No method adds anything to the bar's R² that has an interval above 0."
+        yield "- No method adds to the bar's R² with an interval above 0."
     yield from _weak_evidence(last)
     yield from _what_adds_to_curves(last)
 
@@ -115,8 +116,8 @@ def _what_adds_to_curves(last: dict[str, Row]) -> Iterator[str]:
         return
     told = sum(last[name][f"{curves.added}_low"] > 0 for name in beside_weights(last, curves))
     yield (
-        f"- Methods that see weights, and beside them at most curves: for {count(told, compared)}, what they add to the "
-        f"curves alone has an interval above 0. `{most}` adds most: {estimate(last[most], curves.added, signed=True)}."
+        f"- Of the methods that see weights and otherwise at most curves, {count(told, compared)} add to the curves alone "
+        f"with an interval above 0. `{most}` adds most: {estimate(last[most], curves.added, signed=True)}."
     )
 
 
@@ -128,11 +129,11 @@ def _weak_evidence(last: dict[str, Row]) -> Iterator[str]:
     if not methods or not any(last[name][f"{column}_low"] > 0 for name in tried):
         return
     verb = "adds" if column == "added" else "gains"
-    best = f"the best method, `{methods[0]}`, {verb} {estimate(last[methods[0]], column, signed=True)}"
+    best = f"The best method, `{methods[0]}`, {verb} {estimate(last[methods[0]], column, signed=True)}"
     controls = [name for name in tried if is_control(name)][:1]
-    beside = (f"; the best control, `{name}`, {estimate(last[name], column, signed=True)}" for name in controls)
-    weak = f"{len(tried)} methods were tried: for one of so many, an interval above 0 is weak evidence"
-    yield f"- {weak}. Here {best}{''.join(beside)}."
+    beside = (f"; the best control, `{name}`, {verb} {estimate(last[name], column, signed=True)}" for name in controls)
+    weak = f"{len(tried)} methods were tried. With so many, an interval above 0 for one of them is weak evidence"
+    yield f"- {weak}. {best}{''.join(beside)}."
 
 
 def _have(last: dict[str, Row], column: str) -> list[str]:
@@ -155,17 +156,17 @@ def what_learning_gives(last: dict[str, Row], metric: str, networks: int) -> Ite
         return
     best = told[0]
     behind = METRICS[metric].direction * (last[learned[0]]["value"] - last[best]["value"]) < 0
-    few = f": {networks} networks are few to learn it from" if behind else ""
+    few = f": {networks} networks are few to learn features from" if behind else ""
     scores = listed(f"{named(name)}, {estimate(last[name])}" for name in learned)
-    yield f"- What to look for in weights is learned by {scores}."
-    yield f"  Of those that are told it, `{best}` has {estimate(last[best])}{few}."
+    yield f"- Methods that learn their own features of the weights: {scores}."
+    yield f"  The best method with given features, `{best}`, has {estimate(last[best])}{few}."
 
 
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
     for best in weights_only(ranks)[:1]:
         yield (
-            f"- Which networks learned nothing is easy to say. Of those that learned something, {named(best)} gives the "
-            f"best ranking by weights alone: τ {estimate(ranks[best])}; the bar has {estimate(ranks[BAR])}."
+            f"- It is easy to tell which networks learned nothing. Among those that learned something, {named(best)} ranks "
+            f"best by weights alone: τ {estimate(ranks[best])}. The bar has {estimate(ranks[BAR])}."
         )
 
 
@@ -175,8 +176,8 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
     if on_weights:
         least = [named(name) for name in on_weights if last[name]["value"] == last[on_weights[0]]["value"]]
         yield (
-            f"- Least regret of the methods that read only weights: {estimate(last[on_weights[0]])}, by {', '.join(least)}. "
-            f"The bar has {estimate(last[BAR])}."
+            f"- The least regret of a method that reads only weights is {estimate(last[on_weights[0]])}, by "
+            f"{', '.join(least)}. The bar has {estimate(last[BAR])}."
         )
     for rule in RULES:
         if rule in last and on_weights:
@@ -184,6 +185,6 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
             more = sum(saved[name]["value"] > saved[rule]["value"] for name in on_weights)
             yield (
                 f"- `{rule}`, which fits nothing, has a regret of {estimate(last[rule])} and saves {estimate(saved[rule])}% "
-                f"of the epochs. Among those that read only weights, {count(fewer, len(on_weights))} have less regret, "
-                f"{count(more, len(on_weights))} save more."
+                f"of the epochs. Of the methods that read only weights, {count(fewer, len(on_weights))} have less regret "
+                f"and {count(more, len(on_weights))} save more."
             )
