@@ -83,7 +83,9 @@ def blocked(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
     if worse := [name for name in last if name in inside and last[name]["value"] < inside[name]["value"]]:
         both = [name for name in last if name in inside]
         few = count(len(worse), len(both))
-        yield f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, with similar networks in training."
+        yield (
+            f"- {few[0].upper()}{few[1:]} methods score lower than in regression-folds, where training saw similar networks."
+        )
     yield from beside_controls({name: last[name] for name in shown})
     yield ""
     beyond = beyond_references(pd.DataFrame(last.values()))
