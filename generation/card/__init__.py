@@ -33,10 +33,10 @@ SPLIT = "train"
 NEAR_CHANCE = 5.0  # points above chance
 
 CAPTIONS: dict[TableName, str] = {
-    "networks": "A row per network. The grid's columns differ from subset to subset.",
-    "curves": "A row per network and epoch.",
-    "signatures": "A row per network, epoch, representation, sign and centrality.",
-    "features": "A row per network, kept epoch and layer; missing where a weight is not finite.",
+    "networks": "One row per network. The columns of the grid differ from subset to subset.",
+    "curves": "One row per network and epoch.",
+    "signatures": "One row per network, epoch, representation, sign and centrality.",
+    "features": "One row per network, kept epoch and layer. Values are missing if a weight is not finite.",
 }
 
 
