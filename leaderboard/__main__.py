@@ -27,10 +27,10 @@ RESULTS = Path("results")
 SCORES = RESULTS / "scores"
 
 Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
-OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; made if missing")]
+OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; created if it is missing")]
 
 Scores = Annotated[
-    Path, typer.Option(help="what earlier checks and builds computed, by the file's checksum: it is not computed again")
+    Path, typer.Option(help="what earlier checks and builds computed, kept by the file's checksum and not computed again")
 ]
 
 
@@ -38,16 +38,18 @@ Scores = Annotated[
 def check(
     files: Annotated[list[Path] | None, typer.Argument(help="submission files; all by default")] = None,
     submissions: Folder = SUBMISSIONS,
-    drafts: Annotated[bool, typer.Option(help="take outside submissions to versions below 1.0.0 too")] = False,
-    rerun: Annotated[bool, typer.Option(help="run methods of baselines/ again; record those that are reproduced")] = False,
-    missing: Annotated[bool, typer.Option(help="with --rerun: leave alone what is recorded already")] = False,
+    drafts: Annotated[bool, typer.Option(help="also accept outside submissions to versions below 1.0.0")] = False,
+    rerun: Annotated[
+        bool, typer.Option(help="run methods of baselines/ again, and record those that are reproduced")
+    ] = False,
+    missing: Annotated[bool, typer.Option(help="with --rerun: skip what is already recorded")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="write what was accepted, and where it will stand, as Markdown")
+        Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
     ] = None,
     scores: Scores = SCORES,
-    jobs: Annotated[int, typer.Option(help="files checked at a time, in processes; -1 for one a core")] = -1,
+    jobs: Annotated[int, typer.Option(help="how many files to check at a time, in processes; -1 for one per core")] = -1,
 ) -> None:
-    """Score submissions again; refuse each that is not right, with the file, the field and the reason."""
+    """Score submissions again, and refuse each one that is not right, naming the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError, self_reported
     from leaderboard.rerun import rerun as run_again
     from leaderboard.standing import add_record, read_records, unrecorded
@@ -98,7 +100,7 @@ def check(
 
 @app.command()
 def best(submissions: Folder = SUBMISSIONS) -> None:
-    """Write which method of the board is the best for what a run gives of itself: what `nndynbench predict` chooses by."""
+    """Write which method on the board is best for each kind of input that a run may give; `nndynbench predict` uses it."""
     from leaderboard.best import write_best
 
     console.print(escape(f"written: {write_best(folder=submissions)}"))
@@ -107,28 +109,31 @@ def best(submissions: Folder = SUBMISSIONS) -> None:
 @app.command()
 def refresh(
     method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
-    subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat; all at hand by default")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all by default")] = None,
+    subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat for several; all by default")] = None,
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default")
+        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default")
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(help="of the folds, at most; by default all for the methods in board.toml, else 1"),
+        typer.Option(help="the most draws of the folds; by default all for the methods in board.toml, else 1"),
     ] = None,
     submissions: OwnFolder = SUBMISSIONS,
-    results: Annotated[Path, typer.Option(help="stored results: what is there is not fitted again")] = RESULTS,
-    missing: Annotated[bool, typer.Option(help="leave alone what is submitted and right")] = False,
-    shared: Annotated[bool, typer.Option(help="with --missing: code that all methods share counts as theirs")] = False,
+    results: Annotated[Path, typer.Option(help="folder of stored results, which are not fitted again")] = RESULTS,
+    missing: Annotated[bool, typer.Option(help="skip what is already submitted and right")] = False,
+    shared: Annotated[
+        bool, typer.Option(help="with --missing: count code that all methods share as the methods' own")
+    ] = False,
     scores: Scores = SCORES,
-    jobs: Annotated[int, typer.Option(help="methods at a time, in processes; -1 for one a core")] = 1,
+    jobs: Annotated[int, typer.Option(help="how many methods to run at a time, in processes; -1 for one per core")] = 1,
 ) -> None:
-    """Submit the bundled methods: evaluate, check and write each, the quickest first.
+    """Submit the bundled methods: evaluate, check and write each one, the quickest first.
 
-    With --missing, again those that are refused or out of date: another version or checksum of a subset, other budgets,
-    fewer draws of the folds, or a method whose file or chosen parameters changed since the commit that the submission names;
-    with --shared also those made by other code of the package. Comments and docstrings are no change. It may be interrupted
-    at any time, and goes on from there when it is run again.
+    With --missing, submit only what is missing, refused or out of date. A submission is out of date if it has another
+    version or checksum of a subset, other budgets or fewer draws of the folds, or if the method's file or chosen parameters
+    changed since the commit that the submission names. With --shared, it is also out of date if other code of the package
+    changed. Changes to comments and docstrings do not count. You may interrupt the command at any time; run it again to
+    continue.
     """
     from leaderboard.refresh import out_of_date, submit_all, tasks
     from nndynbench.protocols.protocol import read_budgets
@@ -161,22 +166,28 @@ def refresh(
 def audit(
     methods: Annotated[list[str], typer.Argument(metavar="METHOD...", help="submitted methods")],
     subset: Annotated[str | None, typer.Option(help="a subset of the digits; digits-lenet by default")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat; all submitted for by default")] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="a protocol; repeat for several; by default all with a submission")
+    ] = None,
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the submission's by default")
+        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the submission's by default")
     ] = None,
     zoo: Annotated[
-        Path | None, typer.Option(help="keep the fresh zoo in this folder: the same command goes on from there")
+        Path | None, typer.Option(help="keep the fresh zoo in this folder, so that the same command can continue")
     ] = None,
-    networks: Annotated[int | None, typer.Option(help="a trial with so many, not recorded; all by default")] = None,
-    code: Annotated[str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled: it is executed")] = None,
+    networks: Annotated[
+        int | None, typer.Option(help="a trial with this many networks, not recorded; all by default")
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled; the file is executed")
+    ] = None,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
-    """Train a fresh zoo with a seed drawn now, and score methods there beside what they claim, the quickest first.
+    """Train a fresh zoo with a seed drawn now, and compare the methods' scores on it with their claims, the quickest first.
 
-    The seed is written down before the first network is trained. With --zoo the command may be interrupted at any time, and
-    goes on from there when it is run again: a zoo is drawn once, and what is audited on it is left alone. A zoo answers
-    what was submitted before it was drawn, and nothing else.
+    The seed is written down before the first network is trained. With --zoo you may interrupt the command at any time; run
+    it again to continue. A zoo is drawn only once, and what has been audited on it is skipped. A zoo can only audit what
+    was submitted before the zoo was drawn.
     """
     from leaderboard.audit import DRAWS, audited_subsets, draw_zoo, submissions_to_audit, train_fresh_zoo
     from leaderboard.audit import audit as score_on
@@ -247,15 +258,18 @@ def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int
 
 @app.command()
 def build(
-    out: Annotated[Path, typer.Option(help="the folder of the page")],
+    out: Annotated[Path, typer.Option(help="the folder for the page")],
     submissions: Folder = SUBMISSIONS,
     only: Annotated[
-        list[str] | None, typer.Option(help="a method; repeat: the page shows it and the reference rows alone, in seconds")
+        list[str] | None,
+        typer.Option(help="a method; repeat for several: the page shows only these and the reference rows, in seconds"),
     ] = None,
     scores: Scores = SCORES,
-    jobs: Annotated[int, typer.Option(help="what is checked and scored at a time, in processes; -1 for one a core")] = -1,
+    jobs: Annotated[
+        int, typer.Option(help="how many files to check and score at a time, in processes; -1 for one per core")
+    ] = -1,
 ) -> None:
-    """Build the static page. A submission that is refused is left out, and makes the exit status 1."""
+    """Build the static page. A refused submission is left out, and makes the exit status 1."""
     from leaderboard.board import views
     from leaderboard.dates import changed_dates
     from leaderboard.page import build_site, need_free_or_older

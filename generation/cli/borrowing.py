@@ -16,11 +16,11 @@ from nndynbench.cli.console import console
 
 
 def cut_folder(
-    folder: Annotated[Path, typer.Argument(help="such as DIR/images/cifar10")],
-    into: Annotated[Path, typer.Option(help="where the parts go")],
-    megabytes: Annotated[float, typer.Option(min=0.001, help="of a part, at most")] = 15.0,
+    folder: Annotated[Path, typer.Argument(help="the folder to cut, such as DIR/images/cifar10")],
+    into: Annotated[Path, typer.Option(help="the folder for the parts")],
+    megabytes: Annotated[float, typer.Option(min=0.001, help="the largest size of a part")] = 15.0,
 ) -> None:
-    """Cut a folder into parts that are small enough to be carried to or from a borrowed machine."""
+    """Cut a folder into parts that are small enough to carry to or from a borrowed machine."""
     from generation.parcels import cut
 
     console.print(f"{len(cut(folder, into, part_bytes=int(megabytes * 1e6)))} parts in {into}")
@@ -28,9 +28,9 @@ def cut_folder(
 
 def join_folder(
     parts: Annotated[Path, typer.Argument(help="the folder that `cut` wrote")],
-    into: Annotated[Path, typer.Option(help="where the folder that was cut comes back")],
+    into: Annotated[Path, typer.Option(help="where to put the joined folder")],
 ) -> None:
-    """Put a folder that was cut into parts together again."""
+    """Join the parts of a folder that was cut."""
     from generation.parcels import join
 
     console.print(f"joined {join(parts, into)}")
@@ -39,21 +39,25 @@ def join_folder(
 def borrow(
     subset: Subset,
     out: Out,
-    result: Annotated[Path, typer.Option(help="where the parts to carry home go")],
-    seconds: Annotated[float, typer.Option(min=1, help="for training; packing comes on top")],
-    parts: Annotated[Path | None, typer.Option(help="the images' parts; else as for train")] = None,
-    side_by_side: Annotated[int, typer.Option(min=2, help="networks of a group")] = 48,
-    device: Annotated[str, typer.Option(help="cuda, or cpu to try it")] = "cuda",
+    result: Annotated[Path, typer.Option(help="the folder for the parts to carry home")],
+    seconds: Annotated[float, typer.Option(min=1, help="seconds for training; packing takes extra time")],
+    parts: Annotated[
+        Path | None, typer.Option(help="the folder with the images' parts; else images are found as for train")
+    ] = None,
+    side_by_side: Annotated[int, typer.Option(min=2, help="how many networks to train as one group")] = 48,
+    device: Annotated[str, typer.Option(help="cuda, or cpu for a trial")] = "cuda",
     networks: Networks = None,
     where: Where = None,
     workers: Workers = CORES,
-    keep: Annotated[int | None, typer.Option(min=0, help="as for train; an earlier pack's, where there is one")] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="as for train; if there is an earlier pack, its value")] = None,
     grid: GridName = None,
     precision: Precision = None,
 ) -> None:
-    """Use a quarter of an hour of a GPU: train groups while another one fits, pack what ended, and cut it into parts.
+    """Use a quarter of an hour of a GPU: train groups as long as another one fits, pack the networks that ended, and cut the
+    pack into parts.
 
-    Networks of a bundled pack from the same kind of device, such as cifar10-vgg's of an H200, are put back first.
+    If there is a bundled pack that was trained on the same kind of device (such as cifar10-vgg on an H200), its networks are
+    put back first.
     """
     from generation.borrowed import check_asked, earlier_pack, pack_light, train_while_groups_fit
     from generation.parcels import join

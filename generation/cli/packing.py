@@ -22,13 +22,13 @@ from nndynbench.subsets.subset import Subset as Packed
 def pack(
     subset: Subset,
     out: Out,
-    version: Annotated[str | None, typer.Option(help="of the pack; the catalogue's by default")] = None,
-    bundle: Annotated[bool, typer.Option(help="write what the package bundles, into the package")] = False,
+    version: Annotated[str | None, typer.Option(help="the version of the pack; the catalogue's by default")] = None,
+    bundle: Annotated[bool, typer.Option(help="write into the package what it bundles")] = False,
     mirror: Annotated[
-        list[str] | None, typer.Option(help="where else the files will be: https://…/{subset}/{version}/{file}")
+        list[str] | None, typer.Option(help="another address of the files: https://…/{subset}/{version}/{file}")
     ] = None,
 ) -> None:
-    """Write a subset's files from its runs, finished or not."""
+    """Write a subset's files from its runs, even if some are not finished."""
     from generation.pack import bundled_selection
     from nndynbench.storage.places import bundled_folder
 
@@ -64,10 +64,10 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
 
 def bundle(
     subset: Subset,
-    root: Annotated[Path | None, typer.Option(help="a folder of packs, read before what is bundled")] = None,
+    root: Annotated[Path | None, typer.Option(help="a folder of packs to read before the bundled ones")] = None,
 ) -> None:
-    """Write what the package bundles of a packed subset into the package: its tables, and tiers as the catalogue says. What
-    is too large for the package goes to data/ of this clone.
+    """Write into the package what it bundles of a packed subset: its tables, and the tiers that the catalogue names. What is
+    too large for the package goes into data/ of this clone.
     """
     from generation.bundle import bundle_subset, write_beside
     from nndynbench.storage.places import bundled_folder, find, not_at_hand
@@ -91,9 +91,9 @@ def restore(
     root: Root = None,
     images: ImageSource = None,
     grid: GridName = None,
-    device: Annotated[str, typer.Option(help="that trained it: cpu or cuda")] = CPU,
+    device: Annotated[str, typer.Option(help="the device that trained it: cpu or cuda")] = CPU,
 ) -> None:
-    """Put a packed subset's networks back into a folder of runs, to train and pack more networks beside them."""
+    """Put a packed subset's networks back into a folder of runs, to train more networks and pack all of them together."""
     import nndynbench
     from generation.restore import plan_beyond
     from generation.restore import restore as put_back

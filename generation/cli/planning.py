@@ -31,12 +31,14 @@ def plan(
     where: Where = None,
     keep: Keep = KEPT_EPOCHS[-1],
     weights_of: WeightsOf = None,
-    costs: Annotated[bool, typer.Option("--costs/--no-costs", help="train a few steps here, and say what all cost")] = True,
+    costs: Annotated[
+        bool, typer.Option("--costs/--no-costs", help="train a few steps here to estimate what all networks cost")
+    ] = True,
     name: OwnName = None,
     architecture: OwnArchitecture = None,
 ) -> None:
-    """Show what a subset trains, the settings that all of its networks share, and what it costs: core-hours, one by one on
-    this CPU, and disk.
+    """Show what a subset trains, the settings that all its networks share, and the cost: disk space, and core-hours on this
+    CPU if networks are trained one by one.
     """
     out = Path()
     zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)

@@ -15,8 +15,8 @@ def card(
     root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; the package's by default")] = None,
     out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
 ) -> None:
-    """Write the data set's card and its Croissant file, their numbers taken from packed subsets; beside the package's own
-    card also CITATION.cff and .zenodo.json.
+    """Write the data set's card and its Croissant file, with numbers from the packed subsets. For the package's own subsets,
+    also write CITATION.cff and .zenodo.json beside the card.
     """
     from generation.card import dataset_card, packed_subsets
     from generation.card.croissant import CROISSANT_NAME, croissant_json
@@ -38,9 +38,9 @@ def card(
 def publish(
     root: Annotated[Path, typer.Argument(help="a folder of packed subsets")],
     repo: Annotated[str, typer.Option(help="the hub's dataset repository")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would go, and send nothing")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would be uploaded, and send nothing")] = False,
 ) -> None:
-    """Upload the packed versions that the hub does not have, in one commit, each tagged <subset>-<version>."""
+    """Upload the packed versions that the hub lacks, in one commit, and tag each <subset>-<version>."""
     from generation.publish import plan_upload
     from generation.publish import publish as send
 

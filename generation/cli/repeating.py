@@ -62,12 +62,14 @@ def retrain(
 
 def tier(
     subset: Subset,
-    out: Annotated[Path, typer.Option(help="the folder for <subset>/<version>/: the subset's tables and the tier")],
-    name: Annotated[str, typer.Option("--tier", help="graphs, centralities or weights")] = "graphs",
-    epochs: Annotated[int, typer.Option(min=1, help="the last epoch")] = 5,
-    bits: Annotated[int, typer.Option(min=1, max=23, help="of mantissa, to which values are rounded")] = 12,
+    out: Annotated[Path, typer.Option(help="the folder for <subset>/<version>/, with the subset's tables and the tier")],
+    name: Annotated[str, typer.Option("--tier", help="the tier to make: graphs, centralities or weights")] = "graphs",
+    epochs: Annotated[int, typer.Option(min=1, help="the last epoch to train")] = 5,
+    bits: Annotated[int, typer.Option(min=1, max=23, help="round values to this many bits of mantissa")] = 12,
     root: Root = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="only this many networks, drawn; all by default")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="train only this many networks, drawn at random; all by default")
+    ] = None,
     draw: Draw = 0,
     images: ImageSource = None,
     workers: Workers = CORES,
@@ -75,7 +77,7 @@ def tier(
 ) -> None:
     """Make a tier of a packed subset again: train its networks for their first epochs, and compare them with what is stored.
 
-    Interrupted, the same command goes on. The packed subset's tables stay what they are.
+    If it is interrupted, the same command continues. The packed subset's tables do not change.
     """
     import nndynbench
     from generation import again

@@ -62,7 +62,7 @@ def train(
     images: ImageSource = None,
     networks: Networks = None,
     where: Where = None,
-    part: Annotated[str, typer.Option("--shard", help="only the i-th of n parts, written i/n")] = "1/1",
+    part: Annotated[str, typer.Option("--shard", help="train only part i of n, written i/n")] = "1/1",
     workers: Workers = CORES,
     time_limit: TimeLimit = None,
     keep: Keep = KEPT_EPOCHS[-1],
@@ -70,18 +70,20 @@ def train(
     seed: Seed = 0,
     grid: GridName = None,
     precision: Precision = None,
-    side_by_side: Annotated[int, typer.Option(min=1, help="train this many networks as one group: for GPUs")] = 1,
-    device: Annotated[str, typer.Option(help="of groups: cpu or cuda")] = CPU,
-    engine: Annotated[Engine, typer.Option(help="this machine, or a Ray cluster")] = Engine.local,
-    address: Annotated[str | None, typer.Option(help="of the Ray cluster; by default one is started here")] = None,
-    gpus: Annotated[float, typer.Option(help="of each Ray task; may be a fraction")] = 0.0,
+    side_by_side: Annotated[int, typer.Option(min=1, help="train this many networks as one group, for GPUs")] = 1,
+    device: Annotated[str, typer.Option(help="the device for groups: cpu or cuda")] = CPU,
+    engine: Annotated[Engine, typer.Option(help="where to train: this machine, or a Ray cluster")] = Engine.local,
+    address: Annotated[
+        str | None, typer.Option(help="the address of the Ray cluster; by default one is started here")
+    ] = None,
+    gpus: Annotated[float, typer.Option(help="GPUs for each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
     name: OwnName = None,
     architecture: OwnArchitecture = None,
 ) -> None:
-    """Train a subset's networks, or go on where an earlier run stopped, and pack them.
+    """Train a subset's networks and pack them; continue if an earlier run was stopped.
 
-    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: call it again.
     """
     if device != CPU and engine is Engine.local:
         need_gpu(device)
@@ -147,7 +149,7 @@ def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
 
 
 def status(subset: Subset, out: Out, networks: Networks = None, where: Where = None) -> None:
-    """Show how far a folder is: also while it is being trained."""
+    """Show how far the training in a folder has come, even while it runs."""
     made = begun_plan(subset, out)
     chosen = made.first(networks, where=where)
     so_far = folder_progress(made, chosen)
@@ -174,13 +176,15 @@ def work_through_queue(
     images: ImageSource = None,
     workers: Workers = CORES,
     time_limit: TimeLimit = None,
-    where: Annotated[Path | None, typer.Option("--queue", help="another file like generation/queue.toml")] = None,
-    show: Annotated[bool, typer.Option("--show", help="show where the queue is, and train nothing")] = False,
+    where: Annotated[
+        Path | None, typer.Option("--queue", help="a queue file to use instead of generation/queue.toml")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="show the state of the queue, and train nothing")] = False,
 ) -> None:
-    """Train all zoos that are still to be trained, in the order of queue.toml, and pack each that ends; goes on where an
-    earlier run stopped.
+    """Train all zoos that are still to be trained, in the order of queue.toml, and pack each one when it ends; continue if
+    an earlier run was stopped.
 
-    Ends with status 75 where Ctrl-C, SIGTERM or the time limit stopped it before the last network: call it again.
+    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: call it again.
     """
     queue = read_queue(where)
     if show:

@@ -15,7 +15,7 @@ app = CommandLine(help="How good will a neural network become? Predict it from i
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="print the version and end", callback=about.version, is_eager=True)
+        bool, typer.Option("--version", help="print the version and exit", callback=about.version, is_eager=True)
     ] = False,
 ) -> None: ...
 

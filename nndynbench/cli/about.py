@@ -23,7 +23,7 @@ def version(value: bool) -> None:
 def methods(
     file: Annotated[str | None, typer.Argument(help="a method file; by default the bundled methods")] = None,
 ) -> None:
-    """List methods: what each is, what it looks at, and which tasks it does."""
+    """List methods: what each one is, what it looks at, and which tasks it can do."""
     from nndynbench.protocols import methods as table_of_methods
 
     table = Table("method", "what it is", "looks at", "tasks")
@@ -33,7 +33,7 @@ def methods(
 
 
 def protocols() -> None:
-    """List protocols: the task, the split, the metrics, and the budgets that `compare` gives."""
+    """List protocols: task, split, metrics, and the budgets that `compare` uses unless told otherwise."""
     from nndynbench.protocols import protocols as all_protocols
 
     table = Table("protocol", "task", "split", "metrics", "budgets", "what it is")
@@ -44,7 +44,7 @@ def protocols() -> None:
 
 
 def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")]) -> None:
-    """Try a method on a few networks, in seconds, before it is evaluated for minutes."""
+    """Try a method on a few networks, in seconds, before an evaluation that takes minutes."""
     from nndynbench.protocols import check_method
 
     found = check_method(method)
@@ -55,9 +55,9 @@ def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.
 
 
 def cite(
-    subset: Annotated[str | None, typer.Argument(help="a subset: its version at hand is cited too")] = None,
+    subset: Annotated[str | None, typer.Argument(help="also cite this subset, in the version at hand")] = None,
 ) -> None:
-    """Print BibTeX: of the package, of a subset's version, and of the paper."""
+    """Print BibTeX entries for the package, a subset's version, and the paper."""
     from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
     from nndynbench.subsets import catalogue_entry, load
     from nndynbench.subsets.loading import names_at_hand

@@ -18,18 +18,18 @@ ALL = "all"
 def sample_efficiency(
     method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")],
     subset: Annotated[str, typer.Option(help="a subset")],
-    beside: Annotated[str, typer.Option(help="what it is measured against")] = "curve-bar",
-    protocol: Annotated[str, typer.Option(help="a protocol that tests the subset it trains on")] = "regression-folds",
-    budgets: Annotated[str, typer.Option(help="5, 1-10, or 1,3,5")] = "1,5",
-    sizes: Annotated[str, typer.Option(help="how many networks both are fitted on")] = "48,96,192,all",
+    beside: Annotated[str, typer.Option(help="the reference to compare it with")] = "curve-bar",
+    protocol: Annotated[str, typer.Option(help="a protocol that trains and tests on the same subset")] = "regression-folds",
+    budgets: Annotated[str, typer.Option(help="epochs: 5, 1-10, or 1,3,5")] = "1,5",
+    sizes: Annotated[str, typer.Option(help="numbers of networks to fit both on")] = "48,96,192,all",
     parts: Annotated[
-        int, typer.Option("--parts", "--draws", help="how many parts of each size are drawn; scores are means over them")
+        int, typer.Option("--parts", "--draws", help="how many parts of each size to draw; scores are means over them")
     ] = 3,
     out: Annotated[Path, typer.Option(help="folder for the table and its plot")] = Path("results"),
-    jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    jobs: Annotated[int, typer.Option(help="how many fits to run at a time")] = 1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
 ) -> None:
-    """Score a method beside a reference where both have few networks to learn from, and many."""
+    """Compare a method with a reference when both are fitted on few networks, and on many."""
     from nndynbench.plots import gain_over_networks
     from nndynbench.protocols import find_method
     from nndynbench.protocols import sample_efficiency as by_size

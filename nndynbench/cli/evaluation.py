@@ -29,25 +29,32 @@ def evaluate(
     subset: Annotated[list[str], typer.Option(help="a subset; repeat for several")],
     budgets: Annotated[
         str | None,
-        typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default, as far as the subsets go"),
+        typer.Option(
+            "--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default, if the subsets have them"
+        ),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="classification by default, for a method that cannot regression-folds")
+        str | None,
+        typer.Option(help="a protocol; classification by default, or regression-folds if the method cannot classify"),
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the result and its plot")] = Path("results"),
-    jobs: Annotated[int, typer.Option(help="fits at a time")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    jobs: Annotated[int, typer.Option(help="how many fits to run at a time")] = 1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
     sealed: Annotated[
-        bool | None, typer.Option(help="fit in processes that hold nothing but histories; by default where that is cheap")
+        bool | None,
+        typer.Option(help="fit in processes that hold only histories and training labels; by default if that is cheap"),
     ] = None,
-    order_seed: Annotated[int | None, typer.Option(help="an earlier result's, for the same predictions; else drawn")] = None,
+    order_seed: Annotated[
+        int | None, typer.Option(help="the order seed of an earlier result, for the same predictions; else drawn")
+    ] = None,
     draws: Annotated[
-        int, typer.Option(help="of the folds, up to 5 (balanced samples: 10); a score is the mean over them")
+        int, typer.Option(help="how many draws of the folds, up to 5 (balanced samples: 10); a score is their mean")
     ] = 1,
 ) -> None:
     """Score a method on subsets, at each budget of epochs, beside the bar.
 
-    The result is joined with an earlier one of the same method at other budgets; any other of its name is kept beside it.
+    An earlier result of the same method at other budgets is joined with the new one. Any other earlier result of that name
+    is kept beside it.
     """
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
@@ -173,30 +180,32 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
 
 def compare(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="a method or method file; repeat; all bundled by default")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="a method or method file; repeat for several; all bundled ones by default")
+    ] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="5, 1-10, or 1,3,5; the protocol's by default")
+        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="which metric the table and the plot show; the first by default")
+        str | None, typer.Option(help="the metric that the table and the plot show; the protocol's first by default")
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the comparison and its plot")] = Path("results"),
-    results: Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")] = Path(
-        "results"
-    ),
+    results: Annotated[Path, typer.Option(help="folder of stored results, which are not fitted again")] = Path("results"),
     submissions: Annotated[
         Path | None,
-        typer.Option(help="compare with the bundled methods' results in this folder too; the board's own for method files"),
+        typer.Option(
+            help="also compare with bundled methods' submissions in this folder; the board's by default for method files"
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="methods at a time; -1 for one a core")] = -1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    jobs: Annotated[int, typer.Option(help="how many methods to run at a time; -1 for one per core")] = -1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
 ) -> None:
     """Compare methods at each budget: their scores, their gain over the bar and over the curves alone, and what they add.
 
-    The bar is always among them, the curves alone where they are asked for or submitted. Method files alone are compared
-    with all bundled methods, as the leaderboard has them: those are not fitted again. A comparison of the same subsets and
-    protocol that was written before is replaced.
+    The bar is always included. The curves alone are included if you ask for them or if they are submitted. If you give only
+    method files, they are compared with all bundled methods as the leaderboard has them; those are not fitted again. An
+    earlier comparison of the same subsets and protocol is replaced.
     """
     from nndynbench.plots import comparison_over_budget, transfer_matrix
     from nndynbench.protocols import compare as compare_methods
@@ -355,25 +364,27 @@ def subsets_missing() -> list[str]:
 
 
 def predict(
-    subset: Annotated[str, typer.Option(help="the subset that the method is fitted on")],
+    subset: Annotated[str, typer.Option(help="the subset to fit the method on")],
     run: Annotated[
         Path | None,
-        typer.Argument(help="a recorded run's folder, or one of checkpoints, one an epoch; none for curves alone"),
+        typer.Argument(help="the folder of a recorded run, or of checkpoints, one per epoch; omit it for curves alone"),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option("--budget", "--epochs", help="how many epochs of the run to look at; 5 by default")
+        int | None, typer.Option("--budget", "--epochs", help="how many epochs of the run to use; 5 by default")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="a bundled method or method file; by default the board's best for what is given")
+        str | None, typer.Option(help="a bundled method or method file; by default the board's best for what you give")
     ] = None,
     curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
-    hyperparameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for every column of the grid")] = None,
+    hyperparameter: Annotated[
+        list[str] | None, typer.Option(help="a hyperparameter, NAME=VALUE; repeat for every one in the grid")
+    ] = None,
     first_epoch: FirstEpoch = None,
     pattern: Pattern = None,
     steps_per_epoch: StepsPerEpoch = None,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
 ) -> None:
-    """Predict the final accuracy of a run of one's own from its first epochs."""
+    """Predict the final accuracy of your own run from its first epochs."""
     from nndynbench.prediction import predict as predict_run
     from nndynbench.subsets import load
 
@@ -414,9 +425,9 @@ def named_value(text: str) -> tuple[str, float | str]:
 
 
 def plot(
-    results: Annotated[list[Path], typer.Argument(help="result files that evaluate wrote, of one protocol")],
+    results: Annotated[list[Path], typer.Argument(help="result files written by evaluate, all of one protocol")],
     out: Annotated[Path, typer.Option(help="the PNG to write")] = Path("results/plot.png"),
-    metric: Annotated[str | None, typer.Option(help="the protocol's first by default")] = None,
+    metric: Annotated[str | None, typer.Option(help="the metric to plot; the protocol's first by default")] = None,
 ) -> None:
     """Plot stored results: a metric over the budget, a curve per result, with 95% bands."""
     from nndynbench.plots import score_over_budget
@@ -429,19 +440,21 @@ def plot(
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="the document to write, its pages beside it")] = Path("docs/results.md"),
+    out: Annotated[Path, typer.Option(help="the document to write; its pages are written beside it")] = Path(
+        "docs/results.md"
+    ),
     submissions: Annotated[
         Path | None, typer.Option(help="the folder of the board's submissions; by default the one at hand")
     ] = None,
     results: Annotated[
-        Path, typer.Option(help="a folder of stored results, for the paper's regression by windows, which nobody submits")
+        Path, typer.Option(help="a folder of stored results for the paper's regression by windows, which is not submitted")
     ] = Path("results"),
-    jobs: Annotated[int, typer.Option(help="subsets at a time; -1 for one a core")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")] = None,
+    jobs: Annotated[int, typer.Option(help="how many subsets to read at a time; -1 for one per core")] = 1,
+    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
 ) -> None:
-    """Write docs/results.md and a page per question: what the board's submissions say, of every subset at hand.
+    """Write docs/results.md and a page per question from the board's submissions on every subset at hand.
 
-    Nothing is fitted: what is not submitted is left out.
+    Nothing is fitted; what is not submitted is left out.
     """
     from nndynbench.report import report as write_report
     from nndynbench.submissions.beside import submissions_folder
@@ -454,7 +467,7 @@ def report(
 def tune(
     folder: Annotated[Path | None, typer.Argument(help="a folder of method files; the bundled ones by default")] = None,
 ) -> None:
-    """Choose all methods' free parameters on digits-lenet, and record them in chosen.toml beside the method files."""
+    """Choose the free parameters of all methods on digits-lenet, and record them in chosen.toml beside the method files."""
     from nndynbench.protocols.method import baselines_folder
     from nndynbench.protocols.tuning import record_choices
 

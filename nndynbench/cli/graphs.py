@@ -15,7 +15,9 @@ from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
 
 def convert(
     checkpoints: Annotated[Path, typer.Argument(help="a folder of one network's checkpoints: safetensors or torch files")],
-    architecture: Annotated[str, typer.Option(help="what they are of, such as cifar10-vgg")],
+    architecture: Annotated[
+        str, typer.Option(help="the network's architecture: a name such as cifar10-vgg, or a TOML file")
+    ],
     out: Annotated[Path, typer.Option(help="folder for the graphs, centralities and signatures")] = Path("converted"),
     first_epoch: FirstEpoch = None,
     pattern: Pattern = None,

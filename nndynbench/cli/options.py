@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 FirstEpoch = Annotated[
-    int | None, typer.Option(help="the epoch of the lowest checkpoint: 0, the initialisation, or 1, after the first epoch")
+    int | None, typer.Option(help="the epoch of the first checkpoint: 0 (the initialisation) or 1 (after the first epoch)")
 ]
-Pattern = Annotated[str | None, typer.Option(help=r"where in a file's name its epoch stands, such as 'model_(\d+)'")]
-StepsPerEpoch = Annotated[int | None, typer.Option(help="for checkpoints that say their training steps")]
+Pattern = Annotated[str | None, typer.Option(help=r"a pattern that finds the epoch in a file's name, such as 'model_(\d+)'")]
+StepsPerEpoch = Annotated[int | None, typer.Option(help="training steps per epoch, for checkpoints that state their steps")]

@@ -33,12 +33,12 @@ def reproduce() -> None:
     """Reproduce a table or figure of the paper."""
 
 
-Results = Annotated[Path, typer.Option(help="folder of stored results: what is there is not fitted again")]
+Results = Annotated[Path, typer.Option(help="folder of stored results, which are not fitted again")]
 Submissions = Annotated[
     Path | None, typer.Option(help="the board's submissions, which are not fitted again; by default those at hand")
 ]
 Out = Annotated[Path, typer.Option(help="folder for tables and plots")]
-Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
+Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")]
 
 
 @app.command()
@@ -48,9 +48,9 @@ def table5(
     out: Out = Path("results"),
     root: Root = None,
 ) -> None:
-    """Sizes of the rolled and unrolled graphs (Table 5), counted on graphs of random weights: no result or subset is read.
+    """Sizes of the rolled and unrolled graphs (Table 5), counted on graphs of random weights. No result or subset is read.
 
-    Ends with status 1 where a number differs from the paper's.
+    Exits with status 1 if a number differs from the paper's.
     """
     from nndynbench.paper import tables
 
@@ -83,15 +83,15 @@ def _source(results: Path, submissions: Path | None) -> ResultSource:
 
 
 for _name, _target, _explanation in (
-    ("table2", "tables:table2", "Ranges of early stopping and accuracy of the networks (Table 2)."),
+    ("table2", "tables:table2", "Ranges of the networks' early stopping and accuracy (Table 2)."),
     ("table3", "tables:table3", "Regression on the ImageNet sample per window of epochs (Table 3)."),
     ("table4", "tables:table4", "Regression on CIFAR-10 per window of epochs (Table 4)."),
     ("figure4", "figures:figure4", "Classification with degree signatures, rolled and unrolled (Figure 4)."),
     ("figure5", "figures:figure5", "Classification on the ImageNet sample (Figure 5)."),
-    ("figure6", "figures:figure6", "Training to early stopping against graphs and centralities, as measured (Figure 6)."),
-    ("figure7", "figures:figure7", "What a linear SVM weighs, and degrees over time: VGG (Figure 7)."),
-    ("figure8", "figures:figure8", "What a linear SVM weighs, and degrees over time: LeNet (Figure 8)."),
-    ("figure9", "figures:figure9", "What a linear SVM weighs, and degrees over time: ResNet-44 (Figure 9)."),
+    ("figure6", "figures:figure6", "Time of training to early stopping, beside that of graphs and centralities (Figure 6)."),
+    ("figure7", "figures:figure7", "Weights of a linear SVM, and degrees over time: VGG (Figure 7)."),
+    ("figure8", "figures:figure8", "Weights of a linear SVM, and degrees over time: LeNet (Figure 8)."),
+    ("figure9", "figures:figure9", "Weights of a linear SVM, and degrees over time: ResNet-44 (Figure 9)."),
     ("figure10", "figures:figure10", "Classification with eigenvector signatures (Figure 10)."),
     ("figure11", "figures:figure11", "Classification of ResNet-32 (Figure 11)."),
     ("claims", "verdicts:claims", "Every claim of the paper: held, not held, undecided, or not testable here."),

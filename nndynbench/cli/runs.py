@@ -13,19 +13,19 @@ from nndynbench.cli.console import console
 
 def pack(
     runs: Annotated[Path, typer.Argument(help="a folder of recorded runs, at any depth")],
-    name: Annotated[str, typer.Option(help="what the pack is called; none of the catalogue's names")],
-    out: Annotated[Path, typer.Option(help="the folder to write to: --root of the other commands")],
+    name: Annotated[str, typer.Option(help="the pack's name, which must not be one of the catalogue's")],
+    out: Annotated[Path, typer.Option(help="the folder to write to; give it to other commands as --root")],
     threshold: Annotated[
         float | None, typer.Option(help="final accuracy in percent from which a label is high; the median by default")
     ] = None,
     blocked: Annotated[
         str | None, typer.Option(help="the hyperparameter that the protocol blocked extrapolates over")
     ] = None,
-    version: Annotated[str, typer.Option(help="three numbers")] = "1.0.0",
-    summary: Annotated[str, typer.Option(help="what the networks are, in words")] = "",
-    images: Annotated[str, typer.Option(help="which images they were trained on, in words")] = "",
+    version: Annotated[str, typer.Option(help="the pack's version, three numbers")] = "1.0.0",
+    summary: Annotated[str, typer.Option(help="a description of the networks")] = "",
+    images: Annotated[str, typer.Option(help="a description of the images they were trained on")] = "",
 ) -> None:
-    """Make a zoo of recorded runs, which is then read as every subset is: --subset NAME --root OUT."""
+    """Make a zoo of recorded runs. Other commands read it like any subset: --subset NAME --root OUT."""
     from nndynbench.packing import pack as pack_runs
 
     made = pack_runs(

@@ -17,15 +17,17 @@ console = opened(soft_wrap=True)
 def submit(
     result: Annotated[Path, typer.Argument(help="a result file that `nndynbench evaluate` wrote")],
     author: Annotated[list[str], typer.Option(help="an author's name; repeat for several")],
-    code: Annotated[str, typer.Option(help="where the method's code is: an https address")],
+    code: Annotated[str, typer.Option(help="the https address of the method's code")],
     commit: Annotated[str, typer.Option(help="the commit of that code, in hexadecimal")],
     licence: Annotated[str, typer.Option(help="the code's licence, an SPDX expression")] = "Apache-2.0",
-    method: Annotated[str | None, typer.Option(help="the method's name on the board; by default the result's")] = None,
-    description: Annotated[str | None, typer.Option(help="one line; by default the method's own")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="the method's name on the board; by default its name in the result")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="a description in one line; by default the method's own")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="a seed that the method used; repeat for several")] = None,
     to: Annotated[Path, typer.Option(help="the folder of submissions")] = Path("leaderboard/submissions"),
 ) -> None:
-    """Check a result as the leaderboard will, and write it as a submission. Asks no questions."""
+    """Check a result as the leaderboard will, and write it as a submission. The command never prompts."""
     from nndynbench.protocols import read_result
     from nndynbench.protocols.method import SEED
     from nndynbench.submissions import accepted_predictions, submissions_of, write_submission

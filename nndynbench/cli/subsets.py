@@ -20,11 +20,11 @@ NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
 
 SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
 Version = Annotated[str | None, typer.Option(help="a version; by default the highest at hand")]
-Root = Annotated[str | None, typer.Option(help="a folder of packed subsets, instead of the usual places")]
+Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")]
 
 
 def list_subsets(root: Root = None) -> None:
-    """List all subsets, and what of them is at hand."""
+    """List all subsets, and what is at hand of each."""
     from nndynbench.subsets import subsets
 
     table = Table("subset", "summary", "version", "networks", "regime", "tiers at hand")
@@ -36,7 +36,7 @@ def list_subsets(root: Root = None) -> None:
 
 
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
-    """Show what a subset is: how it was trained, its ranges beside the paper's Table 2, its splits and tiers."""
+    """Describe a subset: how it was trained, its ranges beside the paper's Table 2, its splits and its tiers."""
     from nndynbench.paper import table2
     from nndynbench.storage.manifest import TIERS
     from nndynbench.storage.places import NotAtHandError
@@ -126,7 +126,7 @@ def _info_from_the_catalogue(name: str, why_absent: str) -> None:
 
 def curves(
     names: Annotated[list[str] | None, typer.Argument(help="subsets; all at hand by default")] = None,
-    out: Annotated[Path, typer.Option(help="the folder of the plots, NAME.png each")] = Path("curves"),
+    out: Annotated[Path, typer.Option(help="the folder for the plots, one NAME.png per subset")] = Path("curves"),
     root: Root = None,
 ) -> None:
     """Plot the learning curves of every network of a subset, coloured by learning rate."""
@@ -139,10 +139,12 @@ def curves(
 
 def download(
     name: SubsetName,
-    tier: Annotated[list[str] | None, typer.Option(help="centralities, graphs or weights; repeat for several")] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(help="a tier: centralities, graphs or weights; repeat for several")
+    ] = None,
     version: Version = None,
 ) -> None:
-    """Download a subset's tables, and the tiers that are asked for, from the hub to NNDYNBENCH_HOME."""
+    """Download a subset's tables, and the tiers you ask for, from the hub to the home folder (NNDYNBENCH_HOME)."""
     from typing import cast
 
     from nndynbench.storage.manifest import TierName
@@ -158,7 +160,7 @@ def verify(
     root: Root = None,
     version: Version = None,
 ) -> None:
-    """Hash every file of subsets and compare with their manifests; a bad file that was downloaded is fetched again."""
+    """Hash every file of the subsets and compare it with the manifest. A damaged download is fetched again."""
     from nndynbench.names import UnknownNameError
     from nndynbench.storage.files import DamagedFileError
     from nndynbench.storage.places import NotAtHandError
@@ -208,9 +210,9 @@ def _is_elsewhere(file: str, packed: PackedFolder, folders: list[PackedFolder]) 
 
 def export(
     name: SubsetName,
-    what: Annotated[str, typer.Option(help="networks, curves, signatures or features")] = "networks",
+    what: Annotated[str, typer.Option(help="the table: networks, curves, signatures or features")] = "networks",
     file_format: Annotated[
-        str | None, typer.Option("--format", help="csv, parquet or npz; by default what --out ends in, or csv")
+        str | None, typer.Option("--format", help="csv, parquet or npz; by default the ending of --out, or csv")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="the file; by default NAME-WHAT.FORMAT here")] = None,
     root: Root = None,
