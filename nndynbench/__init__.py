@@ -1,4 +1,4 @@
-"""How good will a neural network become? A benchmark for answering from its first training epochs.
+"""How good will a neural network become? A benchmark of methods that predict this from the first training epochs.
 
 The public names are those of ``__init__.pyi`` beside this file; each is imported when it is first used, so that
 ``import nndynbench`` costs next to nothing.

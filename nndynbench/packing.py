@@ -1,4 +1,4 @@
-"""Recorded runs become a pack of one's own: laid out, checked, split and read as a subset of the catalogue is."""
+"""Packs recorded runs as a pack of one's own, with the files, checks and splits of a subset of the catalogue."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?")
 
-# What Windows takes for devices, also with an ending.
+# Names that Windows treats as devices, also with an ending.
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?")
 
-# Columns of the networks table that are no hyperparameters and are not made below.
+# Columns of the networks table that are not hyperparameters and are not made below.
 RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configuration", "label"}
 
-# The column that tells twins from each other: no hyperparameter.
+# The column that tells twins from each other; it is not a hyperparameter.
 SEED = "seed"
 
-# Of networks that a note is about, so many are named.
+# How many of the networks that a note is about are named.
 NAMED = 5
 
 
 class PackError(NndynbenchError, ValueError):
-    """Runs that cannot be one pack, or a name or version that a pack cannot have.
+    """Runs cannot be one pack, or a pack cannot have this name or version.
 
     Examples
     --------
@@ -75,38 +75,40 @@ def pack(
 ) -> Subset:
     """Pack runs of one architecture into ``<out>/<name>/<version>/``; ``nndynbench.load(name, root=out)`` reads it.
 
-    A pack has the files, checks and splits of a subset of the catalogue, and what its networks are is in its manifest. Runs
-    are networks in the order of their names; ``run`` in `Subset.networks` has these. Runs with equal hyperparameters are
-    twins, whatever their ``seed``: no split parts them. An earlier pack of the same name and version is replaced.
+    A pack has the files, checks and splits of a subset of the catalogue, and its manifest describes the architecture. Runs
+    become networks in the order of their names, which `Subset.networks` has in the column ``run``. Runs with equal
+    hyperparameters are twins, whatever their ``seed``, and no split separates them. An earlier pack of the same name and
+    version is replaced.
 
-    `Subset.manifest` has ``notes``: runs without an outcome, which are left out; epochs that were not kept, whose signatures
-    and features are missing (NaN), as a diverged network's are; hyperparameters and curves that some runs lack.
+    The ``notes`` of `Subset.manifest` list what is missing: runs without an outcome, which are left out; epochs that were
+    not kept, whose signatures and features are NaN, like those of a diverged network; hyperparameters and curves that some
+    runs lack.
 
     Parameters
     ----------
     runs
-        A folder with runs in it, at any depth; or runs, such as those of `nndynbench.read_run` and of an importer.
+        A folder with runs in it, at any depth; or several runs, such as `nndynbench.read_run` or an importer returns.
     name
-        Of the pack; none of the catalogue's, nor one that differs from another's in its case alone.
+        The name of the pack. It must not be a name of the catalogue, or differ from another name only in case.
     out
-        The folder to write to: ``root=`` of all that reads packs.
+        The folder to write to; it is the ``root=`` of all functions that read packs.
     threshold
         The final accuracy in percent from which a network's label is high; the median by default.
     blocked
-        The hyperparameter that the split ``blocked`` extrapolates over: a fold for each text, or for bands of adjacent
-        numbers. By default the optimiser where there is one, else the learning rate.
+        The hyperparameter over which the split ``blocked`` extrapolates: a fold for each text, or for each band of adjacent
+        numbers. By default this is the optimiser if there is one, else the learning rate.
     version
-        Three numbers.
+        Three numbers, such as "1.0.0".
     summary, images
-        What the networks are, and which images they were trained on, in words.
+        In words, what the networks are, and which images they were trained on.
 
     Raises
     ------
     PackError
-        For runs of different architectures, hyperparameters of different kinds, no run with an outcome, a threshold that is
-        no percentage, what are no runs, and for names and versions that cannot be.
+        If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if the
+        threshold is not a percentage; if ``runs`` has anything but runs; and for invalid names and versions.
     NotGivenError, RunError, DamagedFileError
-        For a run whose files are not right, naming the file.
+        For a run whose files are invalid or damaged; names the file.
 
     Examples
     --------
@@ -121,7 +123,7 @@ def pack(
     """
     check_own_name(name, beside=user_path(out))
     if not is_version(version, numbers=3):
-        raise PackError(f"{version!r} is no version: write three numbers, as 1.0.0")
+        raise PackError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
     made = _Making(_runs_of(runs))
     folder = user_path(out) / name / version
     with folder_written_whole(folder) as fresh:
@@ -130,34 +132,34 @@ def pack(
 
 
 def check_own_name(name: str, *, beside: Path) -> None:
-    """Raise `PackError` for a name that a pack of one's own cannot have in the folder ``beside``, or not on every system."""
+    """Raise `PackError` for a name that a pack of one's own cannot have on every system, or in the folder ``beside``."""
     if name in catalogue():
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
         raise PackError(
-            f"{name!r} is no name for a pack: letters, digits, points and dashes are, a letter or digit first and no point "
-            "last"
+            f"{name!r} cannot be the name of a pack: use letters, digits, points, dashes and underscores; begin with a "
+            "letter or digit, and do not end with a point"
         )
     if DEVICES.fullmatch(name):
-        raise PackError(f"{name!r} is no name for a pack: Windows takes it for a device")
+        raise PackError(f"{name!r} cannot be the name of a pack: Windows treats it as a device")
     others = [*catalogue(), *(path.name for path in (beside.iterdir() if beside.is_dir() else ()))]
     if alike := next((other for other in others if other != name and other.lower() == name.lower()), None):
-        raise PackError(f"{name} differs from {alike} in its case alone, which not every system tells apart: choose another")
+        raise PackError(f"{name} differs from {alike} only in case, which not every system distinguishes: choose another")
 
 
 def _runs_of(given: object) -> list[Run]:
-    """The runs of a folder, or those that are given; raises `PackError` for anything else."""
+    """The runs of a folder, or the given runs; raises `PackError` for anything else."""
     if isinstance(given, (str, PathLike)):
         return list(read_runs(user_path(given)).values())
     runs: list[Run] = list(given) if isinstance(given, Iterable) else []
     if not isinstance(given, Iterable) or not all(isinstance(run, Run) for run in runs):
-        raise PackError(f"runs are a folder, or several runs as nndynbench.read_run reads them, not {given!r:.100}")
+        raise PackError(f"runs must be a folder, or several runs as nndynbench.read_run reads them, not {given!r:.100}")
     return runs
 
 
 @dataclass
 class _Making:
-    """Runs on the way into a pack: network ``i`` is the run ``i`` of those with an outcome."""
+    """Runs that are being packed: network ``i`` is run ``i`` of those with an outcome."""
 
     given: Sequence[Run]
     notes: list[str] = field(default_factory=list)
@@ -168,7 +170,7 @@ class _Making:
         if left := [run for run in self.given if run.test_accuracy is None]:
             self.note(left, "have no outcome and are left out")
         if not ended:
-            raise PackError(f"none of {len(self.given)} runs has an outcome: end each by finish(test_accuracy=…)")
+            raise PackError(f"none of {len(self.given)} runs has an outcome: end each with finish(test_accuracy=…)")
         return ended
 
     @cached_property
@@ -178,7 +180,7 @@ class _Making:
             if run.record.architecture != first.record.architecture and not _same(run.architecture, first.architecture):
                 raise PackError(
                     f"{first.folder} and {run.folder} are of different architectures: {_in_words(first.architecture)}, and "
-                    f"{_in_words(run.architecture)}; a pack has one"
+                    f"{_in_words(run.architecture)}; a pack has only one"
                 )
         return first.architecture
 
@@ -188,11 +190,11 @@ class _Making:
 
     @cached_property
     def kept(self) -> list[int]:
-        """The epochs of which any run has a snapshot."""
+        """The epochs for which any run has a snapshot."""
         return sorted({epoch for run in self.runs for epoch in run.weights})
 
     def epochs(self, run: Run) -> list[int]:
-        """The kept epochs that a run reached; its last one, without a snapshot, where it ended before all of them."""
+        """The kept epochs that a run reached; if it ended before all of them, its last epoch, without a snapshot."""
         return [epoch for epoch in self.kept if epoch <= run.epochs] or [run.epochs] * bool(self.kept)
 
     def note(self, runs: Sequence[Run], what: str) -> None:
@@ -255,7 +257,7 @@ class _Making:
 
     @cached_property
     def hyperparameters(self) -> pd.DataFrame:
-        """By network; of runs that lack one its number is NaN, its text empty. Without the seed."""
+        """A row per network, without the seed. Where a run lacks a hyperparameter, numbers are NaN and texts are empty."""
         table = pd.DataFrame([run.hyperparameters for run in self.runs]).drop(columns=SEED, errors="ignore")
         for column in table.columns:
             values = table[column].dropna()
@@ -266,7 +268,7 @@ class _Making:
                     f"hyperparameter {column} is a text in some runs ({one!r}) and a number in others ({other!r})"
                 )
             if len(lacking := [self.runs[row] for row in np.flatnonzero(table[column].isna())]):
-                self.note(lacking, f"have no hyperparameter {column}, and take it for missing")
+                self.note(lacking, f"have no hyperparameter {column}, which counts as missing")
             table[column] = table[column].fillna("") if texts.any() else table[column].astype(np.float64)
             if not texts.any() and (table[column] == table[column].round()).all() and table[column].abs().max() < 2**53:
                 table[column] = table[column].astype(np.int64)
@@ -294,7 +296,9 @@ class _Making:
                 }
             )
         if taken := set(names) & {*RESERVED, *facts[0]}:
-            raise PackError(f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have it")
+            raise PackError(
+                f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have such a column"
+            )
         twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
         return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
 
@@ -338,7 +342,7 @@ class _Making:
         return {network: self.epochs(run) for network, run in enumerate(self.runs)}
 
     def snapshot(self, network: int, epoch: int) -> Weights:
-        """A snapshot in the order of the layers, NaN where it was not kept."""
+        """A snapshot in the order of the layers; NaN if it was not kept."""
         found = self.read(network, epoch)
         if found is None:
             return {name: np.full(shape, np.nan, np.float32) for name, shape in self.shapes.items()}
@@ -346,7 +350,7 @@ class _Making:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of a snapshot's tensors."""
+        """The shapes of a snapshot's tensors."""
         network, epoch = next((n, e) for n, run in enumerate(self.runs) for e in run.weights)
         found = self.runs[network].weights[epoch]
         order = [f"{layer.name}.{part}" for layer in self.architecture.weighted_layers for part in ("weight", "bias")]
@@ -361,9 +365,9 @@ class _Making:
         return found
 
     def note_what_is_missing(self) -> None:
-        """Say which epochs and curves are few, unequal or missing, and what that costs."""
+        """Note which epochs and curves are few, unequal or missing, and what that means."""
         if shorter := [run for run in self.runs if run.epochs < self.longest]:
-            self.note(shorter, f"trained fewer epochs than {self.longest}: behind their end their last epoch stands")
+            self.note(shorter, f"trained fewer epochs than {self.longest}: after their end, their last epoch is repeated")
         partly: Mapping[tuple[int, ...], list[Run]] = {}
         for run in self.runs:
             if missing := tuple(epoch for epoch in self.epochs(run) if epoch not in run.weights):
@@ -375,17 +379,17 @@ class _Making:
         for column in ("train_loss", "train_accuracy", "validation_accuracy"):
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]
             if lacking:
-                self.note(lacking, f"have no {column}: methods that read curves take it for missing")
+                self.note(lacking, f"have no {column}: methods that read curves treat it as missing")
             partly_measured = [
                 run for run in self.runs if column in run.columns and any(column not in row for row in run.record.epochs)
             ]
             if partly_measured:
                 self.note(
-                    partly_measured, f"have no {column} in some epochs: methods that read curves take it for missing there"
+                    partly_measured, f"have no {column} in some epochs: methods that read curves treat it as missing there"
                 )
         if self.kept and self.kept[-1] < self.longest:
             self.notes.append(
-                f"snapshots are kept up to epoch {self.kept[-1]} of {self.longest}: methods that read weights see those"
+                f"snapshots are kept up to epoch {self.kept[-1]} of {self.longest}: methods that read weights see only those"
             )
         if self.architecture.no_graph is not None:
             self.notes.append(f"no graphs, so no signatures: {self.architecture.no_graph}")
@@ -399,7 +403,7 @@ def _checked_threshold(threshold: float, chance: float) -> float:
 
 
 def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
-    """The seed of each run, 0 where it says none; all as texts where one is a text, or larger than a table's numbers."""
+    """The seed of each run, or 0 without one; all as texts if one is a text, or too large for a table's numbers."""
     seeds = [run.hyperparameters.get(SEED, 0) for run in runs]
     if any(isinstance(seed, str) or abs(seed) >= 2**63 for seed in seeds):
         return list(map(str, seeds))

@@ -1,4 +1,4 @@
-"""How good will this run become? A method, fitted on a subset, asked about a run of one's own (the paper's Figure 1)."""
+"""How good will this run become? A method, fitted on a subset, predicts a run of one's own (the paper's Figure 1)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FloatArray = npt.NDArray[np.float64]
 FITTED_AS = "regression-folds"
 LEVEL = 0.95
 
-# How many epochs of a run are looked at, where it has as many and nothing else is asked for.
+# How many epochs of a run are used, if it has as many and nothing else is asked for.
 BUDGET = 5
 
 RunLike: TypeAlias = "str | os.PathLike[str] | Recorder | Run | History | Mapping[int, WeightsLike]"
@@ -48,12 +48,13 @@ RunLike: TypeAlias = "str | os.PathLike[str] | Recorder | Run | History | Mappin
 
 @dataclass(frozen=True)
 class Prediction:
-    """What `predict` returns, accuracies in percent.
+    """The result of `predict`, with accuracies in percent.
 
-    ``low`` to ``high`` holds 95% of the method's errors on networks of the subset that it was not fitted on;
-    ``probability_high`` is the share of them with which the run would reach the subset's ``threshold``. ``outside`` names
-    what of the run's degree signature lies outside the subset's: there a method extrapolates, and neither number holds.
-    ``method`` is what predicted, from the ``budget`` first epochs.
+    ``low`` to ``high`` is a 95% interval: it holds 95% of the method's errors on networks of the subset on which it was not
+    fitted. ``probability_high`` is the share of these errors with which the run would reach the subset's ``threshold``.
+    ``outside`` names values of the run's degree signature that lie outside the subset's range. There the method
+    extrapolates, and neither the interval nor the probability can be relied on. ``method`` is the method that predicted,
+    from the first ``budget`` epochs.
 
     Examples
     --------
@@ -110,32 +111,33 @@ def predict(
     Parameters
     ----------
     run
-        A `nndynbench.Recorder`, what `nndynbench.read_run` reads, or the folder of either, also while it trains: with all
-        that is recorded. A folder of checkpoints of the subset's architecture, or snapshots in memory by epoch (state
-        dicts), one for each of the epochs 1 to ``budget``, and 0, the initialisation, for methods that read
-        features. A history; a network of the subset itself is left out of what the method is fitted on. None: ``curves``
-        or ``hyperparameters`` alone.
+        One of the following. A `nndynbench.Recorder`, a run from `nndynbench.read_run`, or the folder of either, even while
+        it trains; all that is recorded is used. A folder of checkpoints of the subset's architecture, or a mapping from
+        epochs to state dicts: one for each of the epochs 1 to ``budget``, and one for 0, the initialisation, for methods
+        that read features. A history; if it is of a network of the subset itself, the method is not fitted on that network.
+        None, to use only ``curves`` or ``hyperparameters``.
     subset
-        The subset that the method is fitted on: the run's training should be like that of its networks.
+        The subset on which the method is fitted: its networks should be trained like the run.
     method
-        A bundled method, or a method file, with a regressor. By default the best on the board of those that read nothing but
-        what is given; the answer names it.
+        A bundled method, or a method file, with a regressor. The default is the best on the board among the methods that
+        read nothing but what is given; the result names it.
     budget
-        How many epochs of the run to look at; by default 5, or all of a recorded run that has fewer.
+        How many epochs of the run to use; by default 5, or all of a recorded run that has fewer.
     curves, hyperparameters
-        For methods that read them, as `History.curves` (a row for each of the epochs 1 to ``budget``, percent; also a CSV
-        file) and `History.hyperparameters` (every column of the subset's grid) give them. A recorded run has its own.
+        For methods that read them. ``curves`` has the form of `History.curves` (a row for each of the epochs 1 to
+        ``budget``, in percent) or is a CSV file. ``hyperparameters`` has the form of `History.hyperparameters` (every column
+        of the subset's grid). A recorded run has its own.
     first_epoch, pattern, steps_per_epoch
-        Which checkpoint is of which epoch, where the files leave it open: `nndynbench.checkpoints.read_folder`.
+        Which checkpoint is of which epoch, if the files do not say; see `nndynbench.checkpoints.read_folder`.
 
     Raises
     ------
     UnknownNameError, BudgetError
-        For a subset, method or budget that does not exist or is not at hand.
+        If a subset, method or budget does not exist or is not at hand.
     CheckpointError, FileNotFoundError
-        For checkpoints that are missing, unreadable, or of another architecture.
+        If checkpoints are missing, unreadable, or of another architecture.
     MethodError, NotGivenError, NoMethodError
-        If the method fails, or reads what was not given; or if what was given is not what the subset's networks have.
+        If the method fails, or reads something that was not given; or if the given data do not fit the subset's networks.
 
     Examples
     --------
@@ -158,22 +160,22 @@ def predict(
         folder = read_folder(Path(run), first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
         checkpoints = CheckpointWeights(folder, asked.architecture)
         checkpoints.need(range(1, asked.budget() + 1))
-        checkpoints[1]  # what is of another architecture is said before anything is fitted
+        checkpoints[1]  # another architecture is an error before anything is fitted
         given = asked.of_weights(checkpoints, where=str(run))
     elif isinstance(run, Mapping):
         given = asked.of_weights({int(epoch): snapshot(w, asked.architecture) for epoch, w in run.items()}, where="the run")
     elif run is None:
         given = asked.of_weights({}, where="the run")
     else:
-        raise NotGivenError(f"a run is a folder, a recorder, a history or snapshots by epoch, not {run!r}")
+        raise NotGivenError(f"a run must be a folder, a recorder, a history or snapshots by epoch, not {run!r}")
     name = method or best_method(given.reads, initialisation=given.initialisation)
     return Forecaster(loaded, name, given.history.epochs, without=given.history).predict(given)
 
 
 @dataclass(frozen=True)
 class Given:
-    """A run's history, what is given of it (of weights, curves and hyperparameters), whether epoch 0 is, what of its
-    hyperparameters the subset does not have, and the epochs up to the budget that snapshots lack.
+    """A run's history, and what is known about it: which of weights, curves and hyperparameters are given, whether epoch 0
+    is, what the run and the subset do not have in common, and the epochs up to the budget that have no snapshot.
     """
 
     history: History
@@ -185,7 +187,7 @@ class Given:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked about a run, and given beside it."""
+    """What is asked about a run, and what is given in addition to it."""
 
     subset: Subset
     asked: int | None
@@ -197,7 +199,7 @@ class _Asked:
         return self.subset.architecture
 
     def budget(self, has: int | None = None) -> int:
-        """The budget asked for, else 5, as far as the run ``has`` epochs and the subset budgets."""
+        """The budget asked for, or else 5, but no more than the run ``has`` epochs or the subset has budgets."""
         if self.asked is not None:
             return self.subset.check_budget(self.asked)
         longest = self.subset.budgets[-1]
@@ -221,7 +223,7 @@ class _Asked:
         return self._given(source, budget, curves is not None, hyperparameters is not None)
 
     def of_recorded(self, run: Run) -> Given:
-        """A recorded run, with what is given beside it in place of its own."""
+        """A recorded run; curves and hyperparameters that are given replace its own."""
         if run.architecture.layers:
             self._check_layers(run.architecture.layer_sizes, of=f"the network of {run.folder}")
         budget = self.budget(run.epochs)
@@ -246,7 +248,7 @@ class _Asked:
         return self._given(source.with_hyperparameters(known), budget, curves_given, known is not None, beyond)
 
     def check_history(self, history: History, *, apart: Sequence[object]) -> None:
-        """Raise where a history is not one of a network such as the subset's, up to the budget."""
+        """Raise if a history is not of a network like the subset's, up to the budget."""
         if any(part is not None for part in apart):
             raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those out")
         budget = self.subset.check_budget(self.asked or history.epochs)
@@ -256,7 +258,7 @@ class _Asked:
 
     def _check_layers(self, own: Mapping[str, int], *, of: str) -> None:
         if own != (others := self.architecture.layer_sizes):
-            raise NotGivenError(f"{of} has the layers {own}, those of {self.subset.name} have {others}")
+            raise NotGivenError(f"{of} has the layers {own}, the networks of {self.subset.name} have {others}")
 
     def _checked_curves(self, budget: int) -> Any:
         classes = self.architecture.classes
@@ -278,9 +280,9 @@ class _Asked:
 
 
 class Forecaster:
-    """A method, fitted on a subset at a budget, with its errors on networks that it was not fitted on.
+    """A method, fitted on a subset at a budget, with its errors on networks on which it was not fitted.
 
-    ``without`` is the history of a network that is left out, where it is one of the subset's.
+    ``without`` is a history; if its network is one of the subset's, the method is not fitted on it.
     """
 
     def __init__(self, subset: Subset, method: str, budget: int, *, without: History | None = None) -> None:
@@ -299,7 +301,7 @@ class Forecaster:
         self._fitted = fitted_on(estimator, {}, self._known, Known(truth, groups, truth), fitted_as.task)
 
     def predict(self, given: Given) -> Prediction:
-        """What the method says of a run, up to the budget."""
+        """The method's prediction for a run, from its epochs up to the budget."""
         accuracy = float(np.clip(self._fitted.predict([given.history])[0], 0, 100))
         low, high = np.clip(accuracy + np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
         threshold = self.subset.manifest.threshold
@@ -318,12 +320,12 @@ class Forecaster:
         )
 
     def probability(self, accuracy: float, threshold: float) -> float:
-        """Of a run of which the method says ``accuracy``, that it reaches a threshold, in percent both."""
+        """The probability that a run reaches a threshold if the method predicts ``accuracy`` for it; both in percent."""
         return float(np.mean(accuracy + self.errors >= threshold))
 
 
 def given_of(run: Recorder | Run, subset: Subset, budget: int) -> Given:
-    """A recorded run as `predict` takes it, up to a budget."""
+    """A recorded run, as `predict` uses it, up to a budget."""
     return _Asked(subset, budget, None, None).of_recorded(run.run if isinstance(run, Recorder) else run)
 
 
@@ -338,7 +340,7 @@ def _is_measured(run: Run, name: str, budget: int) -> bool:
 
 
 def _outside(history: History, known: list[History]) -> list[str]:
-    """The values of a history's degree signature that no network of the subset reaches."""
+    """The values of a history's degree signature that lie outside the range of the subset's networks."""
     own = history.signature("degree")
     others = np.stack([other.signature("degree") for other in known])
     lowest, highest = np.nanmin(others, axis=0), np.nanmax(others, axis=0)

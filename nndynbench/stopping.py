@@ -1,4 +1,4 @@
-"""Stop runs that will come to nothing: after each epoch the probability of an accuracy, and what that rule costs."""
+"""Stops runs that will probably not reach an accuracy, judged after each epoch, and says what that rule costs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nndynbench.subsets.history import READABLE
 class Replay:
     """What a rule would have done to a subset's own networks, each judged by a method that was not fitted on it.
 
-    ``trained`` and ``saved`` are epochs. Of the ``reaching`` networks, which reach the accuracy, ``lost`` are stopped;
-    ``best`` is the best final accuracy of all networks and ``best_kept`` of those that are not stopped (NaN where all are),
-    in percent.
+    ``networks`` counts all networks, ``stopped`` those that are stopped. ``trained`` and ``saved`` are epochs. ``reaching``
+    networks reach the accuracy, and ``lost`` of these are stopped. ``best`` is the best final accuracy of all networks,
+    ``best_kept`` that of the networks that are not stopped (NaN if all are), both in percent.
 
     Examples
     --------
@@ -51,29 +51,29 @@ class Replay:
 
 
 class StopEarly:
-    """Says whether to stop a run: where the probability that it reaches an accuracy is below a bound.
+    """Decides whether to stop a run: it does so if the probability that the run reaches an accuracy is below a bound.
 
-    Call it with a recorder, or a run, after an epoch that is recorded: ``if stop(recorder): break``. The adapters of
-    `nndynbench.adapters` take it as ``stop=``. The probability is of a method that is fitted on the subset at as many
-    epochs: once, when it is first asked.
+    Call it with a recorder, or a run, after an epoch has been recorded: ``if stop(recorder): break``. The adapters of
+    `nndynbench.adapters` take it as ``stop=``. The probability comes from a method that is fitted on the subset at the same
+    number of epochs. It is fitted once, when it is first needed.
 
     Parameters
     ----------
     subset
-        Networks such as the run's: by name, or loaded.
+        A subset of networks like the run's: its name, or the loaded subset.
     at_least
         The final accuracy to reach, in percent.
     below
         The probability below which a run is stopped.
     method
-        A bundled method or a method file; by default the best on the board for what the run gives, as `predict` chooses.
+        A bundled method or a method file; by default the best on the board for the data that the run has, as in `predict`.
     budgets
-        After which epochs to judge; by default 1 to 5, as far as the subset has snapshots.
+        The epochs after which to judge; by default 1 to 5, as far as the subset has snapshots.
 
     Raises
     ------
     ValueError
-        For an accuracy that is no percentage, and for a probability that is none.
+        If the accuracy is not a percentage, or the probability is not one.
 
     Examples
     --------
@@ -98,9 +98,9 @@ class StopEarly:
         budgets: list[int] | None = None,
     ) -> None:
         if not 0 <= at_least <= 100:
-            raise ValueError(f"at_least is percent, from 0 to 100, not {at_least!r}")
+            raise ValueError(f"at_least must be in percent, from 0 to 100, not {at_least!r}")
         if not 0 <= below <= 1:
-            raise ValueError(f"below is a probability, from 0 to 1, not {below!r}")
+            raise ValueError(f"below must be a probability, from 0 to 1, not {below!r}")
         self.subset = load(subset) if isinstance(subset, str) else subset
         self.at_least = at_least
         self.below = below
@@ -110,19 +110,21 @@ class StopEarly:
         self._fitted: dict[tuple[str, int], Forecaster] = {}
 
     def __call__(self, run: Recorder | Run) -> bool:
-        """Whether to stop the run now; False after an epoch that is not judged."""
+        """Whether to stop the run now; False after an epoch at which runs are not judged."""
         probability = self.probability(run)
         return probability is not None and probability < self.below
 
     def ends(self, recorder: Recorder) -> bool:
-        """Whether the run is to be stopped now; if so, it is recorded as stopped, with the reason."""
+        """Whether to stop the run now; if so, it is also recorded as stopped, with the reason."""
         stops = self(recorder)
         if stops:
             recorder.stop(f"below {self.below:g} to reach {self.at_least:g}%")
         return stops
 
     def probability(self, run: Recorder | Run) -> float | None:
-        """That the run reaches the accuracy; None after an epoch that is not judged. 0 for one that has diverged."""
+        """The probability that the run reaches the accuracy; None after an epoch at which runs are not judged. It is 0 for a
+        run that has diverged.
+        """
         recorded = run.run if isinstance(run, Recorder) else run
         if recorded.record.diverged:
             return 0.0
@@ -135,7 +137,7 @@ class StopEarly:
     def replay(self) -> Replay:
         """What the rule would have done to the subset's own networks: epochs saved, and what is lost for them.
 
-        By ``method``, or the best on the board of those that read everything.
+        The networks are judged by ``method``, or by the best on the board among the methods that read everything.
         """
         networks = self.subset.networks
         trained, final = networks["epochs_trained"].to_numpy(), networks["final_accuracy"].to_numpy()

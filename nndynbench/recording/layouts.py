@@ -1,4 +1,4 @@
-"""Weights as Keras and TensorFlow store them, in the layout of torch that all else here reads."""
+"""Converts weights as Keras and TensorFlow store them to the layout of torch, which everything else here reads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from nndynbench.graphs import Weights
 def from_channels_last(
     layers: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]],
 ) -> Weights:
-    """``{"conv.weight": …, "conv.bias": …}`` of a chain's kernels and biases, by layer, in order.
+    """``{"conv.weight": …, "conv.bias": …}`` from the kernels and biases of a chain of layers, by layer, in order.
 
-    A conv's kernel is (height, width, inputs, outputs), a dense one (inputs, outputs). The first dense layer behind a conv
-    takes its positions one after the other, all channels of each, where torch takes a channel after the other.
+    The kernel of a conv is (height, width, inputs, outputs), that of a dense layer (inputs, outputs). The first dense layer
+    after a conv takes its positions one after the other, with all channels of each; torch takes its channels one after the
+    other.
 
     Raises
     ------
     ValueError
-        For a dense layer whose inputs are no whole number of positions of the conv before it.
+        For a dense layer whose inputs are not a whole number of positions of the conv before it.
     """
     weights: Weights = {}
     channels = 0
@@ -33,7 +34,7 @@ def from_channels_last(
             channels = outputs
         else:
             if channels and kernel.shape[0] % channels:
-                raise ValueError(f"{name} has {kernel.shape[0]} inputs, no multiple of the {channels} channels before it")
+                raise ValueError(f"{name} has {kernel.shape[0]} inputs, not a multiple of the {channels} channels before it")
             if channels:
                 kernel = kernel.reshape(-1, channels, outputs).swapaxes(0, 1).reshape(-1, outputs)
             taken, channels = kernel.T, 0

@@ -1,4 +1,4 @@
-"""``run.json``: what a folder of a run holds, and how it went. Beside it lies one safetensors file a kept epoch."""
+"""``run.json``: what the folder of a run holds, and how the run went. Beside it is a safetensors file per kept epoch."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ SECONDS = "seconds"
 
 
 class RunError(NndynbenchError, ValueError):
-    """A run that cannot be recorded, or a folder that holds none; says what is wrong with it."""
+    """A run cannot be recorded, or a folder holds no run; the message says what is wrong."""
 
 
 class RunRecord(BaseModel):
-    """All of a run but its weights. Accuracies are percent."""
+    """Everything about a run except its weights. Accuracies are in percent."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
     architecture: str | dict[str, Any] | None = None
-    """A name that the package describes, or a description (`nndynbench.graphs.Architecture.description`); None where the run
+    """A name that the package describes, or a description (`nndynbench.graphs.Architecture.description`); None if the run
     has no weights."""
     hyperparameters: dict[str, int | float | str] = {}
     epochs: list[dict[str, Any]] = []
-    """A row for each: ``epoch`` from 1 on, the curves that were measured, and its ``seconds``."""
+    """A row per epoch: ``epoch`` from 1 on, the curves that were measured, and its ``seconds``."""
     snapshots: dict[EpochNumber, FileFacts] = {}
     test_accuracy: float | None = Field(default=None, ge=0, le=100)
-    """The outcome; None for a run that has not ended, or was stopped."""
+    """The outcome; None if the run has not ended, or was stopped."""
     diverged: bool = False
     stopped: str | None = None
-    """Why it was ended before it had an outcome."""
+    """Why the run was ended before it had an outcome."""
     device: str = ""
     libraries: dict[str, str] = {}
 
@@ -58,17 +58,17 @@ def read_record(folder: Path) -> RunRecord:
     Raises
     ------
     FileNotFoundError
-        For a folder without one.
+        For a folder without a record.
     RunError
-        Naming the file and the field, where it is no valid record.
+        If the record is not valid; names the file and the field.
     """
     path = folder / RUN_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no run: it has no {RUN_FILE}")
+        raise FileNotFoundError(f"{folder} is not a run: it has no {RUN_FILE}")
     try:
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as reason:
-        raise RunError(f"{path} is no record of a run: {reason}") from reason
+        raise RunError(f"{path} is not a record of a run: {reason}") from reason
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
@@ -81,7 +81,7 @@ def snapshot_path(folder: Path, epoch: int) -> Path:
 
 
 def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
-    """Write a snapshot whole, and say what was written."""
+    """Write a snapshot whole, and return the facts of its file."""
     import safetensors.numpy
 
     content = safetensors.numpy.save(weights, {"epoch": str(epoch)})
@@ -91,12 +91,12 @@ def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
 
 
 def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
-    """Read a snapshot that must be what was written.
+    """Read a snapshot, and check that it is what was written.
 
     Raises
     ------
     DamagedFileError
-        For a file that is missing or is not what the record says.
+        If the file is missing, or is not what the record says.
     """
     import safetensors.numpy
 
@@ -114,7 +114,7 @@ def _facts(content: bytes) -> FileFacts:
 
 
 def up_to_divergence(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-    """The epochs before the first with a curve that is no finite number, and whether there is one: the run diverged."""
+    """The epochs before the first one with a value that is not finite, and whether there is one: then the run diverged."""
     for place, row in enumerate(rows):
         if not all(math.isfinite(row[name]) for name in CURVES if name in row):
             return list(rows[:place]), True
@@ -127,7 +127,7 @@ def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float |
     Raises
     ------
     RunError
-        For anything else, naming it.
+        For anything else; names it.
     """
     checked: dict[str, int | float | str] = {}
     for name, value in given.items():
@@ -135,28 +135,28 @@ def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float |
         if isinstance(plain, bool):
             plain = int(plain)
         if not isinstance(plain, (int, float, str)) or (isinstance(plain, float) and not math.isfinite(plain)):
-            raise RunError(f"hyperparameter {name} is a finite number or a text, not {value!r}")
+            raise RunError(f"hyperparameter {name} must be a finite number or a text, not {value!r}")
         checked[str(name)] = plain
     return checked
 
 
 def checked_value(name: str, value: object, *, chance: float, where: str) -> float:
-    """A loss, or an accuracy in percent; ``chance`` is what guessing has.
+    """A loss, or an accuracy in percent, as a number; ``chance`` is the accuracy of guessing.
 
     Raises
     ------
     RunError
-        For what is no number, and for an accuracy that is no percentage, saying ``where``.
+        For anything that is not a number, and for an accuracy that is not a percentage; says ``where``.
     """
     item = getattr(value, "item", None)
     plain = item() if callable(item) else value  # numpy's and torch's numbers
     if isinstance(plain, bool) or not isinstance(plain, (int, float)):
-        raise RunError(f"{where}: {name} is a number, not {value!r}")
+        raise RunError(f"{where}: {name} must be a number, not {value!r}")
     number = float(plain)
     if name in CURVES and name not in ACCURACIES:
         return number
     if not 0 <= number <= 100:
-        raise RunError(f"{where}: {name} is percent, from 0 to 100, not {number:g}")
+        raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")
     if 0 < number <= 1 < chance:
-        raise RunError(f"{where}: {name} is percent, and {number:g} looks like a fraction (chance is {chance:g}%)")
+        raise RunError(f"{where}: {name} must be in percent, but {number:g} looks like a fraction (chance is {chance:g}%)")
     return number

@@ -1,4 +1,4 @@
-"""A recorder that any training loop can hold: curves, early snapshots and outcome of a run, as a folder."""
+"""A recorder for any training loop: it writes the curves, early snapshots and outcome of a run to a folder."""
 
 from __future__ import annotations
 
@@ -35,45 +35,47 @@ from nndynbench.storage.files import remove_partial, user_path
 # The epochs whose snapshots are kept by default.
 KEEP = range(6)
 
-# Libraries whose versions are recorded where they are imported.
+# Libraries whose versions are recorded if they are imported.
 LIBRARIES = ("torch", "numpy", "lightning", "pytorch_lightning", "transformers", "keras")
 
 
 class DivergedWarning(UserWarning):
-    """A loss or a weight that is no finite number: the run is recorded as diverged, and nothing of it from then on."""
+    """A loss or a weight is not a finite number: the run is recorded as diverged, and nothing of it from then on."""
 
 
 class Recorder:
     """Records a run into a folder: ``run.json``, and a safetensors file for each kept epoch.
 
-    Every file is written whole or not at all: what a process leaves that is killed is a run up to its last recorded epoch.
-    ``bytes`` is the disk that it takes, ``epochs`` how many epochs are recorded, ``run`` what `nndynbench.read_run` reads.
+    Every file is written whole or not at all, so a process that is killed leaves a run up to its last recorded epoch.
+    ``bytes`` is the disk space that the run takes, ``epochs`` is how many epochs are recorded, and ``run`` is what
+    `nndynbench.read_run` would read.
 
     Parameters
     ----------
     folder
-        The run's own. One that holds a run already is refused, unless it is to ``resume``.
+        The folder of this run. A folder that already holds a run is refused, unless ``resume`` is given.
     network
-        A torch module, whose weights are copied now (epoch 0) and after each kept epoch; or a state dict, or numpy arrays by
-        the names of such (``conv1.weight``), of epoch 0: then each kept epoch is given its own. Without it, curves alone.
+        A torch module, whose weights are copied now (epoch 0) and after each kept epoch. Or the weights of epoch 0, as a
+        state dict or as numpy arrays with the names of one (``conv1.weight``); then pass the weights of each kept epoch to
+        `epoch`. Without a network, only curves are recorded.
     hyperparameters
         Numbers and texts by name: what a sweep varies.
     architecture
-        What the network is, where it cannot be told from itself: a name of the catalogue or a TOML file of one's own, as
-        `nndynbench.graphs.architecture` takes it.
+        The architecture, if it cannot be derived from the network: a name of the catalogue or a TOML file of one's own, as
+        for `nndynbench.graphs.architecture`.
     keep
-        The epochs to keep snapshots of; 0 is the initialisation.
+        The epochs whose snapshots are kept; 0 is the initialisation.
     resume
-        Go on with a run that the folder holds, if any, of the same hyperparameters and network: after its last recorded
-        epoch, or after that which a number says; later ones are forgotten.
+        Go on with the run that the folder holds, if there is one. It must have the same hyperparameters and network. True
+        goes on after its last recorded epoch, a number after that epoch; later epochs are forgotten.
 
     Raises
     ------
     RunError
-        For a folder that holds a run, or another one; for hyperparameters that are no numbers or texts; for an epoch to
-        resume from that the run does not have.
+        If the folder already holds a run, or one that cannot be resumed; if hyperparameters are not numbers or texts; if the
+        run does not have the epoch from which to resume.
     NamingError, ValueError
-        For a network that is not of its ``architecture``.
+        If the network does not fit its ``architecture``.
 
     Examples
     --------
@@ -96,7 +98,7 @@ class Recorder:
         resume: bool | int = False,
     ) -> None:
         if resume < 0:
-            raise RunError(f"resume is True, False or an epoch from 0 on, not {resume!r}")
+            raise RunError(f"resume must be True, False or an epoch from 0 on, not {resume!r}")
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network
@@ -137,7 +139,7 @@ class Recorder:
 
     @property
     def bytes(self) -> int:
-        """The disk that the run takes."""
+        """The disk space that the run takes, in bytes."""
         kept = sum(facts.bytes for facts in self._record.snapshots.values())
         return kept + (self.folder / RUN_FILE).stat().st_size
 
@@ -155,18 +157,18 @@ class Recorder:
         validation_accuracy: float | None = None,
         unmeasured: Collection[str] = (),
     ) -> None:
-        """Record an epoch that has ended: its curves, accuracies in percent, and where it is kept its snapshot.
+        """Record an epoch that has ended: its curves, with accuracies in percent, and its snapshot if it is kept.
 
-        ``weights`` are the network's now, where the recorder was not given a module. Every epoch has the curves of the first
-        one; ``unmeasured`` names those of which this one has no value, and which are NaN there when they are read. Once a
-        loss, or a weight of the module or of ``weights``, is no finite number the run has diverged, as a `DivergedWarning`
-        says: neither that epoch nor a later one is recorded.
+        ``weights`` are the network's current weights, if the recorder was not given a module. Every epoch must have the
+        curves of the first one. ``unmeasured`` names curves that have no value in this epoch; they are read as NaN. Once a
+        loss, or a weight of the module or in ``weights``, is not a finite number, the run has diverged, as a
+        `DivergedWarning` says. Neither that epoch nor any later one is recorded.
 
         Raises
         ------
         RunError
-            For values that are no numbers, accuracies that are no percent, curves that other epochs lack or have, missing
-            weights, and after the end.
+            If values are not numbers, or accuracies are not in percent; if other epochs have different curves; if weights
+            are missing; and if the run has ended.
         """
         if self._record.finished:
             raise RunError(f"{self.folder} has ended: nothing can be recorded any more")
@@ -196,39 +198,43 @@ class Recorder:
         write_record(self.folder, self._record)
 
     def finish(self, *, test_accuracy: float) -> Run:
-        """End the run with its outcome in percent, on images that nothing was chosen by; returns it, with the disk it takes.
+        """End the run with its outcome, and return the run. The outcome is the accuracy in percent on images that were not
+        used to choose anything.
 
         Raises
         ------
         RunError
-            For an accuracy that is no percentage, and for a run that has ended.
+            If the accuracy is not a percentage, or the run has already ended.
         """
         if self._record.finished:
-            raise RunError(f"{self.folder} has ended before")
+            raise RunError(f"{self.folder} has already ended")
         where = f"the outcome of {self.folder}"
         self._record.test_accuracy = checked_value("test_accuracy", test_accuracy, chance=self._chance, where=where)
         write_record(self.folder, self._record)
         return self.run
 
     def stop(self, reason: str) -> Run:
-        """End the run without an outcome, and say why; it is no part of a pack."""
+        """End the run without an outcome, for a reason; packs leave such runs out."""
         if self._record.finished:
-            raise RunError(f"{self.folder} has ended before")
+            raise RunError(f"{self.folder} has already ended")
         self._record.stopped = reason
         write_record(self.folder, self._record)
         return self.run
 
     def _check_curves(self, row: Mapping[str, float], unmeasured: Collection[str], *, where: str) -> None:
-        """Raise where an epoch has or lacks curves that the first one does not."""
+        """Raise if an epoch does not have the same curves as the first one."""
         if not self._record.epochs:
             if unmeasured:
-                raise RunError(f"{where} is the first: leave out {', '.join(unmeasured)}, which it has no value of")
+                raise RunError(
+                    f"{where} is the first, and decides which curves the run has: "
+                    f"leave {', '.join(unmeasured)} out of unmeasured="
+                )
             return
         first = {*self._record.epochs[0]} & {*CURVES}
         if first != {*row, *unmeasured}:
             raise RunError(
                 f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(first)) or 'none'}: "
-                "give the same, or name in unmeasured= what was not measured"
+                "give the same curves, or name those without a value in unmeasured="
             )
 
     @property
@@ -237,14 +243,14 @@ class Recorder:
         return 100 / classes if classes > 1 else 0.0
 
     def _keep(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> bool:
-        """Write a snapshot where it is to be kept; False, and nothing written, where weights at hand are not finite."""
+        """Write a snapshot if it is to be kept; return False, and write nothing, if weights at hand are not finite."""
         if self._architecture is None:
             return True
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
             if epoch in self.keep:
                 raise RunError(
-                    f"{where} is kept, and the recorder holds no module: give its weights=, or leave it out of keep="
+                    f"{where} is to be kept, but the recorder has no module: pass weights=, or leave the epoch out of keep="
                 )
             return True
         weights = snapshot(network, self._architecture)
@@ -255,10 +261,10 @@ class Recorder:
         return True
 
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:
-        """Take up a run that was begun, without what comes after the epoch that is resumed from."""
+        """Resume a run, without anything that comes after the epoch from which it is resumed."""
         for fact in ("architecture", "hyperparameters"):
             if (there := getattr(record, fact)) != (here := getattr(self._record, fact)):
-                raise RunError(f"{self.folder} holds a run of other {fact}: {there}, now {here}")
+                raise RunError(f"{self.folder} holds a run with other {fact}: {there}, now {here}")
         if record.finished:
             raise RunError(f"{self.folder} holds a run that has ended ({described(self.folder, record)})")
         last = len(record.epochs) if resume is True else int(resume)
@@ -281,7 +287,7 @@ def _architecture_of(network: WeightsLike | None, given: str | PathLike[str] | A
 
 
 def _plain(described: Architecture) -> str | dict[str, Any]:
-    """A name where the package describes it, else its description."""
+    """A name if the package describes the architecture, else its description."""
     from nndynbench.names import UnknownNameError
 
     try:

@@ -22,15 +22,15 @@ from nndynbench.subsets.reader import Reader
 
 __all__ = ["Run", "RunError", "read_run", "read_runs"]
 
-# Of a run's snapshots, so that what reads one beside another reads its file once.
+# How many of a run's snapshots are remembered, so that code that compares two reads each file once.
 REMEMBERED = 8
 
 
 class Run:
-    """A run as its folder has it; made by `read_run`. Nothing is read but ``run.json`` until it is asked for.
+    """A run as its folder has it; `read_run` makes one. Only ``run.json`` is read until something else is asked for.
 
-    ``weights`` are its snapshots by epoch, each read when it is asked for: the folder's, unless others are given, as those
-    of a run that was recorded in another form are. ``name`` tells it from others of a sweep.
+    ``weights`` has the run's snapshots by epoch; each is read when it is asked for. They are the folder's, unless others are
+    given, as for a run that was recorded in another form. ``name`` tells the run from others of a sweep.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def architecture(self) -> Architecture:
-        """What the network is; one without layers where the run has no weights."""
+        """The architecture of the network; one without layers if the run has no weights."""
         return NO_WEIGHTS if self.record.architecture is None else architecture(self.record.architecture)
 
     @property
@@ -55,29 +55,29 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """How many were trained."""
+        """How many epochs were trained."""
         return len(self.record.epochs)
 
     @property
     def test_accuracy(self) -> float | None:
-        """In percent; None for a run without an outcome."""
+        """The outcome in percent; None for a run without one."""
         return self.record.test_accuracy
 
     @property
     def columns(self) -> list[str]:
-        """The curves that were recorded, of `nndynbench.columns.CURVES`."""
+        """The names of the recorded curves, out of `nndynbench.columns.CURVES`."""
         return [name for name in CURVES if any(name in row for row in self.record.epochs)]
 
     @property
     def curves(self) -> pd.DataFrame:
-        """By epoch from 1: train_loss, train_accuracy, validation_accuracy (percent), seconds; NaN for what was not
-        measured.
+        """A row per epoch from 1 on: train_loss, train_accuracy, validation_accuracy (percent), seconds; NaN for values that
+        were not measured.
 
         Raises
         ------
         NotGivenError
-            For epochs that are missing, doubled or unsorted, and for values that are no numbers or no percent, naming the
-            file, the epoch and the column.
+            If epochs are missing, doubled or unsorted, or values are not numbers or not in percent; names the file, the
+            epoch and the column.
         """
         table = pd.DataFrame(self.record.epochs, columns=["epoch", *CURVES, SECONDS])
         own, classes = self.folder / RUN_FILE, self.architecture.classes
@@ -91,11 +91,11 @@ class Run:
         return full
 
     def history(self, budget: int | None = None) -> History:
-        """What is known of the run up to a budget of epochs, by default all that it trained."""
+        """The run's history up to a budget of epochs, by default all that it trained."""
         return History(Reader(self.source()), self.epochs if budget is None else budget)
 
     def source(self) -> OwnRun:
-        """The run for the reader of networks. One that has ended repeats its last epoch."""
+        """The run as a source for the reader of networks. A run that has ended repeats its last epoch."""
         return OwnRun(
             self.architecture,
             self.weights,
@@ -108,7 +108,7 @@ class Run:
 
 
 class RunWeights(Mapping[int, Weights]):
-    """The snapshots of a folder, by epoch; the latest are remembered."""
+    """The snapshots of a folder, by epoch; those that were read last are remembered."""
 
     def __init__(self, folder: Path, files: Mapping[int, FileFacts]) -> None:
         self._files = dict(sorted(files.items()))
@@ -132,14 +132,14 @@ class RunWeights(Mapping[int, Weights]):
 
 
 def read_run(folder: Path | str) -> Run:
-    """Read a folder that `nndynbench.Recorder` wrote, also while it is being written.
+    """Read a folder that `nndynbench.Recorder` wrote, or is still writing.
 
     Raises
     ------
     FileNotFoundError
         For a folder without ``run.json``.
     RunError
-        Where that is no record of a run, naming the field.
+        If that file is not a record of a run; names the field.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def read_run(folder: Path | str) -> Run:
 
 
 def read_runs(folder: Path | str) -> dict[str, Run]:
-    """All runs below a folder, by their paths below it, in the order of these.
+    """All runs below a folder, by their paths in it, in the order of these.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def read_runs(folder: Path | str) -> dict[str, Run]:
 
 
 def described(folder: Path, record: RunRecord, weights: Mapping[int, Weights] | None = None) -> str:
-    """A run in words, with the disk that it takes."""
+    """A run in words, with the disk space that it takes."""
     kept = sorted(record.snapshots if weights is None else weights)
     own = folder / RUN_FILE
     size = sum(facts.bytes for facts in record.snapshots.values()) + (own.stat().st_size if own.is_file() else 0)

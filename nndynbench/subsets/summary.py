@@ -1,4 +1,4 @@
-"""A subset in a few numbers, from its networks table: what the command line, the card, the page and Table 2 say of it."""
+"""A subset in a few numbers from its networks table, for the command line, the card, the leaderboard and Table 2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SubsetSummary:
     high: int
     diverged: int
     hours: float
-    """Of all networks' training together."""
+    """The training time of all networks together."""
 
     @property
     def low(self) -> int:
@@ -34,7 +34,7 @@ class SubsetSummary:
 
     @property
     def ranges(self) -> dict[str, str]:
-        """Those that the paper's Table 2 has too, in words, by its key."""
+        """The ranges that the paper's Table 2 has too, in words, by its keys."""
         (fewest, most), (lowest, highest) = self.epochs_trained, self.final_accuracy
         return {
             "early_stopping": f"{fewest} to {most}",

@@ -130,12 +130,12 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["../zoo", "a/b", "", ".hidden", "zoo.", "zoo ", "a" * 101])
     def test_a_name_that_no_folder_should_have_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
-        with pytest.raises(nb.PackError, match="is no name for a pack"):
+        with pytest.raises(nb.PackError, match="cannot be the name of a pack"):
             nb.pack(runs, name=name, out=tmp_path)
 
     @pytest.mark.parametrize("name", ["con", "NUL", "aux.runs", "Com1", "lpt9.1.0"])
     def test_a_name_that_windows_takes_for_a_device_is_refused(self, name: str, runs: Path, tmp_path: Path) -> None:
-        with pytest.raises(nb.PackError, match=f"'{name}' is no name for a pack: Windows takes it for a device"):
+        with pytest.raises(nb.PackError, match=f"'{name}' cannot be the name of a pack: Windows treats it as a device"):
             nb.pack(runs, name=name, out=tmp_path)
 
     @pytest.mark.parametrize("name", ["Digits-LeNet", "My-Zoo"])
@@ -143,7 +143,7 @@ class TestNames:
         self, name: str, runs: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "my-zoo").mkdir()
-        with pytest.raises(nb.PackError, match=f"{name} differs from {name.lower()} in its case alone"):
+        with pytest.raises(nb.PackError, match=f"{name} differs from {name.lower()} only in case"):
             nb.pack(runs, name=name, out=tmp_path)
 
     @pytest.mark.parametrize("name", ["console", "com10", "a", "null.zoo", "zoo_1.0"])
@@ -202,13 +202,13 @@ class TestWhatIsMissing:
             record(tmp_path / "runs" / str(network), network, epochs=4, keep=[0, 1, 2])
         packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
         assert packed.history(0, 4).curves.shape[0] == 4
-        with pytest.raises(NotAtHandError, match="snapshots of the epochs 0 to 2 were kept"):
+        with pytest.raises(NotAtHandError, match="its runs kept snapshots of the epochs 0 to 2"):
             packed.history(0, 4).weights(4)
 
     def test_the_epochs_that_were_kept_are_named_one_by_one(self, tmp_path: Path) -> None:
         record(tmp_path / "run", CHOSEN[0], epochs=4, keep=[1, 3])
         packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
-        with pytest.raises(NotAtHandError, match="snapshots of the epochs 1, 3 were kept"):
+        with pytest.raises(NotAtHandError, match="its runs kept snapshots of the epochs 1, 3"):
             packed.history(0, 4).weights(2)
 
     def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ class TestWhatIsMissing:
             recorder = nb.Recorder(tmp_path / "curves" / f"{run}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
             recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
             recorder.finish(test_accuracy=50.0 + run)
-        with pytest.raises(PlateauError, match="how many classes there are is not known"):
+        with pytest.raises(PlateauError, match="the number of classes is not known"):
             nb.pack(tmp_path / "curves", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
         weights = OFFICIAL.history(0, 1).weights(0)
         recorder = nb.Recorder(
@@ -357,7 +357,7 @@ class TestBadInput:
     @pytest.mark.parametrize("given", [["runs/a", "runs/b"], {"a": None}, 3, None])
     def test_what_are_no_runs_is_refused(self, given: Any, tmp_path: Path) -> None:
         with pytest.raises(
-            nb.PackError, match=r"runs are a folder, or several runs as nndynbench\.read_run reads them, not "
+            nb.PackError, match=r"runs must be a folder, or several runs as nndynbench\.read_run reads them, not "
         ):
             nb.pack(given, name="my-zoo", out=tmp_path)
 
@@ -367,7 +367,7 @@ class TestBadInput:
     ) -> None:
         given = [nb.read_run(runs / f"network-{CHOSEN[0]:03d}")]
         earlier = nb.pack(given, name="my-zoo", out=tmp_path)
-        with pytest.raises(nb.PackError, match=r"the pack: threshold is (percent|a number)"):
+        with pytest.raises(nb.PackError, match=r"the pack: threshold must be (in percent|a number)"):
             nb.pack(given, name="my-zoo", out=tmp_path, threshold=threshold)
         assert nb.load("my-zoo", root=tmp_path).checksum == earlier.checksum
 

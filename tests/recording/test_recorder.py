@@ -86,7 +86,7 @@ class TestArrays:
         assert list(arrays_run(tmp_path / "run", epochs=4, keep=[0, 2, 4]).run.weights) == [0, 2, 4]
 
     def test_a_kept_epoch_without_weights_is_asked_for(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="give its weights="):
+        with pytest.raises(RunError, match="pass weights="):
             nb.Recorder(tmp_path / "run", WEIGHTS).epoch(train_loss=1.0)
 
     def test_a_run_may_have_curves_alone(self, tmp_path: Path) -> None:
@@ -202,11 +202,12 @@ class TestResuming:
 class TestBadInput:
     @pytest.mark.parametrize("value", [float("nan"), None, [1, 2], float("inf")])
     def test_a_hyperparameter_that_is_none_is_named(self, value: object, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="hyperparameter momentum is a finite number or a text"):
+        with pytest.raises(RunError, match="hyperparameter momentum must be a finite number or a text"):
             nb.Recorder(tmp_path / "run", hyperparameters={"momentum": value})
 
     @pytest.mark.parametrize(
-        ("value", "says"), [("high", "is a number, not 'high'"), (0.93, "looks like a fraction"), (101.0, "from 0 to 100")]
+        ("value", "says"),
+        [("high", "must be a number, not 'high'"), (0.93, "looks like a fraction"), (101.0, "from 0 to 100")],
     )
     def test_an_accuracy_that_is_no_percentage_is_named(self, value: object, says: str, tmp_path: Path) -> None:
         recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
@@ -228,7 +229,7 @@ class TestBadInput:
 
     def test_the_first_epoch_says_which_curves_there_are(self, tmp_path: Path) -> None:
         recorder = nb.Recorder(tmp_path / "run", WEIGHTS)
-        with pytest.raises(RunError, match="is the first: leave out train_loss"):
+        with pytest.raises(RunError, match=r"is the first, and decides .*: leave train_loss out of unmeasured="):
             recorder.epoch(weights=WEIGHTS, unmeasured=["train_loss"])
 
     def test_a_loss_that_is_no_number_is_a_divergence(self, tmp_path: Path) -> None:
