@@ -26,8 +26,8 @@ EVALUATE = [
     ({"order_seed": "seven"}, "order_seed is a whole number from 0"),
     ({"sealed": "yes"}, "sealed is True, False or None, not 'yes'"),
     ({"subsets": []}, "no subset: name one or more"),
-    ({"subsets": None}, "a subset is a name or what nndynbench.load returns, not None"),
-    ({"subsets": ["digits-lenet-half", 3]}, "a subset is a name or what nndynbench.load returns, not 3"),
+    ({"subsets": None}, "a subset must be a name or what nndynbench.load returns, not None"),
+    ({"subsets": ["digits-lenet-half", 3]}, "a subset must be a name or what nndynbench.load returns, not 3"),
 ]
 
 
@@ -80,7 +80,7 @@ def test_compare_says_in_one_sentence_what_it_cannot_take(given: dict[str, Any],
 
 
 def test_what_is_no_run_or_method_is_refused_before_anything_is_fitted(digits: nb.Subset) -> None:
-    with pytest.raises(NndynbenchError, match="a run is a folder, a recorder, a history or snapshots by epoch, not 3"):
+    with pytest.raises(NndynbenchError, match="a run must be a folder, a recorder, a history or snapshots by epoch, not 3"):
         nb.predict(3, digits)  # type: ignore[arg-type]
     with pytest.raises(NndynbenchError, match="unknown method 3"):
         nb.predict(digits.history(0, 1), digits, method=3, budget=1)  # type: ignore[arg-type]
@@ -91,20 +91,20 @@ def test_a_network_is_a_whole_number(digits: nb.Subset, network: Any) -> None:
     with pytest.raises(KeyError, match=f"has no network {network!r}"):
         digits.history(network, 1)
     assert digits.history(np.int64(3), 1).epochs == 1
-    with pytest.raises(ValueError, match="network_ids are ids of networks, not 3"):
+    with pytest.raises(ValueError, match="network_ids must be a sequence of ids, not 3"):
         digits.histories(3, 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"weighting": "exponential", "alpha": 2}, "alpha is a number above 0, at most 1, not 2"),
-        ({"alpha": "x"}, "alpha is a number above 0, at most 1, not 'x'"),
-        ({"alpha": 0}, "alpha is a number above 0"),
-        ({"concatenate": "no"}, "concatenate is True or False, not 'no'"),
-        ({"epochs": 0}, r"epochs are whole numbers, such as \[1, 5, 10\], or None, not 0"),
-        ({"epochs": "1"}, "epochs are whole numbers"),
-        ({"epochs": [True]}, "epochs are whole numbers"),
+        ({"weighting": "exponential", "alpha": 2}, "alpha must be a number above 0 and at most 1, not 2"),
+        ({"alpha": "x"}, "alpha must be a number above 0 and at most 1, not 'x'"),
+        ({"alpha": 0}, "alpha must be a number above 0"),
+        ({"concatenate": "no"}, "concatenate must be True or False, not 'no'"),
+        ({"epochs": 0}, r"epochs must be whole numbers, such as \[1, 5, 10\], or None, not 0"),
+        ({"epochs": "1"}, "epochs must be whole numbers"),
+        ({"epochs": [True]}, "epochs must be whole numbers"),
         ({"centrality": lambda graph: []}, "must return a vector"),
     ],
 )
@@ -128,8 +128,8 @@ def test_a_transformer_takes_histories_alone(digits: nb.Subset, transformer: Any
 @pytest.mark.parametrize(
     ("returned", "why"),
     [
-        (None, "row must return numbers or texts by name, not None"),
-        (3, "by name, not 3"),
+        (None, "row must return a mapping from names to numbers or texts, not None"),
+        (3, "to numbers or texts, not 3"),
         ({"a": [1]}, r"not \[1\] for a"),
         ({"a": 1 + 2j}, r"not \(1\+2j\) for a"),
         ({"a": np.complex64(1)}, "for a"),
@@ -155,14 +155,14 @@ def test_one_column_function_needs_no_list_and_none_is_a_missing_number(digits: 
     "options", [{"seed": "a"}, {"seed": 1.0}, {"seed": True}, {"seed": -1}, {"seed": 0, "scale": np.nan}]
 )
 def test_initial_weights_are_drawn_from_a_seed_and_a_scale(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"is a (whole|finite) number"):
+    with pytest.raises(ValueError, match=r"must be a (whole|finite) number"):
         nb.graphs.random_weights("digits-lenet", **options)
-    with pytest.raises(ValueError, match=r"is a (whole|finite) number"):
+    with pytest.raises(ValueError, match=r"must be a (whole|finite) number"):
         nb.graphs.initial_weights("digits-lenet", **options)
 
 
 def test_an_edge_whose_weight_is_no_number_is_named() -> None:
     graph = networkx.Graph([("a", "b", {"weight": "heavy"})])
     for centrality in (nb.centralities.degree, nb.centralities.eigenvector_centrality):
-        with pytest.raises(TypeError, match="edge from 'a' to 'b' has the weight 'heavy', which is no real number"):
+        with pytest.raises(TypeError, match="edge from 'a' to 'b' has the weight 'heavy', which is not a real number"):
             centrality(graph)

@@ -1,7 +1,7 @@
 """Numbers per node of a snapshot graph, and the moments that summarise them.
 
-Everything here takes blocks: a sequence of arrays (..., n_out, n_in), one between each layer of nodes and the next. Axes
-in front stack snapshots of one architecture, which are then computed together. Nodes come out layer after layer.
+Everything here takes blocks: a sequence of arrays (..., n_out, n_in), one between each layer of nodes and the next. Axes in
+front stack snapshots of one architecture, which are then computed together. Results list the nodes layer after layer.
 """
 
 from nndynbench.centralities.degree import degree

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-# Entries of a matrix up to which it pays to write out all of it, zeros between the blocks included: it then stays in the
+# Up to how many entries it pays to write out the whole matrix, with the zeros between the blocks: it then stays in the
 # processor's cache, and one product costs less than the calls for each block.
 WRITTEN_OUT = 1 << 16
 
@@ -21,7 +21,7 @@ WRITTEN_OUT = 1 << 16
 class Bipartite:
     """The biadjacency matrix of a chain of blocks, from odd layers (columns) to even layers (rows), as its two products.
 
-    Blocks may be stacks: arrays (..., n_out, n_in), of the same leading axes. Each product reads each weight once.
+    Blocks may be stacks: arrays (..., n_out, n_in) with the same leading axes. Each product reads each weight once.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -57,16 +57,16 @@ class Bipartite:
         return np.concatenate([self.to_even(odd), self.to_odd(even)], axis=-1)
 
     def extremes(self) -> tuple[FloatArray, FloatArray]:
-        """Each graph's smallest and largest weight, shapes (...,); NaN where a weight is NaN.
+        """Each graph's smallest and largest weight, shapes (...,); NaN if a weight is NaN.
 
-        A pair of nodes without an edge weighs 0; an operator counts as having such pairs.
+        A pair of nodes without an edge has weight 0; an operator counts as having such pairs.
         """
-        # A block at a time: what is read once is still in the cache for the second look.
+        # A block at a time: what is read once is still in the cache for the second reading.
         smallest, largest = zip(*map(_extremes, self.blocks), strict=True)
         return np.asarray(np.min(smallest, axis=0)), np.asarray(np.max(largest, axis=0))
 
     def emptied(self, graphs: npt.NDArray[np.bool_]) -> Bipartite:
-        """The same with all weights 0 in some graphs of the stack, given as a mask (...,)."""
+        """The same, but with all weights 0 in some graphs of the stack, given as a mask (...,)."""
         return Bipartite([np.where(graphs[..., None, None], 0, block) for block in self.blocks])  # type: ignore[arg-type]
 
     def interleave(self, even: FloatArray, odd: FloatArray) -> FloatArray:
@@ -75,7 +75,7 @@ class Bipartite:
         return np.concatenate([sides[i % 2][..., place] for i, place in enumerate(self.places)], axis=-1)
 
     def _products(self, values: FloatArray, target: int) -> FloatArray:
-        """Per layer of the target side, what comes from the layer before it and from the one behind it."""
+        """For each layer of the target side, the sum of what comes from the layer before it and the layer after it."""
         out = np.empty((*self.stack, (self.even_size, self.odd_size)[target]), self.dtype)
         for position in range(target, len(self.places), 2):
             here = out[..., self.places[position]]

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def degree(graph: GraphLike) -> npt.NDArray[np.float64]:
-    """Weighted degree of every node, shape (..., nodes); NaN where an edge of the node is NaN.
+    """Weighted degree of every node, shape (..., nodes); NaN if an edge of the node is NaN.
 
-    ``graph`` is what `eigenvector_centrality` takes; of an adjacency matrix, the sums of its rows.
+    ``graph`` may be anything that `eigenvector_centrality` takes; for an adjacency matrix, the degrees are its row sums.
 
-    Signed blocks give signed sums. Where a weight of an unrolled conv is not finite, nodes at the border of its maps may be
-    NaN though their edges are finite: the padding is multiplied by it too.
+    Signed blocks give signed sums. If a weight of an unrolled conv is not finite, nodes at the border of its maps may be NaN
+    although their edges are finite, since the weight is multiplied by the padding too.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def degree(graph: GraphLike) -> npt.NDArray[np.float64]:
     blocks = as_graph(graph)
     if not isinstance(blocks, list):
         return np.asarray(blocks.sum(axis=1), dtype=np.float64).ravel()
-    # A block at a time: what its rows' sums have read is still in the cache for its columns'.
+    # A block at a time: what is read for the row sums is still in the cache for the column sums.
     incoming, outgoing = zip(*((_row_sums(block), _column_sums(block)) for block in blocks), strict=True)
     inner = [arriving + leaving for arriving, leaving in zip(incoming[:-1], outgoing[1:], strict=True)]
     return np.concatenate([outgoing[0], *inner, incoming[-1]], axis=-1)

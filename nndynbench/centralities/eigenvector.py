@@ -1,8 +1,8 @@
 """Eigenvector centrality (paper, section 2.1), exact to rounding, without ever forming the adjacency matrix.
 
-Edges run between consecutive layers, so the graph is bipartite. The principal eigenvector of such a graph is the largest
-singular triplet of its biadjacency matrix, both vectors side by side over √2; power iteration would oscillate between λ
-and −λ. Any other graph is given as its adjacency matrix.
+Edges run between consecutive layers, so the graph is bipartite. The principal eigenvector of such a graph follows from the
+largest singular triplet of its biadjacency matrix: both singular vectors side by side, divided by √2. Power iteration would
+oscillate between λ and −λ. Any other graph is passed as its adjacency matrix.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
 
-# Weights of stacked graphs that are worked on at a time: more no longer fit in the processor's cache.
+# How many weights of stacked graphs are worked on at a time: more no longer fit in the processor's cache.
 WEIGHTS_AT_A_TIME = 1 << 20
 
-# Weights from which one product costs more than a look at the residual.
+# From how many weights on one product costs more than computing the residual.
 MANY_WEIGHTS = 1 << 20
 
-# Of the entries of a unit vector in float64.
+# The rounding error of the entries of a unit vector in float64.
 ROUNDING = 1e-15
 
-# Of the largest entry: a component of the graph that has a share in the principal eigenvector has an entry above this.
+# As a share of the largest entry: a component of the graph that is part of the principal eigenvector has an entry above it.
 SHARES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
 
 
 class ConvergenceWarning(RuntimeWarning):
-    """An eigenvector was not found to the asked tolerance; NaN stands in its place.
+    """An eigenvector was not found to the required tolerance; NaN is returned in its place.
 
     Examples
     --------
@@ -75,16 +75,17 @@ class PrincipalPair(NamedTuple):
 def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> FloatArray:
     """Eigenvector centrality of every node, shape (..., nodes): unit L2 norm, non-negative sum.
 
-    ``graph`` is a `LayeredGraph`, a sequence of blocks, which may be stacked, or the symmetric adjacency matrix of a graph
-    that is no chain of layers: dense, scipy.sparse, a networkx graph, lists, a frame, a torch tensor. Computed in the
-    precision of its weights, float32 or float64, whichever is nearest. ``tolerance`` is the relative residual to
-    reach, by default 1e-12 in float64 and 1e-6 in float32; ``max_steps`` bounds the Krylov space.
+    ``graph`` is a `LayeredGraph`, or a sequence of blocks, which may be stacked. A graph that is not a chain of layers is
+    passed as its symmetric adjacency matrix: a dense or scipy.sparse matrix, networkx graph, lists, a data frame, or a torch
+    tensor. Centralities are computed in float32 or float64, whichever is nearest to the precision of the weights.
+    ``tolerance`` is the relative residual to reach, by default 1e-12 in float64 and 1e-6 in float32. ``max_steps`` bounds
+    the Krylov space.
 
-    Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a
-    `ConvergenceWarning`. Where the largest eigenvalue is multiple (equal components) the vector is the one in its
-    eigenspace reached from a uniform start; nodes outside the heaviest component have 0. A graph whose weights are all
-    zero gives the uniform vector. Where the two largest eigenvalues lie close (in signed graphs they may, and where parts
-    of a graph hardly touch) a small residual does not make the vector as exact: see `principal_pair`.
+    Non-finite weights give NaN. So does a graph that does not converge within ``max_steps``, with a `ConvergenceWarning`. If
+    the largest eigenvalue is multiple (equal components), the result is the vector in its eigenspace that is reached from a
+    uniform start. Nodes outside the heaviest component have 0. If all weights are zero, the vector is uniform. If the two
+    largest eigenvalues lie close together, a small residual does not make the vector as exact; this may happen in signed
+    graphs, and in graphs with loosely connected parts. See `principal_pair`.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, 
         For an adjacency matrix that is not symmetric or not square, blocks that do not fit each other, no steps at all, or a
         tolerance that is not positive.
     TypeError
-        For what is no graph, or has no real weights.
+        For anything that is not a graph, or has no real weights.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def principal_pair(graph: GraphLike, *, tolerance: float | None = None, max_step
 
 
 def _of_stack(blocks: Sequence[Block], tolerance: float, max_steps: int) -> PrincipalPair:
-    """Stacked graphs a few at a time, so that what one product reads is still in the cache for the next."""
+    """Solve stacked graphs a few at a time, so that what one product reads is still in the cache for the next."""
     stack = blocks[0].shape[:-2]
     count = int(np.prod(stack))
     weights = sum(block.shape[-1] * block.shape[-2] for block in blocks)
@@ -181,8 +182,8 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
 
 
 def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
-    """Per graph 1, or where its largest weight is so large or small that squares of sums leave the precision's range, the
-    power of two below that weight.
+    """A unit per graph: 1, or the power of two below its largest weight, if that is so large or small that squares of sums
+    leave the range of the precision.
     """
     within = np.finfo(dtype)
     fits = (magnitude == 0) | ((magnitude > within.tiny**0.25) & (magnitude < within.max**0.25))
@@ -192,7 +193,7 @@ def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
 
 
 def _in_units(product: Product, unit: FloatArray) -> Product:
-    """The product divided by the unit, by one half of it before and by the other behind: sums too stay in range."""
+    """The product divided by the unit, half of it before and half after, so that sums stay in range too."""
     if (unit == 1).all():
         return product
     before = np.exp2(np.floor(np.log2(unit) / 2))[..., None]
@@ -201,7 +202,7 @@ def _in_units(product: Product, unit: FloatArray) -> Product:
 
 
 def _times(value: FloatArray, unit: FloatArray) -> FloatArray:
-    """Infinite where the eigenvalue itself is out of range."""
+    """The value times the unit; infinite if the eigenvalue itself is out of range."""
     with np.errstate(over="ignore"):
         return value * unit
 
@@ -229,8 +230,8 @@ def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> Pri
 
 
 def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
-    """The principal eigenvector of a non-negative matrix with exact zeros at the nodes that no path joins to those where it
-    is large: what is left there is the part of lighter components that has not converged away.
+    """The principal eigenvector of a non-negative matrix, with exact zeros at nodes that no path joins to nodes with large
+    entries. The entries there are a part of lighter components that has not converged to 0.
     """
     reached = np.abs(vector) > SHARES[vector.dtype] * np.abs(vector).max(axis=-1, keepdims=True)
     while True:
@@ -241,8 +242,8 @@ def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
 
 
 def _start(signed: BoolArray, size: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Uniform, which no principal eigenvector of a non-negative graph is orthogonal to; for signed graphs, where one may
-    be, a fixed vector without any structure.
+    """The uniform vector, to which no principal eigenvector of a non-negative graph is orthogonal. For signed graphs, where
+    one may be, a fixed vector without any structure.
     """
     uniform = np.ones(size, dtype)
     if not signed.any():
@@ -252,7 +253,7 @@ def _start(signed: BoolArray, size: int, dtype: np.dtype[Any]) -> FloatArray:
 
 
 def _normalised(pair: PrincipalPair, *, finite: BoolArray, empty: BoolArray, signed: BoolArray) -> PrincipalPair:
-    """To unit length and Perron's sign; uniform where all weights are 0, NaN where one is not finite."""
+    """The pair with unit length and Perron's sign; uniform if all weights are 0, NaN if one is not finite."""
     value, vector, residual = pair
     norm = np.sqrt(np.vecdot(vector, vector))
     vector = vector / np.where(norm > 0, norm, 1)[..., None]
@@ -260,7 +261,7 @@ def _normalised(pair: PrincipalPair, *, finite: BoolArray, empty: BoolArray, sig
     vector *= np.where(vector.sum(axis=-1, keepdims=True) < 0, -1, 1)
     vector[np.abs(vector) < ROUNDING] = 0.0
     if not signed.all():
-        # What another component has not converged away may be negative.
+        # The part of another component that has not converged to 0 may be negative.
         vector = np.where(signed[..., None], vector, np.maximum(vector, 0))
     if finite.all():
         return PrincipalPair(value, vector, residual)

@@ -1,4 +1,4 @@
-"""Graphs in the types that people hold: blocks, adjacency matrices, networkx graphs, as what centralities compute with."""
+"""Converts graphs of common types (blocks, adjacency matrices, networkx graphs) to what centralities compute with."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ FloatArray = npt.NDArray[np.floating[Any]]
 Adjacency: TypeAlias = "FloatArray | scipy.sparse.csr_array[Any]"
 GraphLike: TypeAlias = "Sequence[Block] | LayeredGraph | Adjacency | npt.ArrayLike | networkx.Graph[Any]"
 
-# What is computed in: whole numbers and longer floats become float64, shorter ones float32.
+# The precisions of computation: whole numbers and longer floats become float64, shorter floats float32.
 PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
 
-WHAT_GRAPHS_ARE = "a graph is a sequence of blocks (n_out, n_in), a square adjacency matrix, or a networkx graph"
+WHAT_GRAPHS_ARE = "a graph must be a sequence of blocks (n_out, n_in), a square adjacency matrix, or a networkx graph"
 
 
 def as_graph(graph: GraphLike) -> list[Block] | Adjacency:
     """A graph as a list of its blocks, or as its adjacency matrix, dense or sparse, in float64 or float32.
 
-    Lists, frames, torch tensors, networkx graphs (by their edges' ``weight``, 1 where there is none), whole numbers and
+    Lists, data frames, torch tensors, networkx graphs (by their edges' ``weight``, or 1 without one), whole numbers and
     booleans are converted.
 
     Raises
     ------
     TypeError
-        For what is no graph.
+        For anything that is not a graph.
     ValueError
         For blocks that do not fit each other, or a matrix that is not square.
     """
@@ -49,12 +49,12 @@ def as_graph(graph: GraphLike) -> list[Block] | Adjacency:
 
 
 def as_blocks(blocks: Sequence[Any]) -> list[Block]:
-    """Blocks as arrays of float64 or float32, or operators, as they are where they are so already.
+    """Blocks as arrays of float64 or float32, or as operators. Blocks that are so already are returned as they are.
 
     Raises
     ------
     TypeError
-        For what is no array of real numbers.
+        For anything that is not an array of real numbers.
     ValueError
         For no blocks, or blocks that do not fit each other.
     """
@@ -62,24 +62,24 @@ def as_blocks(blocks: Sequence[Any]) -> list[Block]:
 
 
 def as_block(block: Any) -> Block:
-    """One block, as `as_blocks` has it."""
+    """One block, converted as by `as_blocks`."""
     if _is_block(block):
         return block  # type: ignore[no-any-return]
     array: FloatArray = _numbers(block)
     if array.ndim < 2:
-        raise ValueError(f"a block has the shape (n_out, n_in), not {array.shape}")
+        raise ValueError(f"a block must have the shape (n_out, n_in), not {array.shape}")
     return array
 
 
 def _is_block(part: Any) -> bool:
-    """Whether it is computed with as it is: an array of a usual precision, or an operator."""
+    """Whether it can be used as it is: an array of a usual precision, or an operator."""
     if isinstance(part, np.ndarray):
         return part.ndim >= 2 and part.dtype in PRECISIONS and not isinstance(part, np.ma.MaskedArray)
     return hasattr(part, "matvec") and hasattr(part, "row_sums")
 
 
 def _depth(part: Any) -> int:
-    """How many axes nested lists, or arrays and tensors in them, have."""
+    """How many axes nested lists have, with those of arrays and tensors in them."""
     if isinstance(part, (list, tuple)):
         return 1 + (_depth(part[0]) if part else 0)
     return int(getattr(part, "ndim", 2 if _is_block(part) else 0))
@@ -90,12 +90,12 @@ def _checked_blocks(blocks: list[Any]) -> list[Block]:
         raise ValueError(f"no blocks were given: {WHAT_GRAPHS_ARE}")
     for block in blocks:
         if len(block.shape) < 2 or 0 in block.shape[-2:]:
-            raise ValueError(f"a block has the shape (n_out, n_in), not {tuple(block.shape)}")
+            raise ValueError(f"a block must have the shape (n_out, n_in), not {tuple(block.shape)}")
     for before, block in pairwise(blocks):
         if block.shape[-1] != before.shape[-2]:
             raise ValueError(
-                f"a block of shape {block.shape} follows one of {before.shape}: it must have {before.shape[-2]} columns, a "
-                "node for each of the other's rows"
+                f"a block of shape {block.shape} follows one of {before.shape}: it must have {before.shape[-2]} columns, "
+                "one for each row of the other"
             )
         if block.shape[:-2] != before.shape[:-2]:
             raise ValueError(f"blocks of shapes {before.shape} and {block.shape} are stacks of different graphs")
@@ -110,7 +110,7 @@ def _adjacency(graph: Any) -> Adjacency:
             raise ValueError("the graph has no nodes")
         for start, end, weight in graph.edges(data="weight", default=1):
             if not isinstance(weight, Real):
-                raise TypeError(f"the edge from {start!r} to {end!r} has the weight {weight!r}, which is no real number")
+                raise TypeError(f"the edge from {start!r} to {end!r} has the weight {weight!r}, which is not a real number")
         graph = to_scipy_sparse_array(graph, weight="weight")
     if hasattr(graph, "tocsr"):
         from scipy.sparse import csr_array
@@ -121,8 +121,8 @@ def _adjacency(graph: Any) -> Adjacency:
         matrix = _numbers(graph)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         raise ValueError(
-            f"an adjacency matrix is square and of two axes, not of shape {tuple(matrix.shape)}; blocks between layers are "
-            "given as a list, also a single one"
+            f"an adjacency matrix must be square and have two axes, not the shape {tuple(matrix.shape)}; pass blocks "
+            "between layers as a list, even a single one"
         )
     return matrix  # type: ignore[no-any-return]
 

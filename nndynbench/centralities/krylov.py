@@ -1,8 +1,8 @@
 """Krylov methods for the largest singular triplet and eigenpair, for many small matrices side by side or one large one.
 
 Golub-Kahan bidiagonalisation and symmetric Lanczos, both with full reorthogonalisation (Golub & Van Loan, "Matrix
-Computations", 4th ed., sections 10.1 and 10.4). Leading axes of every array stack matrices of one size; each runs its
-own recurrence, and all stop together when the last one's residual is small enough.
+Computations", 4th ed., sections 10.1 and 10.4). The leading axes of every array stack matrices of one size. Each matrix has
+its own recurrence, and all stop together once the last residual is small enough.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def largest_triplet(
 ) -> Triplet:
     """Golub-Kahan bidiagonalisation of the matrix with products ``to_left`` (B) and ``to_right`` (Bᵀ).
 
-    ``start`` (..., n) is the first right vector, of any length. ``every_step`` looks at the residual after every step:
-    worth it where a step costs more than the singular values of a small bidiagonal matrix.
+    ``start`` (..., n) is the first right vector, of any length. ``every_step`` computes the residual after every step, which
+    pays if a step costs more than the singular values of a small bidiagonal matrix.
     """
-    # One step more than the smaller side: the last one adds no vector, but couples what the other side still holds.
+    # One step more than the smaller side: the last step adds no vector, but couples what the other side still holds.
     steps = min(max_steps, min(left_size, start.shape[-1]) + 1)
     left = _Basis((*start.shape[:-1], steps, left_size), start.dtype)
     right = _Basis((*start.shape[:-1], steps + 1, start.shape[-1]), start.dtype)
@@ -129,7 +129,7 @@ def _relative(error: FloatArray, value: FloatArray) -> FloatArray:
 
 
 def _steps_to_go(steps: int, residual: FloatArray, tolerance: float) -> int:
-    """Half of the steps that are left if the residual goes on falling at its mean rate so far; it will fall faster."""
+    """Half of the steps that would be left if the residual kept its mean rate of decrease; it will fall faster."""
     slowest = float(residual.max())
     if not tolerance < slowest < 1:
         return FIRST_CHECK
@@ -155,10 +155,10 @@ class _Basis:
         return self.vectors[..., self.count - 2, :]
 
     def append(self, vector: FloatArray, scale: FloatArray | float = 0.0) -> FloatArray:
-        """Add ``vector``, less what the basis spans of it and to unit length; return the norm of what was added.
+        """Add what is left of ``vector`` outside the span of the basis, at unit length; return the norm of what was left.
 
-        The caller has taken off its large components already, so one pass over the basis leaves only rounding. Where
-        nothing is left beside rounding at ``scale`` the space is invariant: the norm is then 0, and so is the vector added.
+        The caller has already removed its large components, so that one pass over the basis leaves only rounding errors. If
+        nothing is left but rounding errors at ``scale``, the space is invariant: the norm and the added vector are then 0.
         """
         if self.count:
             basis = self.vectors[..., : self.count, :]

@@ -13,16 +13,16 @@ MOMENTS: tuple[str, ...] = ("median", "mean", "standard_deviation", "skewness", 
 def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Median, mean, standard deviation, skewness and kurtosis along the last axis, shape (..., 5).
 
-    The conventions are scipy.stats': population standard deviation (``ddof=0``), skewness g1 = m3 / m2^1.5, Fisher
-    kurtosis g2 = m4 / m2² − 3, neither corrected for bias. A constant vector has skewness and kurtosis 0. A vector with
-    a non-finite value has NaN for all five.
+    The conventions are those of scipy.stats: population standard deviation (``ddof=0``), skewness g1 = m3 / m2^1.5, and
+    Fisher kurtosis g2 = m4 / m2² − 3, neither corrected for bias. A constant vector has skewness and kurtosis 0. If a vector
+    has a non-finite value, all five moments are NaN.
 
     Raises
     ------
     TypeError
-        For values that are no real numbers.
+        For values that are not real numbers.
     ValueError
-        For no vector, or an empty one.
+        If there is no vector, or an empty one.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     vectors = np.asarray(as_array(values), dtype=np.float64)
     if not vectors.ndim or not vectors.shape[-1]:
-        raise ValueError(f"moments are of vectors (..., values) with one value or more, not of shape {vectors.shape}")
+        raise ValueError(f"moments need vectors (..., values) with one value or more, not the shape {vectors.shape}")
     finite = np.asarray(np.isfinite(vectors).all(axis=-1))
     if not finite.all():
         vectors = np.where(finite[..., None], vectors, 0.0)
@@ -58,7 +58,7 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def _median(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """numpy.median without its checks, which cost more than the sorting of a small graph's nodes."""
+    """numpy.median without its checks, which cost more than sorting the nodes of a small graph."""
     half = vectors.shape[-1] // 2
     if vectors.shape[-1] % 2:
         return np.asarray(np.partition(vectors, half, axis=-1)[..., half])

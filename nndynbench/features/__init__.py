@@ -1,4 +1,4 @@
-"""Numbers per layer of a snapshot that are no graph signature: weight statistics, norms, neural persistence."""
+"""Numbers per layer of a snapshot that are not graph signatures: weight statistics, norms, neural persistence."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FEATURES: tuple[str, ...] = (
 
 
 def layer_features(weights: WeightsLike, initial: WeightsLike, name: str | Architecture) -> pd.DataFrame:
-    """All features of one snapshot: a row per conv and fully connected layer (index ``layer``), columns `FEATURES`.
+    """All features of one snapshot: a row per conv and fully connected layer (index ``layer``), with columns `FEATURES`.
 
-    ``initial`` are the same network's weights at snapshot 0. Computed in float64. NaN where a weight is not finite, and
-    in the ``bias_`` columns of layers without a bias.
+    ``initial`` has the same network's weights at snapshot 0. Features are computed in float64. They are NaN if a weight is
+    not finite, and in the ``bias_`` columns of layers without a bias.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def layer_features(weights: WeightsLike, initial: WeightsLike, name: str | Archi
     """
     layers = architecture(name).weighted_layers
     tensors = {layer.name: np.asarray(layer_weight(weights, layer), dtype=np.float64) for layer in layers}
-    # Rieck et al. scale by the largest absolute weight of the whole network, so layers stay comparable.
+    # Rieck et al. scale by the largest absolute weight of the whole network, so that layers stay comparable.
     largest = float(np.max([np.abs(tensor).max() for tensor in tensors.values()]))
     rows = []
     for layer in layers:

@@ -24,7 +24,7 @@ def norms(tensor: npt.ArrayLike, initial: npt.ArrayLike) -> npt.NDArray[np.float
     """
     weights, start = (np.asarray(as_array(part), dtype=np.float64) for part in (tensor, initial))
     if weights.shape != start.shape or not weights.ndim or not weights.size:
-        raise ValueError(f"a layer of shape {weights.shape} has no initial weights of shape {start.shape}")
+        raise ValueError(f"a layer of shape {weights.shape} cannot have initial weights of shape {start.shape}")
     if not np.isfinite(weights).all():
         return np.full(len(NORMS), np.nan)
     matrix = weights.reshape(len(weights), -1)

@@ -11,10 +11,11 @@ from nndynbench.arrays import as_array
 def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> float:
     """Normalised neural persistence of one layer, between 0 and 1.
 
-    The layer is the complete bipartite graph of its outputs and everything that enters one (for a conv layer, the taps of
-    a filter), its edges |w| / ``largest``, the largest absolute weight of the network. Vertices are born at 1; sweeping
-    edges from heavy to light, components merge at the edges of the maximum spanning tree, so those are the deaths. The
-    result is the 2-norm of the persistences 1 − w over √(n − 1) for n vertices. NaN for non-finite weights.
+    The layer is seen as a complete bipartite graph between its outputs and everything that enters one of them (for a conv
+    layer, the taps of a filter). The edges have weights |w| / ``largest``, where ``largest`` is the largest absolute weight
+    of the network. Vertices are born at 1. As edges are added from heavy to light, components merge at the edges of the
+    maximum spanning tree, so the weights of these edges are the deaths. The result is the 2-norm of the persistences 1 − w,
+    divided by √(n − 1) for n vertices. It is NaN for non-finite weights.
 
     Examples
     --------
@@ -25,7 +26,7 @@ def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> f
     """
     tensor = as_array(tensor)
     if tensor.ndim < 2 or not tensor.size:
-        raise ValueError(f"a layer's tensor has two axes or more and values, not the shape {tensor.shape}")
+        raise ValueError(f"a layer's tensor must have two axes or more and not be empty; its shape is {tensor.shape}")
     if not np.isfinite(tensor).all() or not np.isfinite(largest):
         return float("nan")
     matrix = np.abs(tensor.astype(np.float64)).reshape(len(tensor), -1)
@@ -36,9 +37,9 @@ def neural_persistence(tensor: npt.NDArray[np.floating], *, largest: float) -> f
 def _spanning_weights(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The weights of a maximum spanning tree's edges, in a complete bipartite graph (outputs, inputs).
 
-    Kruskal's algorithm takes heavy edges first, so a tree of them alone is one of all edges. A tree has an edge at every
-    vertex: the edges no lighter than any vertex's heaviest are tried first. In most layers they connect the graph, and are
-    few. To sort all edges takes ten times as long.
+    Kruskal's algorithm takes heavy edges first, so a tree of only heavy edges is also one of all edges. A tree has an edge
+    at every vertex, so the edges that are at least as heavy as some vertex's heaviest edge are tried first. In most layers
+    these are few, and connect the graph. Sorting all edges takes ten times as long.
     """
     lightest = min(weights.max(axis=0).min(), weights.max(axis=1).min())
     found = _tree_of(weights, weights >= lightest)

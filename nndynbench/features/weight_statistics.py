@@ -11,7 +11,7 @@ STATISTICS: tuple[str, ...] = ("mean", "standard_deviation", "minimum", "quartil
 
 
 def weight_statistics(tensor: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Mean, population standard deviation and 0/25/50/75/100 percentiles of all entries; NaN if one is not finite.
+    """Mean, population standard deviation and 0/25/50/75/100 percentiles of all entries; NaN if an entry is not finite.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def weight_statistics(tensor: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     values = np.asarray(as_array(tensor), dtype=np.float64).ravel()
     if not values.size:
-        raise ValueError("statistics are of one weight or more, not of none")
+        raise ValueError("statistics need one weight or more")
     if not np.isfinite(values).all():
         return np.full(len(STATISTICS), np.nan)
     return np.array([values.mean(), values.std(), *np.percentile(values, [0, 25, 50, 75, 100])])

@@ -1,4 +1,4 @@
-"""Snapshots as graphs: architectures as data, rolled and unrolled graphs of their weights or of a user's module."""
+"""Snapshots as graphs: architectures as data, and the rolled and unrolled graphs of weights or of a user's module."""
 
 from nndynbench.graphs.architecture import Architecture, ArchitectureError, Layer, architecture, architecture_names
 from nndynbench.graphs.describing import describe

@@ -1,8 +1,8 @@
-"""Architectures as data: the chain of layers that torch modules and graphs are both made from.
+"""Architectures as data: the chain of layers from which both torch modules and graphs are made.
 
-``architectures.toml`` beside this file holds one entry per architecture, as a file of one's own may; `architecture` reads
-one, expands residual stages into their convs, and works out every layer's shapes. A network of any other making is described
-by the shapes of its layers' tensors alone (`nndynbench.graphs.describe`).
+``architectures.toml`` beside this file holds one entry per architecture; a file of one's own may hold another.
+`architecture` reads an entry, expands residual stages into their convs, and works out every layer's shapes. Any other
+network is described only by the shapes of its layers' tensors (`nndynbench.graphs.describe`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from nndynbench.names import check_name
 
 BOTTLENECK_EXPANSION = 4
 
-# What a layer's entry may be of; a "tensor" is a conv or fully connected layer of which nothing but its shape is known.
+# The kind of a conv or fully connected layer of which only the shape of its weight tensor is known.
 TENSOR = "tensor"
 
-# The numbers that a layer's entry says, by its kind, and the least that each may be.
+# The numbers in a layer's entry, by its kind, and the least that each may be.
 NUMBERS: Mapping[str, Mapping[str, int]] = {
     "conv": {"filters": 1, "kernel": 1, "stride": 1, "padding": 0},
     "max-pool": {"kernel": 1, "stride": 1, "padding": 0},
@@ -36,22 +36,22 @@ NUMBERS: Mapping[str, Mapping[str, int]] = {
     "bottlenecks": {"blocks": 1, "filters": 1, "stride": 1},
 }
 
-# Those that a conv or a pooling layer need not say.
+# The numbers that the entry of a conv or a pooling layer may leave out.
 WITH_DEFAULTS = {"conv": ("stride", "padding"), "max-pool": ("padding",)}
 
-# What an architecture's entry says.
+# The facts in an architecture's entry.
 FACTS = ("family", "input_shape", "classes", "initialisation", "layers", "no_graph")
 
 
 DEFAULT_INITIALISATION = {"conv": "pytorch", "fc": "pytorch", "bias": "pytorch"}
 
-# How weights may be drawn, as `nndynbench.graphs.random_weights` says; the last with any deviation in the place of 0.01.
+# How weights may be drawn, see `nndynbench.graphs.random_weights`; the last one takes any deviation in place of 0.01.
 RULES = ("pytorch", "kaiming-normal-fan-in", "kaiming-normal-fan-out", "zero", "normal-0.01")
 NORMAL = "normal-"
 
 
 class ArchitectureError(NndynbenchError, ValueError):
-    """A description of an architecture that cannot be read; names the file, the layer and what is wrong.
+    """A description of an architecture cannot be read; the message names the file, the layer and what is wrong.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Layer:
     padding: int = 0
     batch_norm: bool = False
     shape: tuple[int, ...] = ()
-    """Of the weight tensor, where it is known and the rest is not."""
+    """The shape of the weight tensor, where only this is known."""
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
@@ -111,8 +111,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A chain of layers. ``entries`` are the layers as described (residual stages whole, for building modules),
-    ``layers`` the same expanded into single convs, pools and fully connected layers (for building graphs).
+    """A chain of layers. ``entries`` are the layers as described, with whole residual stages; modules are built from them.
+    ``layers`` are the same, expanded into single convs, pools and fully connected layers; graphs are built from them.
 
     Examples
     --------
@@ -129,11 +129,11 @@ class Architecture:
     entries: tuple[Mapping[str, Any], ...]
     layers: tuple[Layer, ...]
     no_graph: str | None = None
-    """Why its weights are no graph, where they are none: curves, hyperparameters and features are left."""
+    """Why the weights are not a graph, if they are none; curves, hyperparameters and features can still be used."""
 
     @property
     def description(self) -> dict[str, Any]:
-        """All that `architecture` makes the same one of, as plain JSON."""
+        """All that `architecture` needs to make the same architecture again, as plain JSON."""
         return {
             "name": self.name,
             "family": self.family,
@@ -158,7 +158,7 @@ class Architecture:
 
     @property
     def projections(self) -> tuple[Layer, ...]:
-        """The convs of projection shortcuts, which are no edges of the graph: each stage of bottlenecks has one."""
+        """The convs of projection shortcuts, which are not edges of the graph; each stage of bottlenecks has one."""
         convs = {layer.name: layer for layer in self.layers}
         stages = [entry for entry in self.entries if entry["kind"] == "bottlenecks"]
         return tuple(
@@ -172,7 +172,7 @@ class Architecture:
         )
 
     def batch_norm_of(self, conv: Layer) -> str:
-        """The name of the batch norm behind a conv: torchvision's in a network of bottlenecks, as theirs are."""
+        """The name of the batch norm after a conv; in a network of bottlenecks, the name that torchvision uses."""
         if not self.projections:
             return f"{conv.name}_norm"
         stem, _, last = conv.name.rpartition(".")
@@ -185,13 +185,13 @@ class Architecture:
         Raises
         ------
         ValueError
-            For inputs so small that nothing is left of them, naming the layer.
+            For inputs that are too small for the layers; names the layer at which nothing is left.
         """
         return replace(self, input_shape=shape, layers=tuple(_chain(self.entries, shape)))
 
 
 def architecture_names() -> list[str]:
-    """Names of all described architectures, such as ``cifar10-vgg``.
+    """The names of all architectures that the package describes, such as ``cifar10-vgg``.
 
     Examples
     --------
@@ -205,17 +205,17 @@ def architecture_names() -> list[str]:
 def architecture(name: str | PathLike[str] | Mapping[str, Any] | Architecture, *, width: float = 1.0) -> Architecture:
     """Return the architecture called ``name``.
 
-    ``width`` scales the filters of every conv and the units of every hidden fully connected layer (rounded, at least 1).
-    A name may carry it: ``architecture("digits-lenet@0.5")``. A path that ends in ``.toml`` is a file of one's own, with one
-    entry such as those of ``nndynbench/graphs/architectures.toml``; a mapping is an `Architecture.description`; an
-    `Architecture` is returned as it is.
+    ``width`` scales the filters of every conv and the units of every hidden fully connected layer (rounded, at least 1). The
+    name may also give the width: ``architecture("digits-lenet@0.5")``. Instead of a name, ``name`` may be a path that ends
+    in ``.toml``, of a file of one's own with one entry like those of ``nndynbench/graphs/architectures.toml``; or a mapping,
+    as `Architecture.description` returns it; or an `Architecture`, which is returned as it is.
 
     Raises
     ------
     UnknownNameError
-        For a name that is not described, and for a file with an initialisation that no weights can be drawn by.
+        For a name that is not described, and for a file whose initialisation is not a rule for drawing weights.
     ArchitectureError
-        For a file or mapping that describes none, naming it and what is wrong.
+        For a file or mapping that does not describe an architecture; names it and what is wrong.
     ValueError
         For a width that is not positive.
 
@@ -257,7 +257,7 @@ def _from_file(path: Path, width: float) -> Architecture:
     try:
         described = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
-        raise ArchitectureError(f"{path} is no TOML: {reason}") from reason
+        raise ArchitectureError(f"{path} is not valid TOML: {reason}") from reason
     if len(described) != 1 or not isinstance(next(iter(described.values())), dict):
         raise ArchitectureError(
             f"{path} must have one table, [name] of the architecture, not {', '.join(described) or 'none'}"
@@ -270,21 +270,23 @@ def _from_file(path: Path, width: float) -> Architecture:
 
 
 def _check_initialisation(given: object, *, where: str) -> None:
-    """Raise where it does not say, for convs, fully connected layers or biases, how they are drawn."""
+    """Raise unless it says how convs, fully connected layers or biases are drawn."""
     if not isinstance(given, Mapping):
-        raise ArchitectureError(f"{where}: initialisation is a table of {', '.join(DEFAULT_INITIALISATION)}, not {given!r}")
+        raise ArchitectureError(
+            f"{where}: initialisation must be a table of {', '.join(DEFAULT_INITIALISATION)}, not {given!r}"
+        )
     for kind, rule in given.items():
         check_name(kind, DEFAULT_INITIALISATION, what=f"fact of the initialisation in {where}")
         check_rule(rule, what=f"initialisation of {kind} in {where}")
 
 
 def check_rule(rule: object, *, what: str) -> str:
-    """Return a rule that weights may be drawn by; raises `UnknownNameError` for another, with the valid ones."""
+    """Return a rule by which weights may be drawn; raises `UnknownNameError` for any other, with the valid ones."""
     return rule if isinstance(rule, str) and _is_normal(rule) else check_name(rule, RULES, what=what)
 
 
 def _is_normal(rule: str) -> bool:
-    """Whether a rule is "normal-" and a deviation."""
+    """Whether a rule is "normal-" followed by a deviation."""
     try:
         return rule.startswith(NORMAL) and 0 <= float(rule.removeprefix(NORMAL)) < math.inf
     except ValueError:
@@ -296,7 +298,7 @@ def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> 
         check_name(fact, FACTS, what=f"fact of {name} in {where}")
     described = facts.get("layers")
     if not isinstance(described, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in described):
-        raise ArchitectureError(f"{where}: {name} has no layers, a list of tables")
+        raise ArchitectureError(f"{where}: {name} has no layers: they must be a list of tables")
     try:
         entries = tuple(described if width == 1 else _scaled(list(described), width))
         shape = tuple(facts.get("input_shape", ()))
@@ -319,7 +321,7 @@ def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> 
 
 def _scaled(entries: list[dict[str, Any]], width: float) -> Iterator[dict[str, Any]]:
     if known := [entry["name"] for entry in entries if entry["kind"] == TENSOR]:
-        raise ValueError(f"of layer {known[0]!r} the shape alone is known, which no width changes")
+        raise ValueError(f"only the shape of layer {known[0]!r} is known, so its width cannot be changed")
     last = max((i for i, entry in enumerate(entries) if entry["kind"] == "fc"), default=None)
     for i, entry in enumerate(entries):
         scaled = [key for key in ("filters", "units") if key in entry and i != last]
@@ -343,17 +345,17 @@ def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iter
 
 
 def _check_entry(entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
-    """Raise where a layer of this kind cannot be, or not behind nodes of this shape, naming the layer."""
+    """Raise if there can be no layer of this kind, or none after nodes of this shape; names the layer."""
     kind, name = entry["kind"], entry["name"]
     for key, least in NUMBERS.get(kind, {}).items():
         if key not in entry and key not in WITH_DEFAULTS.get(kind, ()):
             raise ValueError(f"layer {name!r} lacks {key}")
         value = entry.get(key, least)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"layer {name!r} has {value!r} for {key}, which is a whole number from {least} on")
+            raise ValueError(f"layer {name!r} has {value!r} for {key}, which must be a whole number from {least} on")
     if shape and len(shape) != 3 and kind not in ("fc", "dropout", TENSOR):
         raise ValueError(
-            f"layer {name!r} is of kind {kind!r}, which slides along height and width: it has {shape} before it"
+            f"layer {name!r} is of kind {kind!r}, which slides along height and width, but the shape before it is {shape}"
         )
     if kind == "conv":
         for key in entry:

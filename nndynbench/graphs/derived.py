@@ -1,4 +1,4 @@
-"""A torch module's weights as its next pass in evaluation mode would use them, and the module within its wrappers."""
+"""The weights that a torch module would use in its next pass in evaluation mode, and the module within its wrappers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nndynbench.errors import NndynbenchError
 if TYPE_CHECKING:
     from torch import nn
 
-# Wrappers of training code by the names of their classes, and where each keeps the network.
+# Wrappers of training code by the names of their classes, and the attribute in which each keeps the network.
 WRAPPERS: Mapping[str, str] = {
     "DataParallel": "module",
     "DistributedDataParallel": "module",
@@ -34,11 +34,11 @@ TENSORS = ("weight", "bias")
 
 
 class DerivedWeightError(NndynbenchError, ValueError):
-    """A weight that is computed before each pass, in a way that is not known here."""
+    """A weight is computed before each pass, in a way that is not known here."""
 
 
 def unwrapped(module: Any) -> Any:
-    """The network within the wrappers of training code (DataParallel, torch.compile, AveragedModel, …), else the module."""
+    """The network within the wrappers of training code (DataParallel, torch.compile, …); without a wrapper, the module."""
     while True:
         place = next((WRAPPERS[kind.__name__] for kind in type(module).__mro__ if kind.__name__ in WRAPPERS), None)
         inner = getattr(module, place, None) if place else None
@@ -49,7 +49,7 @@ def unwrapped(module: Any) -> Any:
 
 @contextmanager
 def in_evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """All modules within in evaluation mode and not compiled, and as they were behind it; nothing of theirs is called."""
+    """All modules inside in evaluation mode and not compiled, and afterwards as they were; calls none of their methods."""
     modules = list(module.modules())
     before = [(each, each.training, each.__dict__.get("_compiled_call_impl")) for each in modules]
     try:
@@ -66,15 +66,15 @@ def in_evaluation_mode(module: nn.Module) -> Iterator[None]:
 
 
 def current_tensor(module: Any, name: str) -> Any:
-    """A module's weight or bias as its next pass would have it, None where there is none; in evaluation mode.
+    """A module's weight or bias as its next pass in evaluation mode would use it; None if there is none.
 
-    Weights of the older hooks (weight_norm, spectral_norm, pruning) are computed again: what stands in their place is of
-    the last pass, which may have been before the state was loaded. Parametrizations compute theirs whenever it is read.
+    Weights of the older hooks (weight_norm, spectral_norm, pruning) are computed again: the stored attribute is from the
+    last pass, which may have been before the state was loaded. Parametrizations compute their weight whenever it is read.
 
     Raises
     ------
     DerivedWeightError
-        For a weight that another hook computes, naming the hook.
+        For a weight that another hook computes; names the hook.
     """
     if name in module._parameters or name in getattr(module, "parametrizations", ()):
         return getattr(module, name)
@@ -89,7 +89,7 @@ def current_tensor(module: Any, name: str) -> Any:
 
 
 def _computed(hook: Any, module: Any) -> Any:
-    """What one of torch's own hooks would put into its place, leaving the module as it is."""
+    """The weight that one of torch's own hooks would compute; the module stays as it is."""
     if hasattr(hook, "apply_mask"):
         return hook.apply_mask(module)
     if type(hook).__name__ == "SpectralNorm":
@@ -100,7 +100,7 @@ def _computed(hook: Any, module: Any) -> Any:
 
 
 def module_tensors(module: Any) -> dict[str, Any]:
-    """A module's state dict, with the weights and biases that it computes from others under their own names."""
+    """A module's state dict; weights and biases that are computed from other tensors are added under their own names."""
     inner = unwrapped(module)
     state = dict(inner.state_dict())
     if not hasattr(inner, "named_modules"):

@@ -1,4 +1,4 @@
-"""What a network is, from itself: the layers whose weights are its graph's edges, and the shapes of their tensors."""
+"""Describes a network from itself: the layers whose weights are the edges of its graph, and their tensors' shapes."""
 
 from __future__ import annotations
 
@@ -21,38 +21,39 @@ WEIGHT, BIAS = ".weight", ".bias"
 # What torch's layers call their weights: weight, in_proj_weight, weight_ih_l0.
 WEIGHT_NAME = re.compile(r"(?:.*\.)?(?:\w+_)?weight(?:_(?:ih|hh|hr)_l\d+(?:_reverse)?)?")
 
-# The weights of recurrent layers among them: no layer hands on to the next by these.
+# The weights of recurrent layers among them: these do not connect one layer to the next.
 RECURRENT = re.compile(r".*weight_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 
-# How embeddings are called, whose weights have the shape of a linear layer's without a bias.
+# The names of embeddings, whose weights have the shape of those of a linear layer without a bias.
 EMBEDDING = re.compile(r"(?i)(?:.*\.)?(?:[^.]*embed[^.]*|emb|wte|wpe)")
 
-# Of a network that nothing was kept of but its curves and hyperparameters.
+# The architecture of a network of which only curves and hyperparameters were kept.
 NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the runs were recorded without weights"})
 
-# A conv or linear layer by itself: the name of the one layer that it is, see `nndynbench.graphs.from_module`.
+# The prefix of the only layer, if the network is a conv or linear layer by itself; see `nndynbench.graphs.from_module`.
 LONE = "0."
 
 
 def describe(network: WeightsLike, *, name: str | None = None, input_shape: tuple[int, ...] | None = None) -> Architecture:
-    """The architecture of a torch module, or of a state dict of numbers in any form.
+    """The architecture of a torch module, or of a state dict with arrays or tensors of any kind.
 
-    A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. A state dict's are its
-    weights of two axes or more, called ``NAME.weight`` and in their order: each must take what the one before it gives.
-    Names in alphabetical order, as safetensors files have them, are taken by their numbers: 2 before 10.
-    Where there is no such chain (also for recurrent layers, and weights in parts, such as weight_norm's),
-    `Architecture.no_graph` says why; features are of the layers all the same.
+    A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. The layers of a state
+    dict are its weights of two axes or more, called ``NAME.weight``, in their order. Each layer must take as inputs the
+    outputs of the one before it. Names in alphabetical order, as in safetensors files, are sorted by their numbers: 2 before
+    10. If there is no such chain, `Architecture.no_graph` says why, also for recurrent layers and for weights in parts, such
+    as those of weight_norm. The layers still have features.
 
-    A state dict does not say what its layers are. A transposed conv is told by its bias, which has not as many values as
-    the weight's first axis, an embedding by its name and its lack of a bias. Otherwise, where its shape fits those around
-    it, a transposed conv is taken for a conv, and an embedding for a linear layer: give the module itself.
+    A state dict does not say what kinds of layers it has. A transposed conv is recognised by a bias whose length differs
+    from the weight's first axis, an embedding by its name and its lack of a bias. If that fails and the shape fits its
+    neighbours, a transposed conv is taken for a conv, and an embedding for a linear layer. To be sure, pass the module
+    itself.
 
     Raises
     ------
     ValueError
-        For a network without a weight of two axes or more.
+        If the network has no weight of two axes or more.
     TypeError
-        For what is neither a module nor a mapping of arrays.
+        For anything that is neither a module nor a mapping of arrays.
 
     Examples
     --------
@@ -64,7 +65,9 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
     shapes = {key.removesuffix(WEIGHT): tuple(map(int, value.shape)) for key, value in _weights(found)}
     if not shapes:
         listed = ", ".join(list(found)[:10]) or "none"
-        raise ValueError(f"the network has no weight of two axes or more, called such as conv1.weight (tensors: {listed})")
+        raise ValueError(
+            f"the network has no weight of two axes or more with a name such as conv1.weight (tensors: {listed})"
+        )
     no_graph = None
     if isinstance(network, Mapping):
         shapes = _by_number(shapes)
@@ -86,12 +89,12 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
 
 
 def snapshot(network: WeightsLike, described: Architecture) -> Weights:
-    """Copies of a network's weights and biases now, as float32, under the names of its architecture's layers.
+    """Copies of a network's current weights and biases in float32, under the names of its architecture's layers.
 
     Raises
     ------
     NamingError, ValueError
-        For a network of another architecture, naming the layer.
+        For a network of another architecture; names the layer.
     """
     import numpy as np
 
@@ -122,7 +125,7 @@ def _weights(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _in_parts(found: Mapping[str, Any]) -> str | None:
-    """Why a state dict lacks weights of its network, or None where it holds them whole."""
+    """Why a state dict lacks weights of its network, or None if it holds them whole."""
     for key in found:
         if origin := part_of_a_weight(key):
             return f"{key!r} is a part of a weight under {origin}: give the module itself, or its weights whole"
@@ -130,7 +133,7 @@ def _in_parts(found: Mapping[str, Any]) -> str | None:
 
 
 def _other_layers(found: Mapping[str, Any]) -> str | None:
-    """Why a weight is of no conv or linear layer, by its bias or its name, or None where all may be."""
+    """Why some weight belongs to no conv or linear layer, by its bias or its name, or None if all may."""
     shapes = {key: tuple(map(int, value.shape)) for key, value in found.items() if hasattr(value, "shape")}
     for key, value in _weights(found):
         layer = key.removesuffix(WEIGHT)
@@ -144,19 +147,19 @@ def _other_layers(found: Mapping[str, Any]) -> str | None:
 
 
 def _by_number(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Layers in alphabetical order, which says nothing of a network's, by the numbers in their names; others as they are."""
+    """Layers in alphabetical order, but sorted by the numbers in their names; any other order stays."""
     if list(shapes) != sorted(shapes):
         return dict(shapes)
     return {layer: shapes[layer] for layer in sorted(shapes, key=_text_and_numbers)}
 
 
 def _text_and_numbers(name: str) -> list[tuple[bool, int, str]]:
-    """A name's parts, numbers by their value: "block10" comes after "block2"."""
+    """The parts of a name for sorting, numbers by their value: "block10" comes after "block2"."""
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """Why layers of these shapes do not follow each other, or None where they may."""
+    """Why layers of these shapes do not follow each other, or None if they may."""
     before, nodes, positions = "", 0, False
     for layer, shape in shapes.items():
         if RECURRENT.fullmatch(layer):
@@ -165,8 +168,8 @@ def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         flattened = positions and not is_conv
         if before and (inputs % nodes if flattened else inputs != nodes):
             return (
-                f"{layer!r} takes {inputs} inputs, and {before!r} before it has {nodes} outputs: the state dict is no chain "
-                "of layers in its order; give the module itself, or architecture="
+                f"{layer!r} takes {inputs} inputs, and {before!r} before it has {nodes} outputs: the state dict, in its "
+                "order, is not a chain of layers; give the module itself, or architecture="
             )
         before, nodes, positions = layer, shape[0], is_conv
     return None

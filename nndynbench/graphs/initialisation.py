@@ -1,4 +1,4 @@
-"""Standard initial weights without torch, and the one initialisation that the trainer uses too."""
+"""Standard initial weights, drawn without torch: the initialisation that the trainer uses too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nndynbench.graphs.architecture import (
 )
 from nndynbench.graphs.weights import Weights
 
-# What batch norm starts from.
+# The initial values of batch norm.
 BATCH_NORM = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 
 
@@ -26,8 +26,8 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
     """Draw a network's initial weights by its architecture's rule (``initialisation`` in architectures.toml).
 
     Returns ``{"conv1.weight": float32 array, "conv1.bias": …}`` for every conv and fully connected layer, shaped as torch
-    stores them. ``scale`` multiplies all of them. The rules: "pytorch" is PyTorch's default (uniform within ±1/√fan_in,
-    biases too), "kaiming-normal-fan-in" and "-fan-out" are N(0, 2/fan), "normal-σ" is N(0, σ²), "zero" is zero.
+    stores them. ``scale`` multiplies all of them. The rules are: "pytorch", PyTorch's default (uniform within ±1/√fan_in,
+    biases too); "kaiming-normal-fan-in" and "-fan-out", N(0, 2/fan); "normal-σ", N(0, σ²); and "zero".
 
     Raises
     ------
@@ -45,8 +45,10 @@ def random_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -
 
 
 def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) -> Weights:
-    """All floating-point tensors of a network at epoch 0, as the trainer starts from them: those of `random_weights`, those
-    of projection shortcuts, drawn behind them by the convs' rule, and batch norm's (weight and variance 1, bias and mean 0).
+    """All floating-point tensors of a network at epoch 0, from which the trainer starts.
+
+    These are the weights of `random_weights`, then those of projection shortcuts, drawn after them by the rule for convs,
+    and those of batch norm (weight and variance 1, bias and mean 0).
 
     Examples
     --------
@@ -67,11 +69,11 @@ def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) 
 
 
 def _random(seed: int, scale: float) -> np.random.Generator:
-    """The generator of a seed; raises ValueError for a seed or a scale that are none."""
+    """The generator of a seed; raises ValueError for an invalid seed or scale."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is a whole number from 0 on, not {seed!r}")
+        raise ValueError(f"seed must be a whole number from 0 on, not {seed!r}")
     if isinstance(scale, bool) or not isinstance(scale, (int, float, np.number)) or not math.isfinite(scale):
-        raise ValueError(f"scale is a finite number, not {scale!r}")
+        raise ValueError(f"scale must be a finite number, not {scale!r}")
     return np.random.default_rng(seed)
 
 
@@ -88,7 +90,7 @@ def _drawn(random: np.random.Generator, described: Architecture, layers: Iterabl
 
 
 def _rule(described: Architecture, kind: str) -> str:
-    """By which weights of a kind of layer, or biases, are drawn: PyTorch's where the architecture does not say."""
+    """The rule by which weights of a kind of layer, or biases, are drawn; PyTorch's if the architecture has none."""
     rule = described.initialisation.get(kind, DEFAULT_INITIALISATION[kind])
     return check_rule(rule, what=f"initialisation of {kind} in {described.name}")
 

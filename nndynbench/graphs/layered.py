@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-# A graph of more layers than fit a line is shown by their number.
+# A graph whose layers do not fit on a line is shown with the number of its layers.
 LONGEST_SIZES = 100
 
 SIGNS = ("positive", "negative")
 
 
 class NotRepresentableError(NndynbenchError, ValueError):
-    """A network with a layer that the rolled graph has no place for; the message names the layer and says why.
+    """A network has a layer that the rolled graph cannot represent; the message names the layer and says why.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class NotRepresentableError(NndynbenchError, ValueError):
 
 
 class NodeTensors(NamedTuple):
-    """What a layer's nodes are made of: its weights (..., outputs, …), and its bias (..., outputs) if it has one."""
+    """The tensors of a layer's nodes: its weights (..., outputs, …), and its bias (..., outputs) if it has one."""
 
     weight: FloatArray
     bias: FloatArray | None
@@ -56,7 +56,7 @@ class NodeTensors(NamedTuple):
 def node_tensors(
     weights: WeightsLike, layers: Sequence[Layer], *, stacked: bool = False, copy: bool
 ) -> dict[str, NodeTensors]:
-    """Each layer's tensors, checked against the architecture; in memory of their own where they are copied."""
+    """Each layer's tensors, checked against the architecture; with ``copy``, in memory of their own."""
     found = tensors(weights)
     own = np.array if copy else np.asarray
     made = {}
@@ -70,15 +70,16 @@ def node_tensors(
 class LayeredGraph:
     """An undirected weighted graph whose edges run between consecutive layers only.
 
-    ``blocks[l]`` holds the edge weights from ``layers[l]`` to ``layers[l + 1]``, shape (n_out, n_in): a dense array (the
-    rolled graph, fully connected layers) or an operator that never writes its matrix out (the unrolled graph's convs and
-    pools). Nodes are numbered layer after layer. Every pair within a dense block counts as an edge, also one of weight 0.
+    ``blocks[l]`` holds the edge weights from ``layers[l]`` to ``layers[l + 1]``, shape (n_out, n_in). A block is a dense
+    array (in the rolled graph, and for fully connected layers) or an operator that never writes its matrix out (for convs
+    and pools of the unrolled graph). Nodes are numbered layer after layer. Every pair in a dense block counts as an edge,
+    even if its weight is 0.
 
-    Dense blocks with further axes in front, the same for all, are a stack of graphs: the centralities are computed side by
-    side, with those axes in front; what concerns a single graph's edges is an error.
+    Dense blocks with further axes in front, the same for all blocks, are a stack of graphs. Their centralities are computed
+    side by side, and have the same axes in front. Methods that need the edges of a single graph raise an error.
 
-    ``tensors`` are what `node_attributes` are read from: the weights that the graph was made of. A graph made of blocks
-    alone has none. ``sign`` is a `subgraph`'s, None for a whole graph.
+    ``tensors`` are the weights that the graph was made from; `node_attributes` reads them. A graph made only from blocks has
+    none. ``sign`` is that of a `subgraph`, None for a whole graph.
 
     Examples
     --------
@@ -100,7 +101,7 @@ class LayeredGraph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         if len(self.blocks) != len(self.layers) - 1 or not self.blocks:
-            raise ValueError(f"{len(self.blocks)} blocks are between {len(self.blocks) + 1} layers, not {len(self.layers)}")
+            raise ValueError(f"{len(self.blocks)} blocks need {len(self.blocks) + 1} layers, not {len(self.layers)}")
         object.__setattr__(self, "blocks", tuple(b if _is_floating(b) else as_block(b) for b in self.blocks))
         sizes = (self.blocks[0].shape[-1], *(block.shape[-2] for block in self.blocks))
         for name, size, block in zip(self.layers[1:], sizes[:-1], self.blocks, strict=True):
@@ -127,10 +128,10 @@ class LayeredGraph:
         return html_card("LayeredGraph", facts, layers)
 
     def plot(self, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
-        """Draw the layers as columns, nodes sized by a centrality, edges by their weight (red: negative).
+        """Plot the layers as columns, with nodes sized by a centrality and edges by their weight (red: negative).
 
-        On matplotlib axes, those given or a new figure's; returns them. For a large graph the most central nodes and the
-        heaviest edges.
+        The matplotlib axes are those given, or a new figure's; returns them. Of a large graph, only the most central nodes
+        and the heaviest edges are shown.
         """
         from nndynbench.drawing import draw_graph
 
@@ -138,7 +139,7 @@ class LayeredGraph:
 
     @property
     def stack(self) -> tuple[int, ...]:
-        """The shape of a stack of graphs; () for a single one."""
+        """The shape of a stack of graphs; () for a single graph."""
         return self.blocks[0].shape[:-2]
 
     @property
@@ -147,7 +148,7 @@ class LayeredGraph:
 
     @property
     def number_of_edges(self) -> int:
-        """Of a `subgraph`, how many the whole graph has."""
+        """The number of edges; for a `subgraph`, that of the whole graph."""
         return sum(b.shape[-1] * b.shape[-2] if isinstance(b, np.ndarray) else b.number_of_edges for b in self.blocks)
 
     @property
@@ -162,19 +163,19 @@ class LayeredGraph:
         return range(start, start + self.layer_sizes[position])
 
     def node_attributes(self, layer: str) -> FloatArray:
-        """What each of a layer's nodes is made of (paper, section 3.1), shape (..., nodes, values).
+        """The attributes of a layer's nodes (paper, section 3.1), shape (..., nodes, values).
 
-        A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. For the unrolled
-        graph, every position of a filter has the filter's. Input and pooling layers have no values.
+        A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. In the unrolled graph,
+        every position of a filter has the filter's values. Input and pooling layers have no values.
 
         Raises
         ------
         ValueError
-            For a graph that was made of blocks alone, such as one read from the `graphs` tier.
+            For a graph that was made only from blocks, such as one read from the `graphs` tier.
         """
         nodes = self.layer_sizes[self._position(layer)]
         if self.tensors is None:
-            raise ValueError("a graph made of blocks alone has no node attributes: build it from the snapshot's weights")
+            raise ValueError("a graph made only from blocks has no node attributes: build it from the snapshot's weights")
         if layer not in self.tensors:
             return np.empty((*self.stack, nodes, 0), np.float32)
         weight, bias = self.tensors[layer]
@@ -197,16 +198,17 @@ class LayeredGraph:
         return principal_pair(self.blocks)
 
     def subgraph(self, sign: str) -> LayeredGraph:
-        """The graph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes.
+        """The subgraph of the edges of one sign, "positive" or "negative", with absolute weights, on the same nodes.
 
-        Its blocks have the whole graph's shapes, with 0 for the other sign; `edges` and conversions leave those out.
+        Its blocks have the shapes of the whole graph's, with 0 for edges of the other sign. `edges` and conversions leave
+        these out.
         """
         factor = 1 if check_name(sign, SIGNS, what="sign") == "positive" else -1
         parts = (np.maximum(factor * b, 0) if isinstance(b, np.ndarray) else b.subgraph(sign) for b in self.blocks)
         return replace(self, blocks=tuple(parts), sign=sign)
 
     def edges(self) -> Edges:
-        """Every edge once, from the layer behind (``ends``) to the one before it (``starts``).
+        """Every edge once, between a node of a later layer (``ends``) and one of the layer before it (``starts``).
 
         A whole graph's edges may have weight 0; a subgraph's do not.
         """
@@ -236,8 +238,8 @@ class LayeredGraph:
     def to_networkx(self, *, attributes: bool = False) -> networkx.Graph[int]:
         """A networkx graph: nodes are numbered as here and carry ``layer`` and ``name``; edges carry ``weight``.
 
-        All of these are plain Python values, so that GraphML, GEXF, GML and node-link JSON can be written of it.
-        ``attributes`` adds what each node is made of (see `node_attributes`), a number each: ``attribute_0``, ….
+        All of these are plain Python values, so that the graph can be written as GraphML, GEXF, GML and node-link JSON.
+        ``attributes`` adds each node's attributes (see `node_attributes`) as single numbers: ``attribute_0``, ….
         """
         import networkx
 
@@ -254,16 +256,17 @@ class LayeredGraph:
         return graph
 
     def to_torch_geometric(self) -> Any:
-        """A `torch_geometric.data.Data` of an undirected graph: ``edge_index`` and ``edge_weight`` have every edge in both
-        directions, ``x`` are the nodes' features; all in float32.
+        """A `torch_geometric.data.Data` of the undirected graph. ``edge_index`` and ``edge_weight`` have every edge in both
+        directions, and ``x`` has the nodes' features; numbers are float32.
 
-        ``x`` are the node attributes, each row filled up with zeros to the longest; of a graph made of blocks alone, which
-        has none, the weighted degree, (nodes, 1). ``layer`` is the position of each node's layer, ``layers`` their names.
+        ``x`` has the node attributes, with each row padded with zeros to the length of the longest. For a graph made only
+        from blocks, which has no attributes, ``x`` has the weighted degree, (nodes, 1). ``layer`` is the position of each
+        node's layer, ``layers`` are the names of the layers.
 
         Raises
         ------
         ImportError
-            Where torch-geometric is not installed; nothing else here needs it.
+            If torch-geometric is not installed; nothing else here needs it.
         """
         try:
             import torch

@@ -18,18 +18,18 @@ from nndynbench.graphs.tracing import UntraceableError, trace
 if TYPE_CHECKING:
     from torch import fx, nn
 
-# Modules whose parameters act on each channel alone: no edges.
+# Modules whose parameters act on each channel separately: no edges.
 CHANNELWISE = ("BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm", "PReLU", "SyncBatchNorm")
 
 # How two branches may join: as a shortcut that is added to what it bypasses.
 ADDITIONS = ("add", "add_", "iadd")
 
-# By what a parameter or buffer of one value a channel may scale or shift.
+# The functions by which a parameter or buffer with one value per channel may scale or shift.
 ARITHMETIC = (*ADDITIONS, "sub", "sub_", "isub", "mul", "mul_", "imul", "div", "div_", "truediv", "itruediv")
 
 CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
 
-# Functions, by name without underscores, that leave each value where it is, or scale, shift or replace it there.
+# Functions, by name without underscores, that leave each value in its place, or scale, shift or replace it there.
 IN_PLACE = frozenset(
     (
         *("add", "iadd", "sub", "isub", "rsub", "mul", "imul", "div", "idiv", "truediv", "itruediv", "divide"),
@@ -49,22 +49,23 @@ IN_PLACE = frozenset(
     )
 )
 
-# The files of torch.nn.modules whose modules do so too; GLU, which is in one of them, does not.
+# The files of torch.nn.modules whose modules do so too, except GLU, which is in one of them.
 IN_PLACE_FILES = ("activation", "batchnorm", "dropout", "instancenorm", "normalization")
 
-# Functions and modules, by name without underscores, that act on as many of the last axes as their number says.
+# Functions and modules, by name without underscores, whose number says on how many of the last axes they act.
 POOLING = re.compile(r"(?:adaptive|fractional)?(?:max|avg|lp)pool([123])d")
 PADDING = re.compile(r"(?:zero|constant|reflection|replication|circular)pad([123])d")
 RESIZING = re.compile(r"interpolate|upsample|upsampling(?:nearest|bilinear)2d")
 
-# Functions that take a shape alone from a tensor.
+# Functions that take only a shape from a tensor.
 NEW_TENSORS = re.compile(r"new_\w+|(?:zeros|ones|empty|full|rand|randn|randint)_like")
 
 
 class Axis(NamedTuple):
-    """The axis of a value that a layer's ``size`` nodes stand along: how many axes are before it (None: unknown) and behind.
+    """The axis of a value along which a layer's ``size`` nodes lie, and how many axes come before it (None: unknown) and
+    after.
 
-    ``flattened``: each node's positions stand along it too. ``merged``: it holds one value, made of all nodes.
+    ``flattened``: each node's positions lie along it too. ``merged``: it holds one value, made from all nodes.
     """
 
     size: int
@@ -74,14 +75,14 @@ class Axis(NamedTuple):
     merged: bool = False
 
     def offset(self, dim: int) -> int | None:
-        """How far behind this axis a dim is (0: it is this one, negative: before it), or None if that is unknown."""
+        """How far after this axis a dim is (0: it is this axis, negative: before it), or None if that is unknown."""
         if dim < 0:
             return self.behind + 1 + dim
         return None if self.before is None else dim - self.before
 
 
 class Path(NamedTuple):
-    """The layers on the way to a value, where the last one's nodes are, and what moved or merged these, if anything did."""
+    """The layers on the way to a value, the axis of the last layer's nodes, and what moved or merged these, if anything."""
 
     layers: tuple[str, ...] = ()
     axis: Axis = Axis(0, None)
@@ -93,29 +94,29 @@ def from_module(
 ) -> LayeredGraph:
     """The rolled graph (see `nndynbench.graphs.rolled`) of a torch module's weights.
 
-    torch.fx follows the input through the module. Its convs and linear layers, in this order, are the graph's layers, named
-    as in the module. Where branches meet in an addition, the one with more layers is the network and the others are
-    shortcuts, which are no edges. Normalisation, activations, pooling, dropout and reshaping are no layers. Batches are
-    taken to be the first axis, and ``view(-1, n)`` behind a conv to flatten all of its positions. A conv or linear layer by
-    itself is the module's one layer, ``0``.
+    torch.fx follows the input through the module. The convs and linear layers that it meets, in this order, are the layers
+    of the graph, named as in the module. Where branches meet in an addition, the one with more layers is the network; the
+    others are shortcuts, which are not edges. Normalisation, activations, pooling, dropout and reshaping are not layers. The
+    first axis is assumed to be the batch, and ``view(-1, n)`` after a conv to flatten all of its positions. A conv or linear
+    layer by itself is the only layer, ``0``.
 
-    The graph is a copy of the moment: weights are those of the next pass in evaluation mode, also where weight_norm,
-    spectral_norm, pruning or a parametrization computes them, and the module is left as it is. The network is looked for
-    within DataParallel, torch.compile, AveragedModel and the like; arguments of its forward that have defaults keep them.
-    ``input_shape`` of one input, (channels, height, width), is needed only where the forward computes with sizes that no
-    usual image has.
+    The graph is a copy of the weights that the next pass in evaluation mode would use, also if weight_norm, spectral_norm,
+    pruning or a parametrization computes them; the module is left as it is. The network is found within DataParallel,
+    torch.compile, AveragedModel and the like. Arguments of its forward that have defaults keep them. ``input_shape`` is the
+    shape of one input, (channels, height, width). It is needed only if the forward computes with sizes that no usual image
+    has.
 
     Raises
     ------
     NotRepresentableError
-        Naming the layer and why, for: grouped and transposed convs, recurrent, attention and quantised layers, weights
-        used without a module or more than once or without values (lazy, meta) or of other types than floating-point numbers
-        of 16 bits or more, branches of equally many layers, branches that are concatenated or multiplied, modules of
-        several inputs, a layer whose inputs are not the nodes before it (a linear layer's after a conv: all their
-        positions, flattened from dim 1), or come after anything that is not known to leave these in their places (they are
-        transposed, split, averaged); and where torch.fx cannot follow the input.
+        If the graph cannot represent the module; names the layer and the reason. This is so for grouped and transposed
+        convs; for recurrent, attention and quantised layers; for weights that are used without a module, more than once,
+        without values (lazy, meta), or with other types than floating-point numbers of 16 bits or more; for branches with
+        equally many layers, or that are concatenated or multiplied; for modules with several inputs; for a layer whose
+        inputs are not the nodes before it (for a linear layer after a conv: all their positions, flattened from dim 1), or
+        come after something that may move these nodes (transpose, split, average); and if torch.fx cannot follow the input.
     TypeError
-        For what is no torch module.
+        For anything that is not a torch module.
 
     Examples
     --------
@@ -133,7 +134,7 @@ def from_module(
         raise TypeError(f"from_module takes a torch module, not {type(model).__name__}; for weights by name: graphs.rolled")
     if isinstance(network, jit.ScriptModule):
         raise NotRepresentableError(
-            "the module is compiled by torch.jit, which keeps no code to follow: give the one it was"
+            "the module is compiled by torch.jit, which keeps no code to follow: pass the module that it was made from"
         )
     with in_evaluation_mode(network):
         layers = list(_main_path(network, input_shape))
@@ -142,7 +143,7 @@ def from_module(
         tensors: dict[str, NodeTensors] = {}
         for name, module in layers:
             if name in tensors:
-                raise NotRepresentableError(f"{name!r} is used twice: a layer of the graph has one place")
+                raise NotRepresentableError(f"{name!r} is used twice: a layer of the graph has only one place")
             tensors[name] = _tensors(name, module)
     nodes = int(next(iter(tensors.values())).weight.shape[1])
     slices = []
@@ -156,7 +157,7 @@ def from_module(
 
 
 def _tensors(name: str, layer: Any) -> NodeTensors:
-    """Copies of a layer's weight and bias, as its next pass has them."""
+    """Copies of a layer's weight and bias, as its next pass would use them."""
     found = []
     for part in TENSORS:
         try:
@@ -185,7 +186,7 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
         raise NotRepresentableError(str(reason)) from reason
     modules = dict(whole.named_modules())
     paths: dict[fx.Node, Path] = {}
-    # Parameters and buffers, and what is computed of them alone: by the name of the first one.
+    # Parameters and buffers, and what is computed only from them, by the name of the first one.
     stored: dict[fx.Node, str] = {}
     for node in graph.nodes:
         sources = [source for source in node.all_input_nodes if source in paths]
@@ -216,7 +217,7 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
 
 
 def is_layer(module: Any) -> bool:
-    """Whether it is a conv or linear layer, or a subclass that computes what it does (also one with parametrisations)."""
+    """Whether it is a conv or linear layer, or a subclass that computes the same (also one with parametrisations)."""
     from torch import nn
 
     kind = next((kind for kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear) if isinstance(module, kind)), None)
@@ -225,7 +226,7 @@ def is_layer(module: Any) -> bool:
 
 
 def _through(path: Path, name: str, module: nn.Module) -> Path:
-    """The path behind a module."""
+    """The path after a module."""
     kind, file = type(module).__name__, type(module).__module__
     if is_layer(module):
         return _through_layer(path, name, module)
@@ -240,7 +241,7 @@ def _through(path: Path, name: str, module: nn.Module) -> Path:
 
 
 def _through_layer(path: Path, name: str, layer: Any) -> Path:
-    """The path behind a conv or linear layer, whose inputs must be the nodes before it."""
+    """The path after a conv or linear layer, whose inputs must be the nodes before it."""
     from torch.nn.parameter import is_lazy
 
     if is_lazy(layer.weight) or layer.weight.is_meta:
@@ -255,12 +256,12 @@ def _through_layer(path: Path, name: str, layer: Any) -> Path:
 
 
 def _check_inputs(path: Path, name: str, inputs: int, positions: int) -> None:
-    """Raise where a layer that slides along so many axes of positions does not act on the nodes that a path ends in."""
+    """Raise if a layer that slides along this many axes of positions does not act on the nodes at the end of a path."""
     axis, last = path.axis, path.layers[-1]
     if path.moved_by:
         raise NotRepresentableError(
-            f"{path.moved_by!r} may move or merge the nodes of {last!r} on their way to {name!r}: where these then stand "
-            "among its inputs cannot be told"
+            f"{path.moved_by!r} may move or merge the nodes of {last!r} on their way to {name!r}: their places "
+            "among its inputs are not known"
         )
     if axis.behind and not positions:
         raise NotRepresentableError(
@@ -269,15 +270,15 @@ def _check_inputs(path: Path, name: str, inputs: int, positions: int) -> None:
     if inputs != axis.size and not axis.flattened:
         raise NotRepresentableError(f"{name!r} has {inputs} inputs, not the {axis.size} nodes before it")
     if inputs % axis.size:
-        raise NotRepresentableError(f"{name!r} has {inputs} inputs, no multiple of the {axis.size} nodes before it")
+        raise NotRepresentableError(f"{name!r} has {inputs} inputs, not a multiple of the {axis.size} nodes before it")
     if axis.behind != positions:
         raise NotRepresentableError(
-            f"{name!r} slides along {positions} axes of positions, and the nodes of {last!r} have {axis.behind} behind them"
+            f"{name!r} slides along {positions} axes of positions, but the nodes of {last!r} have {axis.behind}"
         )
 
 
 def _behind(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Path:
-    """The path behind a function or method."""
+    """The path after a function or method."""
     from torch.fx.node import map_arg
 
     joined = _joined(node, [paths[source] for source in node.all_input_nodes if source in paths])
@@ -286,7 +287,7 @@ def _behind(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Path:
 
 
 def _moved(path: Path, by: str, kind: str, arguments: Sequence[Any] = (), options: Mapping[str, Any] | None = None) -> Path:
-    """The path behind something of this kind that is no layer, called ``by``."""
+    """The path after something of this kind that is not a layer and is called ``by``."""
     if not path.layers or path.moved_by:
         return path
     axis = _axis_behind(path.axis, kind.replace("_", "").lower(), arguments, options or {})
@@ -296,7 +297,7 @@ def _moved(path: Path, by: str, kind: str, arguments: Sequence[Any] = (), option
 
 
 def _axis_behind(axis: Axis, kind: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Axis | None:
-    """Where the nodes are behind what is given by its name, or None where that cannot be told."""
+    """Where the nodes are after the function or module of this name, or None if that is not known."""
     if kind in IN_PLACE:
         return axis
     if pooling := POOLING.fullmatch(kind):
@@ -318,7 +319,7 @@ def _axis_behind(axis: Axis, kind: str, arguments: Sequence[Any], options: Mappi
 def _flattened(axis: Axis, start_dim: int = 0, end_dim: int = -1) -> Axis | None:
     start, end = axis.offset(start_dim), axis.offset(end_dim)
     if start is None:
-        # Of two axes it changes nothing; of more, the next layer has other inputs than these nodes.
+        # Two axes are not changed by it; with more, the next layer has other inputs than these nodes.
         return axis if (start_dim, end_dim) == (1, -1) else None
     if end != axis.behind or start < 0:
         return None
@@ -353,7 +354,7 @@ def _squeezed(axis: Axis, dim: Any = None) -> Axis | None:
 
 
 def _dropped(axis: Axis, dim: Any) -> Axis | None:
-    """Without these axes of positions; None where one is no such axis."""
+    """The axis without these axes of positions; None if one of them is not such an axis."""
     offsets = _offsets(axis, dim)
     are_positions = all(offset is not None and offset > 0 for offset in offsets)
     return axis._replace(behind=axis.behind - len(offsets)) if offsets and are_positions else None
@@ -370,7 +371,7 @@ def _unsqueezed(axis: Axis, dim: int) -> Axis | None:
 
 
 def _indexed(axis: Axis, taken: Any) -> Axis | None:
-    """Taking positions leaves the channels where they are: x[:, :, 0, 0]."""
+    """Selecting positions leaves the channels where they are: x[:, :, 0, 0]."""
     if axis.before != 1 or not isinstance(taken, tuple) or len(taken) < 2 or any(part != slice(None) for part in taken[:2]):
         return None
     if not all(part is None or isinstance(part, (int, slice)) for part in taken):
@@ -383,7 +384,7 @@ def _padded(axis: Axis, pad: Sequence[Any], *_: Any, **__: Any) -> Axis | None:
     return axis if len(pad) <= 2 * axis.behind else None
 
 
-# What a function or module of this name, without underscores and with torch's arguments, makes of the nodes' axis.
+# What functions and modules, by name without underscores and with torch's arguments, do to the axis of the nodes.
 RULES: dict[str, Callable[..., Axis | None]] = {
     **dict.fromkeys(("mean", "sum", "amax", "amin", "prod", "logsumexp", "std", "var"), _reduced),
     "norm": lambda axis, p=2, dim=None, keepdim=False, **_: _reduced(axis, dim, keepdim),
@@ -398,7 +399,7 @@ RULES: dict[str, Callable[..., Axis | None]] = {
 
 
 def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
-    """What leads to the value of a function: its one input's layers, or the longer branch of a shortcut's addition."""
+    """The path to the value of a function: that of its only input, or the longer branch where a shortcut is added."""
     function = _function(node)
     parts = node.args[0] if function in CONCATENATIONS and node.args else branches
     count = len(parts) if isinstance(parts, (tuple, list)) else len(branches)
@@ -415,7 +416,7 @@ def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
                 f"{branch.layers[-1]!r}: neither is the shortcut"
             )
     alike = [branch for branch in branches if branch.layers == longest.layers]
-    # One value made of all nodes scales or shifts each alike: x / x.norm(dim=1, keepdim=True).
+    # One value made from all nodes scales or shifts every node alike: x / x.norm(dim=1, keepdim=True).
     alike = [branch for branch in alike if not branch.axis.merged] or alike
     moved_by = next((branch.moved_by for branch in alike if branch.moved_by), None)
     same = all(branch.axis == alike[0].axis for branch in alike)
@@ -427,12 +428,12 @@ def _function(node: fx.Node) -> str:
 
 
 def _writes_to_its_input(node: fx.Node) -> bool:
-    """Whether it is a method such as ``add_``, which what was its input holds the result of."""
+    """Whether it is a method such as ``add_``, which writes its result into its input."""
     return node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__")
 
 
 def _known_size(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Any:
-    """The number of a layer's nodes, where the node is their axis' size (``x.shape[1]``), else the node."""
+    """The number of a layer's nodes if the node is the size of their axis (``x.shape[1]``), else the node."""
     source: Any = node.args[0] if node.args else None
     if _function(node) == "getitem" and source not in paths:
         source = source.args[0] if isinstance(source, type(node)) and _is_size(source) else None
@@ -445,7 +446,7 @@ def _known_size(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Any:
 
 
 def _acts_by_channel(node: fx.Node, values: Any) -> bool:
-    """Whether a parameter or buffer has one value a channel (or one for all) and scales or shifts by it."""
+    """Whether a parameter or buffer has one value per channel (or one for all) and scales or shifts by it."""
     one_axis = values.ndim == 0 or values.numel() == max(values.shape)
     return values.ndim <= 1 or (one_axis and _function(node) in ARITHMETIC)
 
@@ -457,7 +458,7 @@ def _attribute(module: Any, path: str) -> Any:
 
 
 def _is_size(node: fx.Node) -> bool:
-    """Whether the node is a shape or one of its numbers, or a new tensor of it: no data flows through these."""
+    """Whether the node is a shape, one of its numbers, or a new tensor of that shape: no data flows through these."""
     function = _function(node)
     if function == "getattr":
         return node.args[1] in ("shape", "ndim", "device", "dtype")

@@ -1,4 +1,4 @@
-"""Tensors under names of somebody else's, under the architecture's own."""
+"""Renames tensors from other people's names to the architecture's own."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.weights import WeightsLike, tensors
 
-# Where training code puts the state dict in a checkpoint that holds more.
+# The keys under which training code puts the state dict in a checkpoint that holds more.
 STATE_KEYS = (
     *("state_dict", "model_state_dict", "net_state_dict", "model_state", "model", "module", "network", "net", "weights"),
     *("params", "state"),
 )
 
-# What else training code keeps tensors of a network's shapes for.
+# Other things for which training code keeps tensors of a network's shapes.
 NO_STATES = re.compile(r"(?i)optim|sched|scaler|ema|teacher|average|rng|exp_avg|momentum|grad")
 
-# Types of floating-point numbers, as numpy and torch call them, that norms and centralities are computed of.
+# Types of floating-point numbers, as numpy and torch call them, from which norms and centralities can be computed.
 FLOATING = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble")
 
-# So many tensors are listed in an error.
+# How many tensors an error lists.
 LISTED = 20
 
-# Of how many numbers in names every order is tried: k numbers have k! of them.
+# Up to how many numbers in names every order is tried: k numbers have k! orders.
 MOST_TRIED = 5
 
-# What is left of a weight that is computed from others when it is used.
+# The stored parts of a weight that is computed from other tensors when it is used.
 PARTS = {
     "weight_norm": re.compile(r"(^|[./])weight_[gv]$"),
     "spectral_norm or pruning": re.compile(r"(^|[./])weight_orig$"),
     "a parametrization (weight_norm, spectral_norm, …)": re.compile(r"(^|[./])parametrizations[./]weight[./]original\d*$"),
 }
 
-# How the names of weights begin that are no layers of the graph: shortcuts' and those beside the network.
+# How the names of weights begin that are not layers of the graph: shortcuts, and networks beside the network.
 BESIDE = ("shortcut", "downsample", "skip", "proj", "identity", "bypass", "aux", "ema", "teacher")
 
 
 class NamingError(NndynbenchError, ValueError):
-    """Tensors that cannot be told to be this architecture's, or not which of its layers.
+    """Tensors cannot be matched to this architecture, or to its layers.
 
     Examples
     --------
@@ -58,20 +58,20 @@ class NamingError(NndynbenchError, ValueError):
 def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
     """The weights (and biases, where there are any) of an architecture's layers, under its own names.
 
-    A layer's weight is, first, the tensor of its name, whatever prefix the names of all tensors, or of all layers, share
-    (``module.``, ``_orig_mod.``, …). Where a layer has none of its name and shape, it and all others of its shape are
-    matched in the order of the names, which must differ in numbers alone (``features.3.weight`` before
-    ``features.10.weight``): whoever counts convs from 0 has another layer's name on some of them. Tensors that are no
-    weights of layers are left out: those of fewer axes (batch norm's), buffers, and shortcuts by name (``downsample``,
-    ``shortcut``, …). A checkpoint that holds its state dict under a usual key (``state_dict``, ``model``, …) may be given
-    whole.
+    A layer's weight is the tensor of the same name, if there is one of the right shape. Prefixes that all tensors or all
+    layers share (``module.``, ``_orig_mod.``, …) are ignored. Otherwise, all layers of that shape are matched in the order
+    of the tensors' names, which may differ only in numbers (``features.3.weight`` before ``features.10.weight``). All layers
+    of the shape are matched together, since code that counts convs from 0 has some under the name of another layer. Tensors
+    that are not weights of layers are left out: those with fewer axes (batch norm), buffers, and shortcuts by name
+    (``downsample``, ``shortcut``, …). A checkpoint with its state dict under a usual key (``state_dict``, ``model``, …) may
+    be passed whole.
 
     Raises
     ------
     NamingError
-        Saying which layer has no tensor or could have several, which layers' weights are left over (then it is another
-        network), which weight's bias is not of its outputs (then it is a transposed conv's), and which tensors hold no
-        floating-point values or only parts of a weight (weight_norm, spectral_norm).
+        If a layer has no tensor, or could have several; if weights of layers are left over (then it is another network); if
+        a weight's bias does not fit its outputs (then it is a transposed conv); or if tensors hold no floating-point values,
+        or only parts of a weight (weight_norm, spectral_norm). The message says which.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def renamed(weights: WeightsLike, name: str | Architecture) -> dict[str, Any]:
 
 
 def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors by name: under a usual key, directly, or in the one place below that holds matrices."""
+    """The tensors by name: under a usual key, directly, or in the only place below that holds matrices."""
     for key in STATE_KEYS:
         if isinstance(inner := checkpoint.get(key), Mapping) and _states(inner):
             return _state(inner)
@@ -126,7 +126,7 @@ def _state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _states(checkpoint: Mapping[str, Any], place: str = "") -> dict[str, Mapping[str, Any]]:
-    """The mappings in a checkpoint that hold tensors of two or more axes, by where they are."""
+    """The mappings in a checkpoint that hold tensors of two or more axes, by their place in it."""
     if any(len(getattr(value, "shape", ())) > 1 for value in checkpoint.values()):
         return {place or "(the file itself)": checkpoint}
     found: dict[str, Mapping[str, Any]] = {}
@@ -159,7 +159,7 @@ def _listing(parts: Iterable[str], most: int = LISTED) -> str:
 
 
 def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
-    """The tensors without what the names of all of two axes or more begin with; others may stand beside these."""
+    """The tensors without the prefix that all names of tensors with two axes or more share; other tensors may lack it."""
     while matrices := [key for key, value in found.items() if len(value.shape) > 1]:
         first = {key.partition(".")[0] for key in matrices}
         if len(first) > 1 or not all("." in key for key in matrices):
@@ -169,7 +169,7 @@ def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_and_without_prefixes(names: Iterable[str]) -> list[dict[str, str]]:
-    """By name: the names as they are, and without the parts that all of them begin with, one after the other."""
+    """Ways to write the names: as they are, and without the prefixes that all of them share, one more each time."""
     ways = [{name: name for name in names}]
     while len({name.partition(".")[0] for name in ways[-1].values()}) == 1 and all("." in n for n in ways[-1].values()):
         ways.append({name: rest.partition(".")[2] for name, rest in ways[-1].items()})
@@ -177,7 +177,7 @@ def _with_and_without_prefixes(names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _check_whole(found: Iterable[str]) -> None:
-    """Raise where a weight is in parts: none of them is the weight."""
+    """Raise if a weight is in parts, none of which is the weight."""
     for key in found:
         if origin := part_of_a_weight(key):
             raise NamingError(
@@ -187,26 +187,26 @@ def _check_whole(found: Iterable[str]) -> None:
 
 
 def part_of_a_weight(key: str) -> str | None:
-    """What a tensor of this name is a part of a weight for; None where it is none."""
+    """The kind of weight that a tensor of this name is a part of; None if it is not a part."""
     return next((origin for origin, pattern in PARTS.items() if pattern.search(key)), None)
 
 
 def no_layers_bias(stem: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """Why the weight at ``stem`` is no conv's or linear layer's, as its bias says; None where it may be one."""
+    """Why the bias shows that the weight at ``stem`` is not of a conv or linear layer; None if it may be one."""
     weight, bias = shapes[f"{stem}weight"], shapes.get(f"{stem}bias", shapes[f"{stem}weight"][:1])
     if bias == weight[:1]:
         return None
-    what = "is a transposed conv's" if len(weight) > 2 and len(bias) == 1 else "is no conv's or linear layer's"
+    what = "is a transposed conv's" if len(weight) > 2 and len(bias) == 1 else "is not that of a conv or linear layer"
     return f"'{stem}weight' {what}: its shape is {weight}, and that of its bias {bias}, not {weight[:1]}"
 
 
 def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], described: Architecture) -> None:
-    """Raise where other weights of layers are left over."""
+    """Raise if other weights of layers are left over."""
     left = [key for key, shape in shapes.items() if key not in taken and len(shape) > 1 and _is_layers_weight(key)]
     if left:
         raise NamingError(
             f"the checkpoint has weights that {described.name} has no layer for: {', '.join(left)}. It is another "
-            "network's, or these are no layers of it (shortcuts, other heads): then leave them out"
+            "network's, or these are not layers of it (shortcuts, other heads): in that case leave them out"
         )
 
 
@@ -242,9 +242,10 @@ def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], descri
     if len(candidates) != len(wanting):
         others = [key for key in alike if not _is_weight(key)]
         raise NamingError(
-            f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), not all of which a tensor is named "
-            f"after; the checkpoint has {len(candidates)} tensor(s) of it{': ' if candidates else ''}{', '.join(candidates)}"
-            + (f" (no name of a weight, which ends in '.weight': {_listing(others)})" if others else "")
+            f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), and not every one has a tensor of "
+            f"its name; the checkpoint has {len(candidates)} tensor(s) of this shape"
+            f"{': ' if candidates else ''}{', '.join(candidates)}"
+            + (f" (not named as a weight, which ends in '.weight': {_listing(others)})" if others else "")
             + ("" if candidates or others else f". It holds {_shown(shapes)}")
         )
     order = _in_order(candidates, wanting, shapes, described) if len({*map(_pattern, candidates)}) == 1 else None
@@ -259,10 +260,11 @@ def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], descri
 def _in_order(
     candidates: list[str], wanting: list[Layer], shapes: Mapping[str, tuple[int, ...]], described: Architecture
 ) -> list[str] | None:
-    """Names that differ in numbers alone, in the order that these say; None where they do not.
+    """Names that differ only in numbers, in the order of these; None if the numbers do not give an order.
 
-    Of several numbers, any may count first (blocks, or the convs in them). It is told by the shapes of all tensors named in
-    this way, whose order is the architecture's, else by the layers' own names, if theirs count alike from left to right.
+    If there are several numbers, any of them may count first (blocks, or the convs in them). The shapes of all tensors with
+    such names decide, since their order is the architecture's. If they do not, the layers' own names do, if these count in
+    the same way from left to right.
     """
     numbers = {key: _numbers(key) for key in shapes if _pattern(key) == _pattern(candidates[0]) and len(shapes[key]) > 1}
     shapes_in_order = [layer.weight_shape for layer in described.weighted_layers]
@@ -299,7 +301,7 @@ def _numbers(key: str) -> tuple[int, ...]:
 
 
 def _varying(numbers: Iterable[tuple[int, ...]]) -> list[int]:
-    """The places of the numbers that are not the same in all names, without those that only repeat another one's count."""
+    """The places of the numbers that differ between names, without numbers that only repeat the count of another."""
     places: dict[tuple[int, ...], int] = {}
     for place, values in enumerate(zip(*numbers, strict=False)):
         if len(ranked := {value: rank for rank, value in enumerate(sorted({*values}))}) > 1:
@@ -308,7 +310,7 @@ def _varying(numbers: Iterable[tuple[int, ...]]) -> list[int]:
 
 
 def _ranks(names: list[str]) -> list[tuple[int, ...]]:
-    """By name, how many values each number that varies has below its own."""
+    """By name, how many smaller values each varying number has."""
     numbers = [_numbers(name) for name in names]
     values = {place: sorted({each[place] for each in numbers}) for place in _varying(numbers)}
     return [tuple(below.index(each[place]) for place, below in values.items()) for each in numbers]

@@ -1,6 +1,6 @@
-"""L2 norms of many short rows, summed in float64: compiled where numba is installed, else in passes of numpy.
+"""L2 norms of many short rows, summed in float64: compiled if numba is installed, else in passes of numpy.
 
-For rows of float32 numpy needs four passes (as float64, squared, summed, rooted), which take some three times as long.
+For rows of float32, numpy needs four passes (as float64, squared, summed, rooted), which take about three times as long.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 Norms = Callable[[FloatArray, FloatArray], None]
 
-# Of a layer's weights in float64: what stays in the processor's cache from one pass to the next.
+# How many weights in float64 stay in the processor's cache from one pass to the next.
 SQUARES_AT_A_TIME = 1 << 16
 
 COMPILED_FOR = {np.dtype(np.float32), np.dtype(np.float64)}
 
-# Rows are taken in multiples of this: a product sums the last few rows in another order, so where a part ends would show.
+# Rows are taken in multiples of this: a product sums its last few rows in another order, so other cuts would change bits.
 ROWS_TOGETHER = 64
 
 
@@ -32,7 +32,7 @@ def row_norms(rows: FloatArray, *, out: FloatArray) -> None:
 
 @cache
 def _compiled() -> Norms | None:
-    """``norms_in_a_loop`` as machine code, kept on disk for the next process where a folder can be written."""
+    """``norms_in_a_loop`` as machine code, kept on disk for the next process if a folder can be written."""
     try:
         import numba
     except ImportError:

@@ -1,4 +1,4 @@
-"""Blocks of edges; those of the unrolled graph as operators, convolutions and pooling by position, never written out."""
+"""Blocks of edges. The convolutions and pooling of the unrolled graph are operators that are never written out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Edges(NamedTuple):
 class EdgeOperator(ABC):
     """Edge weights between the positions of one layer and the next, as a linear map of shape (n_out, n_in).
 
-    ``weight`` holds the signed weights that all edges take theirs from.
+    ``weight`` holds the signed weights from which all edges take theirs.
     """
 
     layer: Layer
@@ -77,7 +77,7 @@ class EdgeOperator(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionEdges(EdgeOperator):
-    """A convolution: input position to output position, weighing the signed filter weight; no edges to padding."""
+    """A convolution: edges from input to output positions, with the signed filter weight; none to padding."""
 
     @property
     def number_of_edges(self) -> int:
@@ -120,9 +120,9 @@ class ConvolutionEdges(EdgeOperator):
 
 @dataclass(frozen=True, eq=False)
 class PoolingEdges(EdgeOperator):
-    """A pooling layer: every position to the pooled positions whose window holds it.
+    """A pooling layer: edges from every position to the pooled positions whose windows contain it.
 
-    ``weight`` has the input's shape: all edges leaving a position weigh the same (see `unrolled`).
+    ``weight`` has the input's shape: all edges that leave a position have the same weight (see `unrolled`).
     """
 
     @property
@@ -154,7 +154,7 @@ class PoolingEdges(EdgeOperator):
 
 
 def in_bounds(layer: Layer, axis: int) -> npt.NDArray[np.bool_]:
-    """(outputs, kernel) along one axis: whether that tap of that output's window lies on an input, not on padding."""
+    """(outputs, kernel) along one axis: whether a tap of an output's window lies on an input, not on padding."""
     starts = np.arange(layer.output_shape[axis])[:, None] * layer.stride - layer.padding
     taps = starts + np.arange(layer.kernel)
     return (taps >= 0) & (taps < layer.input_shape[axis])
@@ -179,7 +179,7 @@ def _windows(values: FloatArray, layer: Layer) -> FloatArray:
 
 
 def _overlap_add(windows: FloatArray, layer: Layer) -> FloatArray:
-    """The transpose of `_windows`: windows summed back where they lie on the input, flat."""
+    """The transpose of `_windows`: windows summed back onto the input, flat."""
     channels, height, width = layer.input_shape
     padding, stride = layer.padding, layer.stride
     out = np.zeros((channels, height + 2 * padding, width + 2 * padding), windows.dtype)
@@ -191,7 +191,7 @@ def _overlap_add(windows: FloatArray, layer: Layer) -> FloatArray:
 
 
 def _window_inputs(layer: Layer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Input index of every tap, (channels·kernel², outputs per channel), and whether the tap is on an input at all."""
+    """Input index of every tap, (channels·kernel², outputs per channel), and whether the tap is on an input."""
     indices = np.arange(1.0, np.prod(layer.input_shape) + 1)
     taps = _windows(indices, layer).reshape(layer.input_shape[0] * layer.kernel**2, -1).astype(np.int64)
     return taps - 1, taps > 0

@@ -1,10 +1,10 @@
-"""The unrolled graph as the reference code builds it (github.com/pindapuj/NN_Code, nn_homology/nn_graph.py), quirks and all.
+"""The unrolled graph as the reference code builds it: github.com/pindapuj/NN_Code, nn_homology/nn_graph.py.
 
-Two things in it are no part of the paper's definition, and change its counts of edges and its degrees:
+Two quirks are not part of the paper's definition, and change the numbers of edges and the degrees:
 
-1. A tap that lies on padding is taken for input position (0, 0) of its channel, with weight 0. So every output whose
-   window reaches the padding gains an edge of weight 0 to each channel's position (0, 0). Where the output has a real edge
-   to that position, the two are one edge, whose weight is that of whichever tap comes last in the kernel.
+1. A tap on padding counts as input position (0, 0) of its channel, with weight 0. So every output whose window reaches the
+   padding gains an edge of weight 0 to position (0, 0) of each channel. If the output has a real edge to that position, the
+   two are one edge, with the weight of whichever tap comes last in the kernel.
 2. A pooling layer that is followed by a conv (not by a fully connected layer) links the positions of all channels to the
    pooled positions of channel 0.
 """
@@ -84,7 +84,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
         return reaches
 
     def _corner_edges(self) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """The outputs with a real edge to input position (0, 0), each with the tap of its window that lies there."""
+        """The outputs with a real edge to input position (0, 0), each with the tap of its window at that position."""
         padding, stride, kernel = self.layer.padding, self.layer.stride, self.layer.kernel
         for row in range(min(self.layer.output_shape[1], padding // stride + 1)):
             for column in range(min(self.layer.output_shape[2], padding // stride + 1)):
@@ -110,7 +110,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
 
 @dataclass(frozen=True, eq=False)
 class QuirkyPoolingEdges(PoolingEdges):
-    """A pooling layer with the second quirk: pooled positions of other channels than the first have no edges from below."""
+    """A pooling layer with the second quirk: only pooled positions of the first channel have edges from the layer before."""
 
     def matvec(self, values: FloatArray) -> FloatArray:
         pooled = super().matvec(values).reshape(self.layer.output_shape)

@@ -23,21 +23,21 @@ def rolled(
 ) -> LayeredGraph:
     """Turn a snapshot's weights into its rolled graph.
 
-    The edge between a conv filter and one of its input channels weighs the L2 norm of the k×k slice between them; between
-    fully connected units it weighs |w|; the first fully connected layer after a conv is taken channel by channel, as the
-    L2 norm over the channel's positions. Biases, batch norm and shortcuts are no edges.
+    The weight of the edge between a conv filter and one of its input channels is the L2 norm of the k×k slice between them;
+    between fully connected units it is |w|. For the first fully connected layer after a conv, it is the L2 norm over all
+    positions of a channel. Biases, batch norm and shortcuts are not edges.
 
     ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. Tensors with further
-    axes in front, the same for all, stack snapshots into a graph whose blocks are stacks. ``dtype`` is that of the blocks;
-    norms are summed in float64 whichever it is. Node attributes are of a copy of the weights, so that training may go on;
-    ``copy=False`` shares the memory of weights that nobody changes.
+    axes in front, the same for all, stack snapshots into a graph whose blocks are stacks. ``dtype`` is the type of the
+    blocks; norms are summed in float64 in any case. Node attributes are read from a copy of the weights, so that training
+    may go on. ``copy=False`` shares memory with the weights, which then must not be changed.
 
     Raises
     ------
     ValueError
-        Naming the tensor, when a layer's weights are missing or have another shape than the architecture's.
+        If a layer's weights are missing, or have another shape than the architecture's; names the tensor.
     NotRepresentableError
-        For a network that was described as one whose weights are no graph, with the reason.
+        For a network whose description says that its weights are not a graph, with the reason.
 
     Examples
     --------
@@ -55,8 +55,8 @@ def rolled(
 
 
 def slices_between(weight: FloatArray, shape: tuple[int, ...], inputs: int) -> FloatArray:
-    """What lies between each output and each of the ``inputs`` (channels, or units), (..., outputs, inputs, weights): of one
-    layer's tensor of ``shape`` (outputs, …), or of a stack of them.
+    """The weights between each output and each of the ``inputs`` (channels, or units), (..., outputs, inputs, weights), in
+    one layer's tensor of ``shape`` (outputs, …), or in a stack of such tensors.
     """
     stack = weight.shape[: weight.ndim - len(shape)]
     return weight.reshape(*stack, shape[0], inputs, -1)
@@ -65,7 +65,7 @@ def slices_between(weight: FloatArray, shape: tuple[int, ...], inputs: int) -> F
 def rolled_blocks(slices: Sequence[FloatArray], *, dtype: npt.DTypeLike = np.float64) -> tuple[FloatArray, ...]:
     """Each layer's block (..., outputs, inputs): L2 norms of its slices.
 
-    One array holds all blocks: a deep network's small ones, each by itself, would be thousands of pages of memory.
+    One array holds all blocks: in a deep network, many small arrays would take thousands of pages of memory.
     """
     shapes = [between.shape[:-1] for between in slices]
     places = [slice(*ends) for ends in pairwise(accumulate(map(math.prod, shapes), initial=0))]

@@ -1,7 +1,7 @@
-"""How the input goes through a torch module, as torch.fx records it: within wrappers, with default arguments, with sizes.
+"""Follows the input through a torch module with torch.fx: within wrappers, with default arguments, with sizes.
 
-Sizes of inputs are unknown at first. Where a module computes with them (a loop over ``x.size()``, ``int(x.numel() / n)``),
-it is traced again with the first usual size of images that all its layers take.
+Sizes of inputs are unknown at first. If a module computes with them (a loop over ``x.size()``, ``int(x.numel() / n)``), it
+is traced again with the first usual image size that all its layers accept.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BATCH = 2
 
 
 class UntraceableError(NndynbenchError, ValueError):
-    """A module through which the input cannot be followed; the message names the part and the reason."""
+    """The input cannot be followed through a module; the message names the part and the reason."""
 
 
 class SizeError(NndynbenchError, ValueError):
-    """An input of a size that a layer does not take."""
+    """A layer does not accept an input of this size."""
 
 
 def trace(module: nn.Module, is_layer: Callable[[Any], bool], input_shape: tuple[int, ...] | None = None) -> fx.Graph:
@@ -38,7 +38,7 @@ def trace(module: nn.Module, is_layer: Callable[[Any], bool], input_shape: tuple
     Raises
     ------
     UntraceableError
-        Naming the module whose forward cannot be followed, and why.
+        If a forward cannot be followed; names the module and the reason.
     """
     if input_shape is not None:
         try:
@@ -64,7 +64,9 @@ def _checked(shape: Iterable[int]) -> tuple[int, ...]:
     except TypeError:
         sizes = ()
     if not sizes or min(sizes) < 1 or isinstance(shape, str):
-        raise UntraceableError(f"input_shape is one input's, such as (3, 32, 32), whole numbers from 1 on, not {shape!r}")
+        raise UntraceableError(
+            f"input_shape must be that of one input, such as (3, 32, 32), in whole numbers from 1 on, not {shape!r}"
+        )
     return sizes
 
 
@@ -79,14 +81,14 @@ def _traced(module: nn.Module, is_layer: Callable[[Any], bool], shape: tuple[int
         part = f"{inside!r}, a {type(module.get_submodule(inside)).__name__}" if inside else "the module"
         first = next(iter(str(reason).splitlines()), type(reason).__name__)
         raise UntraceableError(
-            f"torch.fx cannot follow the input through {part}: {first}. Where its forward depends on values of the input, "
-            "give from_module a part without that; where on its size, say input_shape=(channels, height, width)"
+            f"torch.fx cannot follow the input through {part}: {first}. If its forward depends on values of the input, "
+            "pass from_module a part that does not; if on its size, give input_shape=(channels, height, width)"
         ) from reason
     return graph
 
 
 def _shapes(module: nn.Module, is_layer: Callable[[Any], bool]) -> Iterator[tuple[int, ...]]:
-    """Shapes of inputs that the first layer may take."""
+    """Shapes of inputs that the first layer may accept."""
     first = next((each for each in module.modules() if is_layer(each)), None)
     weight = getattr(first, "weight", None)
     if weight is None or 0 in weight.shape:
@@ -100,11 +102,11 @@ def _tracer(is_layer: Callable[[Any], bool], shape: tuple[int, ...] | None) -> A
     from torch import fx
 
     class Tracer(fx.Tracer):
-        """Enters what torch.fx takes for single steps and are wrappers; passes no argument that has a default."""
+        """Enters wrappers, which torch.fx takes for single steps; passes no argument that has a default."""
 
         def __init__(self) -> None:
             super().__init__()
-            # The modules whose forward is running, also where it was left by an error.
+            # The modules whose forward is running, also if it was left by an error.
             self.entered: list[str] = []
             self.sizes = None if shape is None else _Sizes(shape, self)
 
@@ -145,7 +147,7 @@ def _tracer(is_layer: Callable[[Any], bool], shape: tuple[int, ...] | None) -> A
 
 
 def _wanted(forward: Callable[..., Any]) -> tuple[list[str], list[str]]:
-    """The arguments of a forward that have no default, the first in any case: by position, and by name alone."""
+    """The arguments of a forward that have no default, and the first in any case: by position, and by name only."""
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     names = [each.name for position, each in enumerate(positional) if not position or each.default is each.empty]
@@ -164,7 +166,7 @@ class _Sizes:
         self.shape, self.tracer = shape, tracer
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.values: dict[Any, Any] = {}
-        # While a step runs for its size, the modules in it are not traced.
+        # While a step runs only for its size, the modules in it are not traced.
         self.measuring = False
 
     def record(self, node: fx.Node) -> None:

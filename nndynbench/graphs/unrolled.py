@@ -1,4 +1,4 @@
-"""The unrolled graph (paper, section 2.3): a node per position of every layer, signed edges, never materialised."""
+"""The unrolled graph (paper, section 2.3): a node per position of every layer, with signed edges; never written out."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def unrolled(
 ) -> LayeredGraph:
     """Turn a snapshot's weights into its unrolled graph.
 
-    Nodes are every input pixel-channel, conv output position, pooled position and fully connected unit. A conv edge weighs
-    the signed filter weight, a fully connected one the signed weight. A pooling edge weighs the smallest signed weight
-    among the edges that enter the position it leaves (the reference code's rule). There are no edges to padding. Take
-    ``.subgraph("positive")`` or ``.subgraph("negative")`` for the paper's G_pos and G_neg (appendix A.2).
+    The nodes are all input pixel-channels, conv output positions, pooled positions and fully connected units. The weight of
+    a conv edge is the signed filter weight, that of a fully connected edge the signed weight. The weight of a pooling edge
+    is the smallest signed weight among the edges that enter the position it leaves (the reference code's rule). There are no
+    edges to padding. ``.subgraph("positive")`` and ``.subgraph("negative")`` are the paper's G_pos and G_neg (appendix A.2).
 
     ``weights`` are tensors by the architecture's names (also a torch state dict) or a torch module. ``input_shape``
-    (channels, height, width) is the architecture's by default. ``reference_quirks`` gives the graph that the paper's code
-    builds instead of the one it describes: see `nndynbench.graphs.quirks`. ``dtype`` is that of the edge weights.
-    ``copy`` is as in `nndynbench.graphs.rolled`.
+    (channels, height, width) is the architecture's by default. With ``reference_quirks``, the graph is the one that the
+    paper's code builds, not the one that the paper describes: see `nndynbench.graphs.quirks`. ``dtype`` is the type of the
+    edge weights. ``copy`` is as in `nndynbench.graphs.rolled`.
 
     Raises
     ------
     ValueError
-        For an architecture with shortcuts or average pooling, naming the layer; for missing or misshapen weights, also
-        where these do not fit ``input_shape``.
+        For an architecture with shortcuts or average pooling, naming the layer; and for weights that are missing, have the
+        wrong shape, or do not fit ``input_shape``.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def unrolled(
 
 
 def has_unrolled_graph(name: str | Architecture) -> bool:
-    """Whether `unrolled` represents the architecture: it does plain chains of convs, max-pools and dense layers.
+    """Whether `unrolled` can represent the architecture: only plain chains of convs, max-pools and dense layers.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def has_unrolled_graph(name: str | Architecture) -> bool:
 
 
 def _not_unrolled(described: Architecture) -> dict[str, Any] | None:
-    """The first entry that has no unrolled form; None where all have one."""
+    """The first entry that has no unrolled form; None if all have one."""
     return next((dict(entry) for entry in described.entries if entry["kind"] not in UNROLLED), None)
 
 

@@ -1,4 +1,4 @@
-"""A snapshot's weights: what is taken for them, and a layer's tensors among them."""
+"""A snapshot's weights: which objects are accepted as weights, and how a layer's tensors are read from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
 @runtime_checkable
 class TorchModule(Protocol):
-    """What is asked of a torch module: nothing here imports torch."""
+    """The part of a torch module that is used here; nothing here imports torch."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
 
@@ -28,12 +28,12 @@ WeightsLike: TypeAlias = Mapping[str, Any] | TorchModule
 
 
 def tensors(weights: WeightsLike) -> Mapping[str, Any]:
-    """The tensors by name: a mapping (also a torch state dict) as it is, a torch module's as its next pass has them."""
+    """The tensors by name: a mapping (also a torch state dict) as it is, a torch module's as its next pass uses them."""
     if isinstance(weights, Mapping):
         return weights
     if isinstance(weights, TorchModule):
         return module_tensors(weights)
-    raise TypeError(f"weights are a mapping from names to tensors, or a torch module, not {type(weights).__name__}")
+    raise TypeError(f"weights must be a mapping from names to tensors, or a torch module, not {type(weights).__name__}")
 
 
 def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray:
@@ -42,13 +42,13 @@ def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -
     Raises
     ------
     ValueError
-        Naming the tensor, if it is missing or has another shape.
+        If the tensor is missing or has another shape; names it.
     """
     return _tensor(weights, f"{layer.name}.weight", layer.weight_shape, stacked)
 
 
 def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray | None:
-    """The layer's bias, shape (outputs,), or None where the architecture gives it none or the weights hold none."""
+    """The layer's bias, shape (outputs,), or None if the architecture or the weights have none."""
     name = f"{layer.name}.bias"
     if not layer.has_bias or name not in tensors(weights):
         return None

@@ -1,7 +1,7 @@
-"""Signatures: from the node values of snapshots to one vector per history (paper, section 3.2, S2 and S3).
+"""Signatures: from the node values of snapshots to a vector per history (paper, section 3.2, S2 and S3).
 
-The public names are those of ``__init__.pyi``, imported when first used: what computes signatures of snapshots, such as
-the trainer's workers, needs no scikit-learn.
+The public names are those of ``__init__.pyi``; each is imported when it is first used. Code that only computes signatures of
+snapshots, such as the trainer's workers, therefore needs no scikit-learn.
 """
 
 import lazy_loader

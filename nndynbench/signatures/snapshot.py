@@ -1,6 +1,6 @@
 """Snapshot signatures: five moments of a centrality over all nodes of a snapshot's graph (paper, section 3.2, S2).
 
-`stored_signatures` lists those that every subset keeps.
+`stored_signatures` lists the signatures that every subset keeps.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]
     "eigenvector": eigenvector_centrality,
 }
 REPRESENTATIONS = ("rolled", "unrolled", "rolled-shuffled")
-# Of the unrolled graph's signature: one subgraph's, or both side by side.
+# The sign of the unrolled graph's signature: one subgraph, or both side by side.
 SIGNATURE_SIGNS = (*SIGNS, "pos-neg")
 
-# The control permutes every network's weights alike, so that it differs from `rolled` by the graph alone.
+# The control permutes every network's weights alike, so that it differs from `rolled` only by the graph.
 SHUFFLE_SEED = 0
 
 
 class SnapshotSignature(NamedTuple):
-    """Which centrality of which graph a signature summarises; ``sign`` is "" where the graph is not signed.
+    """Which centrality of which graph a signature summarises; ``sign`` is "" if the graph is not signed.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class SnapshotSignature(NamedTuple):
 
 
 def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
-    """The signatures that a subset of this architecture stores; unrolled ones where the architecture has that graph.
+    """The signatures that a subset of this architecture stores; of the unrolled graph only if the architecture has one.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def stored_signatures(name: str | Architecture) -> list[SnapshotSignature]:
 
 
 def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] = SIGNS) -> None:
-    """Raise for a representation, or a sign of it, that does not exist.
+    """Raise for a representation that does not exist, or for a sign that it does not have.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def check_graph(representation: str, sign: str | None, *, signs: Sequence[str] =
 def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architecture, representation: str) -> LayeredGraph:
     """One snapshot's graph: "rolled", "unrolled" (signed), or the control "rolled-shuffled" (see `shuffled`).
 
-    It shares the memory of the weights, which nobody may change.
+    The graph shares memory with the weights, which must not be changed.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def snapshot_graph(weights: Mapping[str, npt.ArrayLike], name: str | Architectur
 
 
 def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> dict[str, npt.ArrayLike]:
-    """The weights permuted within each layer by a fixed seed: same values, no structure (Girrbach et al. 2023).
+    """The weights, permuted within each layer with a fixed seed: same values, no structure (Girrbach et al. 2023).
 
     Examples
     --------
@@ -125,7 +125,7 @@ def shuffled(weights: Mapping[str, npt.ArrayLike], name: str | Architecture) -> 
 def snapshot_signatures(
     weights: Mapping[str, npt.ArrayLike], name: str | Architecture
 ) -> dict[SnapshotSignature, FloatArray]:
-    """Every stored signature of one snapshot, five moments each; NaN where weights are not finite.
+    """All stored signatures of one snapshot, five moments each; NaN if weights are not finite.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
     Raises
     ------
     ValueError
-        Where a user's function returned more values for one graph than for another.
+        If a user's function returned more values for one graph than for another.
 
     Examples
     --------
@@ -168,8 +168,8 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
 
 
 def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
-    """What a user's function says of one snapshot's graph: five moments of one value per node, any other vector as it is, a
-    number as a vector of one.
+    """The signature of one snapshot's graph by a user's function. One value per node is summarised by its five moments; any
+    other vector is taken as it is, and a number as a vector of length one.
 
     Raises
     ------

@@ -21,10 +21,10 @@ WEIGHTINGS = ("linear", "exponential")
 
 
 def weighted(signatures: FloatArray, weighting: str | None, *, alpha: float = 0.5) -> FloatArray:
-    """Redefine each epoch's signature by those up to it (paper, section 3.2, S3), (epochs, values) to the same shape.
+    """Average each epoch's signature with those before it (paper, section 3.2, S3); the shape (epochs, values) stays.
 
-    None keeps each as it is. "linear" is the average weighted by position, Σ j·s_j / Σ j over j ≤ τ. "exponential" is
-    s_τ ← α·s_τ + (1 − α)·s_(τ−1), recursively, from s_1 as it is. NaN epochs make the later ones NaN.
+    None keeps each signature as it is. "linear" is the average weighted by position, Σ j·s_j / Σ j over j ≤ τ. "exponential"
+    is s_τ ← α·s_τ + (1 − α)·s_(τ−1), recursively, starting from s_1. An epoch of NaN makes all later epochs NaN.
 
     Examples
     --------
@@ -52,26 +52,26 @@ def _whole_numbers(values: object) -> bool:
 
 
 class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Histories to temporal signatures: a scikit-learn transformer from a sequence of histories to a matrix.
+    """Temporal signatures: a scikit-learn transformer from a sequence of histories to a matrix.
 
-    Diverged networks have NaN from their divergence on: put an imputer behind it.
+    Diverged networks have NaN from their divergence on, so put an imputer after it.
 
     Parameters
     ----------
     centrality
-        "degree", "eigenvector", or any function of a `LayeredGraph`. A function that returns one value per node is
-        summarised by the five moments; a vector of another length, or a number, is taken as it is.
+        "degree", "eigenvector", or any function of a `LayeredGraph`. If a function returns one value per node, these are
+        summarised by the five moments. A vector of another length, or a number, is taken as it is.
     representation
         "rolled", "unrolled" or "rolled-shuffled".
     sign
-        Of the unrolled graph: "positive", "negative", or "pos-neg" for both signatures side by side.
+        For the unrolled graph: "positive", "negative", or "pos-neg" for both signatures side by side.
     weighting, alpha
         None, "linear" or "exponential"; see `weighted`.
     concatenate
-        True for the signatures of all epochs side by side (5·t values), False for the last one's alone.
+        True for the signatures of all epochs side by side (5·t values), False for only that of the last epoch.
     epochs
-        Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. By default all after an
-        epoch. Those beyond the budget are left out.
+        Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. The default is all epochs
+        from 1 on. Epochs beyond the budget are left out.
 
     Examples
     --------
@@ -114,14 +114,14 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.weighting is not None:
             check_name(self.weighting, WEIGHTINGS, what="weighting")
         if not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 < self.alpha <= 1:
-            raise ValueError(f"alpha is a number above 0, at most 1, not {self.alpha!r}")
+            raise ValueError(f"alpha must be a number above 0 and at most 1, not {self.alpha!r}")
         if not isinstance(self.concatenate, (bool, np.bool_)):
-            raise ValueError(f"concatenate is True or False, not {self.concatenate!r}")
+            raise ValueError(f"concatenate must be True or False, not {self.concatenate!r}")
         if self.epochs is not None and not _whole_numbers(self.epochs):
-            raise ValueError(f"epochs are whole numbers, such as [1, 5, 10], or None, not {self.epochs!r}")
+            raise ValueError(f"epochs must be whole numbers, such as [1, 5, 10], or None, not {self.epochs!r}")
 
     def transform(self, X: Sequence[History]) -> FloatArray:
-        """Shape (histories, values)."""
+        """The temporal signatures, shape (histories, values)."""
         from nndynbench.subsets.history import as_histories
 
         self._check()
@@ -145,7 +145,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class SignedLogarithm(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """sign(x)·log(1 + |x|), value by value, for signatures of exploding networks, which span forty orders of magnitude.
+    """sign(x)·log(1 + |x|) of each value, for signatures of exploding networks, which span forty orders of magnitude.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class SignedLogarithm(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: npt.ArrayLike) -> FloatArray:
-        """The same shape."""
+        """The transformed values, in the same shape."""
         values = np.asarray(X, dtype=np.float64)
         return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
 

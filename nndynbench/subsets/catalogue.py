@@ -24,7 +24,9 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Bundled:
-    """What is kept of a tier in the repository: values to ``bits`` of mantissa, of some networks and epochs (None: all)."""
+    """The part of a tier that the repository keeps: values rounded to ``bits`` of mantissa, for some networks and epochs
+    (None: all).
+    """
 
     bits: int
     epochs: Sequence[int] | None = None
@@ -34,7 +36,7 @@ class Bundled:
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One subset's facts; see the head of catalogue.toml for what each means."""
+    """The facts of one subset; the head of catalogue.toml explains each of them."""
 
     name: str
     architecture: str
@@ -64,13 +66,13 @@ def catalogue_entry(name: str) -> CatalogueEntry:
 
 
 def paper_column(name: str) -> str | None:
-    """The column of the paper's tables that a subset stands for; None for any other, and for a pack of one's own."""
+    """The column of the paper's tables that a subset stands for; None for other subsets, and for packs of one's own."""
     entry = catalogue().get(name)
     return None if entry is None else entry.paper
 
 
 def read_as(name: str, version: str) -> str:
-    """The version whose networks and tables a version of a subset has: itself, unless the catalogue names a later one."""
+    """The version with the same networks and tables as this one: this one itself, unless the catalogue names a later one."""
     entry = catalogue().get(name)
     return entry.version if entry is not None and version in entry.earlier else version
 

@@ -1,4 +1,4 @@
-"""Exports of a subset's tables to the formats that other tools read: CSV, Parquet, NumPy."""
+"""Export of a subset's tables to formats that other tools read: CSV, Parquet, NumPy."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ FORMATS: tuple[FormatName, ...] = ("csv", "parquet", "npz")
 def export(
     subset: str | Subset, what: TableName, path: str | Path | None = None, *, file_format: FormatName | None = None
 ) -> Path:
-    """Write one of a subset's tables to a file, its keys as the first columns; returns the file.
+    """Write one of a subset's tables to a file, with its keys as the first columns, and return the path of the file.
 
-    ``subset`` is a name or a loaded subset, ``what`` "networks", "curves", "signatures" or "features".
-    ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle); by default what ``path``
-    ends in, or "csv". ``path`` is by default ``<subset>-<what>.<file_format>`` in the current folder.
+    ``subset`` is a name or a loaded subset. ``what`` is "networks", "curves", "signatures" or "features".
+    ``file_format`` is "csv", "parquet" or "npz" (one array per column, readable without pickle). By default it is the
+    ending of ``path``, or "csv" without a path. The default ``path`` is ``<subset>-<what>.<file_format>`` in the current
+    folder.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def export(
 
 
 def _write_npz(columns: dict[str, npt.NDArray[Any]], path: Path) -> None:
-    """As ``np.savez_compressed``, which takes the names of columns for its own arguments: no column could be a ``file``."""
+    """Like ``np.savez_compressed``, whose own arguments clash with names of columns, such as ``file``."""
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         for name, values in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -68,7 +69,7 @@ def _write_npz(columns: dict[str, npt.NDArray[Any]], path: Path) -> None:
 
 
 def _plain(column: pd.Series) -> npt.NDArray[Any]:
-    """Numbers as they are, anything else as text: NumPy would pickle objects."""
+    """Numbers as they are, anything else as text, since NumPy would pickle objects."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64 if column.isna().any() else None)
     return column.astype(str).to_numpy(dtype=np.str_)

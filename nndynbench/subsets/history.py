@@ -28,7 +28,7 @@ HYPERPARAMETERS = "hyperparameters"
 READABLE = (WEIGHTS, CURVES, HYPERPARAMETERS)
 
 Place: TypeAlias = tuple[str | int | None, ...]
-"""What a function was asked about: (ROW, budget), a history, or (GRAPH, epoch, representation, sign), a snapshot."""
+"""What a function is applied to: a history, as (ROW, budget), or a snapshot, as (GRAPH, epoch, representation, sign)."""
 ROW, GRAPH = "row", "graph"
 
 
@@ -38,7 +38,7 @@ class BudgetError(NndynbenchError, ValueError):
 
 @dataclass(frozen=True)
 class _Held:
-    """What a history reads through, up to which epoch, and where it is recorded."""
+    """What a history reads through, up to which epoch, and where its reads are recorded."""
 
     reader: Reader
     epochs: int
@@ -49,8 +49,8 @@ class _Held:
 class History:
     """One network's history up to epoch ``epochs``. No public attribute leads to its id, its label, or a later epoch.
 
-    A network that stopped early repeats its last epoch; from its divergence on, a diverged one has NaN. A history is its own
-    copy; one that a method is handed cannot be pickled, since what is read of it is recorded.
+    A network that stopped early repeats its last epoch. A diverged network has NaN from its divergence on. Copying a
+    history returns the history itself. A history that a method receives cannot be pickled, since its reads are recorded.
 
     Examples
     --------
@@ -61,10 +61,10 @@ class History:
     >>> history.graph(6)
     Traceback (most recent call last):
     ...
-    nndynbench.subsets.history.BudgetError: epoch 6 cannot be read within a budget of 5: valid are 0 to 5
+    nndynbench.subsets.history.BudgetError: epoch 6 cannot be read within a budget of 5: valid epochs are 0 to 5
     """
 
-    # Nothing is held here: Python's own protocols (copy, pickle, `__getstate__`) hand out what slots and dictionaries hold.
+    # Nothing is stored here: Python's own protocols (copy, pickle, `__getstate__`) reveal what slots and dictionaries hold.
     __slots__ = ("__weakref__",)
 
     def __init__(self, reader: Reader, epochs: int, read: set[str] | None = None) -> None:
@@ -79,7 +79,7 @@ class History:
     def __reduce__(self) -> tuple[Any, ...]:
         held = _held[self]
         if held.is_recorded:
-            # What is read there would not be known here.
+            # What the other process reads would not be recorded in this one.
             raise TypeError(
                 "a method's history cannot be sent to another process: fit in one process, or in threads (n_jobs=1)"
             )
@@ -117,7 +117,7 @@ class History:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """By epoch, 1 to the budget: train_loss, train_accuracy, validation_accuracy (percent).
+        """A row per epoch, from 1 to the budget: train_loss, train_accuracy, validation_accuracy (accuracies in percent).
 
         Epochs after an early stop or a divergence are absent.
         """
@@ -126,7 +126,7 @@ class History:
 
     @property
     def features(self) -> pd.DataFrame:
-        """By (epoch, layer), kept epochs from 0 to the budget; columns `nndynbench.features.FEATURES`."""
+        """A row per (epoch, layer), for kept epochs from 0 to the budget; the columns are `nndynbench.features.FEATURES`."""
         _held[self].read.add(WEIGHTS)
         return _held[self].reader.features(_held[self].epochs)
 
@@ -135,7 +135,7 @@ class History:
         return _held[self].reader.weights(_epoch(_held[self], epoch))
 
     def graph(self, epoch: SupportsIndex, representation: str = "rolled") -> LayeredGraph:
-        """The snapshot's graph after an epoch, "rolled", "unrolled" or "rolled-shuffled"."""
+        """The graph of the snapshot after an epoch: "rolled", "unrolled" or "rolled-shuffled"."""
         from nndynbench.signatures import check_graph
 
         chosen = _epoch(_held[self], epoch)
@@ -144,7 +144,7 @@ class History:
         return _held[self].reader.graph(chosen, kind)
 
     def centrality(self, name: str, *, representation: str = "rolled", sign: str | None = None) -> FloatArray:
-        """A centrality of every node after each epoch, (epochs, nodes); ``sign`` for the unrolled graph."""
+        """A centrality of every node after each epoch, (epochs, nodes). ``sign`` is for the unrolled graph."""
         from nndynbench.signatures import check_graph
 
         held, kind, side = _held[self], _text(representation), _text(sign)
@@ -162,8 +162,8 @@ class History:
     ) -> FloatArray:
         """The snapshot signature after each epoch, (epochs, 5); (epochs, 10) for ``sign="pos-neg"``.
 
-        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` are 1 to the budget, or
-        those that are named; 0 is the initialisation.
+        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` selects epochs; by
+        default these are 1 to the budget. 0 is the initialisation.
         """
         code = fingerprint(centrality) if callable(centrality) else None
         return self._signature(centrality, code, representation, sign, epochs)
@@ -176,14 +176,14 @@ class History:
         sign: str | None,
         epochs: Sequence[int] | None,
     ) -> FloatArray:
-        """As `signature`, of a function whose fingerprint is known."""
+        """Like `signature`, for a function whose fingerprint is known."""
         from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph, stacked
 
         held, kind, side = _held[self], _text(representation), _text(sign)
         held.read.add(WEIGHTS)
-        # Converted once: what is checked is what is read, whatever a caller's numbers and sequences say the second time.
+        # Converted once: what is checked is what is read, whatever a caller's numbers and sequences return the second time.
         if epochs is not None and not isinstance(epochs, Iterable):
-            raise BudgetError(f"epochs are several, such as [1, 2], not {epochs!r}")
+            raise BudgetError(f"epochs must be a list, such as [1, 2], not {epochs!r}")
         chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
         sides = []
@@ -196,12 +196,12 @@ class History:
         return np.concatenate(sides, axis=1)
 
     def _is_of(self, other: History) -> bool:
-        """Whether both are of one network of one subset."""
+        """Whether both are histories of the same network of the same subset."""
         identity = _held[self].reader.identity
         return identity is not None and identity == _held[other].reader.identity
 
     def _row(self, function: Callable[[History], Mapping[str, Any]], code: str | None) -> Mapping[str, Any]:
-        """What a function of a fingerprint says of this history; where that is kept, so are the tiers that it read."""
+        """What a function with a fingerprint returns for this history. What it read is kept along with its result."""
         held = _held[self]
         if code is None:
             return _checked_row(function, function(self))
@@ -222,19 +222,19 @@ _held: WeakKeyDictionary[History, _Held] = WeakKeyDictionary()
 
 
 def as_histories(X: Iterable[History]) -> list[History]:
-    """The histories that a transformer is handed; raises ValueError for none, and for anything else."""
+    """The histories passed to a transformer; raises ValueError if there are none, and for anything else."""
     histories = list(X) if isinstance(X, Iterable) else []
     wrong = [each for each in histories if not isinstance(each, History)] if isinstance(X, Iterable) else [X]
     if wrong:
-        raise ValueError(f"X is a sequence of histories, as Subset.histories gives, not {wrong[0]!r:.100}")
+        raise ValueError(f"X must be a sequence of histories, as Subset.histories returns, not {wrong[0]!r:.100}")
     if not histories:
         raise ValueError("X holds no history")
     return histories
 
 
 def _checked_row(function: Callable[..., Any], row: Any) -> dict[str, Any]:
-    """A row with plain values, None as NaN; raises ValueError for what is none."""
-    what = f"{getattr(function, '__qualname__', function)} must return numbers or texts by name"
+    """A row with plain values, None as NaN; raises ValueError for anything that is not a row."""
+    what = f"{getattr(function, '__qualname__', function)} must return a mapping from names to numbers or texts"
     if not isinstance(row, Mapping):
         raise ValueError(f"{what}, not {row!r:.100}")
     plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
@@ -247,7 +247,7 @@ def _checked_row(function: Callable[..., Any], row: Any) -> dict[str, Any]:
 
 
 def reader_of(history: History) -> Reader:
-    """What a history reads through: for whoever answers for it, never for a method."""
+    """The reader behind a history: for the code that is responsible for it, never for a method."""
     return _held[history].reader
 
 
@@ -257,21 +257,23 @@ def checked_epoch(history: History, epoch: SupportsIndex) -> int:
 
 
 def _epoch(held: _Held, epoch: SupportsIndex) -> int:
-    """An epoch as a number of Python's own, checked against the budget."""
+    """An epoch as a plain Python integer, checked against the budget."""
     held.read.add(WEIGHTS)
     try:
         chosen = operator.index(epoch)
     except TypeError:
-        raise BudgetError(f"epoch {epoch!r} is no whole number") from None
+        raise BudgetError(f"epoch {epoch!r} is not a whole number") from None
     if isinstance(epoch, bool):
-        raise BudgetError(f"epoch {epoch!r} is no whole number")
+        raise BudgetError(f"epoch {epoch!r} is not a whole number")
     if not 0 <= chosen <= held.epochs:
-        raise BudgetError(f"epoch {chosen} cannot be read within a budget of {held.epochs}: valid are 0 to {held.epochs}")
+        raise BudgetError(
+            f"epoch {chosen} cannot be read within a budget of {held.epochs}: valid epochs are 0 to {held.epochs}"
+        )
     return chosen
 
 
 def _text(value: Any) -> Any:
-    """A text as one of Python's own; anything else as it is."""
+    """A text as a plain Python string; anything else as it is."""
     return str.__str__(value) if isinstance(value, str) else value
 
 
@@ -283,7 +285,7 @@ def _function_value(
     representation: str,
     sign: str | None,
 ) -> FloatArray:
-    """What a user's function says of one snapshot's graph; remembered, since each fold, budget and process asks again."""
+    """What a user's function returns for a snapshot's graph; remembered, since each fold, budget and process asks again."""
     from nndynbench.signatures import function_signature
 
     place = GRAPH, epoch, representation, sign

@@ -1,4 +1,4 @@
-"""Loading a subset by name from the first place that has it, and downloading from the last: the hub."""
+"""Loading a subset by name from the first place that has it, and downloading from the last of these places, the hub."""
 
 from __future__ import annotations
 
@@ -44,29 +44,30 @@ class SupersededWarning(UserWarning):
 
 
 class UnreadableSubsetWarning(UserWarning):
-    """A subset that is at hand, and whose manifest cannot be read: others are listed without it."""
+    """A subset is at hand, but its manifest cannot be read; the others are listed without it."""
 
 
 def load(name: str, *, version: str | None = None, root: str | Path | None = None, offline: bool | None = None) -> Subset:
     """Load a subset by name, such as ``load("digits-lenet")``.
 
-    The first place that has it is taken: ``root`` if given (then no other), else the folder that ``NNDYNBENCH_HOME`` names,
-    what is bundled in the package, what was downloaded, and the hub; there the highest version, unless one is asked for (an
-    earlier one of the same networks and tables is read as the catalogue's).
-    Of a subset on the hub its manifest is fetched, and each table when it is first asked for; for the larger tiers see
-    `download`. ``offline`` keeps away from the hub, as the variable ``NNDYNBENCH_OFFLINE`` does. Never prompts.
+    With ``root``, only that folder is searched. Otherwise the first of these places that has the subset is taken: the folder
+    that ``NNDYNBENCH_HOME`` names, what is bundled in the package, what was downloaded, the hub. Unless a version is asked
+    for, the highest one there is loaded. An earlier version with the same networks and tables is read as the catalogue's.
+
+    For a subset on the hub, only its manifest is fetched, and each table when it is first used; for the larger tiers see
+    `download`. ``offline`` keeps away from the hub, as the variable ``NNDYNBENCH_OFFLINE`` does. Loading never prompts.
 
     Raises
     ------
     UnknownNameError
-        For a name that is neither in the catalogue nor a pack of one's own at these places, with a guess.
+        For a name that is neither in the catalogue nor a pack of one's own at these places; suggests a similar name.
     NotAtHandError
-        Where no place has it, with the command that regenerates it.
+        If no place has it; names the command that regenerates it.
 
     Warns
     -----
     SupersededWarning
-        For an old version, by what and why.
+        For an old version; names its successor and the reason.
 
     Examples
     --------
@@ -105,14 +106,14 @@ def _load_own(name: str, version: str | None, root: str | Path | None) -> Subset
 
 
 def own_names(root: str | Path | None = None) -> list[str]:
-    """The packs of one's own runs below ``root``; without it, below the home folder."""
+    """The packs of one's own runs below ``root``, or below the home folder without it."""
     there = places(root) if root is not None else [home()]
     folders = sorted({name for place in there for name in _folders_in(place)})
     return [name for name in folders if name not in catalogue() and find(name, root=root)]
 
 
 def _folders_in(place: Path) -> list[str]:
-    """The folders at a place; none where this user may not look."""
+    """The folders at a place; none if this user may not read it."""
     try:
         return [folder.name for folder in place.iterdir() if folder.is_dir()]
     except OSError:
@@ -120,28 +121,28 @@ def _folders_in(place: Path) -> list[str]:
 
 
 def as_subset(subset: str | Subset) -> Subset:
-    """A subset by its name or as it is; raises ValueError for anything else, and what `load` raises."""
+    """A subset by its name or as it is; raises ValueError for anything else, and the errors of `load`."""
     if isinstance(subset, str):
         return load(subset)
     if not isinstance(subset, Subset):
-        raise ValueError(f"a subset is a name or what nndynbench.load returns, not {subset!r}")
+        raise ValueError(f"a subset must be a name or what nndynbench.load returns, not {subset!r}")
     return subset
 
 
 def download(
     name: str, *, tiers: Sequence[TierName] = ("networks",), version: str | None = None, offline: bool | None = None
 ) -> Subset:
-    """Download tiers of a subset from the hub to the home folder, and load it; what is there and good is kept.
+    """Download tiers of a subset from the hub to the home folder, and load it. Files that are there and intact are kept.
 
-    The tables (tier "networks") always come with the others; for a tier that was published without, the one that it is
-    derived from. The highest published version, unless one is asked for.
+    The tables (tier "networks") are always downloaded too. A tier that was not published is replaced by the one from which
+    it can be derived. Unless a version is asked for, the highest published one is taken.
 
     Raises
     ------
     UnknownNameError
-        For a name that is no subset or no tier.
+        For a name that is not a subset, or not a tier.
     NotAtHandError
-        Where the hub does not have the version or the tier, cannot be reached, or may not be asked.
+        If the hub does not have the version or the tier, cannot be reached, or may not be contacted.
 
     Examples
     --------
@@ -171,13 +172,14 @@ def download(
 
 
 def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
-    """All subsets of the catalogue, and the packs of one's own below ``root``, by name: summary, version at hand, networks,
-    regime, and tiers at hand (with how many networks, where a tier holds not all).
+    """A table of all subsets of the catalogue, and of the packs of one's own below ``root``. The rows are named by subset;
+    the columns are summary, version at hand, networks, regime, and tiers at hand. A tier that does not hold all networks
+    is listed with the number that it holds.
 
     Warns
     -----
     UnreadableSubsetWarning
-        For one whose manifest cannot be read, naming the file; it is listed as not at hand.
+        For a subset whose manifest cannot be read, naming the file; it is listed as not at hand.
 
     Examples
     --------
@@ -194,7 +196,7 @@ def subsets(*, root: str | Path | None = None) -> pd.DataFrame:
 
 
 def _row(name: str, summary: str, root: str | Path | None) -> dict[str, object]:
-    """A subset's row of the list, with the summary of its manifest where there is no other."""
+    """A subset's row of the list; the summary is its manifest's where there is no other."""
     row: dict[str, object] = {"subset": name, "summary": summary, "version": None, "networks": 0}
     if (subset := _readable(name, root)) is None:
         return row
@@ -205,7 +207,7 @@ def _row(name: str, summary: str, root: str | Path | None) -> dict[str, object]:
 
 
 def _readable(name: str, root: str | Path | None) -> Subset | None:
-    """A subset that is at hand, or None; with a warning where it is, and cannot be read."""
+    """A subset that is at hand, or None; warns if it is at hand but cannot be read."""
     if not (found := find(name, root=root)):
         return None
     try:
@@ -216,25 +218,25 @@ def _readable(name: str, root: str | Path | None) -> Subset | None:
 
 
 def names_at_hand(root: str | Path | None = None) -> list[str]:
-    """The subsets of the catalogue that are at some place here, or in the folder ``root``, and there one's own packs."""
+    """The catalogue's subsets that are at some place on this machine; with ``root``, those there and one's own packs."""
     own = own_names(root) if root is not None else []
     return [*(entry.name for entry in catalogue().values() if find(entry.name, root=root)), *own]
 
 
 def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:
-    """The subsets at hand of which a tier can be read of every network."""
+    """The subsets at hand for which a tier can be read for every network."""
     readable = [subset for name in names_at_hand(root) if (subset := _readable(name, root)) is not None]
     return [subset.name for subset in readable if subset.networks_in(tier) == subset.manifest.networks]
 
 
 def _part(subset: Subset, tier: TierName) -> str:
-    """Of how many networks a tier can be read, where it is not all of them."""
+    """In words, for how many networks a tier can be read; empty if that is all of them."""
     held = subset.networks_in(tier)
     return "" if held == subset.manifest.networks else f" ({held} of {subset.manifest.networks})"
 
 
 def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
-    """The folder of a published version below the home folder, with at least its manifest; the error says why not."""
+    """The folder of a published version below the home folder, with at least its manifest; else an error that says why."""
     origins = {v: origin for v in versions_at(home(), name) if (origin := read_origin(home() / name / v)) is not None}
     downloaded = list(origins)
     if is_offline(offline):

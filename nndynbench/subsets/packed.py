@@ -1,4 +1,4 @@
-"""One network of a packed subset, as the reader's source."""
+"""One network of a packed subset, as a source for the reader."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-# Of the degree signature of drawn initial weights to the stored one, relative: both are of the same weights, computed by
-# whatever steps a version of the code takes.
+# The largest relative difference between the degree signature of the drawn initial weights and the stored one. Both are of
+# the same weights, but another version of the code may compute them in other steps.
 SAME_SIGNATURE = 1e-6
 
 
 class OtherInitialWeightsError(NndynbenchError, ValueError):
-    """Initial weights, drawn from a network's seed, that are not those it was trained from."""
+    """The initial weights drawn from a network's seed are not those that it was trained from."""
 
 
-# By pack: what its networks are is worked out once.
+# By pack: the architecture of its networks is worked out once.
 _described: WeakKeyDictionary[Pack, Architecture] = WeakKeyDictionary()
 
 
 def architecture_of(pack: Pack) -> Architecture:
-    """What the networks of a pack are: as it says itself, or by a name that the package describes."""
+    """The architecture of a pack's networks: described by the pack itself, or by a name that the package describes."""
     if pack not in _described:
         _described[pack] = architecture(pack.manifest.network or pack.manifest.architecture)
     return _described[pack]
 
 
 class PackedNetwork:
-    """What a pack holds of one network, and its initial weights, which follow from its seed."""
+    """What a pack holds of one network, and the initial weights, which follow from its seed."""
 
     together = True
 
@@ -83,13 +83,13 @@ class PackedNetwork:
         return self.pack.snapshots(tier, self.network, epochs)
 
     def initial_weights(self) -> Weights | None:
-        """Drawn from the network's seed and its initialisation scale; None for a pack that this project's trainer did not
-        make, or that has no degree signature of epoch 0 to compare with.
+        """The weights of epoch 0, drawn from the network's seed and initialisation scale. None for a pack that this
+        project's trainer did not make, or that has no degree signature of epoch 0 to compare with.
 
         Raises
         ------
         OtherInitialWeightsError
-            Where the degree signature of what was drawn is not the stored one.
+            If the degree signature of the drawn weights is not the stored one.
         """
         manifest = self.pack.manifest
         stored = self.signatures("rolled", "", "degree")
@@ -128,11 +128,11 @@ class PackedNetwork:
         if manifest.is_own:
             kept = manifest.tiers["weights"].epochs_in_words if "weights" in manifest.tiers else "none"
             return NotAtHandError(
-                f"the {tier} tier of {manifest.subset} {what}: of its runs, snapshots of the epochs {kept} were kept"
+                f"the {tier} tier of {manifest.subset} {what}: its runs kept snapshots of the epochs {kept}"
             )
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(
-            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; every network's {tier} are at hand "
-            f"of: {whole}; get all of it from the hub: {to_download(manifest.subset, manifest.version, tier)}, or "
-            f"{to_regenerate(manifest.subset, packed=manifest)}"
+            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; subsets with the {tier} of "
+            f"every network at hand: {whole}; get all of it from the hub: "
+            f"{to_download(manifest.subset, manifest.version, tier)}, or {to_regenerate(manifest.subset, packed=manifest)}"
         )

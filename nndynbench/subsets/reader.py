@@ -1,7 +1,7 @@
-"""The one way to read a network: what is stored of it, and else what follows from what is stored.
+"""The one way to read a network: what is stored of it, or else what can be derived from that.
 
-Weights give the graph, the graph its centralities, these the signature; weights and initial weights give the features. A
-stored value wins over a derived one. Where things are stored is a `Source`'s affair: a packed subset, a folder of
+Weights give the graph, the graph gives its centralities, and these give the signature. Weights and initial weights give the
+features. A stored value wins over a derived one. A `Source` knows where things are stored: in a packed subset, a folder of
 checkpoints, a run that is being packed, or memory.
 """
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-# Up to which the graphs of all of a network's epochs are made at once: hardly slower than one of a small network.
+# Weights of up to this size become graphs for all of a network's epochs at once, which is hardly slower than one graph.
 TOGETHER_BYTES = 1 << 20
 
-# Each tier of arrays with the richer ones that it is derived from.
+# Each tier of arrays, with the richer ones that it can be derived from.
 RICHER: dict[TierName, tuple[TierName, ...]] = {
     "weights": (),
     "graphs": ("weights",),
@@ -43,9 +43,9 @@ class Source(Protocol):
 
     architecture: Architecture
     identity: str | None
-    """What tells this network's data from all other; None where nothing does."""
+    """What identifies this network's data among all others; None where nothing does."""
     last: int | None
-    """The last epoch that was trained, whose snapshot stands for later ones; None where none does."""
+    """The last trained epoch, whose snapshot stands for later ones; None where no snapshot does."""
     diverged: bool
     together: bool
     """Whether all epochs of a small network are read at the cost of one."""
@@ -69,7 +69,7 @@ class Source(Protocol):
     def known(self, code: str, place: Place) -> Any: ...
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None: ...
     def missing(self, wanted: str, epoch: int) -> Exception:
-        """The error for what can be neither read nor derived; says what would help."""
+        """The error for something that can be neither read nor derived; says what would help."""
 
 
 class Reader:
@@ -124,8 +124,8 @@ class Reader:
         return self._weights(epoch, wanted=tier)
 
     def epochs(self, tier: TierName) -> list[int]:
-        """The epochs whose snapshots of a tier can be read, without those that repeat the last one: stored or derived, and
-        where any is, the initialisation if it can be drawn.
+        """The epochs whose snapshots of a tier can be read, stored or derived, without those that repeat the last one. If
+        there are any, the initialisation is among them wherever it can be drawn.
         """
         held = {epoch for part in (tier, *RICHER[tier]) for epoch in self.source.epochs(part)}
         if held and 0 not in held and self.source.initial_weights() is not None:
@@ -138,7 +138,7 @@ class Reader:
         return graph_of(*self.graph_source(epoch, representation), self._architecture, representation)
 
     def graph_source(self, epoch: int, representation: str) -> tuple[TierName, Snapshot]:
-        """What a graph is made of, and the tier that it is from: see `graph_of`."""
+        """What a graph is made from, and the tier that this is from: see `graph_of`."""
         if representation == "rolled" and (blocks := self._stored("graphs", epoch)) is not None:
             return "graphs", blocks
         return "weights", self._weights(epoch, wanted="graphs" if representation == "rolled" else "weights")
@@ -161,7 +161,7 @@ class Reader:
         stored = self.source.signatures(representation, sign or "", centrality)
         if stored is not None:
             standing = [self._standing_for(epoch) for epoch in epochs]
-            # A zoo may describe kept epochs alone.
+            # A zoo may have signatures of kept epochs only.
             if max(standing, default=0) < len(stored) and not np.isnan(values := stored[standing]).all(axis=1).any():
                 return self._blanked(values, epochs)
         return self._derived_signature(centrality, representation, sign, epochs)
@@ -171,11 +171,11 @@ class Reader:
         return self.source.signatures(representation, sign or "", centrality) is not None
 
     def known(self, code: str, place: Place) -> Any:
-        """What a function of this fingerprint said of this network before, as plain JSON; None where it is not known."""
+        """What a function with this fingerprint returned for this network before, as plain JSON; None if not kept."""
         return self.source.known(code, place)
 
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
-        """Keep what a function of this fingerprint says, which took so long, where it may be kept."""
+        """Keep what a function with this fingerprint returned, and how long it took, where that may be kept."""
         self.source.keep(code, place, value, seconds)
 
     def _derived_signature(
@@ -200,7 +200,7 @@ class Reader:
 
     @cached_property
     def _together(self) -> dict[int, int]:
-        """The epochs whose rolled graphs are made at once from the stored weights, with their places; none of a large
+        """The epochs whose rolled graphs are made at once from the stored weights, with their places; empty for a large
         network.
         """
         epochs = sorted(set(self.source.epochs("weights")) - set(self.source.epochs("graphs")))
@@ -215,14 +215,14 @@ class Reader:
         return None if stored is None else rolled(stored, self._architecture, copy=False)
 
     def _weights(self, epoch: int, *, wanted: TierName) -> Weights:
-        """Stored or drawn weights; the error names what was ``wanted`` of them."""
+        """Stored or drawn weights; the error names what they were ``wanted`` for."""
         stored = self._stored("weights", epoch)
         if stored is not None:
             return stored
         initial = self._initial if self._standing_for(epoch) == 0 else None
         if initial is None:
             raise self.source.missing(wanted, epoch)
-        # Copies: one history is handed to every fold, and what a method writes must not reach the next.
+        # Copies: every fold gets the same history, and what a method writes into it must not reach the next fold.
         return self._blank(initial) if self._is_blank(epoch) else {name: np.array(part) for name, part in initial.items()}
 
     @cached_property

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 class Snapshots(Dataset[dict[str, Any]]):
-    """One item per network and kept epoch, in that order: ``network`` and ``epoch``, the snapshot's named arrays under
-    ``values`` (float32 tensors: the blocks of the rolled graph, the weights, or the centralities), and the network's
+    """One item per network and kept epoch, in that order. An item has ``network`` and ``epoch``, the snapshot's named arrays
+    under ``values`` (float32 tensors: the blocks of the rolled graph, the weights, or the centralities), and the network's
     ``final_accuracy`` (percent) and ``label``.
 
-    The default collation makes batches of them. Reads each snapshot when it is asked for, in forked and spawned workers too.
+    The default collation makes batches of items. Each snapshot is read when it is asked for, also in forked and spawned
+    workers.
     """
 
     def __init__(

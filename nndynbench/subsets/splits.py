@@ -1,8 +1,8 @@
-"""The splits of a subset, by one seeded rule: most are drawn when it is packed and stored as network ids; those that came
-later, and every further draw of one, are drawn whenever they are asked for, the same every time.
+"""The splits of a subset, drawn by one seeded rule. Most are drawn when the subset is packed, and stored as network ids.
+Splits that came later, and all further draws of the folds, are drawn whenever they are asked for, the same every time.
 
-What is drawn depends on no version of a library: of numpy's random numbers only those that it promises never to change are
-used (``RandomState`` and the raw numbers of ``PCG64``), and the folds are made here.
+What is drawn does not depend on the version of any library. Of numpy's random numbers, only those that it promises never to
+change are used (``RandomState`` and the raw numbers of ``PCG64``), and the folds are made here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDS = 5
 LARGEST_CLASS_SAMPLE = 125  # the paper's 250 networks, half of them high (appendix A.1)
 SMALLEST_CLASS = 15
 BAND = 4  # adjacent learning rates left out together
-MOST_BANDS = 10  # of a column that somebody names, which may have another value in every network
+MOST_BANDS = 10  # of a column that the user names, which may have another value in every network
 
 
 class SplitError(NndynbenchError, ValueError):
@@ -36,7 +36,7 @@ class SplitError(NndynbenchError, ValueError):
 
 @dataclass(frozen=True)
 class DrawnSplits:
-    """Every split by name: its folds, or the reason why it could not be drawn."""
+    """All splits by name: their folds, or the reason why a split could not be drawn."""
 
     folds: dict[str, list[Fold]]
     left_out: dict[str, str]
@@ -65,9 +65,10 @@ FOLD_COLUMNS = {"sample_folds": "sample_fold", "folds": "fold", "blocked": "bloc
 def fold_columns(splits: DrawnSplits, network_ids: Ids) -> pd.DataFrame:
     """The splits as columns of the networks table, by network id.
 
-    ``sample_fold``, ``fold`` and ``blocked_fold`` are the number of the fold that tests the network, ``holdout`` is whether
-    the held-out side has it. Missing where a network is in no test side, or the split could not be drawn. A blocked fold's
-    training side leaves out the networks next to it as well: `Subset.split` has the training ids.
+    ``sample_fold``, ``fold`` and ``blocked_fold`` are the number of the fold that tests the network. ``holdout`` is whether
+    the network is on the held-out side. Values are missing if no test side has the network, or if the split could not be
+    drawn. The training side of a blocked fold also leaves out the networks next to the fold: `Subset.split` has the training
+    ids.
     """
     index = pd.Index(network_ids, name="network")
     columns = pd.DataFrame(index=index)
@@ -82,7 +83,7 @@ def fold_columns(splits: DrawnSplits, network_ids: Ids) -> pd.DataFrame:
 
 
 def sample_folds(networks: pd.DataFrame, subset: str, draw: int = 0) -> Iterator[Fold]:
-    """5 stratified folds of a balanced sample: min(125, the smaller class) networks of each class. Another draw is another
+    """5 stratified folds of a balanced sample: min(125, the smaller class) networks of each class. Another draw has another
     sample.
     """
     sizes = networks["label"].value_counts().reindex([0, 1], fill_value=0)
@@ -101,14 +102,14 @@ def folds(networks: pd.DataFrame, subset: str, draw: int = 0) -> Iterator[Fold]:
 
 
 def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
-    """80/20, stratified by label: the first of five folds of another draw."""
+    """80/20, stratified by label: the first of five folds, drawn by another seed than `folds`."""
     yield next(iter(_stratified(networks, _seed(subset, "holdout"))))
 
 
 def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Iterator[Fold]:
-    """Extrapolation: bands of four adjacent learning rates, without the nearest rate on either side in training; where
-    the optimiser varies, one fold per optimiser. ``by`` names the column instead: of texts a fold per value, of numbers at
-    most ten bands, of four values or more.
+    """Extrapolation. Each fold tests a band of four adjacent learning rates, and training leaves out the nearest rate on
+    either side. If the optimiser varies, there is one fold per optimiser instead. ``by`` names another column: texts make a
+    fold per value, numbers at most ten bands of four values or more.
     """
     column = by or ("optimiser" if "optimiser" in networks else "learning_rate")
     if column not in networks:
@@ -140,31 +141,31 @@ RULES: dict[str, Callable[[pd.DataFrame, str], Iterator[Fold]]] = {
     "blocked": blocked,
 }
 
-# Those that can be drawn again; the others divide the networks in the one way that there is, or that the paper has.
+# The splits that can be drawn again. The others divide the networks in the only possible way, or in the paper's way.
 REDRAWN: dict[str, Callable[[pd.DataFrame, str, int], Iterator[Fold]]] = {"sample_folds": sample_folds, "folds": folds}
 
 RECIPES = "recipes"
-# Fewer seeds of a recipe say nothing of what tells them apart.
+# With fewer seeds per recipe, nothing can be said about what distinguishes them.
 FEWEST_SEEDS = 4
 
 DRAWN = (RECIPES,)
 
 
 def recipe_of_each(networks: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.Series:
-    """By network id, a number of its recipe: networks of equal hyperparameters differ in their seeds alone."""
+    """By network id, the number of its recipe: networks with equal hyperparameters differ only in their seeds."""
     if "configuration" in networks:
         return networks["configuration"].rename("recipe")
     return networks.groupby(list(hyperparameters), sort=False, dropna=False).ngroup().rename("recipe")
 
 
 def have_seeds(recipes: pd.Series) -> bool:
-    """Whether every recipe was trained from several seeds, and there is one for each fold."""
+    """Whether every recipe was trained from several seeds, and there is at least one recipe for each fold."""
     seeds = recipes.value_counts()
     return len(seeds) >= FOLDS and int(seeds.min()) >= FEWEST_SEEDS
 
 
 def recipe_folds(recipes: pd.Series, subset: str, draw: int = 0) -> list[Fold]:
-    """5 folds of whole recipes, with all seeds of each: recipes in an order of their digests, dealt like cards."""
+    """5 folds of whole recipes, with all seeds of each. Recipes are ordered by their digests and dealt out like cards."""
     digests = {recipe: hashlib.sha256(f"{subset}/{RECIPES}/{draw}/{recipe}".encode()).digest() for recipe in set(recipes)}
     order = sorted(digests, key=lambda recipe: digests[recipe])
     fold_of = {recipe: place % FOLDS for place, recipe in enumerate(order)}
@@ -187,8 +188,8 @@ def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:
 def _fold_of_each(labels: Sequence[int], groups: Sequence[int], *, seed: int) -> list[int]:
     """The fold that tests each network, as scikit-learn 1.8's ``StratifiedGroupKFold(FOLDS, shuffle=True)`` draws it.
 
-    Groups are shuffled, then taken with the least balanced first, each into the fold where the classes are then spread most
-    evenly over the folds; among equals into the smallest. Versions of scikit-learn before 1.8 shuffle otherwise.
+    Groups are shuffled, then taken in order, the least balanced first. Each goes into the fold that spreads the classes most
+    evenly over the folds, and among equals into the smallest. Before version 1.8, scikit-learn shuffled differently.
     """
     labels_in_order, groups_in_order = sorted(set(labels)), sorted(set(groups))
     if len(groups_in_order) < FOLDS:
@@ -227,7 +228,7 @@ def _added(counts: Sequence[int], others: Sequence[int]) -> list[int]:
 
 def _mean(values: Sequence[float]) -> float:
     total = 0.0
-    for value in values:  # one after the other: `sum` rounds otherwise from Python 3.12 on
+    for value in values:  # one after the other: from Python 3.12 on, `sum` rounds differently
         total += value
     return total / len(values)
 
@@ -238,7 +239,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _choice(of: Sequence[int], count: int, below: Callable[[int], int]) -> list[int]:
-    """``count`` different ones by Floyd's algorithm, shuffled: numpy's ``Generator.choice(of, count, replace=False)``."""
+    """``count`` different values by Floyd's algorithm, shuffled: numpy's ``Generator.choice(of, count, replace=False)``."""
     chosen: list[int] = []
     for last in range(len(of) - count, len(of)):
         drawn = below(last + 1)
@@ -250,7 +251,7 @@ def _choice(of: Sequence[int], count: int, below: Callable[[int], int]) -> list[
 
 
 def _whole_numbers(seed: int) -> Callable[[int], int]:
-    """A function n → a whole number in [0, n), n at most 2³², as numpy's ``default_rng(seed)`` gives them (Lemire 2019)."""
+    """A function from n ≤ 2³² to whole numbers in [0, n), as numpy's ``default_rng(seed)`` draws them (Lemire 2019)."""
     raw = np.random.PCG64(seed)
     halves: list[int] = []
 

@@ -1,4 +1,4 @@
-"""A loaded subset: the face of its pack. Tables, splits and histories, read when they are asked for."""
+"""A loaded subset: tables, splits and histories, read from its pack when they are asked for."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ FINAL_ACCURACY = "final_accuracy"
 class Subset:
     """All networks of one architecture on one image data set under one grid.
 
-    Made by `nndynbench.load`; ``folder`` is the packed version. Opening it reads the manifest alone. Every file is checked
-    against the manifest's size and SHA-256 before it is first read. ``also`` are folders of the same version at other
-    places: what ``folder`` lacks is read there, if its tables are the same. The tables of a downloaded version are fetched
-    when they are asked for, unless ``offline``; the larger tiers by `nndynbench.download`.
+    `nndynbench.load` makes one. ``folder`` is the packed version; opening it reads only the manifest. Every file is checked
+    against the manifest's size and SHA-256 before it is first read. ``also`` names folders of the same version at other
+    places: what ``folder`` lacks is read from one of these, if its tables are the same. The tables of a downloaded version
+    are fetched when they are asked for, unless ``offline``; `nndynbench.download` fetches the larger tiers.
 
     Examples
     --------
@@ -77,15 +77,16 @@ class Subset:
         return subset_card(self)
 
     def plot_curves(self, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the validation accuracy of every network, or of those named, over its epochs, coloured by its learning rate,
-        on matplotlib axes: those given, or a new figure's; returns them.
+        """Plot the validation accuracy of every network, or of those named, against epochs, coloured by learning rate.
+
+        The matplotlib axes are those given, or a new figure's; returns them.
         """
         from nndynbench.drawing import draw_curves
 
         return draw_curves(self, network_ids=network_ids, ax=ax)
 
     def __reduce__(self) -> tuple[Callable[..., Subset], tuple[Any, ...]]:
-        # A worker opens the files itself, once, however many histories it is sent.
+        # A worker opens the files itself, only once, however many histories are sent to it.
         return _opened_once, self.pack.opening
 
     @property
@@ -98,7 +99,7 @@ class Subset:
 
     @property
     def architecture(self) -> Architecture:
-        """What its networks are."""
+        """The architecture of its networks."""
         return architecture_of(self.pack)
 
     @property
@@ -108,42 +109,42 @@ class Subset:
 
     @property
     def tiers(self) -> list[TierName]:
-        """The tiers that can be read of some networks at least, the poorest first: at hand, or derived from a richer one."""
+        """The tiers that can be read for at least some networks, at hand or derived from a richer one; the poorest first."""
         return [tier for tier in TIERS if self.networks_in(tier)]
 
     def networks_in(self, tier: TierName) -> int:
-        """Of how many networks a tier can be read, as the manifests at hand say: a bundled one may hold some alone."""
+        """For how many networks a tier can be read, by the manifests at hand; a bundled tier may hold only some."""
         return max(self.pack.networks_in(part) for part in (tier, *RICHER.get(tier, ())))
 
     @property
     def networks(self) -> pd.DataFrame:
-        """By network id: the grid's columns, seed, epochs_trained, stopped_early, diverged, final_accuracy,
-        final_accuracy_all, best_accuracy (percent), late_accuracy (percent, where the grid has late epochs), label (1 is
-        high), seconds, device, precision, and the splits as sample_fold, fold, blocked_fold and holdout (see
+        """A row per network id. The columns are the grid's, then seed, epochs_trained, stopped_early, diverged,
+        final_accuracy, final_accuracy_all, best_accuracy (percent), late_accuracy (percent, where the grid has late epochs),
+        label (1 is high), seconds, device, precision, and the splits as sample_fold, fold, blocked_fold and holdout (see
         `nndynbench.subsets.splits.fold_columns`).
         """
         return self.pack.table("networks")
 
     @property
     def curves(self) -> pd.DataFrame:
-        """By (network, epoch): train_loss, train_accuracy, validation_accuracy (percent), seconds."""
+        """A row per (network, epoch): train_loss, train_accuracy, validation_accuracy (percent), seconds."""
         return self.pack.table("curves")
 
     @property
     def signatures(self) -> pd.DataFrame:
-        """By (network, epoch, representation, sign, centrality): the five moments, for every epoch trained; in a zoo
-        whose setting ``signatures`` is "kept epochs", for those alone.
+        """A row per (network, epoch, representation, sign, centrality): the five moments, for every trained epoch. In a zoo
+        whose setting ``signatures`` is "kept epochs", only kept epochs have them.
         """
         return self.pack.table("signatures")
 
     @property
     def features(self) -> pd.DataFrame:
-        """By (network, kept epoch, layer): `nndynbench.features.FEATURES`."""
+        """A row per (network, kept epoch, layer), with the columns `nndynbench.features.FEATURES`."""
         return self.pack.table("features")
 
     @property
     def devices(self) -> list[str]:
-        """The processors that trained the networks, of one kind of device: several models of CPU, or one GPU."""
+        """The processors that trained the networks. They are of one kind: several models of CPU, or one GPU."""
         return sorted(set(self.networks["device"]))
 
     @property
@@ -157,49 +158,49 @@ class Subset:
 
     @property
     def recipes(self) -> pd.Series:
-        """By network id, the number of its recipe: networks of one recipe have equal hyperparameters, and other seeds."""
+        """By network id, the number of its recipe: networks of one recipe have equal hyperparameters and different seeds."""
         return recipe_of_each(self.networks, self.manifest.hyperparameters)
 
     def target(self, name: str) -> pd.Series:
-        """By network id what a protocol predicts: a column of `networks`, or "late_validation_accuracy", which follows from
-        the curves.
+        """By network id, the value that a protocol predicts: a column of `networks`, or "late_validation_accuracy", which
+        follows from the curves.
 
         Raises
         ------
         TargetError
-            For one that this version does not have, naming the subsets that have it.
+            For a target that this version does not have; names the subsets that have it.
         """
         if name == LATE_VALIDATION_ACCURACY:
             return late_validation_accuracy(self.networks, self.curves, chance=self.manifest.chance)
         if name not in self.networks:
             having = ", ".join(entry.name for entry in catalogue().values() if entry.seeds) or "none"
-            raise TargetError(f"{self.name} {self.version} has no {name}: measured is it of {having}")
+            raise TargetError(f"{self.name} {self.version} has no {name}; subsets that have it: {having}")
         return self.networks[name]
 
     def on_plateau(self, budget: int) -> pd.Series:
-        """By network id, whether its loss is still within 0.03 of chance at a budget; see `nndynbench.subsets.plateau`,
-        and for what it raises.
+        """By network id, whether its loss is still within 0.03 of that of chance at a budget. For details and errors, see
+        `nndynbench.subsets.plateau.on_plateau`.
         """
         return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:
-        """A split, the same every time: a list of (training ids, test ids).
+        """A split as a list of (training ids, test ids), the same every time.
 
-        ``draw``: 0 is the one that scores rest on where nothing else is said. Others of "folds", "recipes" and
-        "sample_folds" are drawn by the same rule when they are asked for, and stored nowhere.
+        Scores use ``draw`` 0 unless they say otherwise. Further draws of "folds", "recipes" and "sample_folds" follow the
+        same rule; they are drawn when they are asked for, and not stored.
 
         Raises
         ------
         UnknownNameError
-            For a name that is no split.
+            For a name that is not a split.
         SplitError
-            With the reason, for one that this version's networks could not fill, and for a draw that there is not.
+            For a split that this version's networks could not fill, with the reason, and for a draw that does not exist.
         """
         check_name(name, [*RULES, *DRAWN], what="split")
         whole = isinstance(draw, (int, np.integer)) and not isinstance(draw, bool)
         if not whole or draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
             counted = (
-                "draws are whole numbers from 0 on" if name in (*REDRAWN, *DRAWN) else "there is one division alone, draw 0"
+                "draws are whole numbers from 0 on" if name in (*REDRAWN, *DRAWN) else "there is only one division, draw 0"
             )
             raise SplitError(f"{name} has no draw {draw}: {counted}")
         if name in DRAWN:
@@ -210,14 +211,16 @@ class Subset:
         if draw:
             if (name, draw) not in self._redrawn:
                 self._redrawn[name, draw] = list(REDRAWN[name](self.networks, self.name, draw))
-            # Lists of the caller's own, as all others are: who shuffles them changes no later split.
+            # New lists each time, as for all other splits: shuffling them changes no later split.
             return [(list(train), list(test)) for train, test in self._redrawn[name, draw]]
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
 
     def _recipe_folds(self, draw: int) -> list[Fold]:
         if not have_seeds(recipes := self.recipes):
             having = ", ".join(f"{e.name} ({e.seeds} seeds)" for e in catalogue().values() if e.seeds)
-            raise SplitError(f"{self.name} {self.version} has no recipe trained from several seeds: {having} have")
+            raise SplitError(
+                f"{self.name} {self.version} has no recipe trained from several seeds; subsets that have one: {having}"
+            )
         return recipe_folds(recipes, self.name, draw)
 
     @renamed_keyword("epochs", "budget")
@@ -229,43 +232,45 @@ class Subset:
         KeyError
             For an id that is not in this version.
         BudgetError
-            For a budget that is no whole number from 1 to the most epochs a network may have trained.
+            For a budget that is not a whole number from 1 to the most epochs that a network may have trained.
         """
         return History(self.reader(network_id), self.check_budget(budget))
 
     @renamed_keyword("epochs", "budget")
     def histories(self, network_ids: Sequence[int], budget: int, *, read: set[str] | None = None) -> list[History]:
-        """Many networks' histories; ``read`` collects what is read through them."""
+        """The histories of many networks; ``read`` collects what is read through them."""
         last = self.check_budget(budget)
         if not isinstance(network_ids, Iterable):
-            raise ValueError(f"network_ids are ids of networks, not {network_ids!r}: one network's history is history()")
+            raise ValueError(f"network_ids must be a sequence of ids, not {network_ids!r}: for one network, use history()")
         return [History(self.reader(network), last, read) for network in network_ids]
 
     def check_budget(self, budget: object, *, target: str = FINAL_ACCURACY) -> int:
-        """The budget, if it is a valid one for a target; raises `BudgetError` otherwise."""
+        """The budget as a number, if it is valid for a target; raises `BudgetError` otherwise."""
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or int(budget) not in self.budgets:
             raise BudgetError(
-                f"{budget!r} is no budget of {self.name}: valid are whole numbers from 1 to {self.budgets[-1]}"
+                f"{budget!r} is not a budget of {self.name}: valid budgets are whole numbers from 1 to {self.budgets[-1]}"
             )
         if int(budget) not in (valid := self.budgets_for(target)):
             until = f"budgets 1 to {valid[-1]} do not" if valid else "every budget does"
-            raise BudgetError(f"{budget} epochs reach into the late ones of {self.name}, of which {target} is: {until}")
+            raise BudgetError(
+                f"{budget} epochs reach into the late epochs of {self.name}, over which {target} is the mean: {until}"
+            )
         return int(budget)
 
     def budget(self, epochs: object) -> int:
-        """`check_budget`, by the name that it had before version 1.0; deprecated."""
+        """The name of `check_budget` before version 1.0; deprecated."""
         warnings.warn("Subset.budget is called check_budget now", DeprecationWarning, stacklevel=2)
         return self.check_budget(epochs)
 
     def budgets_for(self, target: str) -> range:
-        """The budgets after which a target is still to be predicted: they end before any network's late epochs."""
+        """The budgets at which a target is still in the future: they end before any network's late epochs."""
         if target not in LATE:
             return self.budgets
         late = int(self.manifest.settings.get("late_epochs", LATE_EPOCHS)) if target == LATE_ACCURACY else LATE_EPOCHS
         return range(1, epochs_before_late(self.networks, late) + 1)
 
     def reader(self, network: int) -> Reader:
-        """What a history reads a network through: all of it, later epochs too. Raises `KeyError` as `history` does."""
+        """The reader of a network, which reads all epochs, later ones too. Raises `KeyError` as `history` does."""
         whole = isinstance(network, (int, np.integer)) and not isinstance(network, bool)
         if not whole or network not in self.pack.facts:
             raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
@@ -280,7 +285,7 @@ class Subset:
         return export(self, what, path, file_format=file_format)
 
     def to_datasets(self, table: TableName = "networks") -> datasets.Dataset:
-        """A table as a `datasets.Dataset`, its keys as columns. Needs the library: ``pip install datasets``."""
+        """A table as a `datasets.Dataset`, with its keys as columns. Needs that library: ``pip install datasets``."""
         import datasets
 
         check_name(table, KEYS, what="table")
@@ -291,8 +296,8 @@ class Subset:
     ) -> Snapshots:
         """The snapshots of a tier as a map-style `torch.utils.data.Dataset`; see `nndynbench.subsets.snapshots.Snapshots`.
 
-        ``network_ids`` are those of a split's side, all by default; ``epochs`` those to take, all that are held by default.
-        Needs torch.
+        ``network_ids`` selects networks, such as one side of a split; the default is all. ``epochs`` selects epochs; the
+        default is all that the tier holds. Needs torch.
         """
         from nndynbench.subsets.snapshots import Snapshots
 

@@ -1,8 +1,8 @@
-"""What a protocol may predict of a network beside the accuracy after its last epoch, which jumps by points under plain SGD:
-its mean over the last epochs.
+"""Further targets that a protocol may predict: mean accuracies over a network's last epochs. The accuracy after the last
+epoch alone jumps by several points under plain SGD.
 
-``late_accuracy``, of the test half, is stored where it was measured. ``late_validation_accuracy`` follows from the curves,
-which every subset has, and is stored nowhere. Both are of a network's own last epochs, and chance for a diverged one.
+``late_accuracy``, on the test half, is stored where it was measured. ``late_validation_accuracy`` follows from the curves,
+which every subset has, and is not stored. Both are over a network's own last epochs, and are chance for a diverged network.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ LATE_EPOCHS = 5
 
 
 class TargetError(NndynbenchError, ValueError):
-    """A target that a subset does not have; names those that have it."""
+    """A target that a subset does not have; the message names the subsets that have it."""
 
 
 def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, chance: float) -> pd.Series:
-    """By network id, the mean validation accuracy over its own last five epochs, all of them where it trained fewer.
+    """By network id, the mean validation accuracy over its own last five epochs, or over all if it trained fewer.
 
     Raises
     ------
     TargetError
-        Where a network that did not diverge has no validation accuracies.
+        If a network that did not diverge has no validation accuracies.
     """
     late = curves["validation_accuracy"].groupby(level="network", sort=False).tail(LATE_EPOCHS)
     means = late.groupby(level="network").mean().reindex(networks.index)
@@ -40,6 +40,6 @@ def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, ch
 
 
 def epochs_before_late(networks: pd.DataFrame, late_epochs: int = LATE_EPOCHS) -> int:
-    """The last epoch before any network's late ones; a diverged network has none."""
+    """The last epoch before any network's late epochs; a diverged network has no late epochs."""
     trained = networks.loc[~networks["diverged"], "epochs_trained"]
     return max(0, int(trained.min()) - late_epochs) if len(trained) else 0

@@ -80,24 +80,24 @@ def test_blocks_of_any_type_are_read(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (lambda: np.ones((2, 3)), r"an adjacency matrix is square and of two axes, not of shape \(2, 3\)"),
-        (lambda: scipy.sparse.csr_array(np.ones((2, 3))), r"is square and of two axes, not of shape \(2, 3\)"),
-        (lambda: [[1.0, 2.0]], r"is square and of two axes, not of shape \(1, 2\)"),
-        (lambda: np.ones(3), r"is square and of two axes, not of shape \(3,\)"),
-        (lambda: np.ones((2, 3, 3)), r"is square and of two axes, not of shape \(2, 3, 3\)"),
-        (lambda: np.ones((0, 0)), r"is square and of two axes, not of shape \(0, 0\)"),
-        (lambda: 3.0, r"is square and of two axes, not of shape \(\)"),
-        (list, "no blocks were given: a graph is a sequence of blocks"),
+        (lambda: np.ones((2, 3)), r"an adjacency matrix must be square and have two axes, not the shape \(2, 3\)"),
+        (lambda: scipy.sparse.csr_array(np.ones((2, 3))), r"must be square and have two axes, not the shape \(2, 3\)"),
+        (lambda: [[1.0, 2.0]], r"must be square and have two axes, not the shape \(1, 2\)"),
+        (lambda: np.ones(3), r"must be square and have two axes, not the shape \(3,\)"),
+        (lambda: np.ones((2, 3, 3)), r"must be square and have two axes, not the shape \(2, 3, 3\)"),
+        (lambda: np.ones((0, 0)), r"must be square and have two axes, not the shape \(0, 0\)"),
+        (lambda: 3.0, r"must be square and have two axes, not the shape \(\)"),
+        (list, "no blocks were given: a graph must be a sequence of blocks"),
         (lambda: nx.Graph(), "the graph has no nodes"),
         (lambda: nx.DiGraph([(0, 1)]), "not symmetric"),
         (lambda: [np.ones((2, 3)), np.ones((4, 3))], r"a block of shape \(4, 3\) follows one of \(2, 3\): it must have 2"),
         (lambda: [np.ones((2, 2, 3)), np.ones((3, 4, 2))], "are stacks of different graphs"),
-        (lambda: [np.ones((0, 3))], r"a block has the shape \(n_out, n_in\), not \(0, 3\)"),
-        (lambda: "graph", "a str of <U5 is no array of real numbers; a graph is"),
-        (lambda: None, "a NoneType of object is no array of real numbers; a graph is"),
-        (lambda: MATRIX.astype(complex), "of complex128 is no array of real numbers; a graph is"),
-        (lambda: MATRIX.astype(object), "of object is no array of real numbers; a graph is"),
-        (lambda: [[0, 1], [1]], "a list is no array of numbers: .*; a graph is"),
+        (lambda: [np.ones((0, 3))], r"a block must have the shape \(n_out, n_in\), not \(0, 3\)"),
+        (lambda: "graph", "a str of <U5 is no array of real numbers; a graph must be"),
+        (lambda: None, "a NoneType of object is no array of real numbers; a graph must be"),
+        (lambda: MATRIX.astype(complex), "of complex128 is no array of real numbers; a graph must be"),
+        (lambda: MATRIX.astype(object), "of object is no array of real numbers; a graph must be"),
+        (lambda: [[0, 1], [1]], "a list is no array of numbers: .*; a graph must be"),
         (lambda: scipy.sparse.csr_array(MATRIX.astype(complex)), "of complex128 has no real weights"),
         (lambda: pd.DataFrame({"a": ["x"]}), "a DataFrame of object is no array of real numbers"),
         (lambda: np.ma.masked_equal(MATRIX, 0), "a masked array has entries without values"),
@@ -139,7 +139,7 @@ def test_numbers_of_any_type_are_summarised(function):
 
 
 def test_moments_are_of_vectors():
-    with pytest.raises(ValueError, match=r"moments are of vectors .* not of shape \(\)"):
+    with pytest.raises(ValueError, match=r"moments need vectors .* not the shape \(\)"):
         moments(3.0)
 
 
@@ -147,14 +147,14 @@ def test_layers_features_take_what_weights_are_held_in():
     weight = np.arange(6.0).reshape(2, 3)
     np.testing.assert_allclose(norms(tensor(weight).requires_grad_(), weight.tolist()), norms(weight, weight))
     assert neural_persistence(weight.tolist(), largest=5.0) == neural_persistence(weight, largest=5.0)
-    with pytest.raises(ValueError, match=r"a layer of shape \(2, 3\) has no initial weights of shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"a layer of shape \(2, 3\) cannot have initial weights of shape \(3, 2\)"):
         norms(weight, weight.T)
     with pytest.raises(ValueError, match="two axes or more"):
         neural_persistence([1.0], largest=1.0)
 
 
 def test_a_layered_graph_says_how_many_layers_it_wants():
-    with pytest.raises(ValueError, match="2 blocks are between 3 layers, not 2"):
+    with pytest.raises(ValueError, match="2 blocks need 3 layers, not 2"):
         LayeredGraph(tuple(CHAIN), ("input", "a"))
 
 

@@ -87,7 +87,7 @@ def test_transfer_is_a_table_and_a_curve_for_each_subset_that_was_trained_on(tmp
         (["info", "digit-lenet"], "error: unknown subset 'digit-lenet'; did you mean 'digits-lenet'?"),
         (
             ["evaluate", "degree-svm", "--subset", "digits-lenet", "--budgets", "99"],
-            "error: 99 is no budget of digits-lenet",
+            "error: 99 is not a budget of digits-lenet",
         ),
         (["evaluate", "degree-svm", "--subset", "digits-lenet", "--protocol", "x"], "error: unknown protocol 'x'"),
     ],

@@ -32,14 +32,17 @@ def test_a_description_makes_the_architecture_that_it_is_of(name: str) -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([CONV | {"stride": 0}, FC], "layer 'conv1' has 0 for stride, which is a whole number from 1 on"),
-        ([CONV | {"kernel": [3, 1]}, FC], r"layer 'conv1' has \[3, 1\] for kernel, which is a whole number"),
+        ([CONV | {"stride": 0}, FC], "layer 'conv1' has 0 for stride, which must be a whole number from 1 on"),
+        ([CONV | {"kernel": [3, 1]}, FC], r"layer 'conv1' has \[3, 1\] for kernel, which must be a whole number"),
         ([CONV | {"filters": "4"}, FC], "layer 'conv1' has '4' for filters"),
         ([{"kind": "conv", "name": "conv1", "filters": 4}, FC], "layer 'conv1' lacks kernel"),
         ([CONV | {"groups": 2}, FC], "unknown fact of layer 'conv1' 'groups'.*valid: .*padding"),
         ([CONV, POOL | {"stride": 0}, FC], "layer 'pool1' has 0 for stride"),
         ([CONV, FC | {"units": 2.5}], "layer 'fc1' has 2.5 for units"),
-        ([FC, CONV], r"layer 'conv1' is of kind 'conv', which slides along height and width: it has \(3,\) before it"),
+        (
+            [FC, CONV],
+            r"layer 'conv1' is of kind 'conv', which slides along height and width, but the shape before it is \(3,\)",
+        ),
         ([FC, POOL], "layer 'pool1' is of kind 'max-pool', which slides"),
         ([FC | {"units": 64}, FC | {"units": 64}], "two layers have the name 'fc1'"),
     ],
@@ -59,7 +62,7 @@ def test_a_width_scales_convs_alone_where_there_is_no_dense_layer() -> None:
 
 def test_a_network_of_which_shapes_alone_are_known_has_no_width() -> None:
     tensor = {"kind": "tensor", "name": "fc1", "shape": [3, 2]}
-    with pytest.raises(ArchitectureError, match="of layer 'fc1' the shape alone is known"):
+    with pytest.raises(ArchitectureError, match="only the shape of layer 'fc1' is known"):
         architecture({"name": "mine", "layers": [tensor]}, width=0.5)
 
 
@@ -83,7 +86,7 @@ def own_file(folder: Path, initialisation: str) -> Path:
         ('{ fc = "normal--1" }', "unknown initialisation of fc .* 'normal--1'"),
         ("{ bias = 0 }", r"unknown initialisation of bias .* 0 \(valid"),
         ('{ convs = "zero" }', r"unknown fact of the initialisation in .*mine 'convs'; did you mean 'conv'\?"),
-        ('"zero"', "initialisation is a table of conv, fc, bias, not 'zero'"),
+        ('"zero"', "initialisation must be a table of conv, fc, bias, not 'zero'"),
     ],
 )
 def test_an_initialisation_that_is_none_is_refused_with_the_valid_ones(

@@ -36,7 +36,7 @@ def test_a_state_dict_whose_layers_follow_each_other_is_a_chain():
         ),
         (
             nn.LayerNorm((5, 4)),
-            "'unit.weight' is no conv's or linear layer's: its shape is (5, 4), and that of its bias (5, 4)",
+            "'unit.weight' is not that of a conv or linear layer: its shape is (5, 4), and that of its bias (5, 4)",
         ),
         (nn.Conv2d(4, 6, 3), None),
         (nn.Linear(4, 6), None),

@@ -65,7 +65,7 @@ def test_inputs_and_pooled_positions_have_no_attributes(weights):
 
 
 def test_a_graph_made_of_blocks_alone_says_that_it_has_no_attributes(graph):
-    with pytest.raises(ValueError, match="made of blocks alone"):
+    with pytest.raises(ValueError, match="made only from blocks"):
         LayeredGraph(graph.blocks, graph.layers).node_attributes("conv1")
 
 

@@ -142,7 +142,10 @@ def test_a_layer_called_input_is_told_from_the_input():
         (nn.Sequential(nn.Conv2d(4, 8, 3), nn.ConvTranspose2d(8, 4, 3)), "'1' is a ConvTranspose2d"),
         (nn.Sequential(nn.LSTM(4, 8)), "'0' is a LSTM"),
         (nn.Sequential(nn.ReLU()), "no conv or linear layer"),
-        (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)), "'2' has 10 inputs, no multiple of the 3 nodes"),
+        (
+            nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(10, 2)),
+            "'2' has 10 inputs, not a multiple of the 3 nodes",
+        ),
         (nn.Sequential(nn.Conv2d(3, 16, 3), nn.AvgPool2d(2), nn.Conv2d(8, 8, 4)), "'2' has 8 inputs, not the 16 nodes"),
         (nn.Sequential(nn.Linear(10, 64), nn.Unflatten(1, (4, 4, 4)), nn.Conv2d(4, 8, 4)), "'1' may move or merge"),
         (nn.Sequential(nn.Linear(4, 8), nn.Flatten(), nn.Linear(24, 2)), "'2' has 24 inputs, not the 8 nodes"),
@@ -379,7 +382,7 @@ def test_an_input_shape_is_of_the_modules_own_type(dtype):
 
 @pytest.mark.parametrize("shape", [28, "x", (), (1, 0, 28), (1, -1, 28), (1.0, 28, 28), (None, 28, 28)])
 def test_an_input_shape_is_whole_numbers(shape):
-    with pytest.raises(NotRepresentableError, match=r"input_shape is one input's, such as \(3, 32, 32\)"):
+    with pytest.raises(NotRepresentableError, match=r"input_shape must be that of one input, such as \(3, 32, 32\)"):
         from_module(nn.Conv2d(1, 4, 3), input_shape=shape)
 
 
@@ -387,5 +390,5 @@ def test_a_compiled_module_is_refused_with_the_remedy():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled = torch.jit.script(nn.Conv2d(1, 4, 3))
-    with pytest.raises(NotRepresentableError, match=r"compiled by torch\.jit.*give the one it was"):
+    with pytest.raises(NotRepresentableError, match=r"compiled by torch\.jit.*pass the module that it was made from"):
         from_module(compiled)

@@ -97,7 +97,7 @@ def test_a_missing_layer_is_named_with_its_shape(lenet):
 
 def test_more_candidates_than_layers_are_listed():
     theirs = positional("cifar10-lenet") | {"spare.weight": np.zeros((84, 120), np.float32)}
-    with pytest.raises(NamingError, match=r"2 tensor\(s\) of it: features\.9\.weight, spare\.weight"):
+    with pytest.raises(NamingError, match=r"2 tensor\(s\) of this shape: features\.9\.weight, spare\.weight"):
         renamed(theirs, "cifar10-lenet")
 
 
@@ -165,7 +165,7 @@ def test_a_shortcut_of_a_layers_shape_is_no_candidate():
 @pytest.mark.parametrize("ending", [".kernel", "/weight", ".w"])
 def test_names_that_do_not_end_in_weight_are_listed(lenet, ending):
     theirs = {name.replace(".weight", ending): value for name, value in lenet.items()}
-    with pytest.raises(NamingError, match=f"no name of a weight, which ends in '.weight': conv1{ending}"):
+    with pytest.raises(NamingError, match=f"not named as a weight, which ends in '.weight': conv1{ending}"):
         renamed(theirs, "cifar10-lenet")
 
 

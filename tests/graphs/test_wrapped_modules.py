@@ -176,7 +176,7 @@ def test_ordinary_forwards_are_followed(forward):
 
 def test_a_size_that_no_usual_image_has_is_asked_for():
     model = with_forward(a_loop_over_sizes, size=98)
-    with pytest.raises(NotRepresentableError, match=r"through the module: .*say input_shape=\(channels, height, width\)"):
+    with pytest.raises(NotRepresentableError, match=r"through the module: .*give input_shape=\(channels, height, width\)"):
         from_module(model)
     assert from_module(model, input_shape=(1, 200, 200)).layer_sizes == (1, 6, 10)
     with pytest.raises(NotRepresentableError, match=r"an input of shape \(1, 20, 20\) does not go through the module: fc"):
@@ -190,7 +190,7 @@ def test_the_part_that_cannot_be_followed_is_named():
 
     model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(Gate()), nn.Linear(3, 2))
     with pytest.raises(
-        NotRepresentableError, match=r"cannot follow the input through '1\.0', a Gate: .*give from_module a part"
+        NotRepresentableError, match=r"cannot follow the input through '1\.0', a Gate: .*pass from_module a part"
     ):
         from_module(model)
 

@@ -211,7 +211,7 @@ TAMPERINGS = [
     (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "is not digits-lenet 1.0.0"),
     (lambda f: f["subset"].update(version="9.0.0"), "subset.name", "9.0.0"),
     (fact("protocol", "trained"), "file", "belongs at degree-svm/digits-lenet.trained.json"),
-    (fact("budgets", [1, 3, 99]), "budgets", "99 is no budget of digits-lenet"),
+    (fact("budgets", [1, 3, 99]), "budgets", "99 is not a budget of digits-lenet"),
     (fact("budgets", [1, 1, 3]), "budgets", "names the same value twice"),
     (fact("budgets", [1]), "predictions", "rows that are not in the split"),
     (fact("stars", 5), "stars", "is no field of a submission"),

@@ -345,7 +345,7 @@ def bundled(name: str) -> nb.Method:
 
 @pytest.mark.parametrize("budget", [0, 99, "16", [1, "five"]])
 def test_a_bad_budget_is_refused(digits: nb.Subset, budget: Any) -> None:
-    with pytest.raises(BudgetError, match="valid are whole numbers from 1 to 15"):
+    with pytest.raises(BudgetError, match="valid budgets are whole numbers from 1 to 15"):
         nb.evaluate("degree-svm", digits, budgets=budget)
 
 

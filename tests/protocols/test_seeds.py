@@ -134,7 +134,7 @@ def test_published_versions_are_as_they_were(name: str, checksum: str) -> None:
 
 
 def test_other_subsets_are_refused_by_naming_those_that_have_seeds(digits: nb.Subset) -> None:
-    with pytest.raises(SplitError, match=r"has no recipe trained from several seeds: digits-lenet-seeds \(24 seeds\)"):
+    with pytest.raises(SplitError, match=r"several seeds; subsets that have one: digits-lenet-seeds \(24 seeds\)"):
         digits.split("recipes")
     with pytest.raises(TargetError, match=r"digits-lenet 1\.0\.0 has no late_accuracy"):
         digits.target("late_accuracy")
@@ -146,7 +146,7 @@ def test_the_catalogue_says_how_many_seeds_a_recipe_has(zoo: nb.Subset) -> None:
 
 def test_budgets_that_reach_into_the_late_epochs_are_refused(zoo: nb.Subset) -> None:
     assert list(zoo.budgets_for("late_accuracy")) == list(range(1, 11))
-    with pytest.raises(BudgetError, match="11 epochs reach into the late ones of digits-lenet-seeds"):
+    with pytest.raises(BudgetError, match="11 epochs reach into the late epochs of digits-lenet-seeds"):
         nb.evaluate("constant", zoo, protocol="seeds", budgets=11)
 
 

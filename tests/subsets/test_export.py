@@ -76,5 +76,5 @@ def test_a_subset_is_named_or_given(digits: nb.Subset, tmp_path: Path, monkeypat
     assert given.read_bytes() == (tmp_path / "digits-lenet-networks.csv").read_bytes()
     with pytest.raises(UnknownNameError, match="unknown subset 'digit-lenet'; did you mean 'digits-lenet'"):
         nb.export("digit-lenet", "networks")
-    with pytest.raises(ValueError, match=r"a subset is a name or what nndynbench\.load returns, not None"):
+    with pytest.raises(ValueError, match=r"a subset must be a name or what nndynbench\.load returns, not None"):
         nb.export(None, "networks")  # type: ignore[arg-type]

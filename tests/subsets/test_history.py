@@ -29,13 +29,13 @@ def test_everything_it_hands_out_ends_at_the_budget(digits: nb.Subset, budget: i
 def test_no_later_epoch_can_be_read(digits: nb.Subset, epoch: int) -> None:
     history = digits.history(100, 5)
     for read in (history.weights, history.graph):
-        with pytest.raises(BudgetError, match=f"epoch {epoch} .*valid are 0 to 5"):
+        with pytest.raises(BudgetError, match=f"epoch {epoch} .*valid epochs are 0 to 5"):
             read(epoch)
 
 
 @pytest.mark.parametrize("budget", [0, 99, -1, "five", 2.5, None, True])
 def test_a_bad_budget_is_refused_with_the_valid_ones(digits: nb.Subset, budget: Any) -> None:
-    with pytest.raises(BudgetError, match="no budget of digits-lenet: valid are whole numbers from 1 to 15"):
+    with pytest.raises(BudgetError, match="is not a budget of digits-lenet: valid budgets are whole numbers from 1 to 15"):
         digits.history(0, budget)
 
 
@@ -127,7 +127,7 @@ def test_unknown_representations_centralities_and_signs_are_refused(digits: nb.S
         history.centrality("degree", sign="negative")
     with pytest.raises(ValueError, match="the rolled graph has no sign"):
         history.signature(lambda graph: graph.degree(), sign="negative")
-    with pytest.raises(BudgetError, match=r"epoch 0\.5 is no whole number"):
+    with pytest.raises(BudgetError, match=r"epoch 0\.5 is not a whole number"):
         history.signature("degree", epochs=[0.5])
 
 
