@@ -70,7 +70,7 @@ def check(
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
             continue
         if rerun and missing and not unrecorded([outcome.path]):
-            continue  # by another process meanwhile
+            continue  # another process recorded it meanwhile
         if rerun:
             try:
                 compared = run_again(outcome)
@@ -208,7 +208,7 @@ def audit(
     for method in methods:
         if code is None and method not in method_names():
             raise ValueError(f"{method} is not in baselines/: give its file, --code FILE.py[:NAME]")
-        find_method(code or method)  # what is wrong with it is said before anything is trained
+        find_method(code or method)  # a faulty one is reported before anything is trained
     failed = 0
     with nullcontext(zoo) if zoo else tempfile.TemporaryDirectory() as folder:
         drawn, records = draw_zoo(subset, Path(folder), submissions), read_records(submissions)
@@ -224,7 +224,7 @@ def audit(
             fresh = train_fresh_zoo(drawn, Path(folder), networks=networks)
         for accepted in todo:
             if drawn.has_audited(accepted, read_records(submissions), only):
-                continue  # by another process meanwhile
+                continue  # another process audited it meanwhile
             try:
                 scores = score_on(accepted, fresh, code=code, budgets=only)
             except (MethodError, SplitError) as reason:
@@ -233,7 +233,7 @@ def audit(
                 continue
             trained = fresh.manifest.networks
             console.print(_audit_table(accepted, scores, trained))
-            # Fewer networks to learn from are another problem: only a whole zoo is held against a claim.
+            # With fewer networks to learn from the problem is another one: claims are compared with whole zoos only.
             if networks is None:
                 facts: dict[str, Any] = {"zoo_seed": drawn.seed, "networks": trained, "draws": DRAWS, "scores": scores}
                 add_record(accepted.path, "audited", sha256=accepted.sha256, **facts)

@@ -1,7 +1,7 @@
-"""The audit: labels are public, so methods are tried on a zoo that did not exist when they were submitted.
+"""The audit: since labels are public, methods are tried on a zoo that did not exist when they were submitted.
 
-A zoo's seed is drawn by chance and written down, with what is submitted by then, before the first network is trained. So
-nobody can draw again after seeing an outcome and go unnoticed, or submit after seeing it.
+A zoo's seed is drawn at random. Before the first network is trained, the seed is written down, together with what is
+submitted by then. So nobody can draw again unnoticed after seeing an outcome, or submit after seeing it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from nndynbench.subsets.catalogue import catalogue
 ROOT = Path(__file__).parents[1]
 
 DRAWS = 1
-"""So many draws of the folds are scored on a fresh zoo, whatever a claim is the mean over."""
+"""How many draws of the folds are scored on a fresh zoo, however many a claim is the mean over."""
 DIGITS = 6
 
 
 class DrawnZoo(BaseModel):
-    """What was written down before a fresh zoo was trained: its seed, and the SHA-256 of each submission on its subset, by
-    ``METHOD/FILE``.
+    """What was written down before a fresh zoo was trained: its seed, and the SHA-256 of each submission on its subset,
+    keyed by ``METHOD/FILE``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,23 +54,25 @@ class DrawnZoo(BaseModel):
     submissions: dict[str, str]
 
     def is_later_than(self, accepted: Accepted) -> bool:
-        """Whether a submission, as its file is now, was there when the zoo was drawn."""
+        """Whether the zoo was drawn later than a submission was made, with the content that its file has now."""
         return self.submissions.get(name_of(accepted.path)) == accepted.sha256
 
     def has_audited(self, accepted: Accepted, records: list[StandingRecord], budgets: Collection[int] = ()) -> bool:
-        """Whether a submission is recorded with this zoo already, at all of its budgets or some."""
+        """Whether an audit of a submission on this zoo is recorded at ``budgets``, by default at all of the submission's."""
         record = record_of(accepted.path, records)
         audited = record.budgets if record is not None and record.zoo_seed == self.seed else set()
         return audited >= set(_chosen(accepted, budgets))
 
 
 def audited_subsets() -> list[str]:
-    """The subsets that can be trained anew anywhere, in the catalogue's order: those of the images in board.toml."""
+    """The subsets that can be trained anew on any machine: those on the images that board.toml names, in the
+    catalogue's order.
+    """
     return [name for name, entry in catalogue().items() if entry.images in board_facts().audited_images]
 
 
 def draw_zoo(subset: str, folder: Path, submissions: Path) -> DrawnZoo:
-    """The zoo of a folder, ``FOLDER/<subset>.audit.json``; drawn where none was yet, never again.
+    """The zoo of a folder, kept in ``FOLDER/<subset>.audit.json``: drawn by the first call, read by every later one.
 
     Raises
     ------
@@ -96,15 +98,15 @@ def draw_zoo(subset: str, folder: Path, submissions: Path) -> DrawnZoo:
 
 
 def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = None) -> Subset:
-    """Train a drawn zoo, or go on where that stopped: the same grid, other initialisations, batches and so other networks.
-    One that is whole is read.
+    """Train a drawn zoo, or go on where its training stopped; a complete zoo is read.
 
-    ``networks``: so many of them, spread over the grid; all by default.
+    The grid is the subset's. Initialisations and batches are others, and so are the networks. ``networks`` is how many of
+    them are trained, spread over the grid; all by default. Progress is shown.
 
     Raises
     ------
     RuntimeError
-        Where ``python -m generation`` fails (its extra may not be installed), with what it said. Its progress is shown.
+        If ``python -m generation`` fails, with what it said (its extra may not be installed), or packs no zoo of that seed.
     """
     if (packed := _packed(drawn, folder)) is not None and packed.manifest.networks == packed.manifest.networks_planned:
         return packed
@@ -120,7 +122,7 @@ def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = Non
 
 
 def _packed(drawn: DrawnZoo, folder: Path) -> Subset | None:
-    """A drawn zoo as it was packed last; none where only a zoo of other networks is at hand."""
+    """A drawn zoo as it was last packed in the folder; None if it was not, even if another zoo of the subset is at hand."""
     try:
         subset = load(drawn.subset, root=folder)
     except NotAtHandError:
@@ -132,14 +134,14 @@ def _packed(drawn: DrawnZoo, folder: Path) -> Subset | None:
 def submissions_to_audit(
     methods: Sequence[str], subset: str, submissions: Path, *, protocols: Collection[str] = ()
 ) -> list[Accepted]:
-    """What methods have submitted on a subset that a fresh zoo can answer, under some protocols or all, the quickest first.
+    """The submissions of methods on a subset that a fresh zoo can test, under some protocols or all, the quickest first.
 
     Raises
     ------
     UnknownNameError
         For a subset that cannot be audited.
     ValueError
-        For a submission that is refused, or a method that has none.
+        For a submission that is refused, or a method without submissions.
     """
     check_name(subset, audited_subsets(), what="subset to audit")
     found: dict[str, list[Accepted]] = {method: [] for method in methods}
@@ -148,7 +150,7 @@ def submissions_to_audit(
         if isinstance(outcome, Refusal):
             raise ValueError(f"{outcome}: only accepted submissions are audited")
         protocol = find_protocol(outcome.submission.protocol)
-        # On transfer the networks that are trained on are another zoo's.
+        # A fresh zoo cannot test transfer, where methods are fitted on another subset's networks.
         if protocol.test == "same" and (not protocols or protocol.name in protocols):
             found[outcome.submission.method].append(outcome)
     for method, own in found.items():
@@ -158,17 +160,17 @@ def submissions_to_audit(
 
 
 def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets: Collection[int] = ()) -> list[AuditScore]:
-    """A submission's scores on a fresh zoo, under the first draw of its folds, beside those it claims.
+    """A submission's scores on a fresh zoo, under the first draw of its folds, beside the claimed ones.
 
     Parameters
     ----------
     accepted
         One of `submissions_to_audit`.
     fresh
-        Its subset anew, from `train_fresh_zoo`.
+        The same subset trained anew, from `train_fresh_zoo`.
     code
-        The method's file (``FILE.py[:NAME]``), read and trusted by whoever audits, since it is executed; a bundled
-        method is found by its name.
+        The method's file (``FILE.py[:NAME]``). It is executed, so whoever audits must have read it and trust it. Not
+        needed for a bundled method, which is found by its name.
     budgets
         Some of the submission's; by default all.
     """
@@ -204,17 +206,17 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
 
 
 def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -> None:
-    """Record an audit again, with the new claims beside the same fresh scores, after draws of the folds were added to what
-    was audited. Nothing is recorded where a prediction that was there is another one now.
+    """Record an audit again after draws of the folds were added to the audited submission: the new claims, beside the same
+    fresh scores. Nothing is recorded if any of the audited predictions has changed.
 
     Parameters
     ----------
     record
         The audit.
     before
-        What its submission's file held.
+        What the submission's file held when it was audited.
     accepted
-        What the file holds.
+        What the file holds now.
     """
     if not _predictions(before).items() <= _predictions(read_submission(accepted.path)).items():
         return
@@ -229,7 +231,7 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -
 
 
 def _predictions(submission: Submission) -> dict[tuple[int, int, int], float]:
-    """By budget, draw of the folds and network."""
+    """A submission's predictions, by budget, draw of the folds and network."""
     made = submission.predictions
     keys = zip(made.budget, made.draw or repeat(0), made.network, strict=False)
     return dict(zip(keys, made.prediction, strict=True))
@@ -240,7 +242,7 @@ def _chosen(accepted: Accepted, budgets: Collection[int]) -> list[int]:
 
 
 def _claimed_intervals(accepted: Accepted) -> dict[tuple[int, str], Interval]:
-    """By budget and metric, where it is defined."""
+    """The intervals of the claimed scores, by budget and metric, without undefined metrics."""
     submission = accepted.submission
     subset, protocol = load(submission.subset.name, version=submission.subset.version), find_protocol(submission.protocol)
     found = {}

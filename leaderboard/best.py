@@ -1,4 +1,4 @@
-"""The board in short: for all that a run may give of itself, the method to predict it by. `nndynbench.predict` reads it."""
+"""The board in short: the best method for whatever is known of a run. `nndynbench.predict` reads it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nndynbench.subsets.reader import Reader
 
 PROTOCOL, METRIC, BUDGET = "regression-folds", "r2", 5
 
-# What a method is tried on, to see whether it reads the initialisation's weights.
+# The networks on which methods are tried, to see whether they read the weights of the initialisation.
 TRIED_ON, TRIED_NETWORKS = "digits-lenet", 40
 
 HEAD = f"""# Of the bundled methods, by what they read, the best on the board: by the mean rank in R² at {BUDGET} epochs
@@ -30,7 +30,7 @@ HEAD = f"""# Of the bundled methods, by what they read, the best on the board: b
 
 
 def best_methods(folder: Path = SUBMISSIONS) -> list[BestMethod]:
-    """For every set of what methods read the best one, and the best that needs no initialisation."""
+    """For each combination of what methods read: the best method, and the best one that needs no initialisation."""
     ranks = mean_ranks(folder)
     found = []
     for reads, own in ranks.groupby("reads", sort=True):
@@ -39,13 +39,13 @@ def best_methods(folder: Path = SUBMISSIONS) -> list[BestMethod]:
             found.append(BestMethod(str(name), tuple(str(reads).split()), needs, round(float(rank), 2)))
             if not needs:
                 break
-    # The first of each is the best; those between it and the first that needs none are not.
+    # Of each combination, keep the first, which is the best, and the first that needs no initialisation, not those between.
     firsts = {method.reads: method.name for method in reversed(found)}
     return [m for m in found if m.name == firsts[m.reads] or not m.needs_initialisation]
 
 
 def mean_ranks(folder: Path) -> pd.DataFrame:
-    """By method: what it ``reads``, blanks between, and its mean ``rank`` over the subsets."""
+    """For each method that has a score on every subset: what it ``reads``, separated by blanks, and its mean ``rank``."""
     table = pd.DataFrame(_scores(folder), columns=["method", "reads", "subset", "value"])
     table["rank"] = table.groupby("subset")["value"].rank(ascending=False)
     subsets = table.groupby("method")["subset"].nunique()
@@ -55,7 +55,7 @@ def mean_ranks(folder: Path) -> pd.DataFrame:
 
 
 def needs_initialisation(name: str) -> bool:
-    """Whether a method reads the weights of epoch 0: found by asking it about a network without them."""
+    """Whether a method reads the weights of epoch 0: found by asking it to predict a network without them."""
     zoo = load(TRIED_ON)
     networks = zoo.network_ids[:: len(zoo.network_ids) // TRIED_NETWORKS]
     known = zoo.histories(networks, 1)
@@ -73,12 +73,12 @@ def needs_initialisation(name: str) -> bool:
 
 
 def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
-    """Write the file that `nndynbench.predict` reads; returns it.
+    """Write the file that `nndynbench.predict` reads; returns its path.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such folder, or nothing in it that could be chosen from.
+        For a folder that does not exist, or has no submission to choose from.
     """
     target = board_path() if path is None else path / BOARD_FILE
     methods, parts = best_methods(folder), [HEAD]
@@ -96,7 +96,7 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
 
 
 def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
-    # Of those that anybody can run: what needs a library of its own is not chosen for a user who named nothing.
+    # Only methods that anybody can run: a user who names no method is given none that needs a library of its own.
     bundled = [name for name in method_names() if not find_method(name).needs]
     for path in (path for path in submission_files(folder) if path.match(f"*/*.{PROTOCOL}.json")):
         try:

@@ -1,4 +1,4 @@
-"""The board: accepted submissions with intervals, ranks and worth, under each protocol that their predictions serve."""
+"""The board: accepted submissions with scores, intervals and ranks, under each protocol that their predictions serve."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from nndynbench.subsets import Subset
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the board: a method under one protocol on one subset, on transfer from one other subset.
+    """A row of the board: a method under one protocol on one subset; on transfer, fitted on one other subset.
 
-    ``kind``: the role of its method. ``date``: when the submission last changed.
+    ``kind``: the method's role. ``date``: when the submission last changed.
     """
 
     submission: SubmissionFacts
@@ -46,9 +46,9 @@ class Entry:
 class View:
     """What the board shows at once: one protocol on one subset.
 
-    ``ceiling`` is by metric. ``leading``, by budget and reference: the method that adds most to it, of those that see
-    weights and beside them no more than the reference.
-    ``claims``: the paper's that its rows test, each with ours.
+    ``ceiling``: by metric, what a recipe's mean can reach (see `nndynbench.protocols.worth`). ``leading``: by budget and
+    reference, the method that adds most to the reference, of those that see weights and otherwise no more than the reference
+    does. ``claims``: the paper's claims that the rows test, each with our estimate.
     """
 
     protocol: Protocol
@@ -61,13 +61,13 @@ class View:
 
     @property
     def budgets(self) -> list[int]:
-        """All that any row has, in order."""
+        """The budgets of all rows and of the paper's figures, in order."""
         own = {budget for entry in self.entries for budget in entry.scores}
         return sorted(own | {int(reference["budget"]) for reference in self.paper})
 
     @property
     def opens_at(self) -> int:
-        """The last budget that most rows have: a few may have later ones."""
+        """The budget that is shown first: the last one that most rows have, though a few may have later ones."""
         rows = Counter(budget for entry in self.entries for budget in entry.scores)
         return max(budgets_of_most(rows), default=self.budgets[-1])
 
@@ -87,10 +87,10 @@ def views(
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[View]:
-    """Every view that has a row, scored; views of subsets that have the paper's figures alone come last.
+    """Every view that has a row, scored; views that have figures of the paper alone come last.
 
-    ``store`` holds what earlier builds computed; units of work are scored ``jobs`` at a time, in processes. ``progress`` is
-    called with how many submissions are scored, and how many there are. ``dates``: when each file last changed.
+    ``store`` holds what earlier builds computed. ``jobs`` units of work are scored at a time, in processes. ``progress`` is
+    called with the number of submissions that are scored, and the number of all. ``dates``: when each file last changed.
     """
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []

@@ -1,4 +1,4 @@
-"""The check: a submission is read without trust and scored again, or refused with the file, the field and the reason."""
+"""The check: reads a submission without trust and scores it again, or refuses it with the file, the field and the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 
-# So many files are worth a second process.
+# How many files one process checks in one go: for fewer, a second process is not worth its start.
 BATCH = 25
 
 _FACTS = TypeAdapter(SubmissionFacts)
@@ -52,9 +52,9 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A submission whose scores are right; ``sha256`` is its file's.
+    """A submission whose scores are right.
 
-    ``draft`` says why it is not admitted to the public board, if it is not.
+    ``sha256``: of its file. ``draft``: why it is not admitted to the public board; None if it is.
     """
 
     path: Path
@@ -63,11 +63,11 @@ class Accepted:
     draft: str | None
 
     def predictions(self, at_hand: Mapping[str, Subset] | None = None) -> pd.DataFrame:
-        """Its predictions with their truths, read from the file again."""
+        """Its predictions, each with the truth, read from the file again."""
         return predictions_with_truths(read_submission(self.path), subsets=at_hand)
 
     def draws(self) -> dict[int, int]:
-        """By budget, how many draws of the folds it has there, read from the file again."""
+        """How many draws of the folds it has at each budget, read from the file again."""
         predictions = read_submission(self.path).predictions
         if predictions.draw is None:
             return dict.fromkeys(self.submission.budgets, 1)
@@ -82,10 +82,11 @@ def check(
     *,
     below: Path | None = None,
 ) -> Accepted | Refusal:
-    """Read and score one file; ``at_hand`` are loaded subsets by name, shared by many files. ``below`` is the folder of
-    submissions, from which its path counts: where it is not in there, or none is given, the folder two levels up.
+    """Read and score one file.
 
-    A file that ``store`` knows as accepted, of the same subsets and by the same code, is not scored again.
+    ``at_hand`` holds loaded subsets by name, for many files to share. ``below`` is the folder of submissions, in which the
+    file must lie at its place; if none is given, or the file lies outside of it, that folder is taken to be two levels up.
+    A file that ``store`` knows as accepted, for the same subsets and by the same code, is not scored again.
     """
     try:
         if (known := _known(path, at_hand or {}, store, below)) is not None:
@@ -102,7 +103,9 @@ def check(
 
 
 def _known(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path | None) -> Accepted | None:
-    """A file that was accepted before, of the same subsets and by the same code; raises `RefusedError` in a wrong place."""
+    """A file that was accepted before, for the same subsets and by the same code, or None; raises `RefusedError` for a file
+    in a wrong place.
+    """
     sha256 = hashlib.sha256(content_of(path)).hexdigest()
     facts = store.read(_key(sha256))
     if facts is None or not _are_at_hand(facts, at_hand):
@@ -116,7 +119,7 @@ def _known_or_none(path: Path, at_hand: Mapping[str, Subset], store: Store, belo
     try:
         return _known(path, at_hand, store, below)
     except RefusedError:
-        return None  # said when it is checked
+        return None  # the check itself says why
 
 
 def _folder_of(path: Path, below: Path | None) -> Path | None:
@@ -135,13 +138,13 @@ def check_all(
     store: Store = Store(),  # noqa: B008
     jobs: int = 1,
 ) -> Iterator[Accepted | Refusal]:
-    """Check many files of a folder of submissions, ``below``, in their order, with each subset loaded once, in so many
-    processes (-1: one a core).
+    """Check many files of the folder of submissions ``below``, in the order given, in ``jobs`` processes (-1: one per core).
+    Each subset is loaded once.
     """
     from joblib import delayed
 
     listed, at_hand = list(paths), subsets_at_hand()
-    # What is known is looked up here: to start a process takes longer.
+    # Files that are known are looked up here: starting a process would take longer.
     known = {path: outcome for path in listed if (outcome := _known_or_none(path, at_hand, store, below)) is not None}
     unknown = [path for path in listed if path not in known]
     batches = [unknown[start : start + BATCH] for start in range(0, len(unknown), BATCH)]
@@ -168,9 +171,9 @@ def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> boo
 
 
 def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
-    """Everything in a folder of submissions, also what does not belong there: the check refuses it.
+    """All files in a folder of submissions, including those that do not belong there: the check refuses them.
 
-    Raises FileNotFoundError where there is no such folder.
+    Raises FileNotFoundError if there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder of submissions {folder}")
@@ -178,12 +181,12 @@ def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
 
 
 def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
-    """The submissions of some methods, and those of the reference rows that they are read beside.
+    """The submissions of some methods, and those of the reference rows that they are compared with.
 
     Raises
     ------
     UnknownNameError
-        For a method that has none.
+        For a method without submissions.
     """
     from leaderboard.facts import board_facts
 

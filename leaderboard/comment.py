@@ -15,7 +15,7 @@ from nndynbench.protocols.scoring import Estimate
 
 
 def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store: Store, jobs: int = 1) -> str:
-    """Markdown on what became of the files of a change, among all that are submitted in their folder."""
+    """The report as Markdown: which of a change's files are accepted, and how they rank among all in the folder."""
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     lines = [f"**{len(accepted)} of {len(outcomes)} {'file is' if len(outcomes) == 1 else 'files are'} accepted.**"]
@@ -68,6 +68,6 @@ def _estimate(found: Estimate | str | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """As one cell of a table, and as text: what a stranger wrote is no link, mention or HTML."""
+    """A text escaped for one cell of a table: nothing that a stranger wrote becomes a link, a mention or HTML."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("@", "@\u200b")
     return "".join(f"\\{c}" if c in "`*_[]" else c for c in safe)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def changed_dates(folder: Path) -> dict[Path, datetime.date]:
-    """The date of the last commit of each file below a folder; none where there is no repository, or no commit yet."""
+    """The date of the last commit of each file below a folder; empty without a repository, or before its first commit."""
     command = [
         "git",
         "-c",

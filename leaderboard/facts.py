@@ -1,4 +1,4 @@
-"""What the board shows first and how rows are grouped, from board.toml, and which rows the others are read beside."""
+"""Facts about the board: what board.toml says of it, and the references that its rows are compared with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Headline:
-    """Under which protocol, the first that a subset has, and after how many epochs the front page says what weights add."""
+    """Where the front page takes what weights add from: the first of ``protocols`` that a subset has, at ``budget``."""
 
     protocols: tuple[str, ...]
     budget: int
@@ -40,9 +40,10 @@ class Headline:
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """All of board.toml, and the references that every comparison has. ``drawn_again``: the methods that are submitted under
-    all draws of the folds that there are, ``drawn_again_on`` further ones by subset and protocol. ``audited_images``:
-    subsets of these can be trained anew for an audit.
+    """All of board.toml, and the references that every comparison has.
+
+    ``drawn_again``: the methods that are submitted under all draws of the folds. ``drawn_again_on``: further such methods,
+    by subset and protocol. ``audited_images``: the images whose subsets can be trained anew for an audit.
     """
 
     first: tuple[Shown, ...]
@@ -54,14 +55,14 @@ class BoardFacts:
     audited_images: frozenset[str]
 
     def draws_again(self, method: str, protocol: str, subsets: Iterable[str]) -> bool:
-        """Whether a method is submitted under all draws of the folds, of a protocol on these subsets."""
+        """Whether a method is submitted under all draws of the folds that a protocol has on these subsets."""
         on = (self.drawn_again_on.get((subset, protocol), frozenset()) for subset in subsets)
         return method in self.drawn_again.union(*on)
 
 
 @cache
 def board_facts() -> BoardFacts:
-    """As they are written down."""
+    """The facts, read once."""
     content = tomllib.loads(files("leaderboard").joinpath("board.toml").read_text(encoding="utf-8"))
     return BoardFacts(
         tuple(Shown(**facts) for facts in content["first"]),
@@ -75,5 +76,5 @@ def board_facts() -> BoardFacts:
 
 
 def kind_of(submission: SubmissionFacts) -> str:
-    """The role of a bundled method; whatever others submit is a method."""
+    """The role of a bundled method; the role of whatever others submit is "method"."""
     return bundled()[submission.method].role if is_bundled(submission) else "method"

@@ -40,7 +40,7 @@ LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True)
 class Task:
-    """One submission to make, or on transfer one per subset."""
+    """The submission to make of a method under a protocol; on transfer, one per subset."""
 
     method: str
     protocol: Protocol
@@ -56,7 +56,7 @@ class Task:
 
     @property
     def predictions(self) -> int:
-        """How many it makes, were every network tested."""
+        """How many predictions it makes if every network is tested."""
         fits = len(self.budgets) * self.draws * max(1, len(self.subsets) - 1)
         return fits * sum(len(s.network_ids) for s in self.subsets)
 
@@ -78,15 +78,17 @@ def tasks(
     chosen_budgets: list[int] | None = None,
     draws: int | None = None,
 ) -> list[Task]:
-    """What is to be submitted; each argument narrows it. The budgets are the protocol's by default; ``draws`` of the folds
-    are at most those that it has, by default all for the methods that board.toml names, and one for any other.
+    """The tasks of submitting all that can be submitted; each argument narrows them.
+
+    Budgets are by default the protocol's. ``draws`` is how many draws of the folds are submitted, at most as many as the
+    protocol has: by default all for the methods that board.toml names, and one for any other.
 
     Raises
     ------
     UnknownNameError
         For a method or protocol that does not exist, or a subset that is not at hand, listing what is.
     ValueError
-        For no draw.
+        For fewer draws than one.
     """
     if draws is not None and draws < 1:
         raise ValueError(f"draws of the folds are 1 or more, not {draws}")
@@ -106,16 +108,19 @@ def tasks(
 
 
 def out_of_date(task: Task, folder: Path, *, shared: bool = False, store: Store = Store()) -> str | None:  # noqa: B008
-    """Why a task is to be done: a submission is not there, is refused, or is of another subset, other budgets or other code.
+    """Why a task must be done: a submission is missing or refused, or was made for another subset, for other budgets, with
+    fewer draws of the folds or by other code. None if all is right.
 
-    ``shared``: whether the package's code that all methods share counts as theirs. None where all is right.
+    ``shared``: whether the package's code that all methods share counts as the method's.
     """
     reasons = (_reason(path, task, shared, store) for path in task.files(folder))
     return next((reason for reason in reasons if reason), None)
 
 
 def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
-    """What each task may take, as its method did per prediction in ``folder``; one that is not there, as the slowest."""
+    """How long each task may take, at the time per prediction that its method took for what is submitted in ``folder``, or
+    that the slowest took if its method is not there.
+    """
     seconds: defaultdict[str, float] = defaultdict(float)
     predictions: defaultdict[str, int] = defaultdict(int)
     for path in folder.glob("*/*.json"):
@@ -131,7 +136,7 @@ def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
 
 
 def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int = 1) -> Iterator[tuple[Submitted, float]]:
-    """Submit, the quickest first; with what came of each task the seconds that those ahead may take."""
+    """Do the tasks, the quickest first; yields what became of each, with the seconds that the remaining ones may take."""
     from joblib import delayed
 
     expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
@@ -140,7 +145,7 @@ def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int =
     for count, submitted in enumerate(in_processes(work, jobs=jobs, in_order=False), start=1):
         done += expected[str(submitted.task)]
         ahead = total - done if count < len(todo) else 0.0  # the sums may differ in their last bits
-        # What was expected is of other subsets and machines: what it was off by so far is taken to go on.
+        # Expectations come from other subsets and machines: they are taken to stay off by the factor seen so far.
         yield submitted, (time.monotonic() - start) * ahead / max(done, 1e-9)
 
 
@@ -162,7 +167,7 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
         )
         for submission in made:
             accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})
-    except ValueError as failure:  # of a method, or of what it predicted
+    except ValueError as failure:  # the method failed, or its predictions are refused
         return Submitted(task, failure=str(failure))
     files = [write_submission(submission, folder) for submission in made]
     for path, (record, before) in audits.items():
@@ -173,7 +178,7 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
 
 
 def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submission]]:
-    """By file, its audit and what was audited."""
+    """The audits of a task's files, by file: each with its record, and the submission that was audited."""
     records = read_records(folder)
     found = {path: record_of(path, records) for path in task.files(folder)}
     audits = {path: record for path, record in found.items() if record is not None and record.standing == "audited"}
@@ -181,8 +186,8 @@ def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submis
 
 
 def _submitted_before(task: Task, folder: Path) -> Result | None:
-    """What is submitted already by the code as it is, and is not fitted again: other budgets than the task's, and where
-    draws of the folds are missing also the task's.
+    """What was submitted by the same code and need not be fitted again: budgets other than the task's, and also the
+    task's own where it adds draws of the folds to them.
     """
     try:
         changed = [changed_code(read_submission(path), shared=False) for path in task.files(folder)]

@@ -1,4 +1,4 @@
-"""Rerunning a submitted method of ``baselines/`` on the same subset, protocol and budgets, compared score by score."""
+"""Reruns a submitted method of ``baselines/`` on the same subset, protocol and budgets, and compares it score by score."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import load
 from nndynbench.subsets.catalogue import read_as
 
-# Another machine's sums round differently, and an iterative learner stops elsewhere: scores may move by this much.
+# On another machine, sums round differently and iterative learners stop elsewhere: scores may differ by this much.
 RERUN_TOLERANCE = 1e-3
 
 
 class NoRerunError(ValueError):
-    """A submission whose code is not in ``baselines/``: nothing of a stranger is executed here."""
+    """A submission whose code is not in ``baselines/``: strangers' code is not executed here."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Rerun:
 def rerun(accepted: Accepted) -> Rerun:
     """Run a submission's method again and compare its scores.
 
-    Where it has several draws of the folds, one of them is run again, picked by its file's checksum.
+    Of several draws of the folds at a budget, one is run again, picked by the file's checksum.
 
     Raises
     ------
@@ -76,19 +76,19 @@ def rerun(accepted: Accepted) -> Rerun:
 
 
 def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -> list[Accepted]:
-    """The submissions of bundled methods on finished subsets that were neither rerun nor audited as they are now."""
+    """The submissions of bundled methods on finished subsets that, as they are now, were neither rerun nor audited."""
     known = best_records(records)
     own = (a for a in accepted if is_bundled(a.submission) and (name_of(a.path), a.sha256) not in known)
     return [a for a in own if not is_unfinished(read_as(a.submission.subset.name, a.submission.subset.version))]
 
 
 def _draws_to_run(accepted: Accepted) -> dict[int, int]:
-    """By budget, the draw of the folds that is run again."""
+    """The draw of the folds that is run again, by budget."""
     return {budget: int(accepted.sha256, 16) % draws for budget, draws in accepted.draws().items()}
 
 
 def _scores(found: Mapping[CaseKey, Case], under: Mapping[int, int]) -> dict[tuple[CaseKey, str], float | None]:
-    """By case and metric, under one draw of the folds at each budget; None where a metric has no value."""
+    """Scores by case and metric, under one draw of the folds at each budget; None where a metric has no value."""
     scores: dict[tuple[CaseKey, str], float | None] = {}
     for key, case in found.items():
         for metric in case.protocol.metrics:

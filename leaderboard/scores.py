@@ -1,4 +1,4 @@
-"""What the rows of one view score: metrics with intervals, gain and added over the references, ranks with ties."""
+"""The scores of one view's rows: metrics with intervals, gain over the references and what is added to them, tied ranks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """What one method scores at one budget: per metric an estimate, or the reason why it has none.
+    """What one method scores at one budget: for each metric an estimate, or the reason why it has none.
 
-    By reference (the bar, the curves): ``gain`` over it in the protocol's first metric, ``added`` to its R². What there is
-    no such number of is left out. ``draws``: of the folds, which the scores are the means over.
+    ``gain`` and ``added`` are keyed by reference (the bar, the curves): the gain over it in the protocol's first metric, and
+    what is added to its R². Undefined ones are left out. ``draws``: how many draws of the folds the scores are means over.
     """
 
     metrics: Mapping[str, Estimate | str]
@@ -36,7 +36,7 @@ class Scores:
 
 
 def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) -> Scores:
-    """A method's scores at a budget, beside those of the references that there are on the same networks."""
+    """A method's scores at a budget, compared with those references that were scored on the same networks."""
     metrics: dict[str, Estimate | str] = {}
     for metric in protocol.metrics:
         try:
@@ -49,8 +49,8 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
-    """Ranks with ties by the protocol's first metric, of the methods that have a value in it. Two methods are compared under
-    the draws of the folds that both have.
+    """Ranks by the protocol's first metric, with ties, of the methods that have a value in it. Two methods are compared
+    under the draws of the folds that both have.
     """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
@@ -69,10 +69,10 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
 
 @dataclass(frozen=True)
 class Leading:
-    """The method of several that adds most to a reference; the interval allows for its having been chosen as that.
+    """The method that adds most to a reference, of ``compared`` ones. The interval allows for the choice of the largest.
 
-    ``chance``: how probable so much is, were nothing added by any of those compared. ``smallest``: the least that
-    such a method adds and is told from 0 four times in five.
+    ``chance``: how probable it is that one of them seems to add so much if none adds anything. ``smallest``: the smallest
+    addition by the chosen method that would be distinguished from 0 four times in five.
     """
 
     method: str
@@ -83,7 +83,7 @@ class Leading:
 
 
 def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
-    """Of some methods, the one that adds most to the R² of a reference; None where there is no such number."""
+    """The method that adds most to the R² of a reference; None if what is added is undefined for all of them."""
     found = {name: _defined(added, case, reference) for name, case in methods.items()}
     values = {name: estimate.value for name, estimate in found.items() if estimate is not None}
     if not values:

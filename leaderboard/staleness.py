@@ -1,7 +1,7 @@
-"""Which submissions of the bundled methods are out of date by code: what made their predictions has changed since.
+"""Finds submissions of bundled methods that are out of date because the code that made their predictions has changed since.
 
-A submission names the commit that made it. What counts is the method's own file without comments, docstrings and
-types, and the parameters chosen for the method; and, apart, the package's code that all methods share.
+A submission names the commit that made it. What counts is the method's own file, without comments, docstrings and types,
+and the parameters chosen for the method. The package's code that all methods share counts on request.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nndynbench.submissions import SubmissionFacts
 ROOT = Path(__file__).parents[1]
 CHOSEN = "baselines/chosen.toml"
 
-# No prediction hangs on what a word was called in older files, nor on what a method is there for: arguments of these names
-# are left out of calls, and of what functions take by keyword alone.
+# Predictions depend neither on what a word was called in older files, nor on what a method is there for: arguments of the
+# latter kind are left out of calls, and of what functions take by keyword alone.
 RENAMED = {"tier": "reads"}
 LEFT_OUT = {"role", "control_of", "needs"}
 
-# Modules of nothing but types, which decide no prediction either.
+# Modules that hold types alone, which decide no prediction either.
 TYPES = {"__future__", "collections.abc", "typing"}
 
 # The parts of a statement that hold statements.
@@ -32,7 +32,7 @@ STATEMENTS = ("body", "orelse", "finalbody")
 
 
 def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
-    """The files that decide a bundled method's predictions and are not as they were; with ``shared`` also the package's."""
+    """The files that decide a bundled method's predictions and have changed since; with ``shared`` also the package's."""
     files = [submission.code, *(_shared_files() if shared else ())]
     changed = [file for file in files if _code(file, submission.commit) != _code(file, None)]
     if _chosen(submission.method, submission.commit) != _chosen(submission.method, None):
@@ -41,7 +41,7 @@ def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
 
 
 def same_code(text: str, other: str) -> bool:
-    """Whether two Python sources say the same but for comments, docstrings, types, and what a method is there for."""
+    """Whether two Python sources are the same apart from comments, docstrings, types, and what a method is there for."""
     return _substance(text) == _substance(other)
 
 
@@ -52,7 +52,7 @@ def _shared_files() -> tuple[str, ...]:
 
 @cache
 def _code(file: str, commit: str | None) -> str | None:
-    """What a file says, at a commit or now; None where it is not there."""
+    """What a file says at a commit, or now if ``commit`` is None; None if there is no such file."""
     text = _text(file, commit)
     return _substance(text) if text is not None and file.endswith(".py") else text
 
@@ -100,7 +100,9 @@ def _substance(text: str) -> str:
 
 
 def _untyped(statements: list[ast.stmt], *, fields: bool) -> list[ast.stmt]:
-    """Without imports of types, and without the types of variables; a dataclass is made of those of its fields."""
+    """The statements without imports of types, and without the types of variables. Types of a class's fields stay: a
+    dataclass is made of them.
+    """
     found: list[ast.stmt] = []
     for statement in statements:
         if isinstance(statement, ast.ImportFrom) and statement.module in TYPES:

@@ -1,7 +1,7 @@
 """How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers.
 
-Records are in ``standing.json`` beside the folder of submissions. One holds the SHA-256 of the file that it is about: a
-changed submission is self-reported again.
+Records are in ``standing.json``, beside the folder of submissions. Each holds the SHA-256 of the file that it is about, so
+a changed submission is self-reported again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nndynbench.storage.files import locked, written_whole
 STANDING_NAME = "standing.json"
 
 Standing = Literal["self-reported", "rerun", "audited"]
-# Later ones are worth more: an audit is not undone by a rerun.
+# From the weakest to the strongest: a rerun does not undo an audit.
 STANDINGS: tuple[Standing, ...] = ("self-reported", "rerun", "audited")
 
 
@@ -30,12 +30,12 @@ Interval = tuple[float, float]
 
 
 class AuditScore(BaseModel):
-    """A score on the fresh zoo beside the claimed one, both with their 95% intervals; records from before 1.0 have none."""
+    """A score on the fresh zoo beside the claimed one, each with its 95% interval, which records from before 1.0 lack."""
 
     model_config = ConfigDict(extra="forbid")
 
     budget: Annotated[int, Field(validation_alias=AliasChoices("budget", "epochs"))]
-    """``epochs`` in records from before version 1.0."""
+    """Called ``epochs`` in records from before version 1.0."""
     metric: str
     claimed: float | None
     fresh: float | None
@@ -44,7 +44,7 @@ class AuditScore(BaseModel):
 
     @property
     def place(self) -> Place | None:
-        """Where the fresh score lies from the claim's interval; None where one of them is not defined."""
+        """Where the fresh score lies relative to the claim's interval; None if either is undefined."""
         if self.fresh is None or self.claimed_interval is None:
             return None
         low, high = self.claimed_interval
@@ -52,7 +52,9 @@ class AuditScore(BaseModel):
 
 
 class StandingRecord(BaseModel):
-    """What was done to one submission file. ``networks``: of the fresh zoo; ``draws``: of its folds that were scored."""
+    """What was done to one submission file. ``networks``: how many the fresh zoo has. ``draws``: how many draws of its folds
+    were scored.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -67,7 +69,7 @@ class StandingRecord(BaseModel):
 
     @property
     def budgets(self) -> set[int]:
-        """Those that were audited."""
+        """The budgets that were audited."""
         return {score.budget for score in self.scores}
 
 
@@ -75,7 +77,7 @@ _RECORDS = TypeAdapter(list[StandingRecord])
 
 
 def read_records(submissions: Path) -> list[StandingRecord]:
-    """All records about a folder of submissions; none where there is no file."""
+    """All records about a folder of submissions; empty if there is no file of them."""
     path = Path(os.path.abspath(submissions)).parent / STANDING_NAME
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
@@ -92,7 +94,7 @@ def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], Standin
 
 
 def unrecorded(submissions: Sequence[Path]) -> list[Path]:
-    """Those submission files that, as they are now, were neither rerun nor audited; each folder's records are read once."""
+    """The submission files that, as they are now, were neither rerun nor audited; each folder's records are read once."""
     known = {folder: best_records(read_records(folder)) for folder in {path.resolve().parents[1] for path in submissions}}
 
     def is_recorded(path: Path) -> bool:
@@ -112,10 +114,11 @@ def add_record(
     scores: list[AuditScore] | None = None,
     date: datetime.date | None = None,
 ) -> StandingRecord:
-    """Write down what was done; an earlier record of the same kind for the same file is replaced, but for the scores that an
-    audit on the same zoo had at other budgets. Several processes may.
+    """Write down what was done to a submission file. Several processes may do so at a time.
 
-    ``sha256``: of the content that it was done to, where the file may have changed meanwhile; ``date``: by default today.
+    It replaces an earlier record of the same standing for the same file, but keeps the scores that an audit on the same zoo
+    had at other budgets. ``sha256``: of the content that was rerun or audited, if the file may have changed meanwhile.
+    ``date``: by default today.
     """
     made = StandingRecord(
         file=name_of(submission),
@@ -142,7 +145,7 @@ def add_record(
 
 
 def _joined(record: StandingRecord, before: StandingRecord) -> StandingRecord:
-    """A record with the scores of an earlier one at other budgets, where both are of the same content and the same zoo."""
+    """A record, joined by the scores of an earlier one at other budgets if both are about the same content and zoo."""
     about = ("sha256", "zoo_seed", "networks", "draws")
     if record.zoo_seed is None or any(getattr(record, name) != getattr(before, name) for name in about):
         return record

@@ -1,4 +1,4 @@
-"""What an earlier check or build computed: a file per fact, named by the SHA-256 of all that decides it."""
+"""Keeps what checks and builds computed for later ones: a file per fact, named by the SHA-256 of all that decides it."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class Store:
 
 
 def key_of(*parts: object) -> str:
-    """The SHA-256 over some facts, each as it prints."""
+    """The SHA-256 of some facts, each by its ``repr``."""
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Units of work: the submissions for one protocol on one subset, scored alone and beside each other, once."""
+"""Units of work: all submissions for one protocol on one subset, scored once, each alone and all beside each other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Unit:
         return references_among(a.submission.method for a in self.accepted)
 
     def keys(self, protocol: Protocol) -> list[str]:
-        """Where the scores of each submission are kept, and last of all together what is said of them beside each other."""
+        """The keys of what is stored: each submission's scores, in order, and last the comparison of all submissions."""
         return self._keys[protocol.name]
 
     @cached_property
@@ -68,7 +68,7 @@ def scored(
 
     largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
     work = (delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
-    # To start a process takes as long as to score some dozen submissions.
+    # Starting a process takes as long as scoring some dozen submissions.
     unknown = sum(store.read(key) is None for unit, absent in missing for p in absent for key in unit.keys(p)[:-1])
     return in_processes(work, jobs=1 if unknown <= BATCH else jobs, in_order=False)
 
@@ -76,7 +76,7 @@ def scored(
 def score(
     unit: Unit, absent: Sequence[Protocol], subsets: Mapping[str, Subset], store: Store
 ) -> tuple[Unit, dict[str, Any]]:
-    """What is not stored yet of a unit, by its key, as it is stored."""
+    """Score what is not stored of a unit yet, and store it; returns the unit, and by key what is stored."""
     subset, computed = subsets[unit.subset], {}
     reads = {a.submission.method: a.submission.reads for a in unit.accepted}
     predictions = {a.submission.method: a.predictions(subsets) for a in unit.accepted}
@@ -98,7 +98,7 @@ def score(
 def _alone(
     protocol: Protocol, cases: Mapping[CaseKey, Case], references: Mapping[str, Mapping[CaseKey, Case]]
 ) -> list[dict[str, Any]]:
-    """A submission's scores, an entry per budget (on transfer also per subset that was trained on)."""
+    """A submission's scores, an entry per budget (on transfer also per subset that it was fitted on)."""
     found = []
     for place, case in cases.items():
         beside = {key: others[place] for key, others in references.items() if place in others}
@@ -108,7 +108,9 @@ def _alone(
 
 
 def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]) -> dict[str, Any]:
-    """Ranks of the methods at each budget, and which of those that see weights adds most to each reference."""
+    """The comparison of a unit's submissions: the methods' ranks at each budget, which of those that see weights adds most
+    to each reference, and the paper's claims that they test.
+    """
     methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
     reads = {a.submission.method: a.submission.reads for a in unit.accepted}
     ranked, leading = [], []
@@ -132,7 +134,7 @@ def _ceilings(protocol: Protocol, subset: Subset) -> dict[str, Estimate]:
 
 
 def _claims(protocol: Protocol, subset: str, cases: Mapping[str, Mapping[CaseKey, Case]]) -> list[tuple[int, Estimate]]:
-    """Of each claim of the paper that these submissions can test its place in the list, and ours."""
+    """The claims of the paper that these submissions can test: each one's place in the list, and our estimate of it."""
     found = []
     for place, claim in enumerate(paper_claims()):
         where = (claim["budget"], claim.get("trained_on"))
