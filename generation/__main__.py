@@ -8,7 +8,7 @@ from nndynbench.cli.console import need, run
 
 
 def main() -> None:
-    """Run a command; a scheduler's request to end is a Ctrl-C: training stops at the end of the epoch."""
+    """Run a command. A scheduler's request to end works like Ctrl-C: training stops at the end of the epoch."""
     need("torch")
     from generation.cli import app
 

@@ -1,5 +1,5 @@
-"""A tier of a packed subset made again: its networks trained from their seeds for their first epochs, and compared with what
-is stored of them.
+"""Makes a tier of a packed subset again: trains networks from their seeds for their first epochs, and compares them with
+what is stored of them.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from nndynbench.subsets.subset import Subset
 
 @dataclass(frozen=True)
 class Agreement:
-    """One network's first epochs, trained again, against what is stored of them."""
+    """How one network's first epochs, trained again, compare with what is stored of them."""
 
     network: int
     same_losses: int
-    """Of how many epochs the training loss is the stored one to the last bit."""
+    """In how many epochs the training loss equals the stored one to the last bit."""
     epochs: int
     signatures: float
-    """The largest difference of median, mean and deviation of the degrees, relative."""
+    """The largest relative difference in the median, mean and deviation of the degrees."""
     arrays: float | None
-    """The largest difference of the tier's values that are at hand, rounded alike, relative; None where none are."""
+    """The largest relative difference in the tier's values, rounded alike; None if none of them are at hand."""
 
 
 def first_epochs_plan(zoo: Subset, out: Path, epochs: int, *, device: str = CPU) -> SubsetPlan:
-    """The plan that a packed subset was trained by, ended after some epochs, with runs below ``out``."""
+    """The plan that a packed subset was trained by, cut to its first epochs, with runs below ``out``."""
     made = stored_plan(zoo, out, device=device)
     grid = replace(made.grid, settings=made.grid.settings | {"epochs": epochs, "patience": 0, "late_epochs": 0})
     return replace(made, grid=grid, kept_epochs=tuple(range(epochs + 1)))
 
 
 def reader_of_run(plan: SubsetPlan, network: int) -> Reader:
-    """A run's network, read as any other."""
+    """A reader of a run's network, like that of any other network."""
     return Reader(TrainedRun(plan.run(network), plan.entry.architecture))
 
 
@@ -81,7 +81,7 @@ def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mant
 
 
 def check_apart(zoo: Subset, into: Path) -> None:
-    """Raise a ValueError where `write_pack` would write into a folder that the subset is read from."""
+    """Raise ValueError if `write_pack` would write into a folder that the subset is read from."""
     if any(_written_to(zoo, into).resolve() == packed.folder.resolve() for packed in zoo.pack.folders):
         raise ValueError(f"{zoo} is read from {_written_to(zoo, into)}: choose another --out than {into}")
 
@@ -90,7 +90,7 @@ def write_pack(
     zoo: Subset, plan: SubsetPlan, into: Path, networks: Sequence[int], tier: TierName, *, mantissa_bits: int
 ) -> Path:
     """Write ``<subset>/<version>/`` below ``into``: the subset's own tables, and the tier of the networks trained again,
-    epochs from 1, rounded; returns the folder. Other tiers that were written there before stay.
+    from epoch 1 on, rounded. Other tiers that were written there earlier stay. Returns the folder.
     """
     check_apart(zoo, into)
     folder = _written_to(zoo, into)
@@ -118,7 +118,7 @@ def _written_to(zoo: Subset, into: Path) -> Path:
 
 
 def _other_tiers(zoo: Subset, folder: Path) -> dict[TierName, TierFacts]:
-    """The tiers of what was packed in a folder before, where its tables are the subset's."""
+    """The tiers of an earlier pack in a folder, if its tables are the subset's; else none."""
     if not (folder / MANIFEST_NAME).is_file():
         return {}
     earlier = Pack(folder, offline=True)
@@ -136,7 +136,7 @@ def _rounded(values: np.ndarray, mantissa_bits: int) -> np.ndarray:
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest, relative to the largest value; 0 where both are the same, not-a-numbers too."""
+    """The largest difference, relative to the largest of ``theirs``; 0 if both are equal, NaNs included."""
     if np.array_equal(ours, theirs, equal_nan=True):
         return 0.0
     return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))

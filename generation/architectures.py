@@ -28,8 +28,8 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
         if kind == "conv":
             modules |= _conv(label, shapes[label]) | {f"{label}_relu": nn.ReLU(inplace=True)}
         elif kind == "max-pool":
-            # Before the rectifier that the description has before it: outputs and gradients are equal bit by bit, but fewer
-            # values are rectified, and none must be copied because it would be overwritten.
+            # Pool before the rectifier, which comes first in the description: outputs and gradients stay equal bit by bit,
+            # but fewer values are rectified, and none must be copied because it would be overwritten.
             rectifier = dict([modules.popitem()]) if isinstance(next(reversed(modules.values()), None), nn.ReLU) else {}
             modules |= {label: nn.MaxPool2d(entry["kernel"], entry["stride"], entry.get("padding", 0))} | rectifier
         elif kind == "average-pool":
@@ -55,7 +55,7 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
 
 
 class TorchvisionError(RuntimeError):
-    """Torchvision, which ResNet-50 alone needs, is not there or was built for another torch; says what to install."""
+    """Torchvision, which only ResNet-50 needs, is missing or was built for another torch; says what to install."""
 
 
 class BasicBlock(nn.Module):
@@ -79,14 +79,14 @@ class BasicBlock(nn.Module):
         shortcut = inputs[:, :, :: self.stride, :: self.stride]
         if self.missing:
             before = self.missing // 2
-            # Networks side by side have their channels in one axis: each gets its own missing ones.
+            # Networks side by side have all their channels in one axis: each network is given the ones that it lacks.
             networks = shortcut.unflatten(1, (-1, self.channels))
             shortcut = functional.pad(networks, (0, 0, 0, 0, before, self.missing - before)).flatten(1, 2)
         return functional.relu(self.conv2_norm(self.conv2(hidden)) + shortcut)
 
 
 def initialise(model: nn.Module, name: str | Architecture, *, seed: int, scale: float = 1.0) -> None:
-    """Give the model the weights that `nndynbench.graphs.initial_weights` draws: all that it has but counters."""
+    """Give the model the weights that `nndynbench.graphs.initial_weights` draws: its whole state except counters."""
     drawn = {key: torch.from_numpy(value) for key, value in initial_weights(name, seed=seed, scale=scale).items()}
     missing, unexpected = model.load_state_dict(drawn, strict=False)
     if wrong := [*unexpected, *(key for key in missing if not key.endswith("num_batches_tracked"))]:
@@ -110,7 +110,7 @@ def _conv(label: str, layer: Layer) -> dict[str, nn.Module]:
 
 
 def _torchvision_beside(torch_version: str) -> str:
-    """The version that is built with a torch 2: 0.21 with 2.6, 0.28 with 2.13."""
+    """The torchvision version that is built with a version of torch 2: 0.21 with 2.6, 0.28 with 2.13."""
     _, minor, patch = torch_version.split("+")[0].split(".")
     return f"0.{int(minor) + 15}.{patch}"
 

@@ -1,5 +1,5 @@
-"""A quarter of an hour of a borrowed GPU: networks of one subset side by side, group after group, while another one fits,
-then a light pack of those that ended, in parts that can be carried home.
+"""Uses a borrowed GPU for a quarter of an hour: trains networks of one subset side by side, group after group as long as
+another one fits, then makes a light pack of those that ended, in parts that can be carried home.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import load
 from nndynbench.subsets.subset import Subset
 
-# What travels home: a package's share of a deep subset, and no whole weights.
+# What travels home: about as much as the package bundles of a deep architecture's subset, without weights.
 LIGHT_EPOCHS = (1, 2, 3, 4, 5)
 LIGHT_BITS = 8
 LIGHT: dict[TierName, Selection] = {
@@ -47,8 +47,10 @@ def train_while_groups_fit(
     report: Report = lambda record: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Finding:
-    """Train a job's groups to their ends, in this process; none is begun that would not end in time if it took as long as
-    the longest so far. A group that does not end in time all the same is stopped, and its networks are not packed.
+    """Train a job's groups to their ends, in this process, within ``seconds``.
+
+    A group is begun only if it would end in time by taking as long as the longest so far. One that runs out of time all the
+    same is stopped, and its networks are not packed.
     """
     until, longest = clock() + seconds, 0.0
     for unit in job.units():
@@ -67,7 +69,7 @@ def pack_light(job: Job, into: Path, *, part_bytes: int = PART_BYTES) -> list[Pa
 
 
 def check_asked(earlier: Subset, plan: SubsetPlan, *, keep: int | None, precision: str | None) -> None:
-    """Check that networks which join an earlier pack by its own plan are what was asked for; None asks for nothing.
+    """Check that the options asked for agree with the plan of the earlier pack that networks join; None asks for nothing.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def check_asked(earlier: Subset, plan: SubsetPlan, *, keep: int | None, precisio
 
 
 def earlier_pack(subset: str, device: str) -> Subset | None:
-    """The pack at hand to which networks trained here belong: one made in groups on this kind of device; or None."""
+    """The pack at hand that networks trained here join: one trained side by side on this kind of device; or None."""
     try:
         zoo = load(subset, offline=True)
     except NotAtHandError:

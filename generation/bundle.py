@@ -1,6 +1,6 @@
-"""What the package bundles of a packed subset: its tables as they are, and of its other tiers what the catalogue says.
+"""Selects what the package bundles of a packed subset: the tables as they are, and of other tiers what the catalogue says.
 
-A pack's tables are fixed with its version, its tiers are not: what can be derived is left out, what was made again is taken
+A version fixes a pack's tables, but not its other tiers: what can be derived is left out, and what was made again is taken
 in. Epoch 0 is never bundled, since it follows from the seeds.
 """
 
@@ -23,7 +23,7 @@ from nndynbench.subsets.subset import Subset
 def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | None = None) -> Path:
     """Write ``<subset>/<version>/`` below ``into``, which may be where ``zoo`` is read from; returns the folder.
 
-    ``parts`` say what of each tier, the catalogue's entry by default. An HDF5 file that is all of what is wanted is copied.
+    ``parts`` say what to take of each tier, by default what the catalogue says. An HDF5 file that holds just that is copied.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
 
 
 def write_beside(zoo: Subset, into: Path) -> Path | None:
-    """Write what is too large for the package, as the catalogue says, below ``into``: the tiers alone, since the tables
-    are in the package. Returns the folder; None where the catalogue names nothing.
+    """Write below ``into`` what the catalogue names as too large for the package: the tiers alone, since the tables are in
+    the package. Returns the folder; None if the catalogue names nothing.
     """
     parts = catalogue_entry(zoo.name).beside
     if not parts:
@@ -65,8 +65,8 @@ def write_beside(zoo: Subset, into: Path) -> Path | None:
 
 
 def write_manifest(folder: Path, of: Manifest, tiers: Mapping[TierName, TierFacts]) -> None:
-    """Write the manifest of a version with other tiers. What it said of its files stays (mirrors too), of its tables in any
-    case: by them the folders of one version know each other.
+    """Write a version's manifest with other tiers. What the manifest ``of`` says about unchanged files stays, mirrors too.
+    What it says about the tables stays in any case: by them, the folders of one version recognise each other.
     """
     files = {name: of.files[name] for name in of.tiers["networks"].files}
     for name in (name for tier in tiers.values() for name in tier.files):
@@ -97,7 +97,7 @@ def _write(zoo: Subset, folder: Path, tier: TierName, part: Bundled) -> TierFact
 
 
 def _selected(zoo: Subset, tier: TierName, part: Bundled) -> dict[int, list[int]]:
-    """The networks to bundle with their epochs, by id: the first in the order of training that have any."""
+    """The epochs to bundle of each network, by id: of the first networks in the order of training that have any."""
     labels = zoo.networks["label"].to_dict()
     kept: dict[int, list[int]] = {}
     taken: Counter[int] = Counter()

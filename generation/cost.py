@@ -1,4 +1,4 @@
-"""What a grid costs before it is trained: core-hours, from a few steps of each size of batch measured here, and disk."""
+"""What a grid will cost to train: core-hours, from a few steps measured here at the extreme batch sizes, and disk."""
 
 from __future__ import annotations
 
@@ -21,37 +21,36 @@ from nndynbench.signatures import snapshot_signatures
 MEASURED_STEPS = 3
 EVALUATED_IMAGES = 256
 
-# The newest state of a network and the one before: weights, and as many numbers of the optimiser (twice as many of Adam).
+# The size of a network's state, in sizes of its weights: the weights, and the optimiser's numbers (none of plain SGD). Two
+# states are on disk: the newest, and the one before.
 STATE_SIZES = {"sgd": 1, "momentum": 2, "adam": 3}
 STATES = 2
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Core-seconds on this machine: of a step of ``batch_size`` images, of evaluating one image, and of describing a
-    snapshot.
-    """
+    """Core-seconds on this machine: of a training step, by batch size; of evaluating an image; of describing a snapshot."""
 
     step: dict[int, float]
     evaluated_image: float
     description: float
 
     def of_step(self, batch_size: int) -> float:
-        """Between the sizes that were measured, in a straight line."""
+        """Core-seconds of a step, interpolated linearly between the measured batch sizes."""
         sizes = sorted(self.step)
         return float(np.interp(batch_size, sizes, [self.step[size] for size in sizes]))
 
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes: of the snapshots that stay, and of the states of each network while it trains."""
+    """Bytes on disk: of all snapshots that stay, and of the states of one network while it trains."""
 
     snapshots: int
     states: int
 
 
 def measure(plan: SubsetPlan, networks: Sequence[int]) -> Speed:
-    """Train a few steps on random images, at the smallest and the largest batch, and time them by the processor's clock."""
+    """Train a few steps on random images, at the smallest and the largest batch size, and time them by processor time."""
     plans = {plan.network(network).recipe["batch_size"]: plan.network(network) for network in networks}
     steps: dict[int, float] = {}
     with one_core(plan.entry.architecture):
@@ -65,13 +64,13 @@ def measure(plan: SubsetPlan, networks: Sequence[int]) -> Speed:
 
 
 def core_seconds(plan: SubsetPlan, network: int, speed: Speed) -> float:
-    """What one network takes at a speed, if it trains all of its epochs."""
+    """The core-seconds that one network takes at a speed, if it trains all of its epochs."""
     made = plan.network(network)
     recipe = made.recipe
     training_images, half = SIZES[plan.entry.images]
     visited = recipe["visits"] or recipe["training_images"] or training_images
     steps = -(-visited // recipe["batch_size"])
-    # At the end both halves once more, and the test half once alone.
+    # At the end both halves are evaluated once more, and the test half once by itself.
     evaluated = recipe["epochs"] * (recipe["validation_images"] or half) + (recipe["late_epochs"] + 3) * half
     described = 1 + recipe["epochs"] if recipe["signatures"] == "every epoch" else len(_kept(made))
     return float(
@@ -82,7 +81,7 @@ def core_seconds(plan: SubsetPlan, network: int, speed: Speed) -> float:
 
 
 def disk(plan: SubsetPlan, networks: Sequence[int], *, weights_of: int | None = None) -> Disk:
-    """What a folder of runs takes beside its records; ``weights_of`` as `SubsetPlan.keep_weights_of` has it."""
+    """The disk that a folder of runs takes, without records; ``weights_of`` as in `SubsetPlan.keep_weights_of`."""
     weights = sum(array.nbytes for array in snapshot(build_module(plan.entry.architecture)).values())
     plans = [plan.network(network) for network in networks]
     kept = sorted((len(_kept(made)) for made in plans), reverse=True)

@@ -1,7 +1,7 @@
-"""What a network is trained on: a processor, which is recorded and decides its bits, of a kind, which binds a zoo.
+"""What networks are trained on: a network's processor is recorded and decides its bits, the processor's kind binds a zoo.
 
-CPUs are one kind. Their models round differently, so that training drifts apart in the last digits and then beyond, as two
-seeds do: a grid may be shared out among whatever CPUs there are.
+All CPUs are one kind. Their models round differently, so training drifts apart, first in the last digits and then beyond, as
+it does between two seeds. So a grid may be shared out among any CPUs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def device_name(device: str = "cpu") -> str:
     Raises
     ------
     NoDeviceError
-        For a GPU that this machine has not.
+        For a GPU that this machine does not have.
     """
     if device.startswith("cuda"):
         if (name := gpu_name(device)) is None:
@@ -52,7 +52,7 @@ def computes_bfloat16() -> bool:
 
 
 def device_kind(device: str = CPU) -> str | None:
-    """What a version of a subset never mixes: "cpu", or the name of a GPU (None on a machine that has no GPU)."""
+    """The kind of a device, of which a version never mixes two: "cpu", or a GPU's name (None on a machine without a GPU)."""
     return gpu_name(device) if device.startswith("cuda") else CPU
 
 
@@ -61,7 +61,7 @@ class NoDeviceError(RuntimeError):
 
 
 def need_gpu(device: str) -> None:
-    """Raise `NoDeviceError`, with what to do, where torch cannot train on a device here."""
+    """Raise `NoDeviceError`, with what to do, if torch cannot train on ``device`` here."""
     import torch
 
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -60,8 +60,8 @@ class Images:
 def load_images(name: str, *, source: str | Path | None = None, cache: Path | None = None) -> Images:
     """Load "digits", "cifar10" or "imagenet" (the benchmark's ImageNet sample).
 
-    ``source`` is a folder or hub id for `datasets.load_dataset`; by default what is in ``cache``, else the folder that
-    NNDYNBENCH_IMAGES names, else the hub's copy. Decoded arrays are kept in ``cache`` and memory-mapped from there, so that
+    ``source`` is a folder or hub id for `datasets.load_dataset`. By default images come from ``cache``, else from the folder
+    that NNDYNBENCH_IMAGES names, else from the hub. Decoded arrays are kept in ``cache`` and memory-mapped from there, so
     many processes share one copy; they are checked against their digest whenever they are opened.
 
     Raises
@@ -71,7 +71,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     OtherImagesError
         If ``cache`` holds other images than ``source``, or is damaged.
     ValueError
-        If a class has no even number of test images to cut in halves.
+        If a class has an odd number of test images, which cannot be cut in halves.
     """
     check_name(name, SOURCES, what="images")
     source = os.path.expanduser(source) if source is not None else None
@@ -181,7 +181,7 @@ def _load_dataset(source: str | Path) -> Any:
 
 @contextmanager
 def _without_retries() -> Iterator[None]:
-    """Where the hub's name cannot be resolved, and no proxy would do so, its library does not ask for it again and again."""
+    """Keep the hub's library from asking again and again if the hub's name cannot be resolved, and no proxy would do so."""
     import datasets
     from huggingface_hub import constants
 

@@ -1,4 +1,4 @@
-"""A zoo of a grid of one's own under a name of one's own, beside the catalogue's: what takes the place of its entry."""
+"""The entries of zoos of one's own: a user's grid, under a name of its own that is not in the catalogue."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
 ARCHITECTURE_FILE = "architecture.toml"
 
-# In a grid's file: the subset whose images, and without another whose architecture, it trains.
+# The key in a grid's file that names a subset: the zoo has its images and, unless another is given, its architecture.
 LIKE = "like"
 
 VERSION = "1.0.0"
 
 
 class OwnZooError(ValueError):
-    """A zoo of one's own of which something is not said, or that a folder holds otherwise."""
+    """A zoo of one's own that is not fully specified, or that its folder was begun with otherwise."""
 
 
 def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, described: str | None) -> CatalogueEntry:
-    """The entry of a zoo called ``name`` whose runs are in a folder.
+    """The entry of a zoo called ``name`` with its runs in the folder ``runs``.
 
-    ``grid`` is the path of its grid; ``like`` a subset whose images it is trained on, by default the one that the grid's
-    file names, and whose architecture, unless the file ``described`` has another (see `with_architecture_kept`).
+    ``grid`` is the path of its grid. ``like`` is a subset, by default the one that the grid's file names: the zoo has its
+    images and its architecture, unless the file ``described`` describes another (see `with_architecture_kept`).
 
     Raises
     ------
     PackError
         For a name that a pack cannot have.
     OwnZooError
-        Where no grid or no images are said, and for runs of another architecture.
+        If no grid or no images are named, or if the runs are of another architecture.
     ArchitectureError, UnknownNameError
-        For a file that describes no architecture, and for a subset that does not exist.
+        For a file that describes no architecture, or a subset that does not exist.
     """
     check_own_name(name, beside=runs.parent.parent)
     if grid is None or not grid.endswith(".toml"):
@@ -52,8 +52,8 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
 
 
 def with_architecture_kept(entry: CatalogueEntry, runs: Path) -> CatalogueEntry:
-    """The entry, reading a copy beside the runs of the file that describes its architecture: what a user does to the file
-    afterwards changes no run.
+    """The entry, with the file that describes its architecture copied beside the runs and read from there: what a user does
+    to the file afterwards changes no run.
     """
     if not entry.architecture.endswith(".toml"):
         return entry
@@ -65,14 +65,14 @@ def with_architecture_kept(entry: CatalogueEntry, runs: Path) -> CatalogueEntry:
 
 
 def begun_entry(name: str, runs: Path, *, described: str, images: str, grid: str) -> CatalogueEntry:
-    """The entry of a zoo of one's own that was begun, by what its plan says."""
+    """The entry of a zoo of one's own that was begun already, from what its plan says."""
     own = str(runs / ARCHITECTURE_FILE) if described == ARCHITECTURE_FILE else described
     summary = f"{architecture(own).name} on {images}, by the grid {grid}"
     return CatalogueEntry(name, own, images, grid, "median", VERSION, summary)
 
 
 def _same(file: Path, copy: Path) -> Path:
-    """The file; raises `OwnZooError` where the runs have a copy that says otherwise."""
+    """The file; raises `OwnZooError` if the copy beside the runs describes another architecture."""
     described = architecture(file)
     if copy.is_file() and architecture(copy) != described:
         raise OwnZooError(f"{copy.parent} was begun with another architecture: choose another --out or --name")

@@ -1,4 +1,4 @@
-"""From runs to a subset's files: ``DIR/<subset>/<version>/``, laid out as `nndynbench.load` reads it."""
+"""Packs runs into a subset's files: ``DIR/<subset>/<version>/``, laid out as `nndynbench.load` reads it."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ class DamagedSnapshotError(DamagedFileError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What of an HDF5 tier goes into a pack: how many networks, or how many high and as many low ones (the first in the
-    order of training, which is spread over the grid; None is all), which of the kept epochs (None is all), and to how many
-    bits of mantissa.
+    """What of an HDF5 tier goes into a pack; None means all.
+
+    ``networks`` is how many networks, ``of_each_label`` how many high and how many low ones: the first in the order of
+    training, which is spread over the grid. ``epochs`` are some of the kept epochs. Values are rounded to ``mantissa_bits``.
     """
 
     networks: int | None = None
@@ -61,13 +62,13 @@ class Selection:
     epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
     initial: bool = True
-    """Whether epoch 0 too, which follows from the seeds."""
+    """Whether epoch 0 goes in too, which follows from the seeds."""
 
     def of(
         self, tier: TierName, plan: SubsetPlan, records: Mapping[int, FinishedRecord], labels: Mapping[int, int]
     ) -> dict[int, list[int]]:
-        """The selected networks with their epochs, by id; without those of which an earlier pack was all that is left, where
-        that pack had none of this tier.
+        """The epochs of each selected network, by id. A network of which only an earlier pack is left is passed over if that
+        pack has none of this tier.
         """
         kept: dict[int, list[int]] = {}
         taken: Counter[int] = Counter()
@@ -88,7 +89,7 @@ WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
 
 
 def bundled_selection(plan: SubsetPlan) -> dict[TierName, Selection]:
-    """What the catalogue says that the package bundles of a subset's tiers."""
+    """What the package bundles of a subset's tiers, as the catalogue says."""
     return {
         tier: Selection(part.networks, part.of_each_label, part.epochs, part.bits, initial=False)
         for tier, part in plan.entry.bundle.items()
@@ -106,15 +107,15 @@ def pack_subset(
     """Pack the finished networks of a folder of runs; returns the packed folder.
 
     Tables and splits are always written; ``tiers`` says what to write of the HDF5 tiers beside them. ``into`` replaces the
-    runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out, with a warning
-    also those with a damaged snapshot; the manifest says how many were planned. An earlier pack stays until the new one is
-    whole. ``mirrors`` are addresses of other hosts that will have the files, where the hub fails:
+    runs' own ``DIR`` as the place of ``<subset>/<version>/``. Networks that are not finished are left out, and so are those
+    with a damaged snapshot, with a warning; the manifest says how many were planned. An earlier pack stays until the new one
+    is whole. ``mirrors`` are addresses on other hosts that will have the files in case the hub fails:
     "https://example.org/{subset}/{version}/{file}".
 
     Raises
     ------
     NothingToPackError
-        If no network is finished.
+        If no network is finished and whole.
     ValueError
         For a version that is not three numbers.
     """
@@ -202,7 +203,7 @@ def features_table(plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> p
         if plan.entry.features is None or epoch in plan.entry.features
         for layer, values in zip(layers, table, strict=True)
     ]
-    # float32 as the weights they come from: twice the digits would double the largest table of a bundled subset.
+    # float32, like the weights that they come from: float64 would double the largest table of a bundled subset.
     kinds = dict.fromkeys(FEATURES, np.float32) | {"layer": "category"}
     return pd.DataFrame(rows, columns=[*KEYS["features"], *FEATURES]).astype(kinds).set_index(KEYS["features"])
 
@@ -226,7 +227,7 @@ def _write_selection(
 
 
 class TrainedRun(OwnRun):
-    """A network's run, as the reader's source: its snapshots, or what is left of an earlier pack's tiers."""
+    """A network's run as a source for the reader: its snapshots, or the parts of tiers that an earlier pack left of them."""
 
     def __init__(self, run: NetworkRun, name: str) -> None:
         super().__init__(name, _Snapshots(run, architecture(name)), where=str(run.folder))
@@ -241,8 +242,8 @@ class TrainedRun(OwnRun):
 
 
 class _Snapshots(Mapping[int, Weights]):
-    """A run's snapshots, by epoch, tensors in the architecture's order, whatever order the file gave them in; batch norm and
-    shortcuts behind. The latest are remembered.
+    """A run's snapshots, by epoch. Tensors are in the architecture's order, whatever their order in the file, with those of
+    batch norm and shortcuts at the end. The snapshot that was read last is remembered.
     """
 
     def __init__(self, run: NetworkRun, described: Architecture) -> None:
@@ -268,7 +269,7 @@ def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, manti
     run, last = plan.run(record.network), record.epochs_trained
     if record.restored_from is not None or record.weights_dropped:
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
-    # Runs from before a diverged network's last snapshot was kept lack it.
+    # Older runs lack a diverged network's last snapshot, which was not kept then.
     has_last = not record.diverged or run.has_snapshot(last)
     return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
 

@@ -1,4 +1,4 @@
-"""Folders cut into parts that are small enough to be carried, and put together again: decoded images on their way to a
+"""Cuts folders into parts that are small enough to be carried, and joins them again: decoded images on their way to a
 borrowed machine, packs on their way back.
 """
 
@@ -25,12 +25,12 @@ class MissingPartsError(FileNotFoundError):
 def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
     """Write all of a folder's files as parts of at most ``part_bytes``, and ``parcel.json``, which says what they are.
 
-    The parts, one after another, are a tar archive. Returns the parts' paths.
+    Joined in their order, the parts are a tar archive. Returns the parts' paths.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such folder, or no file in it.
+        If there is no such folder, or no file in it.
     """
     folder, into = user_path(folder).resolve(), user_path(into)
     if not any(path.is_file() for path in folder.rglob("*")):
@@ -48,12 +48,12 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
 
 
 def join(parts: Path, into: Path) -> Path:
-    """Put a cut folder together again, below ``into``; returns it.
+    """Join the parts of a folder again, below ``into``; returns the folder.
 
     Raises
     ------
     MissingPartsError
-        Naming those that are not there: they may come later.
+        Naming the parts that are not there: they may come later.
     DamagedFileError
         Naming a part that is not as it was cut.
     """

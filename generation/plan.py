@@ -63,7 +63,8 @@ class SubsetPlan:
     """A subset's runs below ``DIR/<subset>/runs/``.
 
     ``trainer`` and ``device`` decide the bits of every network, as the grid and the seed do, so they bind too: training
-    side by side draws other dropout masks, and a GPU is another kind of device. Which CPU it is does not bind; records say.
+    side by side draws other dropout masks, and a GPU is another kind of device. The model of a CPU does not bind; records
+    name it.
     """
 
     entry: CatalogueEntry
@@ -80,13 +81,13 @@ class SubsetPlan:
         return [int(network) for network in spread_order(self.grid.networks)]
 
     def first(self, count: int | None = None, *, where: str | None = None) -> list[int]:
-        """The first networks in the order of training (all by default), of those of which ``where`` is true: a condition on
-        the grid's columns, such as "learning_rate < 0.1 and dropout == 0".
+        """The first ``count`` networks in the order of training (all by default) of those that meet ``where``: a condition
+        on the grid's columns, such as "learning_rate < 0.1 and dropout == 0".
 
         Raises
         ------
         ValueError
-            If ``where`` is no such condition, or true of none.
+            If ``where`` is no such condition, or no network meets it.
         """
         networks = self.grid.networks
         if where is not None:
@@ -117,7 +118,7 @@ class SubsetPlan:
         Raises
         ------
         ValueError
-            For a subset whose threshold is the median of all networks: no label is known before the last has ended.
+            For a subset whose threshold is the median of all networks: no label is known before the last network has ended.
         """
         threshold = self.entry.threshold
         if not isinstance(threshold, (int, float)):
@@ -128,13 +129,13 @@ class SubsetPlan:
         return threshold
 
     def keep_weights_of(self, count: int, network: int) -> None:
-        """Keep the weights of ``count`` high and as many low networks, the first that ended: drop those of ``network``,
-        which has just ended, where as many others of its label have theirs.
+        """Keep the weights of the first ``count`` high and the first ``count`` low networks that ended: drop those of
+        ``network``, which has just ended, if ``count`` others of its label have theirs.
 
         Raises
         ------
         ValueError
-            As `known_threshold`.
+            As `known_threshold` does.
         """
         threshold = self.known_threshold
         labels = {
@@ -175,7 +176,7 @@ class SubsetPlan:
         return read_plan(self.folder)
 
     def _check(self, here: dict[str, Any]) -> None:
-        # A plan from before a fact was recorded leaves it open.
+        # An older plan, from before a fact was recorded, leaves that fact open.
         there = here | self.facts().binding
         for fact in here:
             if here[fact] != there[fact]:
@@ -214,8 +215,8 @@ def subset_plan(
     device: str = CPU,
     entry: CatalogueEntry | None = None,
 ) -> SubsetPlan:
-    """The plan of a subset of the catalogue, with its runs below ``out``; ``grid`` and ``precision`` replace the catalogue's
-    grid and the grid's precision. ``entry`` is that of a zoo of one's own (`generation.own.own_entry`).
+    """The plan of a subset of the catalogue, with its runs below ``out``. ``grid`` and ``precision`` replace the catalogue's
+    grid and the grid's precision. For a zoo of one's own, ``entry`` is its entry (see `generation.own.own_entry`).
 
     Raises
     ------
@@ -242,7 +243,7 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     """
     folder = runs_folder(subset, out)
     if not (folder / PLAN_FILE).exists():
-        catalogue_entry(subset)  # a name that is none is said first
+        catalogue_entry(subset)  # an unknown name is reported first
         raise NoRunsError(f"nothing was trained in {folder}: begin with python -m generation train {subset} --out {out}")
     facts = read_plan(folder)
     if subset in catalogue():

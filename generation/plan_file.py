@@ -1,4 +1,4 @@
-"""``plan.json``: what a folder of runs was begun with, and what binds whoever goes on there. Read and written here alone."""
+"""``plan.json``: what a folder of runs was begun with, and what binds later training there. Only this module handles it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Trainer = Literal["one by one", "side by side"]
 ONE_BY_ONE: Trainer = "one by one"
 SIDE_BY_SIDE: Trainer = "side by side"
 
-# Those whose versions decide the bits of a network.
+# The libraries whose versions decide the bits of a network.
 BINDING_LIBRARIES = ("torch", "numpy", "scipy")
 
 
 class PlanFacts(BaseModel):
-    """All that decides a subset's networks. A fact that an older plan did not record is None, and binds nobody."""
+    """All that decides a subset's networks. A fact that an older plan did not record is None, and does not bind."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ class PlanFacts(BaseModel):
     """Plans from before version 1.0 call it protocol."""
     settings: dict[str, Any]
     networks: dict[str, list[Any]] | None = None
-    """The grid's columns, by name; older plans name the grid alone."""
+    """The grid's columns, by name; older plans only name the grid."""
     kept_epochs: list[int]
     trainer: Trainer | None = None
     images: ImageFacts
@@ -43,7 +43,7 @@ class PlanFacts(BaseModel):
 
     @property
     def binding(self) -> dict[str, Any]:
-        """What must not change, by name: of the libraries, not Python's own version."""
+        """The facts that must not change, by name; Python's own version, which is among the libraries, may."""
         facts = self.model_dump(exclude_none=True)
         facts["libraries"] = {library: self.libraries.get(library) for library in BINDING_LIBRARIES}
         return facts

@@ -12,7 +12,7 @@ import numpy as np
 from generation.plan import SubsetPlan
 from generation.training import FinishedRecord, Record
 
-# A network whose latest epoch is older than this and five more epochs is not being trained.
+# A network counts as being trained if its latest epoch is no older than this plus the time of five epochs.
 RECENT_SECONDS = 60.0
 
 
@@ -30,16 +30,16 @@ class Progress:
     accuracies: dict[int, float] = field(default_factory=dict)
     """Percent: a finished network's final accuracy, another's latest on the validation half."""
     core_seconds: dict[int, float] = field(default_factory=dict)
-    """Of finished networks whose record has it: the processor's time."""
+    """The processor time of finished networks whose record has it."""
     seconds: dict[int, float] = field(default_factory=dict)
-    """Of finished networks: the sum of their epochs, which whatever else ran on the machine made longer."""
+    """The time of finished networks' epochs, summed; other work on the machine makes it longer."""
     rate: float | None = None
     """Epochs a second, of all processes together."""
 
     @property
     def epochs_left(self) -> float:
-        """Epochs until the last network ends: as many for each as the finished ones took on average, the most they may take
-        where none has finished.
+        """Epochs until the last network ends. Each is expected to take as many as the finished ones did on average, or as
+        many as it may if none has finished.
         """
         expected = float(np.mean(list(self.epochs_of.values()))) if self.epochs_of else float(self.longest)
         waiting = len(self.networks) - len(self.epochs_of) - len(self.begun)
@@ -51,7 +51,7 @@ class Progress:
 
     @property
     def costs(self) -> list[float]:
-        """Core-seconds of the networks that have ended and have them; where none has, the seconds of their epochs."""
+        """Core-seconds of the ended networks that have them; if none has, the seconds of their epochs."""
         return list((self.core_seconds or self.seconds).values())
 
     @property
@@ -61,7 +61,7 @@ class Progress:
 
     @property
     def core_seconds_left(self) -> float | None:
-        """Of the networks that have not ended, at the mean of those that have."""
+        """The core-seconds that the remaining networks take, at the mean of those that have ended."""
         if self.mean_core_seconds is None:
             return None
         share_done = sum(min(epochs / self.longest, 1.0) for epochs in self.begun.values())
@@ -93,7 +93,7 @@ class Progress:
 
 
 def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> Progress:
-    """How far a folder is, from its files alone: also while other processes are at work on it.
+    """How far a folder is, from its files alone, even while other processes train there.
 
     The rate is that of the networks whose latest epoch was written just now, each at its own pace.
     """
@@ -111,7 +111,7 @@ def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> 
             if time.time() - run.latest_change() < RECENT_SECONDS + 5 * seconds:
                 paces.append(1 / max(seconds, 1e-3))
     if paces:
-        # Networks side by side share the seconds of their epoch among them.
+        # Networks side by side divide the seconds of an epoch among themselves: each one's pace is that of the group.
         progress.rate = float(np.mean(paces) if plan.trainer == "side by side" else np.sum(paces))
     return progress
 
@@ -131,7 +131,7 @@ class Meter:
 
 
 def duration(seconds: float | None) -> str:
-    """Such as ``3 h 05 min``."""
+    """A duration as text, such as ``3 h 05 min``."""
     if seconds is None:
         return "unknown"
     minutes = round(seconds / 60)

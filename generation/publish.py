@@ -1,4 +1,4 @@
-"""Publishing packed subsets on the hub: one commit for all that is new, a tag ``<subset>-<version>`` for each version."""
+"""Publishes packed subsets on the hub: one commit for all that is new, a tag ``<subset>-<version>`` for each version."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Upload:
 def plan_upload(root: Path, repository: str) -> Upload:
     """What publishing the packed versions below ``root`` would upload: those that the repository does not have.
 
-    Every file is hashed. The card describes the repository as it will be: also the subsets that it has and ``root`` has not.
+    Every file is hashed. The card describes the repository as it will be, with the subsets that only the repository has.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def plan_upload(root: Path, repository: str) -> Upload:
 
 
 def publish(upload: Upload, repository: str) -> str:
-    """Upload in one commit and tag it; returns the commit. What was interrupted goes on when it is called again."""
+    """Upload in one commit and tag it; returns the commit. An interrupted upload goes on at the next call."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     hub = HfApi(endpoint=endpoint())

@@ -26,7 +26,9 @@ class QueuedZoo:
     waits_for: str | None = None
 
     def plan(self, out: Path) -> SubsetPlan:
-        """What is trained, with its runs below ``out``: as its folder was begun, whatever its grid's file says by now."""
+        """The zoo's plan, with its runs below ``out``. A folder keeps the plan it was begun with, whatever the grid's file
+        says by now.
+        """
         if (runs_folder(self.subset, out) / PLAN_FILE).exists():
             return begun_plan(self.subset, out)
         return subset_plan(self.subset, out, grid=self.grid, kept_epochs=tuple(range(self.keep + 1)))
@@ -38,7 +40,7 @@ def read_queue(path: Path | None = None) -> list[QueuedZoo]:
     Raises
     ------
     UnknownNameError
-        For a subset that the catalogue lacks, or another fact than those of `QueuedZoo`.
+        For a subset that the catalogue lacks, or a fact that `QueuedZoo` does not have.
     ValueError
         For a file without a zoo.
     """
@@ -50,7 +52,7 @@ def read_queue(path: Path | None = None) -> list[QueuedZoo]:
 
 
 def to_train(queue: list[QueuedZoo], out: Path) -> Iterator[tuple[QueuedZoo, SubsetPlan]]:
-    """The zoos that wait for nothing and have networks left to train or to pack, each looked at when it is its turn."""
+    """The zoos that wait for nothing and have networks left to train or to pack, each looked at when its turn comes."""
     for zoo in queue:
         if zoo.waits_for is None:
             made = zoo.plan(out)

@@ -1,6 +1,7 @@
 """A network's record as its run keeps it: what training has found so far, and at the end its outcome.
 
-Read and written here alone: ``network.json`` of a finished network, and beside every state of one under way.
+Only this module reads and writes it: ``network.json`` of a finished network, and the text beside every state of one that is
+being trained.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 
-# What a record says of how a network ended, as the networks table has it; the last where the grid has late epochs.
+# What a record says of how a network ended, by the networks table's columns. Late accuracy is there if the grid has late
+# epochs.
 LATE_OUTCOME = "late_accuracy"
 OUTCOMES = ("seed", "epochs_trained", "stopped_early", "diverged", "final_accuracy", "final_accuracy_all", "best_accuracy")
 
 
 class _Kept(BaseModel):
-    # Not-a-numbers are written as Python's json has them: a feature of exploding weights may be infinite.
+    # NaN and infinity are written as Python's json does: a feature of exploding weights may be infinite.
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
@@ -35,7 +37,7 @@ class Record(_Kept):
     network: int
     seed: Annotated[int, Strict()]  # a numpy integer would pass through a float, and lose its last digits
     device: str
-    """All that trained it, in order."""
+    """All devices that trained it, in order."""
     epochs: list[EpochRow] = []
     signatures: dict[int, dict[str, list[float]]] = {}
     """By epoch and "representation/sign/centrality": the five moments."""
@@ -43,9 +45,9 @@ class Record(_Kept):
     """By kept epoch: a row per layer."""
     diverged: bool = False
     late_accuracies: list[float] = []
-    """On the test half, in percent, after each of the last epochs, where the grid has some."""
+    """Accuracies on the test half, in percent, after each of the late epochs, if the grid has some."""
     core_seconds: float | None = None
-    """The processor's time; of networks side by side it is not known."""
+    """The processor time; unknown for networks trained side by side."""
 
 
 class FinishedRecord(Record):
@@ -89,7 +91,7 @@ def read_finished_record(text: str | bytes) -> FinishedRecord:
 
 
 def written_state_facts(epoch: int, record: Record) -> str:
-    """What stands beside a state's arrays, as JSON."""
+    """The text beside a state's arrays, as JSON."""
     return _StateFacts(epoch=epoch, record=record).model_dump_json(exclude_defaults=True)
 
 

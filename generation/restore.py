@@ -1,7 +1,7 @@
-"""A packed subset put back as a folder of runs: training goes on behind it, and packing packs both together.
+"""Turns a packed subset back into a folder of runs: training adds networks to it, and packing packs all of them together.
 
-What a pack holds of a network is all that a later pack needs: its tables give back the network's record, its HDF5 tiers give
-back the snapshots where they are whole, and else the parts of each tier, rounded as they are.
+A pack holds all of a network that a later pack needs. Its tables give back the network's record. Its HDF5 tiers give back
+the snapshots if the weights are not rounded, else the parts of each tier, rounded as they are.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from nndynbench.subsets.subset import Subset
 
 
 def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str = CPU) -> SubsetPlan:
-    """The plan of a packed subset's whole grid, with runs below ``out``: of the networks that it has and of those to come.
+    """The plan of a packed subset's whole grid, with runs below ``out``: for the networks that it has and those to come.
 
-    ``grid`` is the path of the grid's file where it is none of this package's.
+    ``grid`` is the path of the grid's file if it is none of this package's.
 
     Raises
     ------
     PlanMismatchError
-        Where networks trained here and now would differ in kind from the packed ones: naming a network whose row the grid
-        has otherwise, a library of another version, or another kind of device.
+        If networks trained here and now would differ in kind from the packed ones. Names a network whose row in the grid is
+        another one now, a library of another version, or another kind of device.
     """
     packed = stored_plan(zoo, out)
     described = zoo.features.index.to_frame(index=False)[["network", "epoch"]].drop_duplicates()
@@ -67,10 +67,11 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
 
 
 def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
-    """Write the runs of a packed subset's networks into the plan's folder; returns those that it wrote: neither what was
-    finished there already nor what another process is training. Arrays come from all folders that the subset is read from.
+    """Write the runs of a packed subset's networks into the plan's folder; returns the networks that it wrote. It leaves
+    alone those that are finished there already, and those that another process is training. Arrays come from all folders
+    that the subset is read from.
     """
-    # The finest last: of an epoch that two folders hold, it is what stays.
+    # The finest come last: if two folders hold an epoch, the finer one stays.
     held = sorted((arrays for packed in zoo.pack.folders for arrays in _arrays(packed.folder)), key=lambda part: part.bits)
     restored = []
     for network in zoo.network_ids:
@@ -99,7 +100,7 @@ class _Arrays(NamedTuple):
 
 
 def _arrays(folder: Path) -> list[_Arrays]:
-    """The files of a packed folder's HDF5 tiers; of its weights alone where they are whole, since they give the others."""
+    """The files of a packed folder's HDF5 tiers; if the weights are not rounded, theirs alone: they give the others."""
     packed = PackedFolder(folder, offline=True)
     held = {tier: packed.manifest.tiers[tier] for tier in ARRAY_TIERS if packed.holds_tier(tier)}
     if "weights" in held and held["weights"].mantissa_bits == FLOAT32_MANTISSA_BITS:
@@ -134,6 +135,6 @@ def record_of(zoo: Subset, network: int) -> FinishedRecord:
 
 
 def _keyed(table: pd.DataFrame, network: int) -> list[tuple[tuple[Any, ...], list[float]]]:
-    """A network's rows of a table: their keys behind the network, and their values."""
+    """A network's rows of a table: their keys without the network, and their values."""
     own = rows_of(table, network).droplevel("network")
     return list(zip(own.index, own.to_numpy().tolist(), strict=True))

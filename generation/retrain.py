@@ -1,4 +1,4 @@
-"""Training some of a packed subset's networks again, and comparing them with what is stored."""
+"""Trains some of a packed subset's networks again, and compares them with what is stored."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.subset import Subset
 
-# On other processors or libraries float32 training drifts apart, the faster the higher the learning rate. What must hold
-# there: seed and initial weights bit by bit, and these bounds on the medians over the sample.
+# On other processors or with other libraries, float32 training drifts apart, the faster the higher the learning rate. There,
+# seed and initial weights must be equal bit by bit, and the medians over the sample must be within these bounds.
 LOSS_TOLERANCE = 0.05
-"""Of the first epoch's training loss, relative."""
+"""The bound on the relative difference of the first epoch's training loss."""
 ACCURACY_TOLERANCE = 5.0
-"""Of the final accuracy, in percentage points."""
+"""The bound on the difference of the final accuracy, in percentage points."""
 
 # Signatures follow from the weights, by whatever steps this version of the code takes: their last digits may differ.
 SIGNATURE_TOLERANCE = 1e-6
@@ -37,7 +37,7 @@ CURVES = ["train_loss", "train_accuracy", "validation_accuracy"]
 
 @dataclass(frozen=True)
 class Retrained:
-    """One network, trained again, against what is stored of it; weights are None where the subset at hand has none.
+    """How one network, trained again, compares with what is stored of it; ``weights`` is None if none are at hand.
 
     Weights are compared bit by bit after rounding the new ones to the stored ones' bits of mantissa, curves and outcomes bit
     by bit as they are, signatures within `SIGNATURE_TOLERANCE` (relative). Initial weights that are not at hand are compared
@@ -51,12 +51,12 @@ class Retrained:
     signatures: bool
     outcome: bool
     same_arithmetic: bool
-    """Whether one by one, on the processor and with the libraries that the stored one was trained on: then all must be
-    identical. Side by side, sums are in an order that depends on how many networks a group has."""
+    """Whether it was trained one by one, and on the stored network's processor with its libraries: then all must be
+    identical. Side by side, the order of sums depends on how many networks a group has."""
     loss_difference: float
-    """Of the first epoch's training loss, relative; NaN if there was none."""
+    """The relative difference of the first epoch's training loss; NaN if there was none."""
     accuracy_change: float
-    """Of the final accuracy, in percentage points: the new one minus the stored one."""
+    """The change of the final accuracy, in percentage points: the new one minus the stored one."""
 
     @property
     def identical(self) -> bool:
@@ -65,8 +65,8 @@ class Retrained:
 
 
 def reproduced(comparisons: Sequence[Retrained]) -> bool:
-    """Whether networks trained again are what is stored: bit by bit where `Retrained.same_arithmetic`, and of the others
-    all initial weights, with the medians of first loss and final accuracy within their bounds.
+    """Whether networks trained again agree with what is stored. Those with `Retrained.same_arithmetic` must be identical. Of
+    the others, all initial weights must be equal, and the medians of first loss and final accuracy within their bounds.
     """
     drifted = [comparison for comparison in comparisons if not comparison.same_arithmetic]
     losses = [c.loss_difference for c in drifted if not np.isnan(c.loss_difference)]
@@ -93,7 +93,7 @@ def expectations(comparisons: Sequence[Retrained]) -> list[str]:
 
 def mean_change(comparisons: Sequence[Retrained]) -> tuple[float, float]:
     """Mean change of the final accuracy, in percentage points, of the networks that need not be identical, and its standard
-    error: far from 0, another processor would favour one side. NaN for fewer than two networks.
+    error. A mean far from 0 would say that another processor favours one side. NaN for fewer than two networks.
     """
     changes = [comparison.accuracy_change for comparison in comparisons if not comparison.same_arithmetic]
     if len(changes) < 2:
@@ -124,7 +124,7 @@ def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
 
 
 def networks_in_a_group(plan: SubsetPlan, networks: int, *, workers: int) -> int:
-    """How many networks to train side by side, as the stored ones were: each worker a group, or a GPU all of them.
+    """How many networks to train side by side, as the stored ones were: on CPUs a group per worker, on a GPU one group.
 
     A network's dropout masks do not depend on its group, but they are not those of networks trained one by one.
     """
@@ -141,14 +141,14 @@ def sample(zoo: Subset, count: int, *, seed: int = 0) -> list[int]:
 
 def trainer_of(zoo: Subset) -> Trainer:
     """Whether the networks of a packed subset were trained one by one or side by side."""
-    # Packs from before it was recorded are all of networks trained alone.
+    # Older packs, from before it was recorded, all hold networks trained one by one.
     trainer: Trainer = zoo.manifest.settings.get("trainer", ONE_BY_ONE)
     return trainer
 
 
 def kind_of_devices(zoo: Subset) -> str:
     """What all networks of a packed subset were trained on: "cpu", or the name of a GPU."""
-    # Packs from before it was recorded are all of CPUs.
+    # Older packs, from before it was recorded, all hold networks trained on CPUs.
     return str(zoo.manifest.settings.get("device_kind", CPU))
 
 
@@ -200,7 +200,7 @@ def _compare_weights(zoo: Subset, run: NetworkRun, record: FinishedRecord) -> tu
 
 
 def rows_of(table: pd.DataFrame, network: int) -> pd.DataFrame:
-    """A network's rows of a table that has it in its index."""
+    """A network's rows of a table that has networks in its index."""
     return table[table.index.get_level_values("network") == network]
 
 

@@ -152,7 +152,7 @@ class NetworkRun:
             return False
 
     def write_parts(self, tier: str, epoch: int, parts: Arrays, *, mantissa_bits: int) -> None:
-        """Keep a snapshot's parts of one HDF5 tier, in their order: they stand for it where only a pack of it is left."""
+        """Keep a snapshot's parts of one HDF5 tier, in their order: they replace the snapshot where only a pack is left."""
         facts = {"parts": list(parts), "mantissa_bits": mantissa_bits}
         write_arrays(self._parts(tier, epoch), parts, json.dumps(facts))
 
@@ -165,8 +165,9 @@ class NetworkRun:
         return {name: arrays[name] for name in json.loads(text)["parts"]}
 
     def epochs_with_parts(self, tier: str, *, mantissa_bits: int) -> list[int]:
-        """The epochs whose parts of a tier are kept to that many bits of mantissa at least; raises `DamagedFileError` naming
-        the file.
+        """The epochs whose parts of a tier are kept to at least ``mantissa_bits``.
+
+        Raises `DamagedFileError` naming the file.
         """
         bits = {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
         return sorted(epoch for epoch, kept in bits.items() if kept >= mantissa_bits)
@@ -194,7 +195,7 @@ class NetworkRun:
         return latest
 
     def _other_owner(self, record: Record) -> int | None:
-        """The network that a record is of, where it is not this folder's."""
+        """The network that a record belongs to, if that is not this folder's; else None."""
         owner = record.network
         return owner if self.folder.name.isdigit() and owner != int(self.folder.name) else None
 

@@ -31,7 +31,7 @@ def train_with_ray(
     Raises
     ------
     TrainingFailedError
-        With the reason, if a unit failed otherwise, such as by a full disk.
+        With the reason, if a unit failed for another cause, such as a full disk.
     """
     deadline = None if time_limit is None else time.time() + time_limit
     stop_file = job.plan.folder / f"stop-{os.getpid()}"

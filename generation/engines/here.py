@@ -1,4 +1,6 @@
-"""On this machine: one-thread processes side by side, which beat one module of all on a CPU, or groups on its GPU."""
+"""Trains on this machine: on its CPU in one-thread processes, faster there than one module of many networks, or in groups
+on its GPU.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ POLL_SECONDS = 0.2
 
 
 def train_here(job: Job, *, workers: int, time_limit: float | None = None, report: Report = lambda record: None) -> Outcome:
-    """Do a job on this machine, in ``workers`` processes; in one where it is a GPU's.
+    """Do a job on this machine, in ``workers`` processes on its CPU or in one on a GPU.
 
     ``report`` is called in this process with a network's record after each of its epochs. At ``time_limit`` seconds, on
     Ctrl-C, or at a SIGTERM to any of them, every process stops at the end of the epoch it is in; a second Ctrl-C stops at
@@ -32,8 +34,8 @@ def train_here(job: Job, *, workers: int, time_limit: float | None = None, repor
     Raises
     ------
     TrainingFailedError
-        When the disk is full; all others have stopped at the end of their epoch. When a process was killed, which ends the
-        others at once.
+        If the disk is full, once all other processes have stopped at the end of their epoch; if a process was killed, which
+        ends the others at once.
     """
     deadline = None if time_limit is None else time.time() + time_limit
     with _Workers(job, workers if job.device == CPU else 1, deadline, report) as pool:
@@ -56,7 +58,7 @@ class _Workers:
         self.receiving, self.sending = context.Pipe(duplex=False)
         self.records: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self.pool = worker_processes(workers, _start_worker, job, self.stop, self.sending, context.Lock(), deadline)
-        # Not in this thread: half a record, of a process that was killed, is waited for until no process can write on.
+        # In a thread of its own: after half a record, of a process that was killed, it waits until no process can write.
         self.reading = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> _Workers:
@@ -159,7 +161,7 @@ def _report(record: Record) -> None:
 
 def _train(unit: Unit) -> None:
     job: Job = _worker["job"]
-    # Here, not when the process starts: an error there would be lost with the process.
+    # Images are loaded here, not when the process starts: an error there would be lost with the process.
     if "images" not in _worker:
         _worker["images"] = job.images()
     job.train(unit, _worker["images"], stop=_should_stop, report=_report)

@@ -1,4 +1,4 @@
-"""What every engine does: units of work, a unit being the networks that one process trains in one go."""
+"""The job that every engine does, in units of work: a unit is the networks that one process trains in one go."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Unit = list[int]
 # How long to wait before looking again for networks that another process holds.
 BUSY_SECONDS = 2.0
 
-# Niceness of the processes that describe: where cores are few, the one that keeps a GPU busy goes first.
+# Niceness of the describing processes: where cores are few, the process that keeps a GPU busy goes first.
 DESCRIBERS_YIELD = 10
 
 
@@ -53,7 +53,7 @@ class Job:
 
     def __post_init__(self) -> None:
         if self.weights_of is not None:
-            _ = self.plan.known_threshold  # said now, not when the first network has ended
+            _ = self.plan.known_threshold  # raises now, not when the first network has ended
 
     def unfinished(self) -> Unit:
         return [network for network in self.networks if not self.plan.run(network).finished]
@@ -64,7 +64,7 @@ class Job:
         return [todo[start : start + self.side_by_side] for start in range(0, len(todo), self.side_by_side)]
 
     def images(self) -> Images:
-        """The images, and the check that this process trains what the first one began."""
+        """Load the images, and check that this process trains what the first one began."""
         images = load_images(self.plan.entry.images, cache=self.image_cache)
         self.plan.check_device(images)
         return images
@@ -110,7 +110,7 @@ class Outcome:
 
 
 def shard(networks: list[int], part: str) -> list[int]:
-    """The networks of one part of n, written "2/5": every fifth, so that each part is spread over the grid.
+    """The networks of one part of n. "2/5" is every fifth network from the second on, so each part is spread over the grid.
 
     Raises
     ------

@@ -13,15 +13,15 @@ from typing import Any
 
 
 class WorkerPool(ProcessPoolExecutor):
-    """A pool that can be ended at once. Its processes do not end at a SIGTERM, by which the standard library ends those of
-    a broken pool.
+    """A pool that can be ended at once. The standard library ends the processes of a broken pool by SIGTERM, at which these
+    do not end.
     """
 
     killed = False
 
     @property
     def dead(self) -> bool:
-        """Whether a process was killed, by this one or another: what it was writing is half written."""
+        """Whether a process was killed, by this one or another: what it was writing may be half written."""
         return self.killed or bool(self._broken)
 
     def kill(self) -> None:
@@ -30,7 +30,7 @@ class WorkerPool(ProcessPoolExecutor):
             process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As that of the standard library; a broken pool is killed, since the dead may have left its queues locked."""
+        """Like the standard library's, but a broken pool is killed: dead processes may have left its queues locked."""
         if self.dead:
             self.kill()
         super().shutdown(wait, cancel_futures=cancel_futures)
@@ -39,7 +39,7 @@ class WorkerPool(ProcessPoolExecutor):
 def worker_processes(workers: int, initialise: Callable[..., object], *arguments: Any) -> WorkerPool:
     """A pool whose processes first call ``initialise``. Spawned, not forked: torch's threads and a fork do not mix.
 
-    Where a scheduler asks all processes to end, these work on until this one, which is asked too, has no more work for them;
+    If a scheduler asks all processes to end, these work on until this one, which is asked too, has no more work for them.
     ``initialise`` may install another handler of SIGTERM.
     """
     return WorkerPool(workers, get_context("spawn"), initializer=_start, initargs=(initialise, *arguments))
@@ -47,8 +47,8 @@ def worker_processes(workers: int, initialise: Callable[..., object], *arguments
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within ignore Ctrl-C from their first moment on, before they could say so themselves: a
-    terminal sends it to them too.
+    """Processes started within this context ignore Ctrl-C, which a terminal sends to them too, from their first moment on:
+    before they could set that up themselves.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,9 +1,9 @@
 """Grids as data: which networks a subset trains, in which order, and the settings that all of them share.
 
-One TOML file per grid: by its name in this folder, or by the path of one's own. ``[settings]`` holds what its networks
-share; ``[product]`` the values whose every combination is a network, the first varying slowest, or ``rows`` names a CSV file
-with a network per line, of which ``first_rows`` takes the first, and ``seeds`` makes as many networks of each, one pass over
-all after another. A network's id is its row.
+A grid is a TOML file: of this folder, by its name, or one's own, by its path. ``[settings]`` holds what its networks share.
+What varies is either in ``[product]``, where every combination of values is a network and the first setting varies slowest,
+or in a CSV file with a network per line, which ``rows`` names. Of that file ``first_rows`` takes the first lines, and
+``seeds`` makes so many networks of each line, one pass over all lines after another. A network's id is its row.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ DEFAULTS: dict[str, Any] = {
     "precision": "float32",
     "validation_images": 0,  # all of the half
     "late_epochs": 0,  # the last ones, after which the test half is looked at too: late_accuracy is their mean
-    "signatures": "every epoch",  # or "kept epochs" alone, as features
+    "signatures": "every epoch",  # or "kept epochs", as features are
 }
 
 # What a network's arithmetic may be on each kind of device; tf32 is a GPU's.
 PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
 
-# What settings in words may be; momentum is SGD's.
+# The words that settings may be; MOMENTUM has SGD's momentum for two of them.
 MOMENTUM = {"sgd": 0.0, "momentum": 0.9}
 WORDS: dict[str, tuple[str, ...]] = {
     "optimiser": (*MOMENTUM, "adam"),
@@ -60,7 +60,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 OWN_REGIME = "own"
 REGIMES = ("full", "reduced", "diverse", OWN_REGIME)
 
-# What a grid's file may say: `like` is read where it is a grid of one's own, `draw` by `python -m generation draw-grid`.
+# The parts that a grid's file may have: `like` is read from grids of one's own, `draw` by `python -m generation draw-grid`.
 PARTS = ("regime", "like", "settings", "product", "rows", "first_rows", "seeds", "draw")
 
 
@@ -70,7 +70,7 @@ class Range(NamedTuple):
     whole: bool
     low: float
     below: float = np.inf
-    above: bool = False  # low itself is none of them
+    above: bool = False  # low itself is excluded
 
     def holds(self, value: Any) -> bool:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
@@ -99,19 +99,19 @@ NUMBERS = {
     "validation_images": Range(whole=True, low=0),
     "late_epochs": Range(whole=True, low=0),
 }
-# What must vary, if only over one value: there is no default.
+# The columns that every grid must have, if only with one value: they have no default.
 ALWAYS_COLUMNS = ("learning_rate", "dropout")
 
 AXES = "a list such as [0.1, 0.2], {from, to, count} or {mantissas, exponents}"
 
 
 class GridError(NndynbenchError, ValueError):
-    """A grid's file that is no grid, or says that nothing is to be trained."""
+    """A grid's file that is no grid, or from which nothing can be trained."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """``networks``: a row per network, its index the network's id, its columns what varies. ``settings``: what does not."""
+    """``networks``: a row per network, indexed by its id, and a column per setting that varies. ``settings``: the rest."""
 
     name: str
     regime: str
@@ -139,8 +139,8 @@ def grid_names() -> list[str]:
 
 
 def read_grid(name: str) -> Grid:
-    """Read ``<name>.toml`` of this folder, or the file at the path ``name`` if it ends in ".toml", whose regime is "own"
-    where it says none.
+    """Read ``<name>.toml`` of this folder, or the file at the path ``name`` if it ends in ".toml". The regime of such a file
+    is "own" unless it says another.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def read_grid(name: str) -> Grid:
 
 
 def _facts(name: str, file: Traversable) -> dict[str, Any]:
-    """What a grid's file says, its parts being of the right kinds."""
+    """What a grid's file says; raises `GridError` if a part is of the wrong kind."""
     if not file.is_file():
         raise GridError(f"there is no grid {file}: name the .toml file of one, or one of {', '.join(grid_names())}")
     try:
@@ -239,7 +239,7 @@ def _check_values(grid: Grid) -> None:
 
 
 def _check_late_epochs(grid: Grid) -> None:
-    """Which epochs are a network's last must be known beforehand, and be no more than it trains."""
+    """A network's late epochs must be known before it is trained, and be no more than it trains."""
     for recipe in map(grid.recipe, grid.networks.index):
         if recipe["late_epochs"] and (recipe["patience"] or recipe["late_epochs"] > recipe["epochs"]):
             raise GridError(
@@ -273,7 +273,7 @@ def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def named_regime(facts: dict[str, Any]) -> dict[str, Any]:
-    """A grid's or plan's facts by today's words: the regime was called protocol."""
+    """A grid's or plan's facts in today's words: the regime was once called protocol."""
     return {("regime" if name == "protocol" else name): value for name, value in facts.items()}
 
 

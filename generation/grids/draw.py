@@ -1,4 +1,4 @@
-"""Drawing the rows of a random grid, once: the CSV file they go into is the fact, this is where it came from."""
+"""Draws the rows of a random grid, once. The grid is then what their CSV file says; this code shows where it came from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nndynbench.names import check_name
 def draw_rows(name: str) -> pd.DataFrame:
     """Draw ``configurations`` rows by the ``[draw]`` section of a grid's file, and append its twins, if it has any.
 
-    ``configuration`` numbers the configurations; a twin has its first's, and the same hyperparameters.
+    ``configuration`` numbers the configurations; a twin has the number and the hyperparameters of the row that it repeats.
 
     Raises
     ------

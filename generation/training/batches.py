@@ -51,7 +51,7 @@ def epoch_batches(
 
 
 def shifted_and_flipped(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor) -> Tensor:
-    """Each image (n, channels, h, w) padded by 4 on every side, cropped back at its own offset, mirrored where told."""
+    """Images (n, channels, h, w) padded by 4 on every side, cropped back at each one's own offset, mirrored if ``flips``."""
     height, width = images.shape[2:]
     padded = functional.pad(images, (CROP_PADDING,) * 4)
     crops = padded.unfold(2, height, 1).unfold(3, width, 1)

@@ -37,7 +37,7 @@ from nndynbench.graphs import Weights, architecture
 
 EVALUATION_BATCH = 1000
 
-# On images of fewer pixels oneDNN's preparations cost more than it saves: 0.87 against 0.57 ms a step at 8×8.
+# On images of fewer pixels, oneDNN's preparations cost more than they save: 0.87 against 0.57 ms a step at 8×8.
 ONEDNN_PIXELS = 16 * 16
 
 
@@ -112,8 +112,8 @@ class Training:
 
     @property
     def core_seconds(self) -> float:
-        """The processor's time that the network has taken so far, runs before this one included: other work on the machine
-        does not count, as it does in an epoch's seconds.
+        """The processor time that the network has taken so far, runs before this one included. Unlike an epoch's seconds, it
+        does not grow with other work on the machine.
         """
         return round(self.core_seconds_before + time.process_time() - self.started, 3)
 
@@ -167,7 +167,7 @@ def train_network(
 
 @contextmanager
 def one_core(name: str) -> Iterator[None]:
-    """How torch uses a core while it trains: one thread, no denormals, oneDNN where it pays. Afterwards as it was."""
+    """Within this context torch trains on one core: one thread, no denormals, oneDNN where it pays; afterwards as before."""
     threads, onednn = torch.get_num_threads(), bool(torch.backends.mkldnn.enabled)
     _, height, width = architecture(name).input_shape
     torch.set_num_threads(1)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Output positions up to which the product is the quicker one, with a 1×1 kernel and with a larger one, and from how many
-# input channels on.
+# The product is faster up to so many output positions, with a 1×1 kernel and with a larger one, and from so many input
+# channels on.
 POSITIONS_1X1 = 64
 POSITIONS = 16
 CHANNELS = 64

@@ -64,7 +64,9 @@ def describe(plan: NetworkPlan, record: Record, epoch: int, weights: Weights, in
 
 
 def keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState, initial: Weights) -> None:
-    """Describe an epoch's snapshot in the state's record, and write what is kept of it: the state, last, makes it count."""
+    """Describe an epoch's snapshot in the state's record, and write what is kept of the epoch. The state is written last:
+    only then does the epoch count.
+    """
     describe(plan, state.record, state.epoch, state.weights, initial)
     if keeps(plan, state.record, state.epoch):
         run.write_snapshot(state.epoch, state.weights)
@@ -72,7 +74,7 @@ def keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState, initial
 
 
 def keep_last(plan: NetworkPlan, run: NetworkRun, record: Record, initial: Weights) -> None:
-    """Once a network has diverged: the snapshot before that is its last, to be kept like any other network's."""
+    """Keep the last snapshot of a network that has diverged, the one from before, like any other network's last snapshot."""
     state = run.read_state()
     if state is not None:
         describe(plan, record, state.epoch, state.weights, initial)

@@ -1,7 +1,7 @@
-"""Many networks side by side on the same batches, as one module: what pays on a GPU.
+"""Trains many networks side by side on the same batches, as one module, which pays on a GPU.
 
 Every network keeps the files of `generation.runs`, as if it were trained alone: any of them can be resumed in any group.
-While an epoch trains, other processes turn the snapshots of the one before into signatures and features, and write them.
+While an epoch trains, other processes turn the snapshots of the epoch before into signatures and features, and write them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class NotSideBySideError(ValueError):
 
 
 def check_side_by_side(plans: Sequence[NetworkPlan]) -> None:
-    """Raise `NotSideBySideError` unless the networks see the same batches and have an update rule that is written here."""
+    """Raise `NotSideBySideError` unless the networks see the same batches and their update rule is implemented here."""
     first = plans[0].recipe
     if first["batches"] != "shared":
         batches = first["batches"]
@@ -129,8 +129,8 @@ class Group:
         self.labels = labels[:, index]
 
     def epoch(self, epoch: int) -> tuple[list[float], list[float]]:
-        """One epoch: every network's mean loss over its batches and accuracy in percent. A loss that is not finite stays
-        so, and disturbs no other network.
+        """One epoch: every network's mean loss over its batches, and accuracy in percent. A loss that is not finite stays
+        that way, and disturbs no other network.
         """
         losses, right, visited = [], torch.zeros(len(self.plans), dtype=torch.int64, device=self.device), 0
         for step, (inputs, labels) in enumerate(self.begin(epoch)):
@@ -218,7 +218,7 @@ class Group:
 
 @dataclass
 class Member:
-    """One network of a group: its files, its record, and the description of its latest epoch where that is still made."""
+    """One network of a group: its files, its record, and the description of its latest epoch while that is being made."""
 
     plan: NetworkPlan
     run: NetworkRun
@@ -252,7 +252,7 @@ def train_side_by_side(
 ) -> int:
     """Train networks side by side to their ends, from where ``runs`` left them; returns how many have ended.
 
-    As `train_network` for each of them; ``describers`` are the processes that make signatures and features. After a kill
+    Each is trained as by `train_network`; ``describers`` are the processes that make signatures and features. After a kill
     the networks may be at different epochs: those behind catch up first, then all go on together.
     """
     check_side_by_side(plans)
@@ -274,7 +274,7 @@ def train_side_by_side(
             _train_epoch(group, grouped, describers, report)
         for member in members:
             member.settle()
-        # A kill between a network's last state and its final record leaves one that has ended, but lacks its accuracies.
+        # A kill between a network's last state and its final record leaves one that has ended but lacks its accuracies.
         unmarked = [member for member in members if member.ended and not member.run.finished]
         if unmarked:
             _finish(_load(unmarked, images, device), unmarked, report)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 UINT32 = 0xFFFFFFFF
 
-# Input channels of a network up to which a GPU is given its conv as matrix products: of few channels a grouped conv keeps
+# Up to so many input channels per network, a GPU computes a conv as matrix products: a grouped conv of few channels keeps
 # little of it busy.
 FEW_CHANNELS = 8
 # Rows of a product that are a multiple of this many numbers keep its memory accesses aligned.
@@ -84,8 +84,8 @@ def _pair(sizes: str | tuple[int, ...]) -> tuple[int, int]:
 def convolved_as_one_product(
     inputs: Tensor, weight: Tensor, bias: Tensor | None, *, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """`SideBySideConv2d` on images (n, channels, h, w) that all networks share: their windows, written out, times all
-    filters.
+    """`SideBySideConv2d` on images (n, channels, h, w) that all networks share: the images' windows, written out, times the
+    filters of all networks.
 
     The result lies in memory channels last, as pooling likes it.
     """
@@ -103,10 +103,10 @@ def convolved_as_one_product(
 def convolved_by_rows(
     inputs: Tensor, weight: Tensor, bias: Tensor | None, *, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """`SideBySideConv2d`'s grouped conv as one matrix product a network: each row of outputs is the rows of inputs that it
-    sees times a banded matrix of the filters.
+    """`SideBySideConv2d`'s grouped conv as one matrix product per network: each row of outputs is the rows of inputs that it
+    sees, times a banded matrix of the filters.
 
-    Nearly three times the multiplications of a conv for LeNet's second, but in large products, for which only rows, not
+    For LeNet's second conv that is nearly three times the multiplications, but in large products, for which only rows, not
     windows, need be written out. The result lies in memory channels last.
     """
     networks, outputs, channels, *_ = weight.shape
@@ -134,7 +134,8 @@ def banded(weight: Tensor, *, width: int, step: int) -> Tensor:
     """
     size = weight.shape[-1]
     positions = (width - size) // step + 1
-    # Written one after another, zeros between them, copies of a filter's row lie ``step`` further in each row of ``width``.
+    # Copies of a filter's row, written one after another with zeros between them, lie ``step`` further right in each row of
+    # ``width`` than in the row before.
     copies = functional.pad(weight, (0, width + step - size)).unsqueeze(-2).expand(*weight.shape[:-1], positions, -1)
     shifted: Tensor = copies.flatten(-2)[..., : positions * width].unflatten(-1, (positions, width))
     # (networks, outputs, channels, k, positions, width)
@@ -234,8 +235,8 @@ def dropouts(model: nn.Module) -> list[SideBySideDropout]:
 def uniform(keys: Tensor, counter: int, count: int) -> Tensor:
     """``count`` numbers in [0, 1) for each 63-bit key (networks,): shape (networks, count), from key and counter alone.
 
-    A hash of key, counter and position, by two rounds of Wellons' 32-bit mixer (github.com/skeeto/hash-prospector): unlike a
-    generator's, a network's numbers do not depend on who is drawn for beside it, nor on the device.
+    A hash of key, counter and position, by two rounds of Wellons' 32-bit mixer (github.com/skeeto/hash-prospector). Unlike a
+    generator's, a network's numbers depend neither on the networks beside it nor on the device.
     """
     positions = torch.arange(count, device=keys.device, dtype=torch.int64)
     low, high = keys & UINT32, keys >> 32
