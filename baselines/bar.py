@@ -1,16 +1,16 @@
-"""The bars: what hyperparameters and learning curves know of a network's future, as far as we could find out.
+"""The bars: how well hyperparameters and learning curves predict a network's final accuracy, as far as we could find out.
 
 ``bar`` sees every column of the grid and the curves up to the budget, ``curve-bar`` the curves alone. Each blends Gaussian
-processes with a length for each column, support vectors and trees; the blend's weights are fitted on what each predicts of
-networks that it has not seen, held out as the protocol holds out (configurations, learning rates, or whole optimisers). "The
-bar and X" gives X to every learner, to the processes where it has at most 30 columns; beside it "permuted X" has the same
-columns with their rows shuffled between networks, so that nothing is earned by mixing.
+processes with a length for each column, support vectors and trees. The blend's weights are fitted on each learner's
+predictions of networks that it has not seen, held out as the protocol holds out (configurations, learning rates, or whole
+optimisers). "The bar and X" gives the columns X to every learner, to the processes only if X has at most 30 columns. Its
+control "permuted X" has the same columns with their rows shuffled between networks: it shows what mixing alone would earn.
 
-An earlier bar was beaten before this one was published: on cifar10-lenet-diverse, at 5 epochs, R² rose from 0.887 to 0.906,
-for an optimiser never seen from 0.24 to 0.72. Three things did it: steps of all optimisers on one scale, with the products
-that decide how a network trains; the loss's distance from chance, in units of what a plateau wobbles by; evidence for the
-blend counted in groups held out, not in networks. Twice as many trees, or processes fitted anew for what is held out, gained
-0.001 or less.
+An earlier bar was replaced by this one before publication: on cifar10-lenet-diverse, at 5 epochs, R² rose from 0.887 to
+0.906, for an optimiser never seen from 0.24 to 0.72. Three changes did it. The steps of all optimisers are on one scale,
+with the products that decide how a network trains. The loss's distance from chance is in units of what a plateau wobbles by.
+Evidence for the blend is counted in groups held out, not in networks. Twice as many trees, or processes fitted anew for what
+is held out, gained 0.001 or less.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,19 +30,19 @@ from sklearn.svm import SVR
 
 import nndynbench as nb
 
-# How much farther a step goes than one of plain SGD at the same rate: a momentum of 0.9 adds up to 1 / (1 - 0.9); Adam's by
-# the middles of the ranges that the grids draw rates from.
+# How much farther a step goes than one of plain SGD at the same learning rate. A momentum of 0.9 adds up to 1 / (1 - 0.9).
+# Adam's number compares the middles of the ranges that the grids draw learning rates from.
 STEP = {"sgd": 1.0, "momentum": 10.0, "adam": 65.0}
 SHARES = {"dropout", "label_noise"}
 SMALLEST = 1e-8
 
-NARROW = 30  # columns beyond these a process has too few networks for
+NARROW = 30  # for more columns, a process has too few networks
 FOLDS = 3
 
 
 def comparable(history: nb.History) -> dict[str, float]:
-    """The grid's columns on scales that mean the same for every network: shares as they are, all else as logarithms, the
-    learning rate by the step that its optimiser makes of it. With them the products that decide how a network trains.
+    """The grid's columns on scales that mean the same for every network: shares as they are, other numbers as logarithms,
+    the learning rate as the step that the optimiser makes of it. The products that decide how a network trains are added.
     """
     values = history.hyperparameters
     rate = values.get("learning_rate", 1.0) * STEP.get(values.get("optimiser", "sgd"), 1.0)
@@ -62,13 +62,13 @@ def comparable(history: nb.History) -> dict[str, float]:
 
 
 def optimiser(history: nb.History) -> dict[str, str]:
-    """And whatever else the grid says in words."""
+    """The optimiser, and whatever else the grid says in words."""
     words = {name: value for name, value in history.hyperparameters.items() if isinstance(value, str)}
     return {"optimiser": "the same for all"} | words
 
 
 def position(history: nb.History) -> dict[str, float]:
-    """Where the curves stand: the least that a process needs."""
+    """Where the curves stand: the few columns that a process needs."""
     columns = nb.columns.curves(history) | nb.columns.curve_shapes(history)
     names = (
         "below_chance_1",
@@ -78,9 +78,10 @@ def position(history: nb.History) -> dict[str, float]:
 
 
 class GaussianProcess(RegressorMixin, BaseEstimator):
-    """With a length for each column, in standard deviations; fitted on at most 2,000 networks, its lengths on 400.
+    """A Gaussian process with a length for each column; fitted on at most 2,000 networks, its lengths on at most 400.
 
-    Networks beyond these are left out evenly: the harness hands them over in an order that tells nothing.
+    Lengths are in standard deviations. Further networks are left out evenly: the order in which the harness hands networks
+    over tells nothing.
     """
 
     STEPS = 20
@@ -111,8 +112,8 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
         return self.middle_ + self.spread_ * (self._covariance(np.asarray(X) / self.lengths_) @ self.weights_)
 
     def left_out(self, X: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        """What it would predict of each fold's test side from the other side alone, of the networks that it was fitted on,
-        with the same lengths (Rasmussen & Williams 2006, section 5.4.2, for groups).
+        """What it would predict for each fold's test side, had it been fitted on the other side alone with the same lengths
+        (Rasmussen & Williams 2006, section 5.4.2, for groups). Networks that it was not fitted on are predicted as usual.
         """
         inverse, predicted = cho_solve(self.factor_, np.eye(len(self.scaled_))), self.predict(X)
         place = np.full(len(X), -1)
@@ -128,16 +129,16 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """At most so many places, evenly."""
+    """At most ``most`` of ``count`` places, evenly spaced."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def unlikelihood(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """The negative logarithm of a process's marginal likelihood, and its gradient; theta has the logarithms of its height,
-    its lengths and its noise, as scikit-learn's kernels do.
+    """The negative logarithm of a process's marginal likelihood, and its gradient. ``theta`` holds the logarithms of the
+    process's height, lengths and noise, as scikit-learn's kernels do.
 
-    By matrix products (Rasmussen & Williams 2006, equations 5.8 and 5.9): scikit-learn's gradient is an array of (networks,
-    networks, columns).
+    Computed by matrix products (Rasmussen & Williams 2006, equations 5.8 and 5.9), since scikit-learn's gradient is an array
+    of (networks, networks, columns).
     """
     height, lengths, noise = np.split(np.exp(theta), [1, -1])
     points = X / lengths
@@ -155,10 +156,10 @@ def unlikelihood(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float
 
 
 class Weights(RegressorMixin, BaseEstimator):
-    """Of learners, at least 0, by least squares; three groups' worth of evidence says that all are equal.
+    """The learners' weights in a blend: at least 0, by least squares. A prior worth three groups says that all are equal.
 
-    Where two optimisers alone are left to be held out, that is the more of what is known. No learner's prediction counts as
-    more or less than training networks reached.
+    If only two optimisers are left to be held out, the prior outweighs the evidence. Predictions are clipped to the range
+    that training networks reached.
     """
 
     EVIDENCE = 3
@@ -181,14 +182,15 @@ class Weights(RegressorMixin, BaseEstimator):
 
 
 class Blend(RegressorMixin, BaseEstimator):
-    """Learners on parts of a table of histories' columns, blended.
+    """A blend of learners, each on some parts of a table of histories' columns.
 
     Parameters
     ----------
     parts
         Functions from a history to its columns, by part.
     learners
-        By name a learner, and the parts that it sees; "more" only where that part is narrow, unless it is no process.
+        By name, a learner and the parts that it sees. Every learner also sees the part "more" if there is one, a process
+        only if it has few columns.
     permuted
         Whether the rows of "more" are shuffled between networks, among those fitted on and among those asked about.
     """
@@ -206,7 +208,7 @@ class Blend(RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Sequence[nb.History], y: np.ndarray, groups: np.ndarray | None = None) -> "Blend":
-        """``groups``: networks of one number are held out together; by default each alone."""
+        """``groups``: a number per network; those with the same number are held out together. By default each is alone."""
         y = np.asarray(y, dtype=np.float64)
         groups = np.arange(len(y)) if groups is None else groups
         self.tables_ = {part: self._table(functions).fit(X) for part, functions in self.parts.items() if functions}
@@ -258,7 +260,7 @@ class Blend(RegressorMixin, BaseEstimator):
 
 
 class Cut(ClassifierMixin, BaseEstimator):
-    """A regressor's prediction of the final accuracy, cut where the labels are."""
+    """A classifier: a regressor's prediction of the final accuracy, cut where the labels change."""
 
     def __init__(self, regressor: Blend) -> None:
         self.regressor = regressor
@@ -270,7 +272,7 @@ class Cut(ClassifierMixin, BaseEstimator):
         groups: np.ndarray | None = None,
         accuracies: np.ndarray | None = None,
     ) -> "Cut":
-        """``accuracies``: the final accuracies, of which ``y`` are a cut; without them the labels stand for them."""
+        """``accuracies``: the final accuracies that the labels ``y`` were cut from; without them, ``y`` serves as such."""
         self.classes_ = np.unique(y)
         truths = np.asarray(y if accuracies is None else accuracies, dtype=np.float64)
         self.cut_ = (truths[y == self.classes_[0]].max() + truths[y == self.classes_[-1]].min()) / 2
@@ -348,13 +350,13 @@ def signature(centrality: str) -> Callable[[nb.History], dict[str, float]]:
 
 
 def neural_persistence(history: nb.History) -> dict[str, float]:
-    """Each layer's, at the last epoch."""
+    """Each layer's neural persistence at the last epoch."""
     features = nb.columns.last_features(history)
     return {name: value for name, value in features.items() if name.startswith("neural_persistence")}
 
 
 def layer_distance(history: nb.History) -> dict[str, float]:
-    """Each layer's from its initialisation, at the last epoch."""
+    """Each layer's distance from its initialisation at the last epoch."""
     distances = nb.columns.layer_distances(history)
     return {name: value for name, value in distances.items() if name.endswith(f" {history.epochs}")}
 
@@ -376,7 +378,7 @@ BARS: dict[str, tuple[str, set[str], dict[str, list[Callable[[nb.History], Mappi
 
 
 def bars(name: str) -> dict[str, nb.Method]:
-    """A bar, and beside it what weights give, as they are and permuted."""
+    """A bar, the bar with each of `MORE`, and as its control the bar with the same columns permuted."""
     what, reads, parts, learners = BARS[name]
     found = {name: blended(what, reads, Blend(parts, learners), role="reference")}
     words = name.replace("-", " ")

@@ -1,8 +1,9 @@
-"""The paper's methods as it may have meant them: it names no C, no kernel and no scaling, so they are chosen here.
+"""The paper's methods as it may have meant them: it names no C, no kernel and no scaling, so these are chosen here.
 
-Inside each training fold, by cross-validation that holds apart what the protocol holds apart. ``relative``: signatures as
-they differ from those of the network's own initialisation, so what training has changed. These differences are small beside
-the signatures: they count a hundredfold before the logarithm, which is then close to linear for small ones.
+They are chosen inside each training fold, by cross-validation that holds apart what the protocol holds apart. Methods called
+``relative`` see how signatures differ from those of the network's own initialisation: what training has changed. These
+differences are small beside the signatures, so they are multiplied by 100 before the logarithm is taken, which is then close
+to linear for small ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ PAPER = "Vahedian et al. 2021, arXiv 2111.05410"
 SCALE = 100
 FOLDS = 3
 SCALINGS = [StandardScaler(), QuantileTransformer(n_quantiles=50)]
-MOST_STEPS = 100_000  # of a solver that a C too large keeps busy
+MOST_STEPS = 100_000  # of a solver, which too large a C would keep busy
 
 
 class Chosen(BaseEstimator):
@@ -35,9 +36,9 @@ class Chosen(BaseEstimator):
     columns
         A function from a history to its columns.
     estimator
-        A pipeline on their signed logarithms, the missing filled in and marked.
+        A pipeline on the columns' signed logarithms, with missing values filled in and marked.
     choices
-        As of scikit-learn's ``GridSearchCV``.
+        The estimator's parameters to choose from, as scikit-learn's ``GridSearchCV`` takes them.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Chosen(BaseEstimator):
         self.choices = choices
 
     def fit(self, X: Sequence[nb.History], y: np.ndarray, groups: np.ndarray | None = None) -> "Chosen":
-        """``groups``: networks of one number are held out together; by default each alone."""
+        """``groups``: a number per network; those with the same number are held out together. By default each is alone."""
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         self.table_ = make_pipeline(
             nb.Columns([self.columns]),

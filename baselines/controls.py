@@ -1,4 +1,4 @@
-"""Controls: what is left of a graph method when the graph is taken away. Each is a forest, as degree-forest is."""
+"""Controls: what is left of a graph method when the graph is taken away. Each is a forest, like degree-forest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def signature(centrality: str, **which: Any) -> Callable[[nb.History], dict[str,
 
 
 def layer_norms(history: nb.History) -> dict[str, float]:
-    """One number a layer and epoch: the L2 norm of its weights."""
+    """One number per layer and epoch: the L2 norm of the layer's weights."""
     # An index of pairs, which pandas' types do not know.
     return {f"{layer} {epoch}": value for (epoch, layer), value in history.features["l2_norm"].items()}  # type: ignore[misc, has-type]
 

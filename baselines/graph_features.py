@@ -1,7 +1,7 @@
-"""What a reader of network science would compute of each snapshot's rolled graph, all with one learner.
+"""Features of each snapshot's rolled graph that network science suggests, all with one learner.
 
-Spectra of the blocks between layers, features of nodes as NetSimile takes them, and shortest paths from inputs to outputs;
-240 or 480 networks are enough for a forest on these few columns, and too few to learn such features from.
+They are spectra of the blocks between layers, features of nodes as in NetSimile, and shortest paths from inputs to outputs.
+240 or 480 networks are enough for a forest on these few columns, but too few to learn such features from.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from sklearn.pipeline import make_pipeline
 
 import nndynbench as nb
 
-WIDE = 20  # singular values from which a tail has an exponent worth the name
+WIDE = 20  # from so many singular values on, a tail has an exponent worth the name
 TINY = 1e-12
 
 
 def spectra(graph: nb.graphs.LayeredGraph) -> np.ndarray:
-    """Of each block the logarithm of its spectral norm, its stable rank, the entropy of its squared singular values (of 1
-    for all alike), and where it has 20 or more of them the exponent of their upper half (Hill's estimate).
+    """For each block: the logarithm of its spectral norm, its stable rank, the entropy of its squared singular values (1 if
+    all are equal), and if it has 20 or more of them, the exponent of their upper half (Hill's estimate).
     """
     return np.concatenate([spectrum(np.asarray(block)) for block in graph.blocks])
 
@@ -36,14 +36,14 @@ def spectrum(block: np.ndarray) -> np.ndarray:
 
 
 def tail_exponent(values: np.ndarray) -> float:
-    """Of a power law p(x) ~ x^-α through the upper half of values that are in descending order (Hill 1975)."""
+    """The exponent α of a power law p(x) ~ x^-α through the upper half of values in descending order (Hill 1975)."""
     upper = np.maximum(values[: len(values) // 2], TINY)
     return 1 + len(upper) / max(np.sum(np.log(upper / upper[-1])), TINY)
 
 
 def node_features(graph: nb.graphs.LayeredGraph) -> np.ndarray:
-    """Median, mean, deviation, skewness and kurtosis over nodes of: the strength, the neighbours' strength by weight of the
-    edge to them, and how many neighbours a node's edges amount to, (Σw)² / Σw².
+    """Median, mean, deviation, skewness and kurtosis over nodes of three features: a node's strength; its neighbours'
+    strength, averaged by the weights of the edges to them; and its effective number of neighbours, (Σw)² / Σw².
 
     NetSimile's other features count triangles, of which a layered graph has none.
     """
@@ -63,8 +63,8 @@ def node_features(graph: nb.graphs.LayeredGraph) -> np.ndarray:
 
 
 def path_lengths(graph: nb.graphs.LayeredGraph) -> np.ndarray:
-    """Logarithms of the shortest, the mean and the longest of the shortest paths from each input to each output, where an
-    edge is as long as 1 / weight, and of the heaviest path's product of weights.
+    """Logarithms of four numbers: the minimum, mean and maximum length of the shortest paths from each input to each output,
+    where an edge has the length 1 / weight, and the product of weights along the heaviest path.
     """
     lengths, products = np.zeros((1, 1)), np.zeros((1, 1))
     for block in graph.blocks:

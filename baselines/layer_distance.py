@@ -1,4 +1,4 @@
-"""How far each layer has moved from its initialisation, and how that grew: a process and two kinds of trees, averaged.
+"""Each layer's distance from its initialisation, and how it grew: a Gaussian process and two kinds of trees, averaged.
 
 Networks that will leave the plateau at chance have moved farther before their losses show it.
 """
@@ -60,7 +60,7 @@ def averaged(columns: Callable[[nb.History], dict[str, float]]) -> dict[str, Pip
 
 
 def distances_and_growth(history: nb.History) -> dict[str, float]:
-    """After every epoch, and since the epoch before."""
+    """Each layer's distance from its initialisation after every epoch, and its growth since the epoch before."""
     distances = nb.columns.layer_distances(history)
     columns = dict(distances)
     for name, value in distances.items():

@@ -1,10 +1,11 @@
-"""Networks that learn what to look for in a network: messages in its graph, sets of nodes without them, and probes.
+"""Neural networks that learn what to look for in a network: a graph neural network, node sets as its control, and probes.
 
-A small graph neural network on the rolled graph after the last epoch, and on what training has changed of it, in the manner
-of Kofinas et al. 2024; as its control DeepSets (Zaheer et al. 2017), the same nodes without messages; and learned inputs,
-probes, that are run through the network, whose outputs tell what it has learned (Kahana et al. 2024). None is told a
-hidden layer's nodes apart, so all say the same of a network whose hidden units are renamed. They need torch, and a minute or
-two a budget; some hundred networks are few for them, so all are small, penalised, and trained for a fixed number of steps.
+A small graph neural network sees the rolled graph after the last epoch, and what training has changed of it, in the manner
+of Kofinas et al. 2024. Its control, DeepSets (Zaheer et al. 2017), sees the same nodes without messages between them. Probes
+are learned inputs that are run through a network: its outputs tell what it has learned (Kahana et al. 2024). None of these
+methods can tell a hidden layer's nodes apart, so all predict the same for a network whose hidden units are renamed. They
+need torch, and a minute or two per budget. Some hundred networks are few for them, so all are small, penalised, and trained
+for a fixed number of steps.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ PROBE_FACTORS = 8  # a probe is a linear function of so many numbers: fewer than
 
 
 def blocks_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
-    """By layer (networks, 2, outputs, inputs): the block after the last epoch, and what training has changed of it."""
+    """For each layer (networks, 2, outputs, inputs): the block after the last epoch, and what training has changed of it."""
     found = []
     for history in histories:
         before, after = (history.graph(epoch).blocks for epoch in (0, history.epochs))
@@ -35,7 +36,7 @@ def blocks_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
 
 
 def graph_network(layers: int, rounds: int) -> Any:
-    """From blocks to a number for each network of a batch."""
+    """A module that takes the blocks of a batch of networks to a number for each network."""
     import torch
     from torch import nn
 
@@ -60,13 +61,13 @@ def graph_network(layers: int, rounds: int) -> Any:
 
         @staticmethod
         def _sent(block: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
-            """What nodes send along the two kinds of edges, the mean over the senders."""
+            """What nodes send along the two kinds of edges, as the mean over the senders."""
             sent = torch.einsum("ncoi,nid->nocd", block, nodes) / block.shape[3]
             return sent.flatten(2)
 
         @staticmethod
         def _nodes(blocks: list[torch.Tensor]) -> list[torch.Tensor]:
-            """Mean and deviation of the edges of both kinds, from below and from above, and which layer it is."""
+            """For each node: mean and deviation of its edges of both kinds, from below and from above, and its layer."""
             ends = []
             for layer in range(layers + 1):
                 size = blocks[layer].shape[3] if layer < layers else blocks[-1].shape[2]
@@ -90,7 +91,7 @@ def graph_network(layers: int, rounds: int) -> Any:
 
 
 def weights_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
-    """By layer the weights after the last epoch (networks, …), then its biases (networks, outputs)."""
+    """For each layer its weights after the last epoch (networks, …), then its biases (networks, outputs)."""
     snapshots = [history.weights(history.epochs) for history in histories]
     names = [name.removesuffix(".weight") for name in snapshots[0] if name.endswith(".weight")]
     order = [layer for layer in histories[0].layer_sizes if layer in names]
@@ -102,7 +103,7 @@ def weights_of(histories: Sequence[nb.History]) -> list[np.ndarray]:
 
 
 def side_of(convs: Sequence[np.ndarray], first_fc: np.ndarray) -> int:
-    """Of a LeNet's input, in pixels: convs of 3×3 keep the size, those of 5×5 have no padding, and pools halve it."""
+    """The side of a LeNet's input in pixels: convs of 3×3 keep the size, those of 5×5 have no padding, pools halve it."""
     side = round((first_fc.shape[2] / convs[-1].shape[1]) ** 0.5)
     for conv in reversed(convs):
         side = 2 * side + conv.shape[3] - 1 - 2 * padding_of(conv)
@@ -110,12 +111,12 @@ def side_of(convs: Sequence[np.ndarray], first_fc: np.ndarray) -> int:
 
 
 def padding_of(conv: Any) -> int:
-    """In pixels."""
+    """A conv's padding in pixels."""
     return 1 if conv.shape[3] == 3 else 0
 
 
 def probe_network(shapes: Sequence[np.ndarray]) -> Any:
-    """From LeNets' weights and biases to a number for each network of a batch."""
+    """A module that takes the weights and biases of a batch of LeNets to a number for each network."""
     import torch
     from torch import nn
 
@@ -137,7 +138,9 @@ def probe_network(shapes: Sequence[np.ndarray]) -> Any:
 
 
 def run_through(arrays: Sequence[Any], images: Any) -> Any:
-    """What LeNets (networks first) say of images (images, channels, side, side): (networks, images, classes)."""
+    """The outputs (networks, images, classes) of LeNets, whose arrays have networks first, for images (images, channels,
+    side, side).
+    """
     import torch
     from torch.nn import functional
 
@@ -155,7 +158,7 @@ def run_through(arrays: Sequence[Any], images: Any) -> Any:
 
 
 class Learned(BaseEstimator):
-    """Parameters: ``sees`` "messages", "sets" or "probes"; ``penalty`` on the weights."""
+    """``sees`` is "messages", "sets" or "probes"; ``penalty`` is the penalty on the weights."""
 
     def __init__(self, sees: str = "messages", penalty: float = 1e-3, random_state: int | None = None) -> None:
         self.sees = sees
@@ -166,7 +169,8 @@ class Learned(BaseEstimator):
         import torch
 
         arrays = self._read(X)
-        # In units of what training networks have, signed logarithms far out: exploded ones span orders of magnitude.
+        # Units are the training networks' medians. Far from them values count as logarithms: exploded networks span orders
+        # of magnitude.
         self.units_ = [
             np.nanmedian(np.abs(block), axis=(0, *range(2, block.ndim)), keepdims=True) + 1e-12 for block in arrays
         ]

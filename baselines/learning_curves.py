@@ -1,4 +1,4 @@
-"""Learning curves: support vectors on a curve's values and differences, and curves of a given form drawn further."""
+"""Learning curves: support vectors on a curve's values and differences, and extrapolation by curves of a given form."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from sklearn.svm import SVC, NuSVR
 
 import nndynbench as nb
 
-# How far a curve is drawn, in epochs.
+# The epoch to which a curve is extrapolated.
 HORIZON = 20
 
 # A form of learning curve: (accuracy at epochs t with parameters p, where the fit starts from the last accuracy).
@@ -41,7 +41,7 @@ def validation_accuracies(history: nb.History) -> list[float]:
 
 
 def extrapolated(accuracies: list[float]) -> dict[str, float]:
-    """Each form's accuracy at the horizon, within 0 and 100 percent; with too few epochs the form's prior is its start."""
+    """Each form's accuracy at the horizon, within 0 and 100 percent; with too few epochs, a form stays near its start."""
     if np.isnan(accuracies).any():
         return dict.fromkeys(FORMS, np.nan)
     epochs = np.arange(1.0, len(accuracies) + 1)
@@ -80,7 +80,7 @@ METHODS = {
     "curve-extrapolation": nb.Method(
         description=f"power law, exponential and logarithm through validation accuracies, at epoch {HORIZON}, calibrated",
         source="Domhan et al. 2015, IJCAI: three of its forms",
-        role="reference",  # of the curves, where curve-bar has no row
+        role="reference",  # for the curves, where curve-bar has no row
         reads={"curves"},
         classifier=scaled([extrapolations], LogisticRegression()),
         regressor=scaled([extrapolations], LinearRegression()),

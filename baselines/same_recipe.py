@@ -1,8 +1,8 @@
-"""Seeds of one recipe, told apart: a forest on columns less their mean over the recipe's seeds.
+"""Tells the seeds of one recipe apart: a forest on columns minus their mean over the recipe's seeds.
 
-It predicts how much better or worse than the mean a seed ends. Networks are of one recipe where their hyperparameters are
-equal; that is all that is read of these. Where each recipe has one seed nothing is left, so these methods are for the
-protocol ``seeds``.
+It predicts how much better or worse than the mean a seed ends. Networks are of one recipe if their hyperparameters are
+equal, and the hyperparameters are read for nothing else. If each recipe has one seed, nothing is left, so these methods are
+for the protocol ``seeds``.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ FOREST = ExtraTreesRegressor(200, min_samples_leaf=5, max_features=0.5, random_s
 
 
 class WithinRecipes(RegressorMixin, BaseEstimator):
-    """``parts`` are functions from a history to its columns; rows of those in ``permuted`` are shuffled within recipes."""
+    """``parts`` are functions from a history to its columns; so are ``permuted``, with rows shuffled within recipes."""
 
     def __init__(self, parts: Sequence[Any], permuted: Sequence[Any] = ()) -> None:
         self.parts = parts
@@ -58,7 +58,7 @@ def less_mean(values: np.ndarray, recipes: np.ndarray) -> np.ndarray:
 
 
 def shuffled_within(recipes: np.ndarray) -> np.ndarray:
-    """Places in an order in which each recipe's are exchanged among themselves."""
+    """An order of the places in which those of each recipe are exchanged among themselves."""
     random, order = np.random.default_rng(0), np.arange(len(recipes))
     for recipe in np.unique(recipes):
         own = np.flatnonzero(recipes == recipe)

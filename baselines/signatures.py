@@ -1,8 +1,8 @@
 """The paper's methods: temporal graph signatures and a plain learner (Vahedian et al. 2021, arXiv 2111.05410).
 
-How they are scaled, of which the paper says nothing: signatures of exploding networks span forty orders of magnitude, so
-each value x becomes sign(x)·log(1 + |x|), then is standardised on the training fold. Diverged networks have no signature
-from their divergence on: those values are replaced by the training fold's median, and marked in a column of their own.
+The paper does not say how signatures are scaled. Those of exploding networks span forty orders of magnitude, so each value x
+becomes sign(x)·log(1 + |x|), and is then standardised on the training fold. Diverged networks have no signature from their
+divergence on: those values are replaced by the training fold's median, and marked in a column of their own.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Trivial methods, on the board for honesty: what a signature must beat to have seen anything.
 
-Early-stopped networks repeat their last epoch; values of networks without any are the training fold's median.
+Early-stopped networks repeat their last epoch. Networks without any epoch have the training fold's median values.
 """
 
 from collections.abc import Callable
