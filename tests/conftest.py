@@ -1,4 +1,4 @@
-"""What all tests share: the bundled subset, the real images where they are, and skips with a reason where they are not."""
+"""What all tests share: the bundled subset, and the real images, or a skip with the reason where there are none."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.skips import judge
 
 
 def pytest_configure() -> None:
-    # The tests share the cores among themselves (`pytest -n auto`): threads of BLAS would only wait for each other. numpy
-    # and torch read this when they are imported, which is later.
+    # The tests share the cores (`pytest -n auto`): threads of BLAS would only wait for each other. numpy and torch read this
+    # when they are imported, which is later.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    # No test is timed: an example may take as long as a busy machine takes.
+    # No example has a deadline: a busy machine may take any time.
     settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("untimed")
-    # No test but those of the stand-in hub, which say otherwise, may reach for the network.
+    # No test may use the network, except those of the stand-in hub, which set this to 0.
     os.environ.setdefault("NNDYNBENCH_OFFLINE", "1")
-    # What one run of the tests computed must not hide from the next what became of the code, but where that is tested.
+    # What earlier runs of the tests computed must not hide changes of the code. Tests of the cache itself turn it on.
     os.environ.setdefault("NNDYNBENCH_CACHE", "off")
-    # A CPU build of torch beside the registry's torchvision lacks the operators that torchvision's import looks for.
+    # A CPU build of torch beside the registry's torchvision lacks the operators that torchvision looks for when imported.
     try:
         import torch
     except ImportError:
@@ -74,5 +74,5 @@ def images_folder() -> Path:
 
 @pytest.fixture
 def nothing_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that bundles nothing, so that every load goes past it."""
+    """A package that bundles nothing, so that every subset must come from elsewhere."""
     monkeypatch.setattr(places, "bundled_folder", lambda: tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""How long a test waits for another process before it fails: one that hangs, not one on a machine that others keep busy."""
+"""How long a test waits for another process: long enough that only a hanging one fails, not one on a busy machine."""
 
 from __future__ import annotations
 

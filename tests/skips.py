@@ -1,4 +1,4 @@
-"""Skips that are failures: where `NNDYNBENCH_SKIPS` says so, a test may be left out for the reasons of skips.toml alone."""
+"""Skips that are failures: if `NNDYNBENCH_SKIPS` is set, a test may be skipped for the reasons in skips.toml only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def allowed(where: str) -> list[str]:
 
 
 def judge(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Make a skip for a reason that is not listed a failure, where ``NNDYNBENCH_SKIPS`` names an environment."""
+    """If ``NNDYNBENCH_SKIPS`` names an environment, make a skip for a reason that is not listed a failure."""
     where = os.environ.get("NNDYNBENCH_SKIPS")
     if not where or report.outcome != "skipped" or hasattr(report, "wasxfail"):
         return

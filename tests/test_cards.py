@@ -1,4 +1,4 @@
-"""Objects show themselves: one line, text that fits a terminal, a card in a notebook, a drawing on one's own axes."""
+"""How objects show themselves: in one line, as text that fits a terminal, a card in a notebook, a drawing on given axes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_card_is_whole_html_in_which_everything_is_escaped(kind: str, shown: d
 
 
 class Balanced(HTMLParser):
-    """Fails where a tag is closed that was not opened last."""
+    """Fails if a tag is closed that was not opened last."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -77,7 +77,7 @@ def test_layer_distances_are_those_of_the_weights(digits: nb.Subset) -> None:
                 np.asarray(weights[f"{layer}.weight"], np.float64) for weights in (initial, history.weights(epoch))
             )
             expected = np.log10(np.linalg.norm(after - before) / np.linalg.norm(before))
-            # Bundled weights have 12 bits of mantissa, the features came before rounding.
+            # Bundled weights are rounded to 12 bits of mantissa; features were computed before rounding.
             assert columns[f"distance {layer} {epoch}"] == pytest.approx(expected, abs=0.01)
     assert len(columns) == 5 * 4
 

@@ -21,7 +21,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 LIBRARY = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 FOLDERS = (".", "docs", "generation", "leaderboard")
 DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
-# Pages that the site alone has; that links to them hold is checked where it is built.
+# Pages that only the site has: links to them are checked when the site is built.
 SITE_PAGES = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
@@ -71,7 +71,7 @@ def test_the_librarys_snippets_run_one_after_the_other(tmp_path: Path, monkeypat
 
 def test_the_readmes_findings_are_numbers_of_the_results() -> None:
     [findings] = re.findall(r"## What the numbers say so far\n(.*?)\n## ", README, flags=re.DOTALL)
-    found = [item for item in re.split(r"\n(?=[-|\n])", findings) if "It replicates" not in item]  # of the audits' table
+    found = [item for item in re.split(r"\n(?=[-|\n])", findings) if "It replicates" not in item]  # is of the audits' table
     numbers = {number for item in found for number in re.findall(r"(?<![\d.])\d\.\d{3}(?: \(\S+ to [^\s)]+\))?", item)}
     pages = [ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
     results = "\n".join(page.read_text(encoding="utf-8") for page in pages)

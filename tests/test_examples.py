@@ -1,4 +1,4 @@
-"""The examples in the docstrings of public names run as they stand."""
+"""The examples in the docstrings of public names run as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fingerprints of functions: equal for the same code wherever it stands, another for any edit that could change a value."""
+"""Fingerprints of functions: equal for the same code wherever it stands, another after any edit that may change a value."""
 
 from __future__ import annotations
 

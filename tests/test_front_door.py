@@ -1,4 +1,4 @@
-"""The library's front door: its version, one base class for its errors, and what is found without knowing where."""
+"""The library's front door: its version, one base class for its errors, and names that are found without knowing where."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def error_classes() -> list[type[Exception]]:
         try:
             imported = importlib.import_module(module.name)
         except ModuleNotFoundError:
-            continue  # needs torch or the like, which the core installs without
+            continue  # needs torch or the like, which a core install does not have
         for name, value in vars(imported).items():
             if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning):
                 own = value.__module__ == module.name and not name.startswith("_")

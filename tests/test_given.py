@@ -1,4 +1,4 @@
-"""What users give of a run: tables with one error each, refused with the file, the row and the column."""
+"""What users give about a run: tables with one error each are refused with the file, the row and the column."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def as_column(curves: pd.DataFrame) -> pd.DataFrame:
         lambda curves: as_column(curves).to_dict("list"),
         lambda curves: as_column(curves).astype({"epoch": float}),
         lambda curves: curves.assign(note="text that nobody reads", seconds=np.nan),
-        lambda curves: pd.concat([curves, curves.iloc[-1:].set_axis([4]) * np.nan]),  # behind the budget
+        lambda curves: pd.concat([curves, curves.iloc[-1:].set_axis([4]) * np.nan]),  # after the budget
         lambda curves: curves.astype(str),
     ],
 )

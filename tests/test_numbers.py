@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers are written for people to read."""
 
 from __future__ import annotations
 

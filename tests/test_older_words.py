@@ -1,4 +1,4 @@
-"""Files and calls from before a word changed are understood."""
+"""Files and calls with older words, from before a word changed, are understood."""
 
 from __future__ import annotations
 

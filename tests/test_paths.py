@@ -1,4 +1,4 @@
-"""Whatever takes a path takes the one that its user means: of the home folder, relative, with any characters."""
+"""Whatever takes a path takes the path that the user means: in the home folder, relative, or with any characters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def meant(folder: str, tmp_path: Path) -> Path:
-    """What that folder is."""
+    """The path that the user means by it."""
     return Path(os.path.abspath(tmp_path / ("home" if folder.startswith("~/") else "here") / folder.removeprefix("~/")))
 
 

@@ -45,7 +45,7 @@ def test_the_curves_command_writes_a_plot_per_subset(tmp_path: Path) -> None:
 
 
 def zoo_of(folder: Path, *measured: dict[str, Any]) -> nb.Subset:
-    """A pack of runs of one epoch, six of each of these ways to measure; each way is an optimiser's."""
+    """A pack of runs of one epoch, six with each of the ``measured`` curves; each of these has its own optimiser."""
     for number, curves in enumerate(measured * 6):
         optimiser = f"optimiser {number % len(measured)}"
         recorder = nb.Recorder(

@@ -47,7 +47,7 @@ def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, ru
     regressor = seeded(clone(find_method(method).estimator(find_protocol("regression"))))
     known = digits.histories(digits.network_ids, EPOCHS)
     regressor.fit(known, digits.networks["final_accuracy"].to_numpy())
-    # Stored weights are rounded to 12 bits of mantissa, and what is stored of them was computed before.
+    # Stored weights are rounded to 12 bits of mantissa, and what else is stored was computed before rounding.
     assert ours.accuracy == pytest.approx(regressor.predict([digits.history(NETWORK, EPOCHS)])[0], abs=1.5)
     assert ours.outside == ()
 
@@ -150,7 +150,7 @@ def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -
 
 
 class TestWhatIsGivenDecidesTheMethod:
-    """The best on the board of those that read nothing else; `nndynbench.protocols.board` lists them."""
+    """It is the best on the board of those that read nothing else; `nndynbench.protocols.board` lists them."""
 
     def test_the_board_in_short_is_of_bundled_methods(self) -> None:
         bundled = nb.methods()

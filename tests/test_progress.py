@@ -1,4 +1,4 @@
-"""Long work says how far it is: to a function, in a notebook, and in a pipe."""
+"""Long work tells how far it is: to a function, in a notebook, and in a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document of results: what it says of protocols that were compared, and of those that follow from them."""
+"""The document of results: what it says about protocols that were compared, and about those that follow from them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def seeds() -> nb.Subset:
 
 @pytest.fixture(scope="module")
 def submissions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a few of the board's."""
+    """A folder of a few of the board's submissions."""
     folder = tmp_path_factory.mktemp("submissions")
     for name, methods in SUBMISSIONS.items():
         for method in methods:
@@ -58,7 +58,7 @@ def submissions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory, submissions: Path, digits: nb.Subset, seeds: nb.Subset) -> str:
-    """Of two subsets, the paper's part left out; nothing may be fitted for it."""
+    """The document about two subsets, without the part on the paper; nothing may be fitted for it."""
     results = tmp_path_factory.mktemp("results")
     claims = pd.DataFrame({"claim": ["of ours", "of another"], "verdict": ["held", "not testable here: vgg not at hand"]})
     with pytest.MonkeyPatch.context() as patch:
@@ -72,7 +72,7 @@ def document(tmp_path_factory: pytest.TempPathFactory, submissions: Path, digits
 
 
 def predictions(submissions: Path, method: str, subset: nb.Subset, protocol: str) -> pd.DataFrame:
-    """What is submitted, at 5 epochs."""
+    """A method's submitted predictions at 5 epochs."""
     found = submitted(method, [subset], find_protocol(protocol), submissions)
     assert found is not None
     return found.predictions.query("budget == 5")
@@ -84,7 +84,7 @@ def page_of(document: str, protocol: str) -> str:
 
 
 def row(document: str, protocol: str, method: str) -> list[str]:
-    of_it = (f"| `{method}` |", f"| `{method}`¹ |")  # of fewer draws than the references
+    of_it = (f"| `{method}` |", f"| `{method}`¹ |")  # ¹ marks fewer draws than the references have
     [line] = [line for line in page_of(document, protocol).splitlines() if line.startswith(of_it)]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
@@ -138,7 +138,7 @@ def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str
     assert (networks, epochs, adding) == ("240", "5", "0 of 1")  # degree-linear alone sees weights
     assert bar in row(document, "regression-folds", "bar")
     assert most.startswith("`degree-linear` ")
-    assert "| on the plateau" not in first  # the page has it
+    assert "| on the plateau" not in first  # that is on the question's own page
     assert "(document/prediction.md)" in first
     assert len(first.split("## Withdrawn")[0].splitlines()) < 40
     assert "(document/classification.md)" not in first  # nothing is submitted
@@ -295,7 +295,7 @@ def test_what_has_no_data_is_named_and_what_was_not_run_is_not(digits: nb.Subset
     half = nb.load("digits-lenet-half")
     found = without_data(half, "classification", ["per-layer-degree"])
     assert found["n-cut"] == "graphs are at hand for 0 of the 240 networks of digits-lenet-half"
-    assert not {"degree-svm", "per-layer-degree"} & found.keys()  # stored signatures are there; that one is submitted
+    assert not {"degree-svm", "per-layer-degree"} & found.keys()  # the first has stored signatures, the second is submitted
     assert without_data(digits, "classification", []) == {}
 
 
@@ -307,7 +307,7 @@ def test_extrapolation_says_what_is_added_to_both_references(document: str) -> N
 
 
 def scored(method: str, value: float, reads: str = "weights", **facts: object) -> dict[str, object]:
-    """A row of a comparison; what it gains and adds has an interval of a tenth on either side."""
+    """A row of a comparison; the intervals of its gain and of what it adds reach a tenth to either side."""
     numbers: dict[str, object] = {"value": value, "low": value, "high": value}
     for column in ("gain", "added"):
         if column in facts:
@@ -423,7 +423,7 @@ def test_hidden_methods_are_not_said_to_be_below(digits: nb.Subset, tmp_path: Pa
     assert "3 more methods are not shown" in text
     shown = [rank for rank in range(12) if f"| `method-{rank}` |" in text]
     assert shown == list(range(9))
-    # Of a hidden method nothing is said, and none is counted as worse than the bar.
+    # Nothing is said about a hidden method, and none is counted as worse than the bar.
     assert not [rank for rank in range(9, 12) if f"method-{rank}" in text]
 
 

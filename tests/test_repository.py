@@ -1,4 +1,4 @@
-"""How the project is kept: workflows, issue forms and hooks are valid, and CONTRIBUTING.md names what exists."""
+"""How the project is kept: workflows and issue forms are valid, and CONTRIBUTING.md names what exists."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ pytest.importorskip("mkdocs")
 ROOT = Path(__file__).parents[1]
 FRONT = "index.html"
 
-# What a newcomer asks, and words that stand in the main part of the page that answers it.
+# Questions of a newcomer, each with words from the main part of the page that answers it.
 QUESTIONS = {
     "how to install it": "pip install",
     "the first score": "nndynbench evaluate degree-svm",
@@ -39,7 +39,7 @@ QUESTIONS = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    # Not --quiet: what it does not say it does not count, and a broken link would pass.
+    # Not with --quiet: mkdocs would not count the warnings that it does not print, and a broken link would pass.
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What .ci/run leaves out is listed with its reason; a test that is skipped for another reason fails there."""
+"""The tests that .ci/run skips are listed with the reason; a test that is skipped for another reason fails there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
-# None of the reasons for which .ci/run skips: it installs the browser and what drives it.
+# Reasons for which .ci/run skips no test: it installs the browser and what drives it.
 FAILS_THERE = {
     "no Chromium is installed: apt-get install chromium",
     "needs playwright, of the extra test",
@@ -59,7 +59,7 @@ def test_the_lowest_environment_lacks_torch_and_may(monkeypatch: pytest.MonkeyPa
 
 
 def reasons() -> Iterator[str]:
-    """Every reason that the tests write down for a skip; "…" for what is filled in. Missing packages have pytest's own."""
+    """Every reason that the tests give for a skip, with "…" for what is filled in. Missing packages have pytest's reason."""
     for file in (ROOT / "tests").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""

@@ -1,4 +1,4 @@
-"""What is kept hangs on all code that decides it: a file's imports, theirs, and what a package that is installed imports."""
+"""Kept values depend on all code that decides them: a file's imports, their imports, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nndynbench.sources import code_of, deciding_files, files_behind, package_co
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed packages, two of which need each other's code; edited before this process began."""
+    """A folder of installed packages, one of which needs another's code; they count as older than this process."""
     folder = tmp_path / "site-packages"
     for name, text in {
         "seal_features/__init__.py": "from seal_features.inner import feature\n",
@@ -39,7 +39,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def forget() -> None:
-    """As a new process begins."""
+    """Forget what is cached, as if a new process began."""
     for remembering in (package_code, code_of, sources._package_files, sources._imports):
         remembering.cache_clear()
 

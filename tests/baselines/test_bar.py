@@ -1,4 +1,4 @@
-"""The bars: held out as the protocol holds out, processes as scikit-learn's, nothing seen that is not said."""
+"""The bars: they hold out as the protocol does, their processes are scikit-learn's, and they see nothing undeclared."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_bar_holds_out_what_belongs_together(digits: nb.Subset) -> None:
     blend.fit(digits.histories(digits.network_ids, 1), groups.astype(float), groups=groups)
     everyone, *inner = asked
     assert everyone == set(groups)
-    # A group's number is its target here: what each inner fit has not seen are whole groups, every one of them once.
+    # A group's number is its target here: what each inner fit has not seen must be whole groups, each of them once.
     unseen = [everyone - seen for seen in inner]
     assert len(unseen) == 3
     assert set.union(*unseen) == everyone
@@ -140,7 +140,7 @@ def test_a_classifier_of_the_bar_cuts_accuracies_where_the_labels_are(digits: nb
 
 
 def test_steps_of_optimisers_are_compared_by_the_ranges_that_grids_draw_from() -> None:
-    """Data of the grids, which the bar's constants stand for: they are within the spread between the two drawn grids."""
+    """The bar's constants stand for ratios of the grids' ranges: they lie within the spread between the two drawn grids."""
     drawn = [tomllib.loads((GRIDS / f"{name}.toml").read_text())["draw"] for name in ("diverse", "digits-seeds")]
     ranges = [draw["hyperparameters"]["learning_rate"] for draw in drawn]
     for optimiser, step in BAR.STEP.items():
@@ -149,7 +149,7 @@ def test_steps_of_optimisers_are_compared_by_the_ranges_that_grids_draw_from() -
 
 
 def test_the_bar_is_about_as_good_as_the_best_of_its_learners() -> None:
-    """On the subset that varies everything: what the bar misses, every method would seem to add."""
+    """On the subset that varies everything. What the bar misses, every method would seem to add."""
     zoo = nb.load("cifar10-lenet-diverse")
     [(training, tested)] = zoo.split("holdout")
     accuracies = zoo.networks["final_accuracy"]

@@ -13,10 +13,10 @@ import nndynbench as nb
 from nndynbench.protocols import find_method, method_names
 from nndynbench.protocols.method import baselines_folder
 
-# The slowest to check, and the bar's variations, which differ by their columns alone.
+# The slowest to check, and the bar's variations, which only differ by their columns.
 BAR_AND_MORE = {name for name in method_names() if "bar-and-" in name}
 SLOW = BAR_AND_MORE | {"n-cut"}
-# One learner and one signature of each kind: the others of the grid are the same code.
+# One learner and one signature of each kind: all other combinations run the same code.
 CHECKED = [
     name
     for name in method_names()

@@ -1,4 +1,4 @@
-"""Methods with a learned network: the same whatever hidden units are called, and fitted to the same numbers again."""
+"""Methods with a learned network: renamed hidden units change no prediction, and fitting again gives the same numbers."""
 
 from __future__ import annotations
 

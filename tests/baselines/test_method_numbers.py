@@ -126,7 +126,7 @@ def test_path_lengths_are_those_of_networkx(digits: nb.Subset) -> None:
     inputs, outputs = nodes[: size[0]], nodes[-size[-1] :]
     reached = [networkx.single_source_dijkstra_path_length(ours, node, weight="length") for node in inputs]
     shortest = np.array([[found[node] for node in outputs] for found in reached])
-    # A path of an undirected graph may go back a layer; one that would be shorter for it is rare, and here there is none.
+    # A path in an undirected graph may go back a layer. It is rarely shorter for it, and never in this graph.
     found = module("graph_features").path_lengths(graph)
     np.testing.assert_allclose(found[:3], np.log([shortest.min(), shortest.mean(), shortest.max()]), rtol=1e-6)
 

@@ -1,8 +1,8 @@
 """Seconds of each bundled method at one budget, scores and intervals included: ``python -m tests.benchmarks.board``.
 
-Processor time of one core beside the clock's, since the clock's means little on a busy machine. Everything is computed, in
-this process (`tests.benchmarks.sealed` says what another one costs); with ``--kept`` also read from what an earlier run
-kept.
+It prints processor time of one core beside the clock's, which means little on a busy machine. Everything is computed in this
+process (`tests.benchmarks.sealed` says what another one costs). With ``--kept``, results that an earlier run kept are also
+read back and timed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def seconds(name: str, chosen: argparse.Namespace, *, cache: str) -> tuple[float, float]:
-    """Processor time and the clock's of one evaluation, on a subset that remembers nothing of an earlier one."""
+    """Processor time and the clock's of one evaluation, on a newly loaded subset."""
     os.environ["NNDYNBENCH_CACHE"] = cache
     subset = nb.load(chosen.subset)
     nb.evaluate("constant", subset, protocol=chosen.protocol, budgets=1)  # imports and tables are not what is measured

@@ -27,7 +27,7 @@ def ours(layers: list[np.ndarray], largest: float) -> list[float]:
 
 
 def by_scipy(layers: list[np.ndarray], largest: float) -> list[float]:
-    """Of all edges at once, as scipy's documentation would have one write it."""
+    """Persistence from the spanning tree of all edges at once, as one would write it by scipy's documentation."""
     found = []
     for layer in layers:
         matrix = np.abs(layer.astype(np.float64)).reshape(len(layer), -1) / largest

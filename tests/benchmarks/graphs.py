@@ -37,7 +37,7 @@ console = Console(width=120)
 ROUNDS = {"cifar10-lenet": 20, "cifar10-resnet44": 5, "cifar10-vgg": 5, "imagenet-resnet50": 1}
 STACK = 50
 SNAPSHOTS = 24_000
-# Runs of the fast ways in each round, so that their medians do not hang on a few milliseconds.
+# How often the fast ways run in each round, so that their medians do not depend on a few milliseconds.
 REPEATS = {"cifar10-lenet": 10, "cifar10-resnet44": 5, "cifar10-vgg": 10, "imagenet-resnet50": 5}
 
 app = typer.Typer(help=__doc__)
@@ -50,7 +50,7 @@ def ours(weights: Weights, name: str) -> np.ndarray:
 
 
 def edge_weights(weights: Weights, name: str) -> list[np.ndarray]:
-    """The rolled graph's blocks as one would write them down."""
+    """The rolled graph's blocks, computed in the obvious way."""
     blocks = []
     for layer in architecture(name).weighted_layers:
         weight = weights[f"{layer.name}.weight"].astype(np.float64)
@@ -109,7 +109,7 @@ Kinds = Annotated[list[str], typer.Option("--snapshot", help="initial or trained
 
 
 def seconds(function: Callable[..., object], *arguments: object) -> float:
-    """Processor time, which is the clock's on an idle machine, and what others run costs little of it."""
+    """Processor time: on an idle machine it equals the clock's, and other programs change it little."""
     started = time.process_time()
     function(*arguments)
     return time.process_time() - started
@@ -197,7 +197,7 @@ def memory_bound(name: Annotated[str, typer.Argument()] = "imagenet-resnet50", r
 @app.command()
 def many_snapshots(name: Annotated[str, typer.Argument()] = "cifar10-lenet") -> None:
     """24,000 snapshots, a network's 50 epochs at a time, on one core."""
-    # Eight networks' epochs, each on its way from other initial weights to the trained ones.
+    # The epochs of eight networks, each on its way from its own initial weights to the trained ones.
     way = np.linspace(0, 1, STACK, dtype=np.float32)
     end = trained(name)
     stacks = [

@@ -1,7 +1,8 @@
-"""Seconds of the leaderboard's check and builds, nothing kept and then everything: ``python -m tests.benchmarks.page``.
+"""Seconds of the leaderboard's check and builds, first with nothing kept, then with everything:
+``python -m tests.benchmarks.page``.
 
-Processor time of all processes beside the clock's, since the clock's means little on a busy machine. ``--skip-first``
-leaves out the builds of all submissions, the first of which takes a minute.
+It prints processor time of all processes beside the clock's, which means little on a busy machine. ``--skip-first`` leaves
+out the builds of all submissions, the first of which takes a minute.
 """
 
 from __future__ import annotations

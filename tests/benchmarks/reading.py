@@ -3,13 +3,13 @@ beside another checkout ``--against FOLDER``.
 
 Per architecture, rolled graphs of a few networks are written as the graphs tier (whole floats, and rounded as bundled), as
 one HDF5 data set per array, and as one pickle per snapshot (`torch.save`), then every snapshot is read from a warm cache,
-all formats in turn, ``ROUNDS`` times. Printed are gigabytes of float32 per second of processor time, median and range, and
+all formats in turn, ``ROUNDS`` times. It prints gigabytes of float32 per second of processor time, median and range, and
 each format's ratio to one data set per array, paired by round. One core reads, and from a warm cache nothing else takes
 time, so other work on the machine counts little. The weights are initial ones that drift, so their low bits are as hard to
-compress as trained ones'.
+compress as those of trained weights.
 
-Against another checkout, such as a worktree of an earlier commit, opening `digits-lenet` and reading its graphs is timed in
-a new process of either by turns, ``PAIRS`` times; printed is the median ratio of the pairs.
+Against another checkout, such as a worktree of an earlier commit, it times opening `digits-lenet` and reading its graphs in
+new processes of both checkouts by turns, ``PAIRS`` times, and prints the median ratio of the pairs.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def measure_whole_subset() -> None:
 
 
 def measure_against(folder: Path, console: Console) -> None:
-    """Print what this checkout takes, and how many times what the one in ``folder`` takes."""
+    """Print the time that this checkout takes, and its ratio to the time of the checkout in ``folder``."""
     here = Path(__file__).parents[2]
     taken: dict[Path, list[list[float]]] = {folder: [], here: []}
     for pair in range(PAIRS):

@@ -3,8 +3,8 @@
     python tests/benchmarks/scaling.py
 
 Networks are copies of digits-lenet's with noise of 1% on their signatures. Each size is measured in a process of its own, so
-that the peak of memory is its own. Times are of the processor: others may be at work. What it prints is the table of
-docs/performance.md.
+that the peak of memory is its own. Times are processor times, since other programs may be at work. What it prints is the
+table of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 
 def write_copies(root: Path, networks: int) -> Path:
-    """A pack of copies of digits-lenet's networks, of their first epochs, with noise."""
+    """A pack of the first epochs of copies of digits-lenet's networks, with noise."""
     zoo = nb.load("digits-lenet")
     rng = np.random.default_rng(0)
     originals = np.resize(zoo.networks.index.to_numpy(), networks)
@@ -72,7 +72,7 @@ def write_copies(root: Path, networks: int) -> Path:
 
 
 def _copied(table: pd.DataFrame, originals: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """The rows of the first epochs of each network's original, its numbers with noise."""
+    """For each network the rows of its original's first epochs, with noise on signatures."""
     early = table[table.index.get_level_values("epoch") <= EPOCHS].reset_index()
     places = early.groupby("network").indices
     taken = [places.get(network, np.empty(0, dtype=np.intp)) for network in originals]
@@ -86,7 +86,7 @@ def _copied(table: pd.DataFrame, originals: np.ndarray, rng: np.random.Generator
 
 
 def measured(root: Path) -> dict[str, float]:
-    """Seconds of processor time and peaks of memory (MB) of what is done with a pack, once each."""
+    """Processor seconds and peak memory (MB) of what is done with a pack, each done once."""
     nb.Signature("degree")  # libraries are imported before anything is timed
     before = _memory()
     found = {}

@@ -1,7 +1,7 @@
 """What sealed evaluation costs, in processor seconds of all its processes: ``python -m tests.benchmarks.sealed``.
 
-The server is forked before the subset is loaded, as the command line does; with ``--new`` it is a new interpreter, as in a
-process that holds a subset already, and what it spends until the first method is fitted is said apart.
+The server is forked before the subset is loaded, as by the command line. With ``--new`` it is a new interpreter, as in a
+process that holds a subset already; what it spends until the first method is fitted is printed separately.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def seconds(name: str, chosen: argparse.Namespace, *, sealed: bool) -> float:
-    """Of one evaluation, on a subset that remembers nothing of an earlier one."""
+    """Processor seconds of one evaluation, on a newly loaded subset."""
     subset = nb.load(chosen.subset)
     nb.evaluate("constant", subset, protocol=chosen.protocol, budgets=1, sealed=False)
     begun = spent()
@@ -58,7 +58,7 @@ def spent() -> float:
 
 
 def spent_by_server() -> float:
-    """With all that it forked and that has ended."""
+    """Processor seconds of the server, with all its forks that have ended."""
     fields = Path(f"/proc/{server.server().pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 

@@ -3,7 +3,7 @@
 ``epoch``: a LeNet epoch on CIFAR-10 against a plain PyTorch loop with torchvision's transforms in a DataLoader, as a user
 would write it, both on the same two cores (two networks at once, one thread each). ``side-by-side``: many networks as one
 module against that loop, for a GPU. ``products``: a step in bfloat16 with convs over few positions as matrix products, and
-with torch's convs alone. ``packing``: megabytes of snapshots packed a second. Each prints its peak memory.
+with torch's convs alone. ``packing``: megabytes of snapshots packed per second. Each prints its peak memory.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CACHE = Path(tempfile.gettempdir()) / "nndynbench-benchmark-images"
 
 
 def network_plan(subset: str, network: int, *, images: int, epochs: int, precision: str = "float32") -> NetworkPlan:
-    """A network of the paper's protocol without dropout, on the first ``images`` training images."""
+    """A network trained the paper's way, but without dropout, on the first ``images`` training images."""
     recipe = read_grid("paper").recipe(0) | {
         "learning_rate": LEARNING_RATE,
         "dropout": 0.0,
@@ -56,7 +56,7 @@ def network_plan(subset: str, network: int, *, images: int, epochs: int, precisi
 
 
 def plain_loop(subset: str, images: Images, count: int, epochs: int, device: str = "cpu", workers: int = 0) -> list[float]:
-    """The reference: torchvision's transforms in a DataLoader; returns the mean loss of each epoch."""
+    """The reference: a loop with torchvision's transforms in a DataLoader; returns the mean loss of each epoch."""
     from torch.utils.data import DataLoader, Dataset
 
     from tests.conftest import pytest_configure
@@ -147,7 +147,7 @@ def epoch(
 
 
 def at_once(function: Any, arguments: list[tuple[Any, ...]]) -> list[float]:
-    """Call a function in as many processes at once; the medians of what it returns."""
+    """Call a function in as many processes at once as there are ``arguments``; the medians of what it returns."""
     context = get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(len(arguments), context) as pool:
         barrier = manager.Barrier(len(arguments))
@@ -166,7 +166,7 @@ def side_by_side(
     epochs: int = 2,
     cache: Path = CACHE,
 ) -> None:
-    """Networks side by side against the plain loop with a worker per core, on one device, in seconds a network and epoch."""
+    """Networks side by side against the plain loop with a worker per core, on one device: seconds per network and epoch."""
     from generation.training.side_by_side import Group, initial_weights
 
     cifar = load_images("cifar10", source=images, cache=cache)
@@ -224,7 +224,7 @@ def bfloat16_step(model: torch.nn.Module, batch: int) -> Callable[[], None]:
 
 
 def rounds(count: int, functions: list[Callable[[], None]]) -> list[list[float]]:
-    """The processor's seconds of each function, called in turn; the first two rounds do not count."""
+    """The processor seconds of each function, called in turn; the first two rounds do not count."""
     taken: list[list[float]] = [[] for _ in functions]
     for number in range(count + 2):
         for function, seconds in zip(functions, taken, strict=True):
@@ -237,7 +237,7 @@ def rounds(count: int, functions: list[Callable[[], None]]) -> list[list[float]]
 
 @app.command()
 def packing(networks: int = 24, subset: str = "digits-lenet") -> None:
-    """Pack a bundled subset's snapshots again: megabytes of float32 weights a second, with all tiers and tables."""
+    """Pack a bundled subset's snapshots again: megabytes of float32 weights per second, with all tiers and tables."""
     import nndynbench
     from generation.pack import pack_subset
     from generation.retrain import sample, stored_plan

@@ -1,4 +1,4 @@
-"""Eigenvector centrality against dense eigendecompositions and networkx, and at the edges of what it is defined for."""
+"""Eigenvector centrality against dense eigendecompositions and networkx, also where it is barely defined, or not at all."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_it_solves_the_eigenvalue_problem_of_the_whole_matrix(signed, data):
     assert value == pytest.approx(np.linalg.eigvalsh(matrix)[-1], rel=1e-9, abs=0)
     assert np.linalg.norm(vector) == pytest.approx(1, rel=1e-12)
     np.testing.assert_allclose(matrix @ vector, value * vector, atol=1e-10 * max(value, 1e-300))
-    assert vector.sum() >= -1e-12  # 0 of one whose halves cancel, but for rounding
+    assert vector.sum() >= -1e-12  # 0, up to rounding, if its halves cancel
     assert signed or vector.min() >= 0
 
 
@@ -147,7 +147,7 @@ def test_float32_weights_are_computed_in_float32_to_its_precision():
     np.testing.assert_allclose(compressed.eigenvector_centrality(), exact.eigenvector_centrality(), atol=1e-4)
 
 
-# Graphs that are no chain of layers.
+# Graphs that are not a chain of layers.
 
 
 @given(size=st.integers(2, 12), seed=st.integers(0, 1000), sparse=st.booleans(), signed=st.booleans())

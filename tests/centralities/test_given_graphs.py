@@ -1,4 +1,4 @@
-"""Graphs in the types that people hold: converted, or refused in one sentence."""
+"""Graphs in the types that people use: converted, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nndynbench.graphs import LayeredGraph
 
 PATH = nx.path_graph(3)
 MATRIX = nx.to_numpy_array(PATH)
-# The path of three nodes is solved: eigenvalue √2.
+# The path of three nodes has a known solution: eigenvalue √2.
 SOLVED = [0.5, 0.5**0.5, 0.5]
 
 

@@ -19,7 +19,7 @@ def by_scipy(vector: np.ndarray) -> list[float]:
 @given(arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e3, 1e3, allow_subnormal=False)))
 @settings(max_examples=200)
 def test_they_are_scipys(vector):
-    vector = np.round(vector, 3)  # nearly constant vectors, where scipy itself warns, are looked at below
+    vector = np.round(vector, 3)  # nearly constant vectors, for which scipy itself warns, are tested below
     if np.ptp(vector) == 0:
         vector[0] += 1
     np.testing.assert_allclose(moments(vector), by_scipy(vector), rtol=1e-9, atol=1e-9)

@@ -1,4 +1,4 @@
-"""In which order a checkpoint's tensors are read."""
+"""The order in which a checkpoint's tensors are read."""
 
 from __future__ import annotations
 

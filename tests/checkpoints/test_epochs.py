@@ -1,4 +1,4 @@
-"""Which checkpoint is of which epoch: what is sure is read, what is not is asked, and nothing is made up."""
+"""Which epoch each checkpoint is of: what is certain is read, what is not is asked for, and nothing is made up."""
 
 from __future__ import annotations
 
@@ -94,24 +94,24 @@ def test_two_formats_of_one_epoch_are_refused_and_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("contents", "epochs"),
     [
-        # The first number is the initialisation's, or behind the first epoch of 18 steps: the steps say which.
+        # The first number is that of the initialisation, or of the end of the first epoch of 18 steps: the steps say which.
         ({f"epoch_{n}": {"global_step": 18 * n} for n in range(3)}, [0, 1, 2]),
         ({f"epoch_{n}": {"global_step": 18 * (n + 1)} for n in range(3)}, [1, 2, 3]),
         ({"epoch_0": {"global_step": 0}}, [0]),
         ({"epoch_0": {"global_step": 18}}, [1]),
-        # A run of which the first checkpoints were deleted.
+        # A run whose first checkpoints were deleted.
         ({f"epoch_{n}": {"global_step": 18 * (n + 1)} for n in (4, 5, 6)}, [5, 6, 7]),
-        # The name counts from 1 and the file from 0, or the other way round: the epochs done are the larger number.
+        # The name counts from 1 and the file from 0, or the other way round: the larger number is the epochs done.
         ({f"epoch_{n + 1}": {"epoch": n} for n in range(3)}, [1, 2, 3]),
         ({f"epoch_{n}": {"epoch": n + 1} for n in range(3)}, [1, 2, 3]),
-        # The file alone says it.
+        # Only the file says it.
         ({"best": {"epoch": 3}, "last": {"epoch": 5}}, [3, 5]),
         ({"a": {"epoch": 1}, "b": {"epoch": 2}, "c": {"epoch": 3}}, [1, 2, 3]),
         ({"a": {"epoch": 0, "global_step": 18}, "b": {"epoch": 1, "global_step": 36}}, [1, 2]),
         # A number that is no epoch gives way to what the files say.
         ({"net_7": {"epoch": 1}, "net_8": {"epoch": 5}}, [1, 5]),
         ({"resnet18": {"epoch": 4}}, [4]),
-        # Beside epochs, steps alone are as good.
+        # Where some checkpoints name epochs, steps are enough for the others.
         ({"epoch_1": {"step": 18}, "epoch_2": {"step": 36}, "last": {"step": 54}}, [1, 2, 3]),
     ],
 )
@@ -246,14 +246,14 @@ def adam(steps: int) -> dict:
         ({"epoch=0-step=18": lightning(0, 18), "epoch=1-step=36": lightning(1, 36)}, [1, 2]),
         ({"epoch=4-step=90": lightning(4, 90)}, [5]),
         ({"a": lightning(0, 0)}, [0]),
-        # At the end of training Lightning's count is one further, with the same steps.
+        # At the end of training, Lightning's count of epochs is one higher, with the same steps.
         ({"epoch=2-step=54": lightning(2, 54, begun=3), "last": lightning(3, 54, begun=3)}, [3]),
         ({"epoch=0-step=9": lightning(0, 9, begun=1, at_end=False), "epoch=0-step=18": lightning(0, 18, begun=1)}, [1]),
         ({f"checkpoint-{n}": {"epoch": n, "arch": "lenet", "version": 2} for n in range(3)}, [1, 2, 3]),  # timm
         ({"epoch_1": {"meta": {"epoch": 1, "iter": 18, "mmengine_version": "0.10"}}}, [1]),
         ({"best": {"meta": {"epoch": 7, "iter": 126, "mmcv_version": "1.7"}}}, [7]),
         ({"ep1-ba18": {"state": {"timestamp": {"Timestamp": {"epoch": 1, "batch": 18, "batch_in_epoch": 0}}}}}, [1]),
-        # Counts on the side: Adam's, and batch norm's.
+        # Counts that are kept for other purposes: Adam's, and batch norm's.
         ({f"net_{n}": adam(18 * n) for n in range(1, 3)}, [1, 2]),
         ({f"net_{n}": adam(18 * (n + 1)) for n in range(3)}, [1, 2, 3]),
         ({f"net_{n}": {"model": {"bn.num_batches_tracked": np.int64(18 * n)}} for n in range(3)}, [0, 1, 2]),

@@ -1,4 +1,4 @@
-"""Which files are checkpoints, and what they hold: anybody's suffixes, folders and contents, and nothing unpickled."""
+"""Which files are checkpoints, and what they hold: suffixes, folders and contents of all kinds, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_plain_data_beside_the_weights_is_read(state, tmp_path):
 
 
 class Payload:
-    """Anything that only unpickling could bring back."""
+    """An object that only unpickling could bring back."""
 
 
 class Attack:

@@ -1,4 +1,4 @@
-"""Checkpoints written as training code of others writes them."""
+"""Writes checkpoints as other people's training code does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WEIGHTS = {"conv1.weight": np.ones((2, 1, 3, 3), np.float32)}
 
 
 def named(folder: Path, *names: str) -> Path:
-    """Safetensors files that say nothing of themselves, whatever their names end in."""
+    """Safetensors files without metadata, whatever their names end in."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def named(folder: Path, *names: str) -> Path:
 
 
 def saying(folder: Path, **contents: dict[str, Any]) -> Path:
-    """Safetensors files whose metadata say something, such as ``{"epoch": 3}``, by name without its ending."""
+    """Safetensors files with metadata such as ``{"epoch": 3}``, given by file name without its ending."""
     folder.mkdir(exist_ok=True)
     for name, content in contents.items():
         metadata = {key: str(value) for key, value in content.items()}

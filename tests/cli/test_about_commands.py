@@ -1,4 +1,4 @@
-"""What the command line says of itself: version, help, methods, protocols, a check, citations, and subsets not at hand."""
+"""What the command line tells: version, help, methods, protocols, a check, citations, and which subsets are not at hand."""
 
 from __future__ import annotations
 

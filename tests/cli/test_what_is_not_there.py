@@ -1,4 +1,4 @@
-"""A library, a GPU or images that are not there: one line at once, which names the remedy."""
+"""A library, a GPU or images that are missing: one line, at once, that names the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTRAS = {"generation": ["torch", "torchvision", "datasets"], "leaderboard": ["j
 
 
 def told(*command: str, without: list[str] = [], folder: Path, **environment: str) -> str:  # noqa: B006
-    """What a command says in its last breath, in an environment without some libraries."""
+    """The one line with which a command fails in an environment without some libraries."""
     (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({without!r}))\n")
     places = os.pathsep.join([str(folder), str(ROOT)])
     whole = {**os.environ, "PYTHONPATH": places, **environment}

@@ -1,4 +1,4 @@
-"""What was computed is on disk before it is shown, whatever becomes of the output; a command that is ended leaves nobody."""
+"""What was computed is on disk before it is shown, whatever becomes of the output. An ended command leaves no process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_output_is_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     assert len(list((tmp_path / "results").glob("constant.*"))) == 2
 
 
-# A file system of three pages, in a name space of its own: an empty file fits there, a result does not.
+# A file system of three pages, in a name space of its own: an empty file fits in, a result does not.
 SMALL_DISK = "unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size={} none results && {}'"
 CAN_MOUNT = shell_status(SMALL_DISK.format("12k", "true").replace("results", "/mnt")) == 0
 
@@ -141,7 +141,7 @@ METHODS = {name: nb.Method(description="", source="", reads=set(), regressor=Slo
 
 
 def group_members(group: int) -> list[int]:
-    """The processes of a group that are not over."""
+    """The processes of a group that are still running."""
     members = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it ended meanwhile
@@ -164,7 +164,7 @@ def test_a_command_that_is_ended_leaves_no_process(tmp_path: Path, number: signa
     (tmp_path / "slow.py").write_text(SLOW)
     command = [NNDYNBENCH, "compare", "--method", "slow.py:one", "--method", "slow.py:two"]
     arguments = ["--subset", "digits-lenet", "--budgets", "1", "--jobs", str(jobs)]
-    # What a shell has put into the background ignores Ctrl-C, and so would what is started from there.
+    # If a shell has put the tests into the background, they ignore Ctrl-C, and so would what they start.
     ended = subprocess.Popen(
         [*command, *arguments], cwd=tmp_path, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -172,7 +172,7 @@ def test_a_command_that_is_ended_leaves_no_process(tmp_path: Path, number: signa
     try:
         wait_until(lambda: len(list(tmp_path.glob("*.started"))) == jobs)
         os.kill(ended.pid, number)
-        statuses = {signal.SIGINT: (1, 130)}.get(number, (-number,))  # by typer's version
+        statuses = {signal.SIGINT: (1, 130)}.get(number, (-number,))  # depends on typer's version
         assert ended.wait(PATIENCE_SECONDS) in statuses
         wait_until(lambda: not group_members(ended.pid))
     finally:

@@ -107,7 +107,7 @@ def test_weights_that_are_not_finite_give_nan_in_their_own_layer_alone():
     table = layer_features(weights, initial("digits-lenet"), "digits-lenet")
     assert table.loc["fc2"].drop([name for name in table if name.startswith("bias_")]).isna().all()
     assert table.drop(index="fc2").drop(columns="neural_persistence").notna().all(axis=None)
-    # Scaled by the largest weight of the network, which is then unknown.
+    # Neural persistence is scaled by the largest weight of the network, which is unknown here.
     assert table["neural_persistence"].isna().all()
 
 

@@ -1,4 +1,4 @@
-"""An architecture's module with every rectifier before its pool, as it is described and as one would write it."""
+"""An architecture's module with every rectifier before its pool, as in its description."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch.nn import MaxPool2d, Module, ReLU, Sequential
 
 
 def as_described(model: Sequential) -> Sequential:
-    """The same layers, so the same weights; where the product pools first, it rectifies first."""
+    """The same layers with the same weights, but rectifying first where `build_module` pools first."""
     layers: list[Module] = list(model)
     pools = [position for position, layer in enumerate(layers) if isinstance(layer, MaxPool2d)]
     for position in pools:

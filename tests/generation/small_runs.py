@@ -1,4 +1,4 @@
-"""Few and short trainings on the real digits: how to begin them, and how to compare what they found."""
+"""Small trainings on the real digits: how to begin them, and how to compare what they found."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def begin(
 
 
 def job(made: SubsetPlan, networks: int | None = None) -> Job:
-    """The training of a folder's first networks, by default of all."""
+    """The job of training a folder's first networks, by default all."""
     return Job(made, made.order[:networks], made.folder.parents[1] / "images")
 
 
 def train_in_this_process(job: Job, images: Images, report: Callable[[Record], None] = lambda record: None) -> None:
-    """What a worker process does, without the seconds that one needs to import torch."""
+    """Do what a worker process does, without the seconds that a new process needs to import torch."""
     for unit in job.units():
         job.train(unit, images, stop=lambda: False, report=report)
 
 
 def outcome(made: SubsetPlan) -> dict[str, Any]:
-    """All that a folder's runs have found, but the time it took: records, and the bits of every kept snapshot."""
+    """All that a folder's runs have found, except the time it took: records, and the bits of every kept snapshot."""
     found: dict[str, Any] = {}
     for network in made.order:
         record = made.run(network).record()
@@ -82,7 +82,7 @@ def outcome(made: SubsetPlan) -> dict[str, Any]:
 
 
 def untrained_record(network: int, accuracy: float, **facts: Any) -> FinishedRecord:
-    """The record of a network that ended with an accuracy, without the training."""
+    """A record as of a network that ended with an accuracy, without training one."""
     ends = dict.fromkeys(("final_accuracy", "final_accuracy_all", "best_accuracy"), accuracy)
     begins = {"network": network, "seed": 0, "device": "an abacus", "diverged": False, "epochs_trained": 0}
     return FinishedRecord.model_validate(begins | ends | {"stopped_early": False} | facts)

@@ -1,4 +1,4 @@
-"""A quarter of an hour of a GPU, tried on a CPU: images come in parts, what ended goes home in parts and loads there."""
+"""A quarter of an hour of a GPU, tried on a CPU: images come in parts, ended networks go home in parts and load there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_what_an_earlier_pack_was_not_trained_with_is_refused(tmp_path: Path) ->
 
 
 def test_no_group_is_begun_that_would_not_fit(tmp_path: Path, digit_images: Images) -> None:
-    """A clock by hand, asked before and behind each group: the first takes 40 of 70 seconds, so another would not end."""
+    """The clock is set by hand and read before and after each group: the first takes 40 of 70 seconds, so no other fits."""
     made = begin(tmp_path, digit_images, trainer="side by side", epochs=1, rates=(0.01, 0.02))
     load_images("digits", cache=tmp_path / "images")
     job = Job(made, made.order, tmp_path / "images", side_by_side=2)

@@ -44,7 +44,7 @@ def test_a_node_that_dies_mid_run_changes_nothing(tmp_path: Path, digit_images: 
     training = threading.Thread(target=train)
     try:
         training.start()
-        # Two networks under way: one on each node.
+        # Two networks are being trained: one on each node.
         until = time.monotonic() + PATIENCE_SECONDS
         while sum(there.plan.run(n).latest_record() is not None for n in there.networks) < 2:
             assert training.is_alive(), "it ended before two networks were under way"

@@ -87,7 +87,7 @@ def test_a_cpu_without_bfloat16_is_warned_of(
 
 
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
-    # Five: elsewhere a median must hold, and of two networks one may well have gone another way.
+    # Five networks: on other processors a median must hold, and one of only two networks may well train differently.
     told = generation("retrain", "digits-lenet", "--sample", 5, "--workers", 1)
     if digits.devices == [device_name()]:
         assert "5 of 5 networks identical" in told
@@ -175,7 +175,7 @@ def test_ten_kills_of_the_whole_command_leave_no_trace(tmp_path: Path) -> None:
 
 
 def test_a_system_without_affinity_niceness_and_names_of_statuses_has_the_command_line_too() -> None:
-    """As Windows, and in part macOS."""
+    """Such as Windows, and in part macOS."""
     lacking = "import os; del os.sched_getaffinity, os.nice, os.EX_TEMPFAIL; "
     begins = "from generation.cli import app; from generation.cli.options import CORES; assert CORES >= 1; "
     yields = "from generation.engines.job import _yield_to_others; _yield_to_others()"

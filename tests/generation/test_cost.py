@@ -1,4 +1,4 @@
-"""What a grid costs before it is trained, against what it costs when it is."""
+"""The cost that is estimated before a grid is trained, against what training it takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.generation.test_command_line import generation
 
 
 def test_core_seconds_count_every_step_image_and_description(tmp_path: Path) -> None:
-    """By hand: 4 epochs of 20 steps of 16 images; 250 images validated after each, and 750 more at the end; 5 snapshots."""
+    """By hand: 4 epochs of 20 steps of 16 images; 250 images evaluated after each, and 750 more at the end; 5 snapshots."""
     made = subset_plan("digits-lenet", tmp_path, grid=write_grid(tmp_path / "small.toml"))
     assert core_seconds(made, 0, Speed({16: 1.0}, 0.0, 0.0)) == pytest.approx(4 * 20)
     assert core_seconds(made, 0, Speed({16: 0.0}, 1.0, 0.0)) == pytest.approx(4 * 250 + 750)

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, digit_images: Images) -> P
 
 @pytest.fixture
 def made(trained: Path, tmp_path: Path) -> SubsetPlan:
-    """A copy of them, packed."""
+    """A copy of the trained networks, packed."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     plan = begun_plan("digits-lenet", tmp_path)
     pack_subset(plan)

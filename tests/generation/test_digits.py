@@ -25,7 +25,7 @@ NETWORKS = 4
 
 @pytest.fixture(scope="module")
 def retrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[nb.Subset, nb.Subset]:
-    """By the command, in worker processes, and once more in this process."""
+    """The first networks trained by the command, in worker processes, and once more in this process."""
     once, twice = tmp_path_factory.mktemp("once"), tmp_path_factory.mktemp("twice")
     command = ["train", "digits-lenet", "--out", str(once), "--networks", str(NETWORKS)]
     done = CliRunner().invoke(app, command, catch_exceptions=False)
@@ -50,7 +50,7 @@ def test_training_twice_gives_the_same_bits(retrained: tuple[nb.Subset, nb.Subse
 
 
 def test_retraining_gives_the_bundled_networks(digits: nb.Subset, retrained: tuple[nb.Subset, nb.Subset]) -> None:
-    """Bit for bit on the kind of processor that trained the bundled ones; elsewhere rounding grows into other weights."""
+    """They do on the kind of processor that trained the bundled ones; elsewhere rounding grows into other weights."""
     subset = retrained[0]
     bundled = digits.networks.loc[subset.network_ids]
     assert (subset.networks["seed"] == bundled["seed"]).all()

@@ -37,7 +37,7 @@ def test_a_class_that_cannot_be_cut_in_halves_is_named() -> None:
 
 
 def digits_of(source: str | Path | None) -> Images:
-    """Digits whose first pixel says which folder they came from."""
+    """Digits whose first pixel tells which folder they came from."""
     digits = load_images("digits")
     if source is None:
         return digits

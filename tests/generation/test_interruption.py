@@ -1,4 +1,4 @@
-"""Interruption is normal: whatever stops a training, the same command ends as if nothing had."""
+"""Interruption is normal: whatever stops a training, the same command then ends as if it had never been stopped."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from tests.patience import PATIENCE_SECONDS
 context = get_context("forkserver")
 context.set_forkserver_preload(["generation.engines.job"])
 
-# Of the small grid: 20 batches, and the files of an epoch.
+# Steps of an epoch of the small grid: 20 batches, and the files that the epoch writes.
 STEPS_AN_EPOCH = 24
 
-# Two workers import torch within it, and end.
+# Enough for two workers to import torch and to end.
 SECONDS_TO_END = 120
 
 
@@ -46,7 +46,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, digit_images: Images) 
 
 
 def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None) -> None:
-    """Train all networks here; with ``epochs_at_once``, stop and resume each that often."""
+    """Train all networks here; with ``epochs_at_once``, stop and resume each after so many epochs."""
     for network in made.order:
         for _ in range(made.grid.longest + 1):
             asked = 0
@@ -63,8 +63,8 @@ def train(made: SubsetPlan, images: Images, *, epochs_at_once: int | None = None
 
 
 def train_all(job: Job, log: Path | None = None, dies_at: int | None = None) -> None:
-    """What a child process does: every unit, noting each epoch in a file of its own; at that many batches and steps of
-    writing a file it is killed.
+    """What a child process does: train every unit, and note each epoch in the file ``log``. With ``dies_at`` it is killed
+    after so many steps, see `dies_later`.
     """
 
     def report(record: Record) -> None:
@@ -78,8 +78,8 @@ def train_all(job: Job, log: Path | None = None, dies_at: int | None = None) -> 
 
 
 def dies_later(steps: int) -> None:
-    """Kill this process, as nothing can catch it, before the step of that number: a batch of training, a file's way to the
-    disk, or its renaming. It depends on no clock.
+    """Kill this process after ``steps`` steps, in a way that nothing can catch. A step is a batch of training, a file's way
+    to the disk, or its renaming, so no clock decides the moment.
     """
     left = steps
 
@@ -118,7 +118,7 @@ def test_ten_kills_at_random_moments_leave_no_trace(tmp_path: Path, digit_images
     train(quiet, digit_images)
     moments = random.Random(0)
     for _ in range(10):
-        # Up to two epochs, of 24.
+        # Kill it within two of the 24 epochs.
         child = context.Process(target=train_all, args=(job(killed), None, moments.randrange(1, 2 * STEPS_AN_EPOCH)))
         child.start()
         child.join(PATIENCE_SECONDS)
@@ -171,20 +171,20 @@ def test_a_full_disk_is_a_clear_error_and_costs_the_epoch_under_way_alone(
     assert outcome(full) == undisturbed
 
 
-# More than a pipe holds, as the record of a network of many epochs and layers is.
+# Longer than a pipe holds, like the record of a network of many epochs and layers.
 LONG_DEVICE = "x" * 110_000
 
 
 class FailsWhileAnotherReports(Job):
-    """Three units: one has nothing to do, one fails at once, and one reports a long record when it is told to stop, which is
-    after that.
+    """Three units: one has nothing to do, one fails at once, and one reports a long record when it is told to stop, which
+    happens after the failure.
     """
 
     def units(self) -> list[list[int]]:
         return [[network] for network in self.networks]
 
     def images(self) -> None:  # type: ignore[override]
-        """Neither unit looks at any."""
+        """No unit looks at any."""
 
     def train(self, unit: list[int], images: Any, *, stop: Any, report: Any) -> None:
         idle, failing, reporting = self.networks
@@ -201,7 +201,7 @@ class FailsWhileAnotherReports(Job):
 
 
 class DiesWhileAnotherTrains(FailsWhileAnotherReports):
-    """One unit's process is killed, as where memory is short; the other is never told to stop."""
+    """One unit's process is killed, as if memory were short; the other is never told to stop."""
 
     def fail(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -235,7 +235,7 @@ def note_the_end(job: Job, found: Path) -> None:
 
 
 def end_of(job: Job, tmp_path: Path) -> str:
-    """What `note_the_end` notes, in a process that is killed where it hangs."""
+    """What `note_the_end` notes, in a process of its own that is killed if it hangs."""
     child = context.Process(target=note_the_end, args=(job, tmp_path / "found"))
     child.start()
     child.join(SECONDS_TO_END)
@@ -341,7 +341,7 @@ def test_a_network_that_diverges_late_keeps_its_last_snapshot(tmp_path: Path, di
     run = made.run(made.order[0])
     honest = Training.epoch
     try:
-        # No learning rate diverges late for certain.
+        # No learning rate is certain to diverge late, so divergence is simulated.
         Training.epoch = lambda self, epoch: honest(self, epoch) if epoch < 3 else None  # type: ignore[method-assign]
         assert train_network(network, digit_images, run)
     finally:

@@ -1,4 +1,4 @@
-"""Late accuracy: the mean, over a network's own last epochs, of its accuracy on the test half; no curve shows it before."""
+"""Late accuracy: a network's mean accuracy on the test half over its last epochs, which no curve shows before."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ signatures = "kept epochs"
 {more}
 """
 
-# Of the second recipe's rate, weights are infinite after a step or two.
+# At the second recipe's rate, weights are infinite after a step or two.
 RATES = (0.02, 1e20)
 
 
@@ -56,7 +56,7 @@ def begin(folder: Path, images: Images, *, more: str = "late_epochs = 2", seeds:
 
 
 def accuracy_of_snapshot(made: SubsetPlan, network: int, epoch: int, images: Images) -> float:
-    """The oracle: the kept snapshot in a module of torch, on the test half."""
+    """The oracle: the accuracy of the kept snapshot, loaded into a torch module, on the test half."""
     weights = made.run(network).read_snapshot(epoch)
     assert weights is not None
     model = build_module("digits-lenet").eval()

@@ -1,5 +1,5 @@
-"""Every option of generation that takes a path takes the one that its user means: of the home folder, relative, with any
-characters.
+"""Every option of generation that takes a path takes the path that the user means: in the home folder, relative, or with
+any characters.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from generation.plan import begun_plan, subset_plan
 from nndynbench.storage.places import bundled_folder
 from tests.generation.small_runs import write_grid
 
-# All that is odd at once: what each is read as by itself, tests/test_paths.py holds.
+# All oddities in one path; tests/test_paths.py tests each by itself.
 FOLDERS = ["~/größe 测试 drive:a 100%d/../done :x: [red]"]
 
 
@@ -29,7 +29,7 @@ FOLDERS = ["~/größe 测试 drive:a 100%d/../done :x: [red]"]
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A folder as a user names it; the current folder is empty."""
     (tmp_path / "here").mkdir()
-    (tmp_path / "home" / "größe 测试 drive:a 100%d").mkdir(parents=True)  # ".." leads out of a folder that is there
+    (tmp_path / "home" / "größe 测试 drive:a 100%d").mkdir(parents=True)  # ".." leads out of a folder that exists
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return str(request.param)
@@ -37,7 +37,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def meant(folder: str, tmp_path: Path) -> Path:
-    """What that folder is."""
+    """The path that the user means by it."""
     return Path(os.path.abspath(tmp_path / ("home" if folder.startswith("~/") else "here") / folder.removeprefix("~/")))
 
 

@@ -1,4 +1,4 @@
-"""A folder's plan binds: nothing can be trained into it that would make another zoo."""
+"""A folder's plan binds: nothing can be trained there that would make another zoo."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_networks_under_way_give_the_rate_and_finished_ones_the_length(plan: Sub
     progress = folder_progress(plan)
     assert progress.epochs_of == {0: 8}
     assert progress.begun == {1: 3, 2: 5}
-    # As long as the finished one: 8 for the waiting one, 5 and 3 for those begun.
+    # Each takes as long as the finished one: 8 epochs for the waiting one, 5 and 3 more for those begun.
     assert progress.epochs_left == 8 + 5 + 3
     assert progress.rate == pytest.approx(1 / 2 + 1 / 4)
     assert progress.seconds_left == pytest.approx(16 / 0.75)

@@ -56,7 +56,7 @@ def test_the_projects_queue_names_every_unfinished_zoo_of_the_paper_and_no_finis
     assert len(queued) == len(set(queued))
     assert all(is_unfinished(catalogue()[name].version) for name in queued)
     of_the_paper = {entry.name for entry in catalogue().values() if entry.paper and is_unfinished(entry.version)}
-    # A GPU trained what there is of VGG: no CPU goes on with it.
+    # What there is of VGG was trained on a GPU, so no CPU may go on with it.
     assert of_the_paper - {"cifar10-vgg"} <= set(queued)
 
 

@@ -48,7 +48,7 @@ def real_images(name: str, images_folder: Path, cache: Path) -> Images:
 
 
 def few(images: Images, count: int = 200) -> Images:
-    """The same with halves of few images: evaluating on all of them would take longer than the epoch."""
+    """The same images with few in each half: evaluating on all of them would take longer than the epoch."""
     validation, test = ((pixels[:count], labels[:count]) for pixels, labels in (images.validation, images.test))
     return replace(images, validation=validation, test=test)
 

@@ -12,7 +12,7 @@ from generation.record import EpochRow, Record, read_finished_record, read_state
 
 ROW = {"epoch": 1, "train_loss": 0.1 + 0.2, "train_accuracy": 100 / 3, "validation_accuracy": 1e-320, "seconds": 0.25}
 
-# As network.json was written before records had types.
+# The content of network.json from before records had types.
 OLDER: dict[str, Any] = {
     "network": 7,
     "seed": 2**63 + 1,
@@ -40,7 +40,7 @@ def test_a_record_that_was_written_before_records_had_types_is_read_to_the_last_
     assert found.features[0][0] == [1.0, math.inf]
     assert [math.isnan(found.features[0][1][0]), math.copysign(1, found.features[0][1][1])] == [True, -1.0]
     assert found.signatures == {0: OLDER["signatures"]["0"]}
-    # As repr tells numbers apart: NaN from NaN too.
+    # Compared by repr, since NaN is not equal to NaN.
     assert repr(json.loads(written_record(found))) == repr({fact: OLDER[fact] for fact in json.loads(written_record(found))})
     assert json.loads(written_record(found)).keys() == OLDER.keys()
 

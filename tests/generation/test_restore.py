@@ -1,4 +1,4 @@
-"""Runs that are lost come back from a pack of them, and training goes on behind it as if nothing had been lost."""
+"""Lost runs come back from a pack of them, and training goes on from there as if nothing had been lost."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, grid: str) -> Path:
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory, grid: str) -> Path:
-    """The first two of them, packed; their runs are lost."""
+    """The first two of these networks, packed; their runs are lost."""
     out = tmp_path_factory.mktemp("half")
     train(out, grid, 2)
     shutil.rmtree(out / "digits-lenet" / "runs")

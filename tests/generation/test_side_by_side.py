@@ -123,8 +123,8 @@ def test_a_step_side_by_side_equals_torch_alone_in_float32(architecture: str, co
 
 
 def test_a_step_with_batch_norm_equals_torch_alone_in_float32(colour_images: Images) -> None:
-    """Over all weights of a network: batch norm's biases start at zero, so they are a step's gradient, which float32 has to
-    five digits alone.
+    """Compared over all weights of a network together: batch norm's biases start at zero, so after a step they are its
+    gradient, which float32 only has to five digits.
     """
     group = loaded(plans("cifar10-resnet32@0.25", 3), colour_images, torch.float32)
     inputs, labels = next(group.begin(1))
@@ -200,7 +200,7 @@ def test_a_diverging_network_disturbs_no_other(colour_images: Images) -> None:
     assert largest_difference(wild, [{name: value[row] for name, value in state.items()} for row in (0, 1)]) <= 1e-12
 
 
-RATES = st.one_of(st.just(0.0), st.floats(0.001, 0.95))  # rates below a uniform number's resolution are not told from 0
+RATES = st.one_of(st.just(0.0), st.floats(0.001, 0.95))  # a rate below a uniform number's resolution would act as 0
 
 
 @given(rates=st.lists(RATES, min_size=1, max_size=4), seed=st.integers(0, 2**62), step=st.integers(0, 10**6))
@@ -279,7 +279,7 @@ GROUP = {"trainer": "side by side", "rates": (0.002, 0.01, 1e30), "dropouts": (0
 
 
 def test_a_group_ends_like_its_networks_alone(tmp_path: Path, digit_images: Images, describers: ThreadPoolExecutor) -> None:
-    """In a few steps float32 has no time to drift: the same ends, early stops, divergences, and nearly the same weights."""
+    """In a few steps float32 has no time to drift: ends, early stops and divergences are equal, and weights nearly so."""
     together = begin(tmp_path / "together", digit_images, **GROUP)
     apart = begin(tmp_path / "apart", digit_images, **GROUP | {"trainer": "one by one"})
     assert train_group(together, digit_images, describers) == 3
@@ -320,7 +320,7 @@ def test_a_network_left_behind_by_a_kill_catches_up(
     whole, torn = begin(tmp_path / "whole", digit_images, **grid), begin(tmp_path / "torn", digit_images, **grid)
     train_group(whole, digit_images, describers)
     train_group(torn, digit_images, describers, epochs=2)
-    # As if killed after two of three states were written.
+    # As if the process had been killed after it wrote two of three states.
     sorted(torn.run(torn.order[1]).folder.glob("state-*"))[-1].unlink()
     train_group(torn, digit_images, describers)
     for network in whole.order:

@@ -1,4 +1,4 @@
-"""A tier of a packed subset made again: beside others of the same networks, and never into the pack that it is made of."""
+"""A tier of a packed subset is made again: beside other tiers of the same networks, never in the pack it is made from."""
 
 from __future__ import annotations
 

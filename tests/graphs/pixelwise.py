@@ -1,7 +1,7 @@
 """Unrolled graphs written out pixel by pixel, with nothing but loops: the oracle for the operators.
 
-`described` makes a chain of layers; `right_adjacency` follows the paper's definition, `published_edges` what the reference
-code does to it.
+`described` makes a chain of layers; `right_adjacency` follows the paper's definition, `published_edges` gives what the
+reference code makes of it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _edges(weights: dict[str, np.ndarray], architecture: Architecture, *, quirks
 
 
 def _tap(layer: Layer, row: int, column: int, i: int, j: int) -> tuple[int, int] | None:
-    """The input position under a kernel's tap at an output, None on padding."""
+    """The input position under a kernel's tap at an output; None on padding."""
     y, x = row * layer.stride - layer.padding + i, column * layer.stride - layer.padding + j
     return (y, x) if 0 <= y < layer.input_shape[1] and 0 <= x < layer.input_shape[2] else None
 

@@ -41,6 +41,6 @@ def networks(draw: st.DrawFn) -> tuple[Architecture, dict[str, np.ndarray]]:
     random = np.random.default_rng(draw(st.integers(0, 1000)))
     for name, values in weights.items():
         if draw(st.booleans()):
-            values = np.round(values, 1)  # many of one value
+            values = np.round(values, 1)  # makes many of them equal
         weights[name] = np.where(random.random(values.shape) < share, np.float32(0), values)
     return architecture, weights

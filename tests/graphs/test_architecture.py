@@ -1,4 +1,4 @@
-"""A description of an architecture of one's own: read, or refused with the layer and what is wrong of it."""
+"""A description of an architecture of one's own: read, or refused with the layer and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_network_of_which_shapes_alone_are_known_has_no_width() -> None:
 
 
 def own_file(folder: Path, initialisation: str) -> Path:
-    """An architecture of one's own, whose weights are drawn so."""
+    """A file with an architecture of one's own, whose weights are drawn by ``initialisation``."""
     layers = '[{ kind = "conv", name = "conv1", filters = 4, kernel = 3 }, { kind = "fc", name = "fc1", units = 3 }]'
     path = folder / "mine.toml"
     path.write_text(f"[mine]\ninput_shape = [1, 8, 8]\ninitialisation = {initialisation}\nlayers = {layers}\n")
@@ -97,7 +97,7 @@ def test_an_initialisation_that_is_none_is_refused_with_the_valid_ones(
 
 
 def test_a_description_with_an_unknown_initialisation_is_read_and_not_drawn() -> None:
-    """Of a network that was recorded with its weights, however these were drawn."""
+    """Such a description is of a network that was recorded with its weights, however these were drawn."""
     mine = architecture(described(CONV, FC) | {"initialisation": {"conv": "xavier"}})
     with pytest.raises(UnknownNameError, match=r"unknown initialisation of conv in mine 'xavier' \(valid: pytorch"):
         random_weights(mine, seed=0)

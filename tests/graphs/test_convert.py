@@ -111,7 +111,7 @@ def test_an_empty_file_and_a_sparse_tensor_are_named(history, tmp_path):
 
 
 class Payload:
-    """Anything that only unpickling could bring back."""
+    """An object that only unpickling could bring back."""
 
 
 def test_a_pickled_object_is_refused_and_named(tmp_path):

@@ -1,4 +1,4 @@
-"""What a state dict is described as: a chain of its layers, or the reason why its weights are no graph."""
+"""How a state dict is described: as a chain of its layers, or by the reason why its weights are no graph."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_state_dict_whose_layers_follow_each_other_is_a_chain():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.ConvTranspose2d(4, 4, 3), None),  # nothing tells it from a conv
+        (nn.ConvTranspose2d(4, 4, 3), None),  # its shapes are those of a conv
         (nn.ConvTranspose2d(4, 8, 3, groups=2), "'unit.weight' is a transposed conv's: its shape is (4, 4, 3, 3)"),
         (
             nn.ConvTranspose2d(6, 4, 3),
@@ -49,7 +49,7 @@ def test_a_weight_whose_bias_is_not_of_its_outputs_is_no_layer_of_the_graph(laye
 
 @pytest.mark.parametrize("name", ["embedding", "word_embeddings", "tok_embed", "Emb", "wte"])
 def test_an_embedding_is_told_by_its_name_and_its_lack_of_a_bias(name):
-    # As many words as an embedding has values: the shapes would follow each other.
+    # An embedding of as many words as dimensions: its shape would fit that of the next layer.
     described = describe(
         nn.ModuleDict({"encoder": nn.ModuleDict({name: nn.Embedding(8, 8)}), "last": nn.Linear(8, 3)}).state_dict()
     )
@@ -60,7 +60,7 @@ def test_an_embedding_is_told_by_its_name_and_its_lack_of_a_bias(name):
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 def test_recurrent_weights_are_no_layers_that_follow_each_other(kind):
-    # An RNN's shapes, (7, 5) and (7, 7), would fit each other and the layer behind them.
+    # An RNN's shapes, (7, 5) and (7, 7), would fit each other and the next layer.
     described = describe(nn.ModuleDict({"recurrent": kind(5, 7), "last": nn.Linear(7, 3)}).state_dict())
     assert described.no_graph.startswith("'recurrent.weight_ih_l0' is a recurrent layer's")
 
@@ -74,7 +74,7 @@ def test_a_state_dict_that_holds_a_weight_in_parts_is_no_graph_of_the_other_laye
 
 
 def test_layers_in_the_order_of_a_safetensors_file_are_taken_by_their_numbers(tmp_path):
-    """Its tensors are sorted by name: "10.weight" stands before "4.weight"."""
+    """Such a file sorts tensors by name: "10.weight" comes before "4.weight"."""
     safetensors = pytest.importorskip("safetensors.torch")
     chain = nn.Sequential(nn.Conv2d(1, 4, 3), *[nn.ReLU()] * 3, nn.Conv2d(4, 8, 3), *[nn.ReLU()] * 5, nn.Linear(32, 10))
     safetensors.save_file(chain.state_dict(), tmp_path / "network.safetensors")

@@ -1,4 +1,4 @@
-"""Graphs for other tools: files that networkx writes are read back with the same numbers; torch-geometric trains on them."""
+"""Graphs for other tools: files written by networkx read back with the same numbers, and torch-geometric trains on them."""
 
 from __future__ import annotations
 

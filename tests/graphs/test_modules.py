@@ -42,7 +42,7 @@ class Classifier(nn.Module):
 
 
 def returning(forward, **modules):
-    """A module with a forward of one's own."""
+    """A module with the given forward."""
     model = type("Model", (nn.Module,), {"forward": forward})()
     for name, module in modules.items():
         model.add_module(name, module)
@@ -96,7 +96,7 @@ def test_a_torchvision_vgg_is_represented():
 
 
 class Filters(nn.Conv2d):
-    """A conv of somebody's own class that is one in every other way."""
+    """A conv of somebody's own class, which otherwise works like any conv."""
 
 
 class Standardised(nn.Conv2d):

@@ -1,4 +1,4 @@
-"""A graph is a copy of one moment: weights as the next pass in evaluation mode has them, the module left as it was."""
+"""A graph copies one moment: the weights that the next pass in evaluation mode would use. The module stays as it was."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def network(kind, seed=0):
 
 
 def effective(model):
-    """The first layer's weight and bias as a pass in evaluation mode computes with them: by its answers."""
+    """The first layer's weight and bias in evaluation mode, found from its outputs."""
     with torch.no_grad():
         layer = model[0].eval()
         bias = layer(torch.zeros(1, 6))[0]
@@ -86,7 +86,7 @@ def test_derived_weights_are_those_of_the_next_pass_after_a_state_is_loaded(kind
 @pytest.mark.parametrize("training", [True, False])
 def test_the_module_is_left_as_it_was(kind, training):
     model = network(kind).train(training)
-    model[3].train(not training)  # a part in another mode
+    model[3].train(not training)  # one part is in another mode
     modes = [module.training for module in model.modules()]
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     before = model[0].__dict__.get("weight")

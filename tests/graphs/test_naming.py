@@ -1,4 +1,4 @@
-"""Weights under somebody else's names, mapped to the architecture's or refused."""
+"""Weights under somebody else's names: mapped to the architecture's names, or refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def equal(ours, theirs) -> bool:
 
 
 def positional(name: str, template: str = "features.{}") -> dict[str, np.ndarray]:
-    """The architecture's weights under numbered names, three apart, as in a torch Sequential."""
+    """The architecture's weights under names with numbers that are three apart, as in a torch Sequential."""
     weights = random_weights(name, seed=0)
     layers = architecture(name).weighted_layers
     numbers = {layer.name: template.format(3 * position) for position, layer in enumerate(layers)}
@@ -46,7 +46,7 @@ def test_a_prefix_is_dropped_also_where_other_tensors_stand_beside_the_network()
 
 @pytest.mark.parametrize("prefix", ["", "net.", "module.net.body."])
 def test_layers_whose_names_share_a_prefix_are_found_by_their_names(prefix):
-    # The numbers count against the order of the layers, and the other names say no order at all.
+    # The numbers in the first names run against the order of the layers; the other names say no order at all.
     for names in (["fc2", "fc1"], ["hidden", "deeper"]):
         weights = {f"net.body.{name}.weight": np.full((4, 4), i, np.float32) for i, name in enumerate(names)}
         described = describe(weights)

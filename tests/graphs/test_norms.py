@@ -1,4 +1,4 @@
-"""Norms of rows by both ways, against sums without rounding, and where numba or a folder for its code is missing."""
+"""Norms of rows, computed in both ways, against sums without rounding; also without numba, or a folder for its code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rolled graphs: the definition, written with loops over every filter and channel, and the paper's Table 5."""
+"""Rolled graphs against the definition, written as loops over every filter and channel, and against the paper's Table 5."""
 
 from __future__ import annotations
 

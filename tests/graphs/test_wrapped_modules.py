@@ -28,7 +28,7 @@ def process_group(tmp_path):
 
 
 class ModelEmaV2(nn.Module):
-    """As timm's: it has no forward."""
+    """Like timm's, it has no forward."""
 
     def __init__(self, model):
         super().__init__()
@@ -36,7 +36,7 @@ class ModelEmaV2(nn.Module):
 
 
 class ModelEma:
-    """As timm's first: no module itself."""
+    """Like timm's first version, it is no module itself."""
 
     def __init__(self, model):
         self.ema = model

@@ -28,7 +28,7 @@ def trained(name: str, batch: int = 16) -> Weights:
     from generation.architectures import build_module, initialise, snapshot
     from tests.conftest import pytest_configure
 
-    pytest_configure()  # torchvision beside a CPU build of torch, also outside of tests
+    pytest_configure()  # makes torchvision work beside a CPU build of torch, also outside of tests
     described = architecture(name)
     digits = load_digits()
     channels, *size = described.input_shape

@@ -17,7 +17,7 @@ from nndynbench.subsets import Subset
 
 BUNDLED = {"authors": ["The nndynbench maintainers"], "licence": "Apache-2.0", "commit": "0" * 40, "seeds": [0]}
 
-# (method, what it is submitted as, its code, protocol). The real bar takes a minute: a forest stands in for it.
+# (method, the name it is submitted under, its code, protocol). The real bar takes a minute: a forest stands in for it.
 SUBMITTED = [
     ("hyperparameters", "bar", "baselines/bar.py", "regression-folds"),
     ("curve-extrapolation", "curve-extrapolation", "baselines/learning_curves.py", "regression-folds"),

@@ -1,4 +1,4 @@
-"""The pictures of the page in docs/: ``python -m tests.leaderboard.screenshots site/``, after a build."""
+"""Takes the pictures of the page in docs/: ``python -m tests.leaderboard.screenshots site/``, after a build."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def accepted(submitted: Path, at_hand: dict[str, Subset]) -> Accepted:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stands in for the training of minutes: the fresh zoo is the half as wide one. Holds the seeds that were asked for."""
+    """Takes the half as wide subset for the fresh zoo, since training takes minutes. Holds the seeds that were asked for."""
     asked: list[int] = []
     monkeypatch.setattr(
         "leaderboard.audit.train_fresh_zoo", lambda drawn, *_, **__: asked.append(drawn.seed) or nb.load(HALF)

@@ -1,4 +1,4 @@
-"""The board in short: which method `nndynbench predict` takes for what a run gives of itself."""
+"""The board in short: which method `nndynbench predict` takes for what is known of a run."""
 
 from __future__ import annotations
 

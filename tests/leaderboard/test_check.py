@@ -1,4 +1,4 @@
-"""What the check takes, and what it refuses: with the file, the field and the reason."""
+"""What the check accepts, and what it refuses: with the file, the field and the reason."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def test_a_link_is_not_followed(submissions: Path, at_hand: dict[str, Subset]) -
 
 @pytest.mark.parametrize("place", ["zz/degree-svm", "degree-svm/degree-svm", "."])
 def test_a_copy_elsewhere_takes_no_row(place: str, submissions: Path) -> None:
-    """It was read as the row of its last two names, and replaced that."""
+    """A copy used to be read as the row that its folder and file name say, and to replace that row."""
     name = "digits-lenet.classification.json"
     (submissions / place).mkdir(parents=True, exist_ok=True)
     shutil.copy(submissions / "degree-svm" / name, submissions / place / name)
@@ -444,7 +444,7 @@ def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None
     found = record_of(path, read_records(submissions))
     assert found is not None
     assert (found.standing, found.zoo_seed) == ("audited", 5)
-    # What is recorded is left alone by --missing, until its file changes.
+    # With --missing, a recorded submission is left alone until its file changes.
     again = ["check", str(path), "--rerun", "--missing"]
     assert "0 of 0 submissions" in runner.invoke(app, again).output
     path.write_text(path.read_text() + " ")
@@ -466,7 +466,7 @@ def test_what_another_process_reran_meanwhile_is_left_alone(submissions: Path, m
     assert (ran, result.exit_code) == ([first], 0)
 
 
-# What Chromium's `new URL` refuses, or shows as another address.
+# Addresses that Chromium's `new URL` refuses, or shows as another address.
 UNREADABLE = [
     *("https://1.2.3.4.5/x", "https://1.2.3.256/x", "https://09.1/x", "https://a.1/x", "https://0x/x", "https://a.0xg1/x"),
     *("https://xn--/x", "https://xn--a.org/x", "https://a..b/x", "https://.org/x", "https://-a.org/x", "https://a-.org/x"),

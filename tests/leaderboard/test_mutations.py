@@ -1,4 +1,4 @@
-"""Mutated submissions: each is refused in one line, or accepted with scores that are right; none crashes the check."""
+"""Mutated submissions: each is refused in one line, or accepted with the right scores; none crashes the check."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ values = st.recursive(
 
 @pytest.fixture(scope="module")
 def original(submitted: Path) -> bytes:
-    """A small one: 48 networks at one budget."""
+    """A small submission: 48 networks at one budget."""
     facts = json.loads((submitted / FILE).read_text())
     first = [i for i, budget in enumerate(facts["predictions"]["budget"]) if budget == 1]
     facts["predictions"] = {name: [column[i] for i in first] for name, column in facts["predictions"].items()}

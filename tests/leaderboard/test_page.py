@@ -61,12 +61,12 @@ PAGES = [
 SCREENS = [(width, scheme) for width in (1440, 1280, 390) for scheme in ("light", "dark")]
 HEIGHTS = {1440: 900, 1280: 900, 390: 844}
 FIRST_VIEW_BYTES = 300_000
-# Of each cell of some rows: left, right, top, bottom.
+# The edges of each cell of some rows: left, right, top, bottom.
 BOXES = """rows => [...document.querySelectorAll(`#scores-table ${rows}`)].map((row) =>
     [...row.cells].map((cell) => cell.getBoundingClientRect()).map((box) => [box.left, box.right, box.top, box.bottom]))
 """
 WITH_TWINS = "cifar10-lenet-diverse"
-# Of a busy machine's browser; the usual half minute is too short for one.
+# How long to wait for the browser; on a busy machine, the usual half minute is too short.
 PATIENCE_MS = 180_000
 CEILING_LINE = ".mark-rule.role-mark line"
 AUDIT: dict[str, Any] = {
@@ -139,7 +139,7 @@ def browser() -> Iterator[Any]:
 
 
 class Watched:
-    """A browser's page that remembers what it complained about, and whom it called."""
+    """A browser's page that remembers what it complained about, and which addresses it requested."""
 
     def __init__(self, browser: Any, site: Path, **options: Any) -> None:
         self.site = site
@@ -159,7 +159,7 @@ class Watched:
         return self.page
 
     def chart(self) -> Any:
-        """Scrolled to, which has it drawn."""
+        """The first chart, scrolled into view, since only then it is drawn."""
         chart = self.page.locator(".chart").first
         chart.scroll_into_view_if_needed()
         self.page.wait_for_selector(".chart[data-drawn]")
@@ -169,15 +169,15 @@ class Watched:
         return [cell.inner_text().strip() for cell in self.page.query_selector_all("#scores-table thead tr:first-child th")]
 
     def column(self, title: str, rows: str = "tbody tr:not(.group)") -> list[str]:
-        """A column's cells, top to bottom, without their intervals; a minus as Python reads it."""
+        """A column's cells, from top to bottom, without intervals, and with a minus that Python reads."""
         place = self.titles().index(title)
         found = self.page.query_selector_all(f"#scores-table {rows}")
-        # A row that says why there are none has one cell.
+        # A row that says why there are no rows has one cell.
         cells = [row.query_selector_all("th, td")[: place + 1][-1].inner_text() for row in found]
         return [cell.strip().partition("\n")[0].partition(" (")[0].replace("−", "-") for cell in cells]
 
     def by_method(self, title: str) -> dict[str, str]:
-        """A column of the reference rows and all others, by what stands under Method."""
+        """A column of all rows, those of references included, keyed by the cell under Method."""
         rows = "tr:not(.group):not(:has(th[scope=col]))"
         return dict(zip(self.column("Method", rows), self.column(title, rows), strict=True))
 
@@ -334,7 +334,7 @@ def test_the_rank_correlation_among_the_trained_stands_beside(watched: Watched) 
 def test_the_front_page_says_what_weights_add_on_each_subset(watched: Watched) -> None:
     page = watched.open("index.html")
     assert page.inner_text("h1").startswith("What do a network's first weights know")
-    # Headlines are of five epochs, which no submission here has: then the board stands alone.
+    # Headlines are of five epochs, which no submission here has, so only the board is shown.
     assert page.locator(".answers").count() == 0
     assert page.get_attribute("text=All predictions (ZIP)", "href") == "submissions.zip"
 
@@ -454,7 +454,7 @@ TRANSFER = "index.html#subset=digits-lenet&protocol=transfer&budget=3"
 
 
 def matrix(page: Any) -> dict[tuple[str, str], str]:
-    """The shown matrix by (trained on, tested on), without intervals."""
+    """The matrix that is shown, keyed by (trained on, tested on), without intervals."""
     tested = page.locator("#matrix thead tr:last-child th").all_inner_texts()
     rows = [row.query_selector_all("th, td") for row in page.query_selector_all("#matrix tbody tr")]
     cells = [[cell.inner_text().split()[0] for cell in row] for row in rows]
@@ -728,7 +728,7 @@ def test_axe_finds_no_serious_issue(path: str, scheme: str, browser: Any, site: 
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     seen = Watched(browser, site, color_scheme=scheme)
     page = seen.open(path)
-    # Preloading style sheets is a call that the page's own policy forbids, and that axe does not need here.
+    # Preloading style sheets would be a request that the page's own policy forbids; axe does not need it here.
     found = axe.Axe().run(page, options={"preload": False}).response["violations"]
     serious = [(issue["id"], issue["nodes"][0]["html"]) for issue in found if issue["impact"] in ("serious", "critical")]
     assert serious == []
@@ -783,7 +783,7 @@ def test_a_second_build_computes_nothing_again(
 def test_a_changed_file_or_subset_is_scored_again(submissions: Path, at_hand: dict[str, nb.Subset], tmp_path: Path) -> None:
     path, store = submissions / "constant" / "digits-lenet.regression-folds.json", Store(tmp_path)
     assert isinstance(check(path, at_hand, store), Accepted)
-    assert isinstance(check(path, {}, store), Accepted)  # not at hand as it was: loaded and scored
+    assert isinstance(check(path, {}, store), Accepted)  # its subset is not among those at hand: it is loaded and scored
     path.write_text(path.read_text().replace('"metric":"r2","value":', '"metric":"r2","value":1', 1))
     assert isinstance(check(path, at_hand, store), Refusal)
 

@@ -1,4 +1,4 @@
-"""What is out of date by code, and the report on a pull request."""
+"""Submissions that are out of date because code changed, and the report on a pull request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_comments_and_docstrings_are_no_change_and_code_is() -> None:
 
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str | None], str]]:
-    """Files by (name, commit or None for now), instead of the repository's."""
+    """Files by (name, commit, or None for now), in place of the repository's."""
     texts: dict[tuple[str, str | None], str] = {}
     monkeypatch.setattr(staleness, "_text", lambda file, commit: texts.get((file, commit)))
     for known in (staleness._code, staleness._chosen):
@@ -103,7 +103,7 @@ def test_types_are_no_change_and_those_of_a_field_are() -> None:
     assert same_code(before, f"from __future__ import annotations\nfrom typing import Any\n{before}")
     assert same_code("with a:\n    x = [1]", "with a:\n    x: list[int] = [1]")
     assert not same_code("with a:\n    x = [1]", "with a:\n    x: list[int] = [2]")
-    # A dataclass is made of its fields' types.
+    # The types of a dataclass's fields decide what it is.
     assert not same_code("class A:\n    x: int = 1", "class A:\n    x: float = 1")
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of how far the submissions were verified."""
+"""The records of how far submissions were verified."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
     run(*evaluate)
     printed = run(*submit)
     assert "git add" in printed
-    # The newcomer's clone has all submissions beside the new one; the new one alone is enough here.
+    # A newcomer's clone has all other submissions too; the new one is enough here.
     run(*build, "--submissions", "leaderboard/submissions", "--jobs", "1")
 
     view = (tmp_path / "site" / "data" / "digits-lenet.regression-folds.js").read_text()
@@ -122,8 +122,8 @@ def test_refresh_makes_right_what_is_missing_or_outdated_and_touches_nothing_els
     outside.write_text("of somebody else")
     assert "0 of 4 tasks to do" in run(*REFRESH, *CHOSEN, *QUICK)
 
-    # As if the subset had been packed again under the same version, and a run was interrupted; one budget again leaves the
-    # others as they are.
+    # As if the subset had been packed again under the same version, and a run had been interrupted. Doing one budget again
+    # leaves the others as they are.
     repacked, interrupted, one_budget, untouched = sorted(right)
     checksum = read_submission(repacked).subset.checksum
     repacked.write_text(repacked.read_text().replace(checksum, "0" * 64))
@@ -249,7 +249,7 @@ def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.M
     after = read_submission(path)
     assert (after.budgets, after.order_seed) == ([1, 2, 3], before.order_seed)
     assert after.predictions.prediction[: len(before.predictions.prediction)] == before.predictions.prediction
-    # Of other code what was there is not kept.
+    # Once the code has changed, earlier predictions are not kept.
     monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])
     submit_bundled(at([2]), folder, tmp_path / "third-results")
     assert read_submission(path).budgets == [2]
@@ -275,7 +275,7 @@ def test_draws_are_added_to_what_is_submitted_which_is_not_fitted_again(
     assert after.order_seed == before.order_seed
     first = [value for value, draw in zip(after.predictions.prediction, after.predictions.draw, strict=True) if draw == 0]
     assert first == before.predictions.prediction
-    # Of other code everything is fitted anew.
+    # Once the code has changed, everything is fitted anew.
     monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])
     submit_bundled(two, folder, tmp_path / "third-results")
     assert fitted[1:] == [(0, 1)]
@@ -289,7 +289,7 @@ def test_refresh_does_the_quickest_first_by_the_seconds_of_earlier_submissions(t
     for task, seconds in zip(todo, (90.0, 3.0), strict=True):
         [path] = submit_bundled(task, tmp_path / "submissions", tmp_path / "results").files
         path.write_text(re.sub(r'"seconds": [0-9.]+', f'"seconds": {seconds}', path.read_text()))
-    # One tested in five: a task's networks are all of the subset.
+    # The submission tests one network in five, but a task counts all networks of the subset.
     assert expected_seconds(todo, tmp_path / "submissions") == pytest.approx([450, 15])
     done = [result.task.method for result, _ in submit_all(todo, tmp_path / "submissions", tmp_path / "results")]
     assert done == ["training-loss", "constant"]

@@ -1,5 +1,5 @@
-"""The way of a newcomer, in a virtual environment with the built package alone and no network: the README's file of 15 lines
-with one function, checked, scored beside the bar, compared, submitted, and a row on the built page.
+"""The way of a newcomer, in a virtual environment with only the built package and without a network: the README's file of 15
+lines with one function is checked, scored beside the bar, compared and submitted, and becomes a row on the built page.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def has_every_graph(name: str) -> bool:
     return any(tier.networks == manifest.networks for tier in tiers)
 
 
-# Those that anybody may submit to.
+# The subsets that anybody may submit to.
 OPEN = [name for name in ("digits-lenet", "cifar10-lenet-diverse") if has_every_graph(name)]
 
 NO_NETWORK = """
@@ -48,7 +48,7 @@ socket.socket.connect = lambda self, to: connect(self, to) if self.family == soc
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what a clone has beside the package."""
+    """A folder with what a clone has besides the package."""
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "leaderboard", folder / "leaderboard", ignore=shutil.ignore_patterns("__pycache__"))
     _, method = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -58,7 +58,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, clone: Path) -> Callable[..., str]:
-    """Run a command as a document has it: in the clone, with the built package, libraries, and nothing else."""
+    """Run a command as it stands in a document: in the clone, with the built package, libraries, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Ours beside the paper's: tables, figures and claims, with what is missing."""
+"""Our tables, figures and claims beside the paper's, with what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of the tests of protocols are sent to sealed processes with their code, as those of a script are."""
+"""Has the methods of the tests of protocols sent to sealed processes with their code, like those of a script."""
 
 from __future__ import annotations
 

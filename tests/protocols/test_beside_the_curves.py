@@ -1,4 +1,4 @@
-"""`compare` beside the curves alone: from what is submitted, or asked for by name, against numbers by hand."""
+"""`compare` beside the curves alone, taken from submissions or asked for by name, against numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CURVES, METHOD = "curve-bar", "weight-statistics"
 
 
 def copied(folder: Path, *methods: str, subset: str = "digits-lenet", protocol: str = FOLDS) -> Path:
-    """A folder of some of the board's submissions."""
+    """A folder with some of the board's submissions."""
     for method in methods:
         (folder / method).mkdir()
         shutil.copy(SUBMITTED / method / f"{subset}.{protocol}.json", folder / method)
@@ -34,7 +34,7 @@ def copied(folder: Path, *methods: str, subset: str = "digits-lenet", protocol: 
 
 
 def predictions(method: str, budget: int, truth: pd.Series) -> pd.DataFrame:
-    """What a method predicts in its file under the first draw of the folds, by network, with the fold and the truth."""
+    """A method's submitted predictions under the first draw of the folds, by network, with the fold and the truth."""
     table = pd.DataFrame(read_submission(SUBMITTED / method / f"digits-lenet.{FOLDS}.json").predictions.columns())
     first = table["draw"] == 0 if "draw" in table else np.full(len(table), True)
     table = table[first & (table["budget"] == budget)].set_index("network").sort_index()

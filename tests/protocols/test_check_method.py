@@ -1,4 +1,4 @@
-"""`check_method` tells in seconds what would stop a method, or what it reads."""
+"""`check_method` says in seconds what would stop a method, or what the method reads."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_what_is_no_method_is_told_what_to_write_instead(digits: nb.Subset, meth
 
 
 def learners() -> Iterator[Any]:
-    """Every classifier and regressor of scikit-learn that can be made without arguments and fitted without others."""
+    """Every classifier and regressor of scikit-learn that can be made without arguments and wraps no other estimator."""
     for name, make in all_estimators(type_filter=["classifier", "regressor"]):
         needed = [p for p in signature(make).parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-        if not needed and name != "SelfTrainingClassifier":  # whose default is no learner at all
+        if not needed and name != "SelfTrainingClassifier":  # by default, it wraps no learner at all
             yield make()
 
 

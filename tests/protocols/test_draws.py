@@ -1,4 +1,4 @@
-"""Several draws of the folds: a score is their mean, its interval of one resampling, and two methods pair draw by draw."""
+"""Several draws of the folds: a score is the mean over them, its interval has one resampling, and methods pair by draw."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def classified(digits: nb.Subset) -> Result:
 
 
 def drawn_networks(tables: list[pd.DataFrame], clusters: pd.Series, count: int) -> list[list[pd.DataFrame]]:
-    """The resamples written out: whole clusters of all tables' networks, as often as drawn, in each of the tables."""
+    """The resamples written out: in each table, the networks of whole clusters, as often as the clusters are drawn."""
     names = np.unique(clusters.loc[np.unique(np.concatenate([table["network"] for table in tables]))])
     counts = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
     drawn = [pd.Series(row, names) for row in counts]

@@ -1,4 +1,4 @@
-"""The harness gives the score that scikit-learn gives by hand, and one clear error for each way a method can fail."""
+"""The harness gives the score that scikit-learn gives by hand, and one clear error for each way that a method can fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nndynbench.subsets import BudgetError
 
 
 def degree_signatures_by_hand(digits: nb.Subset, epochs: int) -> dict[int, np.ndarray]:
-    """From the signatures table alone: an early-stopped network repeats its last epoch."""
+    """Signatures from the signatures table alone: an early-stopped network repeats its last epoch."""
     table = digits.signatures.xs(("rolled", "", "degree"), level=("representation", "sign", "centrality"))
     last = digits.networks["epochs_trained"]
     vectors = {}
@@ -215,7 +215,7 @@ def test_real_numbers_of_any_kind_are_predictions(digits: nb.Subset, value: Any)
 
 
 class Devours(LinearRegression):
-    """Fits and predicts the truth it can see, and leaves nothing as it was."""
+    """Fits and predicts by what it can see, and destroys the lists and labels that it is handed."""
 
     def fit(self, X: Any, y: Any) -> Devours:
         self.mean_ = float(np.mean(y))
@@ -232,7 +232,7 @@ class Devours(LinearRegression):
 
 
 class Spares(Devours):
-    """The same from copies."""
+    """Does the same, but to copies."""
 
     def fit(self, X: Any, y: Any) -> Devours:
         return super().fit(list(X), np.array(y))
@@ -279,7 +279,7 @@ class Percent(ClassifierMixin, Constant):
 
 
 class Scores(ClassifierMixin, Constant):
-    """Decides by ``value``, whatever that is."""
+    """Returns ``value`` as its decision function, whatever that is."""
 
     def predict(self, X: Any) -> np.ndarray:
         return np.ones(len(X))
@@ -323,7 +323,7 @@ def test_a_method_that_reads_what_it_did_not_declare_is_refused(digits: nb.Subse
 
 
 def test_networks_that_diverge_are_imputed_inside_the_fold(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every other network's signatures become NaN, as a diverged network's are: the bundled method takes them."""
+    """Every other network's signatures become NaN, like those of a diverged network: the bundled method copes with them."""
     signature = nb.History._signature
 
     def sometimes_diverged(self: nb.History, *args: Any, **options: Any) -> np.ndarray:

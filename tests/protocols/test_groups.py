@@ -1,4 +1,4 @@
-"""What belongs together among training networks: a method that asks for it is told, one that does not is not."""
+"""Groups of training networks that belong together: told to methods that ask for them, and to no others."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_classifier_that_asks_is_handed_the_accuracies_that_labels_are_a_cut_o
 
 
 class Chooses(Asks):
-    """Has a parameter to choose, and insists on being told both."""
+    """Has a parameter to choose, and requires both groups and accuracies."""
 
     def __init__(self, level: float = 0.0) -> None:
         self.level = level

@@ -1,4 +1,4 @@
-"""The bootstrap: each of its 1,000 resamples is what scikit-learn and scipy say of the drawn networks."""
+"""The bootstrap: each of its 1,000 resamples has the score that scikit-learn and scipy give for the drawn networks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_resample_of_a_regression_equals_scikit_learn_and_scipy(regressed:
 def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: int) -> None:
     random = np.random.default_rng(seed)
     count = random.integers(12, 40)
-    # No ties: equal predictions are ordered by a draw, which a resample draws again.
+    # No ties: equal predictions are put in a random order, which every resample draws anew.
     scored = Scored(
         random.permutation(count) * 2.5,
         random.permutation(count).astype(float),

@@ -1,4 +1,4 @@
-"""A result never replaces another one: it is joined with it, or the other is kept under another name."""
+"""A result never replaces another one: the two are joined, or the other is kept under another name."""
 
 from __future__ import annotations
 

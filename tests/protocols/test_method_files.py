@@ -1,4 +1,4 @@
-"""A method file is loaded as Python runs a script, and what stands in ``METHODS`` is a method by the name it has there."""
+"""A method file is loaded as Python runs a script; the entries of its ``METHODS`` are methods by their names there."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(path: Path, *lines: str) -> Path:
-    """A method file with one method, "mine", and more lines behind."""
+    """A method file with one method, "mine", and ``more`` lines at its end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([HEAD, *lines]), encoding="utf-8")
     return path
@@ -118,7 +118,7 @@ def test_files_of_two_folders_have_each_their_own_helper(tmp_path: Path) -> None
 
 def test_a_file_and_its_helper_are_read_again_where_they_changed(tmp_path: Path) -> None:
     file = written(tmp_path / "mine.py", "from helper import VALUE", "METHODS = {'mine': method(VALUE)}")
-    for value in ("1.0", "2.25", "3.125"):  # of other lengths: Python itself tells versions of one second apart by them
+    for value in ("1.0", "2.25", "3.125"):  # of different lengths, by which Python tells versions of the same second apart
         (tmp_path / "helper.py").write_text(f"VALUE = {value}\n")
         assert constant(file) == float(value)
     for value in ("4.0", "5.0"):

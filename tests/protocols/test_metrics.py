@@ -1,4 +1,4 @@
-"""Metrics equal scikit-learn's and scipy's: other people's code is the oracle."""
+"""Metrics equal scikit-learn's and scipy's, which are the oracle."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from nndynbench.protocols import MethodError
 
 BUDGET = 1
 
-# R² of chance is 0, and what a method gains by guessing is below it; a peek that succeeds has 0.6 and more.
+# The R² of chance is 0, and what a method gains by guessing stays below this. A peek that succeeds has 0.6 and more.
 CHANCE = 0.05
 
 
 class Peeker(RegressorMixin, BaseEstimator):
-    """Looks for a number that tells a network's final accuracy; learns by the nearest one, or predicts the mean."""
+    """Looks for a number that tells a network's final accuracy, and interpolates in it; else it predicts the mean."""
 
     def __init__(self, peek: Callable[[Any, int, int], float]) -> None:
         self.peek = peek
@@ -55,7 +55,7 @@ class Peeker(RegressorMixin, BaseEstimator):
 
 
 class Late(int):
-    """An epoch that says of itself whatever a check wants to hear."""
+    """An epoch that answers every comparison as a check wants."""
 
     def __le__(self, other: object) -> bool:
         return True
@@ -80,7 +80,7 @@ class Late(int):
 
 
 class Twice(list):  # type: ignore[type-arg]
-    """Epochs that are others when they are read again."""
+    """Epochs that are different ones when they are read a second time."""
 
     def __iter__(self) -> Iterator[int]:
         self.times = getattr(self, "times", 0) + 1
@@ -92,14 +92,14 @@ def last_norm(weights: Any) -> float:
 
 
 def in_state(state: Any) -> float:
-    """Whatever leads further from what Python's own protocols hand out."""
+    """Looks for something that leads further in what Python's own protocols hand out."""
     text = repr(state)
     assert "Reader" in text or "Subset" in text or "Pack" in text
     return 0.0
 
 
 def held_by(history: Any) -> Any:
-    """The reader of a history, by its name or among what it refers to."""
+    """The reader of a history, by its name or among the objects that the history refers to."""
     for name in ("_History__reader", "_reader"):
         if hasattr(history, name):
             return getattr(history, name)
@@ -118,7 +118,7 @@ def through_frames() -> Any:
 
 @cache
 def objects() -> list[Any]:
-    """All that the process holds that may refer to something."""
+    """All objects of the process that may refer to others."""
     return gc.get_objects()
 
 
@@ -178,7 +178,7 @@ R2_OF_A_PEEK = {"a later epoch's accuracy": lambda history, place, count: histor
 
 
 def r2(method: Any, subset: Any, **options: Any) -> float:
-    # One order: of drawn ones, some let a place in the list score by luck.
+    # A fixed order: in some random orders, a network's place in the list scores by luck.
     result = nb.evaluate(method, subset, **{"protocol": "regression", "budgets": BUDGET, "order_seed": 0, **options})
     assert result.facts.sealed
     return float(result.scores.set_index("metric").loc["r2", "value"])
@@ -195,7 +195,7 @@ def test_a_peek_that_succeeds_would_be_seen(digits: nb.Subset) -> None:
 
 
 class Remembering(RegressorMixin, BaseEstimator):
-    """What a fold learns, the next one knows."""
+    """Tries to pass on what it learns in a fold to the next one."""
 
     known: dict[Any, float] = {}  # noqa: RUF012
 
@@ -216,7 +216,7 @@ def test_a_fold_knows_nothing_of_what_another_one_learnt(digits: nb.Subset) -> N
 
 
 class BeyondLabels(Peeker):
-    """The numbers that lie behind and before its labels in memory."""
+    """Fails if its labels are a view of a larger array, since other labels would then lie beside them in memory."""
 
     def fit(self, X: Sequence[Any], y: Any) -> BeyondLabels:
         assert y.base is None
@@ -232,7 +232,7 @@ def test_labels_are_an_array_of_their_own(digits: nb.Subset) -> None:
 
 def test_no_label_of_a_tested_network_is_in_a_sealed_process(digits: nb.Subset) -> None:
     class Searching(Peeker):
-        """How many of the accuracies of tested networks, sent along in disguise, stand in its writable memory."""
+        """Counts how often a tested network's accuracy, sent along in disguise, stands in its writable memory."""
 
         def predict(self, X: Sequence[Any]) -> Any:
             places = [line.split()[0] for line in Path("/proc/self/maps").read_text().splitlines() if " rw-p " in line]
@@ -252,11 +252,11 @@ def test_no_label_of_a_tested_network_is_in_a_sealed_process(digits: nb.Subset) 
         pytest.skip("memory is read where Linux shows it")
     train, test = digits.split("holdout")[0]
     learnt = set(digits.networks.loc[train, "final_accuracy"])
-    # A label that no training network has, and that is no number that something else is.
+    # A label that no training network has, and that is not a number that occurs elsewhere.
     odd = next(v for v in digits.networks.loc[test, "final_accuracy"] if v not in learnt and v != int(v))
     disguised = odd - 1.0
     found = nb.evaluate(Searching(lambda *_: np.nan), digits, protocol="regression", budgets=BUDGET).predictions
-    # The one that the search itself makes, as a float and as bytes, is found.
+    # Only what the search itself makes, as floats and as bytes, is found.
     assert found["prediction"].max() <= 8
 
 

@@ -1,4 +1,4 @@
-"""The protocols that fit nothing of their own, or test another subset."""
+"""The protocols that use another protocol's fits, or test another subset."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_nothing_is_fitted_again_for_trained_and_triage(digits: nb.Subset) -> No
     result = nb.evaluate("constant", digits, protocol="regression-folds", budgets=2)
     for name in ("trained", "triage"):
         again = nb.evaluate("constant", digits, protocol=name, budgets=2)
-        # Networks are in an order of each evaluation's own: a mean rounds otherwise.
+        # Each evaluation has its own order of the networks, so a mean may round differently.
         np.testing.assert_allclose(again.predictions["prediction"], result.predictions["prediction"], rtol=1e-12)
 
 
@@ -80,7 +80,7 @@ def test_no_network_learnt_from_has_the_hyperparameters_of_a_tested_one(digits: 
 
 
 class Remembering(RegressorMixin, BaseEstimator):
-    """Predicts of a network what one of the same hyperparameters reached, of any other the mean."""
+    """Predicts what a network with the same hyperparameters reached, or the mean if there was none."""
 
     def fit(self, X: Sequence[nb.History], y: np.ndarray) -> Self:
         self.known_ = {cell(history): float(truth) for history, truth in zip(X, y, strict=True)}

@@ -1,4 +1,4 @@
-"""Ranks with ties: shared where the paired difference cannot be told from none, all methods compared at once."""
+"""Ranks with ties: shared if the paired difference cannot be distinguished from none, with all methods compared at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_methods_that_differ_by_noise_share_a_rank() -> None:
 
 
 def test_a_difference_is_paired() -> None:
-    # Each method's own interval spans 0.4, but the one is better by 0.01 in every resample.
+    # Each method's own interval spans 0.4, but one method is better by 0.01 in every resample.
     shared = np.random.default_rng(0).normal(0, 0.1, RESAMPLES)
     values = np.array([0.5, 0.49])
     assert ranks_of(values, values[:, None] + shared) == [1, 2]
@@ -85,8 +85,8 @@ TRIED = 16
 
 
 def a_try(random: np.random.Generator, truth: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Values and their resamples of methods whose deviations span two decades, and of as many that hardly vary: a shift
-    in one resample of fifty. A third of all errors are shared.
+    """Values and their resamples for methods whose deviations span two decades, and for as many that hardly vary: they shift
+    in one resample of fifty. A third of all errors is shared.
     """
     scales = np.concatenate([np.geomspace(0.001, 0.1, TRIED // 2), np.full(TRIED // 2, 0.0002)])
     errors = random.normal(0, 1, (TRIED, 1 + RESAMPLES)) + 0.7 * random.normal(0, 1, 1 + RESAMPLES)
@@ -103,14 +103,14 @@ def test_the_interval_of_whichever_is_largest_holds_in_95_of_100_tries() -> None
         low, high = interval_of_largest(values, resampled)
         inside.append(low <= 0 <= high)
         surprised.append(chance_of_largest(values, resampled) < 0.05)
-    assert np.mean(inside) > 0.94  # a deviation of the share is 0.011
+    assert np.mean(inside) > 0.94  # the share's standard deviation is 0.011
     assert np.mean(surprised) < 0.06
 
 
 def test_what_truly_differs_is_found_among_wild_methods_and_near_constant_ones() -> None:
     random = np.random.default_rng(0)
     truth = np.zeros(TRIED)
-    truth[4] = 0.12  # of deviation 0.02, some wild ones have five times that
+    truth[4] = 0.12  # the deviation of this one is 0.02, and that of some wild ones five times as large
     tries = [a_try(random, truth) for _ in range(100)]
     found = [(values, resampled) for values, resampled in tries if np.argmax(values) == 4]
     assert len(found) > 50

@@ -1,4 +1,4 @@
-"""What a method has over a reference by how many networks both are fitted on."""
+"""What a method has over a reference, by the number of networks that both are fitted on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same recipe from another seed: what is the same for all seeds of a recipe counts for nothing."""
+"""The same recipe from other seeds: whatever is the same for all seeds of a recipe does not count."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_scores_are_of_deviations_from_each_recipes_mean(zoo: nb.Subset, by_accu
     centred = table[["truth", "prediction"]] - table.groupby("recipe")[["truth", "prediction"]].transform("mean")
     expected = 1 - ((centred["truth"] - centred["prediction"]) ** 2).sum() / (centred["truth"] ** 2).sum()
     taus = [kendalltau(part["truth"], part["prediction"]).statistic for _, part in table.groupby("recipe")]
-    assert 0 < np.isnan(taus).sum() < len(taus)  # at epoch 5 all seeds of some recipes are at chance: no order is predicted
+    assert 0 < np.isnan(taus).sum() < len(taus)  # of some recipes, all seeds are at chance at epoch 5: no order is predicted
     scores = by_accuracy.scores.query("budget == 5").set_index("metric")["value"]
     assert scores["r2_within"] == pytest.approx(expected, abs=1e-6)
     assert scores["kendall_tau_within"] == pytest.approx(
         np.mean(np.nan_to_num(taus)), abs=1e-4
-    )  # equal but for rounding is equal
+    )  # predictions that differ by rounding count as equal
 
 
 @settings(deadline=None)
@@ -114,7 +114,7 @@ def test_recipes_are_tested_whole_each_once_and_in_the_same_folds_every_time(zoo
     for train, test in folds:
         assert sorted(train + test) == zoo.network_ids
         assert not set(zoo.recipes.loc[train]) & set(zoo.recipes.loc[test])
-    # Written down: no library, and no other subset at hand, may change it.
+    # The fold is written down here: no library, and no other subset at hand, may change it.
     assert sorted(set(zoo.recipes.loc[folds[0][1]])) == FIRST_FOLD
 
 

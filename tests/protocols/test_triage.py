@@ -1,4 +1,4 @@
-"""Triage: which networks to go on training, by hand on small examples, and the stopping rules on the stored curves."""
+"""Triage, that is, which networks to go on training: by hand on small examples, and stopping rules on stored curves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_recall_is_the_share_of_the_first_tenth_that_is_among_the_best() -> None
 
 
 def test_epochs_are_saved_by_training_on_until_half_of_the_best_tenth_are_found() -> None:
-    # All forty trained 2 of 10 epochs; two of the best four are to be found, 8 more epochs for each that is trained on.
+    # All forty were trained for 2 of 10 epochs. Two of the best four must be found, at 8 more epochs per network.
     assert METRICS["epochs_saved"](scored(TRUTH)) == pytest.approx(100 * (1 - (80 + 2 * 8) / 400))
     assert METRICS["epochs_saved"](scored(-TRUTH)) == pytest.approx(100 * (1 - (80 + 38 * 8) / 400))
 
@@ -40,7 +40,7 @@ def test_folds_are_ranked_apart_and_the_networks_learnt_from_are_paid_for() -> N
     fold = np.arange(40) % 2
     one_scale_each = np.where(fold == 0, 100 + TRUTH, TRUTH)
     assert METRICS["regret_top_tenth"](scored(one_scale_each, fold)) == 0
-    # Half of all networks are learnt from, to the end; of the other twenty one of the best two is found at once.
+    # Half of the networks are learnt from, and trained to the end. Of the other twenty, one of the best two is found first.
     assert METRICS["epochs_saved"](scored(TRUTH, fold)) == pytest.approx(100 * (1 - (200 + 40 + 8) / 400))
 
 
@@ -49,7 +49,7 @@ def test_who_reads_hyperparameters_alone_need_not_wait_for_the_budget(digits: nb
     for name in ("learning-rate", "validation-accuracy"):
         result = nb.evaluate(name, digits, protocol="triage", budgets=[1, 5], order_seed=0)
         saved[name] = result.scores.query("metric == 'epochs_saved'").set_index("budget")["value"]
-    # Waiting for four epochs more of twenty would cost a tested fifth of the networks four points.
+    # If the tested fifth of the networks waited for four more epochs of twenty, that would cost four points.
     assert saved["learning-rate"][1] == pytest.approx(saved["learning-rate"][5], abs=2)
     assert saved["validation-accuracy"][5] < 20 * (1 - 5 / digits.networks["epochs_trained"].max())
 

@@ -1,4 +1,4 @@
-"""A method reaches nothing through what it is handed but its histories up to the budget."""
+"""Through what it is handed, a method reaches only histories up to the budget."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_a_method_must_not_know_stops_it(digits: nb.Subset, what: str) -> N
 
 
 class ByPlace(RegressorMixin, BaseEstimator):
-    """Reads nothing: a network's neighbours in the order in which networks are handed over."""
+    """Reads nothing, and predicts from a network's neighbours in the order in which networks are handed over."""
 
     def fit(self, X: Sequence[Any], y: Any) -> ByPlace:
         self.neighbours_ = KNeighborsRegressor(20).fit(self.places(X), y)

@@ -98,7 +98,7 @@ def test_a_method_with_errors_of_its_own_adds_to_the_bar(truth: np.ndarray) -> N
 
 @pytest.mark.parametrize("protocol", ["regression-folds", "seeds"])
 def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protocol: str) -> None:
-    """Oracle: the networks of each resample written out, one by one, and numpy's least squares on the other folds."""
+    """Oracle: each resample's networks written out one by one, and numpy's least squares on the other folds."""
     random = np.random.default_rng(7)
     recipe, fold = np.arange(NETWORKS) // 3, np.arange(NETWORKS) // 3 % 5
     truth, rows = random.normal(0, 9, NETWORKS), find_protocol(protocol)
@@ -123,7 +123,7 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
         total = np.sum((right - right.mean()) ** 2) if metric.name == "r2" else np.sum(right**2)
         expected.append((np.sum((right - other) ** 2) - np.sum((right - blended) ** 2)) / total)
     np.testing.assert_allclose(added_in_resamples(method, bar)[:200], expected, atol=1e-12)
-    assert np.std(weights) > 0.05  # the weight does vary from draw to draw
+    assert np.std(weights) > 0.05  # the weight does vary between resamples
     drawn_alike = added_in_resamples(method, bar)
     assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, [0.025, 0.975])))
 

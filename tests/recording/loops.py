@@ -32,14 +32,14 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def accuracy(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> float:
-    """In percent."""
+    """Accuracy in percent."""
     model.eval()
     with torch.no_grad():
         return float(100 * (model(images).argmax(1) == classes).float().mean())
 
 
 def train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, float]:
-    """One epoch on the first 1,000 digits, and its curves."""
+    """Train for one epoch on the first 1,000 digits; returns its curves."""
     images, classes = digits()
     model.train()
     losses = []

@@ -1,4 +1,4 @@
-"""The whole way: a sweep of an architecture that no catalogue has becomes a zoo, by which runs are stopped."""
+"""The whole way: a sweep of an architecture that no catalogue has becomes a zoo, and by that zoo runs are stopped."""
 
 from __future__ import annotations
 

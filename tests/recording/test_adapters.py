@@ -1,4 +1,4 @@
-"""The recorders for training libraries, each in a training by the library itself."""
+"""The recorders for training libraries, each used in training by the library itself."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestLightning:
 
 class TestTransformers:
     def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> Any:
-        """A Trainer that has trained; an epoch has ten steps."""
+        """A Trainer that has finished training; an epoch has ten steps."""
         transformers = pytest.importorskip("transformers")
         from nndynbench.adapters.transformers import RecordRun
 
@@ -215,7 +215,7 @@ class TestKeras:
         assert run.columns == ["train_loss", "train_accuracy", "validation_accuracy"]
         conv, dense = run.architecture.weighted_layers
         weights = run.weights[2]
-        # torch computes with these weights what Keras does with its own.
+        # With these weights, torch computes what Keras computes with its own.
         network = torch.nn.Sequential(
             torch.nn.Conv2d(1, 5, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(45, 10)
         )

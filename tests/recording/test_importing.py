@@ -1,4 +1,4 @@
-"""Public zoos in their published layouts, written small: read as runs, packed and scored."""
+"""Small copies of public zoos in their published layouts: read as runs, packed and scored."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestSmallCnnZoo:
     def test_a_run_that_diverged_ends_there(self, tmp_path: Path) -> None:
         folder = written_small_cnn_zoo(tmp_path / "cifar10", runs=4)
         metrics = pd.read_csv(folder / "metrics.csv.gz")
-        metrics.loc[len(STEPS) + 2 : 2 * len(STEPS) - 1, "train_loss"] = np.nan  # of the second run, from step 2 on
+        metrics.loc[len(STEPS) + 2 : 2 * len(STEPS) - 1, "train_loss"] = np.nan  # the second run's, from step 2 on
         metrics.to_csv(folder / "metrics.csv.gz", index=False)
         zoo = nb.pack(small_cnn_zoo_runs(folder), name="small-cnn-cifar10", out=tmp_path / "zoo")
         assert zoo.networks["diverged"].tolist() == [False, True, False, False]

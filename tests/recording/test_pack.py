@@ -1,4 +1,4 @@
-"""`nndynbench.pack`: recorded runs become a zoo that is read, split, scored and checked as those of the catalogue are."""
+"""`nndynbench.pack`: recorded runs become a zoo that is read, split, scored and checked like those of the catalogue."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ class TestTwins:
 
     @pytest.mark.parametrize("seed", ["first", 2**63, 2**127, -(2**64)])
     def test_a_seed_that_is_no_number_of_a_table_is_a_text(self, seed: int | str, tmp_path: Path) -> None:
-        """As of numpy's ``SeedSequence().entropy``, which has 128 bits."""
+        """Such as numpy's ``SeedSequence().entropy``, which has 128 bits."""
         for place, each in enumerate((seed, 7)):
             hyperparameters = {"learning_rate": 0.1, "seed": each}
             record(tmp_path / "runs" / str(place), CHOSEN[place], epochs=1, hyperparameters=hyperparameters)
@@ -313,7 +313,7 @@ class TestTwins:
         packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="augmentation")
         tested = [set(packed.networks.loc[test, "augmentation"]) for _, test in packed.split("blocked")]
         assert tested == [{"crops"}, {"flips"}, {"none"}]
-        for other in ("optimiser", "seed", "final_accuracy", "run"):  # by the seed, twins would be parted
+        for other in ("optimiser", "seed", "final_accuracy", "run"):  # splitting by the seed would part twins
             with pytest.raises(
                 nb.PackError, match=f"no run has the hyperparameter '{other}' .*: learning_rate, augmentation"
             ):

@@ -1,4 +1,4 @@
-"""`nndynbench.Recorder`: a run of any loop becomes a folder that is read back as what it was, whatever happens to it."""
+"""`nndynbench.Recorder`: a run of any loop becomes a folder that reads back as the same run, whatever happens to it."""
 
 from __future__ import annotations
 

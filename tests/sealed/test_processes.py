@@ -1,4 +1,4 @@
-"""Sealed processes: what they can carry, how they end, and that nothing is left of them."""
+"""Sealed processes: what can be sent to them, how they end, and that nothing is left of them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_nothing_is_left_of_an_evaluation_that_is_stopped(tmp_path: Path, number
     notes = tmp_path / "notes"
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED.format(notes=str(notes), jobs=jobs)],
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a script starts with & ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a process that a script starts with & ignores it
     )
     until = time.monotonic() + PATIENCE_SECONDS
     while not (notes.is_file() and len(notes.read_text().splitlines()) == jobs):
@@ -129,7 +129,7 @@ def test_nothing_is_left_of_an_evaluation_that_is_stopped(tmp_path: Path, number
     process.send_signal(number)
     assert process.wait(PATIENCE_SECONDS) != 0
     for pid in {int(word) for word in notes.read_text().split()}:
-        while is_running(pid):  # the server sees that its socket is closed, and ends them
+        while is_running(pid):  # the server sees that its socket is closed, and ends the processes
             assert time.monotonic() < until
             time.sleep(0.1)
 

@@ -13,7 +13,7 @@ from nndynbench.storage.places import bundled_folder
 from tests.storage.hub_stand_in import HubStandIn
 
 PUBLISHED = "0.0.9"
-"""The version on the stand-in: the bundled one's files under another number."""
+"""The version that the stand-in publishes: the bundled files under another number."""
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def bundled() -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder, and nothing remembered of earlier checks."""
+    """An empty home folder, with no memory of earlier checks."""
     folder = tmp_path / "home"
     monkeypatch.setenv("NNDYNBENCH_HOME", str(folder))
     monkeypatch.setattr(checks, "_found_good", set())
@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hub(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
-    """The stand-in, serving the bundled zoo as version `PUBLISHED`, and this process pointed at it."""
+    """The stand-in, which serves the bundled zoo as version `PUBLISHED`; this process takes it for the hub."""
     hub = HubStandIn()
     publish(hub, read_manifest(bundled).model_copy(update={"version": PUBLISHED}), bundled)
     with hub.serving():

@@ -1,7 +1,7 @@
-"""A stand-in for the hub's HTTP interface, on the loopback address: enough of it to publish, list and download, and to fail.
+"""A stand-in for the hub's HTTP interface on the loopback address: enough of it to publish, list and download, and to fail.
 
-Files are kept in memory, by commit. `HubStandIn.faults` holds, per end of a path, what is to go wrong with the next
-transfers of that file, one entry each.
+Files are kept in memory, by commit. `HubStandIn.faults` holds, by the end of a file's path, what will go wrong with the next
+transfers of that file, an entry for each.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class HubStandIn:
         return name
 
     def revision(self, name: str) -> str | None:
-        """The commit that a branch, tag or commit names."""
+        """The commit that a revision means: a branch, a tag or a commit."""
         known = {"main": self.head, **self.tags, **{commit: commit for commit in self.commits}}
         return known.get(name)
 
@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(
         self, status: int, body: bytes, headers: dict[str, str] | None = None, *, head: bool = False, keep: int | None = None
     ) -> None:
-        """Send an answer; with ``keep``, only so many bytes of the body that was announced."""
+        """Send an answer; with ``keep``, only that many bytes of the announced body."""
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""Snapshot arrays: what is written is read, at the precision that was asked for, by any worker."""
+"""Snapshot arrays: what was written is read back, at the precision that was asked for, by any worker."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ finite = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 @given(arrays.arrays(np.float32, st.integers(1, 20), elements=finite), st.integers(1, 22))
 def test_rounding_keeps_the_nearest_value_of_so_many_bits(values: np.ndarray, bits: int) -> None:
     kept = rounded(values, bits)
-    # A float's unit in the last of its remaining bits is 2^(exponent - bits): half of one is the most that is lost.
+    # The last remaining bit of a float is worth 2^(exponent - bits): at most half of that is lost.
     _, exponent = np.frexp(values.astype(np.float64))
     assert (np.abs(kept.astype(np.float64) - values) <= np.ldexp(0.5, exponent - 1 - bits)).all()
     np.testing.assert_array_equal(rounded(kept, bits), kept)

@@ -1,4 +1,4 @@
-"""What the package carries: its megabytes, the graphs of every network where it has them, and epoch 0, which it draws."""
+"""What the package carries: its megabytes, the graphs of every network if it has them, and epoch 0, which it draws."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nndynbench.storage.tables import read_table, write_table
 from nndynbench.subsets.catalogue import catalogue
 from nndynbench.subsets.packed import OtherInitialWeightsError
 
-# In megabytes, each of the subsets that it names together; a wheel of PyPI may have 100.
+# The most megabytes of the subsets in each key together; a wheel on PyPI may have 100.
 SHARES = {
     ("cifar10-lenet",): 9,
     ("cifar10-lenet-diverse",): 46,
@@ -84,7 +84,7 @@ def test_a_clone_has_the_graphs_of_every_seed() -> None:
         features = zoo.features.loc[network]
         for epoch in FIRST_EPOCHS:
             weights = np.asarray(history.weights(epoch)["fc1.weight"], np.float64)
-            # Weights have 8 bits of mantissa, the features came before rounding.
+            # Weights are rounded to 8 bits of mantissa; features were computed before rounding.
             assert np.linalg.norm(weights) == pytest.approx(features.loc[(epoch, "fc1"), "l2_norm"], rel=2**-9)
             assert len(history.graph(epoch).blocks) == 5
 
@@ -108,8 +108,8 @@ def test_what_can_be_derived_is_not_bundled(name: str) -> None:
 
 
 def test_the_diverse_graphs_are_of_every_network_and_as_the_stored_signatures_to_their_bits(diverse: nb.Subset) -> None:
-    """Rounded to b bits, an edge is within 2^-(b+1) of what it was, and so is each degree: a sum of edges, none negative.
-    Medians and means of the degrees can then be no further from those that were stored before any rounding.
+    """Rounded to b bits, an edge is within 2^-(b+1) of what it was, relative, and so is each degree, a sum of edges of which
+    none is negative. So medians and means of degrees are as close to those that were stored before any rounding.
     """
     bits = diverse.manifest.tiers["graphs"].mantissa_bits
     assert diverse.networks_in("graphs") == len(diverse.networks) == 480
@@ -141,7 +141,7 @@ def test_epoch_0_of_every_network_is_drawn_as_it_was_trained_from(name: str) -> 
 
 
 def copied(zoo: nb.Subset, folder: Path, *, seed: int | None = None, subset: str | None = None) -> nb.Subset:
-    """The tables of a subset elsewhere, its first network under another seed, or all under another name."""
+    """A copy of a subset's tables, with another seed for its first network, or under another name."""
     manifest = zoo.manifest
     target = folder / (subset or manifest.subset) / manifest.version
     target.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Checking files: once, before they are first read, and what is remembered of it."""
+"""Files are checked once, before they are first read, and the outcome is remembered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def alter(path: Path, *, keep_time: bool) -> None:
 
 
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a new process knows: nothing but what is on disk."""
+    """As in a new process, only what is on disk is known."""
     monkeypatch.setattr(checks, "_found_good", set())
 
 
@@ -37,7 +37,7 @@ def test_a_file_found_good_is_remembered_by_size_and_time_also_by_other_processe
 ) -> None:
     path, facts = good
     check(path, facts)
-    # Hashing would find this; that it is not found shows that the file was not hashed again.
+    # Hashing would find this change: that it is not found shows that the file was not hashed again.
     alter(path, keep_time=True)
     check(path, facts)
     another_process(monkeypatch)
@@ -89,7 +89,7 @@ def test_a_home_that_cannot_be_written_costs_the_memory_alone(
 
 
 def test_a_file_is_synced_as_one_that_is_open_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows refuses any other."""
+    """Windows refuses to sync any other file."""
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.write(file, b"")))
     with written_whole(tmp_path / "file") as partial:

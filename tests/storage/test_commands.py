@@ -107,7 +107,7 @@ def test_verify_goes_on_behind_a_broken_manifest(bundled: Path, tmp_path: Path) 
 
 
 def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, home: Path) -> None:
-    """As in a clone, whose ``data/`` has one tier beside the bundled tables."""
+    """Such as in a clone, whose ``data/`` has one tier beside the bundled tables."""
     beside = home / "digits-lenet" / bundled.name
     beside.mkdir(parents=True)
     for name in ("subset.json", "weights.h5"):

@@ -1,4 +1,4 @@
-"""What slow functions computed: kept between processes, whatever happens to the file, never in place of something else."""
+"""What slow functions computed is kept between processes, whatever happens to the file, and never taken for another's."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ for number in range(int(sys.argv[1])):
 
 @pytest.fixture
 def file(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where values are kept, however fast they were."""
+    """The file in which values are kept, here even those that were computed fast."""
     monkeypatch.setenv("NNDYNBENCH_CACHE", "on")
     monkeypatch.setattr(computed, "SLOW", 0.0)
     return home / computed.FILE
 
 
 def a_new_process() -> None:
-    """What only a process remembers is gone: its connections, and the subsets' own memory with a newly loaded one."""
+    """Forget what only a process remembers: its connections. The memory of a subset goes when it is loaded anew."""
     computed._opened.clear()
 
 
@@ -194,7 +194,7 @@ def test_columns_are_kept_with_the_information_tiers_that_they_read() -> None:
         found.append(nb.Columns([final_loss]).fit_transform(subset.histories([0, 100], 3, read=read)))
         assert read == {"curves", "hyperparameters"}
         a_new_process()
-    assert "curves" not in vars(subset)  # the second time it was not opened
+    assert "curves" not in vars(subset)  # the table was not read the second time
     np.testing.assert_array_equal(*found)
     other_budget = nb.Columns([final_loss]).fit_transform(nb.load("digits-lenet").histories([0, 100], 2))
     assert (other_budget["loss"] != found[0]["loss"]).all()

@@ -28,7 +28,7 @@ MANIFEST_AND_ORIGIN = {"subset.json", "origin.json"}
 
 
 def files_in(folder: Path) -> set[str]:
-    """All files below a folder, but the locks."""
+    """All files below a folder, except locks."""
     return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"}
 
 
@@ -44,7 +44,7 @@ class TestWhatIsFetched:
     @pytest.mark.usefixtures("nothing_bundled")
     def test_without_a_version_the_highest_published_one_is_taken(self, hub: HubStandIn, bundled: Path) -> None:
         publish(hub, read_manifest(bundled).model_copy(update={"version": "0.0.10"}), bundled)
-        # Its name begins with another subset's: no version of that one.
+        # The subset's name begins with another subset's, but it is no version of that one.
         publish(hub, read_manifest(bundled).model_copy(update={"subset": "digits-lenet-half", "version": "9.0.0"}), bundled)
         assert nb.load("digits-lenet").version == "0.0.10"
         assert nb.load("digits-lenet-half").version == "9.0.0"
@@ -53,7 +53,7 @@ class TestWhatIsFetched:
         self, hub: HubStandIn, home: Path, digits: nb.Subset
     ) -> None:
         zoo = nb.download("digits-lenet", tiers=["graphs"], version=PUBLISHED)
-        assert zoo.tiers == ["networks", "centralities", "graphs", "weights"]  # of the weights, which all follow from
+        assert zoo.tiers == ["networks", "centralities", "graphs", "weights"]  # all others follow from the weights
         hub.requests.clear()
         again = nb.load("digits-lenet", version=PUBLISHED, offline=True)
         ours, theirs = (z.history(3, 5).graph(5).blocks for z in (again, digits))
@@ -73,7 +73,7 @@ class TestWhatIsFetched:
         before = dict(hub.transfers)
         nb.download("digits-lenet", tiers=["centralities"], version=PUBLISHED)
         fetched = {path for path, count in hub.transfers.items() if count != before.get(path, 0)}
-        assert fetched == {f"{FOLDER}/weights.h5"}  # which they follow from
+        assert fetched == {f"{FOLDER}/weights.h5"}  # centralities follow from the weights
 
     def test_a_downloaded_tier_completes_the_bundled_edition_of_the_same_version(
         self, hub: HubStandIn, bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -363,7 +363,7 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 def damage(path: Path, *, keep_time: bool = False) -> None:
-    """Flip a bit in the middle of a file; with ``keep_time`` so that neither its size nor its time tells."""
+    """Flip a bit in the middle of a file; with ``keep_time``, neither the file's size nor its time shows it."""
     stat = path.stat()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

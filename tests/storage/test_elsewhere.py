@@ -1,4 +1,4 @@
-"""What cannot be written where it was meant for is written where it can be, and says where."""
+"""What cannot be written to its place is written where it can be, and a message says where."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write(path: Path) -> None:
 
 @pytest.fixture
 def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The temporary folder."""
+    """The temporary folder, to which files go instead."""
     (other := tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(other))
     return other

@@ -28,7 +28,7 @@ from nndynbench.storage.tables import KEYS, TableName
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# What the NeurIPS 2026 Evaluations & Datasets track asks of every data set beside the core of Croissant.
+# What the NeurIPS 2026 Evaluations & Datasets track asks of every data set in addition to the core of Croissant.
 ASKED_FOR = {
     "rai:dataLimitations",
     "rai:dataBiases",
@@ -75,7 +75,7 @@ def test_mlcroissant_reads_the_records_of_every_subset(table: TableName, bundled
     for subset in bundled:
         name = configuration_name(subset.name, table)
         ours = getattr(subset, table).reset_index()
-        # mlcroissant goes row by row: all networks, and the first rows of the long tables.
+        # mlcroissant reads row by row, so of the long tables only the first rows are read.
         rows = list(islice(dataset.records(name), None if table == "networks" else 20))
         assert len(rows) == min(len(ours), len(rows)) > 0
         if table == "networks":

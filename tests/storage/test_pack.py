@@ -1,4 +1,4 @@
-"""What packing leaves: a folder that `nndynbench` and `datasets` read, its splits as columns, its mirrors named."""
+"""What packing leaves: a folder that `nndynbench` and `datasets` read, with splits as columns and its mirrors named."""
 
 from __future__ import annotations
 

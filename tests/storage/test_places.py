@@ -37,7 +37,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
 
-# Without these, also root may only do what a folder's permissions say.
+# Without these privileges, even root may only do what a folder's permissions allow.
 WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
 
 READS = """
@@ -139,7 +139,7 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_earlier_file(tmp_path: Path) -> None:
-    """HDF5 itself crashes the process there."""
+    """On a full disk, HDF5 itself would crash the process."""
     random = np.random.default_rng(0)
     shapes, epochs = {"weight": (40_000,)}, {network: [1] for network in range(10)}
 
@@ -227,7 +227,7 @@ def test_a_folder_is_written_where_there_are_no_locks(tmp_path: Path, monkeypatc
 
 
 def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
-    """A pack that was moved to a larger disk."""
+    """Such as the link to a pack that was moved to a larger disk."""
     elsewhere, packs = tmp_path / "elsewhere", tmp_path / "packs"
     for folder in (elsewhere, packs):
         folder.mkdir()

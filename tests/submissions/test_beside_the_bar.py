@@ -1,4 +1,4 @@
-"""The bar beside a result comes from the leaderboard's submissions: the numbers are those that `compare` gets by fitting."""
+"""The bar beside a result is from the leaderboard's submissions; its numbers are those that `compare` gets by fitting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
     rows = nb.beside_bar(nb.evaluate("constant", digits, protocol=FOLDS, budgets=[1, 5])).set_index("budget")
     submitted = beside.submitted("bar", [digits], find_protocol(FOLDS), SUBMITTED)
     assert submitted is not None
-    drawn_first = submitted.predictions.query("draw == 0 and budget in [1, 5]")  # one draw is set beside the same draw
+    drawn_first = submitted.predictions.query("draw == 0 and budget in [1, 5]")  # one draw is compared with the same draw
     expected = {budget: r2_score(own["truth"], own["prediction"]) for budget, own in drawn_first.groupby("budget")}
     assert rows["bar"].to_dict() == pytest.approx(expected, abs=1e-9)
     assert rows["gain"].to_dict() == pytest.approx((rows["value"] - rows["bar"]).to_dict())

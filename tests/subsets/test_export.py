@@ -1,4 +1,4 @@
-"""Exports: the same table, in the format that was asked for."""
+"""Exports give the same table, in the format that was asked for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_table_survives_every_format(table: str, file_format: str, digits:
     for column in ours:
         if pd.api.types.is_numeric_dtype(ours[column].dtype):
             here, there = (frame[column].to_numpy(dtype=float, na_value=np.nan) for frame in (ours, theirs))
-            # A CSV holds the shortest decimals that give the same float of the column's kind back.
+            # A CSV holds the shortest decimals that read back as the same float of the column's kind.
             single = ours[column].dtype == np.float32
             np.testing.assert_array_equal(*(values.astype(np.float32) if single else values for values in (there, here)))
         else:

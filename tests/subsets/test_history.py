@@ -159,6 +159,6 @@ def test_weights_and_graphs_are_real_snapshots(digits: nb.Subset) -> None:
 
 
 def test_curves_are_those_of_the_table_without_what_an_epoch_took(digits: nb.Subset) -> None:
-    # Seconds tell the batch size, a hyperparameter.
+    # Seconds would tell the batch size, a hyperparameter.
     expected = digits.curves.loc[100].loc[1:4].drop(columns="seconds")
     pd.testing.assert_frame_equal(digits.history(100, 4).curves, expected)

@@ -1,4 +1,4 @@
-"""Loading by name: what a fresh install has, and the one clear error for each thing it has not."""
+"""Loading by name: what a fresh install has, and one clear error for each thing that it lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reader: what is stored wins, what is not follows from what is, wherever a network is stored."""
+"""One reader, wherever a network is stored: it prefers what is stored, and computes the rest from that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def in_memory(stored: History) -> History:
 
 @pytest.fixture
 def squared(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A centrality that no pack has: added in the one place where they are."""
+    """A centrality that no pack has, added in the one place where centralities are defined."""
     monkeypatch.setitem(CENTRALITIES, "squared degree", lambda blocks: degree(blocks) ** 2)
     return "squared degree"
 
@@ -39,7 +39,7 @@ def test_memory_is_read_as_a_pack_is(stored: History, in_memory: History) -> Non
             np.testing.assert_array_equal(ours, theirs)
     for name in CENTRALITIES:
         np.testing.assert_allclose(in_memory.centrality(name), stored.centrality(name), rtol=1e-12)
-        # A pack's signatures and features came before its weights were rounded to 12 bits.
+        # A pack's signatures and features were computed before its weights were rounded to 12 bits.
         np.testing.assert_allclose(in_memory.signature(name), stored.signature(name), rtol=5e-3, atol=1e-3)
     assert list(in_memory.features.index) == list(stored.features.index)
     np.testing.assert_allclose(in_memory.features["l2_norm"], stored.features["l2_norm"], rtol=2.0**-12)
@@ -89,5 +89,5 @@ def test_a_graph_is_its_callers_own(stored: History) -> None:
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_weights_are_their_callers_own(stored: History, epoch: int) -> None:
     before = stored.weights(epoch)["conv1.weight"].copy()
-    stored.weights(epoch)["conv1.weight"][:] = 0  # as a method would that leaves a note for the next fold
+    stored.weights(epoch)["conv1.weight"][:] = 0  # as a method would do to leave a note for the next fold
     np.testing.assert_array_equal(stored.weights(epoch)["conv1.weight"], before)

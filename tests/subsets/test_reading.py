@@ -101,7 +101,7 @@ print(edges, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").rea
 def test_a_historys_tables_are_its_networks_rows_up_to_the_budget(digits: nb.Subset) -> None:
     for network in NETWORKS:
         history = digits.history(network, 4)
-        # Seconds tell the size of the batches.
+        # Seconds would tell the batch size.
         pd.testing.assert_frame_equal(history.curves, digits.curves.loc[network].loc[:4].drop(columns="seconds"))
         pd.testing.assert_frame_equal(history.features, digits.features.loc[network].loc[:4])
 

@@ -79,7 +79,7 @@ def test_another_draw_divides_by_the_same_rule_and_the_same_way_every_time(diver
 
 
 def test_a_further_draw_is_stored_in_no_file_and_changes_no_checksum() -> None:
-    """Published versions: as they were before there were further draws."""
+    """The checksums are those of published versions from before there were further draws."""
     checksums = {
         "cifar10-lenet": "81355281d595397b98173135476deba57b9d524c0a7cb36bb78c4d6212e3d9fe",
         "cifar10-lenet-diverse": "a536258ac77a092594c0ea1325cc028bdce8b517fe41df1a1a8d327086ad2110",
@@ -127,7 +127,7 @@ def test_the_rule_draws_every_stored_split_again(file: Path) -> None:
 @given(st.data())
 @settings(deadline=None)
 def test_folds_are_those_of_scikit_learn(data: st.DataObject) -> None:
-    """The draw is the project's own, so that no version of scikit-learn changes it; 1.8 and later draw the same."""
+    """The draw is the project's own code, so no version of scikit-learn changes it; 1.8 and later draw the same."""
     if Version(sklearn.__version__) < Version("1.8"):
         pytest.skip("scikit-learn below 1.8 shuffles groups otherwise")
     count = data.draw(st.integers(10, 120))
@@ -145,7 +145,7 @@ def test_folds_are_those_of_scikit_learn(data: st.DataObject) -> None:
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 600), min_size=1, max_size=4), st.data())
 def test_the_balanced_sample_is_that_of_numpy(seed: int, sizes: list[int], data: st.DataObject) -> None:
     random, below = np.random.default_rng(seed), _whole_numbers(seed)
-    for size in sizes:  # one after the other: each leaves the state that the next starts from
+    for size in sizes:  # in sequence: each leaves the state that the next one starts from
         count = data.draw(st.integers(1, size))
         assert _choice(range(size), count, below) == random.choice(size, count, replace=False).tolist()
 
