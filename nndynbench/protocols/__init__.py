@@ -1,4 +1,4 @@
-"""Protocols: what is predicted from what on which split, the harness that runs a method, and how it is scored."""
+"""Protocols (what is predicted, from what, on which split), the harness that runs a method under one, and its scores."""
 
 from nndynbench.protocols.checking import Check, check_method
 from nndynbench.protocols.comparison import Comparison, compare, comparison_file, read_comparison

@@ -1,4 +1,4 @@
-"""What users give `evaluate` and `compare`, converted once or refused in one sentence."""
+"""Checks and converts the arguments that users give `evaluate` and `compare`; a wrong one is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from nndynbench.protocols.protocol import Protocol, read_budgets
 
 
 def checked_budgets(budgets: Any) -> list[Any]:
-    """One budget, several, or a text such as "1-10", as a list, each once; which of them a subset has is its own to say.
+    """Returns one budget, several, or a text such as "1-10" as a list without duplicates.
+
+    Whether a subset has these budgets is checked by `Subset.check_budget`.
 
     Raises
     ------
     ValueError
-        For none, and for what is neither a number nor several of them.
+        For no budget, and for anything that is neither a whole number, nor such a text, nor iterable.
     """
     if isinstance(budgets, str):
         return list(read_budgets(budgets))
@@ -28,7 +30,7 @@ def checked_budgets(budgets: Any) -> list[Any]:
 
 
 def checked_jobs(jobs: Any) -> int:
-    """How many at a time: 1 or more, or -1 for one a core; raises ValueError for anything else."""
+    """Returns how many jobs run at a time: 1 or more, or -1 for one per core; raises ValueError for anything else."""
     count = _whole(jobs, "jobs", "how many at a time")
     if count < 1 and count != -1:
         raise ValueError(f"jobs is how many at a time, 1 or more, or -1 for one a core, not {jobs!r}")
@@ -36,7 +38,7 @@ def checked_jobs(jobs: Any) -> int:
 
 
 def checked_names(methods: Any) -> list[str]:
-    """Names of methods or method files, or one of them, as a list; raises ValueError for anything else."""
+    """Returns names of methods or method files, one or several, as a list; raises ValueError for anything else."""
     several = methods if isinstance(methods, Iterable) and not isinstance(methods, str) else [methods]
     names = [os.fspath(name) if isinstance(name, os.PathLike) else name for name in several]
     if wrong := [name for name in names if not isinstance(name, str)]:
@@ -47,12 +49,13 @@ def checked_names(methods: Any) -> list[str]:
 
 
 def checked_draws(draws: Any, protocol: Protocol) -> list[int]:
-    """So many draws of a protocol's folds, or those that are named, each once: their numbers, counted from 0.
+    """Returns the numbers of draws of a protocol's folds, counted from 0, each once: the first ``draws`` of them, or those
+    that are listed.
 
     Raises
     ------
     ValueError
-        For none, for one that the protocol has not, and for what is no number.
+        For no draw, for a draw that the protocol does not have, and for anything that is not a number.
     """
     most, meaning = protocol.fitted.draws, "how many draws of the folds, or which"
     if isinstance(draws, Iterable):

@@ -1,4 +1,4 @@
-"""The board in short, as it travels with the package: which method is the best for what a run gives of itself."""
+"""The leaderboard in short, as it is shipped with the package: which method is best for the data that a run has."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ BOARD_FILE = "board.toml"
 
 
 class NoMethodError(NndynbenchError, ValueError):
-    """Nothing was given that a method of the board reads."""
+    """No method of the board reads only the data that was given."""
 
 
 @dataclass(frozen=True)
 class BestMethod:
-    """A method, what it reads, whether that is also the weights of epoch 0, and its mean rank over the subsets."""
+    """A method, what it reads, whether that includes the weights of epoch 0, and its mean rank over the subsets."""
 
     name: str
     reads: tuple[str, ...]
@@ -40,13 +40,15 @@ def board() -> tuple[BestMethod, ...]:
 
 
 def best_method(given: Collection[str], *, initialisation: bool) -> str:
-    """The best method of the board that reads nothing but what is given of a run, of weights, curves and hyperparameters;
-    ``initialisation``: whether its weights of epoch 0 are too.
+    """Returns the name of the best method on the board that reads only what is given.
+
+    ``given`` are the parts of a run that are at hand, of "weights", "curves" and "hyperparameters"; ``initialisation`` says
+    whether the weights of epoch 0 are among them.
 
     Raises
     ------
     NoMethodError
-        Where that is none.
+        If there is no such method.
     """
     for method in board():
         if method.reads and set(method.reads) <= set(given) and (initialisation or not method.needs_initialisation):

@@ -1,4 +1,4 @@
-"""Which budgets are shown of methods that do not all have the same."""
+"""Chooses which budgets to show when methods do not all have the same ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 
 def budgets_of_most(counts: Mapping[int, int]) -> list[int]:
-    """Of the budgets, each with how many have it: those, in order, that more than half as many have as the commonest."""
+    """Returns, in order, the budgets that more than half as many methods have as the commonest budget.
+
+    ``counts`` maps each budget to the number of methods that have it.
+    """
     most = max(counts.values(), default=0)
     return sorted(budget for budget, count in counts.items() if count > most / 2)

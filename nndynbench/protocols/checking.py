@@ -1,4 +1,4 @@
-"""`check_method`: tries a method on a few networks in seconds, before it is evaluated for minutes."""
+"""`check_method` tries a method on a few networks. That takes seconds, where an evaluation may take minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
 
 @dataclass(frozen=True)
 class Check:
-    """What `check_method` found: the tasks that the method does, what it read, the seconds taken."""
+    """What `check_method` found: the tasks that the method does, what it read, and how many seconds the check took."""
 
     tasks: tuple[Task, ...]
     reads: tuple[str, ...]
@@ -27,7 +27,7 @@ class Check:
 
 
 def check_method(method: Any) -> Check:
-    """Fit a method on 60 networks of digits-lenet and ask it about 20, at budgets 1 and 2, each twice.
+    """Fit a method on 60 networks of digits-lenet and have it predict 20 others, at budgets 1 and 2, twice each.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def check_method(method: Any) -> Check:
     Raises
     ------
     MethodError
-        Naming budget and task, if it fails, returns something else than predictions, reads what it does not declare,
-        or predicts something else when it is fitted again on the same networks.
+        If the method fails, returns anything but predictions, or predicts something else when it is fitted again on the same
+        networks, naming budget and task; and if it reads something that it does not declare.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def check_method(method: Any) -> Check:
 
 
 def _estimator(method: Any, task: Task) -> Any:
-    """A method for other protocols alone is tried under these too."""
+    """The method's estimator for a task. It is tried even if the method is for other protocols alone."""
     if not isinstance(method, Method):
         return method
     return replace(method, protocols=()).estimator(find_protocol(DEFAULT_PROTOCOLS[task]))
@@ -80,7 +80,7 @@ def _tasks(method: Any) -> tuple[Task, ...]:
 def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
     subset, chosen = load(CHECKED_ON), find_protocol(DEFAULT_PROTOCOLS[task])
     train, test = subset.split(str(chosen.split))[0]
-    # Evenly spaced ids hold both classes: they run along the grid.
+    # Ids follow the grid, so evenly spaced ones hold both classes.
     few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]
     seen, asked = (dict(zip(ids, subset.histories(ids, budget, read=read), strict=True)) for ids in few)
     return Fit(subset, subset, chosen, budget, 0, seen, asked, read)

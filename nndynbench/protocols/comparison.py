@@ -1,5 +1,5 @@
-"""Methods beside each other: every method at every budget, with its gain over the bar and over the curves alone, and what
-it adds to them.
+"""Compares methods at every budget: their scores, their gain over the bar and over the curves alone, and what they add to
+these.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 class Comparison:
     """What `compare` returns.
 
-    ``rows``: a row per method, subset, budget (``budget``) and metric: ``value``, ``gain`` over the bar (positive is better)
-    and, of R², what it ``added`` to the bar, each with its 95% interval (``…low``, ``…high``); the same over the curves
-    alone, ``gain_over_curves`` and ``added_to_curves``, where those are compared or submitted; the ``ceiling`` of whoever
-    knew the configuration; what it ``reads``; over how many ``draws`` of the folds its value is the mean; ``undefined``, the
-    reason where there is no value; on transfer ``trained_on``.
-    ``failures``: methods that gave no result, with the reason (of several subsets: "method on subset"). ``regimes``: by
-    subset, the regime it was trained under.
+    ``rows``: a row per method, subset, budget and metric. ``value`` is the score, ``gain`` the gain over the bar (positive
+    is better) and ``added``, for R², what the method adds to the bar; each has its 95% interval (``…low``, ``…high``).
+    ``gain_over_curves`` and ``added_to_curves`` say the same about the curves alone, where those are compared or submitted.
+    ``ceiling`` is the score of a predictor that knows the configuration's expected accuracy, ``reads`` what the method
+    reads, and ``draws`` how many draws of the folds the value is the mean over. ``undefined`` gives the reason if there is
+    no value. On transfer, ``trained_on`` is the subset that was trained on.
+
+    ``failures``: the methods that gave no result, with the reason (for several subsets the key is "method on subset").
+    ``regimes``: the regime that each subset was trained under.
 
     Examples
     --------
@@ -86,11 +88,11 @@ class Comparison:
         return comparison_card(self)
 
     def title_of(self, subset: str) -> str:
-        """A subset's name, marked where its regime was a reduced one."""
+        """A subset's name, marked if its regime was a reduced one."""
         return f"{subset} (reduced regime)" if self.regimes.get(subset) == "reduced" else subset
 
     def table(self, metric: str | None = None, column: str = "value") -> pd.DataFrame:
-        """One column of a metric (by default the protocol's first), methods × (subset, budget)."""
+        """One column of the rows for one metric (by default the protocol's first), as methods × (subset, budget)."""
         rows = self.rows[self.rows["metric"] == (metric or self.protocol.metrics[0])]
         keys = ["trained_on", "subset", "budget"] if "trained_on" in rows else ["subset", "budget"]
         return rows.pivot_table(index="method", columns=keys, values=column, sort=False, dropna=False)
@@ -103,16 +105,18 @@ class Comparison:
         methods: Sequence[str] | None = None,
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw a metric (by default the protocol's first) of one subset (the first) over the budgets: a curve for each
-        method that is named, by default for the best, the bar and the trivial ones. On matplotlib axes: those given, or a
-        new figure's; returns them.
+        """Draw a metric of one subset over the budgets, a curve for each method.
+
+        By default it is the protocol's first metric, the first subset, and the methods that
+        `nndynbench.drawing.draw_comparison` chooses. Draws on the given matplotlib axes, or on a new figure's, and returns
+        them.
         """
         from nndynbench.drawing import draw_comparison
 
         return draw_comparison(self, subset=subset, metric=metric, methods=methods, ax=ax)
 
     def save(self, path: str | Path) -> Path:
-        """Write the rows as ``.csv`` or ``.json``.
+        """Write the rows as ``.csv``, or everything as ``.json``; returns the path.
 
         Raises
         ------
@@ -141,7 +145,7 @@ class Comparison:
 
 
 def comparison_file(folder: str | Path, subsets: Sequence[str], protocol: str) -> Path:
-    """Where the command ``compare`` writes a comparison in a folder."""
+    """The file in a folder to which the command ``compare`` writes a comparison."""
     return user_path(folder) / f"compare.{'+'.join(subsets)}.{protocol}.json"
 
 
@@ -161,7 +165,7 @@ def read_comparison(path: str | Path) -> Comparison:
 
 
 def _are_subsets(value: Any) -> bool:
-    """Whether an argument is what `compare` took first before version 1.0."""
+    """Whether an argument names subsets, which `compare` took first before version 1.0."""
     several = value if isinstance(value, (list, tuple)) else [value]
     return bool(several) and all(isinstance(each, Subset) or _is_name_of_subset(each) for each in several)
 
@@ -183,35 +187,35 @@ def compare(
     jobs: int = -1,
     progress: Callable[[str, int, int], None] | bool | None = None,
 ) -> Comparison:
-    """Score many methods, each beside the bar and, where they are compared or submitted, beside the curves alone.
+    """Score many methods. Each is compared with the bar and, if that is compared or submitted, with the curves alone.
 
     Parameters
     ----------
     methods
-        Names of bundled methods or method files, beside the bar; by default all bundled ones that do the protocol's task,
-        but those with a learned network, which need torch and minutes each.
+        Names of bundled methods or method files, to compare beside the bar. By default all bundled methods that do the
+        protocol's task, except those with a learned network, which need torch and take minutes each.
     subsets
-        One subset or several; for "transfer" two or more, each trained on and tested on each other.
+        One subset or several. For "transfer" two or more: each is trained on, and tested on each other one.
     protocol
         The name of a protocol.
     budgets
-        By default the protocol's, as far as the subset has them.
+        By default the protocol's budgets that all subsets have.
     results
-        The folder of stored results: what is there is not fitted again.
+        The folder of stored results. A result that is stored there is not fitted again.
     submissions
-        A folder of the leaderboard's submissions. Bundled methods (and the bar) that are submitted for these very subsets
-        are compared too, from there: those are not fitted.
+        A folder of the leaderboard's submissions. Bundled methods (and the bar) that are submitted for exactly these subsets
+        are compared too. Their predictions are taken from there, so they are not fitted.
     jobs
-        Methods at a time, in processes; -1 for one a core.
+        How many methods to fit at a time, in processes; -1 for one per core.
     progress
-        True for a bar, in a terminal or a notebook; or a function that is called with a method's name, how many are done,
-        and how many there are.
+        True for a bar in a terminal or notebook, or a function that is called with a method's name, how many are done, and
+        how many there are.
 
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, ValueError
-        For names, budgets and splits that do not exist. A method that fails, or does not do the protocol's task, is no
-        error: see ``Comparison.failures``.
+        For names, budgets and splits that do not exist. A method that fails, or that does not do the protocol's task, raises
+        nothing: see ``Comparison.failures``.
 
     Examples
     --------
@@ -250,7 +254,9 @@ def compare(
 
 
 def submitted_results(subsets: Sequence[Subset], protocol: str | Protocol, submissions: Path) -> dict[str, Result]:
-    """By name, every bundled method that is submitted for these very subsets, at whatever budgets it is."""
+    """Returns the submitted result of every bundled method that is submitted for exactly these subsets, by name, with all
+    budgets that it has.
+    """
     from nndynbench.submissions.beside import submitted
 
     chosen = find_protocol(protocol)
@@ -261,8 +267,10 @@ def submitted_results(subsets: Sequence[Subset], protocol: str | Protocol, submi
 def compare_results(
     results: Mapping[str, Result], subsets: Sequence[Subset], protocol: str | Protocol, *, metrics: Sequence[str] = ()
 ) -> Comparison:
-    """Methods beside each other and the references that are among them, from their predictions, by name: nothing is fitted.
-    At whatever budgets there are; of the protocol's metrics, or some.
+    """Compares methods from their predictions; nothing is fitted.
+
+    ``results`` maps each method's name to its result; references among them are what the others are compared with. All
+    budgets are compared, by the protocol's metrics or by the ``metrics`` given.
     """
     chosen, by_name = find_protocol(protocol), {subset.name: subset for subset in subsets}
     budgets = sorted({int(budget) for result in results.values() for budget in result.predictions["budget"].unique()})
@@ -280,7 +288,7 @@ def compare_results(
 
 @dataclass(frozen=True)
 class _Unit:
-    """What is fitted and scored together: one subset, or on transfer a pair of them."""
+    """What is fitted and scored together: one subset, or a pair of subsets on transfer."""
 
     subsets: tuple[Subset, ...]
     protocol: Protocol
@@ -293,13 +301,13 @@ class _Unit:
         return " and ".join(subset.name for subset in self.subsets)
 
     def result(self, name: str, *, jobs: int = 1) -> Result:
-        """What was submitted, or else is fitted; its predictions are scored beside the bar's, not by themselves."""
+        """A method's submitted result, or else one that is fitted. Its scores are not used: predictions are scored here."""
         if (submitted := self.submitted(name)) is not None:
             return submitted
         return StoredResults(self.folder).fitted(name, self.subsets, self.protocol, self.budgets, jobs=jobs)
 
     def submitted(self, name: str) -> Result | None:
-        """What a bundled method is submitted with here, if it is at all these budgets."""
+        """The submitted result of a bundled method, if it has all these budgets; else None."""
         from nndynbench.submissions.beside import submitted
 
         if self.submissions is None or is_file_name(name):
@@ -310,7 +318,10 @@ class _Unit:
         return at_budgets(found, self.budgets)
 
     def found_beside(self, asked: Sequence[str], failing: Collection[str], *, jobs: int) -> dict[str, str]:
-        """The references: of those methods that are asked for, or submitted. Nothing is fitted that nobody asked for."""
+        """The method that serves as each reference, by the reference's key.
+
+        Only methods that are asked for or submitted are considered, so nothing is fitted that nobody asked for.
+        """
         known = {name for reference in references() for name in reference.methods if name in method_names()}
         there = [name for name in known if name not in failing and (name in asked or self.submitted(name) is not None)]
         found = {}
@@ -318,7 +329,7 @@ class _Unit:
             try:
                 self.result(name, jobs=jobs)
             except MethodError:
-                continue  # it is among the failures, once it is compared itself
+                continue  # it is listed among the failures when it is compared itself
             found[key] = name
         return found
 
@@ -328,11 +339,11 @@ class _Unit:
         return {key: self._cases(self.result(name)) for key, name in self.beside.items()}
 
     def rows_submitted(self, name: str) -> list[dict[str, Any]] | str:
-        """As ``rows``, without a fit: none where it is not submitted."""
+        """As ``rows``, but without fitting: empty if the method is not submitted."""
         return [] if self.submitted(name) is None else self.rows(name)
 
     def rows(self, name: str) -> list[dict[str, Any]] | str:
-        """A method's rows, or why there are none."""
+        """A method's rows, or the reason why there are none."""
         try:
             result = self.result(name)
             return self.scored_rows(compared_as(name), result, self._cases(result), self.reference_cases)
@@ -342,7 +353,9 @@ class _Unit:
     def scored_rows(
         self, method: str, result: Result, own: Cases, beside: Mapping[str, Cases], metrics: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
-        """The rows of a method's cases, each beside the references of its networks; of all metrics, or some."""
+        """The rows of a method's cases, each compared with the references' cases on the same networks; for all metrics, or
+        some.
+        """
         columns, chosen = case_columns(result.predictions), metrics or self.protocol.metrics
         return [
             {
@@ -360,11 +373,11 @@ class _Unit:
 
     @cached_property
     def ceilings(self) -> dict[tuple[str, str], dict[str, float | None]]:
-        """By subset and metric, the columns of `_ceiling`."""
+        """The columns of `_ceiling`, by subset and metric."""
         return {(subset.name, m): self._ceiling(subset, m) for subset in self.subsets for m in self.protocol.metrics}
 
     def _ceiling(self, subset: Subset, metric: str) -> dict[str, float | None]:
-        """What a recipe's mean can reach, with its interval; None for a protocol that predicts anything else."""
+        """The ceiling (what a recipe's mean can reach) with its interval; None where the protocol has none."""
         known = ceiling_of(subset, self.protocol, metric) or (None, None, None)
         return dict(zip(("ceiling", "ceiling_low", "ceiling_high"), known, strict=True))
 
@@ -373,7 +386,7 @@ class _Unit:
         return cases(result.predictions, by_name, self.protocol, reads=result.facts.reads)
 
     def replayed_rows(self) -> list[dict[str, Any]]:
-        """On triage, the rules that fit nothing: the same at every budget, since they set their own."""
+        """The rows of triage's rules, which fit nothing. They are the same at every budget, since each rule sets its own."""
         rows = []
         for subset in self.subsets:
             accuracies, epochs = accuracies_by_epoch(subset), subset.networks["epochs_trained"].to_numpy(dtype=np.float64)
@@ -402,14 +415,14 @@ _Task: TypeAlias = tuple[_Unit, str, Callable[[_Unit, str], list[dict[str, Any]]
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The rows as a frame whose numbers are floats, also where a column has none."""
+    """The rows as a frame in which columns of numbers are floats, even if they hold no number."""
     frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["method", "subset", "budget", "metric", *NUMBERS, "reads"])
     numbers = [column for column in frame if str(column).startswith(NUMBERS)]
     return frame.astype(dict.fromkeys(numbers, np.float64))
 
 
 def _scored(case: Case, beside: Mapping[str, Case], metric: str) -> dict[str, Any]:
-    """A metric with its interval, its gain over the references, and what it adds to them where the metric is R²."""
+    """A metric with its interval, its gain over each reference and, for R², what the method adds to each."""
     try:
         row: dict[str, Any] = {**case.estimate(metric)._asdict(), "undefined": ""}
     except UndefinedMetricError as reason:
@@ -439,7 +452,7 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
 def shared_budgets(
     subsets: Sequence[Subset], protocol: Protocol, asked: int | str | Sequence[int] | None = None
 ) -> tuple[int, ...]:
-    """The budgets that are asked for, checked; by default the protocol's, as far as all subsets have them."""
+    """Checks and returns the budgets that are asked for; by default the protocol's budgets that all subsets have."""
     if asked is None:
         wanted = read_budgets(protocol.budgets)
         if found := tuple(b for b in wanted if all(b in subset.budgets_for(protocol.target) for subset in subsets)):
@@ -457,7 +470,7 @@ def _in_processes(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, 
 
 
 def _why_not(name: str, protocol: Protocol) -> str | None:
-    """Why a method cannot be compared, None where it can; raises for one that is not there."""
+    """Why a method cannot be compared; None if it can. Raises for a method that does not exist."""
     method = find_method(name)
     try:
         method.estimator(protocol)
@@ -467,13 +480,13 @@ def _why_not(name: str, protocol: Protocol) -> str | None:
 
 
 def compared_as(name: str) -> str:
-    """What to call a method in the rows: its own name, unless a bundled one has that too."""
+    """What a method is called in the rows: its own name, or its file's if a bundled method has the same name."""
     own = find_method(name).name if is_file_name(name) else name
     return name if is_file_name(name) and own in method_names() else own
 
 
 def _fitted_among_all(protocol: Protocol) -> list[str]:
-    """Those that need nothing but the package."""
+    """The bundled methods for a protocol that need nothing but the package."""
     return [name for name in _methods_for(protocol) if not find_method(name).needs]
 
 

@@ -1,4 +1,4 @@
-"""One fit: a method is fitted on histories and asked about others, wherever it runs."""
+"""One fit, in a sealed process or outside: a method is fitted on histories and asked about others."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NUMBERS = (Real, Decimal)
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of training networks beside their histories, an entry for each.
+    """What is known about the training networks besides their histories, one entry per network.
 
-    ``target``: what is to be predicted. ``groups``: networks of equal number belong together, and a method that holds some
-    of its training networks out holds them out together; see `nndynbench.protocols.scoring.groups_of`. ``accuracies``: the
-    final accuracies, of which the labels of a classification are a cut.
+    ``target``: what is to be predicted. ``groups``: networks with the same number belong together. A method that holds out
+    some of its training networks holds out whole groups; see `nndynbench.protocols.scoring.groups_of`. ``accuracies``: the
+    final accuracies, from which the labels of a classification are cut.
     """
 
     target: npt.NDArray[Any]
@@ -45,9 +45,10 @@ def fit_and_ask(
     asked: Sequence[History],
     task: Task,
 ) -> tuple[FloatArray, FloatArray | None]:
-    """Predictions of the histories asked about, and a classifier's scores; raises whatever the method raises.
+    """Fits the estimator and returns its predictions for the histories asked about, and a classifier's scores (else None).
 
-    ``choices``: of parameters; where there are any the best is found by cross-validation, with groups apart.
+    ``choices`` maps parameters to the values to choose from. The best are found by cross-validation that keeps groups apart.
+    Raises whatever the method raises.
     """
     fitted = fitted_on(estimator, choices, seen, known, task)
     predicted = real_numbers(fitted.predict(list(asked)), what="predictions")
@@ -59,11 +60,11 @@ def fitted_on(
 ) -> Any:
     """The estimator, cloned, seeded and fitted, with the best of the choices.
 
-    One whose ``fit`` has a parameter ``groups`` or ``accuracies`` by name is handed them.
+    A ``fit`` that has a parameter named ``groups`` or ``accuracies`` is passed it.
     """
     from sklearn.base import clone
 
-    # Lists and labels of its own: a method may do with them what it likes.
+    # The method gets copies of lists and labels, since it may change them.
     seen, target = list(seen), np.array(known.target)
     fresh = seeded(clone(estimator))
     more = asked_for(fresh, groups=known.groups, accuracies=known.accuracies)
@@ -73,12 +74,12 @@ def fitted_on(
 
 
 def real_numbers(values: Any, *, what: str) -> FloatArray:
-    """What a method returned, as numbers.
+    """What a method returned, as float64.
 
     Raises
     ------
     TypeError
-        For dates, texts, complex numbers and the like, and for masked values: nothing that numpy would make numbers of.
+        For dates, texts, complex numbers and the like, even where numpy would convert them, and for masked values.
     """
     if np.ma.is_masked(values):
         raise TypeError(f"{np.sum(np.ma.getmaskarray(values))} of {np.size(values)} {what} are masked")

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-# As many as a number in JSON keeps in every language.
+# As many bits of a whole number as JSON keeps in every language.
 ORDER_BITS = 53
 
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
@@ -81,45 +81,47 @@ def evaluate(
     ----------
     method
         A scikit-learn estimator whose ``X`` is a sequence of histories, a `Method`, the name of a bundled method
-        ("degree-svm"), or a file with one ("my_method.py", "my_method.py:NAME").
+        ("degree-svm"), or a file that holds one ("my_method.py", "my_method.py:NAME").
     subsets
-        One subset, by name or loaded, or several. For a protocol that tests another subset than it trains on
-        ("transfer"): two or more, every one is trained on and tested on each other one.
+        One subset, by name or loaded, or several. For a protocol that tests another subset than it trains on ("transfer")
+        two or more: each is trained on, and tested on each other one.
     protocol
-        The name of a protocol; by default "classification" for a classifier, or a method that has one, and
-        "regression-folds" for any other.
+        The name of a protocol. By default the first of the method's own ``protocols``; if it names none, "classification"
+        for a classifier or a method that has one, and "regression-folds" for any other.
     budgets
-        The budget, or several, also as a text such as "1-10": how many epochs the method may see.
+        How many epochs the method may see: one budget or several, also as a text such as "1-10".
     name
-        What to call it in the result; by default its name in ``METHODS``, or the estimator's class.
+        What to call the method in the result; by default its name in ``METHODS``, or the estimator's class.
     jobs
-        Fits at a time, in threads; -1 for one a core.
+        How many fits run at a time, in threads; -1 for one per core.
     progress
-        True for a bar, in a terminal or a notebook; or a function that is called with how many fits are done, and how many
-        there are.
+        True for a bar in a terminal or notebook, or a function that is called with how many fits are done and how many there
+        are.
     sealed
-        Whether each fit runs in a process of its own that holds the histories up to the budget and the training labels, and
-        nothing else; see `nndynbench.sealed`. By default it does where that costs little and the method can be carried over;
-        the result's facts say whether it did.
+        Whether each fit runs in a process of its own that holds only the histories up to the budget and the training labels;
+        see `nndynbench.sealed`. By default it does if that costs little and the method can be carried over to another
+        process. The result's facts say whether it did.
     order_seed
-        Decides in which order networks are handed to the method. One is drawn for each evaluation, where the method cannot
-        see it; given the one that an earlier result's facts have, the predictions are the same. None: the order of results
-        that have none.
+        Decides the order in which networks are handed to the method. By default a seed is drawn for each evaluation, where
+        the method cannot see it. With the seed in an earlier result's facts, the predictions are the same. None gives the
+        order of results that have no seed.
     draws
-        How many draws of the folds to score under: up to 5, of the balanced samples of "classification" up to 10; or which,
-        counted from 0. A score is the mean over them, in every resample too, which is of the same clusters under all.
+        How many draws of the folds to score under (up to 5; up to 10 of the balanced samples of "classification"), or which,
+        counted from 0. A score is the mean over the draws. So is its value in every resample, which takes the same clusters
+        under all draws.
     reference_networks
-        Fit on so many networks of each training side alone, the first of that order: what a method is worth to somebody who
-        has few runs. Such a result is no submission.
+        Fit on only this many networks of each training side, the first in that order. This shows what a method is worth to
+        somebody who has few runs. Such a result cannot be submitted.
 
     Raises
     ------
     UnknownNameError, BudgetError, SplitError
         For a subset, protocol, method, budget or split that does not exist, listing those that do.
     ValueError
-        For any other argument that is not as above.
+        For any other invalid argument.
     MethodError
-        Naming subset, budget and fold, if the method fails; if it was to be sealed and cannot be carried over.
+        If the method fails, naming subset, budget and fold; if it reads what it does not declare; or if it was to be sealed
+        and cannot be carried over.
 
     Examples
     --------
@@ -166,7 +168,8 @@ def evaluate(
 
 
 def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol) -> Result:
-    """The result of a protocol that scores another one's predictions, such as "trained", from that one's result.
+    """Scores a result's predictions again under a protocol that uses them, such as "trained"; returns that protocol's
+    result.
 
     Raises
     ------
@@ -182,10 +185,11 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
 
 @dataclass(frozen=True)
 class Run:
-    """How a method is fitted: what of, in which order of networks, on how many at ``most``, and in which processes.
+    """How a method is fitted: its estimator and choices, the order of networks, at most how many of them (``most``), and in
+    which processes.
 
-    ``sealed`` carries it over to sealed processes; without it the method is fitted in this one, and ``unsealed`` says why
-    where nobody asked for that.
+    ``sealed`` carries the method over to sealed processes. Without it the method is fitted in this process; ``unsealed``
+    then says why, unless that was asked for.
     """
 
     estimator: Any
@@ -205,7 +209,7 @@ class Run:
         tunes: bool,
         read: set[str],
     ) -> tuple[FloatArray, FloatArray | None]:
-        """Predictions and scores; raises what the method raises, or what it was in a sealed process."""
+        """Returns predictions and scores. Raises what the method raises or, from a sealed process, `SealedMethodError`."""
         if self.sealed is not None:
             return self.sealed.fit_and_ask(protocol, seen, known, asked, tunes, read)
         return fit_and_ask(self.estimator, self.choices if tunes else {}, seen, known, asked, protocol.task)
@@ -213,7 +217,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: the histories that the method is fitted on and those that it is asked about, by network id."""
+    """One fit, by network id: the histories that the method is fitted on, and those that it is asked about."""
 
     trained_on: Subset
     tested_on: Subset
@@ -226,14 +230,14 @@ class Fit:
     draw: int = 0
 
     def predictions(self, run: Run) -> pd.DataFrame:
-        """A row per test network.
+        """Fits and asks the method; returns a row per test network.
 
         Raises
         ------
         MethodError
-            Naming subset, budget and fold, if the method raises or returns something else than predictions.
+            If the method raises or returns anything but predictions, naming subset, budget and fold.
         NotCarriedError
-            For a method that was to be sealed, and cannot be read in another process.
+            For a method that was to be sealed and cannot be read in another process.
         """
         from nndynbench.sealed.outside import NotCarriedError, SealedMethodError
 
@@ -275,7 +279,7 @@ class Fit:
     def _known(self, learnt: list[int]) -> Known:
         networks = self.trained_on.networks
         groups = groups_of(self.trained_on, self.protocol).loc[learnt]
-        # Numbered as they come, which tells nothing but which belong together.
+        # Groups are renumbered in order of appearance, which tells only which networks belong together.
         return Known(
             target=np.array(self.trained_on.target(self.protocol.target).loc[learnt].to_numpy()),
             groups=pd.factorize(groups)[0].astype(np.int64),
@@ -283,7 +287,7 @@ class Fit:
         )
 
     def _orders(self, seed: int | None) -> tuple[list[int], list[int]]:
-        """The ids of training and of test networks as they are handed over."""
+        """The ids of the training networks and of the test networks, in the order in which they are handed over."""
         # Ids follow the grid, so a history's place in the list would tell its learning rate.
         if seed is None:  # before orders had seeds
             test = list(self.test)
@@ -294,17 +298,17 @@ class Fit:
 
 
 def shuffled(networks: Iterable[int], seed: str) -> list[int]:
-    """Network ids in an order that tells nothing, not even of the seed or of another order drawn from it."""
+    """Network ids in an order that reveals nothing, not even the seed or another order drawn from it."""
     return sorted(networks, key=lambda network: hashlib.sha256(f"{seed} {network}".encode()).digest())
 
 
 def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subset]:
-    """One subset or several, by name or loaded, as a list of loaded ones, each once.
+    """Returns one subset or several, by name or loaded, as a list of loaded ones without duplicates.
 
     Raises
     ------
     ValueError
-        For none, for what is no subset, and for two of one name: results tell subsets apart by it.
+        For no subset, for anything that is not a subset, and for two versions of one name: results tell subsets apart by it.
     """
     several = [subsets] if isinstance(subsets, (str, Subset)) or not isinstance(subsets, Iterable) else list(subsets)
     if not several:
@@ -317,7 +321,7 @@ def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subse
 
 
 def check_predictions(predicted: FloatArray, count: int, task: Task, where: str) -> None:
-    """Raise `MethodError` for predictions of the wrong shape, that are not finite, or that are no classes."""
+    """Raise `MethodError` if predictions have the wrong shape, are not finite, or are not classes where they must be."""
     check_numbers(predicted, count, where, what="predictions")
     if task == "classification" and not np.isin(predicted, (0, 1)).all():
         raise MethodError(
@@ -326,7 +330,7 @@ def check_predictions(predicted: FloatArray, count: int, task: Task, where: str)
 
 
 def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> None:
-    """Raise `MethodError` for other than one finite number for each network."""
+    """Raise `MethodError` unless there is one finite number, not too large, for each network."""
     if numbers.shape != (count,):
         raise MethodError(f"{where}: {what} have shape {numbers.shape}, expected {(count,)}")
     if not np.isfinite(numbers).all():
@@ -361,7 +365,7 @@ def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) 
 
 
 def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
-    """The same run, carried over to sealed processes where that was asked for, or costs little and is possible."""
+    """The same run, set up for sealed processes if that was asked for, or if it is possible and costs little."""
     from nndynbench.sealed import outside
 
     if asked is False:
@@ -369,7 +373,7 @@ def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
     if asked is None and not outside.is_cheap():
         return replace(run, unsealed="on this system every fit would be a new interpreter")
     name = os.fspath(method) if isinstance(method, (str, os.PathLike)) else ""
-    # A file is executed inside where nothing but that will do: what it became here is carried over otherwise.
+    # A method file is executed inside only if sealing was asked for. Otherwise the estimator that it gave here is pickled.
     by_name = name and (asked or not is_file_name(name))
     try:
         carried = outside.Sealed.of(name if by_name else (run.estimator, run.choices))
@@ -384,7 +388,9 @@ def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
 def _predictions(
     fits: Sequence[Fit], run: Run, jobs: int, report: ReportProgress, *, must_be_sealed: bool
 ) -> tuple[Run, pd.DataFrame]:
-    """Every fit's predictions, and how it ran: a method that turns out not to be carried over runs here, from the start."""
+    """Every fit's predictions, and the run that gave them. If the method turns out not to be readable in another process,
+    all fits are run again here.
+    """
     from joblib import Parallel, delayed
 
     from nndynbench.sealed import outside

@@ -1,9 +1,10 @@
-"""95% intervals by the cluster bootstrap, all resamples at once.
+"""95% intervals by the cluster bootstrap, computed for all resamples at once.
 
-Networks of one learning rate (of one configuration, on a drawn grid) are near copies, so whole clusters are drawn: single
-networks would give intervals half as wide. A resample is a count per cluster, how often it was drawn; each metric is
-computed for a matrix of counts (resamples, clusters), equal to scikit-learn's and scipy's on the drawn networks. Sums over
-a cluster's networks are taken once, before the resamples, and what is of the truths alone once for all methods.
+Networks of one learning rate (on a drawn grid, of one configuration) are near copies. So whole clusters are drawn: drawing
+single networks would give intervals half as wide. A resample is a count per cluster, of how often it was drawn. Each metric
+is computed for a matrix of counts (resamples, clusters), and equals scikit-learn's and scipy's on the drawn networks. Sums
+over a cluster's networks are computed once, before the resamples, and whatever depends on the truths alone is computed once
+for all methods.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 
-# Of variances, relative: what is less is 0.
+# A variance that is smaller than this, relative to that of all networks, is 0.
 ROUNDING = 1e-12
 
-# Methods on the same networks come one after the other: so many draws are kept for them, and facts of so many truths.
+# Methods on the same networks are scored one after the other. So this many sets of resamples are kept, and this many facts
+# computed from truths.
 KEPT = 12
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """``counts`` (resamples, clusters): how often each cluster was drawn; ``cluster`` (networks,): the one it is in.
+    """``counts`` (resamples, clusters): how often each cluster was drawn; ``cluster`` (networks,): the cluster of each
+    network.
 
-    ``redrawn``: how many resamples were drawn again for lack of both classes.
+    ``redrawn``: how many resamples were drawn again because a fold lacked one of the classes.
     """
 
     counts: FloatArray
@@ -52,7 +55,7 @@ class Resamples:
 
     @cached_property
     def drawn(self) -> npt.NDArray[np.float32]:
-        """As `weights`, (networks, resamples), in single precision."""
+        """As `weights`, but (networks, resamples) and in single precision."""
         return np.ascontiguousarray(self.whole_counts.T)[self.cluster]
 
     @cached_property
@@ -61,16 +64,16 @@ class Resamples:
         return self.sums(np.ones(len(self.cluster)))
 
     def sums(self, values: FloatArray) -> FloatArray:
-        """Of the drawn networks' values (networks,), in each resample."""
+        """The sum of the drawn networks' values in each resample: (networks,) to (resamples,)."""
         return np.asarray(self.counts @ np.bincount(self.cluster, values, minlength=self.counts.shape[1]))
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """Of the drawn networks' values, in each resample."""
+        """The mean of the drawn networks' values in each resample."""
         return self.sums(values) / self.size
 
     def variance(self, values: FloatArray) -> FloatArray:
-        """Of the drawn networks' values; 0, without rounding, where these are equal."""
-        # The shift cancels, and with it most of the rounding.
+        """The variance of the drawn networks' values in each resample; exactly 0 where they are equal."""
+        # The shift cancels, and removes most of the rounding error.
         shifted = values - values.mean()
         variance = self.mean(shifted**2) - self.mean(shifted) ** 2
         return np.where(variance > ROUNDING * values.var(), variance, 0.0)
@@ -80,7 +83,7 @@ class Resamples:
         return np.asarray(self._members.astype(values.dtype) @ values)
 
     def of_ties(self, values: FloatArray, power: int) -> FloatArray:
-        """How many drawn networks have one value, to that power, summed over the distinct values, in each resample. A
+        """How many drawn networks share a value, to the given power, summed over the distinct values, in each resample. A
         network that is drawn twice ties with itself.
         """
         _, own, sizes = np.unique(values, return_inverse=True, return_counts=True)
@@ -96,7 +99,7 @@ class Resamples:
         return np.asarray(untied + _to_the(self.counts @ tied, power).sum(axis=1))
 
     def of_truth(self, name: str, truth: npt.NDArray[Any], compute: Callable[[], Any]) -> Any:
-        """What is computed from the truths alone, kept for the next method on the same networks."""
+        """Computes something from the truths alone, and keeps it for the next method on the same networks."""
         key = (name, truth.tobytes())
         if key not in self._kept:
             while len(self._kept) >= KEPT:
@@ -106,7 +109,7 @@ class Resamples:
 
     @cached_property
     def _members(self) -> Any:
-        """Whether a network is in a cluster, (clusters, networks): a sparse matrix."""
+        """A sparse matrix (clusters, networks) that says which network is in which cluster."""
         from scipy.sparse import csr_array
 
         networks = np.arange(len(self.cluster))
@@ -115,12 +118,12 @@ class Resamples:
 
     @cached_property
     def whole_counts(self) -> npt.NDArray[np.float32]:
-        """The counts in single precision: sums of whole numbers up to 2²⁴ are exact in it."""
+        """The counts in single precision, in which sums of whole numbers are exact up to 2²⁴."""
         return self.counts.astype(np.float32)
 
 
 def _to_the(values: FloatArray, power: int) -> FloatArray:
-    return np.asarray(math.prod([values] * power))  # numpy's own powers of floats cost twenty products
+    return np.asarray(math.prod([values] * power))  # numpy's own power of floats costs twenty products
 
 
 def draw_resamples(
@@ -128,8 +131,8 @@ def draw_resamples(
 ) -> Resamples:
     """Draw clusters with replacement, as many as there are.
 
-    The same clusters and seed give the same resamples, so that two methods can be compared pair by pair. With
-    ``need_classes``, a resample in which a fold lacks one of the classes is drawn again.
+    The same clusters and seed give the same resamples, so two methods can be compared pair by pair. With ``need_classes``, a
+    resample in which a fold lacks one of the classes is drawn again.
     """
     [drawn] = draw_alike([(clusters, scored)], need_classes=need_classes, resamples=resamples, seed=seed)
     return drawn
@@ -138,8 +141,8 @@ def draw_resamples(
 def draw_alike(
     parts: Sequence[tuple[npt.ArrayLike, Scored]], *, need_classes: bool, resamples: int = RESAMPLES, seed: int = SEED
 ) -> list[Resamples]:
-    """As `draw_resamples`, of several parts, each with its clusters: one cluster is drawn equally often in all parts that
-    have it. Drawn from are the clusters of all parts together.
+    """As `draw_resamples`, for several parts that each have their clusters. Clusters are drawn from those of all parts
+    together, so one cluster is drawn equally often in all parts that have it.
     """
     labels = [np.asarray(clusters) for clusters, _ in parts]
     _, cluster = np.unique(np.concatenate(labels), return_inverse=True)
@@ -180,14 +183,14 @@ def _drawn(parts: tuple[tuple[bytes, tuple[bytes, ...]], ...], resamples: int, s
 
 
 def _of_part(counts: FloatArray, cluster: npt.NDArray[np.int64], redrawn: int) -> Resamples:
-    """Of the clusters that a part has, numbered anew where it lacks some."""
+    """The resamples of one part: of the clusters that it has, numbered anew if it lacks some."""
     there, own = np.unique(cluster, return_inverse=True)
     return Resamples(np.ascontiguousarray(counts[:, there]), own.astype(np.int64), redrawn)
 
 
 def quantiles(values: FloatArray) -> tuple[float, float]:
     """The 95% percentile interval of a metric's values in the resamples."""
-    # nanquantile takes a slower way, also where nothing is missing.
+    # nanquantile is slower, even where nothing is missing.
     quantile = np.nanquantile if np.isnan(values).any() else np.quantile
     low, high = quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
@@ -200,5 +203,5 @@ def _classes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """NaN where the denominator is 0."""
+    """The quotient; NaN where the denominator is not above 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

@@ -1,4 +1,4 @@
-"""Methods: what predicts a network's final accuracy from its history, and where named ones are found."""
+"""Methods, which predict a network's final accuracy from its history, and how they are found by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SUFFIX = ".py"
 
 LONGEST_REASON = 500
 
-# How numpy and scikit-learn refuse histories where they want numbers.
+# Words in which numpy and scikit-learn refuse histories where they expect numbers.
 HISTORIES_AS_NUMBERS = ("not 'History'", "[History(")
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -44,11 +44,11 @@ SEED = 0  # of every estimator that leaves its random_state open
 
 
 class MethodError(NndynbenchError, ValueError):
-    """A method that raised, returned something else than predictions, or read what it had not declared; or none at all."""
+    """A method that raised, did not return predictions, or read what it had not declared; or a value that is no method."""
 
 
 class NothingDeclaredWarning(UserWarning):
-    """An estimator in ``METHODS`` that says nothing of what it looks at."""
+    """An estimator in ``METHODS`` that does not declare what it reads."""
 
 
 @renamed_keyword("tier", "reads")
@@ -56,19 +56,20 @@ class NothingDeclaredWarning(UserWarning):
 class Method:
     """A method: unfitted scikit-learn estimators whose ``X`` is a sequence of histories.
 
-    ``reads`` is the set of what it looks at, of "weights", "curves" and "hyperparameters"; reading anything else is refused
-    by the harness. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
+    ``reads`` is the set of what the method looks at, of "weights", "curves" and "hyperparameters"; the harness refuses a
+    method that reads anything else. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 
-    ``role`` is what it is there for: a "method" is compared, a "reference" is what others are read beside, a "trivial" one
-    is there for honesty, and a "control" shows what is left of a method when what it reads is taken away: of the one that
-    ``control_of`` names, where it is one's alone.
+    ``role`` says what it is there for. A "method" is compared, a "reference" is what others are compared with, and a
+    "trivial" one shows how little is enough for a score. A "control" shows what remains of a method when what it reads is
+    taken away; ``control_of`` names that method, if the control belongs to one alone.
 
-    ``protocols`` are those that it is for, where it is not for all of its tasks.
+    ``protocols`` are those that it is for, if it is not for all protocols of its tasks.
 
-    ``needs`` is a library that it cannot do without, such as "torch": it is fitted where it is named, not among all.
+    ``needs`` is a library that it cannot do without, such as "torch". Such a method is fitted only if it is named, not when
+    all methods are compared.
 
-    ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``, chosen on digits-lenet alone; ``chosen`` what was chosen
-    there for each task, used on every other subset.
+    ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``. They are chosen on digits-lenet alone; ``chosen`` is what
+    was chosen there for each task, and is used on every other subset.
 
     Examples
     --------
@@ -91,9 +92,9 @@ class Method:
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
-    """What its file calls it; empty for a method that is from no file."""
+    """Its name in its file; empty for a method that comes from no file."""
     fingerprint: str = ""
-    """Of the file that the method was read from, of what that imports and of what was chosen: equal for equal methods."""
+    """SHA-256 of the method's file, of what that imports and of what was chosen: equal for equal methods."""
 
     def __post_init__(self) -> None:
         for read in self.reads:
@@ -106,17 +107,19 @@ class Method:
 
     @property
     def tier(self) -> Collection[str]:
-        """What it reads, by the word that this had before version 1.0; deprecated."""
+        """What it reads, under the name that this had before version 1.0; deprecated."""
         warnings.warn("Method.tier is called reads now", DeprecationWarning, stacklevel=2)
         return self.reads
 
     def does(self, protocol: Protocol) -> bool:
-        """Whether it has an estimator for a protocol."""
+        """Whether it has an estimator for a protocol, and is meant for it."""
         has_one = (self.classifier if protocol.task == "classification" else self.regressor) is not None
         return has_one and (not self.protocols or protocol.fitted.name in self.protocols)
 
     def estimator(self, protocol: Protocol) -> Any:
-        """The estimator for a protocol's task, with its chosen parameters; raises ValueError where the method has none."""
+        """The estimator for a protocol's task, with its chosen parameters. Raises ValueError if the method has none, or is
+        not for this protocol.
+        """
         if self.protocols and protocol.fitted.name not in self.protocols:
             raise ValueError(f"the method is for {', '.join(self.protocols)} alone, not for {protocol.name}")
         estimator = self.classifier if protocol.task == "classification" else self.regressor
@@ -136,8 +139,10 @@ def method_names() -> list[str]:
 
 
 def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """The bundled methods, or those of a method file, by name: description, reads (what it may look at, of "weights",
-    "curves", "hyperparameters"), tasks ("classification", "regression"), role, of which method it is a control, and source.
+    """The bundled methods, or those of a method file, as a table by name.
+
+    Its columns: description, reads (which of "weights", "curves" and "hyperparameters" the method may look at), tasks
+    ("classification", "regression"), role, control_of (the method that it is a control of), and source.
 
     Examples
     --------
@@ -168,7 +173,7 @@ def _tasks(method: Method) -> list[tuple[str, bool]]:
 
 
 def as_method(method: Any) -> Any:
-    """A method, or an estimator, as it is, or the one that a name or a path means; see `find_method`.
+    """Returns a method or an estimator as it is, or finds the one that a name or a path means; see `find_method`.
 
     Raises
     ------
@@ -187,15 +192,15 @@ def as_method(method: Any) -> Any:
 def find_method(name: str | os.PathLike[str]) -> Method:
     """A bundled method by name, or one from a file: ``path/to/file.py`` or ``path/to/file.py:NAME``.
 
-    A file defines ``METHODS``, a dict from names to methods; without a name it must hold exactly one. The file is executed,
-    as Python runs a script; see `nndynbench.protocols.scripts`.
+    A file defines ``METHODS``, a dict from names to methods. If no name is given, it must hold exactly one. The file is
+    executed as Python runs a script; see `nndynbench.protocols.scripts`.
 
     Raises
     ------
     UnknownNameError
         For a name that neither the bundled methods nor the file has.
     FileNotFoundError, ValueError
-        For a file that does not exist, cannot be executed, defines no ``METHODS``, or several where none is named.
+        For a file that does not exist, cannot be executed, or defines no ``METHODS``, or several if none is named.
     """
     if isinstance(name, os.PathLike):
         name = os.fspath(name)
@@ -211,12 +216,12 @@ def find_method(name: str | os.PathLike[str]) -> Method:
 
 
 def is_file_name(name: object) -> TypeGuard[str]:
-    """Whether a method's name is that of a file, ``path/to/file.py`` or ``path/to/file.py:NAME``."""
+    """Whether a method's name refers to a file: ``path/to/file.py`` or ``path/to/file.py:NAME``."""
     return isinstance(name, str) and (name.endswith(SUFFIX) or f"{SUFFIX}:" in name)
 
 
 def _path_and_label(name: str) -> tuple[Path, str]:
-    """The file that a name begins with, and what is behind it; colons may be in both."""
+    """Splits a name into the file and the method's name in it. Both may contain colons."""
     ends = [place + len(SUFFIX) for place in range(len(name)) if name.startswith(SUFFIX, place)]
     parts = [(name[:end], name[end + 1 :]) for end in ends if name[end : end + 1] in ("", ":")]
     files = [(path, label) for text, label in parts if (path := user_path(text)).is_file()]
@@ -225,21 +230,21 @@ def _path_and_label(name: str) -> tuple[Path, str]:
 
 
 def _file_meant(name: str) -> str:
-    """The method file that a name without its suffix means, if it is there."""
+    """The method file that a name without its suffix means; empty if there is none."""
     path = f"{name}{SUFFIX}"
     return path if Path(path).is_file() else ""
 
 
 def read_methods(path: Path) -> dict[str, Method]:
-    """The ``METHODS`` of a method file, which is executed, with the choices recorded in ``chosen.toml`` beside it.
+    """Executes a method file and returns its ``METHODS``, with the choices recorded in ``chosen.toml`` beside it.
 
-    A scikit-learn estimator in place of a `Method` is taken for one that may look at everything, with a
+    A scikit-learn estimator in place of a `Method` is taken as one that may look at everything, with a
     `NothingDeclaredWarning`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        For a file that is not there, cannot be executed, or whose ``METHODS`` are not as they should be.
+        For a file that does not exist or cannot be executed, or whose ``METHODS`` are invalid.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no method file {path}")
@@ -259,7 +264,7 @@ def read_methods(path: Path) -> dict[str, Method]:
 
 
 def _as_method(value: Any, what: str) -> Method:
-    """A value of ``METHODS`` as a method; ``what`` names it."""
+    """A value of ``METHODS`` as a method; ``what`` names the value in errors."""
     if isinstance(value, Method):
         return value
     if (problem := why_no_estimator(value)) is not None:
@@ -271,17 +276,21 @@ def _as_method(value: Any, what: str) -> Method:
 
 
 def classifies(estimator: Any) -> bool:
-    """Whether scikit-learn says that an estimator is a classifier; one that it cannot tell is taken for a regressor."""
+    """Whether scikit-learn says that an estimator is a classifier. An estimator that it knows nothing about is no
+    classifier.
+    """
     from sklearn.base import is_classifier
 
     try:
         return bool(is_classifier(estimator))
-    except AttributeError:  # not one of its own, without its tags
+    except AttributeError:  # an estimator without scikit-learn's tags
         return False
 
 
 def default_protocol(method: Any) -> str:
-    """The protocol that a method or an estimator is scored under where nobody says: classification, where it classifies."""
+    """The protocol that a method or an estimator is scored under by default: the first of its own, else classification if it
+    classifies.
+    """
     if not isinstance(method, Method):
         return DEFAULT_PROTOCOLS["classification" if classifies(method) else "regression"]
     if method.protocols:
@@ -290,7 +299,7 @@ def default_protocol(method: Any) -> str:
 
 
 def why_no_estimator(value: Any) -> str | None:
-    """Why something is no scikit-learn estimator that predicts, with what to write instead; None where it is one."""
+    """Why a value is no scikit-learn estimator that predicts, with what to write instead; None if it is one."""
     shown = getattr(value, "__name__", None) or type(value).__name__
     if isinstance(value, type):
         return f"{shown} is a class: write {shown}()" if hasattr(value, "fit") else f"{shown} is a class, no estimator"
@@ -304,15 +313,15 @@ def why_no_estimator(value: Any) -> str | None:
 
 
 def described(estimator: Any) -> str:
-    """An estimator in one line, without the addresses of what it holds."""
+    """An estimator in one line, without the memory addresses in it."""
     return re.sub(r" at 0x[0-9a-f]+>", ">", " ".join(repr(estimator).split()))
 
 
 def told(error: BaseException) -> str:
-    """An error in one line: its kind and what it says, whatever it is made of."""
+    """An error in one line: its class and its message, which is cut if it is long."""
     try:
         said = " ".join(str(error).split())
-    except Exception:  # an error of one's own may fail at this too
+    except Exception:  # a user's own error class may fail here too
         said = ""
     said = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
@@ -326,7 +335,9 @@ def label_of(method: Any) -> str:
 
 
 def why_it_failed(error: BaseException) -> str:
-    """What a method raised, in words: what it says, what caused it, where in its own code, and what to do, where known."""
+    """What a method raised, in words: the error, its cause, where in the user's code it arose, and what to do if that is
+    known.
+    """
     said, cause = told(error), f" ({told(error.__cause__)})" if error.__cause__ else ""
     if any(refusal in said for refusal in HISTORIES_AS_NUMBERS):
         return "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
@@ -334,8 +345,9 @@ def why_it_failed(error: BaseException) -> str:
 
 
 def place_in_user_code(error: BaseException) -> str:
-    """Where a user's code went wrong, as `` (my_method.py:25 in strongest)``: the last line that an error passed through
-    outside this package and what is installed; nothing where there is none.
+    """Where a user's code went wrong, such as `` (my_method.py:25 in strongest)``; empty if it is not in a user's code.
+
+    It is the last line that the error passed through outside this package and everything that is installed.
     """
     ours = Path(__file__).parents[1]
     frames = [
@@ -356,14 +368,14 @@ def _recorded(name: str, method: Method, chosen: Mapping[str, Any], path: Path) 
 
 
 def baselines_folder() -> Path:
-    """The bundled method files: inside an installed package, or beside it in a clone."""
+    """The folder of the bundled method files: inside an installed package, or beside the package in a clone."""
     package = Path(__file__).parents[1]
     inside = package / "baselines"
     return inside if inside.is_dir() else package.parent / "baselines"
 
 
 def is_bundled(path: Path) -> bool:
-    """Whether a method file is one of this project's own, which need nothing from beside them."""
+    """Whether a method file is one of this project's own, which import nothing from beside themselves."""
     own = (baselines_folder(), Path(__file__).parents[1])
     return any(folder.resolve() in path.resolve().parents for folder in own)
 
@@ -378,6 +390,6 @@ def _bundled_methods() -> dict[str, Method]:
 
 
 def seeded(estimator: Any) -> Any:
-    """The estimator with a fixed seed wherever it has left one open."""
+    """Sets a fixed seed wherever the estimator has left one open, and returns the estimator."""
     parameters = estimator.get_params(deep=True).items()
     return estimator.set_params(**{k: SEED for k, v in parameters if k.split("__")[-1] == "random_state" and v is None})

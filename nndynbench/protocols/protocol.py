@@ -18,7 +18,7 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol; see the head of protocols.toml for what each fact means."""
+    """One protocol. The head of protocols.toml explains each field."""
 
     name: str
     task: Task
@@ -44,13 +44,13 @@ class Protocol:
 
     @property
     def blended(self) -> str | None:
-        """The metric by which it is said what a method adds to another: a blend of two is of percentages, on the networks
-        that both were fitted for.
+        """The metric that measures what one method adds to another; None if there is none. Only predictions in percent can
+        be blended.
         """
         return next((metric for metric in self.metrics if METRICS[metric].blends), None)
 
     def lowest_scored(self, *, images: str, chance: float) -> float | None:
-        """The final accuracy from which a network is scored, in percent; None where all are."""
+        """The lowest final accuracy, in percent, at which a network is scored; None if all are."""
         if not self.above_chance:
             return None
         return chance + self.above_chance.get(images, self.above_chance["default"])
@@ -75,12 +75,14 @@ def find_protocol(name: str | Protocol) -> Protocol:
     return name if isinstance(name, Protocol) else protocols()[check_name(name, protocols(), what="protocol")]
 
 
-# What a method is scored under, by its task, where nobody says.
+# The protocol that a method is scored under by default, by its task.
 DEFAULT_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
 
 
 def read_budgets(text: str) -> list[int]:
-    """``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets, each once; raises ValueError for anything else."""
+    """Reads ``"5"``, ``"1-10"`` or ``"1,3,5"`` as a list of budgets without duplicates; raises ValueError for
+    anything else.
+    """
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")
     chosen: list[int] = []

@@ -1,7 +1,7 @@
-"""Ranks with ties: who cannot be told from the first shares its rank.
+"""Ranks with ties: a method that cannot be told from the first shares its rank.
 
-Methods are compared on the same resamples, pair by pair, and all at once: what is compared with a threshold is the largest
-of the standardised differences, so that a hundred methods tried are no surer to find one that differs than two (the
+Methods are compared on the same resamples, pair by pair, and all at once: the largest of the standardised differences is
+compared with a threshold. So a hundred methods are no more likely to include one that differs by chance than two are (the
 single-step max-t method; Romano and Wolf 2005, doi 10.1198/016214504000000539).
 """
 
@@ -18,24 +18,24 @@ from nndynbench.protocols.intervals import LEVEL, quantiles
 FloatArray = npt.NDArray[np.float64]
 Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
 
-# Deviations from 0 at which a number's 95% interval leaves 0 out with a probability of 80%: 1.96 + 0.84.
+# If a number is this many standard deviations from 0, its 95% interval excludes 0 with a probability of 80%: 1.96 + 0.84.
 POWER_DEVIATIONS = 2.80
 
 
 def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
     """A rank per method, 1 for the best.
 
-    The best method of those not ranked yet shares its rank with all that cannot be told from it; the next rank counts
-    everybody above. One that is behind in every single resample can be told from it, however much its score varies: a few
-    wild predictions make no method as good as the best.
+    Of the methods not ranked yet, the best shares its rank with all that cannot be told from it; the next rank counts all
+    methods above it. A method that is behind in every single resample can be told from the best, however much its score
+    varies: a few wild predictions do not make a method as good as the best.
 
     Parameters
     ----------
     values
         (methods,): each method's score; more is better.
     compare
-        By how much one method is better than each of several, (several,), and the same in every resample, (several,
-        resamples), which are drawn alike for all.
+        Takes one method and several, and returns by how much the one is better than each of these, (several,), and the same
+        in every resample, (several, resamples). Resamples are drawn alike for all.
     """
     scores = np.asarray(values, dtype=np.float64)
     ranks = np.zeros(len(scores), dtype=np.int64)
@@ -51,12 +51,12 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
 
 
 def margins(resampled: FloatArray) -> FloatArray:
-    """Half the widths of 95% intervals that hold for all of several numbers at once.
+    """Half the widths of 95% intervals that hold for several numbers at once.
 
     Parameters
     ----------
     resampled
-        (numbers, resamples); a resample in which a number is NaN counts for the others.
+        (numbers, resamples). A resample in which one number is NaN still counts for the others.
     """
     centred = _centred(resampled)
     deviation = np.sqrt(np.nanmean(centred**2, axis=1))
@@ -68,21 +68,22 @@ def margins(resampled: FloatArray) -> FloatArray:
 
 
 def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
-    """How probable it is, were none of several numbers above 0, that one of them would be as far above 0 as the largest is.
+    """The probability that, if none of several numbers were truly above 0, one of them would be as far above 0 as the
+    largest is.
 
-    How far is counted in each number's own scale. In one unit the few whose errors are wild would decide alone: the R² of a
-    method that extrapolates is −30 in some resamples. In its own deviation, what a blend adds whose weight is near 0, and
-    which is 0 in most resamples and something in a few, would be many deviations away for nothing. So the deviation is
-    moderated, as in Tusher, Tibshirani and Chu 2001 (doi 10.1073/pnas.091062498): to each is added the median of all. And it
-    is taken from the fourth powers, not the squares: equal for errors that are normal, and the larger the rarer and the
-    larger they are. The more numbers are compared, the larger the largest.
+    How far is measured in each number's own scale. In one unit, the few numbers with wild errors would decide alone: the R²
+    of a method that extrapolates is −30 in some resamples. In its own standard deviation, what a blend with a weight near 0
+    adds would be many deviations away for no reason: it is 0 in most resamples and something in a few. So the deviation is
+    moderated, as in Tusher, Tibshirani and Chu 2001 (doi 10.1073/pnas.091062498): the median of all deviations is added to
+    each. The deviation is computed from fourth powers, not squares. The two agree for normal errors; for rare and large
+    errors fourth powers give more. The more numbers are compared, the larger the largest is by chance.
 
     Parameters
     ----------
     values
         (numbers,), all in one unit.
     resampled
-        (numbers, resamples): the same in every resample.
+        (numbers, resamples): the same numbers in every resample.
     """
     numbers = np.asarray(values, dtype=np.float64)
     errors = resampled - numbers[:, None]
@@ -93,11 +94,12 @@ def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
 
 
 def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> tuple[float, float]:
-    """The 95% interval of the largest of several numbers, for having been chosen as the largest.
+    """The 95% interval of the largest of several numbers, which allows for its having been chosen as the largest.
 
-    Its low end is below the number by the largest error upwards of any of them, in 97.5% of the resamples, each in its own
-    scale as in `chance_of_largest`; and no higher than that of its own interval. Its high end is its own interval's: whoever
-    chooses the largest errs upwards. So an R² that falls without bound in some resamples makes no interval wide upwards.
+    In every resample, the largest upward error of any of the numbers is taken, each in its own scale as in
+    `chance_of_largest`. The low end is below the number by the 97.5% quantile of these errors, and never above the low end
+    of the number's own interval. The high end is that of its own interval, since whoever chooses the largest errs upwards.
+    So an R² that falls without bound in some resamples does not make the interval wide upwards.
 
     Parameters
     ----------
@@ -113,19 +115,21 @@ def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> tuple[f
 
 
 def smallest_told(resampled: FloatArray) -> float:
-    """The smallest number above 0 that is told from 0 four times in five, by its 95% interval; (resamples,)."""
+    """The smallest number above 0 whose 95% interval excludes 0 four times in five, from its values in resamples,
+    (resamples,).
+    """
     return float(POWER_DEVIATIONS * np.nanstd(resampled))
 
 
 def _scales(errors: FloatArray) -> FloatArray:
-    """In what the errors of each number are counted, (numbers,): its deviation, by fourth powers, and the median of all."""
+    """The scale of each number's errors, (numbers,): its deviation, by fourth powers, plus the median of all deviations."""
     normal = 3  # the fourth moment of a normal variable of deviation 1
     deviation = (np.nanmean(np.square(errors**2), axis=1) / normal) ** 0.25
     return np.asarray(deviation + np.median(deviation))
 
 
 def _in_scales(values: FloatArray, scales: FloatArray) -> FloatArray:
-    """Of numbers that never vary: infinite where above 0."""
+    """The values divided by their scales; infinite where a number above 0 never varies."""
     by = scales if values.ndim == 1 else scales[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(values == 0, 0.0, values / by))

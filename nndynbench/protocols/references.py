@@ -1,4 +1,4 @@
-"""The rows that every method is read beside, as data: references.toml."""
+"""The references that every method is compared with, as data: references.toml."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """A row that the others are read beside: the first of ``methods`` that is there.
+    """A row that others are compared with: that of the first of ``methods`` that is there.
 
-    ``sees``: what it predicts from, of "curves" and "hyperparameters". A method may read more to know which networks belong
+    ``sees``: what it predicts from, of "curves" and "hyperparameters". A method may read more, to know which networks belong
     together.
     """
 
@@ -40,16 +40,16 @@ class Reference:
         return "added" if self.key == "bar" else f"added_to_{self.key}"
 
     def allows_beside_weights(self, reads: Collection[str]) -> bool:
-        """Whether a method that reads this sees weights, and beside them no more than the reference.
+        """Whether a method that ``reads`` this sees weights, and besides them no more than the reference does.
 
-        What such a method adds to the reference is the weights' own.
+        What such a method adds to the reference comes from the weights.
         """
         return {WEIGHTS} <= set(reads) <= {WEIGHTS, *self.sees}
 
 
 @cache
 def references() -> tuple[Reference, ...]:
-    """As they are written down, in their order."""
+    """All references, in the order of the file."""
     listed = tomllib.loads(files("nndynbench.protocols").joinpath("references.toml").read_text(encoding="utf-8"))
     return tuple(
         Reference(**{**facts, "methods": tuple(facts["methods"]), "sees": tuple(facts["sees"])})
@@ -58,8 +58,8 @@ def references() -> tuple[Reference, ...]:
 
 
 def beyond_references(rows: pd.DataFrame) -> dict[str, str]:
-    """The columns of a comparison's rows that say what a method knows beyond a reference, of those that have a number, by
-    their heads: the gain over each, and what is added to it.
+    """The columns of a comparison's rows that compare with references, with their headings: the gain over each, and what is
+    added to it. Columns without a single number are left out.
     """
     heads: dict[str, str] = {}
     for reference in references():
@@ -68,7 +68,9 @@ def beyond_references(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def references_among(methods: Iterable[str]) -> dict[str, str]:
-    """By the key of each reference the first of its methods that is there; those of which there is none are left out."""
+    """For each reference, by its key, the first of its methods that is among those given. References that have none are left
+    out.
+    """
     there = set(methods)
     found = {reference.key: next((m for m in reference.methods if m in there), None) for reference in references()}
     return {key: method for key, method in found.items() if method}

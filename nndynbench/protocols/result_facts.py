@@ -1,4 +1,4 @@
-"""What a result came from: the record that stands beside its scores and predictions. Read and written here alone."""
+"""What a result came from: the record beside its scores and predictions. Only this module reads and writes it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-# What two results of one method on the same networks, whose budgets can be joined, may differ in.
+# Facts in which two results may differ and still be of one method on the same networks, so that their budgets can be joined.
 OF_ONE_EVALUATION = {"reads", "seconds", "sealed", "unsealed"}
 
-# Written only where they say something.
+# Facts that are written only if they are not empty.
 SELDOM = ("unsealed", "reference_networks")
 
 
 class SubsetVersion(BaseModel):
-    """A version of a subset, by the SHA-256 of its manifest."""
+    """A version of a subset, with the SHA-256 over the checksums of its tables and splits."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class SubsetVersion(BaseModel):
 class ResultFacts(BaseModel):
     """What a result came from.
 
-    A file may have fields that are not here, from a later version: they are not kept.
+    Fields that a later version adds to a file are not kept.
 
     Examples
     --------
@@ -45,23 +45,23 @@ class ResultFacts(BaseModel):
     source: str
     """Where the method is from, such as a paper; may be empty."""
     fingerprint: str = ""
-    """SHA-256 of a method file with its imports; empty for an estimator, and in results from before it was recorded."""
+    """Fingerprint of the method's file; empty for an estimator, and in results from before it was recorded."""
     reads: Annotated[tuple[str, ...], Field(validation_alias=AliasChoices("reads", "tier"))]
     """What the method looked at, in alphabetical order; ``tier`` in files from before version 1.0."""
     protocol: str
     subsets: tuple[SubsetVersion, ...]
     libraries: dict[str, str]
-    """Versions, by name."""
+    """Versions of libraries, by name."""
     seconds: float
-    """That all fits took together."""
+    """How long all fits took together."""
     order_seed: int | None = None
-    """Of the order in which networks were handed over; None for that of before there was one."""
+    """Seed of the order in which networks were handed over; None in results from before it could be seeded."""
     sealed: bool | None = None
-    """Whether every fit ran in a process of its own, without the subset; None in results from before it could."""
+    """Whether every fit ran in a process of its own, without the subset; None in results from before that was possible."""
     unsealed: str = ""
-    """Why it did not, where nobody asked for that."""
+    """Why they did not, unless that was asked for."""
     reference_networks: int | None = None
-    """How many networks of a training side the method was fitted on at most; None for all of them."""
+    """On how many networks of each training side the method was fitted at most; None for all of them."""
 
     def same_source(self, other: ResultFacts) -> bool:
         """Whether two results are of one method on the same networks, so that their budgets can be joined."""
@@ -91,7 +91,7 @@ def written_facts(facts: ResultFacts) -> dict[str, Any]:
 
 
 def read_facts(content: Mapping[str, Any]) -> ResultFacts:
-    """The facts from JSON; raises ValueError, in a line, where they are not such."""
+    """Reads the facts from JSON; raises ValueError, with one line, if they are invalid."""
     try:
         return ResultFacts.model_validate(content)
     except ValidationError as invalid:

@@ -30,12 +30,12 @@ FLOATS = ("value", "low", "high", "truth", "prediction", "score")
 class Result:
     """What `nndynbench.evaluate` returns.
 
-    ``scores``: a row per subset, budget (``budget``) and metric with ``value`` and its 95% interval ``low`` to ``high``, the
-    mean over so many ``draws`` of the folds; ``undefined`` holds the reason where a metric could not be computed, else it is
-    empty. ``predictions``: a row per subset, budget, fold and test network with ``truth``, ``prediction`` (0/1 or percent)
-    and ``score`` (of classifiers), and ``draw`` where there are several. Both have ``trained_on`` where a protocol tests
-    another subset than it trains on. ``facts``: method, protocol, what was read, subsets with versions and checksums,
-    library versions, seconds; see `ResultFacts`.
+    ``scores``: a row per subset, budget and metric, with ``value``, its 95% interval from ``low`` to ``high``, and
+    ``draws``, the number of draws of the folds that it is the mean over. ``undefined`` holds the reason if a metric could
+    not be computed, else it is empty. ``predictions``: a row per subset, budget, fold and test network, with ``truth``,
+    ``prediction`` (0/1 or percent), ``score`` (of classifiers), and ``draw`` if there are several. Both have ``trained_on``
+    if the protocol tests another subset than it trains on. ``facts``: method, protocol, what was read, subsets with versions
+    and checksums, library versions, seconds; see `ResultFacts`.
 
     Examples
     --------
@@ -64,8 +64,8 @@ class Result:
         return result_card(self)
 
     def plot(self, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw a metric (by default the protocol's first) over the budgets, with its 95% interval, on matplotlib axes: those
-        given, or a new figure's; returns them.
+        """Draw a metric (by default the protocol's first) over the budgets, with its 95% interval. Draws on the given
+        matplotlib axes, or on a new figure's, and returns them.
         """
         from nndynbench.drawing import draw_scores
 
@@ -122,16 +122,16 @@ def read_result(path: str | Path) -> Result:
 
 
 def at_budgets(result: Result, budgets: Iterable[int]) -> Result:
-    """The part of a result that is of some budgets."""
+    """The part of a result at some budgets."""
     wanted = list(budgets)
     scores, predictions = (table[table["budget"].isin(wanted)] for table in (result.scores, result.predictions))
     return Result(scores.reset_index(drop=True), predictions.reset_index(drop=True), result.facts)
 
 
 def joined(stored: Result, fresh: Result) -> Result:
-    """Two results of one method at different budgets, or under different draws of the folds, as one.
+    """Joins two results of one method, at different budgets or under different draws of the folds.
 
-    Without scores at the budgets that both have: those are of some of the draws.
+    Scores at budgets that both have are left out, since they are over some of the draws alone.
     """
     both = set(stored.predictions["budget"]) & set(fresh.predictions["budget"])
     scores = pd.concat([part.scores[~part.scores["budget"].isin(both)] for part in (stored, fresh)])
@@ -149,17 +149,17 @@ def joined(stored: Result, fresh: Result) -> Result:
 
 
 def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Predictions as one table, with each row's draw of the folds."""
+    """Joins tables of predictions into one, with each row's draw of the folds."""
     return pd.concat([table.assign(**{DRAW: draws_of(table)}) for table in tables], ignore_index=True)
 
 
 def draws_of(predictions: pd.DataFrame) -> pd.Series:
-    """By row, the draw of the folds: 0 where none is named."""
+    """Each row's draw of the folds; 0 if the table names none."""
     return predictions[DRAW] if DRAW in predictions else pd.Series(0, index=predictions.index, dtype=np.int64)
 
 
 def budgets_and_draws(result: Result | None) -> set[tuple[int, int]]:
-    """The budgets that a result is of, each with every draw of the folds there."""
+    """Every pair of a budget and a draw of the folds that a result has predictions for."""
     if result is None:
         return set()
     return {
@@ -169,13 +169,13 @@ def budgets_and_draws(result: Result | None) -> set[tuple[int, int]]:
 
 
 def without_one_draw(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions, with the draw of the folds where there is another one than the first."""
+    """The predictions, without the column of draws if all are of the first draw."""
     return predictions if draws_of(predictions).any() else predictions.drop(columns=DRAW, errors="ignore")
 
 
 class Kept(NamedTuple):
-    """What became of a result: all that its file holds now, which file that is, and where an earlier one was put that is of
-    something else.
+    """What became of a result: everything that its file holds now, which file that is, and where an earlier file that could
+    not be joined was moved.
     """
 
     result: Result
@@ -184,11 +184,11 @@ class Kept(NamedTuple):
 
 
 def keep(result: Result, path: Path) -> Kept:
-    """Write a result where an earlier one may be, which is never lost.
+    """Write a result to a path where an earlier one may be, without losing that.
 
-    One of the same method at other budgets is joined with it. Any other is renamed, and one under more draws of the folds:
-    ``name.1.json``, and so on. Where the file cannot be written, the earlier one stays and the result is `written_somewhere`
-    else.
+    An earlier result of the same method at other budgets is joined with the new one. Any other earlier result, and one under
+    more draws of the folds, is renamed: ``name.1.json``, and so on. If the file cannot be written, the earlier one stays and
+    the result is `written_somewhere` else.
     """
     with _alone_in(path.parent):
         if not path.exists():
@@ -199,7 +199,7 @@ def keep(result: Result, path: Path) -> Kept:
             whole = joined(at_budgets(earlier, {budget for budget, _ in others}), result) if others else result
             return Kept(whole, written_somewhere(whole.save, path), None)
         moved = next(free for n in count(1) if not (free := path.with_name(f"{path.stem}.{n}{path.suffix}")).exists())
-        # The earlier one makes way when the new one is whole.
+        # The earlier file is moved only when the new one is whole.
         written = written_somewhere(result.save, path.with_name(f"{moved.stem}.fresh{path.suffix}"))
         if written.parent != path.parent:
             return Kept(result, written, None)
@@ -209,15 +209,15 @@ def keep(result: Result, path: Path) -> Kept:
 
 
 def order_seed_at(path: Path) -> int | Literal["drawn"] | None:
-    """The seed of the order of an earlier result, so that another budget can be joined with it; where there is none, that
-    one is to be drawn.
+    """The seed of an earlier result's order, so that another budget can be joined with it; "drawn" if there is no earlier
+    result.
     """
     earlier = readable_result(path)
     return "drawn" if earlier is None else earlier.facts.order_seed
 
 
 def readable_result(path: Path) -> Result | None:
-    """The result in a file; None where there is none, or none that can be read."""
+    """The result in a file; None if there is no file, or none that can be read."""
     try:
         return read_result(path)
     except (OSError, ValueError):
@@ -226,7 +226,7 @@ def readable_result(path: Path) -> Result | None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Others that write results there wait; where files cannot be locked, nobody does."""
+    """Makes others that write results to the folder wait. Where files cannot be locked, nobody waits."""
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire()
@@ -240,7 +240,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _without_ones(scores: pd.DataFrame) -> pd.DataFrame:
-    """As scores are stored: how many draws of the folds each is the mean over stands there where one is of several."""
+    """The scores as they are stored: without the column of draws if each is of a single draw."""
     return (
         scores if (scores.get(DRAWS, pd.Series(dtype=np.int64)) > 1).any() else scores.drop(columns=DRAWS, errors="ignore")
     )

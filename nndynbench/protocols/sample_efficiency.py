@@ -1,6 +1,6 @@
-"""What a method scores, and what it has over a reference, by how many networks both are fitted on.
+"""How a method's score, and its gain over a reference, depend on the number of networks that both are fitted on.
 
-A researcher with runs of their own has tens of them, not hundreds: a method is worth most where it needs few.
+A researcher with runs of their own has tens of them, not hundreds, so a method is worth most if it needs few.
 """
 
 from __future__ import annotations
@@ -40,42 +40,43 @@ def sample_efficiency(
     jobs: int = 1,
     progress: Callable[[int, int], None] | bool | None = None,
 ) -> pd.DataFrame:
-    """A method and a reference on equal, ever larger parts of the training networks.
+    """Evaluate a method and a reference on equal, ever larger parts of the training networks.
 
     Parameters
     ----------
     method, beside
-        The method and what it is measured against, as `nndynbench.evaluate` takes them.
+        The method and the reference that it is compared with, as `nndynbench.evaluate` takes them.
     subset
-        Its name, or loaded.
+        The subset's name, or the loaded subset.
     protocol
         The name of a protocol that tests the same subset.
     budgets
         How many epochs both may see.
     sizes
-        How many networks both are fitted on inside each fold; None for all of the training side. Smaller parts are parts of
-        the larger ones.
+        How many networks both are fitted on inside each fold; None for the whole training side. Smaller parts are contained
+        in larger ones.
     parts
-        How many parts of each size are drawn; scores are means over them. What is fitted on all networks is fitted as often,
-        each time on another order of them. Folds are drawn once: `nndynbench.evaluate` has their ``draws``.
+        How many parts of each size are drawn; scores are means over them. Fits on all networks are repeated as often, each
+        time with another order of the networks. Folds are drawn once; `nndynbench.evaluate` can average over several
+        ``draws``.
     jobs
-        Fits at a time.
+        How many fits run at a time.
     progress
-        True for a bar, or a function that is called with how many evaluations are done, and how many there are.
+        True for a bar, or a function that is called with how many evaluations are done and how many there are.
 
     Returns
     -------
-    A row per budget and size: ``networks`` that were fitted on (of all, in the largest fold), ``metric`` (the protocol's
-    first), the method's ``value`` with its 95% interval ``low`` to ``high``, the reference's as ``beside``, and the ``gain``
-    with its paired interval (``gain_low``, ``gain_high``). Intervals resample the tested networks, as for any score; what
-    other parts would change is averaged over, not added to them.
+    A row per budget and size: ``networks``, how many were fitted on (for all, the size of the largest training side);
+    ``metric``, the protocol's first; the method's ``value`` with its 95% interval from ``low`` to ``high``; the reference's
+    score as ``beside``; and the ``gain`` with its paired interval (``gain_low``, ``gain_high``). Intervals resample the
+    tested networks, as for any score. What differs between parts is averaged over, and is not in the intervals.
 
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, MethodError
         As `nndynbench.evaluate`.
     ValueError
-        For sizes that are no whole numbers above 0, no parts, or a protocol that tests another subset.
+        For sizes that are not whole numbers above 0, no parts, or a protocol that tests another subset.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def sample_efficiency(
 
 
 def _row(own: Sequence[Case], reference: Sequence[Case], metric: str) -> dict[str, Any]:
-    """Means over parts, each with its interval; of the gain from resamples that are the same for both."""
+    """Means over parts, each with its interval. The gain's interval is from resamples that are the same for both methods."""
     measure = METRICS[metric]
     value, other = (float(np.mean([case.value(metric) for case in side])) for side in (own, reference))
     drawn, drawn_other = (np.mean([case.in_resamples(metric) for case in side], axis=0) for side in (own, reference))

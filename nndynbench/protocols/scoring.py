@@ -1,4 +1,4 @@
-"""Scores from stored predictions: a case is one method at one budget on one subset, its metrics and their intervals."""
+"""Scores from stored predictions. A case is one method at one budget on one subset, with its metrics and their intervals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Estimate(NamedTuple):
 class Draw:
     """The predictions under one draw of the folds.
 
-    ``networks`` are the tested ids, in the order of ``scored``; ``clusters`` what the bootstrap draws as one.
+    ``networks`` are the ids of the tested networks, in the order of ``scored``; ``clusters`` says which networks the
+    bootstrap draws as one.
     """
 
     number: int
@@ -56,7 +57,7 @@ class Draw:
 class Case:
     """The predictions for one subset's test networks at one budget, under each draw of the folds that there is.
 
-    A metric is the mean over the draws, also in every resample, in which all draws are of the same clusters.
+    A metric is the mean over the draws. So is its value in every resample, which takes the same clusters under all draws.
     """
 
     protocol: Protocol
@@ -64,22 +65,22 @@ class Case:
 
     @cached_property
     def resamples(self) -> list[Resamples]:
-        """Of each draw."""
+        """The resamples of each draw."""
         parts = [(draw.clusters, draw.scored) for draw in self.draws]
         return draw_alike(parts, need_classes=self.protocol.task == "classification")
 
     def value(self, metric: str) -> float:
-        """A metric; raises `UndefinedMetricError`, with the reason, where it has no value."""
+        """A metric's value; raises `UndefinedMetricError`, with the reason, if it has none."""
         if metric not in self._values:
             self._values[metric] = float(np.mean([METRICS[metric](draw.scored) for draw in self.draws]))
         return self._values[metric]
 
     def estimate(self, metric: str) -> Estimate:
-        """A metric with its interval; raises as `value`."""
+        """A metric's value with its interval; raises as `value` does."""
         return Estimate(self.value(metric), *quantiles(self.in_resamples(metric)))
 
     def in_resamples(self, metric: str) -> FloatArray:
-        """A metric in every resample, (resamples,): equal clusters are drawn for every method on the same networks."""
+        """A metric in every resample, (resamples,). The same clusters are drawn for every method on the same networks."""
         if metric not in self._in_resamples:
             measure, parts = METRICS[metric], zip(self.draws, self.resamples, strict=True)
             values = [measure.resampled(draw.scored, resamples) for draw, resamples in parts]
@@ -87,7 +88,7 @@ class Case:
         return self._in_resamples[metric]
 
     def of_draws(self, numbers: Iterable[int]) -> Case:
-        """The part of it that is of some draws."""
+        """The case under some of its draws."""
         wanted = set(numbers)
         kept = tuple(draw for draw in self.draws if draw.number in wanted)
         if len(kept) == len(self.draws):
@@ -108,13 +109,13 @@ class Case:
 
 
 def paired(case: Case, other: Case) -> tuple[Case, Case]:
-    """Two cases under the draws that both have, so that each draw's pair saw the same training networks; the second in the
-    first one's order.
+    """Two cases under the draws that both have, so that in each draw both saw the same training networks. The second is put
+    in the order of the first.
 
     Raises
     ------
     ValueError
-        For cases of different networks.
+        For cases of different networks, or without a draw in common.
     """
     shared = {draw.number for draw in case.draws} & {draw.number for draw in other.draws}
     first, second = case.of_draws(shared), other.of_draws(shared)
@@ -134,9 +135,11 @@ def cases(
     reads: Collection[str] | None = None,
     leave_out: bool = False,
 ) -> dict[tuple[object, ...], Case]:
-    """Every case of a result's predictions, by the values of `case_columns`; networks that the protocol leaves out are
-    left out. One in which none remains raises `UndefinedMetricError`, unless it may be left out itself. What ``reads``
-    hyperparameters alone need not wait for the budget.
+    """Every case of a result's predictions, by the values of `case_columns`.
+
+    Networks that the protocol leaves out are left out here. A case in which none remains raises `UndefinedMetricError` or,
+    with ``leave_out``, is left out itself. A method that ``reads`` hyperparameters alone need not wait for the budget, so no
+    epochs count as spent for it.
     """
     found, known = {}, _Known(subsets, protocol)
     waits = reads is None or not {WEIGHTS, CURVES}.isdisjoint(reads)
@@ -162,7 +165,7 @@ def _by_draw(part: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
 
 
 class _Known:
-    """What the subsets know of tested networks, looked up once: budgets and draws test the same ones."""
+    """What the subsets know about tested networks. It is looked up once, since all budgets and draws test the same ones."""
 
     def __init__(self, subsets: Mapping[str, Subset], protocol: Protocol) -> None:
         self.subsets, self.protocol = subsets, protocol
@@ -174,10 +177,12 @@ class _Known:
         return self.last[2]
 
     def draw(self, number: int, part: pd.DataFrame, first: Draw | None, *, waits: bool) -> Draw:
-        """One draw of a case, where it tests the networks of the first one in their order; raises `UndefinedMetricError`."""
+        """One draw of a case, in the order of the ``first`` draw if that tests the same networks; raises
+        `UndefinedMetricError`.
+        """
         subset = self.subsets[str(part["subset"].iloc[0])]
         kept = _scored_part(part, subset, self.protocol)
-        # In one order they have the same resamples, which are computed once.
+        # Draws in the same order have the same resamples, which are then computed once.
         if first is not None and set(kept["network"]) == set(first.networks):
             kept = kept.set_index("network").loc[first.networks].reset_index()
         tested = kept["network"].to_numpy()
@@ -194,7 +199,9 @@ class _Known:
 
 
 def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.DataFrame:
-    """The predictions of one case for the networks that a protocol scores; raises `UndefinedMetricError` without any."""
+    """The predictions of one case for the networks that a protocol scores; raises `UndefinedMetricError` if there
+    are none.
+    """
     kept, which = part, ""
     lowest = protocol.lowest_scored(images=subset.manifest.images.name, chance=subset.manifest.chance)
     if lowest is not None:
@@ -213,7 +220,7 @@ def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.D
 def score(
     predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol, *, reads: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """A row per case and metric of the protocol; ``undefined`` holds the reason where a metric has no value."""
+    """A row per case and metric of the protocol; ``undefined`` holds the reason if a metric has no value."""
     columns, by_name = case_columns(predictions), {subset.name: subset for subset in subsets}
     rows = []
     for key, part in predictions.groupby(columns, sort=False):
@@ -241,13 +248,18 @@ def case_columns(predictions: pd.DataFrame) -> list[str]:
 
 
 def cluster_of(networks: pd.DataFrame) -> pd.Series:
-    """What the bootstrap draws as one: a configuration's networks on a drawn grid, a learning rate's on any other."""
+    """What the bootstrap draws as one: all networks of a configuration on a drawn grid, or of a learning rate on any
+    other.
+    """
     return networks["configuration" if "configuration" in networks else "learning_rate"]
 
 
 def groups_of(subset: Subset, protocol: Protocol) -> pd.Series:
-    """What a method holds out together of the networks that it is trained on, as the protocol does of all, by network id:
-    its recipe, or the block that it is tested in, where the protocol is of recipes or blocks, else its cluster.
+    """The group of each network, by network id. A method that holds out some of its training networks holds out whole
+    groups, as the protocol itself does.
+
+    The group is the recipe, or the block that the network is tested in, if the protocol splits by recipes or blocks; else it
+    is the cluster.
     """
     if protocol.within == "recipe":
         return subset.recipes

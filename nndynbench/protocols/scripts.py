@@ -1,5 +1,5 @@
-"""A Python file of one's own, loaded as Python runs a script: its folder comes first on the path, what lies beside it can be
-imported, and its module can be found by those who look for it (dataclasses, pickles, type hints).
+"""Loads a user's Python file as Python runs a script: its folder comes first on the path, what lies beside it can be
+imported, and its module can be found by code that looks for it (dataclasses, pickles, type hints).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from types import CodeType, ModuleType
 
 PACKAGE = __name__.partition(".")[0]
 
-# What pickles functions and classes for other processes, and can be told to send their code along.
+# Libraries that pickle functions and classes for other processes, and can be told to send the code along.
 PICKLERS = ("cloudpickle", "joblib.externals.cloudpickle")
 
-# Modules that were imported from beside a script: loading it again imports them again, as a new run would.
+# Modules that were imported from beside a script. Loading a script again imports them again, as a new run would.
 _beside: dict[str, ModuleType] = {}
 
 
 def load_script(path: Path, *, alone: bool = False) -> ModuleType:
-    """Execute a file as a module of its own, anew each time; what it imports from beside itself is read anew too, unless it
-    stands ``alone``.
+    """Execute a file as a module of its own, anew each time. What it imports from beside itself is read anew too, unless the
+    file stands ``alone``.
 
-    Its ``__name__`` is not ``__main__``, so that what a file does when it is run as a script is left alone. Raises whatever
-    the file raises, and leaves nothing of it behind then.
+    Its ``__name__`` is not ``__main__``, so code that is only for running the file as a script is not executed. Raises
+    whatever the file raises; then nothing of the file's module is left behind.
     """
     path = path.absolute()
     folder = path.resolve().parent
@@ -50,7 +50,7 @@ def load_script(path: Path, *, alone: bool = False) -> ModuleType:
 
 
 class _Uncached(SourceFileLoader):
-    """Compiles the source each time: a cached compilation is told from a newer source by whole seconds."""
+    """Compiles the source each time. Python's cache tells a newer source by whole seconds, so it would miss a quick edit."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -59,7 +59,7 @@ class _Uncached(SourceFileLoader):
 
 @contextmanager
 def _first_on_path(folder: Path) -> Iterator[None]:
-    """Import from a folder before any other, from now on, since functions import when they are called."""
+    """Put a folder first on the import path. It stays there, since functions import when they are called."""
     if str(folder) in sys.path:
         sys.path.remove(str(folder))
     sys.path.insert(0, str(folder))
@@ -78,11 +78,11 @@ def _first_on_path(folder: Path) -> Iterator[None]:
         _beside.update(_imported_from(folder, set(sys.modules) - before))
         for module in _beside.values():
             _send_along(module)
-        sys.modules.update(namesakes)  # they are others' own
+        sys.modules.update(namesakes)  # other code still needs them
 
 
 def _namesakes(folder: Path) -> dict[str, ModuleType]:
-    """Modules from elsewhere, of this process so far, whose names are those of files in the folder."""
+    """Modules imported so far from elsewhere that have the names of files in the folder."""
     tops = {name for name in sys.modules if "." not in name} - {PACKAGE, "__main__", *sys.stdlib_module_names}
     hiding = {top for top in tops if (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()}
     hiding -= set(_imported_from(folder, hiding))
@@ -90,7 +90,7 @@ def _namesakes(folder: Path) -> dict[str, ModuleType]:
 
 
 def _imported_from(folder: Path, names: set[str]) -> dict[str, ModuleType]:
-    """Those of some modules whose outermost package is among them, and was found in a folder itself."""
+    """Of the modules named, those whose outermost package is also named and lies in the folder itself."""
     found = {}
     for name in names:
         if name.partition(".")[0] not in names:
@@ -103,9 +103,9 @@ def _imported_from(folder: Path, names: set[str]) -> dict[str, ModuleType]:
 
 
 def _send_along(module: ModuleType) -> None:
-    """Have a module's functions and classes pickled with their code: no other process could import it by its name."""
+    """Have a module's functions and classes pickled with their code, since no other process could import it by its name."""
     for name in PICKLERS:
         try:
             importlib.import_module(name).register_pickle_by_value(module)
-        except (ImportError, ValueError):  # a module that took itself out again is found by nobody
+        except (ImportError, ValueError):  # no such library, or the module has removed itself from sys.modules
             continue

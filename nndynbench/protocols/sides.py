@@ -1,4 +1,4 @@
-"""Who is learnt from and who is tested, by fold: networks of one subset, and of the same or of another one."""
+"""Which networks are learnt from and which are tested in each fold. They are of one subset, or of two."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ HALVES = 2
 
 
 def sides(protocol: Protocol, source: Subset, goal: Subset, draw: int = 0) -> list[Fold]:
-    """(ids of the source, ids of the goal) in each fold of a draw.
+    """The two sides of each fold of a draw: (ids of ``source`` to learn from, ids of ``goal`` to test).
 
-    Where cells of the grid are apart, networks of the goal are tested whose hyperparameters no network learnt from had: the
-    cells are dealt to two halves by a digest, the same for every subset, and each half is tested once.
+    If the protocol keeps cells of the grid apart, only networks of the goal are tested whose hyperparameters no network
+    learnt from had. A digest, the same for every subset, deals the cells to two halves, and each half is tested once.
 
     Raises
     ------
@@ -36,14 +36,14 @@ def sides(protocol: Protocol, source: Subset, goal: Subset, draw: int = 0) -> li
 
 
 def halves(subset: Subset) -> pd.Series:
-    """By network id, the half that its cell of the grid is in."""
+    """The half that each network's cell of the grid is in, by network id."""
     cells = subset.networks[list(subset.manifest.hyperparameters)]
     found = [half_of(row) for row in cells.to_dict("records")]
     return pd.Series(found, index=cells.index, name="half")
 
 
 def half_of(cell: dict[Any, Any]) -> int:
-    """Of the hyperparameters of a network, whatever its subset: numbers are equal if they print so."""
+    """The half of a network's hyperparameters, whatever its subset. Numbers are equal if they print equally."""
     shown = [f"{name}={float(value)!r}" if not isinstance(value, str) else f"{name}={value}" for name, value in cell.items()]
     return hashlib.sha256("\n".join(sorted(shown)).encode()).digest()[0] % HALVES
 

@@ -1,9 +1,14 @@
-"""Results on disk: a method's result is fitted once per subset, protocol and budget, and read back afterwards.
+"""Results on disk: a method is fitted once per subset, protocol and budget, and its result is read back afterwards.
 
-``<folder>/<subset>/<protocol>/<method>.<key>.json``, the key from the subset's checksum (of its arrays too, where the method
-reads weights: those at hand may be rounded), the method's file with all that it imports and its chosen parameters, the code
-that decides predictions (`nndynbench.sources.DECIDES`), and scikit-learn's version: a change of any of them is another file.
-What is stored are predictions: they are scored again whenever they are read.
+A result is in ``<folder>/<subset>/<protocol>/<method>.<key>.json``. A change of any of these gives another key, and so
+another file:
+
+- the subset's checksum (with its arrays, if the method reads weights, since those at hand may be rounded)
+- the method's file, with all that it imports and its chosen parameters
+- the protocol, and the code that decides predictions (`nndynbench.sources.DECIDES`)
+- the version of scikit-learn
+
+Stored predictions are scored again whenever they are read.
 """
 
 from __future__ import annotations
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ResultSource(TypingProtocol):
-    """What gives a method's result, or raises `MethodError`."""
+    """Anything that gives a method's result, or raises `MethodError`."""
 
     def result(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
@@ -38,13 +43,13 @@ class ResultSource(TypingProtocol):
 
 
 def as_source(results: str | Path | ResultSource) -> ResultSource:
-    """A folder as the results that are stored there; any other source as it is."""
+    """A folder becomes the results that are stored there; any other source is returned as it is."""
     return StoredResults(Path(results)) if isinstance(results, (str, Path)) else results
 
 
 @dataclass(frozen=True)
 class StoredResults:
-    """A folder of results; what is not there is fitted in a drawn order of the networks, or in that of ``order_seed``."""
+    """A folder of results. What it lacks is fitted, in a drawn order of the networks or in that of ``order_seed``."""
 
     folder: Path
     order_seed: int | Literal["drawn"] = "drawn"
@@ -59,7 +64,7 @@ class StoredResults:
         draws: int = 1,
         jobs: int = 1,
     ) -> Result:
-        """A method's result, scored from what `fitted` gives; raises what that raises."""
+        """A method's result: the predictions from `fitted`, scored now; raises what `fitted` raises."""
         return rescore(self.fitted(name, subsets, protocol, budgets, draws=draws, jobs=jobs), subsets, protocol)
 
     def fitted(
@@ -72,9 +77,11 @@ class StoredResults:
         draws: int = 1,
         jobs: int = 1,
     ) -> Result:
-        """A method's predictions, read where they are stored; the budgets and draws of the folds that are missing, or cannot
-        be read, are evaluated and stored first (`written_somewhere` else, where the folder cannot be written). What there
-        is of more draws comes too. Its scores are those of when it was stored.
+        """A method's predictions, read from where they are stored.
+
+        Budgets and draws of the folds that are missing or cannot be read are evaluated and stored first (`written_somewhere`
+        else, if the folder cannot be written). Stored predictions under more draws are returned too. The scores are those of
+        when the result was stored.
 
         Raises
         ------
@@ -104,7 +111,9 @@ class StoredResults:
         return at_budgets(stored, budgets)
 
     def adopt(self, result: Result, name: str, subsets: Sequence[Subset], protocol: Protocol) -> None:
-        """Take what the same code predicted elsewhere, such as a submission's predictions, where nothing is stored."""
+        """Store what the same code predicted elsewhere, such as a submission's predictions, unless a result is stored
+        already.
+        """
         path = self._path(find_method(name), subsets, protocol.fitted)
         if readable_result(path) is None:
             written_somewhere(rescore(result, subsets, protocol.fitted).save, path)
@@ -112,7 +121,7 @@ class StoredResults:
     def holds(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, draws: int = 1
     ) -> bool:
-        """Whether `result` would fit nothing."""
+        """Whether `result` can be given without a fit."""
         path = self._path(find_method(name), subsets, protocol.fitted)
         return not _missing(readable_result(path), budgets, draws)
 
@@ -131,7 +140,7 @@ class StoredResults:
 
 
 def _missing(stored: Result | None, budgets: Sequence[int], draws: int) -> dict[tuple[int, ...], list[int]]:
-    """The draws that are not stored, by number, with the budgets at which they are not."""
+    """The draws that are not stored, each set of them with the budgets at which it is missing."""
     known = budgets_and_draws(stored)
     missing: dict[tuple[int, ...], list[int]] = {}
     for budget in budgets:

@@ -1,4 +1,6 @@
-"""Rules for stopping networks that fit nothing, replayed on the stored curves: what triage is measured against."""
+"""Rules that stop networks early without fitting anything, replayed on the stored curves. On triage, methods are compared
+with them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Replay = tuple[FloatArray, FloatArray]
 
 
 def accuracies_by_epoch(subset: Subset) -> FloatArray:
-    """Validation accuracies, (networks, epochs): the last is repeated where training ended, chance where it never began."""
+    """Validation accuracies, (networks, epochs). After training ended the last one is repeated; before there is any, it is
+    chance.
+    """
     table = subset.curves.reset_index().pivot_table(index="network", columns="epoch", values="validation_accuracy")
     table = table.reindex(index=subset.networks.index, columns=pd.RangeIndex(1, subset.manifest.epochs + 1))
     return np.asarray(table.ffill(axis=1).fillna(subset.manifest.chance), dtype=np.float64)
@@ -33,12 +37,12 @@ def stop_after_one_epoch(accuracies: FloatArray, epochs: FloatArray) -> Replay:
 
 def successive_halving(accuracies: FloatArray, epochs: FloatArray) -> Replay:
     """After epochs 1, 2, 4, … only the better half by validation accuracy goes on (Jamieson & Talwalkar 2016, arXiv
-    1502.07943). A network is ranked by the round that it reached, and within it by its accuracy there.
+    1502.07943). A network is ranked by the round that it reached, and within a round by its accuracy there.
     """
     ranked, trained = np.zeros(len(epochs)), np.zeros(len(epochs))
     alive, rung = np.arange(len(epochs)), 1
     while rung < accuracies.shape[1] and len(alive) > 1:
-        # Accuracies are percent: a round further is worth more than any of them.
+        # Accuracies are in percent, so one more round counts more than any accuracy.
         ranked[alive] = 1000.0 * rung + accuracies[alive, rung - 1]
         trained[alive] = np.minimum(epochs[alive], rung)
         alive = alive[ranking(accuracies[alive, rung - 1])[: (len(alive) + 1) // 2]]

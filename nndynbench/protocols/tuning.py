@@ -1,7 +1,9 @@
-"""Free parameters: chosen by cross-validation on one subset alone, recorded, and used unchanged on every other.
+"""Chooses free parameters by cross-validation on one subset alone. The choice is recorded, and used unchanged on every
+other.
 
-A method lists its `choices`. On the tuning subset itself they are chosen anew inside each training fold; for every other
-subset `choose` is run once over the whole tuning subset, and its choice recorded in ``chosen.toml`` beside the method files.
+A method lists its `choices`. On the tuning subset itself, parameters are chosen anew inside each training fold. For every
+other subset, `choose` is run once over the whole tuning subset, and its choice is recorded in ``chosen.toml`` beside the
+method files.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from nndynbench.protocols.method import Method
 
 Folds: TypeAlias = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
-"""By fold the places of those that are learnt from, and of those that are held out."""
+"""For each fold the positions of the networks learnt from, and of those held out."""
 
 TUNING_SUBSET = "digits-lenet"
 TUNING_BUDGET = 5
@@ -44,9 +46,10 @@ def best_of(
     task: Task,
     more: Mapping[str, npt.NDArray[Any]],
 ) -> dict[str, Any]:
-    """The parameters that are best by cross-validation, the first of equals; see `inner_folds`.
+    """The parameters that are best by cross-validation over `inner_folds`; of equal ones the first.
 
-    ``more``: what the estimator's ``fit`` is handed beside, an entry a network (`GridSearchCV` keeps ``groups`` from it).
+    ``more``: what else the estimator's ``fit`` is passed, one entry per network. (`GridSearchCV` would not pass ``groups``
+    on.)
     """
     from sklearn.base import clone
     from sklearn.model_selection import ParameterGrid, cross_val_score
@@ -63,13 +66,13 @@ def best_of(
 
 
 def asked_for(estimator: Any, **known: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Of what is known of training networks what the estimator's ``fit`` has a parameter for, copied."""
+    """Copies of what the estimator's ``fit`` has parameters for, of what is ``known`` about the training networks."""
     named = inspect.signature(estimator.fit).parameters
     return {name: np.array(values) for name, values in known.items() if name in named}
 
 
 def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) -> Folds:
-    """The folds by which parameters are chosen: a group is never on both sides."""
+    """The folds by which parameters are chosen. No group is ever on both sides."""
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     rule = StratifiedGroupKFold if task == "classification" else GroupKFold
@@ -77,7 +80,10 @@ def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) 
 
 
 def choose(method: Method) -> dict[str, dict[str, Any]]:
-    """A method's choices on the networks of the tuning subset that its task's protocol tests, by task and parameter."""
+    """Chooses a method's parameters on the tuning subset, and returns them by task and parameter.
+
+    The networks are those that the task's protocol tests.
+    """
     from sklearn.base import clone
 
     from nndynbench.protocols.method import seeded
@@ -102,12 +108,12 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
 
 
 def record_choices(folder: Path) -> Path:
-    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns where it is.
+    """Choose for every method file of a folder, and write ``chosen.toml`` there; returns its path.
 
     Raises
     ------
     ValueError
-        For a value that TOML has no word for, such as None.
+        For a value that TOML cannot hold, such as None.
     """
     from nndynbench.protocols.method import CHOSEN_FILE, read_methods
 
@@ -125,12 +131,12 @@ def record_choices(folder: Path) -> Path:
 
 
 def _key(name: str) -> str:
-    """As TOML writes a key: in quotation marks where it has other signs than letters, digits, _ and -."""
+    """A key as TOML writes it: in quotation marks if it has characters other than letters, digits, _ and -."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def _line(method: str, parameter: str, value: Any) -> str:
-    """A parameter's line; raises ValueError for a value that would not be read back."""
+    """A parameter's line; raises ValueError for a value that would not be read back as it was."""
     try:
         line = f"{_key(parameter)} = {json.dumps(value)}"
         if tomllib.loads(line) == {parameter: value}:

@@ -1,7 +1,7 @@
-"""What a method is worth beside its own score, from stored predictions alone: gain, added, and the ceiling.
+"""What a method is worth beyond its own score, from stored predictions alone: gain, added, and the ceiling.
 
-All three compare two cases on the same test networks, so their intervals are paired: in every resample both are scored on
-the same draw, and what is fitted to the predictions is fitted anew.
+Gain and added compare two cases on the same test networks, so their intervals are paired: in every resample both are scored
+on the same draw, and what is fitted to the predictions is fitted anew.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ FINAL_ACCURACY = "final_accuracy"
 
 
 class Worth(NamedTuple):
-    """What a method has beyond the bar; None where there is no such number."""
+    """A method's gain over the bar and what it adds to it; None where there is no such number."""
 
     gain: Estimate | None
     added: Estimate | None
 
 
 def worth(case: Case, bar: Case) -> Worth:
-    """The gain over the bar in the protocol's first metric, and in a regression what is added to its R²."""
+    """The gain over the bar in the protocol's first metric and, in a regression, what is added to the bar's R²."""
     more = _defined(added, case, bar) if case.protocol.blended else None
     return Worth(_defined(gain, case, bar, case.protocol.metrics[0]), more)
 
@@ -52,13 +52,13 @@ def _defined(function: Callable[..., Estimate], *arguments: object) -> Estimate 
 
 
 def gain(case: Case, bar: Case, metric: str) -> Estimate:
-    """How much better a method is than the bar, positive where it is better, in the metric's own unit; the mean over the
-    draws of the folds that both have.
+    """How much better a method is than the bar, in the metric's own unit; positive is better. It is the mean over the draws
+    of the folds that both have.
 
     Raises
     ------
     UndefinedMetricError
-        Where one of the two has no value.
+        If one of the two has no value.
     ValueError
         For cases of different networks.
     """
@@ -70,8 +70,8 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
 
 
 def added(case: Case, bar: Case) -> Estimate:
-    """R² of the best blend of bar and method, minus the bar's: 0 says that the bar already knew. The mean over the draws of
-    the folds that both have.
+    """R² of the best blend of bar and method, minus the bar's R²; 0 if the bar already knew what the method says. It is the
+    mean over the draws of the folds that both have.
 
     A forecast-encompassing test; see `blend`.
 
@@ -90,7 +90,9 @@ def added(case: Case, bar: Case) -> Estimate:
 
 
 def added_in_resamples(case: Case, bar: Case) -> FloatArray:
-    """What is `added` in every resample, (resamples,), each fold's weight fitted on the drawn networks of the others."""
+    """`added` in every resample, (resamples,). The weight of each fold is fitted on the drawn networks of the other
+    folds.
+    """
     case, bar = paired(case, bar)
     total = METRICS[case.protocol.blended or "r2"].total
     assert total is not None
@@ -100,10 +102,10 @@ def added_in_resamples(case: Case, bar: Case) -> FloatArray:
 
 
 def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
-    """By how much the blend's sum of squared errors is less than the bar's, in every resample.
+    """By how much the blend's sum of squared errors is lower than the bar's, in every resample.
 
-    Of a fold whose networks differ from the bar by d, and of which the truth differs by m, it is 2w·Σdm − w²·Σd²: these sums
-    over each cluster's networks are all that a resample needs.
+    In a fold with weight w, let d be the method's prediction minus the bar's, and m the truth minus the bar's prediction.
+    The sum is then lower by 2w·Σdm − w²·Σd², so a resample needs only these sums over each cluster's networks.
     """
     difference, missing = _apart(case, bar)
     folds = np.array(list(fold_masks(case)), dtype=np.float64)
@@ -117,7 +119,9 @@ def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
 
 
 def blend(case: Case, bar: Case) -> Case:
-    """(1 − w)·bar + w·method, with w in [0, 1] of least squared error on the predictions of the other folds' networks."""
+    """(1 − w)·bar + w·method. In each fold, w in [0, 1] has the least squared error on the predictions for the other folds'
+    networks.
+    """
     case, bar = paired(case, bar)
     draws = [replace(own, scored=_blend(own.scored, other.scored)) for own, other in zip(case.draws, bar.draws, strict=True)]
     return Case(case.protocol, tuple(draws))
@@ -132,26 +136,26 @@ def _blend(case: Scored, bar: Scored) -> Scored:
 
 
 def _apart(case: Scored, bar: Scored) -> tuple[FloatArray, FloatArray]:
-    """By how much the method's predictions differ from the bar's, and the truths do."""
+    """The method's predictions minus the bar's, and the truths minus the bar's predictions."""
     if len(np.unique(case.fold)) < 2:
         raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
     return case.prediction - bar.prediction, bar.truth - bar.prediction
 
 
 def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
-    """W in [0, 1] that minimises Σ (missing − w·difference)²; 0 where the method says what the bar says."""
+    """The weight w in [0, 1] that minimises Σ (missing − w·difference)²; 0 if the method says what the bar says."""
     scale = float(difference @ difference)
     return float(np.clip(difference @ missing / scale, 0, 1)) if scale > 0 else 0.0
 
 
 def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
-    """What a recipe's mean can reach: the score of whoever knew each configuration's expected accuracy, from the spread
-    between its seeds.
+    """What a recipe's mean can reach: the score of a predictor that knows each configuration's expected accuracy, estimated
+    from the spread between its seeds.
 
-    With the variance between seeds σ² (half the mean squared difference of two of one configuration, each configuration
-    counting once): R² 1 − σ² / variance of all final accuracies, RMSE σ, MAE their mean absolute difference over √2. None
-    for other metrics, and for a subset in which no configuration has two seeds. A method that sees the weights may pass
-    it: it knows the seed's own course.
+    Let σ² be the variance between seeds: half the mean squared difference of two seeds of one configuration, where each
+    configuration counts once. Then R² is 1 − σ² / variance of all final accuracies, RMSE is σ, and MAE is the mean absolute
+    difference of two seeds over √2. None for other metrics, and for a subset in which no configuration has two seeds. A
+    method that sees the weights may exceed the ceiling, since it knows how the seed itself has trained.
     """
     if "configuration" not in networks:
         return None
@@ -169,8 +173,8 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
 
 
 def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | None:
-    """The `ceiling` with its interval; None for a protocol that leaves networks out, tests another subset than it trains on,
-    or predicts something else than final accuracies.
+    """The `ceiling` with its interval. None for a protocol that leaves networks out, tests another subset than it trains on,
+    or predicts something other than final accuracies.
     """
     if protocol.split is None or protocol.target != FINAL_ACCURACY or protocol.above_chance:
         return None
@@ -179,7 +183,7 @@ def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | No
 
 
 def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float] | None:
-    """The 95% interval of the `ceiling`, configurations resampled; None where there is no ceiling."""
+    """The 95% interval of the `ceiling`, from resampled configurations; None if there is no ceiling."""
     if ceiling(networks, metric) is None:
         return None
     order, configuration = np.unique(networks["configuration"], return_inverse=True)

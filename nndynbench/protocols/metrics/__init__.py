@@ -1,10 +1,12 @@
 """Metrics: one number from the truth and the predictions of the test networks, equal to scikit-learn's and scipy's.
 
-The board computes tens of thousands of them; scikit-learn's validate their input for longer than these take. A metric is an
-entry of one of these modules: its function, the same in every resample, its direction, and its words.
+They are computed here because the board needs tens of thousands of them, and scikit-learn's functions take longer to
+validate their input than these take in all. A metric is an entry of one of these modules: its function, the same in every
+resample, its direction, and its words.
 
-``fold`` matters to ROC AUC alone: scores of different fits share no scale, so it is the mean over folds. Every other
-metric is computed once on all test networks. A metric that is not defined raises `UndefinedMetricError`.
+Scores of different fits share no scale, so ROC AUC and the metrics of `selection` are means over folds. The metrics of
+`within` compare the seeds of a recipe. Every other metric is computed once on all test networks. A metric that is not
+defined raises `UndefinedMetricError`.
 """
 
 from __future__ import annotations

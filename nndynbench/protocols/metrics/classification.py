@@ -30,7 +30,7 @@ def roc_auc(scored: Scored) -> float:
 
 
 def _chance_of_right_order(high: npt.NDArray[np.bool_], score: FloatArray) -> float:
-    """By Mann and Whitney's U: how often a high network is scored above a low one; equal scores count half."""
+    """How often a high network is scored above a low one, by Mann and Whitney's U; equal scores count half."""
     from scipy.stats import rankdata
 
     above = rankdata(score)[high].sum() - high.sum() * (high.sum() + 1) / 2

@@ -1,4 +1,4 @@
-"""A metric: all that is known of it, in one place."""
+"""What is known about a metric, in one place."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from nndynbench.protocols.scored import Scored, UndefinedMetricError
 class Metric:
     """One number from the truth and the predictions of the test networks.
 
-    ``value`` computes it, or raises `UndefinedMetricError`. ``in_resamples`` computes what ``value`` says of the drawn
-    networks in every resample at once, NaN where it is not defined; without it that is done one by one, which takes minutes
-    on a board. ``label`` and ``meaning`` are what documents and pages call it, ``shown`` is where the axis of its
-    plots ends at the most. By one that ``blends``, what a method adds to another is measured: it is 1 less the share of a
-    ``total`` sum of squares that is missed, and that sum, of the drawn networks, is the truths' alone.
+    ``value`` computes it, or raises `UndefinedMetricError`. ``in_resamples`` computes the same for the drawn networks of
+    every resample at once, NaN where it is not defined. Without it resamples are computed one by one, which takes minutes on
+    a board. ``label`` and ``meaning`` are its words in documents and pages; ``shown`` limits the axis of its plots.
+
+    If ``total`` is given, the metric measures what one method adds to another (``blends``). It is then 1 minus the missed
+    share of a total sum of squares, which ``total`` computes for the drawn networks from the truths alone.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Metric:
         return self.value(scored)
 
     def resampled(self, scored: Scored, resamples: Resamples) -> FloatArray:
-        """In every resample, (resamples,): those of two methods on the same networks are pairs."""
+        """The metric in every resample, (resamples,). The values of two methods on the same networks form pairs."""
         if self.in_resamples is not None:
             return self.in_resamples(scored, resamples)
         return np.array([self._drawn(scored, weights) for weights in resamples.weights])
@@ -52,10 +53,10 @@ class Metric:
 
     @property
     def direction(self) -> int:
-        """1 where more is better, −1 where less is."""
+        """1 if more is better, −1 if less is."""
         return -1 if self.smaller_is_better else 1
 
     @property
     def words(self) -> dict[str, object]:
-        """What a page reads of it."""
+        """What a page shows about it."""
         return {name: getattr(self, name) for name in ("label", "meaning", "smaller_is_better", "shown")}

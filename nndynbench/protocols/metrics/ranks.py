@@ -26,8 +26,8 @@ def spearman_rho(scored: Scored) -> float:
 
 
 def r2_rank_matched(scored: Scored) -> float:
-    """R² of the truths in the order of the predictions: what is left when a method's scale is forgiven, and only its
-    ranking is judged (equal predictions share the mean of their truths' ranks).
+    """R² of the sorted truths, put in the order of the predictions: a method's scale is forgiven, and only its ranking is
+    judged. Equal predictions share the mean of their ranks' truths.
     """
     from scipy.stats import rankdata
 
@@ -45,16 +45,16 @@ def _need_ranks(scored: Scored) -> None:
             raise UndefinedMetricError(f"a rank correlation is not defined: all {what} are equal")
 
 
-# Of more networks the pairs' signs are no matrix in memory, and what a resample changes is taken to first order.
+# With more networks the signs of all pairs are never one matrix in memory, and resamples are computed to first order.
 MOST_PAIRED = 2500
-ROWS = 500  # of it that are made at a time then
+ROWS = 500  # of that matrix that are computed at a time
 
 
 def kendall_taus(scored: Scored, resamples: Resamples) -> FloatArray:
-    """τ-b: pairs drawn of one network twice are ties on both sides, as scipy counts them.
+    """τ-b: pairs of one network that was drawn twice are ties on both sides, as scipy counts them.
 
-    Of more than `MOST_PAIRED` networks to first order: each counts by its share in all pairs, as often as it was drawn,
-    which is off by about one part in as many as there are networks.
+    For more than `MOST_PAIRED` networks it is computed to first order: each network counts by its share in all pairs, as
+    often as it was drawn. For n networks this is off by about one part in n.
     """
     if len(scored.truth) > MOST_PAIRED:
         return _linear_taus(scored, resamples)
@@ -72,14 +72,14 @@ def _linear_taus(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def _agreements(truth: FloatArray, prediction: FloatArray) -> FloatArray:
-    """Of each network with all others: pairs in the same order in both, less those in the other one."""
+    """For each network, how many other networks both order in the same way, minus how many they order in opposite ways."""
     parts = [slice(start, start + ROWS) for start in range(0, len(truth), ROWS)]
     signs = ((_order_of_pairs(values[part], values) for values in (truth, prediction)) for part in parts)
     return np.concatenate([np.einsum("ij,ij->i", *pair).astype(np.float64) for pair in signs])
 
 
 def _untied(values: FloatArray) -> FloatArray:
-    """How many networks have another value than each."""
+    """For each network, how many networks have another value."""
     _, own, counts = np.unique(values, return_inverse=True, return_counts=True)
     return len(values) - counts[own].astype(np.float64)
 
@@ -91,7 +91,7 @@ def _order_of_pairs(values: FloatArray, others: FloatArray) -> npt.NDArray[np.fl
 
 
 def _pairs(signs: npt.NDArray[np.float32], resamples: Resamples) -> FloatArray:
-    """Sums over the drawn pairs."""
+    """Sums of the signs over the drawn pairs."""
     between = resamples.by_cluster(np.ascontiguousarray(resamples.by_cluster(signs).T))
     return np.asarray(np.einsum("rc,rc->r", (resamples.whole_counts @ between).astype(np.float64), resamples.counts))
 
@@ -111,14 +111,13 @@ def spearman_rhos(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def _variance_of_ranks(values: FloatArray, resamples: Resamples) -> FloatArray:
-    """Times the number of drawn networks (Kendall 1945, doi 10.1093/biomet/33.3.239)."""
+    """The variance of the ranks times the number of drawn networks (Kendall 1945, doi 10.1093/biomet/33.3.239)."""
     return (resamples.size**3 - resamples.of_ties(values, 3)) / 12
 
 
 def _centred_ranks(values: FloatArray, drawn: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Mid-ranks of every network in every resample, less their weighted mean; both (networks, resamples)."""
-    # Twice the ranks, less the number of networks, are the drawn ones below less those above: whole numbers, whose weighted
-    # mean is 0.
+    """Mid-ranks of every network in every resample, minus their weighted mean. Takes and returns (networks, resamples)."""
+    # Twice a centred rank is the number of drawn networks below minus the number above: a whole number with weighted mean 0.
     distinct, own = np.unique(values, return_inverse=True)
     ordered = np.argsort(own, kind="stable")
     of_value = drawn[ordered]
@@ -134,7 +133,7 @@ def _centred_ranks(values: FloatArray, drawn: npt.NDArray[np.float32]) -> npt.ND
 def r2s_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
     weights = resamples.weights
     order = np.argsort(scored.truth)
-    # A prediction's ties take the drawn truths from `first` to `last` of the sorted ones: their sum, read off the total.
+    # Tied predictions take `count` of the sorted drawn truths, from `first` on. Their sum is read off the running total.
     positions = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
     totals = np.pad(np.cumsum(weights[:, order] * scored.truth[order], axis=1), ((0, 0), (1, 0)))
     below = (scored.prediction[:, None] < scored.prediction).astype(np.float64)

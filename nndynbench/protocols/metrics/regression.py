@@ -10,12 +10,12 @@ from nndynbench.protocols.scored import Scored, UndefinedMetricError
 
 
 def mae(scored: Scored) -> float:
-    """In percentage points."""
+    """The mean absolute error, in percentage points."""
     return float(np.mean(np.abs(scored.truth - scored.prediction)))
 
 
 def rmse(scored: Scored) -> float:
-    """In percentage points."""
+    """The root mean squared error, in percentage points."""
     return float(np.sqrt(np.mean((scored.truth - scored.prediction) ** 2)))
 
 

@@ -1,7 +1,7 @@
-"""Metrics of which networks to go on training, within each fold: its networks alone are judged by one fit.
+"""Metrics of choosing which networks to go on training, within each fold: only a fold's networks are ranked by one fit.
 
-No maximum is taken, whose bootstrap is no interval: what counts is the best tenth. The networks that a method learnt from
-were trained to the end; they cost what they cost.
+The best tenth counts, not the single best network: the bootstrap of a maximum gives no interval. The networks that a method
+learnt from were trained to the end, and their epochs count as costs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TIES_SEED = 0
 
 
 def regret_top_tenth(scored: Scored) -> float:
-    """Percentage points between the means of the best tenth and of the tenth ranked first."""
+    """The mean accuracy of the best tenth minus that of the tenth ranked first, in percentage points."""
     return _once(_regrets, scored)
 
 
@@ -32,8 +32,9 @@ def recall_top_tenth(scored: Scored) -> float:
 
 
 def epochs_saved(scored: Scored) -> float:
-    """Percent of all training epochs, of those that were learnt from too, saved where after the budget networks are trained
-    on one by one, as ranked, until half of the best tenth are found.
+    """Percent of all training epochs, including those of the networks learnt from, that are saved.
+
+    After the budget, training continues one network at a time, as ranked, until half of the best tenth are found.
     """
     return float(_shares_saved(scored, _every_network_once(len(scored.truth)))[0])
 
@@ -47,18 +48,18 @@ def recalls_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def ranking(values: FloatArray) -> npt.NDArray[np.int64]:
-    """Positions, the largest value first; equal values in an order drawn once, so that the grid's order is no help."""
+    """Positions, the largest value first. Equal values come in an order drawn once, so that the grid's order is no help."""
     shuffled = np.random.default_rng(TIES_SEED).permutation(len(values))
     return np.asarray(shuffled[np.argsort(-values[shuffled], kind="stable")])
 
 
 @dataclass(frozen=True)
 class _Fold:
-    """A fold's networks as they are ranked, in every resample.
+    """A fold's networks in ranked order, in every resample.
 
-    ``drawn`` (resamples, networks): how often each was drawn; ``count`` (resamples,): a tenth of those drawn, at least one;
-    ``first`` (resamples, leading networks): how many copies of each are in the tenth ranked first; ``good`` (resamples,
-    networks): whether it is as good as the best tenth; ``best`` (resamples,): that tenth's mean.
+    ``drawn`` (resamples, networks): how often each was drawn; ``count`` (resamples,): a tenth of the number drawn, at least
+    one; ``first`` (resamples, leading networks): how many copies of each are in the tenth ranked first; ``good`` (resamples,
+    networks): whether each is as good as the best tenth; ``best`` (resamples,): the mean of the best tenth.
     """
 
     networks: npt.NDArray[np.int64]
@@ -70,7 +71,7 @@ class _Fold:
 
 
 def _folds(scored: Scored, resamples: Resamples) -> list[_Fold]:
-    """Kept for the next metric of the same predictions."""
+    """The folds in every resample, kept for the next metric of the same predictions."""
     ranked = np.concatenate([scored.truth, scored.prediction, scored.fold])
     kept: list[_Fold] = resamples.of_truth("folds", ranked, lambda: list(_folds_of(scored, resamples)))
     return kept
@@ -87,7 +88,9 @@ def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
 
 
 class _Tenth(NamedTuple):
-    """The best tenth of a fold in every resample, (resamples,): how many networks, their mean, the last one's accuracy."""
+    """The best tenth of a fold in every resample, (resamples,) each: how many networks, their mean, and the last one's
+    accuracy.
+    """
 
     size: FloatArray
     best: FloatArray
@@ -105,8 +108,8 @@ def _best_tenths(scored: Scored, resamples: Resamples) -> Iterator[_Tenth]:
 
 
 def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDArray[np.float32]:
-    """Of networks in order, how many copies of each are among the ``count`` drawn first, (resamples, leading networks): what
-    comes later is in none. Copies are few, and counted in single precision.
+    """For networks in order, how many copies of each are among the first ``count`` drawn: (resamples, leading networks).
+    Networks after these have none. Copies are few, so they are counted in single precision.
     """
     up_to = _counted(drawn, count)
     leading = drawn[:, : up_to.shape[1]]
@@ -115,8 +118,8 @@ def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDAr
 
 
 def _counted(copies: npt.NDArray[np.float32], wanted: Numbers) -> npt.NDArray[np.float32]:
-    """How many copies there are up to each network, (resamples, leading networks): as far as every resample has those that
-    are wanted, if it has so many, or farther.
+    """How many copies there are up to each network: (resamples, leading networks). It goes at least as far as every resample
+    needs to reach the number wanted, or to the end.
     """
     networks = copies.shape[1]
     for leading in (-(-networks // 4), networks):
@@ -135,7 +138,7 @@ def _recalls(fold: _Fold, scored: Scored) -> FloatArray:
 
 
 def _mean_over_folds(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored, resamples: Resamples) -> FloatArray:
-    """Over the folds of which networks were drawn."""
+    """The mean over the folds from which networks were drawn."""
     values = [(compute(fold, scored), fold.drawn.any(axis=1)) for fold in _folds(scored, resamples)]
     total = np.sum([np.where(there, value, 0.0) for value, there in values], axis=0)
     return ratio(total, np.sum([there for _, there in values], axis=0).astype(np.float64))

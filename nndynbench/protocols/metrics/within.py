@@ -1,6 +1,7 @@
-"""Metrics within recipes: of seeds of the same recipe, what told them apart. Truth and prediction are deviations there.
+"""Metrics within recipes: how well a method tells seeds of the same recipe apart. Truth and prediction are deviations from
+the recipe's mean.
 
-What says the same of every seed of a recipe has exactly 0 in the first two.
+A method that says the same about every seed of a recipe scores exactly 0 in R² and τ.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ def kendall_taus_within(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def _taus(scored: Scored) -> FloatArray:
-    """τ-b of each recipe; 0 where all predictions are equal, NaN where all truths are: there is no order to be found.
+    """τ-b of each recipe: 0 where all predictions are equal, NaN where all truths are, since then there is no order to find.
 
-    All recipes of as many networks at once: scipy's is as fast for many networks, and takes milliseconds for few.
+    Recipes with the same number of networks are computed together. scipy's function is as fast for many networks, but takes
+    milliseconds for few.
     """
     by_recipe = [np.flatnonzero(own) for own in _recipes(scored)]
     counts = np.array([len(own) for own in by_recipe])
@@ -66,14 +68,14 @@ def _taus(scored: Scored) -> FloatArray:
 
 
 def _signs_of_pairs(values: FloatArray) -> FloatArray:
-    """Which of each two networks is the greater, (recipes, networks) to (recipes, pairs)."""
+    """Which of each two networks is the greater, as a sign: (recipes, networks) to (recipes, pairs)."""
     first, second = np.triu_indices(values.shape[1], 1)
     return np.sign(values[:, first] - values[:, second])
 
 
 def regret_keeping(count: int) -> Callable[[Scored], float]:
-    """Percentage points between the best seed of a recipe and the best of the ``count`` that were ranked first, mean over
-    recipes; of equal predictions, the mean over all orders.
+    """The metric: the best seed of a recipe minus the best of the ``count`` ranked first, in percentage points, mean over
+    recipes. With equal predictions it is the mean over all their orders.
     """
 
     def regret(scored: Scored) -> float:
@@ -99,13 +101,15 @@ def _regrets(scored: Scored, count: int) -> FloatArray:
 
 
 def expected_best(truth: FloatArray, prediction: FloatArray, count: int) -> float:
-    """The truth expected of the best of the ``count`` networks predicted highest, equal ones in every order alike."""
+    """The expected truth of the best among the ``count`` networks predicted highest. All orders of equal predictions are
+    equally likely.
+    """
     if count >= len(truth):
         return float(truth.max())
     boundary = np.sort(prediction)[-count]
     sure = truth[prediction > boundary]
     tied, places = np.sort(truth[prediction == boundary])[::-1], count - len(sure)
-    # The best of the places drawn from the tied is their n-th best, where the others come from those behind it.
+    # The probability that the best of those drawn from the tied is their n-th best: the others drawn lie behind it.
     drawn = [comb(len(tied) - n, places - 1) / comb(len(tied), places) for n in range(1, len(tied) + 1)]
     floor = sure.max() if len(sure) else -np.inf
     return float(np.sum(np.array(drawn) * np.maximum(tied, floor)))
@@ -118,7 +122,7 @@ def _recipes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
 
 
 def _mean_over_recipes(values: FloatArray, scored: Scored, resamples: Resamples) -> FloatArray:
-    """Over the drawn recipes that have a value, (resamples,); whole recipes are drawn."""
+    """The mean over the drawn recipes that have a value, (resamples,). The bootstrap draws whole recipes."""
     _, place, size = np.unique(scored.recipe, return_inverse=True, return_counts=True)
     share = np.where(np.isnan(values), 0.0, 1 / size)[place]
     return ratio(resamples.sums(share * np.nan_to_num(values)[place]), resamples.sums(share))
