@@ -1,6 +1,6 @@
 """Messages between the process that evaluates and a sealed one, over two streams of bytes.
 
-What goes in is pickled: it comes from the project's own code. What comes out is JSON, since unpickling what a method sends
+What goes in is pickled, since it comes from the project's own code. What comes out is JSON: unpickling what a method sends
 would run it outside.
 """
 
@@ -13,32 +13,32 @@ import struct
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!Q")
-LONGEST = 1 << 30  # bytes of a message from inside
+LONGEST = 1 << 30  # bytes that a message from inside may have
 
 
 class Channel:
-    """One end of a conversation. Every method raises EOFError where the other end is gone."""
+    """One end of a conversation. Every method raises EOFError if the other end is gone."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
 
     def say(self, message: dict[str, Any]) -> None:
-        """From inside."""
+        """Send a message from inside."""
         self._send(json.dumps(message).encode())
 
     def hear(self) -> dict[str, Any]:
-        """From inside; raises ValueError for what is no JSON object."""
+        """Receive a message from inside; raises ValueError for anything but a JSON object."""
         message = json.loads(self._receive(LONGEST))
         if not isinstance(message, dict):
             raise ValueError(f"a message from a sealed process is no object: {message!r:.100}")
         return message
 
     def hand(self, value: Any) -> None:
-        """To the inside."""
+        """Send a value to the inside."""
         self._send(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
     def take(self) -> Any:
-        """To the inside."""
+        """Receive a value on the inside."""
         return pickle.loads(self._receive())
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Answers what a sealed process asks: of the histories of one fit, up to their budget, and records what was read.
+"""Answers what a sealed process asks about the histories of one fit, up to their budget, and records what was read.
 
-Nothing that comes from inside is believed: a history's own checks say which epoch may be read, and where it is recorded.
+Nothing that comes from inside is trusted: the histories' own checks decide which epochs may be read, and record it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from nndynbench.subsets.history import (
 )
 from nndynbench.subsets.packed import PackedNetwork
 
-SMALL = 1 << 20  # bytes of a network's snapshots up to which they are handed over together
-LARGE = 1 << 26  # of all networks' values, above which they are not
+SMALL = 1 << 20  # if a network's snapshots have at most this many bytes, they are handed over together
+LARGE = 1 << 26  # if all networks' values have more bytes than this, they are handed over one by one
 
 Answer = dict[int, Any]
-"""By the network's number: what was asked of one, or of all at once where that is as quick."""
+"""By the network's number, the answer about the one that was asked about, or about all at once if that is as quick."""
 
 
 class Desk:
-    """What may be asked of the histories of one fit, numbered as they are handed over; ``read`` is what was."""
+    """Answers questions about the histories of one fit, numbered as they are handed over; adds what was asked for to
+    ``read``.
+    """
 
     def __init__(self, histories: Sequence[History], read: set[str]) -> None:
         self._histories = histories
@@ -40,7 +42,7 @@ class Desk:
         self._read = read
 
     def answer(self, message: Mapping[str, Any]) -> Answer | Exception:
-        """What was asked for, or the error that it is."""
+        """What was asked for, or the error that it raised."""
         questions: dict[str, Callable[..., Answer]] = {
             "hyperparameters": self._hyperparameters,
             "curves": self._curves,
@@ -59,7 +61,7 @@ class Desk:
             return error
 
     def keep(self, message: Mapping[str, Any]) -> None:
-        """Remember what a function said of a history, if it is of the right form."""
+        """Keep what a function returned for a history, if it has the right form."""
         number, place = self._number(message["network"]), self._place(message["place"])
         value = message["keep"]
         if place[0] == ROW and not (
@@ -81,7 +83,7 @@ class Desk:
         return self._rows("features")
 
     def _rows(self, table: Any) -> Answer:
-        """Of each network a frame that holds its rows, the first of them, and the one behind the last."""
+        """For each network a frame that holds its rows, the position of the first of them, and the one after the last."""
         answer: Answer = {}
         sources = [cast("PackedNetwork", reader.source) for reader in self._readers]
         for pack in dict.fromkeys(source.pack for source in sources):
@@ -99,13 +101,13 @@ class Desk:
         return {number: self._ahead(number, epoch, lambda chosen: source(chosen, representation))}
 
     def _ahead(self, number: int, epoch: int, read: Callable[[int], Any]) -> dict[int, Any]:
-        """What an epoch holds, and where that is small the later ones up to the budget, which are asked for next."""
+        """What an epoch holds and, if that is small, what the later ones up to the budget hold, which are asked for next."""
         history = self._histories[number]
         first = checked_epoch(history, epoch)
         found = {first: read(first)}
         size = sum(values.nbytes for values in _parts(found[first]).values())
         if size * history.epochs <= SMALL:
-            with contextlib.suppress(Exception):  # what is not there is said when it is asked for
+            with contextlib.suppress(Exception):  # a missing epoch is reported when it is asked for
                 found |= {later: read(later) for later in range(first + 1, history.epochs + 1)}
         return found
 
@@ -117,7 +119,7 @@ class Desk:
             return {number: own}
         try:
             return {each: history.centrality(name, **options) for each, history in enumerate(self._histories)}
-        except Exception:  # of another network: it is said when that one is asked for
+        except Exception:  # another network's error is reported when that network is asked about
             return {number: own}
 
     def _signature(
@@ -125,7 +127,7 @@ class Desk:
     ) -> Answer:
         if not isinstance(centrality, str):
             raise TypeError(f"{centrality!r} is no centrality")
-        # A row of a table is read for all at once, what is still to be derived for the one that it was asked of.
+        # Stored signatures are read for all networks at once; others are derived for the network that was asked about.
         stored = self._readers[number].stores_signature(centrality, representation, sign)
         options: Any = {"representation": representation, "sign": sign, "epochs": epochs}
         numbers = range(len(self._histories)) if stored else [number]
@@ -163,7 +165,7 @@ def _parts(source: Any) -> Mapping[str, Any]:
 
 
 def networks_of(histories: Sequence[History]) -> Networks:
-    """What a sealed process is told of them before it asks."""
+    """What a sealed process is told about the networks before it asks."""
     if not histories:
         raise ValueError("there are no networks")
     reader = reader_of(histories[0])

@@ -1,4 +1,6 @@
-"""Imported by the server once a method takes fingerprints: what they all share is looked through once, not in each fit."""
+"""Looks through the code that all fingerprints share. The server imports this once a method takes fingerprints, so that it
+is done once and not in each fit.
+"""
 
 from nndynbench.fingerprint import environment
 from nndynbench.sources import code_of, package_code

@@ -1,4 +1,6 @@
-"""What runs in a sealed process: it is handed a method and training labels, and asks for what histories are asked for."""
+"""What runs in a sealed process: it is handed a method and training labels, and asks outside for what is read from
+histories.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What of the process that evaluates a method counts on."""
+    """What a method relies on in the process that evaluates: folder, import path, environment, warning filters, sklearn's
+    settings.
+    """
 
     folder: str
     path: list[str]
@@ -68,7 +72,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Networks:
-    """Some networks of one architecture; which ones is not known here."""
+    """Some networks of one architecture; which ones they are is not known here."""
 
     count: int
     architecture: Architecture
@@ -77,7 +81,9 @@ class Networks:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: ``method`` is a name or a path, or a pickled estimator with its choices; ``tunes`` whether these are made."""
+    """One fit. ``method`` is a name or a path, or a pickled estimator with its choices; ``tunes`` says whether to choose
+    among these.
+    """
 
     method: str | bytes
     protocol: Protocol
@@ -90,7 +96,7 @@ class Job:
 
 
 def work(channel: Channel) -> None:
-    """One sealed process, from its first message to its last."""
+    """Run one sealed process, from its first message to its last."""
     before = set(sys.modules)
     channel.say({"there": os.getpid()})
     job: Job = channel.take()
@@ -105,7 +111,9 @@ def work(channel: Channel) -> None:
 
 
 def warm(modules: Iterable[str], *, bundled: bool) -> None:
-    """Import, once for all that are forked, libraries that earlier fits needed, and the bundled methods."""
+    """Import libraries that earlier fits needed and, if ``bundled``, the bundled methods: once, for all processes forked
+    later.
+    """
     for module in modules:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
@@ -135,12 +143,14 @@ def _answer(job: Job, questions: _Questions) -> dict[str, Any]:
         return {"predictions": predicted.tolist(), "scores": None if scores is None else scores.tolist()}
     except EOFError:
         raise
-    except BaseException as error:  # nobody else is there to end this process with a Ctrl-C of his own
+    except BaseException as error:  # even KeyboardInterrupt: Ctrl-C does not reach this process, so the method raised it
         return {"failed": why_it_failed(error), "trace": traceback.format_exc()}
 
 
 class _Questions:
-    """Asks, one thread of the method at a time; what came for several networks at once is handed out one by one."""
+    """Asks outside, for one thread of the method at a time. Answers about several networks at once are given out one
+    by one.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -148,7 +158,7 @@ class _Questions:
         self._answers: dict[Any, dict[int, Any]] = {}
 
     def ask(self, what: str, network: int, **more: Any) -> Any:
-        """The answer about one network; raises what reading it there raised."""
+        """The answer about one network; raises what reading it outside raised."""
         key = what, *(tuple(value) if isinstance(value, list) else value for value in more.values())
         with self._lock:
             known = self._answers.setdefault(key, {})
@@ -167,14 +177,14 @@ class _Questions:
             self._channel.say(message)
 
     def note(self, what: str, network: int, value: Any, **more: Any) -> None:
-        """Something that was found out here, as if it had been asked."""
+        """Store what was found out here, as if it had been asked."""
         key = what, *(tuple(item) if isinstance(item, list) else item for item in more.values())
         with self._lock:
             self._answers.setdefault(key, {})[network] = value
 
 
 class _SealedNetwork:
-    """Reads one network's data for a history by asking for it; as `nndynbench.subsets.reader.Reader` does by reading."""
+    """Reads one network's data for a history by asking outside, in the place of `nndynbench.subsets.reader.Reader`."""
 
     identity: str | None = None
 
@@ -224,7 +234,9 @@ class _SealedNetwork:
         self._questions.note("known", self._number, value, code=code, place=list(place))
 
     def _next(self, what: str, epoch: int, **more: Any) -> Any:
-        """An epoch's arrays, which came with an earlier one's or are asked for; handed out once, as new arrays are."""
+        """An epoch's arrays, which came with an earlier epoch's or are asked for now. They are given out once, so that every
+        caller has its own.
+        """
         key = what, *more.values()
         if epoch not in self._handed.get(key, {}):
             self._handed[key] = dict(self._ask(what, epoch=epoch, **more))

@@ -1,4 +1,4 @@
-"""Fits a method in a sealed process, and asks it there: the side that holds the subset."""
+"""Fits and queries a method in a sealed process: the side that holds the subset."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class SealedMethodError(NndynbenchError, RuntimeError):
 
 @dataclass(frozen=True)
 class Sealed:
-    """A method that can be fitted in sealed processes: by its name or file, or pickled with its code."""
+    """A method that can be fitted in sealed processes, given by its name or file, or pickled with its code."""
 
     method: str | bytes
 
     @classmethod
     def of(cls, method: str | tuple[Any, Any]) -> Sealed:
-        """Of a name, a path, or an estimator with its choices.
+        """A method given as a name, a path, or an estimator with its choices.
 
         Raises
         ------
         NotCarriedError
-            For an estimator that cannot be pickled, or on a system where none can be carried over at little cost.
+            For an estimator that cannot be pickled.
         """
         if isinstance(method, str):
             return cls(method)
@@ -70,14 +70,14 @@ class Sealed:
         tunes: bool,
         read: set[str],
     ) -> tuple[FloatArray, FloatArray | None]:
-        """Predictions, and the scores of a classifier, of the networks asked about.
+        """Predictions for the networks asked about, and a classifier's scores.
 
         Raises
         ------
         NotCarriedError
-            For a method that cannot be read there.
+            For a method that cannot be read in the sealed process.
         SealedMethodError
-            With what it raised there.
+            With what the method raised there, or if its process ended without an answer.
         """
         surroundings = _pickled(Surroundings.here())
         job = Job(self.method, protocol, seen[0].epochs, networks_of(seen), networks_of(asked), known, tunes, surroundings)
@@ -97,12 +97,12 @@ class Sealed:
 
 
 def _pickled(value: Any) -> bytes:
-    """Pickled with the code of what no other process could import."""
+    """A value, pickled with the code of everything in it that no other process could import."""
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
-            # Lazily loaded packages, as this one, are of a class of their own, which cloudpickle takes for an object.
+            # Lazily loaded packages, such as this one, have a class of their own, so cloudpickle takes them for objects.
             if isinstance(value, ModuleType) and type(value) is not ModuleType:
                 return importlib.import_module, (value.__name__,)
             return super().reducer_override(value)
@@ -113,12 +113,12 @@ def _pickled(value: Any) -> bytes:
 
 
 def is_cheap() -> bool:
-    """Whether a sealed process costs little here: where it can be forked."""
+    """Whether a sealed process costs little here, since it can be forked."""
     return server.CAN_FORK
 
 
 def prepare(*, early: bool = False) -> None:
-    """Have sealed processes at hand before they are needed; ``early``: nothing ran in this process yet but imports."""
+    """Start the server of sealed processes before it is needed; ``early``: nothing but imports ran in this process yet."""
     if server.CAN_FORK:
         server.server(fork=True if early else None)
 
@@ -129,7 +129,7 @@ def stop_what_runs() -> None:
 
 
 def _served(channel: Channel, desk: Desk) -> dict[str, Any]:
-    """Answer until the last word, and return it."""
+    """Answer questions until the last message, and return that."""
     try:
         while True:
             message = channel.hear()
@@ -152,7 +152,7 @@ def _process(method: Sealed) -> Iterator[Channel]:
         bundled = isinstance(method.method, str) and not is_file_name(method.method)
         channel = of.process(bundled=bundled)
         yield channel
-        # After an error the process may still be at work: the server is ended with it, by whoever evaluates.
+        # After an error the process may still be at work. Whoever evaluates then ends the server, and this process with it.
         of.done(channel)
         return
     channel, end = server.new_fit()
@@ -170,7 +170,7 @@ def _numbers(values: Any) -> FloatArray:
 
 
 def _is_library(name: str) -> bool:
-    """Whether a module is of an installed package of this process, or of Python's own."""
+    """Whether a module belongs to an installed package of this process, or to Python itself."""
     top = name.partition(".")[0]
     path = getattr(sys.modules.get(top), "__file__", None) or ""
     if top in sys.stdlib_module_names or name == FINGERPRINTING:

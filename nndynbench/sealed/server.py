@@ -1,8 +1,8 @@
 """Where sealed processes come from: a server that never held data forks one for each fit.
 
-It is forked from this process where that holds no data yet, else it is a new interpreter. It lives until this process ends:
-however that ends, the server's socket closes, and it ends whatever is still running. It is in a session of its own, so
-Ctrl-C reaches this process alone. Where nothing can be forked safely, each fit is a new interpreter.
+The server is forked from this process if that holds no data yet; else it is a new interpreter. It lives until this process
+ends: however that ends, the server's socket closes, and the server ends whatever is still running. It has a session of its
+own, so Ctrl-C reaches this process alone. Where nothing can be forked safely, each fit is a new interpreter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NEW_FIT = "import sys; sys.path[:] = {path!r}; from nndynbench.sealed import ser
 
 
 class Server:
-    """The process that forks, and this end of the socket to it."""
+    """The process that forks, and this process's end of the socket to it."""
 
     def __init__(self, control: socket.socket, pid: int, end: Callable[[float], None]) -> None:
         self.pid = pid
@@ -43,13 +43,15 @@ class Server:
         self._imported: set[str] = set()
 
     def process(self, *, bundled: bool = False) -> Channel:
-        """A new sealed process; the server first imports what is needed, with ``bundled`` the bundled methods too, once for
-        all that follow.
+        """Start a new sealed process, and return the channel to it.
+
+        The server first imports the libraries that earlier fits needed and, if ``bundled``, the bundled methods, once for
+        all processes that follow.
 
         Raises
         ------
         EOFError
-            Where the server is gone.
+            If the server is gone.
         """
         ours, theirs = socket.socketpair()
         with self._lock, theirs:
@@ -64,11 +66,11 @@ class Server:
             self._running += 1
         with ours:
             channel = Channel(ours.makefile("rb"), ours.makefile("wb"))
-        channel.hear()  # that it is there: the next request is another message
+        channel.hear()  # it is there: the server has read this request, so the next one is a message of its own
         return channel
 
     def done(self, channel: Channel) -> None:
-        """The process behind a channel has given its answer."""
+        """Note that the process behind a channel has given its answer."""
         channel.close()
         with self._lock:
             self._running -= 1
@@ -78,7 +80,7 @@ class Server:
         return self._running == 0
 
     def stop(self) -> None:
-        """End the server and all that it forked."""
+        """End the server and everything that it forked."""
         self._control.close()
         self._end(PATIENCE)
 
@@ -91,7 +93,8 @@ _starting = threading.Lock()
 def server(*, fork: bool | None = None) -> Server:
     """The server of this process, started when it is first asked for.
 
-    ``fork``: from this process, which must not have used threads of native code yet. By default where it runs none.
+    ``fork``: whether to fork it from this process, which must not have used threads of native code yet. By default it is
+    forked if no thread runs beside the main one.
     """
     global _server
     with _starting:
@@ -103,12 +106,12 @@ def server(*, fork: bool | None = None) -> Server:
 
 
 def need(libraries: Iterable[str]) -> None:
-    """Modules that a sealed process had to import: the server imports them before it forks the next one."""
+    """Note modules that a sealed process had to import: the server imports them before it forks the next one."""
     _needed.update(libraries)
 
 
 def stop_server() -> None:
-    """End the server of this process, if it has one, and all that it forked."""
+    """End the server of this process, if it has one, and everything that it forked."""
     global _server
     with _starting:
         stopped, _server = _server, None
@@ -126,7 +129,7 @@ atexit.register(stop_server)
 
 
 def _forget() -> None:
-    """In a process forked from this one: the server is not its own."""
+    """Forget the server, in a process that was forked from this one: it is not its own."""
     global _server, _starting
     if _server is not None:
         _server._control.close()
@@ -138,7 +141,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_fit() -> tuple[Channel, Callable[[], None]]:
-    """A sealed process that is a new interpreter, and how it is ended."""
+    """Start a sealed process as a new interpreter; returns the channel to it, and what ends it."""
     command = [sys.executable, "-c", NEW_FIT.format(path=sys.path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdin is not None
@@ -176,7 +179,7 @@ def _forked() -> Server:
     ours, theirs = socket.socketpair()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()  # else the copy says it again
+            stream.flush()  # else the copy writes it again
     child = os.fork()
     if child == 0:
         try:
@@ -200,12 +203,12 @@ def _forked() -> Server:
 
 
 def serve_from(descriptor: int) -> None:
-    """What a new interpreter does: it serves on an inherited socket."""
+    """The start of a new interpreter that serves on an inherited socket."""
     serve(socket.socket(fileno=descriptor))
 
 
 def serve(control: socket.socket) -> None:
-    """Fork a sealed process for every request, until the other end is closed; then end those that still run."""
+    """Fork a sealed process for every request until the other end is closed, then end those that still run."""
     from nndynbench.sealed import inside
 
     running: set[int] = set()
@@ -215,12 +218,12 @@ def serve(control: socket.socket) -> None:
             with contextlib.suppress(ChildProcessError):
                 if os.waitpid(pid, os.WNOHANG)[0] == pid:
                     running.discard(pid)
-                    _end_group(pid)  # what it started itself
+                    _end_group(pid)  # and what it started itself
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, reap)
-    gc.freeze()  # what is here is never garbage: no copy needs to look at it
+    gc.freeze()  # what is here is never garbage, so no copy needs to look at it
     while True:
         length, descriptors, _, _ = socket.recv_fds(control, LENGTH.size, 1)
         if not descriptors:
@@ -228,7 +231,7 @@ def serve(control: socket.socket) -> None:
         [count] = LENGTH.unpack(length)
         request = control.recv(count, socket.MSG_WAITALL)
         inside.warm(**json.loads(request))
-        # Between fork and note no child may be reaped, or it would never be forgotten.
+        # No child may be reaped between its fork and its note in `running`, or it would stay there for ever.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         pid = os.fork()
         if pid == 0:
@@ -243,7 +246,7 @@ def serve(control: socket.socket) -> None:
             except BaseException:
                 os._exit(1)
             os._exit(0)
-        with contextlib.suppress(OSError):  # whichever of the two comes first
+        with contextlib.suppress(OSError):  # parent and child both do this, whichever comes first
             os.setpgid(pid, pid)
         running.add(pid)
         os.close(descriptors[0])
@@ -255,7 +258,9 @@ def serve(control: socket.socket) -> None:
 
 
 def work_alone() -> None:
-    """What a new interpreter for one fit does: its conversation is on its standard streams, prints go to the error's."""
+    """The start of a new interpreter for one fit. Its conversation is on its standard streams; prints go to standard
+    error.
+    """
     from nndynbench.sealed import inside
 
     channel = Channel(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))

@@ -6,7 +6,7 @@ from nndynbench.errors import NndynbenchError
 
 
 class SealedError(NndynbenchError, RuntimeError):
-    """A subset that a sealed process was to load."""
+    """A sealed process tried to load a subset."""
 
 
 _sealed = False
@@ -14,7 +14,7 @@ _holds_data = False
 
 
 def seal() -> None:
-    """From now on this process may load no subset."""
+    """Seal this process: from now on it may load no subset."""
     global _sealed
     _sealed = True
 
@@ -26,7 +26,7 @@ def refuse_where_sealed(what: str) -> None:
 
 
 def note_data() -> None:
-    """From now on this process holds data of a subset: no sealed one may be its copy."""
+    """Note that this process holds data of a subset, so no sealed process may be a copy of it."""
     global _holds_data
     _holds_data = True
 

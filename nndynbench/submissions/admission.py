@@ -1,4 +1,4 @@
-"""Who may submit to which version: versions below 1.0.0 are unfinished, and take the bundled methods alone."""
+"""Who may submit to which version. Versions below 1.0.0 are unfinished, and take the bundled methods alone."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from nndynbench.subsets.catalogue import read_as
 
 @dataclass(frozen=True)
 class Bundled:
-    """A method of ``baselines/``: the file that defines it, and what it is there for."""
+    """A method of ``baselines/``: the file that defines it, and its role."""
 
     code: str
     role: Role
 
 
 def is_bundled(submission: SubmissionFacts) -> bool:
-    """Whether it is one of the methods in ``baselines/``, under its own name and with its own file as code."""
+    """Whether a submission is of a method in ``baselines/``, under its own name and with its own file as code."""
     return submission.method in bundled() and submission.code == code_of(submission.method)
 
 
 def checked_name(submission: SubmissionFacts) -> None:
-    """A bundled method's name is kept for it, and its file as code for its name; raises `RefusedError` for others."""
+    """Check that a bundled method's name has its own file as code, and that file its own name; raises `RefusedError`."""
     if is_bundled(submission):
         return
     if submission.method in bundled():
@@ -40,7 +40,7 @@ def checked_name(submission: SubmissionFacts) -> None:
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:
-    """Why a submission is a draft, which its version does not take yet; None where it is admitted."""
+    """Why a submission is a draft that its version does not take yet; None if it is admitted."""
     if is_bundled(submission):
         return None
     versions = {s.name: read_as(s.name, s.version) for s in (submission.subset, *submission.trained_on)}
@@ -50,7 +50,7 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
 
 
 def code_of(method: str) -> str:
-    """The file in ``baselines/`` that defines a bundled method; raises ValueError for another."""
+    """The file in ``baselines/`` that defines a bundled method; raises ValueError for any other name."""
     if method not in bundled():
         raise ValueError(f"{method} is no method of baselines/")
     return bundled()[method].code
@@ -58,7 +58,7 @@ def code_of(method: str) -> str:
 
 @cache
 def bundled() -> dict[str, Bundled]:
-    """The bundled methods by name. Where an earlier process executed the same files, they are not executed again: that
+    """The bundled methods by name. If an earlier process executed the same files, they are not executed again, since that
     imports scikit-learn.
     """
     files = sorted(baselines_folder().glob("*.py"))

@@ -1,6 +1,6 @@
-"""A result beside the bar: from the predictions that the leaderboard has of it, without a fit.
+"""Compares a result with the bar, from the predictions that the leaderboard has of the bar; nothing is fitted.
 
-The bar's submissions travel with the package; all bundled methods' are in a clone.
+The bar's submissions are shipped with the package; a clone has those of all bundled methods.
 """
 
 from __future__ import annotations
@@ -30,16 +30,14 @@ BAR = "bar"
 
 
 def submissions_folder() -> Path:
-    """The submissions at hand: all of them in a clone, the bar's inside an installed package."""
+    """The folder of the submissions at hand: all of them in a clone, the bar's inside an installed package."""
     package = Path(__file__).parents[1]
     inside = package / "submissions" / "stored"
     return inside if inside.is_dir() else package.parent / "leaderboard" / "submissions"
 
 
 def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder: Path | None = None) -> Result | None:
-    """What a method is submitted with, as a result without scores; None where it is not there for just these subsets, or is
-    not right.
-    """
+    """A method's submissions for exactly these subsets, as a result without scores; None if one is missing or is refused."""
     root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}
     tables, read = [], list[Submission]()
     for subset in subsets:
@@ -61,7 +59,7 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
 
 
 def _facts_of(submissions: Sequence[Submission]) -> ResultFacts:
-    """The facts of one method's submissions, one a subset."""
+    """The facts of one method's submissions, of which there is one for each subset."""
     first = submissions[0]
     return ResultFacts(
         method=first.method,
@@ -78,18 +76,19 @@ def _facts_of(submissions: Sequence[Submission]) -> ResultFacts:
 
 
 def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.DataFrame:
-    """What a result is worth beside the bar: a row per subset, budget (``budget``) and, on transfer, ``trained_on``.
+    """What a result is worth beside the bar: a row per subset, budget and, on transfer, ``trained_on``.
 
-    ``metric`` is the protocol's first, ``value`` the result's, ``bar`` the bar's under the same draws of the folds, ``gain``
-    how much better the result is; ``added``, of regressions, is what R² rises by when the bar is blended with it. ``gain``
-    and ``added`` have their 95% intervals beside them (``…_low``, ``…_high``). What the leaderboard has no bar for is NaN.
+    ``metric`` is the protocol's first, ``value`` the result's score, ``bar`` the bar's under the same draws of the folds,
+    and ``gain`` how much better the result is. ``added``, for regressions, is how much R² rises when the bar is blended with
+    the result. ``gain`` and ``added`` have their 95% intervals beside them (``…_low``, ``…_high``). Numbers are NaN where
+    the leaderboard has no bar.
 
     Parameters
     ----------
     result
         From `nndynbench.evaluate`.
     subsets
-        Those that it is of, where they are loaded already.
+        The result's subsets, if they are loaded already.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Submission files: ``<method>/<subset>.<protocol>.json``, read without trust and written compactly."""
+"""Submission files, ``<method>/<subset>.<protocol>.json``: read without trust, and written compactly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_QUOTE = 120
 
 
 class RefusedError(NndynbenchError, ValueError):
-    """A submission that is not accepted: ``field`` is where, ``reason`` why; both are safe to print."""
+    """A submission that is not accepted. ``field`` says where, ``reason`` why; both are safe to print."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = quoted(field), quoted(reason, longest=4 * LONGEST_QUOTE)
@@ -28,7 +28,7 @@ class RefusedError(NndynbenchError, ValueError):
 
 
 def quoted(text: object, *, longest: int = LONGEST_QUOTE) -> str:
-    """Anything as one short printable line: what a stranger wrote may hold control codes, or fill a screen."""
+    """Anything as one short printable line, since what a stranger wrote may hold control codes, or fill a screen."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(text))
     return line if len(line) <= longest else f"{line[:longest]}…"
 
@@ -39,8 +39,10 @@ def submission_path(submission: SubmissionFacts) -> Path:
 
 
 def read_submission(path: Path, *, below: Path | None = None) -> Submission:
-    """Read a file that anyone may have written. Its place is its path below the folder of submissions, ``below``: by default
-    two levels up.
+    """Read a file that anyone may have written.
+
+    ``below`` is the folder of submissions, by default the folder two levels up. The file's path below it must be that of
+    `submission_path`.
 
     Raises
     ------
@@ -69,9 +71,11 @@ def parsed(content: bytes) -> Submission:
 
 
 def write_submission(submission: Submission, folder: Path) -> Path:
-    """Write a submission where it belongs below ``folder``: a line per field, the numbers without blanks."""
+    """Write a submission where it belongs below ``folder``, a line per field and numbers without blanks; returns the
+    path.
+    """
     fields = submission.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    # A score without a value is a statement: that the metric is not defined.
+    # A score without a value is kept: it states that the metric is not defined.
     fields["scores"] = [score.model_dump(exclude_defaults=True) for score in submission.scores]
     fields = {"format": submission.format, **fields}
     columns = submission.predictions.columns()
@@ -84,7 +88,7 @@ def write_submission(submission: Submission, folder: Path) -> Path:
 
 
 def content_of(path: Path) -> bytes:
-    """A regular file's bytes, not too many; raises `RefusedError`."""
+    """The bytes of a regular file that is not too large; raises `RefusedError` for any other."""
     if path.is_symlink() or not path.is_file():
         raise RefusedError("file", "is no regular file")
     if (size := path.stat().st_size) > LARGEST_FILE:
@@ -93,7 +97,7 @@ def content_of(path: Path) -> bytes:
 
 
 def in_its_place(submission: FactsT, path: Path, below: Path | None = None) -> FactsT:
-    """The submission, where it is in the file that it belongs in, as `read_submission` says; raises `RefusedError`."""
+    """The submission, if its file is where it belongs, as `read_submission` says; else raises `RefusedError`."""
     right, found = submission_path(submission), Path(os.path.abspath(path))
     if found.relative_to(os.path.abspath(below) if below else found.parent.parent) != right:
         raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")

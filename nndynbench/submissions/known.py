@@ -1,4 +1,4 @@
-"""Results for what stands beside the paper's numbers: the board's submissions first, else a folder of stored results."""
+"""Results to show beside the paper's numbers: the board's submissions first, else a folder of stored results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from nndynbench.subsets import Subset
 
 @dataclass(frozen=True)
 class KnownResults:
-    """As `StoredResults`, with the submissions first; what neither has is fitted and stored, or refused."""
+    """As `StoredResults`, with the submissions first. What neither has is fitted and stored or, unless it ``fits``,
+    refused.
+    """
 
     submissions: Path
     stored: StoredResults
@@ -25,7 +27,9 @@ class KnownResults:
     def result(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
     ) -> Result:
-        """A method's result; raises `MethodError` where the method fails, or nothing is fitted and it is not at hand."""
+        """A method's result. Raises `MethodError` if the method fails, or if nothing may be fitted and the result is not at
+        hand.
+        """
         there = None if is_file_name(name) else submitted(name, subsets, protocol, self.submissions)
         if there is not None and set(budgets) <= set(there.predictions["budget"]):
             return rescore(at_budgets(there, budgets), subsets, protocol)

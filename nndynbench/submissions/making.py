@@ -1,4 +1,4 @@
-"""From a result of `nndynbench evaluate` to submissions, one per tested subset."""
+"""Makes submissions from a result of `nndynbench evaluate`, one per tested subset."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def submissions_of(
     Parameters
     ----------
     result
-        From `nndynbench.evaluate`; its seconds are those of all its subsets together.
+        From `nndynbench.evaluate`. Each submission has the seconds of all its subsets together.
     authors, licence, code, commit
-        Who, under which terms (an SPDX expression), and where the code is: an https address, and its commit.
+        Who submits, under which terms (an SPDX expression), where the code is (an https address), and its commit.
     seeds
         Every seed that the method used.
     method, description
-        Instead of the result's own.
+        Used in place of the result's own.
 
     Raises
     ------

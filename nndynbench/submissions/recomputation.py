@@ -1,4 +1,4 @@
-"""Every score of a submission, computed again from its predictions and the stored labels."""
+"""Computes every score of a submission again, from its predictions and the stored labels."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from nndynbench.subsets.catalogue import read_as
 from nndynbench.subsets.splits import Fold
 
 TOLERANCE = 1e-9
-"""How far a claimed score may be from the recomputed one: absolutely up to 1, relatively above."""
+"""How far a claimed score may be from the recomputed one: in absolute terms for scores up to 1, relative to it above."""
 
 CaseKey: TypeAlias = tuple[int, str | None]
-"""(budget, the subset trained on where the protocol tests another one)"""
+"""(budget, the subset trained on if the protocol tests another one)"""
 
 
 def accepted_predictions(submission: Submission, *, subsets: Mapping[str, Subset] | None = None) -> pd.DataFrame:
-    """The predictions of a submission whose every claimed score is right, with their truths, as a result has them.
+    """The predictions of a submission whose claimed scores are all right, with their truths, in the form that a result has.
 
     Parameters
     ----------
     submission
         As it was read.
     subsets
-        Loaded subsets by name, so that many submissions share them; others are loaded from the usual places.
+        Loaded subsets by name, which many submissions can share. Others are loaded from the usual places.
 
     Raises
     ------
     RefusedError
-        Naming the field: an unknown protocol, subset or budget, another version or checksum, a missing, extra or
-        duplicate network, a prediction that is none, or a score that differs.
+        Naming the field: an unknown protocol, subset or budget, another version or checksum, a missing, extra or duplicate
+        network, an invalid prediction, or a score that differs.
     """
     predictions, tested, chosen = _read(submission, subsets)
     _check_scores(submission, chosen, cases_by_budget(predictions, tested, chosen))
@@ -51,7 +51,7 @@ def accepted_predictions(submission: Submission, *, subsets: Mapping[str, Subset
 
 
 def predictions_with_truths(submission: Submission, *, subsets: Mapping[str, Subset] | None = None) -> pd.DataFrame:
-    """As `accepted_predictions`, without a look at the claimed scores: of a submission that was accepted before."""
+    """As `accepted_predictions`, but without checking the claimed scores: for a submission that was accepted before."""
     return _read(submission, subsets)[0]
 
 
@@ -66,7 +66,9 @@ def _read(submission: Submission, subsets: Mapping[str, Subset] | None) -> tuple
 def cases_by_budget(
     predictions: pd.DataFrame, tested: Subset, chosen: Protocol, *, reads: Collection[str] | None = None
 ) -> dict[CaseKey, Case]:
-    """The cases of one subset's predictions; networks that the protocol leaves out are left out."""
+    """The cases of one subset's predictions, by budget and subset trained on; networks that the protocol leaves out are left
+    out.
+    """
     found = {}
     for key, case in cases(predictions, {tested.name: tested}, chosen, reads=reads, leave_out=True).items():
         _, budget, *others = key
@@ -113,7 +115,7 @@ def _check_budgets(submission: Submission, chosen: Protocol, subsets: list[Subse
 
 
 def _predictions(submission: Submission, chosen: Protocol, tested: Subset, others: Mapping[str, Subset]) -> pd.DataFrame:
-    """The table that `nndynbench.protocols.scoring.cases` reads, in the split's order whatever the file's is."""
+    """The table that `nndynbench.protocols.scoring.cases` reads, in the split's order, whatever the file's order is."""
     columns = submission.predictions.columns()
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -171,7 +173,7 @@ def _tested_rows(folds: Sequence[Fold], draw: int) -> npt.NDArray[np.int64]:
 
 
 def _draws_by_budget(given: pd.DataFrame, submission: Submission, chosen: Protocol) -> dict[int, int]:
-    """How many draws of the folds are to be there at each budget: as many as it names, 1 where it names none."""
+    """How many draws of the folds each budget must have: as many as its rows name, or 1 if they name none."""
     draws = dict.fromkeys(submission.budgets, 1)
     if DRAW in given and len(given):
         if (last := int(given[DRAW].max())) >= chosen.draws:
@@ -183,7 +185,7 @@ def _draws_by_budget(given: pd.DataFrame, submission: Submission, chosen: Protoc
 
 
 def _same_rows(given: pd.DataFrame, expected: pd.DataFrame) -> bool:
-    """Whether they are in the split's order already, as the harness writes them: then nothing is to be sorted."""
+    """Whether the rows are already in the split's order, as the harness writes them; then nothing needs to be sorted."""
     return len(given) == len(expected) and all(
         np.array_equal(given[key].to_numpy(), expected[key].to_numpy()) for key in expected.columns
     )
@@ -225,13 +227,13 @@ def _check_score(claimed: float | None, right: float | None, where: str) -> None
         if claimed is not right:
             raise RefusedError(where, f"{claimed} is claimed, the predictions give {right}")
         return
-    # Written so that a NaN, were one to come about, is refused.
+    # Written so that a NaN would be refused.
     if not abs(claimed - right) <= TOLERANCE * max(1.0, abs(right)):
         raise RefusedError(where, f"{claimed!r} is claimed, the predictions give {right!r}")
 
 
 def recomputed(metric: str, case: Case) -> float | None:
-    """A metric's value, or None where these predictions do not define it."""
+    """A metric's value, or None if these predictions do not define it."""
     try:
         return case.value(metric)
     except UndefinedMetricError:

@@ -1,6 +1,6 @@
 """What a submission holds, field by field; exported as JSON Schema.
 
-Every text is one printable line, every number finite: a page can show the one as text and compute with the other.
+Every text is one printable line, and every number is finite, so a page can show the texts and compute with the numbers.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from nndynbench.arrays import LARGEST_NUMBER
 
 METHOD_PATTERN = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
-# An address that every browser reads: names with single hyphens alone (xn-- names are decoded, or refused), the last of
-# letters (a number is taken for an IPv4 address), a "%" before two hexadecimal digits alone.
+# An address that every browser reads alike. Names have single hyphens only (browsers decode or refuse xn-- names), the last
+# name has letters only (a number is taken for an IPv4 address), and "%" comes only before two hexadecimal digits.
 CODE_PATTERN = (
     r"^(https://([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]+(/([A-Za-z0-9._~+@/-]|%[0-9A-Fa-f]{2})*)?|baselines/[a-z0-9_]+\.py)$"
 )
 
 
 def _one_line(text: str) -> str:
-    # isprintable also refuses what turns the direction of the text around it, and halves of characters.
+    # isprintable also refuses characters that turn the direction of the text around them, and halves of characters.
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     if text != text.strip() or not text:
@@ -30,7 +30,7 @@ def _one_line(text: str) -> str:
 
 
 def _expression(text: str) -> str:
-    """In SPDX's own spelling."""
+    """The licence in SPDX's own spelling."""
     try:
         return canonicalize_license_expression(text)
     except InvalidLicenseExpression as error:
@@ -59,7 +59,7 @@ Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Id = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
-# The second is of submissions from before version 1.0.
+# Submissions from before version 1.0 have the second name.
 BUDGET_NAMES = AliasChoices("budget", "epochs")
 
 
@@ -68,7 +68,7 @@ class _Facts(BaseModel):
 
 
 class SubsetReference(_Facts):
-    """A version of a subset, by the SHA-256 of its manifest."""
+    """A version of a subset, with the SHA-256 over the checksums of its tables and splits."""
 
     name: Word
     version: Word
@@ -76,7 +76,7 @@ class SubsetReference(_Facts):
 
 
 class ClaimedScore(_Facts):
-    """A score as the submitter computed it; ``value`` is null where the metric is not defined."""
+    """A score as the submitter computed it; ``value`` is null if the metric is not defined."""
 
     budget: Annotated[Budget, Field(validation_alias=BUDGET_NAMES)]
     metric: Word
@@ -85,10 +85,10 @@ class ClaimedScore(_Facts):
 
 
 class Predictions(_Facts):
-    """A table by columns, of equal lengths: a row per budget (``budget``), fold and test network.
+    """A table by columns of equal length, with a row per budget, fold and test network.
 
-    ``draw``, where there are several draws of the folds: of each budget the draws from 0 on, none left out.
-    ``prediction`` is 0 or 1, or percent; ``score`` a classifier's for "high"; ``trained_on`` the other subset, on transfer.
+    ``draw``, if there are several draws of the folds, counts from 0 at each budget, and leaves none out. ``prediction`` is 0
+    or 1, or percent; ``score`` is a classifier's score for "high"; ``trained_on`` is the other subset, on transfer.
     """
 
     budget: Annotated[list[Budget], Field(fail_fast=True, validation_alias=BUDGET_NAMES)]
@@ -105,7 +105,7 @@ class Predictions(_Facts):
 
 
 class SubmissionFacts(_Facts):
-    """All that a submission says, save its predictions."""
+    """Everything that a submission says, except its predictions."""
 
     format: Literal[1] = 1
     method: MethodName
@@ -127,9 +127,9 @@ class SubmissionFacts(_Facts):
     libraries: Annotated[dict[Word, Word], Field(max_length=50)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**64)]], Field(max_length=1000)]
     order_seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
-    """Of the order in which networks were handed over; those that name none have the order of before there was one."""
+    """Seed of the order in which networks were handed over; submissions without one have the order from before seeds."""
     sealed: bool | None = None
-    """Whether every fit ran in a process of its own, without the subset; None of submissions from before it could."""
+    """Whether every fit ran in a process of its own, without the subset; None if submitted before that was possible."""
     seconds: Annotated[float, Field(ge=0, le=1e9)]
     scores: Annotated[list[ClaimedScore], Field(max_length=20_000, fail_fast=True)]
 
@@ -141,7 +141,7 @@ class Submission(SubmissionFacts):
 
     @property
     def facts(self) -> SubmissionFacts:
-        """Without the predictions."""
+        """The submission without its predictions."""
         return SubmissionFacts.model_construct(**{name: getattr(self, name) for name in SubmissionFacts.model_fields})
 
 
