@@ -1,4 +1,4 @@
-"""Checkpoints in anybody's files and naming: which files they are, of which epochs, and what they hold."""
+"""Checkpoints in anybody's files and naming: which files they are, which epochs they are of, and what they hold."""
 
 from nndynbench.checkpoints.content import CheckpointError, StoredTensor, read_content
 from nndynbench.checkpoints.epochs import CheckpointFolder, EpochOptions, Reading, read_folder

@@ -1,4 +1,4 @@
-"""What a checkpoint file holds: its tensors, and what it says of its own age. Nothing is ever unpickled."""
+"""What a checkpoint file holds: its tensors, and what it says about its own age. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from nndynbench.errors import NndynbenchError
 
 SAFETENSORS = (".safetensors",)
 
-# The types of a safetensors file that weights may have.
+# The types that weights may have in a safetensors file.
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
-# How torch files from before its zip format begin: a pickle does.
+# Torch files from before its zip format begin as a pickle does.
 LEGACY_START = b"\x80"
 
-# Where training code writes how many epochs and steps a checkpoint has behind it.
+# The keys under which training code writes how many epochs and steps a checkpoint has behind it.
 EPOCH_KEYS = ("epoch", "epochs", "current_epoch")
 STEP_KEYS = ("global_step", "global_steps", "step", "steps", "iteration", "iterations", "iter", "num_updates")
 
@@ -36,11 +36,13 @@ TRAINER_STATE = "trainer_state.json"
 
 
 class CheckpointError(NndynbenchError, ValueError):
-    """A checkpoint that cannot be read, is of another architecture, or is of no known epoch; the message names the file."""
+    """A checkpoint that cannot be read, is of another architecture, or is of an unknown epoch; the message names the
+    file.
+    """
 
 
 class StoredTensor(NamedTuple):
-    """A tensor of a type that no weights have: known by its shape and type alone."""
+    """A tensor of a type that no weights have: only its shape and type are known."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -48,11 +50,11 @@ class StoredTensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Said:
-    """What a checkpoint says of its own age.
+    """What a checkpoint says about its own age.
 
-    ``epoch`` is the number it calls its epoch, which some count from 0 and some from 1; ``completed`` how many epochs it
-    has behind it, where its writer is known to say so. ``within``: it was written in the middle of an epoch. ``unreadable``
-    is why nothing could be read.
+    ``epoch`` is the number that it calls its epoch, which some count from 0 and some from 1. ``completed`` is how many
+    epochs it has behind it, if its writer is known to say so. ``steps`` is how many steps it has behind it. ``within`` says
+    that it was written in the middle of an epoch. ``unreadable`` is why nothing could be read.
     """
 
     epoch: int | None = None
@@ -63,9 +65,10 @@ class Said:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """A checkpoint's content: the tensors of a safetensors file by name, sorted by it, whatever dict a torch file holds.
+    """A checkpoint's content: the tensors of a safetensors file by name, in alphabetical order, or the dict that a torch
+    file holds.
 
-    Torch files are read with ``weights_only=True``; of foreign objects only numpy's numbers and arrays, paths and plain
+    Torch files are read with ``weights_only=True``. Of foreign objects only numpy's numbers and arrays, paths and plain
     containers are allowed, which hold data and run nothing. Tensors of a torch file share its memory until they are copied.
 
     Raises
@@ -79,7 +82,7 @@ def read_content(path: Path) -> dict[str, Any]:
 
 
 def said_by(path: Path) -> Said:
-    """What a checkpoint says of its own age; no tensor's values are read."""
+    """What a checkpoint says about its own age; no tensor's values are read."""
     try:
         said = _said(_metadata(path) if path.suffix.lower() in SAFETENSORS else _torch_file(path))
     except (CheckpointError, OSError) as reason:
@@ -98,7 +101,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
 
 def _tensor(part: dict[str, Any]) -> npt.NDArray[np.floating[Any]] | StoredTensor:
-    """A tensor of a safetensors file. numpy has no bfloat16: it is the upper half of a float32."""
+    """A tensor of a safetensors file. numpy has no bfloat16, which is the upper half of a float32."""
     if part["dtype"] not in FLOATS:
         return StoredTensor(tuple(part["shape"]), part["dtype"])
     values = np.frombuffer(part["data"], FLOATS[part["dtype"]])
@@ -108,7 +111,7 @@ def _tensor(part: dict[str, Any]) -> npt.NDArray[np.floating[Any]] | StoredTenso
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    """The texts that a safetensors file carries beside its tensors, numbers among them as numbers."""
+    """The texts that a safetensors file carries besides its tensors; those that are numbers become numbers."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > path.stat().st_size:
@@ -136,7 +139,7 @@ def _torch_file(path: Path) -> dict[str, Any]:
     is_zip = zipfile.is_zipfile(path)
     try:
         with torch.serialization.safe_globals(_harmless()):
-            # Mapped, tensors that nobody asks for, such as an optimiser's, are never read.
+            # With mmap, tensors that nobody asks for, such as an optimiser's, are never read.
             checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as reason:  # torch raises whatever its readers do
         raise CheckpointError(_why_not_read(path, reason, is_zip=is_zip)) from reason
@@ -146,7 +149,7 @@ def _torch_file(path: Path) -> dict[str, Any]:
 
 
 def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What torch files of many people hold beside tensors, and what neither runs code nor reaches beyond itself."""
+    """Types that many people's torch files hold besides tensors, and that neither run code nor reach beyond themselves."""
     from numpy._core import multiarray  # where numpy's own pickles come from
 
     kinds: list[Any] = [np.dtype, np.ndarray, dict, list, set, int, float, argparse.Namespace]
@@ -162,12 +165,14 @@ def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
 
 
 def _plain_dict(*_: object) -> dict[Any, Any]:
-    """What a defaultdict is read as: torch fills none."""
+    """What a defaultdict is read as, since torch does not fill one."""
     return {}
 
 
 def _why_not_read(path: Path, reason: Exception, *, is_zip: bool) -> str:
-    """One sentence in words of our own: torch's advice is about loading what is not safe, and in colours."""
+    """Why a file cannot be read, in one sentence of our own: torch's messages advise loading what is not safe, and are
+    coloured.
+    """
     with path.open("rb") as file:
         start = file.read(1)
     if not start:
@@ -194,7 +199,7 @@ def _foreign(path: Path, *, is_zip: bool) -> list[str]:
     try:
         with torch.serialization.safe_globals(_harmless()):
             return list(get_unsafe_globals_in_checkpoint(path)) if is_zip else []
-    except Exception:  # a cut or hostile file: what it was refused for stands
+    except Exception:  # a cut or hostile file: the first refusal stands
         return []
 
 
@@ -209,7 +214,7 @@ def _said(content: Mapping[str, Any]) -> Said:
 
 
 def _said_by_lightning(content: Mapping[str, Any], epoch: int | None, steps: int | None) -> Said | None:
-    """Lightning counts epochs from 0, and one more at the end of training; its loops say what has been done."""
+    """From Lightning, which counts epochs from 0, and one more at the end of training; its loops say what has been done."""
     if "pytorch-lightning_version" not in content:
         return None
     loop = _at(content, "loops", "fit_loop")
@@ -223,7 +228,7 @@ def _said_by_lightning(content: Mapping[str, Any], epoch: int | None, steps: int
 
 
 def _said_by_timm(content: Mapping[str, Any], epoch: int | None, steps: int | None) -> Said | None:
-    """Of timm, which counts from 0 and writes behind an epoch; before its version 2 it added one."""
+    """From timm, which counts from 0 and writes after an epoch; before version 2 of its format it wrote one more."""
     version = _whole(content.get("version"))
     if version is None or epoch is None or not {"arch", "state_dict"} <= content.keys():
         return None
@@ -231,7 +236,7 @@ def _said_by_timm(content: Mapping[str, Any], epoch: int | None, steps: int | No
 
 
 def _said_by_mmengine(content: Mapping[str, Any], epoch: int | None, steps: int | None) -> Said | None:
-    """Of mmcv and mmengine, which write the number of epochs done."""
+    """From mmcv and mmengine, which write the number of epochs done."""
     about = content.get("meta")
     if not isinstance(about, Mapping) or not {"mmcv_version", "mmengine_version"} & about.keys():
         return None
@@ -240,7 +245,7 @@ def _said_by_mmengine(content: Mapping[str, Any], epoch: int | None, steps: int 
 
 
 def _said_by_composer(content: Mapping[str, Any], epoch: int | None, steps: int | None) -> Said | None:
-    """Composer's time stamp: epochs done, and batches of the one that has begun."""
+    """From Composer's time stamp: the epochs done, and the batches of the epoch that has begun."""
     time = _at(content, "state", "timestamp", "Timestamp") or _at(content, "state", "timestamp")
     done = _whole(_at(time, "epoch"))
     if done is None:
@@ -250,7 +255,7 @@ def _said_by_composer(content: Mapping[str, Any], epoch: int | None, steps: int 
 
 
 def _said_by_trainer(record: Path) -> Said | None:
-    """A Hugging Face Trainer writes epochs done, with a fraction in the middle of one."""
+    """From a Hugging Face Trainer, which writes the epochs done, with a fraction in the middle of one."""
     if not record.is_file():
         return None
     try:
@@ -265,7 +270,7 @@ def _said_by_trainer(record: Path) -> Said | None:
 
 
 def _steps_elsewhere(content: Mapping[str, Any]) -> Iterator[int]:
-    """Steps by what counts them on the side: Adam's states, and batch norm's number of batches."""
+    """Steps as counted on the side: by Adam's states, and by batch norm's number of batches."""
     for key, value in content.items():
         if "optim" in str(key).lower():
             parts = value if isinstance(value, list) else [value]
@@ -298,7 +303,7 @@ def _at(content: Any, *keys: str) -> Any:
 
 
 def _whole(value: Any) -> int | None:
-    """A count: a whole number from 0 on, also a float, a numpy number or a tensor of one value."""
+    """A count, which is a whole number from 0 on, also as a float, a numpy number or a tensor of one value; else None."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not getattr(value, "is_meta", False):
         value = value.item()
     if not isinstance(value, numbers.Real) or isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""Which checkpoint is of which epoch: read from names and from what files say of themselves, and never made up.
+"""Which checkpoint is of which epoch: read from names and from what files say about themselves, and never made up.
 
-Epoch 0 is the initialisation, epoch e comes after e epochs of training. Others call the first trained epoch 0 or 1, and a
-file's name and the file itself may differ in it. Every way of counting is tried against all that is known; where more than
-one is left, the user is asked.
+Epoch 0 is the initialisation; epoch e comes after e epochs of training. Others call the first trained epoch 0 or 1, and a
+file's name and the file itself may differ in that. Every way of counting is tried against everything that is known. If more
+than one remains, the user is asked.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from nndynbench.storage.files import user_path
 # Names of files from before the first step.
 INITIAL = re.compile(r"(?i)(?:.*[^a-z])?(?:init|initial|initiali[sz]ation|untrained)(?:[^a-z].*)?")
 
-# So many files are listed in an error.
+# At most this many files are listed in an error.
 LISTED = 30
 
 
 class EpochOptions(TypedDict, total=False):
-    """How a folder's epochs are read, where its files leave that open; see `read_folder`."""
+    """How a folder's epochs are read if its files leave that open; see `read_folder`."""
 
     first_epoch: int | None
     pattern: str | None
@@ -36,7 +36,7 @@ class EpochOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Shift:
-    """What is to be added to the numbers in names, and to those in files, to have epochs."""
+    """What must be added to the numbers in names, and to those in files, to get epochs."""
 
     names: int
     files: int
@@ -48,7 +48,7 @@ SHIFTS = (AS_THEY_ARE, Shift(0, 1), Shift(1, 0), Shift(1, 1))
 
 @dataclass(frozen=True)
 class Reading:
-    """A checkpoint, ``label`` its path below the folder, what its name and the file say, and the epoch that it is of."""
+    """A checkpoint: its path, its path below the folder (``label``), what its name and the file say, and its epoch."""
 
     path: Path
     label: str
@@ -58,7 +58,7 @@ class Reading:
 
     @property
     def steps(self) -> int | None:
-        """The steps of training before it, by the file itself, else by its name."""
+        """The steps of training before it, by the file itself or, if that says none, by its name."""
         return self.named.steps if self.said.steps is None else self.said.steps
 
     @property
@@ -66,7 +66,9 @@ class Reading:
         return self.named.epoch is self.said.epoch is self.said.completed is None
 
     def epochs(self, shift: Shift) -> set[int]:
-        """What it says of its epoch, if names and files are counted in this way: two epochs contradict each other."""
+        """The epochs that it claims, if names and files are counted in this way. Two different ones contradict each
+        other.
+        """
         by_name = {self.named.epoch + shift.names} if self.named.epoch is not None else set()
         if self.said.completed is not None:
             return by_name | {self.said.completed}
@@ -95,7 +97,7 @@ class Reading:
 class CheckpointFolder:
     """A folder's checkpoints and their epochs, as `read_folder` finds them.
 
-    ``readings`` are of all its checkpoints; ``unsure`` says what makes their epochs unknown, where something does.
+    ``readings`` has all its checkpoints; ``unsure`` says why their epochs are unknown, if they are.
     """
 
     folder: Path
@@ -103,25 +105,25 @@ class CheckpointFolder:
     unsure: str | None = field(default=None, repr=False)
 
     def by_epoch(self) -> dict[int, Path]:
-        """The checkpoints by epoch, in this order.
+        """The checkpoints by epoch, in ascending order.
 
         Raises
         ------
         CheckpointError
-            Where their epochs are not known: what each says of its own, and which option decides.
+            If their epochs are unknown: what each says about its own, and which option decides.
         """
         if self.unsure:
             raise CheckpointError(self.unsure)
         return dict(sorted((reading.epoch, reading.path) for reading in self._kept() if reading.epoch is not None))
 
     def in_order(self) -> list[tuple[int | None, Path]]:
-        """Epochs and checkpoints, in this order. The epochs of those that say steps alone, and of one by itself that says
-        nothing, are None.
+        """Epochs and checkpoints, in ascending order. The epoch is None for checkpoints that all say only steps, and for a
+        single one that says nothing.
 
         Raises
         ------
         CheckpointError
-            Where neither epochs nor steps tell the order.
+            If neither epochs nor steps tell the order.
         """
         steps = [reading.steps for reading in self.readings]
         if self.unsure and all(reading.says_nothing for reading in self.readings):
@@ -134,12 +136,14 @@ class CheckpointFolder:
 
     @property
     def left_out(self) -> list[Reading]:
-        """Checkpoints beside those of known epochs: of no epoch that they say, or of one that another is of."""
+        """Checkpoints that are not used: those that say no epoch, and those whose epoch another one is of."""
         kept = {reading.path for reading in self._kept()}
         return [reading for reading in self.readings if reading.path not in kept]
 
     def _kept(self) -> list[Reading]:
-        """One reading an epoch: of two, the one whose name says it (``best.pt`` is a second name for another file)."""
+        """One reading per epoch: of two, the one whose name says the epoch (``best.pt`` is a second name for another
+        file).
+        """
         by_name = sorted(self.readings, key=lambda reading: reading.named.epoch is None)
         return [*{reading.epoch: reading for reading in reversed(by_name) if reading.epoch is not None}.values()]
 
@@ -153,22 +157,22 @@ def read_folder(
 ) -> CheckpointFolder:
     r"""Find a folder's checkpoints and the epoch of each. No weights are read.
 
-    An epoch is what stands behind ``epoch``, ``ep`` or ``e`` in a name, else a number that tells all files apart and is
-    neither step, date, hash, seed nor accuracy; and what a file says of itself (``epoch``, ``global_step``, a Trainer's
-    ``trainer_state.json``, batch norm's and Adam's counts). Numbers that start at 1 are taken as they are. Those that start
-    at 0 are the initialisation's or the first epoch's: steps, or who wrote the files (Lightning, timm, mmengine, Composer),
-    must say which.
+    An epoch is the number after ``epoch``, ``ep`` or ``e`` in a name; else a number that tells all files apart and is no
+    step, date, hash, seed or accuracy. What a file says about itself counts too (``epoch``, ``global_step``, a Trainer's
+    ``trainer_state.json``, batch norm's and Adam's counts). Numbers that start at 1 are taken as they are. Numbers that
+    start at 0 may start at the initialisation or at the first epoch: steps, or who wrote the files (Lightning, timm,
+    mmengine, Composer), must say which.
 
     Parameters
     ----------
     folder
-        One network's checkpoints: files of safetensors or torch, or folders of one each (``checkpoint-500/``).
+        One network's checkpoints: safetensors or torch files, or folders with one each (``checkpoint-500/``).
     first_epoch
         The epoch of the checkpoint with the lowest number: 0 if that is the initialisation, 1 if it was written after the
         first epoch of training.
     pattern
-        A regular expression that finds the epoch in a path below the folder, by its first group, or a group named ``epoch``
-        or ``step``: ``"model_(\d+)"``. What it does not match is left out.
+        A regular expression that finds the epoch in a path below the folder, by its first group, or by a group named
+        ``epoch`` or ``step``: ``"model_(\d+)"``. Files that it does not match are left out.
     steps_per_epoch
         Turns steps into epochs. A checkpoint within an epoch is left out.
 
@@ -177,7 +181,7 @@ def read_folder(
     FileNotFoundError
         If there is no folder, or no checkpoint in it.
     ValueError
-        For options that are no whole numbers, or a pattern without a group.
+        For options that are not whole numbers, or a pattern without a group.
     """
     _check_count("first_epoch", first_epoch, least=0)
     _check_count("steps_per_epoch", steps_per_epoch, least=1)
@@ -209,7 +213,7 @@ def _check_count(name: str, value: object, *, least: int) -> None:
 
 
 def _with_initial(reading: Reading) -> Reading:
-    """With epoch 0 for a file that is called after the initialisation and says nothing else."""
+    """Gives epoch 0 to a file that is named after the initialisation and says nothing else."""
     is_initial = INITIAL.fullmatch(reading.path.stem) is not None and not reading.steps
     return replace(reading, said=Said(completed=0, steps=0)) if is_initial and reading.says_nothing else reading
 
@@ -228,7 +232,7 @@ def _by_steps(readings: Sequence[Reading], steps_per_epoch: int) -> list[Reading
 
 
 def _counted_from(readings: Sequence[Reading], first_epoch: int) -> list[Reading]:
-    """Epochs by the numbers in the names, else in the files, the lowest being ``first_epoch``."""
+    """Epochs from the numbers in the names or, if there are none, in the files; the lowest is ``first_epoch``."""
     for numbers in ([_number_of(reading) for reading in readings], [reading.said.epoch for reading in readings]):
         known = [number for number in numbers if number is not None]
         if known:
@@ -251,7 +255,7 @@ def _number_of(reading: Reading) -> int | None:
 
 
 def _counted_by_evidence(readings: Sequence[Reading], *, trust_names: bool) -> tuple[list[Reading], str | None]:
-    """Epochs in the one way of counting that everything known agrees with, or what makes that unsure."""
+    """Epochs by the one way of counting that agrees with everything known, or what makes that unsure."""
     whole = [reading for reading in readings if not reading.said.within]
     ways = _ways(whole)
     if not ways and trust_names:
@@ -283,7 +287,7 @@ def _numbers(reading: Reading) -> list[int]:
 
 
 def _ways(readings: Sequence[Reading]) -> dict[Shift, tuple[int | None, ...]]:
-    """By each way of counting that nothing contradicts, the epochs."""
+    """The epochs by each way of counting that nothing contradicts."""
     ways = {}
     for shift in SHIFTS:
         said = [reading.epochs(shift) for reading in readings]
@@ -300,7 +304,9 @@ def _ways(readings: Sequence[Reading]) -> dict[Shift, tuple[int | None, ...]]:
 
 
 def _fits_steps(reading: Reading, epoch: int | None) -> bool:
-    """The initialisation, and nothing else, comes after no step. The name of a file that cannot be read proves nothing."""
+    """Whether the epoch agrees with the steps: only the initialisation comes after none. The name of a file that cannot be
+    read proves nothing.
+    """
     if epoch is None or reading.steps is None or reading.said.unreadable:
         return True
     return (epoch == 0) == (reading.steps == 0)
@@ -309,12 +315,12 @@ def _fits_steps(reading: Reading, epoch: int | None) -> bool:
 def _proportional(
     readings: Sequence[Reading], ways: dict[Shift, tuple[int | None, ...]]
 ) -> dict[Shift, tuple[int | None, ...]]:
-    """The ways in which every epoch has as many steps as every other."""
+    """The ways of counting in which all epochs have the same number of steps."""
     return {shift: epochs for shift, epochs in ways.items() if _steps_an_epoch(readings, epochs)}
 
 
 def _steps_an_epoch(readings: Iterable[Reading], epochs: Iterable[int | None]) -> int | None:
-    """How many steps each epoch has, if two or more say so and all agree."""
+    """How many steps each epoch has, if two or more checkpoints say so and all agree; else None."""
     pairs = {
         (epoch, reading.steps)
         for reading, epoch in zip(readings, epochs, strict=True)
@@ -328,7 +334,7 @@ def _steps_an_epoch(readings: Iterable[Reading], epochs: Iterable[int | None]) -
 
 
 def _with_steps_alone(readings: list[Reading]) -> list[Reading]:
-    """With the epochs of those that say steps alone, by the steps of the others' epochs."""
+    """Adds epochs to checkpoints that say only steps, by the steps of the others' epochs."""
     rate = _steps_an_epoch(readings, [reading.epoch for reading in readings])
     if rate is None:
         return readings
@@ -341,7 +347,7 @@ def _with_steps_alone(readings: list[Reading]) -> list[Reading]:
 
 
 def _twice(readings: Sequence[Reading]) -> str | None:
-    """What is unsure where two names say one epoch."""
+    """What is unsure if two names say the same epoch; else None."""
     counts = Counter(reading.epoch for reading in readings if reading.epoch is not None and reading.named.epoch is not None)
     twice = [epoch for epoch, count in counts.items() if count > 1]
     if not twice:
@@ -350,7 +356,7 @@ def _twice(readings: Sequence[Reading]) -> str | None:
 
 
 def _none(readings: Sequence[Reading]) -> str | None:
-    """What is unsure where no epoch is known."""
+    """What is unsure if no epoch is known; else None."""
     if any(reading.epoch is not None for reading in readings):
         return None
     if len(readings) == 1:

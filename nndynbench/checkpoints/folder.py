@@ -1,4 +1,4 @@
-"""Which files of a folder are checkpoints of its network: neither hidden companions, nor optimisers, nor a second name."""
+"""Which files of a folder are checkpoints of its network: no hidden companions, no optimisers, and no second names."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nndynbench.storage.files import user_path
 
 TORCH_FILES = (".pt", ".pth", ".ckpt", ".th", ".t7", ".pth.tar", ".pt.tar", ".ckpt.tar", ".chkpt", ".ckp")
 
-# What files of many kinds end in: torch's, where they begin as these.
+# Endings that files of many kinds have. Such a file is torch's if it begins as a torch file does.
 OTHER_ENDINGS = (".bin", ".pkl", ".pickle", ".model", ".tar")
 
-# How files of torch begin, whatever their names end in: a zip, or its old format's magic number, pickled.
+# How torch files begin, whatever their names end in: as a zip, or with the old format's magic number, pickled.
 TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 ZIP_MAGIC = b"PK\x03\x04"
 ZIP_RECORD = b"data.pkl"
 
-# What training code saves beside a network.
+# Names of what training code saves beside a network.
 BESIDE = re.compile(
     r"(?i)(?:.*[_.-])?(?:optim|optimizer|optimiser|optimizer_states?|optim_states?|scheduler|sched|lr_scheduler|scaler|"
     r"grad_scaler|rng|rng_states?|random_states?|training_args|trainer_state|args|sampler|dataloader|tokenizer)(?:[_.-]?\d+)*"
@@ -34,20 +34,21 @@ CHECKPOINT_FOLDER = re.compile(
 # One of several files of a checkpoint: model-00001-of-00003.
 SHARD = re.compile(r".*-\d{5}-of-(\d{5})")
 
-# The same weights twice, of which a Hugging Face folder may hold both.
+# Two names for the same weights. A Hugging Face folder may hold files of both names.
 SAME = {"pytorch_model": "model"}
 
 
 def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
-    """A folder's checkpoints by their paths below it without their types' endings; where two would be equal, with these.
+    """A folder's checkpoints, by their paths below it without the endings of their types; with these, if two paths would be
+    equal.
 
-    They are files of safetensors or torch: by what their names end in, in any case, or by how they begin. In a folder of
-    folders (``checkpoint-500/model.safetensors``), those in folders that are named as checkpoints.
+    Checkpoints are safetensors or torch files, recognised by their ending, in upper or lower case, or by how they begin. In
+    a folder of folders (``checkpoint-500/model.safetensors``), they are those in folders named as checkpoints.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no such file in it, saying what is there.
+        If there is no such folder, or no checkpoint in it, saying what is there.
     CheckpointError
         For a checkpoint in several files.
     """
@@ -72,14 +73,14 @@ def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
 
 
 def ending(path: Path) -> str:
-    """What a checkpoint's name ends in, as far as its type goes: ``.pth.tar``; empty where it says no type."""
+    """The end of a checkpoint's name that says its type, such as ``.pth.tar``; empty if it says none."""
     lower = path.name.lower()
     known = [suffix for suffix in (*SAFETENSORS, *TORCH_FILES, *OTHER_ENDINGS) if lower.endswith(suffix)]
     return path.name[len(path.name) - len(max(known, key=len)) :] if known else ""
 
 
 def _networks(folder: Path) -> Iterator[Path]:
-    """The checkpoints in one folder, each once: without links to others and second copies in another format."""
+    """The checkpoints in one folder, each once: no links to others, and no second copies in another format."""
     found = [path for path in sorted(folder.iterdir()) if _is_checkpoint(path)]
     targets = {path.resolve() for path in found if not path.is_symlink()}
     names = {path.name.removesuffix(ending(path)) for path in found}
@@ -111,7 +112,7 @@ def _is_torch_file(path: Path) -> bool:
 
 
 def _nothing(root: Path) -> str:
-    """What a folder without checkpoints holds instead, and where some are."""
+    """The message for a folder without checkpoints: what it holds instead, and where some are."""
     inner = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     deeper = [path.name for path in inner if any(True for _ in _networks(path))]
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())

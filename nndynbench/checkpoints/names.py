@@ -1,4 +1,4 @@
-"""The numbers in the names of checkpoints: epochs, steps, and what is neither (dates, hashes, seeds, accuracies)."""
+"""The numbers in the names of checkpoints: epochs, steps, and those that are neither (dates, hashes, seeds, accuracies)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # A word for an epoch and its number, before or behind it: epoch=3, ep_03, e10, 3rd_epoch. 1.5 is no epoch.
 END = r"(?![0-9]|\.[0-9])"
-# A dash is no minus where it stands alone; eps is a disturbance's size.
+# A single dash is no minus; eps is no epoch, but the size of a disturbance.
 BETWEEN = r"(?:[ _=.]*| ?- ?)"
 EPOCH = re.compile(rf"(?i)(?:epochs?|(?<![a-z])ep|(?<![a-z0-9])e(?=[_=.-]?\d+(?![a-z0-9]))){BETWEEN}(\d+){END}")
 EPOCH_BEHIND = re.compile(r"(?i)(?<![a-z0-9.])(\d+)(?:st|nd|rd|th)?[ _-]?(?:epochs?|ep)(?![a-z])")
@@ -18,10 +18,10 @@ STEP_WORDS = "global[_-]?steps?|steps?|iterations?|iters?|it|updates?|batches|ba
 STEPS = re.compile(rf"(?i)(?<![a-z])(?:{STEP_WORDS})[ _=.-]*(\d+)(?![a-z]){END}")
 STEPS_BEHIND = re.compile(r"(?i)(?<![a-z0-9.])(\d+)[ _-]?(?:steps?|iterations?|iters?|batches)(?![a-z])")
 
-# A Hugging Face Trainer names a folder after the step, and its files always alike.
+# A Hugging Face Trainer names a folder after the step, and gives the files in it always the same names.
 TRAINER_FOLDER = re.compile(r"checkpoint-(\d+)/(?:model|pytorch_model|adapter_model)")
 
-# Runs of characters in which no number counts anything.
+# Parts of a name in which no number counts epochs or steps.
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 CLOCK = r"\d\d[-_.:h]?\d\d(?:[-_.:m]?\d\d)?"
 NO_COUNTS = (
@@ -34,7 +34,7 @@ NO_COUNTS = (
     re.compile(r"\d+\.\d+(?:e-?\d+)?"),
 )
 
-# The words before a number that is no epoch.
+# Words that come before numbers that are no epochs.
 OTHER_COUNTS = frozenset(
     (
         *("acc", "accuracy", "loss", "val", "valid", "train", "test", "top", "prec", "map", "auc", "score", "err", "error"),
@@ -50,19 +50,20 @@ OTHER_COUNTS = frozenset(
 
 WORD = re.compile(r"([A-Za-z]*)(\d+)(?:st|nd|rd|th)?")
 
-# From this on a bare number is no epoch: an identity, or a time in seconds.
+# From this on a bare number is no epoch, but an id, or a time in seconds.
 TOO_MANY = 100_000
 
-# Bare numbers that are all multiples of this may be steps as well as epochs.
+# Bare numbers whose greatest common divisor is this or more may be steps as well as epochs.
 ROUND = 50
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a file's name says: ``epoch`` and ``steps`` behind their words, or by a number that tells all files apart.
+    """What a file's name says: ``epoch`` and ``steps`` after their words, or the epoch as a number that tells all files
+    apart.
 
-    ``bare``: the epoch has no word for it, so what the file says of itself counts more. ``possible`` are numbers that could
-    be the epoch, and nothing says which, or whether one is.
+    ``bare``: no word says that it is the epoch, so what the file itself says counts more. ``possible`` are numbers that
+    could be the epoch, if nothing says which of them is, or whether any is.
     """
 
     epoch: int | None = None
@@ -72,7 +73,7 @@ class Named:
 
 
 def named_numbers(labels: Sequence[str]) -> list[Named]:
-    """By file, the numbers in its name; ``labels`` are paths below the folder, without what the files' types end in."""
+    """The numbers in each file's name. ``labels`` are paths below the folder, without the endings of the files' types."""
     named = [Named(_behind_word(label, EPOCH, EPOCH_BEHIND), _steps(label)) for label in labels]
     unworded = [position for position, found in enumerate(named) if found.epoch is None and found.steps is None]
     bare = _bare_numbers([labels[position] for position in unworded])
@@ -80,7 +81,8 @@ def named_numbers(labels: Sequence[str]) -> list[Named]:
 
 
 def matched_numbers(paths: Sequence[str], pattern: str) -> list[Named | None]:
-    """By file, the number in the pattern's first group, or its group ``epoch`` or ``step``; None where it does not match.
+    """For each file the number in the pattern's first group, or in its group ``epoch`` or ``step``; None if it does not
+    match.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def _steps(label: str) -> int | None:
 
 
 def _bare_numbers(labels: Sequence[str]) -> list[Named]:
-    """By name, the one number that every name has another of."""
+    """For each name its number at the one place where all names have different numbers."""
     counts = [_counts(label) for label in labels]
     numbered = [found for found in counts if found]
     if len({tuple(word for word, _ in found) for found in numbered}) > 1:

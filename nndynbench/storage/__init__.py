@@ -1,1 +1,1 @@
-"""A packed subset on disk: its manifest, the places it may be, its tables (Parquet) and its arrays (HDF5)."""
+"""A packed subset on disk: its manifest, the places where it may be, its tables (Parquet) and its arrays (HDF5)."""

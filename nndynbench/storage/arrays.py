@@ -1,8 +1,8 @@
-"""Snapshot arrays in HDF5: one flat data set (network, slot, value), for weights, graph blocks and centralities.
+"""Snapshot arrays in HDF5, for weights, graph blocks and centralities: one flat data set (network, slot, value).
 
-A slot is one kept epoch of a network; ``epochs`` says which (−1: none, its values are NaN). Names, offsets and shapes of
-the parts of a snapshot are in the attributes. A data set per array reads at a small
-fraction of this one's speed: tests/benchmarks/reading.py.
+A slot holds one kept epoch of a network; ``epochs`` says which (−1 for none, whose values are NaN). Names, offsets and
+shapes of a snapshot's parts are in the attributes. A data set per array would read at a small fraction of the speed:
+tests/benchmarks/reading.py.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from nndynbench.storage.files import DamagedFileError, written_whole
 
 FLOAT32_MANTISSA_BITS = 23
 CHUNK_BYTES = 1 << 20  # up to which all of a network's epochs are one chunk
-# Of a file from anywhere: memory is taken by what it says.
+# Limits on the sizes that a file states: it may come from anywhere, and memory is taken by what it states.
 MOST_SNAPSHOTS = 100_000_000
 MOST_VALUES = 1 << 30  # of a snapshot
 
-LARGEST_CHUNK_BYTES = 4 << 20  # of one snapshot: reading a large one needs little memory beside what is read
+LARGEST_CHUNK_BYTES = 4 << 20  # of a large snapshot, so that reading it needs little memory beside what is read
 
 Snapshot = dict[str, npt.NDArray[np.float32]]
 
@@ -45,8 +45,8 @@ class _Index(NamedTuple):
 class SnapshotArrays:
     """Reader of one file.
 
-    The file stays open, since opening it costs more than reading a small network; a forked worker opens it anew, and a
-    spawned one is sent the path alone.
+    The file stays open, since opening it costs more than reading a small network. A forked worker opens it anew; a spawned
+    one is sent the path alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,12 +62,12 @@ class SnapshotArrays:
         return list(self._index.rows)
 
     def epochs(self, network: int) -> list[int]:
-        """The epochs whose snapshots of this network are here."""
+        """The epochs of a network whose snapshots are here."""
         row = self._index.rows.get(network)
         return [] if row is None else list(self._index.slots[row])
 
     def read(self, network: int, epochs: Sequence[int]) -> npt.NDArray[np.float32]:
-        """The flat values of some epochs of a network, (epochs, values); a new array, the caller's own."""
+        """The flat values of a network at some epochs, (epochs, values), as a new array."""
         index = self._index
         row = index.rows[network]
         slots = [index.slots[row][epoch] for epoch in epochs]
@@ -91,8 +91,8 @@ class SnapshotArrays:
     def _values(self) -> h5py.Dataset:
         process = os.getpid()
         if self._open is None or self._open[0] != process:
-            # A chunk is read once and remembered here: HDF5's own cache would only copy it. A packed file never changes, and
-            # some clusters' file systems have no locks.
+            # No cache: a chunk is read once and remembered here, so HDF5's own cache would only copy it. No locks: a packed
+            # file never changes, and some clusters' file systems have none.
             file = h5py.File(self.path, "r", rdcc_nbytes=0, locking=False)
             self._open = process, _own_dataset(file, "values")
         return self._open[1]
@@ -113,12 +113,12 @@ class SnapshotArrays:
 
 
 def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """A data set that is in this file itself: links and storage that lead to other files are not followed.
+    """A data set that is in this file itself. Links and storage that lead to other files are not followed.
 
     Raises
     ------
     DamagedFileError
-        For a file without it, or with more in it than a subset can have.
+        For a file without it, or with a larger one than a subset can have.
     """
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise DamagedFileError(f"{file.filename} has no data set {name!r} of its own")
@@ -140,9 +140,9 @@ def write_snapshot_arrays(
 ) -> None:
     """Write a file of snapshot arrays.
 
-    ``shapes`` names the parts of a snapshot; ``epochs`` maps each network to the epochs it has, in order; ``snapshots``
-    yields (network, one mapping per epoch). A chunk is all of a network's epochs where they are under 1 MB: near copies
-    of each other, they compress together. ``mantissa_bits`` rounds values to fewer bits than float32's 23.
+    ``shapes`` names the parts of a snapshot; ``epochs`` maps each network to its kept epochs, in order; ``snapshots`` yields
+    (network, one mapping per epoch). All of a network's epochs are one chunk if they take up to 1 MiB: they are near copies
+    of each other, and compress together. ``mantissa_bits`` rounds values to fewer bits than float32's 23.
     """
     values_count = sum(int(np.prod(shape)) for shape in shapes.values())
     slots = max(map(len, epochs.values()))
@@ -173,7 +173,7 @@ def write_snapshot_arrays(
 
 
 class _Sink(io.RawIOBase):
-    """A file that HDF5 writes to, which never fails while it does: HDF5 crashes the process where a disk is full. What could
+    """A file for HDF5 to write to that never fails meanwhile, since HDF5 crashes the process if a disk is full. What could
     not be written is raised by `check`, and at the end.
     """
 
@@ -226,9 +226,10 @@ class _Sink(io.RawIOBase):
 
 
 def _compression(mantissa_bits: int) -> hdf5plugin.Blosc2:
-    # Rounded values are rounded to be small, so they take the slow level 9: of what was tried on digits-lenet (gzip, lz4,
-    # bit shuffling) the smallest, 6.0 MB against 6.1 to 7.2. Whole ones hardly compress, so they take what is read fastest:
-    # of Blosc2's codecs lz4 at level 9, at 4% more bytes than zstd at 9 and written more than ten times as fast.
+    # Values are rounded to be small, so rounded ones take zstd at the slow level 9. Of what was tried on digits-lenet (gzip,
+    # lz4, bit shuffling) it was the smallest: 6.0 MB against 6.1 to 7.2. Values that are not rounded hardly compress. They
+    # take the codec of Blosc2 that is read fastest, lz4 at level 9: 4% more bytes than zstd at 9, and written more than ten
+    # times as fast.
     if mantissa_bits < FLOAT32_MANTISSA_BITS:
         return hdf5plugin.Blosc2(cname="zstd", clevel=9, filters=hdf5plugin.Blosc2.SHUFFLE)
     return hdf5plugin.Blosc2(cname="lz4", clevel=9, filters=hdf5plugin.Blosc2.BITSHUFFLE)

@@ -1,7 +1,7 @@
-"""Files are checked against their manifest before they are first read; what was found good is remembered on disk.
+"""Checks files against their manifest before they are first read, and remembers on disk which were found good.
 
-A file is remembered by its path, size, modification time and checksum: one small file per file found good, in
-``found-good/`` of the home folder, so that processes share the memory without a lock. Where no folder can be written, the
+A file is remembered by its path, size, modification time and checksum. There is one small file per file found good, in
+``found-good/`` of the home folder, so that processes share the memory without a lock. If no folder can be written, the
 memory is this process's own.
 """
 
@@ -21,7 +21,7 @@ _found_good: set[str] = set()
 
 
 def check(path: Path, expected: FileFacts, *, again: bool = False) -> None:
-    """Check a file's size and SHA-256; ``again`` also where it was found good before.
+    """Check a file's size and SHA-256, unless it was found good before; with ``again``, even then.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check(path: Path, expected: FileFacts, *, again: bool = False) -> None:
             f"{path} is damaged: expected {expected.bytes} bytes with SHA-256 {expected.sha256}, "
             f"found {found.bytes} bytes with SHA-256 {found.sha256}"
         )
-    # Marked as it was before it was hashed: a file that changed meanwhile is hashed again.
+    # The mark was taken before hashing, so a file that changed meanwhile is hashed again.
     _remember(mark, path)
 
 

@@ -1,8 +1,8 @@
-"""What slow functions computed, kept between processes: ``computed.sqlite`` of the home folder.
+"""Keeps what slow functions computed between processes, in ``computed.sqlite`` of the home folder.
 
-SQLite gives what processes that share a file need: a value is there whole or not at all, also after a kill. Values are JSON
-beside a checksum, so nothing is unpickled, and what is damaged is computed again. The file may be removed at any time. Where
-no folder can be written, or ``NNDYNBENCH_CACHE`` is off, nothing is kept.
+SQLite gives what processes that share a file need: a value is there whole or not at all, even after a kill. Values are JSON
+with a checksum, so nothing is unpickled, and what is damaged is computed again. The file may be removed at any time. If no
+folder can be written, or ``NNDYNBENCH_CACHE`` is off, nothing is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nndynbench.storage.places import memory_folders
 
 FILE = "computed.sqlite"
 
-# In seconds: what is computed faster is not worth looking up.
+# In seconds. A value that is computed faster is not worth looking up.
 SLOW = 0.001
 
 _lock = Lock()
@@ -28,17 +28,19 @@ _opened: dict[tuple[int, tuple[Path, ...]], sqlite3.Connection | None] = {}
 
 
 def is_on() -> bool:
-    """Whether values are kept: as ``NNDYNBENCH_CACHE`` says (0, false, no, off), else they are."""
+    """Whether values are kept: they are, unless ``NNDYNBENCH_CACHE`` says 0, false, no or off."""
     return os.environ.get("NNDYNBENCH_CACHE", "").strip().lower() not in {"0", "false", "no", "off"}
 
 
 def key_of(code: str, *facts: object) -> str:
-    """The key of what a function of a fingerprint says of something that the facts identify."""
+    """The key of a value: the fingerprint (``code``) of the function that computes it, and facts that identify what it is
+    about.
+    """
     return hashlib.sha256(repr((code, *facts)).encode()).hexdigest()
 
 
 def stored_value(key: str) -> Any:
-    """The value that is kept under a key; None where there is none, or what is there cannot be read."""
+    """The value that is kept under a key; None if there is none, or it cannot be read."""
     if not is_on():
         return None
     for value, checksum in _run("SELECT value, checksum FROM computed WHERE key = ?", key):
@@ -51,7 +53,7 @@ def stored_value(key: str) -> Any:
 
 
 def store_value(key: str, value: Any, seconds: float) -> None:
-    """Keep a value that took so long to compute, if that is slow and JSON can hold it."""
+    """Keep a value if it took long to compute (``seconds``), and JSON can hold it."""
     if seconds < SLOW or not is_on():
         return
     try:
@@ -62,12 +64,12 @@ def store_value(key: str, value: Any, seconds: float) -> None:
 
 
 def _checksum(key: str, value: bytes) -> int:
-    # Over the key too: a flipped bit may also make it another's.
+    # The checksum covers the key too, since a flipped bit may turn it into another key.
     return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
 def _run(statement: str, *values: object) -> list[Any]:
-    """The rows that a statement gives; none where nothing can be kept. After an error this process tries no more."""
+    """The rows that a statement gives; none if nothing can be kept. After an error this process does not try again."""
     place = os.getpid(), tuple(memory_folders())
     with _lock:
         try:
@@ -93,14 +95,14 @@ def _connection(folders: tuple[Path, ...]) -> sqlite3.Connection | None:
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        # A power cut may cost what was kept, which is checked when it is read: no waiting for the disk.
+        # Do not wait for the disk: a power cut may damage what was kept, but that is checked when it is read.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE IF NOT EXISTS computed (key TEXT PRIMARY KEY, value BLOB, checksum INTEGER)")
         if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
             return connection
     except sqlite3.OperationalError:
         raise
-    except sqlite3.DatabaseError:  # no database, or a damaged one: another is begun
+    except sqlite3.DatabaseError:  # no database, or a damaged one: a new one is begun
         pass
     connection.close()
     path.unlink()

@@ -1,5 +1,5 @@
-"""Where the work of hours is written when the place that it was meant for cannot be written: a full disk, a quota, a folder
-that is gone or read-only.
+"""Writes the work of hours somewhere else if the place that it was meant for cannot be written: a full disk, a quota, a
+folder that is gone or read-only.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 
 class SavedElsewhereWarning(UserWarning):
-    """A file is in another place than was asked for, since that could not be written; names both."""
+    """A file is in another place than was asked for, since that place could not be written; names both."""
 
 
 def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
-    """Have ``write`` write a file at a path or, where it cannot, in the first other folder where it can: the temporary one,
-    the home folder, the current one. There its name is new, so that it replaces nothing. Returns where it is.
+    """Have ``write`` write a file at a path. If it cannot, the first other folder where it can is used: the temporary one,
+    the home folder, the current one. There the file has a new name, so that it replaces nothing. Returns where it is.
 
     Raises
     ------
     OSError
-        Where no folder can be written.
+        If no folder can be written.
 
     Warns
     -----
@@ -47,7 +47,7 @@ def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
 
 def _other_folders(path: Path) -> Iterator[Path]:
     for find in (tempfile.gettempdir, Path.home, Path.cwd):
-        with suppress(OSError, RuntimeError):  # none can be written, there is no home, it is gone
+        with suppress(OSError, RuntimeError):  # no temporary folder, no home, or the current folder is gone
             folder = Path(find())
             if folder != path.parent and folder.is_dir():
                 yield folder

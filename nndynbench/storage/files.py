@@ -1,4 +1,4 @@
-"""Single files: as a user names them, written whole or not at all, locked, and their size and checksum."""
+"""Files and folders: paths as users write them, writing whole or not at all, locks, sizes and checksums."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.manifest import FileFacts
 
-# Of a file's name, what its partial file's name begins with: a name has 255 bytes at most, and a character up to 4.
+# A partial file's name begins with this many characters of the file's: a name has at most 255 bytes, a character up to 4.
 LONGEST_STEM = 50
 
-# What the writer of a folder holds, in the partial folder that it fills.
+# The lock that the writer of a folder holds, in the partial folder that it fills.
 WORKSHOP_LOCK = "lock"
 
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -31,17 +31,19 @@ class NoLocksError(NndynbenchError, OSError):
 
 
 class DamagedFileError(NndynbenchError, ValueError):
-    """A file that is not what its manifest, or its own checksum, says: truncated, altered or missing."""
+    """A file that is not what its manifest, or its own checksum, says: cut short, altered or missing."""
 
 
 def user_path(named: str | os.PathLike[str]) -> Path:
-    """The path that a user names: ``~`` is the home folder also where no shell said so. Whoever takes a path asks here."""
+    """The path that a user names. ``~`` is the home folder, even if no shell has expanded it. Every path from a user goes
+    through here.
+    """
     return Path(os.path.expanduser(named))
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a partial name to write to; rename it to ``path`` at the end, or remove it if anything went wrong."""
+    """Yield a partial path to write to. At the end it is renamed to ``path``, or removed if anything went wrong."""
     partial = path.with_name(f"{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -53,13 +55,13 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
-    """Hold a lock file for this process; a killed one frees it. Yields False where ``blocking`` is false and another process
-    has it.
+    """Hold a lock file for this process; a killed process frees it. Yields False if ``blocking`` is false and another
+    process has it.
 
     Raises
     ------
     NoLocksError
-        Where the file system has no locks.
+        If the file system has no locks.
     """
     lock = FileLock(path, blocking=blocking)
     try:
@@ -79,8 +81,8 @@ def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; at the end it takes the place of ``folder``, which stays as it is until then, and where
-    anything went wrong. Of several writers at once the last to end leaves its own. What a killed one left is removed.
+    """Yield an empty folder to fill. At the end it takes the place of ``folder``, which stays as it is until then, and if
+    anything goes wrong. Of several writers at once, the last to end leaves its own. What killed writers left is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f"{glob.escape(folder.name)}.*.partial"):
@@ -102,7 +104,9 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(workshop: Path) -> bool:
-    """Whether the writer of a partial folder was killed, as can be told where there are locks: nobody holds its own."""
+    """Whether the writer of a partial folder was killed: then nobody holds the folder's lock. False where there are no
+    locks.
+    """
     if not (workshop / WORKSHOP_LOCK).is_file():
         return False
     with suppress(NoLocksError, FileNotFoundError), locked(workshop / WORKSHOP_LOCK, blocking=False) as free:
@@ -111,7 +115,7 @@ def _is_abandoned(workshop: Path) -> bool:
 
 
 def _take_place(fresh: Path, folder: Path, *, aside: Path) -> None:
-    """Move ``fresh`` to ``folder``, and what is there ``aside``; where that fails, back."""
+    """Move ``folder`` to ``aside``, and ``fresh`` to ``folder``; if that fails, move ``aside`` back."""
     while True:
         with suppress(FileNotFoundError):
             folder.rename(aside)
@@ -119,7 +123,7 @@ def _take_place(fresh: Path, folder: Path, *, aside: Path) -> None:
             fresh.rename(folder)
             return
         except OSError:
-            if folder.exists():  # another writer was between the two
+            if folder.exists():  # another writer came between the two renames
                 _remove(aside)
                 continue
             if aside.exists():
@@ -128,7 +132,7 @@ def _take_place(fresh: Path, folder: Path, *, aside: Path) -> None:
 
 
 def _remove(left: Path) -> None:
-    """Remove a folder with all that is in it, or a link to one: what that leads to stays."""
+    """Remove a folder with everything in it. Of a link only the link is removed, and what it leads to stays."""
     if left.is_symlink() or not left.is_dir():
         left.unlink(missing_ok=True)
     else:
@@ -136,13 +140,13 @@ def _remove(left: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder to which nobody else writes now."""
+    """Remove what killed writers left in a folder. Nobody else may be writing to it."""
     for partial in folder.glob("*.partial"):
         partial.unlink(missing_ok=True)
 
 
 def put_in_place(whole: Path, path: Path) -> None:
-    """Rename a whole file to ``path``, replacing what is there; after a power cut it is seen whole or not at all."""
+    """Rename a whole file to ``path``, replacing what is there. After a power cut it is there whole or not at all."""
     with whole.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
     whole.replace(path)

@@ -1,7 +1,7 @@
 """The hub, the last of the places: which versions it has, and fetching their files.
 
-A version is published as a tag ``<subset>-<version>`` of a dataset repository; ``origin.json`` in a downloaded folder names
-the repository and the commit, so its files can be fetched when they are asked for, and again when one is found bad.
+A version is published as the tag ``<subset>-<version>`` of a dataset repository. ``origin.json`` in a downloaded folder
+names the repository and the commit, so its files can be fetched when they are asked for, and again if one is found bad.
 huggingface_hub does the transfer. A file comes into its place only when its size and checksum are right.
 """
 
@@ -29,14 +29,14 @@ logger = logging.getLogger(__name__)
 
 ORIGIN_NAME = "origin.json"
 
-# In each downloaded folder: locks, and files on their way.
+# The folder in each downloaded folder for locks, and for files on their way.
 INCOMING = ".incoming"
 
-# A body that arrives whole but wrong may be right the second time; a host that sends it twice will not get better.
+# A file that arrives whole but wrong may be right the second time. A host that sends a wrong one twice is given up.
 ATTEMPTS = 2
 
 MIRROR_TIMEOUT = 30  # seconds without a byte
-SLOWEST_MIRROR = 20_000  # bytes a second, over the whole of a file
+SLOWEST_MIRROR = 20_000  # bytes a second, averaged over a file
 PART_BYTES = 1 << 20
 
 
@@ -58,12 +58,12 @@ class Origin(BaseModel):
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """Where a packed folder was downloaded from; None for one that was not.
+    """Where a packed folder was downloaded from; None if it was not downloaded.
 
     Raises
     ------
     DamagedFileError
-        Naming the file, where it does not say that.
+        If the file that says so is damaged, naming it.
     """
     path = folder / ORIGIN_NAME
     if not path.is_file():
@@ -81,17 +81,19 @@ def tag_of(subset: str, version: str) -> str:
 
 
 def endpoint() -> str | None:
-    """The hub's address, where ``HF_ENDPOINT`` replaces it; huggingface_hub itself reads it only when it is imported."""
+    """The hub's address, if ``HF_ENDPOINT`` replaces it; huggingface_hub itself reads the variable only when it is
+    imported.
+    """
     return os.environ.get("HF_ENDPOINT")
 
 
 def published_versions(repository: str, subset: str) -> dict[str, Origin]:
-    """The versions of a subset that a repository has, with their commits; empty where there is no such repository.
+    """The versions of a subset that a repository has, with their commits; empty if there is no such repository.
 
     Raises
     ------
     HubUnreachableError
-        Where the hub does not answer.
+        If the hub does not answer.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -112,14 +114,15 @@ def published_versions(repository: str, subset: str) -> dict[str, Origin]:
 
 
 def adopt(origin: Origin, subset: str, version: str, folder: Path) -> None:
-    """Make ``folder`` the downloaded folder of a published version: its manifest and origin; files follow when asked for.
+    """Make ``folder`` the downloaded folder of a published version, with its manifest and origin. Files follow when they are
+    asked for.
 
     Raises
     ------
     DownloadError
-        Where the manifest cannot be had.
+        If the manifest cannot be fetched.
     FileExistsError
-        Where the folder holds another pack of this version, which did not come from this repository.
+        If the folder holds another pack of this version than the repository.
     """
     with _locked(folder, MANIFEST_NAME) as staging:
         address = f"{subset}/{version}/{MANIFEST_NAME}"
@@ -132,17 +135,17 @@ def adopt(origin: Origin, subset: str, version: str, folder: Path) -> None:
                 f"{folder} holds another pack of {subset} {version} than {origin.repository}: "
                 "remove it, or set NNDYNBENCH_HOME to another folder"
             )
-        # The manifest last: where there is one, the folder is complete.
+        # The manifest comes last: a folder that has one is complete.
         with written_whole(folder / ORIGIN_NAME) as partial:
             partial.write_text(origin.model_dump_json(indent=1), encoding="utf-8")
         put_in_place(fetched, there)
 
 
 def fetch(origin: Origin, address: str, expected: FileFacts, path: Path, *, again: bool = False) -> None:
-    """Fetch a file of the repository to ``path``, unless a good one is there; a bad one there is set aside.
+    """Fetch a file of the repository to ``path``, unless a good one is there. A bad one there is set aside.
 
-    ``address`` is the file's path in the repository. Its mirrors are tried where the hub fails. Processes that want the
-    same file wait for each other. ``again`` hashes what is there even where it was found good before.
+    ``address`` is the file's path in the repository. The file's mirrors are tried if the hub fails. Processes that want the
+    same file wait for each other. With ``again``, what is there is hashed even if it was found good before.
 
     Raises
     ------
@@ -172,7 +175,7 @@ class _Host(NamedTuple):
 
 
 def _first_right(address: str, hosts: Sequence[_Host], fault_of: Callable[[Path], str | None]) -> Path:
-    """The first file that arrives and has no fault."""
+    """The first file that arrives without a fault."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     failures = []
@@ -180,7 +183,7 @@ def _first_right(address: str, hosts: Sequence[_Host], fault_of: Callable[[Path]
         for attempt in range(ATTEMPTS):
             try:
                 arrived = host.transfer(attempt > 0)
-            except LocalEntryNotFoundError as error:  # no answer, for as long as huggingface_hub itself goes on trying
+            except LocalEntryNotFoundError as error:  # no answer, although huggingface_hub itself tried several times
                 failures.append(f"{host.name}: {_reason(error)}")
                 break
             except Exception as error:  # as above
@@ -248,7 +251,7 @@ def _mirror_host(url: str, path: Path, size: int) -> _Host:
 
 @contextmanager
 def _locked(folder: Path, name: str) -> Iterator[Path]:
-    """Hold a file of a downloaded folder for this process; yields an empty folder for what is on its way to it."""
+    """Hold the lock of a file in a downloaded folder; yields an empty folder for what is on its way to that file."""
     incoming = folder / INCOMING
     try:
         incoming.mkdir(parents=True, exist_ok=True)
@@ -265,7 +268,7 @@ def _locked(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error and of what caused it at the bottom."""
+    """The first line of an error, and of the error that first caused it."""
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__

@@ -18,11 +18,11 @@ TierName = Literal["networks", "centralities", "graphs", "weights"]
 # From the least to the richest: a missing tier is derived from a richer one.
 TIERS: tuple[TierName, ...] = ("networks", "centralities", "graphs", "weights")
 
-# Networks side by side in one process of a CPU: more are no quicker, and leave other cores idle.
+# How many networks one process of a CPU trains side by side: more are no quicker, and leave other cores idle.
 CPU_GROUP = 6
 
 
-# What the grid of runs is called that were recorded, not trained here.
+# The name of the grid of runs that were recorded, not trained here.
 OWN_RUNS = "own runs"
 
 
@@ -30,12 +30,12 @@ class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-# A manifest may come from anybody's repository: its files lie beside it, and their mirrors are on the web.
+# A manifest may come from anybody's repository, so its files must lie beside it, and their mirrors on the web.
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://")]
 
 
-# Bounds of what a manifest counts: memory and time are taken by these numbers before anything else is read.
+# Bounds on a manifest's numbers: they decide how much memory and time is taken before anything else is read.
 NetworkCount = Annotated[int, Field(ge=0, le=1_000_000)]
 EpochNumber = Annotated[int, Field(ge=0, le=100_000)]
 LARGEST_FILE = 1 << 44
@@ -47,7 +47,7 @@ class FileFacts(_Facts):
     bytes: int = Field(ge=0, le=LARGEST_FILE)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     mirrors: list[Address] = []
-    """Addresses of the same file on other hosts, tried in order where the hub fails."""
+    """Addresses of the same file on other hosts, tried in order if the hub fails."""
 
     def same_content(self, other: FileFacts) -> bool:
         """Whether both are facts of the same bytes."""
@@ -55,17 +55,17 @@ class FileFacts(_Facts):
 
 
 class TierFacts(_Facts):
-    """What of a tier this version holds: for how many networks, and which epochs ("last" is each network's own)."""
+    """What this version holds of a tier: for how many networks, and which epochs ("last" is each network's own last one)."""
 
     files: list[FileName]
     networks: NetworkCount
     epochs: list[EpochNumber | Literal["last"]] = []
     mantissa_bits: int = Field(default=23, ge=1, le=23)
-    """To how many bits the values of its files were rounded; 23 are all that a float32 has."""
+    """How many bits of mantissa the values in its files were rounded to; a float32 has 23."""
 
     @property
     def epochs_in_words(self) -> str:
-        """Such as "0 to 5", "0 to last", or "1, 3, 5" where some between are not kept; empty where it has none."""
+        """Such as "0 to 5", "0 to last", or "1, 3, 5" if some in between are not kept; empty if there are none."""
         numbers = [epoch for epoch in self.epochs if isinstance(epoch, int)]
         if len(self.epochs) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
             return f"{self.epochs[0]} to {self.epochs[-1]}"
@@ -85,13 +85,13 @@ class Manifest(_Facts):
     version: str
     summary: str
     regime: str = Field(validation_alias=AliasChoices("regime", "protocol"))
-    """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper one: always said beside a score. Older
-    packs call it protocol."""
+    """ "full" is the paper's training, "diverse" a drawn grid, "reduced" a cheaper training. It is always shown beside a
+    score. Older packs call it protocol."""
     architecture: str
     network: dict[str, Any] | None = None
-    """What the networks are (`nndynbench.graphs.Architecture.description`), where the package describes none of the name."""
+    """The architecture (`nndynbench.graphs.Architecture.description`), if the package has none of this name."""
     notes: list[str] = []
-    """Of a pack of one's own runs: what was left out or is missing, and what that costs."""
+    """For a pack of one's own runs: what was left out or is missing, and what that costs."""
     images: ImageFacts
     grid: str
     settings: dict[str, Any]
@@ -102,7 +102,7 @@ class Manifest(_Facts):
     threshold: float
     chance: float
     epochs: EpochNumber
-    """The most epochs a network may have trained: the largest budget."""
+    """The most epochs that a network may have trained, which is the largest budget."""
     networks: NetworkCount
     networks_planned: NetworkCount
     keep: EpochNumber | None = None
@@ -118,13 +118,15 @@ class Manifest(_Facts):
 
     @property
     def protocol(self) -> str:
-        """The regime, by the word that it had before version 1.0; deprecated."""
+        """The regime, under the name that it had before version 1.0; deprecated."""
         warnings.warn("Manifest.protocol is called regime now", DeprecationWarning, stacklevel=2)
         return self.regime
 
     @property
     def reduced(self) -> bool:
-        """Whether the networks were trained by less than the paper's regime, so that no score is to be read beside its."""
+        """Whether the networks were trained with less than the paper's regime, so that no score is comparable with the
+        paper's.
+        """
         return self.regime == "reduced"
 
     @property
@@ -134,14 +136,14 @@ class Manifest(_Facts):
 
     @property
     def training_command(self) -> str:
-        """The command that trains such a subset from a clone of the project: the same grid, trainer, precision and kept
+        """The command that trains such a subset in a clone of the project, with the same grid, trainer, precision and kept
         epochs.
         """
         options = [f"--grid {self.grid}"]
         if self.settings.get("trainer") == "side by side":
             on_gpu = self.settings.get("device_kind", "cpu") != "cpu"
             options += ["--device cuda"] * on_gpu
-            # Each core of a CPU takes a group, a GPU all networks.
+            # Each core of a CPU trains a group of networks, a GPU all of them.
             group = self.networks if on_gpu else CPU_GROUP
             options += [f"--side-by-side {group}", f"--precision {self.settings['precision']}"]
         if self.keep is not None:
@@ -156,7 +158,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     ValueError
-        Naming the file and the field, where it is no valid manifest, or one of a later format.
+        If it is no valid manifest, naming the file and the field, or if it is of a later format.
     """
     path = folder / MANIFEST_NAME
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A packed version of a subset: its files, tables and arrays, wherever its folders are. Nothing is derived here."""
+"""A packed version of a subset: its files, tables and arrays, in whichever folders they are. Nothing is derived here."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FloatArray = npt.NDArray[np.float64]
 class Pack:
     """One version of a subset.
 
-    ``folder`` is the packed version; ``also`` are folders of the same version at other places: what ``folder`` lacks is read
-    there, if its tables are the same. Opening it reads the manifest alone; every file is checked before it is first read. Of
-    a downloaded version the tables are fetched when they are asked for, unless ``offline``.
+    ``folder`` is the packed version. ``also`` are folders of the same version at other places: what ``folder`` lacks is read
+    there, if the tables are the same. Opening a pack reads only the manifest; every file is checked before it is first read.
+    Tables of a downloaded version are fetched when they are asked for, unless ``offline``.
     """
 
     def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
@@ -39,7 +39,7 @@ class Pack:
         self._opening = (folder, tuple(also), offline)
         self._tables: dict[TableName, pd.DataFrame] = {}
         self._arrays: dict[TierName, list[SnapshotArrays]] = {}
-        # By network, fingerprint and place: what functions said of it. Each fold, budget and copy of a method asks again.
+        # What functions returned, by network, fingerprint and place. Each fold, budget and copy of a method asks again.
         self.remembered: dict[tuple[Any, ...], Any] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Pack], tuple[Any, ...]]:
@@ -48,18 +48,20 @@ class Pack:
 
     @property
     def opening(self) -> tuple[Any, ...]:
-        """What another process opens the same pack by: its folders, and what it found there."""
+        """What another process needs to open the same pack: its folders, and the checksums of what was found there."""
         return *self._opening, self.checksum, self.content
 
     def check_unchanged(self, checksum: str) -> None:
-        """Raise `DamagedFileError` where the folder holds other networks than those that somebody opened before."""
+        """Raise `DamagedFileError` if the folder no longer holds the networks that had this checksum when they were
+        opened.
+        """
         if self.checksum != checksum:
             named = f"{self.manifest.subset} {self.manifest.version}"
             raise DamagedFileError(f"{self.folder} holds other networks than when it was opened: load {named} again")
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over the checksums of tables and splits: equal for the same networks, whatever tiers are at hand."""
+        """SHA-256 over the checksums of tables and splits. It is equal for the same networks, whatever tiers are at hand."""
         files, tiers = self.manifest.files, self.manifest.tiers
         if "networks" not in tiers:
             raise NotAtHandError(
@@ -70,7 +72,7 @@ class Pack:
 
     @cached_property
     def content(self) -> str:
-        """SHA-256 over ``checksum`` and the checksums of the arrays at hand: of all that a history is read from."""
+        """SHA-256 over ``checksum`` and the checksums of the arrays at hand: over everything that a history is read from."""
         held = [
             folder.manifest.files[name].sha256
             for tier in TIERS[1:]
@@ -81,11 +83,11 @@ class Pack:
         return hashlib.sha256(" ".join([self.checksum, *held]).encode()).hexdigest()
 
     def networks_in(self, tier: TierName) -> int:
-        """How many networks a tier at hand holds anything of, as the manifests say: 0 where it is not at hand."""
+        """For how many networks a tier at hand holds anything, as the manifests say; 0 if it is not at hand."""
         return max((f.manifest.tiers[tier].networks for f in self.folders if f.holds_tier(tier)), default=0)
 
     def table(self, name: TableName) -> pd.DataFrame:
-        """A table by its keys."""
+        """A table, indexed by its keys."""
         if name not in self._tables:
             self._tables[name] = read_table(self.file(table_file(name)), name)
         return self._tables[name]
@@ -97,16 +99,18 @@ class Pack:
         return {int(network): facts for network, facts in records.items()}
 
     def rows(self, table: TableName, network: int, last: int) -> pd.DataFrame:
-        """A table's rows of one network up to an epoch, as a history has them; none for one that diverged at once."""
+        """A table's rows of one network up to epoch ``last``, as a history has them; none for a network that diverged at
+        once.
+        """
         rows, _ = self.rows_of(table, [network], last)
         return rows
 
     def rows_of(self, table: TableName, networks: Sequence[int], last: int) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
-        """A table's rows of some networks up to an epoch, one network after the other, and where each one's end; what a
-        history has of it.
+        """A table's rows of some networks up to epoch ``last``, one network after the other, and the position where each
+        one's rows end. Only the columns that a history has are there.
         """
         if table not in self._by_network:
-            # An epoch's seconds tell the batch size: they are no part of what a method sees.
+            # The seconds of an epoch tell the batch size, so a method does not see them.
             frame = self.table(table).drop(columns="seconds", errors="ignore")
             epochs = frame.index.get_level_values("epoch").to_numpy()
             self._by_network[table] = frame.droplevel("network"), epochs, frame.groupby(level="network").indices
@@ -116,11 +120,11 @@ class Pack:
         return rows.take(np.concatenate(own)), np.cumsum([len(part) for part in own])
 
     def stores_signature(self, representation: str, sign: str, centrality: str) -> bool:
-        """Whether the table of signatures has this one."""
+        """Whether the table of signatures has those of a centrality."""
         return (representation, sign, centrality) in self._signatures
 
     def signatures(self, network: int, representation: str, sign: str, centrality: str) -> FloatArray | None:
-        """A network's stored signatures, (epochs from 0, 5), NaN where there is no row; None for one that is not stored."""
+        """A network's stored signatures, (epochs from 0, 5), NaN where there is no row; None if they are not stored."""
         stored = self._signatures.get((representation, sign, centrality))
         return None if stored is None else stored[self._position[network]]
 
@@ -129,7 +133,7 @@ class Pack:
         return sorted({epoch for arrays in self.arrays(tier) for epoch in arrays.epochs(network)})
 
     def snapshots(self, tier: TierName, network: int, epochs: Sequence[int]) -> Snapshot | None:
-        """A network's named arrays of a tier, (epochs, …) each; None where no file at hand has all of these epochs."""
+        """A network's named arrays of a tier, (epochs, …) each; None if no file at hand has all of these epochs."""
         wanted = set(epochs)
         for arrays in self.arrays(tier):
             if wanted.issubset(arrays.epochs(network)):
@@ -137,13 +141,15 @@ class Pack:
         return None
 
     def file(self, name: str) -> Path:
-        """A checked file, from the first folder that holds it; else fetched for the first that was downloaded."""
+        """The path of a checked file: in the first folder that holds it, else fetched into the first one that was
+        downloaded.
+        """
         holding = [folder for folder in self.folders if folder.holds(name)]
         fetching = [folder for folder in self.folders if folder.origin is not None and name in folder.manifest.files]
         return next(iter(holding + fetching), self.folders[0]).path(name)
 
     def arrays(self, tier: TierName) -> list[SnapshotArrays]:
-        """The readers of an HDF5 tier: none where it is not at hand, several where folders hold different parts of it."""
+        """The readers of an HDF5 tier: none if it is not at hand, several if folders hold different parts of it."""
         if tier not in self._arrays:
             from nndynbench.storage.arrays import SnapshotArrays
 
@@ -158,13 +164,15 @@ class Pack:
 
     @cached_property
     def _by_network(self) -> dict[TableName, tuple[pd.DataFrame, npt.NDArray[Any], Mapping[Any, Any]]]:
-        """Of a table its rows without the network, their epochs, and the positions of each network's."""
+        """For each table, once it was read: its rows without the network, their epochs, and the positions of each network's
+        rows.
+        """
         return {}
 
     @cached_property
     def _signatures(self) -> dict[tuple[str, str, str], FloatArray]:
-        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row; epochs as far as
-        the table has any.
+        """Per (representation, sign, centrality) an array (network, epoch, 5), NaN where there is no row. Its epochs go as
+        far as the table's.
         """
         table = self.table("signatures")
         index = cast(pd.MultiIndex, table.index)
@@ -191,14 +199,16 @@ class Pack:
 
 @lru_cache(maxsize=16)
 def opened_once(folder: Path, also: tuple[Path, ...], offline: bool | None, checksum: str, content: str) -> Pack:
-    """The same pack for the same folders with the same content, in a process: it may be packed anew, or get another tier."""
+    """Opens a pack once per process, as long as its content is the same: a folder may be packed anew, or get another
+    tier.
+    """
     pack = Pack(folder, also=also, offline=offline)
     pack.check_unchanged(checksum)
     return pack
 
 
 def _same_networks(folders: list[PackedFolder]) -> list[PackedFolder]:
-    """The folders whose tables are those of the first: other networks under the same version are never mixed in."""
+    """The folders whose tables are those of the first, so that other networks under the same version are never mixed in."""
     tables = [table_file(table) for table in KEYS]
 
     def contents(folder: PackedFolder) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""One packed folder: its manifest, and its files, each checked before it is first read and fetched where it may be."""
+"""One packed folder: its manifest and its files. Each file is checked before it is first read, and fetched if it can be."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nndynbench.storage.places import NotAtHandError, is_offline
 
 
 class PackedFolder:
-    """``<subset>/<version>/``, bundled, downloaded or regenerated. Opening it reads the manifest alone, which must name the
-    folder: a copy under another name is refused with a ValueError.
+    """A folder ``<subset>/<version>/`` that was bundled, downloaded or regenerated. Opening it reads only the manifest,
+    which must name the folder: a copy under another name is refused with a ValueError.
 
-    A downloaded folder holds the files that were asked for so far; the others, and those that are found bad, are fetched
-    from where it came from, unless ``offline``.
+    A downloaded folder holds the files that were asked for so far. The others, and those found bad, are fetched from where
+    the folder came from, unless ``offline``.
     """
 
     def __init__(self, folder: Path, *, offline: bool | None = None) -> None:
@@ -42,20 +42,21 @@ class PackedFolder:
     def holds_tier(self, tier: TierName) -> bool:
         """Whether all files of a tier are here.
 
-        A listed file that a folder of one's own lacks counts as here: it is damage, to be named when it is read.
+        In a folder that was not downloaded, a listed file that is missing counts as here: it is damage, to be reported when
+        it is read.
         """
         facts = self.manifest.tiers.get(tier)
         return facts is not None and (self.origin is None or all(map(self.holds, facts.files)))
 
     def path(self, name: str, *, again: bool = False) -> Path:
-        """The path of a file that is what the manifest says (hashed ``again`` even where it was found good before).
+        """The path of a file that is what the manifest says. With ``again``, it is hashed even if it was found good before.
 
         Raises
         ------
         DamagedFileError
             For a bad or missing file that cannot be fetched again, with both checksums.
         NotAtHandError
-            For a file that is still to be fetched, and cannot be: offline, or no host delivered it.
+            For a file that was not fetched yet and cannot be: offline, or no host delivered it.
         """
         note_data()
         path, expected = self.folder / name, self.manifest.files[name]

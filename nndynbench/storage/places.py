@@ -1,4 +1,5 @@
-"""The places a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package, ``data/`` of a clone, downloads.
+"""The places where a packed subset may be, in order: ``root=``, ``NNDYNBENCH_HOME``, the package, ``data/`` of a clone,
+downloads.
 
 All have one layout, ``<subset>/<version>/subset.json``. Downloads go to the home folder: ``NNDYNBENCH_HOME``, or else the
 user's cache folder.
@@ -18,22 +19,22 @@ from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 from nndynbench.storage.versions import is_version, version_numbers
 
-# The variables that decide where a user's cache is, on one system or another.
+# The environment variables that decide, on one system or another, where a user's cache is.
 DECIDING = ("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")
 
 
 class NotAtHandError(NndynbenchError, LookupError):
-    """A subset, version or tier that is at none of the places; says how to get it."""
+    """A subset, version or tier that is in none of the places; says how to get it."""
 
 
 def default_home() -> Path:
-    """The home folder where ``NNDYNBENCH_HOME`` is not set: ``~/.cache/nndynbench``, or what the system has instead."""
+    """The home folder if ``NNDYNBENCH_HOME`` is not set: ``~/.cache/nndynbench``, or what the system has instead."""
     return _cache_folder(*(os.environ.get(variable) for variable in DECIDING))
 
 
 @cache
 def _cache_folder(*variables: str | None) -> Path:
-    """Asked for by every value that is kept, and slow to find; ``variables`` are all that it depends on."""
+    """The user's cache folder, which is slow to find and needed for every kept value. It depends on ``variables`` alone."""
     return Path(platformdirs.user_cache_dir("nndynbench", appauthor=False))
 
 
@@ -43,14 +44,14 @@ def home() -> Path:
 
 
 def memory_folders() -> list[Path]:
-    """Folders for what processes remember for each other, the first that can be written: the home folder, or the default
-    one.
+    """Folders for what processes remember for each other: the home folder, then the default one. The first that can be
+    written is used.
     """
     return list(dict.fromkeys((home(), default_home())))
 
 
 def is_offline(offline: bool | None = None) -> bool:
-    """Whether the hub may not be asked: as the argument says, else ``NNDYNBENCH_OFFLINE`` (1, true, yes, on)."""
+    """Whether the hub may not be asked, as the argument says, else ``NNDYNBENCH_OFFLINE`` (1, true, yes, on)."""
     if offline is not None:
         return offline
     return os.environ.get("NNDYNBENCH_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
@@ -62,13 +63,13 @@ def bundled_folder() -> Path:
 
 
 def clone_folder() -> Path | None:
-    """The folder ``data/`` of a clone: packs that are too large for the package. None outside of a clone."""
+    """The folder ``data/`` of a clone, for packs that are too large for the package; None outside a clone."""
     clone = bundled_folder().parents[1]
     return clone / "data" if (clone / "pyproject.toml").is_file() and (clone / "data").is_dir() else None
 
 
 def places(root: str | Path | None = None) -> list[Path]:
-    """Folders that may hold ``<subset>/<version>/``; with ``root``, that one alone."""
+    """Folders that may hold ``<subset>/<version>/``; with ``root``, only that."""
     if root is not None:
         return [user_path(root)]
     own = [bundled_folder(), *([beside] if (beside := clone_folder()) is not None else [])]
@@ -76,7 +77,7 @@ def places(root: str | Path | None = None) -> list[Path]:
 
 
 def versions_at(place: Path, subset: str) -> list[str]:
-    """Versions of a subset at one place, lowest first; none where this user may not look. A folder that is named otherwise
+    """Versions of a subset at one place, lowest first; none if this user may not look there. A folder with any other name
     (``1.0.0.bak``) is no version.
     """
     try:
@@ -88,9 +89,9 @@ def versions_at(place: Path, subset: str) -> list[str]:
 
 
 def find(subset: str, *, version: str | None = None, root: str | Path | None = None) -> list[Path]:
-    """The folders that hold one version of a subset, in the order of the places; none where no place has it.
+    """The folders that hold one version of a subset, in the order of the places; none if no place has it.
 
-    The version is the asked one, or the highest at the first place that has any.
+    Without ``version``, it is the highest one at the first place that has any.
     """
     looked = places(root)
     if version is None:
@@ -110,12 +111,12 @@ def not_at_hand(subset: str, *, version: str | None, root: str | Path | None, wh
 
 
 def to_download(subset: str, version: str, tier: str) -> str:
-    """The command that brings a tier of the version at hand."""
+    """The command that downloads a tier of a version."""
     return f"nndynbench download {subset} --tier {tier} --version {version}"
 
 
 def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
-    """What to do about a subset that cannot be had, or about what ``packed``, a version of it, has not."""
+    """How to regenerate a subset that cannot be had, or what ``packed``, a version of it, lacks."""
     command = packed.training_command if packed is not None else f"python -m generation train {subset} --out DIR"
     return f"regenerate it from a clone: {command}, then load it with root=DIR"
 
@@ -123,5 +124,5 @@ def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # of a folder that may not be entered
+    except OSError:  # it is in a folder that may not be entered
         return False

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nndynbench.storage.files import written_whole
 
-# Beside the tables: the fixed splits, as ids.
+# The fixed splits, as network ids, lie beside the tables.
 SPLITS_FILE = "splits.json"
 
 TableName = Literal["networks", "curves", "signatures", "features"]
@@ -28,7 +28,7 @@ def table_file(table: TableName) -> str:
 
 
 def write_table(folder: Path, table: TableName, frame: pd.DataFrame) -> None:
-    """Write a frame whose index is the table's keys."""
+    """Write a frame that is indexed by the table's keys."""
     flat = frame.reset_index()
     numbers = [column for column in flat if pd.api.types.is_float_dtype(flat[column].dtype)]
     with written_whole(folder / table_file(table)) as partial:

@@ -1,4 +1,4 @@
-"""What a packed version is written with, whoever makes it: its splits, its tiers of arrays, its manifest."""
+"""Writes the parts that every packed version has, whoever packs it: its splits, its tiers of arrays, its manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nndynbench.storage.tables import SPLITS_FILE
 def write_splits(
     folder: Path, folds: Mapping[str, Sequence[tuple[Sequence[int], Sequence[int]]]], left_out: Mapping[str, str]
 ) -> None:
-    """Write ``splits.json``: each split's folds as ids of training and test networks, and why the others are left out."""
+    """Write ``splits.json``: each split's folds as ids of training and test networks, and why other splits are left out."""
     named = {name: [{"train": train, "test": test} for train, test in parts] for name, parts in folds.items()}
     with written_whole(folder / SPLITS_FILE) as partial:
         partial.write_text(json.dumps({"folds": named, "left_out": left_out}), encoding="utf-8")
@@ -32,8 +32,8 @@ def write_tier(
     *,
     mantissa_bits: int = FLOAT32_MANTISSA_BITS,
 ) -> None:
-    """Write one HDF5 tier: the snapshots of ``kept``, epochs by network, as ``read`` gives one's named arrays. A network may
-    have none, but not all.
+    """Write one HDF5 tier. ``kept`` maps networks to their epochs; ``read`` gives the named arrays of a network at an epoch.
+    A network may have no epochs, but not all of them.
     """
     first = next(network for network, epochs in kept.items() if epochs)
     shapes = {name: np.shape(part) for name, part in read(first, kept[first][0]).items()}
@@ -45,7 +45,9 @@ def write_tier(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``subset.json``, without what only packs of one's own runs say, where it is empty: every version reads that."""
+    """Write ``subset.json``. Fields that only packs of one's own runs have are left out if empty, so that every version
+    reads it.
+    """
     own = {name for name in ("network", "notes") if not getattr(manifest, name)}
     with written_whole(folder / MANIFEST_NAME) as partial:
         partial.write_text(manifest.model_dump_json(indent=1, exclude=own), encoding="utf-8")
