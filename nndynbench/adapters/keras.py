@@ -19,20 +19,20 @@ SETTING = "validation_freq=1 has the validation's in every epoch."
 
 
 class RecordRun(keras.callbacks.Callback):
-    """Keeps a run's curves and early snapshots; end it by ``recorder.finish(test_accuracy=…)``.
+    """Records a run's curves and early snapshots; end it with ``recorder.finish(test_accuracy=…)``.
 
-    Snapshots are of the conv and dense layers, in torch's layout and in the order that the model lists them.
+    Snapshots are of the conv and dense layers, in torch's layout and in the order in which the model lists them.
 
     Parameters
     ----------
     folder, hyperparameters
-        As `nndynbench.Recorder` takes them; ``options`` are its others.
+        As `nndynbench.Recorder` takes them; ``options`` are its other arguments.
     curves
-        Which of the logs is which curve. A run has those of its first epoch.
+        The log of each curve. A run has the curves of its first epoch.
     fractions
-        Whether accuracies are logged from 0 to 1, as those of Keras are.
+        Whether accuracies are logged from 0 to 1, as Keras logs its own.
     stop
-        A rule that ends the training early: the run is then recorded as stopped.
+        A rule that ends the training early; the run is then recorded as stopped.
     """
 
     def __init__(

@@ -17,23 +17,24 @@ SETTING = "check_val_every_n_epoch=1 has the validation's in every epoch, self.l
 
 
 class RecordRun(Callback):
-    """Keeps a run's curves, early snapshots and outcome; ``recorder`` is what it writes with, once training has begun.
+    """Records a run's curves, early snapshots and outcome. ``recorder`` is the `nndynbench.Recorder`, once training has
+    begun.
 
     Parameters
     ----------
     folder, hyperparameters
-        As `nndynbench.Recorder` takes them; hyperparameters are the module's own ``hparams`` by default. ``options`` are the
-        recorder's others.
+        As `nndynbench.Recorder` takes them; by default hyperparameters are the module's own ``hparams``. ``options`` are the
+        recorder's other arguments.
     curves
-        Which metric that the module logs is which curve. A run has those of its first epoch.
+        The metric that the module logs for each curve. A run has the curves of its first epoch.
     test_accuracy
-        The metric that ``trainer.test`` leaves as the outcome.
+        The metric from ``trainer.test`` that is the outcome.
     fractions
         Whether accuracies are logged from 0 to 1, as torchmetrics' are.
     network
-        From the module to the network in it, where that is a part of it.
+        A function from the module to the network in it, if the network is only a part of the module.
     stop
-        A rule that ends the training early: the run is then recorded as stopped.
+        A rule that ends the training early; the run is then recorded as stopped.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class RecordRun(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.recorder is None or self.recorder.finished:
             return
-        # The trainer keeps a metric's tensor until it is logged anew, be that of an earlier epoch.
+        # The trainer keeps a metric's tensor until it is logged anew, so an unchanged one is from an earlier epoch.
         logged = {name: value for name, value in trainer.callback_metrics.items() if value is not self._before.get(name)}
         self._curves.record(self.recorder, logged)
         if self._stop is not None and self._stop.ends(self.recorder):

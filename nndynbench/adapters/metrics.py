@@ -1,4 +1,4 @@
-"""What a library calls its metrics, as the curves of a run."""
+"""Makes the curves of a run from the metrics that a library logs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from nndynbench.recording.record import RunError
 
 
 class CurvesWarning(UserWarning):
-    """A library that logs a metric in some epochs alone: says what of it is not recorded, and which setting mends that."""
+    """A library logs a metric only in some epochs: says what is not recorded of it, and which setting mends that."""
 
 
 class EpochCurves:
-    """Records epochs with what a library logged in each: the curves of the first one, since a run's epochs have the same.
+    """Records epochs with what a library logged in each. A run has the curves of its first epoch, since all its epochs have
+    the same.
 
-    A curve that is logged later alone is left out, one that is missing later is NaN there; each is warned of once, and
+    A curve that is logged only later is left out; one that is missing later is NaN there. Each is warned about once, and
     neither ends a training.
 
     Parameters
@@ -29,7 +30,7 @@ class EpochCurves:
     fractions
         Whether accuracies are logged from 0 to 1.
     setting
-        What makes the library log all of them in every epoch, in words.
+        A sentence that says what makes the library log all of them in every epoch.
     """
 
     def __init__(self, names: Mapping[str, str], *, fractions: bool, setting: str) -> None:
@@ -48,7 +49,7 @@ class EpochCurves:
         recorder.epoch(weights=weights, unmeasured=missing, **kept)
 
     def _warn(self, recorder: Recorder, names: Sequence[str], what: str) -> None:
-        """Warn of the curves that were not warned of before."""
+        """Warn about those curves that were not warned about before."""
         fresh = [name for name in names if name not in self._warned]
         self._warned.update(fresh)
         if fresh:
@@ -57,7 +58,9 @@ class EpochCurves:
 
 
 def curves_from(metrics: Mapping[str, Any], names: Mapping[str, str], *, fractions: bool) -> dict[str, Any]:
-    """The curves of an epoch: those of ``names`` (curve to metric) that the library has logged; accuracies in percent."""
+    """The curves of an epoch: those of ``names`` (curve to metric) that the library has logged, with accuracies in
+    percent.
+    """
     return {
         curve: percent(float(metrics[metric]), metric, fractions=fractions and curve in ACCURACIES)
         for curve, metric in names.items()
@@ -66,7 +69,7 @@ def curves_from(metrics: Mapping[str, Any], names: Mapping[str, str], *, fractio
 
 
 def percent(value: float, name: str, *, fractions: bool) -> float:
-    """A value as it is, or, of ``fractions``, a hundredfold.
+    """A value as it is or, if values are ``fractions``, times 100.
 
     Raises
     ------

@@ -17,21 +17,21 @@ SETTING = "logging_strategy='epoch' has the loss in every epoch, eval_strategy='
 
 
 class RecordRun(TrainerCallback):
-    """Keeps a run's curves and early snapshots; end it by ``recorder.finish(test_accuracy=…)``.
+    """Records a run's curves and early snapshots; end it with ``recorder.finish(test_accuracy=…)``.
 
     Parameters
     ----------
     folder, hyperparameters
-        As `nndynbench.Recorder` takes them; ``options`` are its others. By default hyperparameters are the learning rate,
-        the weight decay, the size of a batch and the seed of the training arguments.
+        As `nndynbench.Recorder` takes them; ``options`` are its other arguments. By default hyperparameters are the learning
+        rate, the weight decay, the batch size and the seed of the training arguments.
     curves
-        Which of the Trainer's logs is which curve: the last value of each epoch. A run has those of its first epoch, so say
-        ``logging_strategy="epoch"``: by default the Trainer logs each 500 steps. An epoch is recorded once what the Trainer
-        logs at its end, and its evaluation, are there.
+        The Trainer's log of each curve, whose last value in each epoch is taken. A run has the curves of its first epoch, so
+        set ``logging_strategy="epoch"``: by default the Trainer logs every 500 steps. An epoch is recorded once what the
+        Trainer logs at its end, and its evaluation, are there.
     fractions
         Whether accuracies are logged from 0 to 1.
     stop
-        A rule that ends the training early: the run is then recorded as stopped.
+        A rule that ends the training early; the run is then recorded as stopped.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class RecordRun(TrainerCallback):
             self._record(control)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        # What an epoch that is evaluated has less than half of was cut short by max_steps.
+        # If epochs are evaluated, one of which less than half was trained was cut short by max_steps, and is not recorded.
         is_cut = (
             args.eval_strategy == "epoch"
             and self.recorder is not None
             and round(state.epoch or 0) != self.recorder.epochs + 1
         )
         self._has_ended = not is_cut
-        # The loss of the epoch's last steps is logged behind this, and so is its evaluation.
+        # The loss of the epoch's last steps, and its evaluation, are logged after this.
         if not control.should_log and not control.should_evaluate:
             self._record(control)
 
@@ -109,7 +109,7 @@ class RecordRun(TrainerCallback):
         self._record(control)
 
     def _record(self, control: TrainerControl) -> None:
-        """Record the epoch that has ended, if one has and is not recorded yet."""
+        """Record the epoch that has ended, if there is one that is not recorded yet."""
         if not self._has_ended or self.recorder is None or self.recorder.finished:
             return
         self._has_ended = False

@@ -1,6 +1,6 @@
-"""Schürholt's Model Zoos (Schürholt, Taskiran, Knyazev, Giró-i-Nieto & Borth 2022, arXiv 2209.14764), read as published.
+"""Reads Schürholt's Model Zoos (Schürholt, Taskiran, Knyazev, Giró-i-Nieto & Borth 2022, arXiv 2209.14764) as published.
 
-A folder for each run, as Ray Tune left it: ``params.json`` (the configuration), ``result.json`` (a line of JSON for each
+Each run has a folder, as Ray Tune left it: ``params.json`` (the configuration), ``result.json`` (a line of JSON for each
 epoch), and ``checkpoint_000000/checkpoints`` and on, each a torch file of a state dict. Nothing is unpickled.
 """
 
@@ -27,28 +27,28 @@ PARAMETERS_FILE, RESULT_FILE = "params.json", "result.json"
 CHECKPOINT = re.compile(r"checkpoint_0*(\d+)")
 CHECKPOINT_FILES = ("checkpoints", "checkpoint", "model.pt", "checkpoint.pt")
 
-# Of result.json: the epoch, and our curves' names for its own. Accuracies are fractions.
+# Keys of result.json: the epoch, and the key of each of our curves. Accuracies are fractions.
 EPOCH = "training_iteration"
 CURVES = {"train_loss": "train_loss", "train_accuracy": "train_acc", "validation_accuracy": "validation_acc"}
 TEST = "test_acc"
 
-# What of the configuration is no hyperparameter: paths, loaders, devices.
+# Entries of the configuration that are no hyperparameters: paths, loaders, devices.
 BESIDE = re.compile(r"(?i).*(path|loader|device|cuda|checkpoint|dir|dataset::dump|num_threads|resources|output_epoch).*")
 
 SEED = "seed"
 
 
 def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[Run]:
-    """The runs of a zoo, the first ``runs`` of its folders by name.
+    """The runs of a zoo, in the order of their folders' names; with ``runs``, only this many.
 
-    The outcome is the test accuracy of the last epoch. Where a zoo logged no validation accuracy it is missing: its test
-    accuracy is of the outcome's own images, and is no curve here. A run has diverged at the first epoch with a loss that is
-    no finite number: its curves end before it. One whose last test accuracy is none has no outcome.
+    The outcome is the test accuracy of the last epoch; a run whose last test accuracy is not finite has none. If a zoo
+    logged no validation accuracy, that curve is missing: the zoo's test accuracy is of the same images as the outcome, so it
+    is no curve here. A run has diverged at the first epoch whose loss is not finite, and its curves end before that.
 
     Raises
     ------
     ZooLayoutError
-        For a folder without runs, a run without results, and for a line of them that is no JSON or lacks an entry.
+        For a folder without runs, a run without results, and a line of results that is no JSON or lacks an entry.
     CheckpointError
         For a checkpoint that cannot be read without unpickling it.
     """
@@ -68,7 +68,7 @@ def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[R
 
 
 class _Checkpoints(Mapping[int, Weights]):
-    """A run's snapshots by epoch, each file read when it is asked for."""
+    """A run's snapshots by epoch. Each file is read when it is asked for."""
 
     def __init__(self, files: Mapping[int, Path], description: Mapping[str, Any]) -> None:
         self._files, self._description = dict(sorted(files.items())), description
@@ -86,7 +86,7 @@ class _Checkpoints(Mapping[int, Weights]):
 
 
 def _checkpoints(path: Path) -> dict[int, Path]:
-    """A run's checkpoints by epoch: Ray Tune counts them from 0, the initialisation."""
+    """A run's checkpoints by epoch. Ray Tune counts them from 0, which is the initialisation."""
     found = {}
     for inner in path.iterdir():
         if match := CHECKPOINT.fullmatch(inner.name):
@@ -120,7 +120,7 @@ def _record(path: Path, description: dict[str, Any]) -> RunRecord:
 
 
 def _hyperparameters(path: Path) -> dict[str, int | float | str]:
-    """The numbers and texts of the configuration that say how it was trained."""
+    """The numbers and texts of the configuration that say how the run was trained."""
     file = path / PARAMETERS_FILE
     if not file.is_file():
         return {}

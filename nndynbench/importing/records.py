@@ -1,4 +1,4 @@
-"""What a zoo logged of a run, as its record."""
+"""Makes a record of what a zoo logged about a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def record_of(
     *,
     test_fraction: float,
 ) -> RunRecord:
-    """A run's record: its curves end where it diverged; ``test_fraction``, of 0 to 1, is its outcome where it is finite."""
+    """A run's record. Its curves end where it diverged. ``test_fraction``, from 0 to 1, is its outcome if it is finite."""
     epochs, has_diverged = up_to_divergence(curves)
     return RunRecord(
         architecture=description,

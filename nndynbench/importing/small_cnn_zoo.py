@@ -1,7 +1,8 @@
-"""The Small CNN Zoo (Unterthiner, Keysers, Gelly, Bousquet & Tolstikhin 2020, arXiv 2002.11448), read as published.
+"""Reads the Small CNN Zoo (Unterthiner, Keysers, Gelly, Bousquet & Tolstikhin 2020, arXiv 2002.11448) as published.
 
-A folder for each image set: ``weights.npy`` (runs and steps, 4,970 values), ``metrics.csv.gz`` with a row for each row of
-the weights, ``layout.csv`` with a row for each tensor: its name, the ``start_idx`` and ``end_idx`` of its values, its shape.
+Each image set has a folder: ``weights.npy`` (runs and steps, 4,970 values), ``metrics.csv.gz`` with a row for each row of
+the weights, and ``layout.csv`` with a row for each tensor: its name, the ``start_idx`` and ``end_idx`` of its values, and
+its shape.
 """
 
 from __future__ import annotations
@@ -30,29 +31,29 @@ STEP, FOLDER = "step", "modeldir"
 CONFIG = "config."
 LOSS, TRAIN, TEST = "train_loss", "train_accuracy", "test_accuracy"
 
-# What of the configuration says nothing of the training, or is the same in all runs.
+# Entries of the configuration that say nothing about the training, or are the same in all runs.
 NO_HYPERPARAMETERS = ("dataset", "epochs", "epochs_between_checkpoints", "random_seed", "seed", "num_classes")
 
-# Steps are epochs; those from which a snapshot counts as an early one.
+# Steps are epochs. Snapshots of these count as early, and are read.
 EARLY = range(6)
 
 
 class ZooLayoutError(NndynbenchError, ValueError):
-    """A folder that is not laid out as its zoo was published; names the file and what is missing."""
+    """A folder that is not laid out as its zoo was published; names the file and what is missing in it."""
 
 
 def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[Run]:
-    """The runs of one image set of the Small CNN Zoo, the first ``runs`` of them, in the order of the metrics.
+    """The runs of one image set of the Small CNN Zoo, in the order of the metrics; with ``runs``, only this many.
 
-    Steps 0, 1, 2 and 3 are epochs with a snapshot; later steps have curves of their own and no snapshot here. The outcome is
-    the test accuracy at the last step. There is no validation half: ``validation_accuracy`` is missing, and whoever used the
-    test accuracy of an epoch in its place would see the outcome's own images. All runs share one seed. A run has diverged at
-    the first step with a loss that is no finite number: its curves end before it.
+    Steps 0, 1, 2 and 3 are epochs with a snapshot. Later steps are not one per epoch, so neither their curves nor their
+    snapshots are read; the outcome is the test accuracy at the last step. There is no validation half, so
+    ``validation_accuracy`` is missing: the test accuracy of an epoch in its place would be of the outcome's own images. All
+    runs share one seed. A run has diverged at the first step whose loss is not finite, and its curves end before that.
 
     Raises
     ------
     ZooLayoutError
-        For a file or a column that is missing, and for weights that do not fit metrics or layout.
+        For a missing file or column, and for weights that do not fit the metrics or the layout.
     """
     root = user_path(folder)
     metrics = _metrics(root)
@@ -77,7 +78,7 @@ def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterat
 
 
 class _Snapshots(Mapping[int, Weights]):
-    """A run's snapshots by epoch, each a row of the weights."""
+    """A run's snapshots by epoch; each is a row of the weights."""
 
     def __init__(self, weights: npt.NDArray[Any], rows: Mapping[int, int], layout: pd.DataFrame) -> None:
         self._weights, self._rows, self._layout = weights, rows, layout
@@ -100,7 +101,7 @@ class _Snapshots(Mapping[int, Weights]):
 
 
 def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:
-    """The record of one run, whose rows are its steps in order."""
+    """The record of one run; ``rows`` are its steps, in order."""
     configuration = {
         name.removeprefix(CONFIG): rows[name].iloc[0]
         for name in map(str, rows.columns)
@@ -110,7 +111,7 @@ def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:
     curves = []
     for epoch, (_, row) in enumerate(rows[rows[STEP] > 0].iterrows(), start=1):
         if row[STEP] != epoch:
-            break  # later steps are not one an epoch
+            break  # later steps are not one per epoch
         curves.append({"epoch": epoch, "train_loss": float(row[LOSS]), "train_accuracy": 100 * float(row[TRAIN])})
     hyperparameters = {name: value for name, value in plain.items() if isinstance(value, (int, float, str))}
     return record_of(description, hyperparameters, curves, test_fraction=float(rows[TEST].iloc[-1]))

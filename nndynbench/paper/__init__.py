@@ -13,17 +13,17 @@ METHOD_KEYS = ("method", "better", "worse")
 
 
 def table2() -> dict[str, dict[str, Any]]:
-    """Table 2 by its column ("CIFAR-10 LeNet", …): ranges of early stopping and accuracy, threshold."""
+    """Table 2 by its column ("CIFAR-10 LeNet", …): the ranges of early stopping and of accuracy, and the threshold."""
     return dict(_numbers()["table2"])
 
 
 def table5() -> dict[str, dict[str, int]]:
-    """Table 5 by architecture: numbers of nodes and edges of the rolled and unrolled graphs."""
+    """Table 5 by architecture: the numbers of nodes and edges of the rolled and unrolled graphs."""
     return dict(_numbers()["table5"])
 
 
 def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dict[str, float]]]]:
-    """Table 3 or 4 ("table3", "table4"): the subset of each column, and by window and column the paper's mae and r2."""
+    """Table 3 or 4 ("table3", "table4"): the subset of each column, and the paper's mae and r2 by window and column."""
     table = dict(_numbers()[name])
     return dict(table.pop("columns")), table
 
@@ -31,7 +31,7 @@ def regression_table(name: str) -> tuple[dict[str, str], dict[str, dict[str, dic
 def paper_scores() -> list[dict[str, Any]]:
     """Every score of the paper as a row: subset, protocol, method, budget, metric, relation ("=", ">" or "≈"), value, place.
 
-    Those of Tables 3 and 4 saw the two epochs of a window alone, and stand at the epoch with which it ends.
+    The methods of Tables 3 and 4 saw only the two epochs of a window; their budget is the epoch with which it ends.
     """
     rows = _stated_scores()
     for name in ("table3", "table4"):
@@ -46,12 +46,12 @@ def paper_scores() -> list[dict[str, Any]]:
 
 
 def contradictions(place: str) -> list[str]:
-    """What the paper says against itself about a table or figure, such as "table4"."""
+    """Where the paper contradicts itself about a table or figure, such as "table4"."""
     return [f"the paper: {statement}" for statement in _numbers()["contradictions"].get(place, [])]
 
 
 def claims() -> list[dict[str, Any]]:
-    """The paper's claims; see the head of claims.toml. Method files beside it are named by their whole path."""
+    """The paper's claims; see the head of claims.toml. Method files beside it are named by their full path."""
     return [
         {key: _method(value) if key in METHOD_KEYS else value for key, value in claim.items()}
         for claim in _claims()["claims"]
@@ -63,8 +63,8 @@ def _method(name: str) -> str:
 
 
 def paper_values(*, subset: str, method: str) -> str:
-    """What the paper says of how well a method classifies a subset's networks, as "≈ 0.9 at 5 epochs (figure 4)", in the
-    order of its claims; empty where it says nothing.
+    """What the paper says about how well a method classifies a subset's networks, such as "≈ 0.9 at 5 epochs (figure 4)", in
+    the order of its claims; empty if it says nothing.
     """
     asked = {"subset": subset, "method": method, "protocol": "classification", "metric": "accuracy"}
     found = [claim for claim in claims() if all(claim.get(key) == value for key, value in asked.items())]
@@ -74,7 +74,7 @@ def paper_values(*, subset: str, method: str) -> str:
 
 
 def paper_score(*, subset: str, protocol: str, method: str, budget: int) -> str | None:
-    """What the paper's text says of a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
+    """What the paper's text says about a method on a subset at a budget, such as "accuracy > 0.93 (abstract)", or None."""
     asked = {"subset": subset, "protocol": protocol, "method": method, "budget": budget}
     for score in _stated_scores():
         if all(score[key] == value for key, value in asked.items()):

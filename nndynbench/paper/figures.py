@@ -53,7 +53,9 @@ def figure5(results: Path | ResultSource, root: str | Path | None = None) -> Rep
 
 
 def figure6(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """Seconds to train a network to its early stop, and for the graphs and centralities of the epochs that are needed."""
+    """Seconds to train a network to its early stop, and to compute the graphs and centralities of the epochs that are
+    needed.
+    """
     asked = ["cifar10-lenet", "cifar10-alexnet", "cifar10-vgg", "cifar10-resnet44"]
     found = _standing(asked, root)
     rows = [row for subset in found for row in _times(subset, results)]
@@ -69,17 +71,17 @@ def figure6(results: Path | ResultSource, root: str | Path | None = None) -> Rep
 
 
 def figure7(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """VGG: what a linear SVM weighs, and degrees over time."""
+    """VGG: the weights of a linear SVM, and degrees over time."""
     return _weights_over_time("figure7", "cifar10-vgg", root)
 
 
 def figure8(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """LeNet: what a linear SVM weighs, and degrees over time."""
+    """LeNet: the weights of a linear SVM, and degrees over time."""
     return _weights_over_time("figure8", "cifar10-lenet", root)
 
 
 def figure9(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """ResNet-44: what a linear SVM weighs, and degrees over time."""
+    """ResNet-44: the weights of a linear SVM, and degrees over time."""
     return _weights_over_time("figure9", "cifar10-resnet44", root)
 
 
@@ -137,7 +139,7 @@ def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any
 
 
 def _stated(subset: str, method: str) -> str:
-    # The paper names no C, kernel or scaling: what it says of a classifier stands beside ours, tuned or not.
+    # The paper names no C, kernel or scaling, so what it says about a classifier stands beside ours, tuned or not.
     signature, _, learner = method.rpartition("-")
     return paper_values(subset=subset, method=method) or paper_values(subset=subset, method=f"{signature}-tuned-{learner}")
 
@@ -163,7 +165,7 @@ def _times(subset: Subset, results: Path | ResultSource) -> list[dict[str, Any]]
 
 
 def _timed_networks(subset: Subset) -> tuple[list[Weights], str]:
-    """The weights of some networks after epoch 1, or random ones where those are not at hand; and which they are."""
+    """The weights of some networks after epoch 1, or random ones if those are not at hand; and which of the two they are."""
     ids = subset.network_ids[:: max(1, len(subset.network_ids) // TIMED_NETWORKS)][:TIMED_NETWORKS]
     try:
         return [history.weights(1) for history in subset.histories(ids, 1)], "networks after epoch 1"
@@ -176,7 +178,7 @@ def _snapshot_seconds(networks: Sequence[Weights], architecture: str, representa
     seconds = []
     for weights in networks:
         graph, building = _timed(lambda: snapshot_graph(weights, architecture, representation))  # noqa: B023
-        # What has a signature: the rolled graph, or the unrolled one's two subgraphs.
+        # Signatures are of the rolled graph, or of the unrolled graph's two subgraphs.
         sides = [graph] if representation == "rolled" else [graph.subgraph(sign) for sign in SIGNS]
         _, degrees = _timed(lambda: [side.degree() for side in sides])  # noqa: B023
         _, eigenvectors = _timed(lambda: [side.eigenvector_centrality() for side in sides])  # noqa: B023

@@ -1,4 +1,4 @@
-"""What a table or figure of the paper becomes here: ours beside the paper's, with what is missing and what is reduced."""
+"""A table or figure of the paper as reproduced here: our numbers beside the paper's, and what is missing or reduced."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nndynbench.subsets.loading import names_at_hand
 
 @dataclass(frozen=True)
 class Reproduction:
-    """``rows``: ours beside the paper's. ``notes``: how ours differs, what the paper says against itself, and which of its
-    subsets are not at hand. ``plots``: what draws each plot into the file that it is given, by the file's name.
+    """``rows``: our numbers beside the paper's. ``notes``: how ours differ, where the paper contradicts itself, and which of
+    its subsets are not at hand. ``plots``: by file name, the function that draws each plot into the file that it is given.
     """
 
     title: str
@@ -43,7 +43,7 @@ def all_at_hand(root: str | Path | None = None) -> list[Subset]:
 
 
 def standing_for(paper_subset: str, root: str | Path | None = None) -> list[Subset]:
-    """The paper's subset where it is at hand, else those of the same architecture on other images or another grid."""
+    """The paper's subset if it is at hand, else the subsets of the same architecture on other images or another grid."""
     exact, _ = at_hand([paper_subset], root)
     family = catalogue_entry(paper_subset).architecture.rpartition("-")[2]
     return exact or [s for s in all_at_hand(root) if s.manifest.architecture.rpartition("-")[2] == family]

@@ -1,6 +1,7 @@
-"""Appendix A.2's AlexNet as a method: of the unrolled graph, the degree signatures of epochs 1, 5 and 10 side by side.
+"""The AlexNet of appendix A.2 as a method: the degree signatures of the unrolled graph at epochs 1, 5 and 10, side by side.
 
-Which subgraph, and which classifier, is unsaid there: the negative one, which the appendix calls the best, and the SVM.
+The appendix does not say which subgraph and which classifier. Here they are the negative subgraph, which the appendix calls
+the best, and the SVM.
 """
 
 from sklearn.impute import SimpleImputer

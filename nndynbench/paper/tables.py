@@ -33,7 +33,7 @@ SIZES = {
 
 
 def table2(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """Ranges of early stopping and final accuracy, and the threshold of the label, of every subset at hand."""
+    """Ranges of early stopping and final accuracy, and the label's threshold, for every subset at hand."""
     paper = paper_table2()
     rows = []
     subsets = all_at_hand(root)
@@ -66,9 +66,9 @@ def table4(results: Path | ResultSource, root: str | Path | None = None) -> Repr
 
 
 def table5() -> Reproduction:
-    """Sizes of the rolled and unrolled graphs, counted on graphs of random weights: of no subset.
+    """Sizes of the rolled and unrolled graphs, counted on graphs of random weights, which are of no subset.
 
-    Its last note is `EQUAL`, or how many numbers differ; those stand beside the paper's.
+    Its last note is `EQUAL`, or how many numbers differ. Those that differ stand beside the paper's.
     """
     rows, differences = [], 0
     for name, paper in paper_table5().items():

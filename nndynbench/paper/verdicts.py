@@ -1,4 +1,4 @@
-"""`reproduce claims`: each claim of the paper beside ours, and whether it held."""
+"""`reproduce claims`: each claim of the paper beside our number, and whether it held."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 
 def claims(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
-    """Every claim with ours and its interval, and: held, not held, undecided, or not testable here.
+    """Every claim with our number, its interval, and a verdict: held, not held, undecided, or not testable here.
 
-    A claim about a subset that is not at hand is not testable; what a subset of the same family says is shown as such.
+    A claim about a subset that is not at hand is not testable; what a subset of the same family says is shown, marked as
+    such.
     """
     rows = [row for claim in paper_claims() for row in _judged(claim, results, root)]
     notes = [
@@ -69,14 +70,14 @@ def _tested(claim: Mapping[str, Any], subsets: list[Subset], results: Path | Res
 
 
 def verdict(claim: Mapping[str, Any], ours: Estimate) -> str:
-    """Whether a claim held: of a score, or of the difference between two methods on the same networks. Undecided where the
-    interval spans the line.
+    """Whether a claim held. A claim is about a score, or about the difference between two methods on the same networks. It
+    is undecided if the interval spans the line.
     """
     relation = RELATIONS["≥" if "better" in claim else claim["relation"]]
     theirs = 0.0 if "better" in claim else claim["value"]
     held = {relation(end, theirs) for end in (ours.low, ours.high)}
     if claim.get("relation") == "≈" and ours.low < theirs - ABOUT and theirs + ABOUT < ours.high:
-        return UNDECIDED  # both ends are outside, what is between them is not
+        return UNDECIDED  # both ends are outside the tolerance, but what is between them is not
     return UNDECIDED if len(held) > 1 else HELD if held == {True} else NOT_HELD
 
 
@@ -87,7 +88,9 @@ def shown(claim: Mapping[str, Any], ours: Estimate) -> str:
 
 
 def reservations(subsets: Sequence[Subset]) -> str:
-    """What a verdict must be read with: "reduced regime, unfinished (48 of 80 networks): ", or nothing."""
+    """What a verdict must be read with, such as "reduced regime, unfinished (48 of 80 networks): "; empty if there is
+    nothing.
+    """
     found = ["reduced regime"] if any(subset.manifest.reduced for subset in subsets) else []
     for manifest in (subset.manifest for subset in subsets):
         if manifest.networks < manifest.networks_planned:

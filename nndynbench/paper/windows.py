@@ -1,9 +1,11 @@
 """Tables 3 and 4 as methods: linear regression on the degree signatures of a window of epochs.
 
-A window "a-b" is read in two ways: half-open, epochs a+1 to b ("two consecutive epochs"), and closed, epochs a to b. The
-paper does not say whether epoch 0, the initialisation, counts; by either reading here, windows start at epoch 1.
+A window "a-b" is read in two ways: half-open, as epochs a+1 to b ("two consecutive epochs"), and closed, as epochs a to b.
+The paper does not say whether epoch 0, the initialisation, counts. In both readings here, windows start at epoch 1 at the
+earliest.
 
-Beside them, "relative": the same signatures as they differ from epoch 0, which the paper does not do.
+Besides these there are "relative" methods: they take how the same signatures differ from epoch 0, which the paper does not
+do.
 """
 
 from collections.abc import Callable
@@ -42,7 +44,7 @@ def on_window(window: str, reading: str) -> nb.Method:
 
 
 def since_initialisation(epochs: list[int]) -> Callable[[nb.History], dict[str, float]]:
-    """What training has changed of the degree signatures, a hundredfold, at some epochs."""
+    """How training has changed the degree signatures at some epochs, times 100."""
 
     def columns(history: nb.History) -> dict[str, float]:
         changes = history.signature("degree", epochs=epochs) - history.signature("degree", epochs=[0])
