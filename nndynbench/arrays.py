@@ -1,4 +1,4 @@
-"""Numbers in the types that people hold, torch's tensors among them, as numpy arrays. Nothing here imports torch."""
+"""Numbers in the types that people hold, torch's tensors among them, become numpy arrays. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 # Types of whole numbers, as torch calls them.
 TORCH_WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 
-# Squares of predictions and their sums stay finite below it; no percentage, and no score of a real classifier, comes near.
+# Below this, squares of predictions and their sums stay finite. No percentage, and no real classifier's score, comes near.
 LARGEST_NUMBER = 1e100
 
 
 def as_array(tensor: Any) -> npt.NDArray[Any]:
-    """Numbers as a numpy array: a torch tensor from any device, an array, nested lists, a frame; copied only where numpy
-    cannot share the memory. Whole numbers and booleans become float64.
+    """Numbers as a numpy array: a torch tensor from any device, an array, nested lists, or a frame. They are copied only if
+    numpy cannot share the memory. Whole numbers and booleans become float64.
 
     Raises
     ------
     TypeError
-        For what is no dense array of real numbers, saying what it is.
+        For anything but a dense array of real numbers, saying what it is.
     """
     if hasattr(tensor, "detach"):
         tensor = _of_torch(tensor)
@@ -55,5 +55,5 @@ def _of_torch(tensor: Any) -> npt.NDArray[Any]:
 
 
 def copied(tensor: Any) -> npt.NDArray[Any]:
-    """As `as_array`, in memory of its own: training may go on to change what it was made of."""
+    """As `as_array`, but in memory of its own, since training may go on to change the original."""
     return np.array(as_array(tensor))

@@ -1,4 +1,4 @@
-"""How objects show themselves: tables of text that fit a terminal of 80 columns, and cards of HTML for notebooks."""
+"""How objects show themselves: as tables of text that fit a terminal of 80 columns, and as cards of HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 NOTHING = "–"
 
-# The methods that a card of a comparison shows.
+# A card of a comparison shows at most this many methods.
 MOST_ROWS = 15
 
 Rows = Sequence[Mapping[str, str]]
@@ -29,7 +29,7 @@ CELL = "text-align:left;padding:0.15em 0.9em 0.15em 0;border:none"
 
 
 def text_table(rows: Rows, *, width: int = WIDTH) -> str:
-    """The rows under their headings. Columns that do not fit come below, in a further block that repeats the first."""
+    """The rows under their headings. Columns that do not fit go below, in a further block that repeats the first column."""
     headings = list(dict.fromkeys(name for row in rows for name in row))
     wide = {name: max(len(name), *(len(row.get(name, "")) for row in rows)) for name in headings}
     first, *others = headings
@@ -67,7 +67,9 @@ def estimate(row: Mapping[str, object] | pd.Series, column: str = "value") -> st
 
 
 def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:
-    """Per tested subset (on transfer: and the one trained on) a row per budget, a column per metric."""
+    """For each tested subset (on transfer, for each pair with the subset trained on) a row per budget, with a column per
+    metric.
+    """
     from nndynbench.protocols.metrics import METRICS
 
     scores, found = result.scores, {}
@@ -101,7 +103,7 @@ def result_card(result: Result) -> str:
 
 
 def averaged(result: Result) -> str:
-    """How many draws of the folds the scores are means over; empty where they are of one."""
+    """A sentence that says how many draws of the folds the scores are means over; empty if each is of one draw."""
     several = {int(draws) for draws in result.scores.get("draws", ())}
     said = " to ".join(map(str, sorted({min(several), max(several)}))) if several else "1"
     return f" Each score is the mean over {said} draws of the folds." if said != "1" else ""
@@ -114,7 +116,7 @@ def result_title(result: Result) -> str:
 
 
 def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str, list[dict[str, str]]]:
-    """Per tested subset a row per method at the last budget, the best first."""
+    """For each tested subset a row per method at the last budget, the best first."""
     from nndynbench.protocols.metrics import METRICS
 
     metric = metric or compared.protocol.metrics[0]
@@ -134,7 +136,9 @@ def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str
 
 
 def _beside(last: pd.DataFrame) -> dict[str, str]:
-    """Over each reference one column, by its head: what is added, or where nothing can be, the gain."""
+    """The columns that compare with references, one for each, with their headings: what is added or, if nothing can be, the
+    gain.
+    """
     from nndynbench.protocols.references import beyond_references, references
 
     heads = beyond_references(last)

@@ -41,7 +41,7 @@ class Citation:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The project's public addresses by name, the paper's included; none that is still a placeholder."""
+        """The project's public addresses by name, the paper's included; placeholders are left out."""
         doi = f"https://doi.org/{self.doi}" if self.doi else ""
         named = {"Repository": self.repository, "Documentation": self.site, "Archive": doi, "Paper": self.paper.url}
         return {name: address for name, address in named.items() if address}

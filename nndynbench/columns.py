@@ -1,6 +1,6 @@
-"""Histories as a table: a row per history, a named column per number that a function takes from it.
+"""Turns histories into a table: a row per history, and a named column per number that a function takes from it.
 
-`Columns` is the scikit-learn transformer; the functions here give it what a history has to read.
+`Columns` is the scikit-learn transformer. The functions here give it what can be read from a history.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AVERAGING = 0.9
 PULL = 1e-4
 HORIZON = 20
 
-# Forms of learning curve, each with the shapes that it may have: rates of a power law, rates and bends of a Weibull curve.
+# Forms of learning curves, each with the shapes that are tried: rates of a power law, rates and bends of a Weibull curve.
 FORMS: dict[str, list[tuple[float, ...]]] = {
     "power": [(rate,) for rate in (0.1, 0.25, 0.5, 1, 2)],
     "weibull": [(rate, bend) for rate in (0.03, 0.1, 0.3, 1) for bend in (0.5, 1, 2)],
@@ -40,13 +40,13 @@ FORMS: dict[str, list[tuple[float, ...]]] = {
 
 
 class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Histories to a DataFrame: a scikit-learn transformer.
+    """Turns histories into a DataFrame: a scikit-learn transformer.
 
     Parameters
     ----------
     functions
-        Each, or the one, takes a history and returns numbers or texts by name. A name that a history lacks is NaN, and so is
-        None. A text becomes a column of 0 and 1 per value that was seen in fitting.
+        A function, or several. Each takes a history and returns numbers or texts by name. A name that a history lacks is
+        NaN, and so is None. A text becomes a column of 0 and 1 for each value that was seen in fitting.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: Sequence[History], y: object = None) -> pd.DataFrame:
-        """Learn the columns' names; a row per history, float64."""
+        """Learn the columns' names, and return a row per history, float64."""
         import pandas as pd
 
         numbers, shown = self._tables(X)
@@ -110,10 +110,11 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def hyperparameters(history: History) -> dict[str, Any]:
-    """Every column of the grid; positive numbers as their decimal logarithm beside, since most are drawn on that scale.
+    """Every column of the grid. Positive numbers have their decimal logarithm beside them, since most are drawn on that
+    scale.
 
-    Where networks have several optimisers, the learning rate is also in a column of its optimiser's own, NaN in the others':
-    the same rate is small for one and large for another.
+    If the grid has optimisers, the learning rate also has a column for each of them, NaN for networks of the others: the
+    same rate is small for one optimiser and large for another.
     """
     columns: dict[str, Any] = {}
     for name, value in history.hyperparameters.items():
@@ -126,8 +127,8 @@ def hyperparameters(history: History) -> dict[str, Any]:
 
 
 def curves(history: History) -> dict[str, float]:
-    """Losses and accuracies of epochs 1 to the budget (the last ones repeated where training ended earlier, NaN where it
-    ended in its first epoch), and the number of epochs that it ran.
+    """Losses and accuracies of epochs 1 to the budget, and the number of epochs that the network ran. The last ones are
+    repeated if training ended earlier; they are NaN if it ended in its first epoch.
     """
     frame = history.curves
     columns = {"epochs_run": float(len(frame))}
@@ -141,15 +142,15 @@ def curves(history: History) -> dict[str, float]:
 def curve_shapes(history: History) -> dict[str, float]:
     """What learning curves say beyond their values, at epochs 1 to the budget.
 
-    - ``below_chance_1``, …: how far the training loss is below that of guessing, arcsinh((ln classes − loss) / 0.002):
-      linear where a network is still on the plateau, logarithmic where it has left it.
+    - ``below_chance_1``, …: how far the training loss is below that of guessing, arcsinh((ln classes − loss) / 0.002). This
+      is linear while a network is on the plateau, and logarithmic once it has left it.
     - ``gap_1``, …: training minus validation accuracy; ``below_chance_rise_2``, ``train_loss_rise_2``,
-      ``validation_accuracy_rise_2``, …: each since the epoch before.
-    - ``loss_sum``: the sum of training losses (SoTL, also TSE), and ``loss_average``, weighted by 0.9 for each epoch since
-      (TSE-EMA; Ru et al. 2021, arXiv 2006.04492).
-    - ``best_accuracy``, ``accuracy_sum`` of the validation accuracies; and where a power law (``power_…``) and a Weibull
-      curve (``weibull_…``) through losses and accuracies stand after 20 epochs (Viering & Loog 2021, arXiv 2103.10948).
-      With one epoch there is no curve: it stands where it is.
+      ``validation_accuracy_rise_2``, …: the rise of each since the epoch before.
+    - ``loss_sum``: the sum of training losses (SoTL, also TSE); ``loss_average``: the sum weighted by 0.9 for each epoch
+      since then (TSE-EMA; Ru et al. 2021, arXiv 2006.04492).
+    - ``best_accuracy``, ``accuracy_sum``: the best validation accuracy, and their sum.
+    - ``power_…``, ``weibull_…``: where a power law and a Weibull curve through losses and accuracies stand after 20 epochs
+      (Viering & Loog 2021, arXiv 2103.10948). With one epoch there is no curve: it stays where it is.
     """
     values = curves(history)
     series = {name: np.array([values[f"{name}_{epoch}"] for epoch in range(1, history.epochs + 1)]) for name in CURVES}
@@ -174,9 +175,9 @@ def _by_epoch(name: str, values: FloatArray, *, first: int = 1) -> dict[str, flo
 
 
 def _extrapolated(curve: FloatArray, form: str) -> float:
-    """Where c + b·shape(epoch) stands at the horizon, for the shape of a form with the least squared error.
+    """The value of c + b·shape(epoch) at the horizon, for the shape of a form with the least squared error.
 
-    A weak pull holds b at 0: two epochs do not determine three parameters.
+    A weak pull holds b at 0, since two epochs do not determine three parameters.
     """
     shapes, ahead = _shapes(form, len(curve))
     middles = shapes.mean(axis=1, keepdims=True)
@@ -189,7 +190,7 @@ def _extrapolated(curve: FloatArray, form: str) -> float:
 
 @cache
 def _shapes(form: str, epochs: int) -> tuple[FloatArray, FloatArray]:
-    """A form's shapes at epochs 1 to some, (shapes, epochs), and at the horizon."""
+    """A form's shapes at epochs 1 to ``epochs``, (shapes, epochs), and at the horizon, (shapes,)."""
     times = np.append(np.arange(1.0, epochs + 1), HORIZON)
     drawn = [times ** -p[0] if form == "power" else np.exp(-((p[0] * times) ** p[1])) for p in FORMS[form]]
     return np.stack(drawn)[:, :-1], np.stack(drawn)[:, -1]
@@ -202,16 +203,16 @@ def last_features(history: History) -> dict[str, float]:
 
 
 def initial_features(history: History) -> dict[str, float]:
-    """The layers' features at epoch 0, before any training: what a control sees."""
+    """The layers' features at epoch 0, before any training. This is what a control sees."""
     return _by_layer(history.features.loc[[0]].droplevel("epoch"))
 
 
 def layer_distances(history: History) -> dict[str, float]:
-    """Each layer's distance from its initialisation after every kept epoch within the budget, relative to the initial norm:
-    log10(‖W_e − W_0‖ / ‖W_0‖), ``{"distance conv1 1": −1.3, …}``.
+    """Each layer's distance from its initialisation after epochs 1 to the budget, relative to the initial norm.
 
-    The last one is repeated where training ended earlier; NaN where it ended in its first epoch. A layer that does not move
-    at all counts as moved by 1e-12. NaN for a layer that begins at 0, whose norm nothing is relative to.
+    It is log10(‖W_e − W_0‖ / ‖W_0‖), ``{"distance conv1 1": −1.3, …}``. The last kept epoch counts for one that was not
+    kept, or if training ended earlier; NaN if it ended in its first epoch. A layer that does not move at all counts as moved
+    by 1e-12. A layer that begins at 0 is NaN, since nothing is relative to its norm.
     """
     features = history.features
     kept, initial = features.index.unique("epoch"), cast("pd.Series[float]", features.loc[0, "l2_norm"])

@@ -1,4 +1,4 @@
-"""A folder of one network's checkpoints, in anybody's files and naming, as graphs, centralities and signatures."""
+"""Converts a folder of one network's checkpoints, in anybody's files and naming, to graphs, centralities and signatures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nndynbench.subsets.reader import Reader
 if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
 
-# Of a folder, so that what reads an epoch several times, or one beside another, reads its file once.
+# This many checkpoints of a folder are remembered: reading an epoch several times, or beside another, reads its file once.
 REMEMBERED = 16
 
 # A folder of checkpoints is one network.
@@ -32,7 +32,7 @@ NETWORK = 0
 
 
 class Checkpoint(NamedTuple):
-    """One checkpoint: its epoch (None where it does not say), its file, and its weights by the architecture's names."""
+    """One checkpoint: its epoch (None if it does not say), its file, and its weights by the architecture's names."""
 
     epoch: int | None
     path: Path
@@ -40,17 +40,17 @@ class Checkpoint(NamedTuple):
 
 
 def checkpoint_files(folder: Path | str, **options: Unpack[EpochOptions]) -> dict[int, Path]:
-    """A folder's checkpoints by epoch, in this order.
+    """A folder's checkpoints by epoch, in ascending order.
 
-    How their epochs are found, and the options ``first_epoch``, ``pattern`` and ``steps_per_epoch``:
-    `nndynbench.checkpoints.read_folder`.
+    `nndynbench.checkpoints.read_folder` describes how epochs are found, and the options ``first_epoch``, ``pattern`` and
+    ``steps_per_epoch``.
 
     Raises
     ------
     FileNotFoundError
         If there is no folder, or no checkpoint in it.
     CheckpointError
-        Where their epochs are not sure: what each says of its own, and which option decides.
+        If their epochs are not sure: what each says about its own, and which option decides.
     """
     return read_folder(folder, **options).by_epoch()
 
@@ -58,13 +58,13 @@ def checkpoint_files(folder: Path | str, **options: Unpack[EpochOptions]) -> dic
 def read_checkpoint(path: Path, name: str | Architecture) -> Weights:
     """One checkpoint's weights by the architecture's names, in float32.
 
-    A safetensors file, or a torch file of a state dict, which is read with ``weights_only=True``: nothing is unpickled.
-    Tensors may be named in any way that `nndynbench.graphs.renamed` can map.
+    The file is a safetensors file, or a torch file of a state dict, which is read with ``weights_only=True``: nothing is
+    unpickled. Tensors may be named in any way that `nndynbench.graphs.renamed` can map.
 
     Raises
     ------
     CheckpointError
-        Naming the file, if it cannot be read or mapped, and why.
+        If the file cannot be read or mapped, naming it and saying why.
     """
     try:
         ours = renamed(read_content(path), name)
@@ -76,8 +76,8 @@ def read_checkpoint(path: Path, name: str | Architecture) -> Weights:
 def checkpoints(folder: Path | str, name: str | Architecture, **options: Unpack[EpochOptions]) -> Iterator[Checkpoint]:
     """Read a folder's checkpoints in the order of their epochs, one at a time.
 
-    Those that say steps alone, and one by itself that says no epoch, are read too, with None for their epochs. The options
-    are those of `checkpoint_files`. Raises what it and `read_checkpoint` raise.
+    Checkpoints that say only steps, and a single one that says no epoch, are read too, with None as their epochs. The
+    options are those of `checkpoint_files`. Raises what `checkpoint_files` and `read_checkpoint` raise.
     """
     described = architecture(name)
     for epoch, path in read_folder(folder, **options).in_order():
@@ -85,7 +85,7 @@ def checkpoints(folder: Path | str, name: str | Architecture, **options: Unpack[
 
 
 class CheckpointWeights(Mapping[int, Weights]):
-    """The weights of a folder's checkpoints, by epoch, each file read when it is asked for; the latest are remembered.
+    """The weights of a folder's checkpoints, by epoch. Each file is read when it is asked for; the latest are remembered.
 
     Raises what `CheckpointFolder.by_epoch` and `read_checkpoint` raise.
     """
@@ -109,7 +109,7 @@ class CheckpointWeights(Mapping[int, Weights]):
         return len(self._files)
 
     def need(self, epochs: Iterable[int]) -> None:
-        """Raise `CheckpointError` where one of these epochs has no checkpoint."""
+        """Raise `CheckpointError` if one of these epochs has no checkpoint."""
         if missing := [epoch for epoch in epochs if epoch not in self._files]:
             lacking = ", ".join(map(str, missing))
             left_out = self._folder.left_out
@@ -119,11 +119,11 @@ class CheckpointWeights(Mapping[int, Weights]):
 
 
 def convert(folder: Path | str, name: str | Architecture, out: Path | str, **options: Unpack[EpochOptions]) -> pd.DataFrame:
-    """Convert a folder of checkpoints, laid out as a subset's files: ``graphs.h5`` (the rolled graph's blocks),
+    """Convert a folder of checkpoints to files that are laid out as a subset's: ``graphs.h5`` (the rolled graph's blocks),
     ``centralities.h5`` and ``signatures.parquet`` in ``out``, all of network 0.
 
-    Returns the signatures: by (network, epoch, representation, sign, centrality) the five moments. The options are those of
-    `checkpoint_files`. Raises what it and `read_checkpoint` raise; then no file is left behind.
+    Returns the signatures: the five moments by (network, epoch, representation, sign, centrality). The options are those of
+    `checkpoint_files`. Raises what `checkpoint_files` and `read_checkpoint` raise; then no file is left behind.
     """
     described = architecture(name)
     weights = CheckpointWeights(read_folder(folder, **options), described)

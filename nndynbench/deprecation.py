@@ -1,4 +1,6 @@
-"""Names and orders that changed: the old ones are understood for a version, with a warning that says the new one."""
+"""Names and orders of arguments that changed. The old ones are understood for a version, with a warning that gives the new
+one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
-    """A function or a class whose keyword ``new`` was called ``old`` takes both."""
+    """Decorates a function or a class whose keyword ``new`` was called ``old``, so that it takes both."""
 
     def taking_both(called: Called) -> Called:
         inner: Callable[..., Any] = called.__init__ if isinstance(called, type) else called  # type: ignore[misc]
@@ -36,8 +38,8 @@ def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
 
 
 def reordered(*earlier: str, told_by: Callable[[Any], bool]) -> Callable[[Called], Called]:
-    """A function whose first arguments were in another order takes both: where ``told_by`` says of the first that it is what
-    came first ``earlier``.
+    """Decorates a function whose first arguments were in another order, ``earlier``, so that it takes both. ``told_by`` says
+    whether the first argument is of the earlier order.
     """
 
     def taking_both(called: Called) -> Called:
@@ -58,7 +60,7 @@ def reordered(*earlier: str, told_by: Callable[[Any], bool]) -> Callable[[Called
 
 
 def _warn(message: str) -> None:
-    """Where the function was called, however many of these stand around it."""
+    """Warn where the function was called, however many of these decorators stand around it."""
     level = 1
     while sys._getframe(level).f_code.co_filename == __file__:
         level += 1

@@ -1,6 +1,6 @@
-"""Drawings on matplotlib axes: a result's scores, a comparison's, a subset's learning curves, a graph's layers.
+"""Draws on matplotlib axes: a result's scores, a comparison's, a subset's learning curves, a graph's layers.
 
-Each takes the axes to draw on, or makes a figure of its own, and returns the axes.
+Each function takes the axes to draw on, or makes a figure of its own, and returns the axes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from nndynbench.protocols.results import Result
     from nndynbench.subsets.subset import Subset
 
-# Nodes and edges beyond these are left out of a drawing: the heaviest stay.
+# At most this many nodes of a layer, and edges of a graph, are drawn: the most central and the heaviest.
 MOST_NODES = 64
 MOST_EDGES = 1500
 
 LARGEST_NODE = 220.0  # points²
 
-# How far the intervals of methods stand apart where there is a single budget, in epochs.
+# How far apart, in epochs, the intervals of methods are drawn if there is a single budget.
 BESIDE = 0.04
 
 # A layer of this many nodes fills its column.
@@ -34,7 +34,7 @@ FULL_COLUMN = 24
 
 
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
-    """A curve per result and subset: a metric (by default the protocol's first) over the budget, with its 95% band.
+    """Draw a metric (by default the protocol's first) over the budget, with its 95% band, a curve per result and subset.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
 
 
 def draw_sample_efficiency(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """What a method has over its reference by how many networks both are fitted on, a line per budget with its 95%
-    intervals, from `nndynbench.sample_efficiency`'s rows.
+    """Draw a method's gain over its reference by how many networks both are fitted on, a line per budget with its 95%
+    intervals. ``curve`` has the rows of `nndynbench.sample_efficiency`.
     """
     axes: Axes = _axes(ax)
     for budget, part in curve.groupby("budget", sort=True):
@@ -91,18 +91,19 @@ def draw_comparison(
     methods: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A curve per method over the budget, on one subset, with the bar's 95% band and the ceiling; at a single budget a point
-    with its interval per method, side by side.
+    """Draw a curve per method over the budget, on one subset, with the bar's 95% band and the ceiling. At a single budget,
+    draw a point with its interval per method, side by side.
 
-    By default of the first subset, with the protocol's first metric, the bar, the trivial methods at either end, and the
-    best twelve at the last budget: a curve for each of fifty methods could not be told apart.
+    By default it is the first subset and the protocol's first metric. At most fourteen methods are drawn, since a curve for
+    each of fifty could not be told apart: the bar, ``hyperparameters``, ``validation-accuracy``, ``degree-linear`` and
+    ``degree-svm``, as far as they are compared, then the best of the others at the last budget.
 
     Raises
     ------
     UnknownNameError
         For a subset, metric or method that is not compared.
     ValueError
-        Where no method has a value, and for transfer, which is a matrix.
+        If no method has a value, and for transfer, which is a matrix.
     """
     from nndynbench.names import check_name
 
@@ -149,8 +150,8 @@ def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
 
 
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
-    """The validation accuracy of every network (or of those named) over its epochs, coloured by its learning rate (where
-    there is none, by its final accuracy); dotted, the subset's threshold.
+    """Draw the validation accuracy of every network, or of those named, over its epochs. Lines are coloured by learning rate
+    or, if there is none, by final accuracy. The subset's threshold is dotted.
 
     Raises
     ------
@@ -186,12 +187,12 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
 
 
 def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | None = None) -> Axes:
-    """The layers as columns, from the input on the left; nodes sized by a centrality, edges by their absolute weight (red
-    where it is negative).
+    """Draw the layers as columns, from the input on the left. Nodes are sized by a centrality, edges by their absolute
+    weight, and negative edges are red.
 
-    Of a layer of more than 64 nodes the most central are drawn, of a graph of more than 1,500 edges the heaviest; the labels
-    say how many there are. What is not finite, in the graph of a network that has diverged, is left out, and the title says
-    so.
+    Of a layer of more than 64 nodes the most central are drawn, and of a graph of more than 1,500 edges the heaviest; the
+    labels say how many nodes there are. In the graph of a network that has diverged, what is not finite is left out, and the
+    title says so.
 
     Raises
     ------
@@ -240,7 +241,7 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
 
 
 def draw_interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float) -> None:
-    """The 95% interval of a curve: a band, or where it has a single budget, and a band no width, a bar."""
+    """Draw the 95% interval of a curve as a band or, at a single budget, where a band has no width, as a bar."""
     if len(curve) == 1:
         axes.vlines(curve["budget"], curve["low"], curve["high"], color=color, linewidth=1.2)
     else:
@@ -248,7 +249,7 @@ def draw_interval(axes: Any, curve: pd.DataFrame, *, color: object, alpha: float
 
 
 def label_score(axes: Any, metric: str) -> None:
-    """The axis of a metric: its name, and no more of it than is worth showing."""
+    """Label the axis of a metric, and show no more of it than is worth showing."""
     from nndynbench.protocols.metrics import METRICS
 
     facts = METRICS[metric]
@@ -259,7 +260,7 @@ def label_score(axes: Any, metric: str) -> None:
 
 
 def whole_epochs(axes: Any) -> None:
-    """Ticks at whole epochs alone."""
+    """Put ticks at whole epochs only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -285,7 +286,7 @@ def _draw_edges(axes: Any, graph: LayeredGraph, places: npt.NDArray[np.float64])
 
 
 def _spread(count: int) -> npt.NDArray[np.float64]:
-    """Heights of nodes in a column, the first on top, centred on 0; few nodes stand no further apart than many."""
+    """Heights of nodes in a column, the first on top, centred on 0. Few nodes stand no farther apart than many."""
     return np.linspace(1, -1, count) * min(1, count / FULL_COLUMN) if count > 1 else np.zeros(count)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class NndynbenchError(Exception):
-    """What every error class of the package is, beside the built-in one that it is too, such as ValueError.
+    """The base class of every error class of the package. Each is also a built-in one, such as ValueError.
 
     Examples
     --------

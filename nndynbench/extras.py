@@ -1,4 +1,4 @@
-"""Extras of the package: which one brings a library that is missing, and how it is installed."""
+"""Extras of the package: which one brings a missing library, and how to install it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 PACKAGE = __name__.partition(".")[0]
 
-# Libraries whose modules are called otherwise.
+# Libraries whose modules have another name.
 MODULES = {"pillow": "PIL", "pyyaml": "yaml", "vl-convert-python": "vl_convert"}
 
 
@@ -31,7 +31,7 @@ def remedy(missing: str) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """The command, in a clone or anywhere else."""
+    """The command that installs an extra, in a clone or anywhere else."""
     return f"pip install '{PACKAGE}[{extra}]', in a clone pip install -e '.[{extra}]'"
 
 

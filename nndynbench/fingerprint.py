@@ -1,9 +1,10 @@
-"""Fingerprints of functions: equal ones compute the same, so what one computed may be kept for the other.
+"""Fingerprints of functions. Functions with equal fingerprints compute the same, so what one computed may be kept for
+another.
 
-Taken from the code that runs, not from its source file: the bytecode and constants of a function, of what it is closed over
-and of every function that it names, however far away. What is installed counts by its name and its files, with those of all
-that it imports (`nndynbench.sources`), and every library's version. A function that reaches anything else, such as an object
-or a module of one's own, has no fingerprint.
+They are taken from the code that runs, not from its source file: from the bytecode and constants of a function, of what it
+is closed over, and of every function that it names, however far away. Installed code counts by its name and its files, with
+those of everything that it imports (`nndynbench.sources`), and by every library's version. A function that reaches anything
+else, such as an object or a module of one's own, has no fingerprint.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 
 from nndynbench.sources import PACKAGE, ChangedCodeError, code_of, deciding_code, is_small, package_code
 
-# A longer container is data of one's own, slow to go through at each call.
+# A longer container is a user's own data, and slow to go through at each call.
 LARGEST = 1000
 CONTAINERS = (list, tuple, set, frozenset, dict)
 HEAP_TYPE = 1 << 9  # of classes that are made while Python runs
@@ -35,11 +36,11 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class _NoFingerprintError(ValueError):
-    """Something that may change without being seen."""
+    """Something that may change without being noticed."""
 
 
 def fingerprint(function: Callable[..., Any]) -> str | None:
-    """SHA-256 of all that decides what a function returns for an argument; None where that cannot be told."""
+    """SHA-256 of everything that decides what a function returns for an argument; None if that cannot be told."""
     try:
         parts = [environment(), *_parts(function, {})]
     except (_NoFingerprintError, ChangedCodeError, RecursionError):
@@ -48,8 +49,8 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 
 def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
-    """What a value is, in words that are equal for equal ones; ``seen`` are the functions passed already, numbered."""
-    kind = type(value)  # not a kind of one's own, which may say anything of itself
+    """What a value is, in words that are equal for equal values. ``seen`` numbers the functions that were passed already."""
+    kind = type(value)  # exact types only: a user's own subclass may say anything about itself
     if kind in CONSTANTS:
         yield repr(value)
         return
@@ -83,7 +84,7 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
 
 
 def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[str]:
-    """What is found in an installed module: its name, its package's files, and of a function there what it is now."""
+    """What is found in an installed module: its name, the files of its package and, for a function there, what it is now."""
     yield name
     module = value.__name__ if isinstance(value, ModuleType) else value.__module__
     yield from _module_parts(module)
@@ -93,7 +94,7 @@ def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[st
         seen[id(value)] = f"function {len(seen)}"
         try:
             yield from list(_function_parts(value, seen))
-        except _NoFingerprintError:  # its files have to do
+        except _NoFingerprintError:  # its files must be enough
             yield "not looked through"
 
 
@@ -122,14 +123,14 @@ def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[st
 
 @cache
 def _names(code: CodeType, instructions: frozenset[str]) -> tuple[str, ...]:
-    """What some instructions of a function, and of those defined in it, name."""
+    """The names in some instructions of a function, and of the functions defined in it."""
     own = {i.argval for i in dis.get_instructions(code) if i.opname in instructions}
     inner = {name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part, instructions)}
     return tuple(sorted(own | inner))
 
 
 def _installed_name(value: Any) -> str | None:
-    """The name of an installed module, or of what is found there by its name."""
+    """The name of an installed module, or of something that is found there under its name; else None."""
     if isinstance(value, ModuleType):
         return value.__name__ if _is_installed(value.__name__) else None
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)

@@ -1,4 +1,4 @@
-"""What users give of a run of their own, checked: its curves and hyperparameters. A method would impute what is wrong."""
+"""Checks what users give about a run of their own: its curves and hyperparameters. A method would impute what is wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CurvesLike: TypeAlias = "pd.DataFrame | Mapping[str, Any] | str | PathLike[str]"
 LOSS = "train_loss"
 ACCURACIES = tuple(name for name in CURVES if name.endswith("accuracy"))
 
-# Of a column's epochs, rows or texts that are wrong, so many are named.
+# At most this many wrong values of a column are named.
 NAMED = 5
 
 
@@ -41,15 +41,16 @@ def checked_curves(
 ) -> pd.DataFrame:
     """A run's curves as `History.curves` has them: ``columns``, index ``epoch``, a row for each of 1 to ``epochs``.
 
-    ``curves`` is a table, a mapping of columns, or a CSV file; ``source`` is what errors call it. Its index or column
-    ``epoch`` says the epochs, a row each, in order. Accuracies are percent, of ``classes`` classes (0: not known). Other
-    columns and later epochs are left out. ``unmeasured`` are a column's epochs that have no value there: NaN.
+    ``curves`` is a table, a mapping of columns, or a CSV file; ``source`` is what errors call it. Its index or its column
+    ``epoch`` gives the epochs, one row each, in order. Accuracies are in percent; ``classes`` is the number of classes (0 if
+    it is not known). Other columns and later epochs are left out. ``unmeasured`` lists the epochs at which a column may lack
+    a value: there it is NaN.
 
     Raises
     ------
     NotGivenError
-        For missing or doubled columns; epochs that are missing, doubled, unsorted or no whole numbers; values up to the last
-        epoch that are no finite numbers, or no percent. It names the file, the row and the column.
+        For missing or doubled columns; for epochs that are missing, doubled, unsorted or not whole numbers; and for values
+        up to the last epoch that are not finite or not percent. It names the file, the row and the column.
     """
     table, named = _table(curves)
     source = source or named
@@ -76,7 +77,7 @@ def checked_curves(
 
 
 class _Rows:
-    """Where a table's epochs are, in words."""
+    """Says in words where a table's epochs are."""
 
     def __init__(self, source: str, epochs: list[int]) -> None:
         self.source, self.epochs = source, epochs
@@ -119,7 +120,7 @@ def _table(curves: CurvesLike) -> tuple[pd.DataFrame, str]:
 
 
 def _epochs(table: pd.DataFrame, source: str) -> list[int]:
-    """By row, the epoch; in a column of this name, else in the index."""
+    """The epoch of each row, from the column of this name or, if there is none, from the index."""
     import pandas as pd
 
     values = table.get("epoch", table.index)
@@ -170,8 +171,10 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
     Raises
     ------
     NotGivenError
-        For missing or unknown names, and for values that are not such as the subset's: texts for numbers or the other way
-        round, numbers that are not finite, texts that no network of the subset has.
+        For missing or unknown names, for texts in place of numbers or the other way round, and for numbers that are not
+        finite.
+    UnknownNameError
+        For a text that no network of the subset has.
     """
     import pandas as pd
 

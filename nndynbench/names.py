@@ -1,4 +1,4 @@
-"""Names that a user typed: the error for an unknown one lists the valid ones and guesses which was meant."""
+"""Checks names that a user typed: the error for an unknown one lists the valid ones and guesses which was meant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UnknownNameError(NndynbenchError, ValueError):
 
 
 def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = "") -> str:
-    """Return ``name`` if it is among ``valid``; ``instead`` is what may be meant, by default the most similar one.
+    """Return ``name`` if it is among ``valid``. The error suggests ``instead`` or, by default, the most similar valid name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How a number is written where people read it, with a minus sign and never as a zero below zero; and a list of them."""
+"""How numbers are written for people, with a minus sign and never as a zero below zero; and lists of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
-    """A number rounded to so many digits after the point: "0.712", "−0.150"; signed also "+0.017", but "0.000"."""
+    """A number rounded to ``digits`` after the point: "0.712", "−0.150". If ``signed``, also "+0.017", but "0.000"."""
     text = f"{value:z.{digits}f}"
     if signed and value > 0 and float(text):
         return f"+{text}"
@@ -14,16 +14,16 @@ def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
 
 
 def listed(names: Iterable[object], *, by: str = "and") -> str:
-    """As "1, 3 and 5"; ``by`` stands before the last."""
+    """A list in words, such as "1, 3 and 5"; ``by`` stands before the last."""
     *first, last = map(str, names)
     return f"{', '.join(first)} {by} {last}" if first else last
 
 
 def epochs(*budgets: int) -> str:
-    """As "1 epoch", "5 epochs", or "1, 3 and 5 epochs"."""
+    """Epochs in words: "1 epoch", "5 epochs", or "1, 3 and 5 epochs"."""
     return f"{listed(budgets)} epoch{'' if budgets == (1,) else 's'}"
 
 
 def written_interval(low: float, high: float, *, digits: int = 2) -> str:
-    """An interval: "0.65 to 0.77"."""
+    """An interval in words: "0.65 to 0.77"."""
     return f"{written(low, digits=digits)} to {written(high, digits=digits)}"

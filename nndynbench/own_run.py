@@ -1,4 +1,6 @@
-"""A run of one's own, as the reader's source: its snapshots, from a folder or in memory, and what else is given of it."""
+"""A run of one's own as a source for the reader: its snapshots, from a folder or in memory, and what else is given
+about it.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,15 @@ if TYPE_CHECKING:
 
 
 class NotGivenError(NndynbenchError, ValueError):
-    """Something of a run that a method reads and that was not given."""
+    """Something about a run that a method reads and that was not given."""
 
 
 class OwnRun:
-    """One network's weights by epoch, in any mapping, which may read them when they are asked for; 0 is the initialisation.
+    """One network's weights by epoch, where 0 is the initialisation. Any mapping will do, also one that reads them when they
+    are asked for.
 
     ``curves`` and ``hyperparameters`` are as `History.curves` and `History.hyperparameters` give them; ``where`` names the
-    run in errors. ``last`` is the last epoch of a run that has ended, ``diverged`` whether it ended that way.
+    run in errors. ``last`` is the last epoch of a run that has ended, and ``diverged`` says whether it ended by diverging.
     """
 
     identity: str | None = None
@@ -101,7 +104,7 @@ class OwnRun:
         return None
 
     def known(self, code: str, place: Place) -> Any:
-        return None  # what is not identified may change
+        return None  # a run has no identity and may change, so nothing is kept
 
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Plots, where people would rather look than read. Each writes a PNG and returns its path."""
+"""Draws plots as files: each function writes a PNG and returns its path."""
 
 from __future__ import annotations
 
@@ -33,11 +33,10 @@ def score_over_budget(results: Sequence[Result], path: str | Path, *, metric: st
 def comparison_over_budget(
     compared: Comparison, path: str | Path, *, metric: str | None = None, methods: Sequence[str] | None = None
 ) -> Path:
-    """A panel per subset, a curve per method over the budget, with the bar's 95% band and the ceiling; at a single budget a
+    """A panel per subset with a curve per method over the budget, the bar's 95% band and the ceiling. At a single budget, a
     point with its interval per method, side by side.
 
-    By default the bar, the trivial methods at either end, and the best twelve at the last budget: a curve for each of fifty
-    methods could not be told apart.
+    By default the methods are those that `nndynbench.drawing.draw_comparison` chooses.
     """
     metric = metric or compared.protocol.metrics[0]
     rows = compared.rows[(compared.rows["metric"] == metric) & compared.rows["value"].notna()]
@@ -49,7 +48,9 @@ def comparison_over_budget(
 
 
 def gain_over_networks(curve: pd.DataFrame, path: str | Path, *, title: str = "") -> Path:
-    """What a method has over its reference by how many networks both are fitted on, from `nndynbench.sample_efficiency`."""
+    """A method's gain over its reference by how many networks both are fitted on, from the rows of
+    `nndynbench.sample_efficiency`.
+    """
     from nndynbench.protocols.metrics import METRICS
 
     figure, [axes] = _figure()
@@ -90,8 +91,8 @@ def transfer_matrix(compared: Comparison, path: str | Path, *, metric: str | Non
 def statistics_over_time(
     signatures: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], path: str | Path
 ) -> Path:
-    """The weight of each aggregator, then mean, standard deviation and median of the degrees over the epochs, a line per
-    network: blue where its label is high, red where it is low. ``signatures`` is (networks, epochs, 5).
+    """The weight of each aggregator, then the mean, standard deviation and median of the degrees over the epochs: a line per
+    network, blue if its label is high, red if it is low. ``signatures`` is (networks, epochs, 5).
     """
     figure, panels = _figure(4)
     panels[0].bar([moment.replace("_", "\n") for moment in MOMENTS], weights, color="grey")
@@ -111,8 +112,8 @@ def statistics_over_time(
 
 
 def learning_curves(subset: str | Subset, path: str | Path) -> Path:
-    """The validation accuracy of every network over its epochs, coloured by its learning rate: a panel per optimiser, since
-    what is a high rate for one is a low one for another.
+    """The validation accuracy of every network over its epochs, coloured by its learning rate. There is a panel per
+    optimiser, since a high rate for one is a low one for another.
     """
     subset = as_subset(subset)
     networks = subset.networks
@@ -124,7 +125,7 @@ def learning_curves(subset: str | Subset, path: str | Path) -> Path:
             axes.set_title(axes.get_title().replace(subset.name, str(optimiser)), fontsize=10)
     regime = subset.manifest.regime
     figure.suptitle(f"{subset.name} {subset.version} ({regime} regime); dotted: the threshold", fontsize=11)
-    # Hundreds of lines make a large file.
+    # Few dots: hundreds of lines make a large file.
     return _save(figure, user_path(path), dpi=100)
 
 

@@ -1,4 +1,4 @@
-"""Work in processes of their own, which end with the process that started them."""
+"""Runs work in processes of their own, which end with the process that started them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LOOKS_EVERY = 0.5
 
 
 def in_processes(work: Iterable[Any], *, jobs: int, in_order: bool = True) -> Iterator[Any]:
-    """What calls return that ``joblib.delayed`` wraps, as soon as it is there.
+    """Runs calls that ``joblib.delayed`` wraps, and yields what they return as soon as it is there.
 
-    ``jobs`` of them run at a time, each on one thread; -1 for one a core. One at a time runs in this process.
+    ``jobs`` of them run at a time, each on one thread; -1 for one per core. With one job they run in this process.
     """
     from joblib import Parallel, parallel_config
 
@@ -25,7 +25,7 @@ def in_processes(work: Iterable[Any], *, jobs: int, in_order: bool = True) -> It
 
 
 def end_with(parent: int) -> None:
-    """Have this process end when its parent does: it would otherwise work on, unseen, for hours."""
+    """Have this process end when its parent does: otherwise it would go on working, unseen, for hours."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -36,7 +36,7 @@ def end_with(parent: int) -> None:
 
 
 def end_workers() -> None:
-    """End what `in_processes`, or joblib for a method, has started and keeps for more work."""
+    """End the workers that `in_processes`, or joblib for a method, has started and keeps for more work."""
     loky = sys.modules.get("joblib.externals.loky.reusable_executor")
     executor = getattr(loky, "_executor", None)
     if executor is not None:

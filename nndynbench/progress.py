@@ -1,4 +1,6 @@
-"""How far long work is: a bar on a terminal and in a notebook, and anywhere else a line now and then on the error stream."""
+"""Shows how far long work has come: as a bar in a terminal or notebook, elsewhere as an occasional line on the error
+stream.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,22 @@ DRAWN_EVERY_SECONDS = 0.1
 
 Item = TypeVar("Item")
 
-# What functions that work for long take: True for a bar, or a function that is told; None and False for neither.
+# What long functions take as ``progress``: True for a bar, or a function that is told; None and False for neither.
 Asked: TypeAlias = "Callable[..., None] | bool | None"
 
 
 class ReportProgress(Protocol):
-    """Say how much is done, and of what now, if that changes."""
+    """Says how much is done and, if that changes, what is being done."""
 
     def __call__(self, done: int, total: int, doing: str | None = None) -> None: ...
 
 
 @contextmanager
 def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[ReportProgress]:
-    """What long work calls: a bar where ``asked`` is True, else the function that it is, which is called with how much is
-    done, and how much there is; where pieces of work are ``named``, with the name before these.
+    """Yields what long work calls to report its progress: a bar if ``asked`` is True, else the function that ``asked`` is.
+
+    That function is called with how much is done and how much there is; if pieces of work are ``named``, with the name
+    first.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[Repo
 
 
 def tracked(items: Collection[Item], doing: str) -> Iterator[Item]:
-    """The items one by one, with a bar of how many are done."""
+    """Yields the items one by one, with a bar that shows how many are done."""
     with progress_bar(doing) as report:
         for done, item in enumerate(items, start=1):
             yield item
@@ -61,10 +65,10 @@ def tracked(items: Collection[Item], doing: str) -> Iterator[Item]:
 
 @contextmanager
 def progress_bar(doing: str, *, on: Console | None = None) -> Iterator[ReportProgress]:
-    """A bar with the time left, gone when the work is done; where there is neither a terminal nor a notebook lines on the
-    error stream: one after the first piece of work, which says how long the others will take. Yields what moves it.
+    """Shows a bar with the time left, which is gone when the work is done; yields what moves it.
 
-    ``on``: the terminal, by default the error stream's.
+    Without a terminal or a notebook it writes lines to the error stream instead. The first comes after the first piece of
+    work, and says how long the others will take. ``on`` is the terminal, by default the error stream's.
     """
     if (show := _shown_in_notebook()) is not None:
         bar = _NotebookBar(doing, show)
@@ -91,7 +95,9 @@ def progress_bar(doing: str, *, on: Console | None = None) -> Iterator[ReportPro
 
 
 class _Lines:
-    """Progress as lines: after the first piece of work, then every `SAID_EVERY_SECONDS`, where there is as much left."""
+    """Progress as lines: after the first piece of work, then every `SAID_EVERY_SECONDS`, as long as that much time
+    is left.
+    """
 
     def __init__(self, doing: str) -> None:
         self.doing, self.start, self.said = doing, time.monotonic(), -math.inf
@@ -106,7 +112,7 @@ class _Lines:
 
 
 class _NotebookBar:
-    """A bar below the cell, of HTML alone: no widgets need be installed."""
+    """A bar below the cell, in plain HTML, so that no widgets need to be installed."""
 
     def __init__(self, doing: str, show: Callable[..., Any]) -> None:
         self.doing, self.start, self.drawn = doing, time.monotonic(), -math.inf
@@ -128,7 +134,7 @@ class _NotebookBar:
 
 
 def _shown_in_notebook() -> Callable[..., Any] | None:
-    """What shows something below the cell that runs; None where none does."""
+    """The function that shows something below the cell that runs; None outside a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is None:
         return None
@@ -141,7 +147,7 @@ def _seconds_left(passed: float, done: int, total: int) -> float:
 
 
 def shown_time(seconds: float) -> str:
-    """Such as "40 seconds", "12 minutes" or "3.5 hours": as exact as an estimate may be."""
+    """A time such as "40 seconds", "12 minutes" or "3.5 hours": as exact as an estimate may be."""
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,8 +1,10 @@
-"""The code that something depends on, by the imports that it makes, recursively: one rule for all that is kept.
+"""Hashes the code that a kept value depends on. The code is found by following imports recursively. Every cache of the
+project uses this one rule.
 
-`code_of` is for this package's modules: the sources of those that they import, wherever in a function, and of the data files
-that they name. `script_code` is for a file of a user's own, with the helpers beside it, `package_code` for what is
-installed. The standard library counts by Python's version, a package of many files by its own version.
+`code_of` is for modules of this package: it hashes their sources, those of the modules that they import, even inside a
+function, and the data files that they name. `script_code` is for a user's own file with the helpers beside it,
+`package_code` for installed packages. The standard library counts by Python's version, a package of many files by its own
+version.
 """
 
 from __future__ import annotations
@@ -28,17 +30,18 @@ SOURCE = ".py"
 STUB = ".pyi"
 DATA = re.compile(r"""(?P<quote>["'])(?P<name>[\w.-]+\.(?:toml|json|csv))(?P=quote)""")
 
-# The parts of a statement that hold statements.
+# The fields of a statement that hold statements.
 STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
-# More than any package of one person's own has, less than a library.
+# More files than any package of one person's own has, and fewer than a library has.
 MANY_FILES = 500
 
 STARTED = time.time()
 
-# What decides a value that is kept: these modules, with all of the project that they import. A change there is another key.
+# The modules that decide each kind of kept value, with everything of the project that they import. A change there changes
+# the key.
 DECIDES = {
-    # What a function of a user's own is handed.
+    # What a user's own function is handed.
     "graphs": ("nndynbench.subsets.history", "nndynbench.subsets.reader", "nndynbench.subsets.packed"),
     # What an unchanged method predicts on an unchanged subset.
     "predictions": (
@@ -63,12 +66,12 @@ DECIDES = {
 
 
 class ChangedCodeError(NndynbenchError, ValueError):
-    """Code that was written after this process began: what runs here may be another."""
+    """Code was changed after this process began, so what runs here may be something else."""
 
 
 @cache
 def code_of(*modules: str) -> str:
-    """SHA-256 of the sources of some modules of this project and of all of it that they import."""
+    """SHA-256 of the sources of some modules of this project and of everything of it that they import."""
     digest = hashlib.sha256()
     for path in sorted(files_behind(*modules)):
         digest.update(f"{path.relative_to(ROOT)}\n".encode())
@@ -82,12 +85,12 @@ def deciding_code(what: str) -> str:
 
 
 def deciding_files(what: str) -> set[Path]:
-    """The files of that code."""
+    """The files of the code that decides ``what``."""
     return files_behind(*DECIDES[what])
 
 
 def files_behind(*modules: str) -> set[Path]:
-    """The files of some modules of this project, of all of it that they import, and the data that those name."""
+    """The files of some modules of this project, of everything of it that they import, and of the data that those name."""
     todo, found = [path for module in modules for path in _files(module)], set[Path]()
     while todo:
         path = todo.pop()
@@ -101,7 +104,7 @@ def files_behind(*modules: str) -> set[Path]:
 
 
 def script_code(path: Path) -> str:
-    """SHA-256 of a user's file and of what it imports, from beside it or installed; this package apart."""
+    """SHA-256 of a user's file and of what it imports, from beside it or installed, except this package."""
     digest = hashlib.sha256(path.read_bytes())
     for code in _packages_behind([path], (str(path.resolve().parent), *sys.path)):
         digest.update(code.encode())
@@ -110,12 +113,12 @@ def script_code(path: Path) -> str:
 
 @cache
 def package_code(top: str) -> str:
-    """What an installed package, and whatever it imports, is made of.
+    """What an installed package, and everything that it imports, is made of.
 
     Raises
     ------
     ChangedCodeError
-        For one that was changed after this process began.
+        If one of them was changed after this process began.
     """
     return "\n".join(_packages_behind(_package_files(top, tuple(sys.path)), tuple(sys.path), changed=True, own=top))
 
@@ -128,8 +131,8 @@ def is_small(top: str) -> bool:
 def _packages_behind(
     files: Iterable[Path], places: tuple[str, ...], *, changed: bool = False, own: str = ""
 ) -> Iterator[str]:
-    """Of packages that some files import, and those in turn, a line each: its name, and a checksum where it is small, else
-    its version.
+    """A line for each package that some files import, directly or through other packages: its name, and a checksum if it is
+    small, else its version.
     """
     todo = sorted({own} - {""} | _tops(files))
     seen: set[str] = set()
@@ -148,7 +151,7 @@ def _packages_behind(
 
 @cache
 def _version(top: str) -> str:
-    """Of the distribution that a package comes from; empty for one that is not installed."""
+    """The version of the distribution that a package comes from; empty if it is not installed."""
     for name in (top, *packages_distributions().get(top, ())):
         with suppress(PackageNotFoundError):
             return version(name)
@@ -157,7 +160,7 @@ def _version(top: str) -> str:
 
 @cache
 def _package_files(top: str, places: tuple[str, ...]) -> tuple[Path, ...]:
-    """The code of a package; none for one that is not there, or has too many files."""
+    """The code files of a package; none if it is not there, or has too many files."""
     spec = PathFinder.find_spec(top, list(places))
     if spec is None:
         return ()
@@ -183,14 +186,14 @@ def _tops(files: Iterable[Path]) -> set[str]:
 
 @cache
 def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What a file imports, wherever it does: modules, each with the names that are taken from it."""
+    """What a file imports anywhere: modules, each with the names that are taken from it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # for another version of Python, or never imported
         return ()
     found: list[tuple[str, tuple[str, ...]]] = []
     todo: list[ast.AST] = [*tree.body]
-    while todo:  # statements alone: most of a tree are expressions, which import nothing
+    while todo:  # only statements: most of a tree is expressions, which import nothing
         node = todo.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             todo += node.orelse
@@ -206,7 +209,7 @@ def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
-    """The module that an import names, of a relative one where it is of this project; else empty, since it is its own."""
+    """The module that an import names. A relative import in another project is empty, since it stays within its package."""
     if not node.level:
         return node.module or ""
     if ROOT not in path.parents:
@@ -216,7 +219,7 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
 
 
 def _imported(module: str, names: tuple[str, ...]) -> Iterator[Path]:
-    """The files behind an import of this project: of a package those that define what is taken from it."""
+    """The files behind an import from this project: for a package, those that define what is taken from it."""
     folder = ROOT.joinpath(*module.split("."))
     if not folder.is_dir():
         yield from _files(module)
@@ -237,7 +240,7 @@ def _imported(module: str, names: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _files(module: str) -> list[Path]:
-    """The file of a module of this project; of a package those that say what is in it."""
+    """The file of a module of this project; for a package, the files that say what is in it."""
     if module.partition(".")[0] not in (PACKAGE, "leaderboard", "generation"):
         return []
     path = ROOT.joinpath(*module.split("."))
