@@ -14,10 +14,12 @@ from tests.leaderboard.test_page import FLAGS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
+TABLE = "#scores-table"
+
 # name: (page, what it waits for, width, height, colour scheme)
 PICTURES = {
-    "leaderboard": ("index.html", "#scores-table", 1280, 1000, "light"),
-    "leaderboard-phone": ("index.html", "#scores-table", 390, 844, "dark"),
+    "leaderboard": ("index.html", TABLE, 1280, 1000, "light"),
+    "leaderboard-phone": ("index.html", TABLE, 390, 844, "dark"),
     "leaderboard-subset": ("subsets/cifar10-lenet.html", ".chart[data-drawn]", 1000, 1250, "dark"),
 }
 
@@ -32,6 +34,8 @@ def main(site: Path) -> None:
                 awaited.partition("[")[0]
             ).first.scroll_into_view_if_needed()  # a chart is drawn when it comes into view
             page.wait_for_selector(awaited, timeout=180_000)
+            if awaited == TABLE:
+                page.evaluate("window.scrollTo(0, 0)")
             picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(64)
             picture.save(DOCS / f"{name}.png", optimize=True)
             page.close()
