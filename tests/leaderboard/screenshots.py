@@ -30,9 +30,8 @@ def main(site: Path) -> None:
         for name, (page_name, awaited, width, height, scheme) in PICTURES.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(f"{site.resolve().as_uri()}/{page_name}")
-            page.locator(
-                awaited.partition("[")[0]
-            ).first.scroll_into_view_if_needed()  # a chart is drawn when it comes into view
+            # A chart is drawn once it comes into view; the table's pictures begin at the top of the page.
+            page.locator(awaited.partition("[")[0]).first.scroll_into_view_if_needed()
             page.wait_for_selector(awaited, timeout=180_000)
             if awaited == TABLE:
                 page.evaluate("window.scrollTo(0, 0)")
