@@ -64,6 +64,9 @@ DECIDES = {
     "scores": ("leaderboard.scores", "leaderboard.units"),
 }
 
+# Modules that show values to a reader. Values import them to show themselves; no kept value depends on them.
+SHOW = ("nndynbench.cards", "nndynbench.drawing")
+
 
 class ChangedCodeError(NndynbenchError, ValueError):
     """Code was changed after this process began, so what runs here may be something else."""
@@ -240,8 +243,8 @@ def _imported(module: str, names: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _files(module: str) -> list[Path]:
-    """The file of a module of this project; for a package, the files that say what is in it."""
-    if module.partition(".")[0] not in (PACKAGE, "leaderboard", "generation"):
+    """The file of a module of this project; for a package, the files that say what is in it. None for one that shows."""
+    if module.partition(".")[0] not in (PACKAGE, "leaderboard", "generation") or module in SHOW:
         return []
     path = ROOT.joinpath(*module.split("."))
     if path.is_dir():

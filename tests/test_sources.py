@@ -141,3 +141,9 @@ def test_scores_hang_on_metrics_and_their_words_not_on_fits() -> None:
     found = {path.name for path in deciding_files("scores")}
     assert {"metric.py", "regression.py", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found
     assert not {"harness.py", "fitting.py"} & found
+
+
+def test_how_values_are_shown_and_scored_changes_no_key_of_what_a_function_computes() -> None:
+    found = {str(path.relative_to(sources.ROOT)) for path in deciding_files("graphs")}
+    assert not [name for name in found if name.startswith("nndynbench/protocols/")]
+    assert not {"nndynbench/cards.py", "nndynbench/drawing.py"} & found
