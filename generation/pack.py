@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Literal
@@ -20,7 +19,7 @@ from generation.record import FinishedRecord
 from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
 from nndynbench.features import FEATURES
-from nndynbench.graphs import Architecture, Weights, architecture
+from nndynbench.graphs import Architecture, SnapshotsOnDemand, Weights, architecture
 from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot
 from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole
@@ -230,7 +229,7 @@ class TrainedRun(OwnRun):
     """A network's run as a source for the reader: its snapshots, or the parts of tiers that an earlier pack left of them."""
 
     def __init__(self, run: NetworkRun, name: str) -> None:
-        super().__init__(name, _Snapshots(run, architecture(name)), where=str(run.folder))
+        super().__init__(name, _snapshots(run, architecture(name)), where=str(run.folder))
         self._run = run
 
     def snapshots(self, tier: TierName, epochs: Sequence[int]) -> Snapshot | None:
@@ -241,28 +240,19 @@ class TrainedRun(OwnRun):
         return {name: np.stack([p[name] for p in whole]) for name in whole[0]} if len(whole) == len(parts) else None
 
 
-class _Snapshots(Mapping[int, Weights]):
-    """A run's snapshots, by epoch. Tensors are in the architecture's order, whatever their order in the file, with those of
-    batch norm and shortcuts at the end. The snapshot that was read last is remembered.
+def _snapshots(run: NetworkRun, described: Architecture) -> SnapshotsOnDemand:
+    """A run's snapshots. Tensors are in the architecture's order, whatever their order in the file, with those of batch norm
+    and shortcuts at the end.
     """
+    first = [f"{layer.name}.{kind}" for layer in described.weighted_layers for kind in ("weight", "bias")]
 
-    def __init__(self, run: NetworkRun, described: Architecture) -> None:
-        self._run = run
-        self._described = [f"{layer.name}.{kind}" for layer in described.weighted_layers for kind in ("weight", "bias")]
-        self._read = lru_cache(maxsize=1)(run.read_snapshot)
-
-    def __getitem__(self, epoch: int) -> Weights:
-        weights = self._read(epoch)
+    def read(epoch: int) -> Weights:
+        weights = run.read_snapshot(epoch)
         if weights is None:
             raise KeyError(epoch)
-        names = [name for name in self._described if name in weights] + sorted(set(weights) - set(self._described))
-        return {name: weights[name] for name in names}
+        return {name: weights[name] for name in [name for name in first if name in weights] + sorted({*weights} - {*first})}
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._run.epochs_with_snapshots())
-
-    def __len__(self) -> int:
-        return len(self._run.epochs_with_snapshots())
+    return SnapshotsOnDemand(run.epochs_with_snapshots(), read, remembered=1)
 
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, mantissa_bits: int) -> list[int]:

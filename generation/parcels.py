@@ -15,7 +15,6 @@ from generation.runs import write_whole
 from nndynbench.storage.files import DamagedFileError, user_path
 
 FACTS_FILE = "parcel.json"
-READ_BYTES = 1 << 20
 
 
 class MissingPartsError(FileNotFoundError):

@@ -54,7 +54,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
     """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
-    values = {name: better * value for name, case in methods.items() if (value := _value(case, metric)) is not None}
+    values = {name: better * value for name, case in methods.items() if (value := recomputed(metric, case)) is not None}
     if not values:
         return {}
     ranked = [methods[name] for name in values]
@@ -95,10 +95,6 @@ def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
     most = Estimate(values[best] + 0.0, low + 0.0, high + 0.0)  # no negative zeros
     smallest = smallest_told(differences[list(values).index(best)])
     return Leading(best, most, len(values), chance_of_largest(tried, differences), smallest)
-
-
-def _value(case: Case, metric: str) -> float | None:
-    return recomputed(metric, case)
 
 
 def _defined(function: Any, *arguments: Any) -> Any:

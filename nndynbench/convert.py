@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
@@ -13,7 +12,7 @@ import pandas as pd
 from nndynbench.arrays import as_array
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import CheckpointError, CheckpointFolder, EpochOptions, read_content, read_folder
-from nndynbench.graphs import Architecture, NamingError, Weights, architecture, renamed
+from nndynbench.graphs import Architecture, NamingError, SnapshotsOnDemand, Weights, architecture, renamed
 from nndynbench.own_run import OwnRun
 from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.arrays import write_snapshot_arrays
@@ -84,38 +83,13 @@ def checkpoints(folder: Path | str, name: str | Architecture, **options: Unpack[
         yield Checkpoint(epoch, path, read_checkpoint(path, described))
 
 
-class CheckpointWeights(Mapping[int, Weights]):
-    """The weights of a folder's checkpoints, by epoch. Each file is read when it is asked for; the latest are remembered.
+def snapshots_on_demand(folder: CheckpointFolder, name: str | Architecture) -> SnapshotsOnDemand:
+    """A folder's checkpoints by epoch; each file is read when it is asked for.
 
     Raises what `CheckpointFolder.by_epoch` and `read_checkpoint` raise.
     """
-
-    def __init__(self, folder: CheckpointFolder, name: str | Architecture) -> None:
-        self.architecture = architecture(name)
-        self._folder = folder
-        self._files = folder.by_epoch()
-        self._read = lru_cache(maxsize=REMEMBERED)(lambda epoch: read_checkpoint(self._files[epoch], self.architecture))
-
-    def __getitem__(self, epoch: int) -> Weights:
-        return dict(self._read(epoch))
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._files)
-
-    def __contains__(self, epoch: object) -> bool:
-        return epoch in self._files
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def need(self, epochs: Iterable[int]) -> None:
-        """Raise `CheckpointError` if one of these epochs has no checkpoint."""
-        if missing := [epoch for epoch in epochs if epoch not in self._files]:
-            lacking = ", ".join(map(str, missing))
-            left_out = self._folder.left_out
-            beside = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
-            there = f"it has {list(self._files)}{beside}"
-            raise CheckpointError(f"{self._folder.folder} has no checkpoint of epoch {lacking} ({there})")
+    files, described = folder.by_epoch(), architecture(name)
+    return SnapshotsOnDemand(files, lambda epoch: read_checkpoint(files[epoch], described), remembered=REMEMBERED)
 
 
 def convert(folder: Path | str, name: str | Architecture, out: Path | str, **options: Unpack[EpochOptions]) -> pd.DataFrame:
@@ -126,7 +100,7 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str, **opt
     `checkpoint_files`. Raises what `checkpoint_files` and `read_checkpoint` raise; then no file is left behind.
     """
     described = architecture(name)
-    weights = CheckpointWeights(read_folder(folder, **options), described)
+    weights = snapshots_on_demand(read_folder(folder, **options), described)
     reader = Reader(OwnRun(described, weights, where=str(folder)))
     centralities: list[Snapshot] = []
     rows: list[tuple[Any, ...]] = []

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
-from nndynbench.convert import CheckpointWeights
+from nndynbench.convert import snapshots_on_demand
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import Architecture, Weights
@@ -158,8 +158,8 @@ def predict(
         given = asked.of_recorded(recorded)
     elif isinstance(run, (str, os.PathLike)):
         folder = read_folder(Path(run), first_epoch=first_epoch, pattern=pattern, steps_per_epoch=steps_per_epoch)
-        checkpoints = CheckpointWeights(folder, asked.architecture)
-        checkpoints.need(range(1, asked.budget() + 1))
+        checkpoints = snapshots_on_demand(folder, asked.architecture)
+        folder.need(range(1, asked.budget() + 1))
         checkpoints[1]  # another architecture is an error before anything is fitted
         given = asked.of_weights(checkpoints, where=str(run))
     elif isinstance(run, Mapping):

@@ -116,6 +116,14 @@ class CheckpointFolder:
             raise CheckpointError(self.unsure)
         return dict(sorted((reading.epoch, reading.path) for reading in self._kept() if reading.epoch is not None))
 
+    def need(self, epochs: Iterable[int]) -> None:
+        """Raise `CheckpointError` if one of these epochs has no checkpoint."""
+        files = self.by_epoch()
+        if missing := [epoch for epoch in epochs if epoch not in files]:
+            lacking = ", ".join(map(str, missing))
+            left_out = f"; left out: {', '.join(map(str, self.left_out))}" if self.left_out else ""
+            raise CheckpointError(f"{self.folder} has no checkpoint of epoch {lacking} (it has {list(files)}{left_out})")
+
     def in_order(self) -> list[tuple[int | None, Path]]:
         """Epochs and checkpoints, in ascending order. The epoch is None for checkpoints that all say only steps, and for a
         single one that says nothing.

@@ -6,6 +6,7 @@ from nndynbench.graphs.initialisation import initial_weights, random_weights
 from nndynbench.graphs.layered import LayeredGraph, NotRepresentableError
 from nndynbench.graphs.modules import from_module
 from nndynbench.graphs.naming import NamingError, renamed
+from nndynbench.graphs.on_demand import SnapshotsOnDemand
 from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import unrolled
 from nndynbench.graphs.weights import Weights
@@ -17,6 +18,7 @@ __all__ = [
     "LayeredGraph",
     "NamingError",
     "NotRepresentableError",
+    "SnapshotsOnDemand",
     "Weights",
     "architecture",
     "architecture_names",

@@ -98,10 +98,7 @@ class Layer:
         if self.kind == "conv":
             return (self.output_shape[0], self.input_shape[0], self.kernel, self.kernel)
         if self.kind == "fc":
-            inputs = 1
-            for size in self.input_shape:
-                inputs *= size
-            return (self.output_shape[0], inputs)
+            return (self.output_shape[0], math.prod(self.input_shape))
         return ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -207,7 +208,7 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
             paths[node] = _through(paths[sources[0]], name, modules[name])
         elif sources and not _is_size(node):
             for name in beside:
-                if not _acts_by_channel(node, _attribute(whole, name)):
+                if not _acts_by_channel(node, attrgetter(name)(whole)):
                     raise NotRepresentableError(f"{name!r} is used in a function: only modules' weights are layers")
             paths[node] = _behind(node, paths)
             if _writes_to_its_input(node):
@@ -449,12 +450,6 @@ def _acts_by_channel(node: fx.Node, values: Any) -> bool:
     """Whether a parameter or buffer has one value per channel (or one for all) and scales or shifts by it."""
     one_axis = values.ndim == 0 or values.numel() == max(values.shape)
     return values.ndim <= 1 or (one_axis and _function(node) in ARITHMETIC)
-
-
-def _attribute(module: Any, path: str) -> Any:
-    for name in path.split("."):
-        module = getattr(module, name)
-    return module
 
 
 def _is_size(node: fx.Node) -> bool:

@@ -189,7 +189,7 @@ class _Sizes:
             like = next((each for each in self.tracer.root.parameters() if each.is_floating_point()), torch.empty(0))
             return torch.empty(self.shape, dtype=like.dtype, device=like.device)
         if node.op == "get_attr":
-            return _attribute(self.tracer.root, str(node.target))
+            return operator.attrgetter(str(node.target))(self.tracer.root)
         arguments, options = map_arg((node.args, node.kwargs), self.values.__getitem__)
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
@@ -198,12 +198,6 @@ class _Sizes:
         module = self.tracer.root.get_submodule(str(node.target))
         # Not the module itself: its hooks would put tensors without values into it.
         return module.forward(*arguments, **options)
-
-
-def _attribute(module: Any, path: str) -> Any:
-    for name in path.split("."):
-        module = getattr(module, name)
-    return module
 
 
 def _sized_proxy(node: fx.Node, tracer: Any) -> fx.Proxy:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nndynbench.checkpoints import read_content
-from nndynbench.graphs import Weights
+from nndynbench.graphs import SnapshotsOnDemand, Weights
 from nndynbench.graphs.describing import describe, snapshot
-from nndynbench.importing.records import record_of
-from nndynbench.importing.small_cnn_zoo import ZooLayoutError
+from nndynbench.importing.records import ZooLayoutError, record_of
 from nndynbench.recording import Run
 from nndynbench.recording.record import RunRecord
 from nndynbench.storage.files import user_path
@@ -62,27 +62,9 @@ def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[R
         if not checkpoints:
             raise ZooLayoutError(f"{path} has no checkpoint_000000/{CHECKPOINT_FILES[0]}")
         if description is None:
-            description = describe(_state(checkpoints[min(checkpoints)]), name=root.name).description
-        weights = _Checkpoints(checkpoints, description)
+            description = describe(read_content(checkpoints[min(checkpoints)]), name=root.name).description
+        weights = SnapshotsOnDemand(checkpoints, partial(_read, checkpoints, description))
         yield Run(path, _record(path, description), weights=weights, name=path.name)
-
-
-class _Checkpoints(Mapping[int, Weights]):
-    """A run's snapshots by epoch. Each file is read when it is asked for."""
-
-    def __init__(self, files: Mapping[int, Path], description: Mapping[str, Any]) -> None:
-        self._files, self._description = dict(sorted(files.items())), description
-
-    def __getitem__(self, epoch: int) -> Weights:
-        from nndynbench.graphs import architecture
-
-        return snapshot(_state(self._files[epoch]), architecture(self._description))
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
 
 
 def _checkpoints(path: Path) -> dict[int, Path]:
@@ -96,8 +78,10 @@ def _checkpoints(path: Path) -> dict[int, Path]:
     return found
 
 
-def _state(path: Path) -> dict[str, Any]:
-    return dict(read_content(path))
+def _read(checkpoints: Mapping[int, Path], description: Mapping[str, Any], epoch: int) -> Weights:
+    from nndynbench.graphs import architecture
+
+    return snapshot(read_content(checkpoints[epoch]), architecture(description))
 
 
 def _record(path: Path, description: dict[str, Any]) -> RunRecord:

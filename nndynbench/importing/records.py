@@ -6,7 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.recording.record import RunRecord, up_to_divergence
+
+
+class ZooLayoutError(NndynbenchError, ValueError):
+    """A folder that is not laid out as its zoo was published; names the file and what is missing in it."""
 
 
 def record_of(

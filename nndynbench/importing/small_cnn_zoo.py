@@ -8,6 +8,7 @@ its shape.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.errors import NndynbenchError
-from nndynbench.graphs import Weights
+from nndynbench.graphs import SnapshotsOnDemand, Weights
 from nndynbench.graphs.describing import describe
-from nndynbench.importing.records import record_of
+from nndynbench.importing.records import ZooLayoutError, record_of
 from nndynbench.recording import Run
 from nndynbench.recording.layouts import from_channels_last
 from nndynbench.recording.record import RunRecord
@@ -36,10 +36,6 @@ NO_HYPERPARAMETERS = ("dataset", "epochs", "epochs_between_checkpoints", "random
 
 # Steps are epochs. Snapshots of these count as early, and are read.
 EARLY = range(6)
-
-
-class ZooLayoutError(NndynbenchError, ValueError):
-    """A folder that is not laid out as its zoo was published; names the file and what is missing in it."""
 
 
 def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[Run]:
@@ -68,36 +64,24 @@ def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterat
         if place == runs:
             return
         rows = rows.sort_values(STEP)
-        snapshots = _Snapshots(
-            weights, {int(step): int(row) for row, step in zip(rows.index, rows[STEP], strict=True) if step in EARLY}, layout
-        )
+        early = {int(step): int(row) for row, step in zip(rows.index, rows[STEP], strict=True) if step in EARLY}
+        snapshots = SnapshotsOnDemand(early, partial(_read, weights, early, layout))
         if description is None:
             first = snapshots[min(snapshots)]
             description = describe(first, name="small-cnn-zoo").description
         yield Run(root / Path(str(name)).name, _record(rows, description), weights=snapshots, name=str(name))
 
 
-class _Snapshots(Mapping[int, Weights]):
-    """A run's snapshots by epoch; each is a row of the weights."""
-
-    def __init__(self, weights: npt.NDArray[Any], rows: Mapping[int, int], layout: pd.DataFrame) -> None:
-        self._weights, self._rows, self._layout = weights, rows, layout
-
-    def __getitem__(self, epoch: int) -> Weights:
-        values = np.asarray(self._weights[self._rows[epoch]], dtype=np.float32)
-        tensors: dict[str, dict[str, npt.NDArray[Any]]] = {}
-        tensor: Any
-        for tensor in self._layout.itertuples():
-            layer, _, part = str(tensor.varname).removesuffix(":0").rpartition("/")
-            layer = layer.replace("sequential/", "")
-            tensors.setdefault(layer, {})[part] = values[tensor.start_idx : tensor.end_idx].reshape(tensor.shape)
-        return from_channels_last({layer: (parts["kernel"], parts.get("bias")) for layer, parts in tensors.items()})
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
+def _read(weights: npt.NDArray[Any], rows: Mapping[int, int], layout: pd.DataFrame, epoch: int) -> Weights:
+    """The snapshot of an epoch: one row of the weights."""
+    values = np.asarray(weights[rows[epoch]], dtype=np.float32)
+    tensors: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    tensor: Any
+    for tensor in layout.itertuples():
+        layer, _, part = str(tensor.varname).removesuffix(":0").rpartition("/")
+        layer = layer.replace("sequential/", "")
+        tensors.setdefault(layer, {})[part] = values[tensor.start_idx : tensor.end_idx].reshape(tensor.shape)
+    return from_channels_last({layer: (parts["kernel"], parts.get("bias")) for layer, parts in tensors.items()})
 
 
 def _record(rows: pd.DataFrame, description: dict[str, Any]) -> RunRecord:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from nndynbench.columns import CURVES
 from nndynbench.given import checked_curves
-from nndynbench.graphs import Architecture, Weights, architecture
+from nndynbench.graphs import Architecture, SnapshotsOnDemand, Weights, architecture
 from nndynbench.graphs.describing import NO_WEIGHTS
 from nndynbench.own_run import OwnRun
 from nndynbench.recording.record import RUN_FILE, SECONDS, RunError, RunRecord, read_record, read_weights
@@ -21,9 +20,6 @@ from nndynbench.subsets.history import History
 from nndynbench.subsets.reader import Reader
 
 __all__ = ["Run", "RunError", "read_run", "read_runs"]
-
-# How many of a run's snapshots are remembered, so that code that compares two reads each file once.
-REMEMBERED = 8
 
 
 class Run:
@@ -38,7 +34,9 @@ class Run:
     ) -> None:
         self.folder = folder
         self.record = record
-        self.weights = RunWeights(folder, record.snapshots) if weights is None else weights
+        if weights is None:
+            weights = SnapshotsOnDemand(record.snapshots, partial(_recorded_weights, folder, record.snapshots))
+        self.weights = weights
         self.name = name or folder.name
 
     def __repr__(self) -> str:
@@ -107,28 +105,8 @@ class Run:
         )
 
 
-class RunWeights(Mapping[int, Weights]):
-    """The snapshots of a folder, by epoch; those that were read last are remembered."""
-
-    def __init__(self, folder: Path, files: Mapping[int, FileFacts]) -> None:
-        self._files = dict(sorted(files.items()))
-        self._read = lru_cache(maxsize=REMEMBERED)(lambda epoch: read_weights(folder, epoch, self._files[epoch]))
-        self._opening = (folder, dict(files))
-
-    def __reduce__(self) -> tuple[type[RunWeights], tuple[Any, ...]]:
-        return RunWeights, self._opening
-
-    def __getitem__(self, epoch: int) -> Weights:
-        return dict(self._read(epoch))
-
-    def __contains__(self, epoch: object) -> bool:
-        return epoch in self._files
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
+def _recorded_weights(folder: Path, files: Mapping[int, FileFacts], epoch: int) -> Weights:
+    return read_weights(folder, epoch, files[epoch])
 
 
 def read_run(folder: Path | str) -> Run:

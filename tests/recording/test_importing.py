@@ -11,7 +11,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench.importing import model_zoo_runs, small_cnn_zoo_runs
-from nndynbench.importing.small_cnn_zoo import ZooLayoutError
+from nndynbench.importing.records import ZooLayoutError
 from nndynbench.own_run import NotGivenError
 
 # The network of the Small CNN Zoo: three convs of 16 filters, a mean over all positions, ten units. 4,970 parameters.
