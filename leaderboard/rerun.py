@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from leaderboard.check import Accepted
 from leaderboard.standing import StandingRecord, best_records, name_of
 from nndynbench.protocols import evaluate
-from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.results import together
 from nndynbench.protocols.scoring import Case
@@ -89,14 +88,8 @@ def _draws_to_run(accepted: Accepted) -> dict[int, int]:
 
 def _scores(found: Mapping[CaseKey, Case], under: Mapping[int, int]) -> dict[tuple[CaseKey, str], float | None]:
     """Scores by case and metric, under one draw of the folds at each budget; None where a metric has no value."""
-    scores: dict[tuple[CaseKey, str], float | None] = {}
-    for key, case in found.items():
-        for metric in case.protocol.metrics:
-            try:
-                scores[key, metric] = case.of_draws([under[key[0]]]).value(metric)
-            except UndefinedMetricError:
-                scores[key, metric] = None
-    return scores
+    drawn = {key: case.of_draws([under[key[0]]]) for key, case in found.items()}
+    return {(key, metric): case.value_or_none(metric) for key, case in drawn.items() for metric in case.protocol.metrics}
 
 
 def _difference(claimed: float | None, again: float | None) -> float:

@@ -15,7 +15,6 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.ranks import chance_of_largest, interval_of_largest, shared_ranks, smallest_told
 from nndynbench.protocols.scoring import Case, Estimate, paired
 from nndynbench.protocols.worth import added, added_in_resamples, gain
-from nndynbench.submissions.recomputation import recomputed
 
 Key = TypeVar("Key")
 FloatArray = npt.NDArray[np.float64]
@@ -54,7 +53,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
     """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
-    values = {name: better * value for name, case in methods.items() if (value := recomputed(metric, case)) is not None}
+    values = {name: better * value for name, case in methods.items() if (value := case.value_or_none(metric)) is not None}
     if not values:
         return {}
     ranked = [methods[name] for name in values]

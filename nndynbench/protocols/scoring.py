@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,6 +62,10 @@ class Case:
 
     protocol: Protocol
     draws: tuple[Draw, ...]
+    # What was computed before: values and resamples by metric, and cases of some draws.
+    _values: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _in_resamples: dict[str, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _parts: dict[tuple[int, ...], Case] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def resamples(self) -> list[Resamples]:
@@ -74,6 +78,13 @@ class Case:
         if metric not in self._values:
             self._values[metric] = float(np.mean([METRICS[metric](draw.scored) for draw in self.draws]))
         return self._values[metric]
+
+    def value_or_none(self, metric: str) -> float | None:
+        """A metric's value, or None if it has none."""
+        try:
+            return self.value(metric)
+        except UndefinedMetricError:
+            return None
 
     def estimate(self, metric: str) -> Estimate:
         """A metric's value with its interval; raises as `value` does."""
@@ -94,18 +105,6 @@ class Case:
         if len(kept) == len(self.draws):
             return self
         return self._parts.setdefault(tuple(draw.number for draw in kept), Case(self.protocol, kept))
-
-    @cached_property
-    def _values(self) -> dict[str, float]:
-        return {}
-
-    @cached_property
-    def _in_resamples(self) -> dict[str, FloatArray]:
-        return {}
-
-    @cached_property
-    def _parts(self) -> dict[tuple[int, ...], Case]:
-        return {}
 
 
 def paired(case: Case, other: Case) -> tuple[Case, Case]:

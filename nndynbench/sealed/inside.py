@@ -25,8 +25,8 @@ from nndynbench.fingerprint import environment
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import SEED, as_method, method_names, why_it_failed
 from nndynbench.protocols.protocol import Protocol
+from nndynbench.seal import seal
 from nndynbench.sealed.channel import Channel
-from nndynbench.sealed.state import seal
 from nndynbench.subsets.history import History, Place
 from nndynbench.subsets.reader import graph_of
 

@@ -20,8 +20,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from nndynbench.seal import holds_data
 from nndynbench.sealed.channel import LENGTH, Channel
-from nndynbench.sealed.state import holds_data
 
 # Apple's libraries may not be used after a fork.
 CAN_FORK = sys.platform == "linux"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from nndynbench.sealed.state import note_data, refuse_where_sealed
+from nndynbench.seal import note_data, refuse_where_sealed
 from nndynbench.storage.checks import check
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.hub import Origin, fetch, read_origin

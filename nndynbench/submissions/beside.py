@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result, together, without_one_draw
@@ -106,24 +105,18 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     for key, case in cases(result.predictions, by_name, protocol).items():
         row = dict(zip(case_columns(result.predictions), key, strict=True))
         rows.append({**row, **_numbers(case, bars.get(key))})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"value": float, "bar": float})
 
 
 def _numbers(case: Case, bar: Case | None) -> dict[str, Any]:
     metric = case.protocol.metrics[0]
     beside = None if bar is None else bar.of_draws(draw.number for draw in case.draws)
-    numbers = {"metric": metric, "value": _point(case, metric), "bar": np.nan if beside is None else _point(beside, metric)}
+    of_bar = None if beside is None else beside.value_or_none(metric)
+    numbers: dict[str, Any] = {"metric": metric, "value": case.value_or_none(metric), "bar": of_bar}
     for name, estimate in (Worth(None, None) if bar is None else worth(case, bar))._asdict().items():
         value, low, high = estimate or (np.nan,) * 3
         numbers |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return numbers
-
-
-def _point(case: Case, metric: str) -> float:
-    try:
-        return case.value(metric)
-    except UndefinedMetricError:
-        return np.nan
 
 
 def _bars(subsets: Sequence[Subset], protocol: Protocol) -> Mapping[tuple[object, ...], Case]:

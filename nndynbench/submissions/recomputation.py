@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.results import DRAW
 from nndynbench.protocols.scoring import Case, cases
@@ -219,7 +218,7 @@ def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseK
             where = f"scores: {metric} at budget {case_key[0]}" + (f" from {case_key[1]}" if case_key[1] else "")
             if (case_key, metric) not in claimed:
                 raise RefusedError(where, "is missing")
-            _check_score(claimed[case_key, metric], recomputed(metric, case), where)
+            _check_score(claimed[case_key, metric], case.value_or_none(metric), where)
 
 
 def _check_score(claimed: float | None, right: float | None, where: str) -> None:
@@ -230,11 +229,3 @@ def _check_score(claimed: float | None, right: float | None, where: str) -> None
     # Written so that a NaN would be refused.
     if not abs(claimed - right) <= TOLERANCE * max(1.0, abs(right)):
         raise RefusedError(where, f"{claimed!r} is claimed, the predictions give {right!r}")
-
-
-def recomputed(metric: str, case: Case) -> float | None:
-    """A metric's value, or None if these predictions do not define it."""
-    try:
-        return case.value(metric)
-    except UndefinedMetricError:
-        return None
