@@ -28,11 +28,11 @@ def as_array(tensor: Any) -> npt.NDArray[Any]:
     try:
         array = np.asarray(tensor)
     except (TypeError, ValueError) as reason:
-        raise TypeError(f"a {type(tensor).__name__} is no array of numbers: {reason}") from reason
+        raise TypeError(f"expected an array of numbers, got {type(tensor).__name__}: {reason}") from reason
     if np.ma.is_masked(tensor):
         raise TypeError("a masked array has entries without values: fill them first")
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"a {type(tensor).__name__} of {array.dtype} is no array of real numbers")
+        raise TypeError(f"expected an array of real numbers, got {type(tensor).__name__} of {array.dtype}")
     # The smallest integer has no absolute value among the integers.
     return array.astype(np.float64) if array.dtype.kind in "biu" else array
 
@@ -45,10 +45,10 @@ def _of_torch(tensor: Any) -> npt.NDArray[Any]:
         or "float4" in kind
         or not (tensor.is_floating_point() or kind in TORCH_WHOLE)
     ):
-        raise TypeError(f"a tensor of {kind} has no real numbers of 16 bits or more: convert it to float32")
+        raise TypeError(f"a tensor of {kind} does not hold real numbers of 16 bits or more: convert it to float32")
     if "sparse" in str(tensor.layout) or tensor.is_meta:
-        kind = "without values, on the meta device" if tensor.is_meta else f"that is sparse ({tensor.layout})"
-        raise TypeError(f"a tensor {kind}: weights are dense, with values")
+        kind = "on the meta device, without values" if tensor.is_meta else f"sparse ({tensor.layout})"
+        raise TypeError(f"weights must be dense, with values; this tensor is {kind}")
     tensor = tensor.detach().cpu()
     array: npt.NDArray[Any] = (tensor.float() if kind == "bfloat16" else tensor).resolve_neg().numpy()
     return array

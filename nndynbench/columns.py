@@ -94,7 +94,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         several = [self.functions] if callable(self.functions) else self.functions
         if not isinstance(several, Iterable) or not all(map(callable, several := list(several))):
-            raise ValueError(f"functions are functions of a history, not {self.functions!r:.100}")
+            raise ValueError(f"functions must be functions of a history, not {self.functions!r:.100}")
         functions = [(function, fingerprint(function)) for function in several]
         histories = as_histories(X)
         rows = [{key: value for f, code in functions for key, value in each._row(f, code).items()} for each in histories]

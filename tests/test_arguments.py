@@ -141,7 +141,7 @@ def test_a_column_function_returns_numbers_or_texts_by_name(digits: nb.Subset, r
 
     with pytest.raises(ValueError, match=why):
         nb.Columns([row]).fit_transform(digits.histories([0], 1))
-    with pytest.raises(ValueError, match="functions are functions of a history, not 3"):
+    with pytest.raises(ValueError, match="functions must be functions of a history, not 3"):
         nb.Columns(3).fit_transform(digits.histories([0], 1))  # type: ignore[arg-type]
 
 

@@ -130,7 +130,7 @@ def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, h
         nb.predict(run, digits, budget=5)
     with pytest.raises(CheckpointError, match="epoch_1"):
         nb.predict(run, half, budget=EPOCHS)
-    with pytest.raises(FileNotFoundError, match="no folder of checkpoints"):
+    with pytest.raises(FileNotFoundError, match="is not a folder of checkpoints"):
         nb.predict(run / "nowhere", digits, method="degree-linear", budget=EPOCHS)
 
 

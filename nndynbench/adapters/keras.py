@@ -15,7 +15,7 @@ from nndynbench.recording.layouts import from_channels_last
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "loss", "train_accuracy": "accuracy", "validation_accuracy": "val_accuracy"}
-SETTING = "validation_freq=1 has the validation's in every epoch."
+SETTING = "Set validation_freq=1 to log validation metrics in every epoch."
 
 
 class RecordRun(keras.callbacks.Callback):

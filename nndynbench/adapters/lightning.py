@@ -13,7 +13,10 @@ from nndynbench.recording import Recorder
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "train_loss", "train_accuracy": "train_accuracy", "validation_accuracy": "validation_accuracy"}
-SETTING = "check_val_every_n_epoch=1 has the validation's in every epoch, self.log(…, on_epoch=True) the training's."
+SETTING = (
+    "Set check_val_every_n_epoch=1 to log validation metrics in every epoch, and self.log(…, on_epoch=True) for training "
+    "metrics."
+)
 
 
 class RecordRun(Callback):

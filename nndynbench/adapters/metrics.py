@@ -43,8 +43,8 @@ class EpochCurves:
         first = recorder.run.columns if recorder.epochs else list(given)
         late, missing = [name for name in given if name not in first], [name for name in first if name not in given]
         epoch = recorder.epochs + 1
-        self._warn(recorder, late, f"logged in epoch {epoch} and not in the first, so the run is recorded without")
-        self._warn(recorder, missing, f"not logged in epoch {epoch}, and NaN there")
+        self._warn(recorder, late, f"logged in epoch {epoch} but not in the first, so left out of the run")
+        self._warn(recorder, missing, f"not logged in epoch {epoch}, so NaN there")
         kept = {name: value for name, value in given.items() if name in first}
         recorder.epoch(weights=weights, unmeasured=missing, **kept)
 
@@ -77,5 +77,5 @@ def percent(value: float, name: str, *, fractions: bool) -> float:
         For a fraction above 1.
     """
     if fractions and value > 1:
-        raise RunError(f"{name} is {value:g}, no fraction: say fractions=False, where accuracies are logged in percent")
+        raise RunError(f"{name} is {value:g}, which is not a fraction: pass fractions=False if accuracies are in percent")
     return 100 * value if fractions else value

@@ -13,7 +13,7 @@ from nndynbench.recording import Recorder
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "loss", "validation_accuracy": "eval_accuracy"}
-SETTING = "logging_strategy='epoch' has the loss in every epoch, eval_strategy='epoch' what is evaluated."
+SETTING = "Set logging_strategy='epoch' to log the loss in every epoch, and eval_strategy='epoch' for evaluation metrics."
 
 
 class RecordRun(TrainerCallback):

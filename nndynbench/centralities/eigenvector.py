@@ -128,8 +128,8 @@ def principal_pair(graph: GraphLike, *, tolerance: float | None = None, max_step
     missed = pair.residual > accepted
     if missed.any():
         warnings.warn(
-            f"no eigenvector within {max_steps} steps for {np.sum(missed)} graph(s), "
-            f"largest relative residual {pair.residual[missed].max():.1e}; NaN returned in its place",
+            f"no eigenvector found within {max_steps} steps for {np.sum(missed)} graph(s), "
+            f"largest relative residual {pair.residual[missed].max():.1e}; NaN is returned instead",
             ConvergenceWarning,
             stacklevel=2,
         )

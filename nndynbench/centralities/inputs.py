@@ -90,15 +90,15 @@ def _checked_blocks(blocks: list[Any]) -> list[Block]:
         raise ValueError(f"no blocks were given: {WHAT_GRAPHS_ARE}")
     for block in blocks:
         if len(block.shape) < 2 or 0 in block.shape[-2:]:
-            raise ValueError(f"a block must have the shape (n_out, n_in), not {tuple(block.shape)}")
+            raise ValueError(f"a block must have the shape (n_out, n_in), each at least 1, not {tuple(block.shape)}")
     for before, block in pairwise(blocks):
         if block.shape[-1] != before.shape[-2]:
             raise ValueError(
                 f"a block of shape {block.shape} follows one of {before.shape}: it must have {before.shape[-2]} columns, "
-                "one for each row of the other"
+                "one for each row of that block"
             )
         if block.shape[:-2] != before.shape[:-2]:
-            raise ValueError(f"blocks of shapes {before.shape} and {block.shape} are stacks of different graphs")
+            raise ValueError(f"blocks of shapes {before.shape} and {block.shape} must have the same leading axes")
     return blocks
 
 
@@ -121,7 +121,7 @@ def _adjacency(graph: Any) -> Adjacency:
         matrix = _numbers(graph)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         raise ValueError(
-            f"an adjacency matrix must be square and have two axes, not the shape {tuple(matrix.shape)}; pass blocks "
+            f"an adjacency matrix must be square with two axes, not of shape {tuple(matrix.shape)}; pass blocks "
             "between layers as a list, even a single one"
         )
     return matrix  # type: ignore[no-any-return]

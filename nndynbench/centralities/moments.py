@@ -33,7 +33,7 @@ def moments(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     vectors = np.asarray(as_array(values), dtype=np.float64)
     if not vectors.ndim or not vectors.shape[-1]:
-        raise ValueError(f"moments need vectors (..., values) with one value or more, not the shape {vectors.shape}")
+        raise ValueError(f"moments need vectors (..., values) with at least one value, not the shape {vectors.shape}")
     finite = np.asarray(np.isfinite(vectors).all(axis=-1))
     if not finite.all():
         vectors = np.where(finite[..., None], vectors, 0.0)

@@ -96,7 +96,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
     try:
         stored = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as reason:
-        raise CheckpointError(f"{path} is no safetensors file: {reason}") from reason
+        raise CheckpointError(f"{path} is not a safetensors file: {reason}") from reason
     return {key: _tensor(part) for key, part in sorted(stored, key=itemgetter(0))}  # deserialize gives them in no order
 
 
@@ -115,11 +115,11 @@ def _metadata(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > path.stat().st_size:
-            raise CheckpointError(f"{path} is no safetensors file, or cut short")
+            raise CheckpointError(f"{path} is not a safetensors file, or it is truncated")
         try:
             header = json.loads(file.read(length))
         except ValueError as reason:
-            raise CheckpointError(f"{path} is no safetensors file: its header is no JSON") from reason
+            raise CheckpointError(f"{path} is not a safetensors file: its header is not JSON") from reason
     texts = header.get("__metadata__") if isinstance(header, dict) else None
     return {key: _number(text) for key, text in (texts or {}).items()}
 
@@ -176,20 +176,20 @@ def _why_not_read(path: Path, reason: Exception, *, is_zip: bool) -> str:
     with path.open("rb") as file:
         start = file.read(1)
     if not start:
-        return f"{path} is no torch file, or cut short: it is empty"
+        return f"{path} is not a torch file, or it is truncated: the file is empty"
     if not is_zip and start != LEGACY_START:
-        return f"{path} is no torch file, or cut short"
+        return f"{path} is not a torch file, or it is truncated"
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(reason))
     if "TorchScript" in text:
-        return f"{path} is a TorchScript archive, a program: save model.state_dict() with torch.save"
+        return f"{path} is a TorchScript archive, which is a program: save model.state_dict() with torch.save instead"
     foreign = sorted({*re.findall(r"GLOBAL ([\w.]+)", text), *_foreign(path, is_zip=is_zip)})
     if foreign:
         return (
-            f"{path} holds objects that only unpickling could bring back, and nothing is unpickled: {', '.join(foreign)}. "
+            f"{path} holds objects that only unpickling could restore, and nothing is unpickled: {', '.join(foreign)}. "
             "Save a plain state dict, model.state_dict(), and plain numbers beside it"
         )
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(reason).__name__)
-    return f"{path} holds no plain state dict that torch reads with weights_only=True, or is cut short: {first}"
+    return f"{path} holds no plain state dict that torch can read with weights_only=True, or it is truncated: {first}"
 
 
 def _foreign(path: Path, *, is_zip: bool) -> list[str]:

@@ -81,13 +81,13 @@ class Reading:
         elif self.named.possible:
             parts.append(f"{' or '.join(map(str, self.named.possible))} by its name, if that is an epoch")
         if self.said.completed is not None:
-            parts.append(f"it says: {self.said.completed} epochs done")
+            parts.append(f"epochs done by its content: {self.said.completed}")
         elif self.said.epoch is not None:
-            parts.append(f"it says: epoch {self.said.epoch}")
+            parts.append(f"epoch {self.said.epoch} by its content")
         if self.steps is not None:
-            parts.append(f"{self.steps} steps")
+            parts.append(f"step {self.steps}")
         if self.said.within:
-            parts.append("written within an epoch")
+            parts.append("written in the middle of an epoch")
         if self.said.unreadable:
             parts.append("cannot be read")
         return f"{self.label} ({', '.join(parts) or 'says no epoch'})"
@@ -211,13 +211,13 @@ def read_folder(
         found, unsure = _counted_by_evidence(readings, trust_names=pattern is not None)
     if unsure is None:
         unsure = _twice(found) or _none(found)
-    question = f"which epochs are the checkpoints in {folder}? {_listed(readings)}. {unsure}" if unsure else None
+    question = f"which epochs are the checkpoints in {folder} from? {_listed(readings)}. {unsure}" if unsure else None
     return CheckpointFolder(user_path(folder), tuple(found), question)
 
 
 def _check_count(name: str, value: object, *, least: int) -> None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise ValueError(f"{name} is a whole number from {least} on, not {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _with_initial(reading: Reading) -> Reading:
@@ -252,7 +252,7 @@ def _counted_from(readings: Sequence[Reading], first_epoch: int) -> list[Reading
     found = [replace(reading, epoch=epoch) for reading, epoch in zip(readings, epochs, strict=True)]
     for reading in found:
         if not _fits_steps(reading, reading.epoch):
-            raise CheckpointError(f"first_epoch={first_epoch} makes epoch {reading.epoch} of {reading}")
+            raise CheckpointError(f"first_epoch={first_epoch} makes {reading} epoch {reading.epoch}, against its step")
     return found
 
 
@@ -274,7 +274,7 @@ def _counted_by_evidence(readings: Sequence[Reading], *, trust_names: bool) -> t
         ways = _ways(whole)
     if not ways:
         return list(readings), (
-            "What names and files say differs: pattern= (where in a name the epoch stands) or first_epoch= decides"
+            "Names and contents disagree: decide with pattern= (where the epoch stands in a name) or with first_epoch="
         )
     if len({*ways.values()}) > 1:
         ways = _proportional(whole, ways) or ways
@@ -283,8 +283,8 @@ def _counted_by_evidence(readings: Sequence[Reading], *, trust_names: bool) -> t
         ways = {AS_THEY_ARE: ways[AS_THEY_ARE]}
     if len({*ways.values()}) > 1:
         return list(readings), (
-            "The lowest may be the initialisation (then say first_epoch=0, in a shell --first-epoch 0), or from after the "
-            "first epoch of training (first_epoch=1, --first-epoch 1)"
+            "The lowest number may be the initialisation (then pass first_epoch=0, in a shell --first-epoch 0), or from "
+            "after the first epoch of training (first_epoch=1, --first-epoch 1)"
         )
     epochs = dict(zip((reading.path for reading in whole), next(iter(ways.values())), strict=True))
     return _with_steps_alone([replace(reading, epoch=epochs.get(reading.path)) for reading in readings]), None
@@ -360,7 +360,7 @@ def _twice(readings: Sequence[Reading]) -> str | None:
     twice = [epoch for epoch, count in counts.items() if count > 1]
     if not twice:
         return None
-    return f"Several are of epoch {', '.join(map(str, sorted(twice)))}: keep one of each, or choose some by pattern="
+    return f"Several are from epoch {', '.join(map(str, sorted(twice)))}: keep one of each, or select some with pattern="
 
 
 def _none(readings: Sequence[Reading]) -> str | None:
@@ -368,12 +368,12 @@ def _none(readings: Sequence[Reading]) -> str | None:
     if any(reading.epoch is not None for reading in readings):
         return None
     if len(readings) == 1:
-        return "first_epoch= says which epoch it is of"
+        return "Say which epoch it is from with first_epoch="
     if all(reading.steps is not None for reading in readings):
-        return "They say steps alone: steps_per_epoch= turns these into epochs"
+        return "They say only steps: turn these into epochs with steps_per_epoch="
     return (
-        "None says its epoch surely: name them epoch_1, epoch_2, …, or say where in a name it stands "
-        r"(pattern='model_(\d+)'); for numbers of steps, how many an epoch has (steps_per_epoch=)"
+        "No epoch is certain: name the files epoch_1, epoch_2, …, or say where the epoch stands in a name "
+        r"(pattern='model_(\d+)'); if the numbers are steps, say how many make an epoch (steps_per_epoch=)"
     )
 
 

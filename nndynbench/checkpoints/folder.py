@@ -54,8 +54,8 @@ def checkpoint_paths(folder: Path | str) -> dict[str, Path]:
     """
     root = user_path(folder)
     if not root.is_dir():
-        what = "a file: give the folder that it is in" if root.is_file() else "missing"
-        raise FileNotFoundError(f"there is no folder of checkpoints {folder}: it is {what}")
+        what = "a file; give the folder that contains it" if root.is_file() else "missing"
+        raise FileNotFoundError(f"{folder} is not a folder of checkpoints: it is {what}")
     paths = list(_networks(root))
     for inner in sorted(root.iterdir()):
         if inner.is_dir() and not inner.is_symlink() and CHECKPOINT_FOLDER.fullmatch(inner.name):
@@ -117,7 +117,7 @@ def _nothing(root: Path) -> str:
     deeper = [path.name for path in inner if any(True for _ in _networks(path))]
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
     listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    elsewhere = f"There are some in {', '.join(deeper)}: give one of these folders" if deeper else None
+    elsewhere = f"There are checkpoints in {', '.join(deeper)}: give one of these folders" if deeper else None
     there = elsewhere or f"It holds {listed or 'nothing'}"
     endings = ", ".join((*SAFETENSORS, *TORCH_FILES))
-    return f"{root} holds no checkpoint: no file ends in {endings}, or begins as a torch file. {there}"
+    return f"{root} holds no checkpoint: no file ends in {endings} or begins like a torch file. {there}"

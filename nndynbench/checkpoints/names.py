@@ -92,9 +92,9 @@ def matched_numbers(paths: Sequence[str], pattern: str) -> list[Named | None]:
     try:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as reason:
-        raise ValueError(f"pattern {pattern!r} is no regular expression: {reason}") from reason
+        raise ValueError(f"pattern {pattern!r} is not a regular expression: {reason}") from reason
     if not compiled.groups:
-        raise ValueError(rf"pattern {pattern!r} has no group for the number: put it in brackets, such as 'epoch=(\d+)'")
+        raise ValueError(rf"pattern {pattern!r} has no group for the number: put brackets around it, as in 'epoch=(\d+)'")
     return [_matched(compiled.search(path), path) for path in paths]
 
 
@@ -104,7 +104,7 @@ def _matched(found: re.Match[str] | None, path: str) -> Named | None:
     by_name = found.groupdict()
     texts = {key: by_name[key] for key in ("epoch", "step") if by_name.get(key)} or {"epoch": found[1]}
     if not all(text and text.isdecimal() for text in texts.values()):
-        raise ValueError(f"pattern {found.re.pattern!r} finds {found[1]!r} in {path}, which is no whole number")
+        raise ValueError(f"pattern {found.re.pattern!r} finds {found[1]!r} in {path}, which is not a whole number")
     numbers = {key: int(text) for key, text in texts.items()}
     return Named(numbers.get("epoch"), numbers.get("step"))
 

@@ -21,7 +21,7 @@ def weight_statistics(tensor: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     values = np.asarray(as_array(tensor), dtype=np.float64).ravel()
     if not values.size:
-        raise ValueError("statistics need one weight or more")
+        raise ValueError("statistics need at least one weight")
     if not np.isfinite(values).all():
         return np.full(len(STATISTICS), np.nan)
     return np.array([values.mean(), values.std(), *np.percentile(values, [0, 25, 50, 75, 100])])

@@ -163,7 +163,9 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
     """
     if len(lengths := {value.shape[-1] for value in values}) > 1:
         found = ", ".join(map(str, sorted(lengths)))
-        raise ValueError(f"signatures of different lengths ({found}): a function must return as many values for every graph")
+        raise ValueError(
+            f"signatures of different lengths ({found}): a function must return the same number of values for every graph"
+        )
     return np.stack(values)
 
 

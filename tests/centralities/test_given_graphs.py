@@ -80,29 +80,29 @@ def test_blocks_of_any_type_are_read(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (lambda: np.ones((2, 3)), r"an adjacency matrix must be square and have two axes, not the shape \(2, 3\)"),
-        (lambda: scipy.sparse.csr_array(np.ones((2, 3))), r"must be square and have two axes, not the shape \(2, 3\)"),
-        (lambda: [[1.0, 2.0]], r"must be square and have two axes, not the shape \(1, 2\)"),
-        (lambda: np.ones(3), r"must be square and have two axes, not the shape \(3,\)"),
-        (lambda: np.ones((2, 3, 3)), r"must be square and have two axes, not the shape \(2, 3, 3\)"),
-        (lambda: np.ones((0, 0)), r"must be square and have two axes, not the shape \(0, 0\)"),
-        (lambda: 3.0, r"must be square and have two axes, not the shape \(\)"),
+        (lambda: np.ones((2, 3)), r"an adjacency matrix must be square with two axes, not of shape \(2, 3\)"),
+        (lambda: scipy.sparse.csr_array(np.ones((2, 3))), r"must be square with two axes, not of shape \(2, 3\)"),
+        (lambda: [[1.0, 2.0]], r"must be square with two axes, not of shape \(1, 2\)"),
+        (lambda: np.ones(3), r"must be square with two axes, not of shape \(3,\)"),
+        (lambda: np.ones((2, 3, 3)), r"must be square with two axes, not of shape \(2, 3, 3\)"),
+        (lambda: np.ones((0, 0)), r"must be square with two axes, not of shape \(0, 0\)"),
+        (lambda: 3.0, r"must be square with two axes, not of shape \(\)"),
         (list, "no blocks were given: a graph must be a sequence of blocks"),
         (lambda: nx.Graph(), "the graph has no nodes"),
         (lambda: nx.DiGraph([(0, 1)]), "not symmetric"),
         (lambda: [np.ones((2, 3)), np.ones((4, 3))], r"a block of shape \(4, 3\) follows one of \(2, 3\): it must have 2"),
-        (lambda: [np.ones((2, 2, 3)), np.ones((3, 4, 2))], "are stacks of different graphs"),
-        (lambda: [np.ones((0, 3))], r"a block must have the shape \(n_out, n_in\), not \(0, 3\)"),
-        (lambda: "graph", "a str of <U5 is no array of real numbers; a graph must be"),
-        (lambda: None, "a NoneType of object is no array of real numbers; a graph must be"),
-        (lambda: MATRIX.astype(complex), "of complex128 is no array of real numbers; a graph must be"),
-        (lambda: MATRIX.astype(object), "of object is no array of real numbers; a graph must be"),
-        (lambda: [[0, 1], [1]], "a list is no array of numbers: .*; a graph must be"),
+        (lambda: [np.ones((2, 2, 3)), np.ones((3, 4, 2))], "must have the same leading axes"),
+        (lambda: [np.ones((0, 3))], r"a block must have the shape \(n_out, n_in\), each at least 1, not \(0, 3\)"),
+        (lambda: "graph", "expected an array of real numbers, got str of <U5; a graph must be"),
+        (lambda: None, "expected an array of real numbers, got NoneType of object; a graph must be"),
+        (lambda: MATRIX.astype(complex), "expected an array of real numbers, got .* of complex128; a graph must be"),
+        (lambda: MATRIX.astype(object), "expected an array of real numbers, got .* of object; a graph must be"),
+        (lambda: [[0, 1], [1]], "expected an array of numbers, got list: .*; a graph must be"),
         (lambda: scipy.sparse.csr_array(MATRIX.astype(complex)), "of complex128 has no real weights"),
-        (lambda: pd.DataFrame({"a": ["x"]}), "a DataFrame of object is no array of real numbers"),
+        (lambda: pd.DataFrame({"a": ["x"]}), "expected an array of real numbers, got DataFrame of object"),
         (lambda: np.ma.masked_equal(MATRIX, 0), "a masked array has entries without values"),
-        (lambda: tensor(MATRIX).to_sparse(), "a tensor that is sparse"),
-        (lambda: tensor(MATRIX).to("meta"), "without values, on the meta device"),
+        (lambda: tensor(MATRIX).to_sparse(), "this tensor is sparse"),
+        (lambda: tensor(MATRIX).to("meta"), "this tensor is on the meta device, without values"),
     ],
 )
 def test_what_is_no_graph_is_refused_in_a_sentence(given, message):
@@ -128,11 +128,11 @@ def test_numbers_of_any_type_are_summarised(function):
         np.testing.assert_allclose(function(given), expected)
     np.testing.assert_allclose(function([True, False, True]), function([1.0, 0.0, 1.0]))
     for wrong, message in [
-        ("values", "no array of real numbers"),
-        (None, "no array of real numbers"),
-        (np.array([1j]), "no array of real numbers"),
+        ("values", "expected an array of real numbers"),
+        (None, "expected an array of real numbers"),
+        (np.array([1j]), "expected an array of real numbers"),
         ([], "one"),
-        ([["a"], 1], "no array of numbers"),
+        ([["a"], 1], "expected an array of numbers"),
     ]:
         with pytest.raises((TypeError, ValueError), match=message):
             function(wrong)

@@ -52,8 +52,8 @@ def test_names_that_say_an_epoch_or_differ_in_one_number_are_read(tmp_path, name
             r"epoch_0\.safetensors \(epoch 0 by its name\).*first_epoch=0, in a shell --first-epoch 0.*first_epoch=1",
         ),
         (["checkpoint_000000/net", "checkpoint_000001/net"], r"net\.safetensors \(epoch 0 by its name\).*first_epoch=1"),
-        (["step100", "step50"], r"step100\.safetensors \(100 steps\), step50.*steps_per_epoch="),
-        (["iter_500", "iter_1000"], r"iter_1000\.safetensors \(1000 steps\).*steps_per_epoch="),
+        (["step100", "step50"], r"step100\.safetensors \(step 100\), step50.*steps_per_epoch="),
+        (["iter_500", "iter_1000"], r"iter_1000\.safetensors \(step 1000\).*steps_per_epoch="),
         (["model_500", "model_1000"], r"model_1000\.safetensors \(1000 by its name, if that is an epoch\)"),
         (["net_20240501", "net_20240502"], r"net_20240501\.safetensors \(says no epoch\)"),
         (["Nov28_09-31-53_net", "Nov29_09-31-53_net"], r"\(says no epoch\).*pattern="),
@@ -68,7 +68,7 @@ def test_names_that_say_an_epoch_or_differ_in_one_number_are_read(tmp_path, name
         (["model_10_x91", "model_20_x93"], r"model_10_x91\.safetensors \(10 or 91 by its name, if that is an epoch\)"),
         (["lenet5-first", "lenet5-second"], r"lenet5-first\.safetensors \(says no epoch\)"),
         (["epoch_1.5", "epoch_2.5"], r"says no epoch"),
-        (["lenet5"], r"lenet5\.safetensors \(says no epoch\)\. first_epoch="),
+        (["lenet5"], r"lenet5\.safetensors \(says no epoch\)\. Say which epoch it is from with first_epoch="),
         (["net5"], r"net5\.safetensors \(5 by its name, if that is an epoch\).*first_epoch="),
         (["vgg16", "vgg19"], r"vgg16\.safetensors \(says no epoch\)"),
         (["net_lr1e-3", "net_lr1e-4"], r"net_lr1e-3\.safetensors \(says no epoch\)"),
@@ -76,8 +76,8 @@ def test_names_that_say_an_epoch_or_differ_in_one_number_are_read(tmp_path, name
         (["net_eps8", "net_eps16"], r"net_eps16\.safetensors \(says no epoch\)"),
         (["client_1", "client_2"], r"client_1\.safetensors \(says no epoch\)"),
         (["net-task1", "net-task2"], r"net-task1\.safetensors \(says no epoch\)"),
-        (["best"], r"best\.safetensors \(says no epoch\)\. first_epoch="),
-        (["epoch=3-step=100", "epoch=3-step=200"], r"epoch=3-step=200\.safetensors.*Several are of epoch 3"),
+        (["best"], r"best\.safetensors \(says no epoch\)\. Say which epoch it is from with first_epoch="),
+        (["epoch=3-step=100", "epoch=3-step=200"], r"epoch=3-step=200\.safetensors.*Several are from epoch 3"),
     ],
 )
 def test_names_that_leave_it_open_are_listed_with_what_they_say_and_the_option_that_decides(tmp_path, names, asked):
@@ -87,7 +87,7 @@ def test_names_that_leave_it_open_are_listed_with_what_they_say_and_the_option_t
 
 def test_two_formats_of_one_epoch_are_refused_and_told_apart(tmp_path):
     named(tmp_path, "epoch-1.pt", "epoch-1.safetensors")
-    with pytest.raises(CheckpointError, match=r"epoch-1\.pt .*epoch-1\.safetensors .*Several are of epoch 1"):
+    with pytest.raises(CheckpointError, match=r"epoch-1\.pt .*epoch-1\.safetensors .*Several are from epoch 1"):
         checkpoint_files(tmp_path)
 
 
@@ -122,10 +122,10 @@ def test_what_files_say_of_themselves_decides(tmp_path, contents, epochs):
 @pytest.mark.parametrize(
     ("contents", "asked"),
     [
-        ({f"epoch_{n}": {"epoch": n} for n in range(3)}, r"epoch 0 by its name, it says: epoch 0.*first_epoch=1"),
-        ({"epoch_1": {"epoch": 7}, "epoch_2": {"epoch": 8}}, r"epoch 1 by its name, it says: epoch 7.*differs"),
-        ({"epoch_1": {"epoch": 1}, "epoch_2": {"epoch": 1}}, r"epoch 2 by its name, it says: epoch 1.*differs"),
-        ({"a": {"global_step": 500}, "b": {"global_step": 1000}}, r"a\.safetensors \(500 steps\).*steps_per_epoch="),
+        ({f"epoch_{n}": {"epoch": n} for n in range(3)}, r"epoch 0 by its name, epoch 0 by its content.*first_epoch=1"),
+        ({"epoch_1": {"epoch": 7}, "epoch_2": {"epoch": 8}}, r"epoch 1 by its name, epoch 7 by its content.*disagree"),
+        ({"epoch_1": {"epoch": 1}, "epoch_2": {"epoch": 1}}, r"epoch 2 by its name, epoch 1 by its content.*disagree"),
+        ({"a": {"global_step": 500}, "b": {"global_step": 1000}}, r"a\.safetensors \(step 500\).*steps_per_epoch="),
         ({"a": {"epoch": 0.5}, "b": {"epoch": -1}}, r"says no epoch"),
     ],
 )
@@ -160,7 +160,9 @@ def test_first_epoch_says_that_round_numbers_are_epochs(tmp_path):
 
 def test_first_epoch_cannot_make_an_initialisation_of_what_was_trained(tmp_path):
     saying(tmp_path, epoch_0={"global_step": 18})
-    with pytest.raises(CheckpointError, match=r"first_epoch=0 makes epoch 0 of epoch_0\.safetensors .*18 steps"):
+    with pytest.raises(
+        CheckpointError, match=r"first_epoch=0 makes epoch_0\.safetensors .*step 18.* epoch 0, against its step"
+    ):
         checkpoint_files(tmp_path, first_epoch=0)
 
 
@@ -193,13 +195,13 @@ def test_steps_per_epoch_turns_steps_into_epochs_and_leaves_out_what_is_within_o
 def test_options_that_cannot_be_are_refused(tmp_path):
     named(tmp_path, "a1.safetensors", "a2.safetensors")
     for options, message in [
-        ({"first_epoch": -1}, "first_epoch is a whole number from 0 on, not -1"),
-        ({"first_epoch": True}, "first_epoch is a whole number from 0 on, not True"),
-        ({"steps_per_epoch": 0}, "steps_per_epoch is a whole number from 1 on, not 0"),
-        ({"pattern": 3}, "pattern 3 is no regular expression"),
-        ({"pattern": "a("}, r"pattern 'a\(' is no regular expression"),
+        ({"first_epoch": -1}, "first_epoch must be a whole number of at least 0, not -1"),
+        ({"first_epoch": True}, "first_epoch must be a whole number of at least 0, not True"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be a whole number of at least 1, not 0"),
+        ({"pattern": 3}, "pattern 3 is not a regular expression"),
+        ({"pattern": "a("}, r"pattern 'a\(' is not a regular expression"),
         ({"pattern": "a"}, "has no group for the number"),
-        ({"pattern": "(a)"}, "'a' in a1.safetensors, which is no whole number"),
+        ({"pattern": "(a)"}, "'a' in a1.safetensors, which is not a whole number"),
         ({"pattern": r"b(\d+)"}, "matches none of a1.safetensors, a2.safetensors"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -214,7 +216,7 @@ def test_a_trainers_folders_are_of_the_epochs_that_its_record_says(tmp_path):
     found = read_folder(tmp_path)
     folders = {epoch: path.parent.name for epoch, path in found.by_epoch().items()}
     assert folders == {1: "checkpoint-500", 2: "checkpoint-1000"}
-    assert "checkpoint-250/model.safetensors (250 steps, written within an epoch)" in map(str, found.left_out)
+    assert "checkpoint-250/model.safetensors (step 250, written in the middle of an epoch)" in map(str, found.left_out)
 
 
 def test_a_trainers_folders_without_its_record_say_steps_alone(tmp_path):
@@ -272,5 +274,5 @@ def test_an_empty_or_cut_file_is_of_the_epoch_of_its_name_unless_more_is_needed(
         (tmp_path / f"epoch={epoch}-step={epoch * 32}.ckpt").touch()
     assert list(checkpoint_files(tmp_path)) == [1, 2]
     (tmp_path / "epoch=0-step=32.ckpt").touch()
-    with pytest.raises(CheckpointError, match=r"epoch=0-step=32\.ckpt \(epoch 0 by its name, 32 steps, cannot be read\)"):
+    with pytest.raises(CheckpointError, match=r"epoch=0-step=32\.ckpt \(epoch 0 by its name, step 32, cannot be read\)"):
         checkpoint_files(tmp_path)

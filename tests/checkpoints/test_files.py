@@ -77,7 +77,7 @@ def test_a_checkpoint_in_several_files_is_refused_not_read_as_epochs(state, tmp_
 
 def test_folders_of_other_runs_are_not_mixed(tmp_path):
     named(tmp_path, "run_1/epoch_1.pt", "run_2/epoch_1.pt", "backup/epoch_1.pt")
-    with pytest.raises(FileNotFoundError, match=r"There are some in backup, run_1, run_2: give one of these folders"):
+    with pytest.raises(FileNotFoundError, match=r"There are checkpoints in backup, run_1, run_2: give one of these folders"):
         checkpoint_files(tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_folder_of_checkpoints_says_what_it_is(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"no file ends in \.safetensors, \.pt.*It holds notes\.txt"):
         checkpoint_files(tmp_path)
-    with pytest.raises(FileNotFoundError, match="it is a file: give the folder that it is in"):
+    with pytest.raises(FileNotFoundError, match="it is a file; give the folder that contains it"):
         checkpoint_files(tmp_path / "notes.txt")
     with pytest.raises(FileNotFoundError, match="it is missing"):
         checkpoint_files(tmp_path / "nowhere")

@@ -102,7 +102,7 @@ def test_bfloat16_is_read_from_either_kind_of_file(history, tmp_path):
 def test_an_empty_file_and_a_sparse_tensor_are_named(history, tmp_path):
     torch = pytest.importorskip("torch")
     (tmp_path / "epoch1.pt").touch()
-    with pytest.raises(CheckpointError, match=r"epoch1\.pt is no torch file, or cut short"):
+    with pytest.raises(CheckpointError, match=r"epoch1\.pt is not a torch file, or it is truncated"):
         list(checkpoints(tmp_path, "digits-lenet"))
     state = {name: torch.from_numpy(np.array(value)) for name, value in history.weights(3).items()}
     torch.save(state | {"fc1.weight": state["fc1.weight"].to_sparse()}, tmp_path / "epoch1.pt")
@@ -129,7 +129,7 @@ def test_another_architectures_checkpoint_is_an_error_that_names_the_file_and_le
 
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "first.safetensors").write_bytes(b"no header")
-    with pytest.raises(CheckpointError, match=r"first\.safetensors is no safetensors file"):
+    with pytest.raises(CheckpointError, match=r"first\.safetensors is not a safetensors file"):
         list(checkpoints(tmp_path, "digits-lenet"))
 
 

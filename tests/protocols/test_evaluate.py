@@ -267,7 +267,7 @@ def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Pa
     with pytest.raises(MethodError, match=r"fold 0: AttributeError: .*missing.* \(mine\.py:5 in strongest\)"):
         nb.evaluate(f"{file}:strongest", digits, protocol="regression", budgets=1)
     with pytest.raises(
-        MethodError, match=r"signatures of different lengths \((3|15), (4|20)\): a function must return as many"
+        MethodError, match=r"signatures of different lengths \((3|15), (4|20)\): a function must return the same number"
     ):
         nb.evaluate(f"{file}:varying", digits, protocol="regression", budgets=5)
     with pytest.raises(ValueError, match=r"mine\.py holds several methods: write .*mine\.py:NAME, of strongest, varying"):

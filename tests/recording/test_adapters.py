@@ -243,7 +243,7 @@ class TestKeras:
         assert (run.epochs, run.columns) == (4, ["train_loss", "train_accuracy"])
 
     def test_a_curve_that_a_later_epoch_lacks_is_nan_there(self, tmp_path: Path) -> None:
-        with pytest.warns(CurvesWarning, match="not logged in epoch 2, and NaN there"):
+        with pytest.warns(CurvesWarning, match="not logged in epoch 2, so NaN there"):
             self.trained(tmp_path / "run", epochs=3, validation_freq=[1, 3])
         curves = nb.read_run(tmp_path / "run").curves
         assert np.isnan(curves["validation_accuracy"]).tolist() == [False, True, False]
