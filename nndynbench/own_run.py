@@ -74,12 +74,12 @@ class OwnRun:
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
         if self._hyperparameters is None:
-            raise NotGivenError("this method reads hyperparameters, and none were given")
+            raise NotGivenError("this method reads hyperparameters, but none were given")
         return self._hyperparameters
 
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
-            raise NotGivenError("this method reads the curves, and none were given")
+            raise NotGivenError("this method reads the curves, but none were given")
         ends = last if self.last is None else min(last, self.last)
         if lacking := [epoch for epoch in range(1, ends + 1) if epoch not in self._curves.index]:
             raise NotGivenError(f"{self._where} has no curves of epoch {', '.join(map(str, lacking))}")

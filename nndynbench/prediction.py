@@ -234,7 +234,7 @@ class _Asked:
             source = source.with_curves(self._checked_curves(budget))
         elif missing := [name for name in _curves_of(self.subset) if not _is_measured(run, name, budget)]:
             source, curves_given = source.with_curves(None), False
-            beyond = (f"{', '.join(missing)}: the subset's networks have it, the run has not, or not in every epoch",)
+            beyond = (f"{', '.join(missing)}: in the subset's curves, but not in every epoch of the run",)
         if self.hyperparameters is not None:
             return self._given(source.with_hyperparameters(self._checked_hyperparameters()), budget, curves_given, True)
         wanted = self.subset.manifest.hyperparameters
@@ -250,7 +250,7 @@ class _Asked:
     def check_history(self, history: History, *, apart: Sequence[object]) -> None:
         """Raise if a history is not of a network like the subset's, up to the budget."""
         if any(part is not None for part in apart):
-            raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave those out")
+            raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave these arguments out")
         budget = self.subset.check_budget(self.asked or history.epochs)
         if history.epochs != budget:
             raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
@@ -258,7 +258,7 @@ class _Asked:
 
     def _check_layers(self, own: Mapping[str, int], *, of: str) -> None:
         if own != (others := self.architecture.layer_sizes):
-            raise NotGivenError(f"{of} has the layers {own}, the networks of {self.subset.name} have {others}")
+            raise NotGivenError(f"{of} has the layers {own}, but the networks of {self.subset.name} have {others}")
 
     def _checked_curves(self, budget: int) -> Any:
         classes = self.architecture.classes
@@ -307,7 +307,7 @@ class Forecaster:
         threshold = self.subset.manifest.threshold
         outside = [*given.beyond, *(_outside(given.history, self._known) if WEIGHTS in given.reads else ())]
         if given.without_snapshot and WEIGHTS in self.reads:
-            outside.append(f"no snapshot of epoch {', '.join(map(str, given.without_snapshot))}: the run has none to read")
+            outside.append(f"the run has no snapshot of epoch {', '.join(map(str, given.without_snapshot))}")
         return Prediction(
             accuracy,
             float(low),

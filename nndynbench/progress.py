@@ -52,7 +52,7 @@ def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[Repo
         told = asked
         yield lambda done, total, doing=None: told(*([doing] if named else []), done, total)
     else:
-        raise ValueError(f"progress is True for a bar, or a function that is told, not {asked!r}")
+        raise ValueError(f"progress must be True, False or a function, not {asked!r}")
 
 
 def tracked(items: Collection[Item], doing: str) -> Iterator[Item]:

@@ -22,7 +22,7 @@ def seal() -> None:
 def refuse_where_sealed(what: str) -> None:
     """Raise `SealedError` in a sealed process."""
     if _sealed:
-        raise SealedError(f"{what} may not be loaded where a method is fitted: it is handed the histories that it may see")
+        raise SealedError(f"{what} may not be loaded where a method is fitted: the method is handed all that it may see")
 
 
 def note_data() -> None:

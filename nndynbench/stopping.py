@@ -40,13 +40,13 @@ class Replay:
     best_kept: float
 
     def __str__(self) -> str:
-        of_the_rest = f"the best of those that go on has {self.best_kept:.1f}% (of all: {self.best:.1f}%)"
+        of_the_rest = f"best that goes on: {self.best_kept:.1f}% (best of all: {self.best:.1f}%)"
         if self.stopped == self.networks:
-            of_the_rest = f"none goes on (the best of all has {self.best:.1f}%)"
+            of_the_rest = f"none goes on (best of all: {self.best:.1f}%)"
         return (
-            f"of {self.networks} networks {self.stopped} are stopped, which saves {self.saved} of {self.trained} epochs "
-            f"({100 * self.saved / max(self.trained, 1):.0f}%); of {self.reaching} that reach it {self.lost} are lost; "
-            f"{of_the_rest}"
+            f"stopped: {self.stopped} of {self.networks} networks, saving {self.saved} of {self.trained} epochs "
+            f"({100 * self.saved / max(self.trained, 1):.0f}%); "
+            f"lost: {self.lost} of {self.reaching} that reach the accuracy; {of_the_rest}"
         )
 
 

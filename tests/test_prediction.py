@@ -67,7 +67,7 @@ def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path
 
 
 def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None:
-    with pytest.raises(ValueError, match="reads hyperparameters, and none were given"):
+    with pytest.raises(ValueError, match="reads hyperparameters, but none were given"):
         nb.predict(run, digits, method="hyperparameters", budget=EPOCHS)
     given = {"learning_rate": 0.005, "dropout": 0.2}
     assert 0 < nb.predict(run, digits, method="hyperparameters", budget=EPOCHS, hyperparameters=given).accuracy < 100
@@ -203,7 +203,7 @@ class TestOtherForms:
         for epoch, row in history.curves.iterrows():
             recorder.epoch(weights=history.weights(int(epoch)), **row.to_dict())
         asked = nb.predict(recorder, digits, method="layer-distance", budget=EPOCHS)
-        assert "no snapshot of epoch 2: the run has none to read" in asked.outside
+        assert "the run has no snapshot of epoch 2" in asked.outside
         blind = nb.predict(recorder, digits, method="training-loss", budget=EPOCHS)
         assert not any("snapshot" in what for what in blind.outside)
 
@@ -236,8 +236,8 @@ class TestOtherForms:
         del second["validation_accuracy"]
         recorder.epoch(weights=history.weights(2), unmeasured=["validation_accuracy"], **second)
         said = nb.predict(recorder, digits, method="degree-linear", budget=2).outside
-        assert said[0] == "validation_accuracy: the subset's networks have it, the run has not, or not in every epoch"
-        with pytest.raises(NotGivenError, match="reads the curves, and none were given"):
+        assert said[0] == "validation_accuracy: in the subset's curves, but not in every epoch of the run"
+        with pytest.raises(NotGivenError, match="reads the curves, but none were given"):
             nb.predict(recorder, digits, method="training-loss", budget=2)
         assert nb.predict(recorder, digits, method="training-loss", budget=1).budget == 1
 
@@ -276,7 +276,7 @@ class TestStopping:
         replay = nb.Replay(
             networks=4, stopped=4, trained=40, saved=36, reaching=0, lost=0, best=61.5, best_kept=float("nan")
         )
-        assert str(replay).endswith("of 0 that reach it 0 are lost; none goes on (the best of all has 61.5%)")
+        assert str(replay).endswith("lost: 0 of 0 that reach the accuracy; none goes on (best of all: 61.5%)")
 
     def test_nothing_is_stopped_below_a_probability_of_0(self, digits: nb.Subset) -> None:
         replay = nb.StopEarly(digits, at_least=90, below=0, method="validation-accuracy", budgets=[1]).replay()

@@ -25,7 +25,7 @@ def test_compare_tells_which_method_is_done(digits: nb.Subset, tmp_path: Path) -
 
 
 def test_anything_else_than_a_function_is_refused(digits: nb.Subset) -> None:
-    with pytest.raises(ValueError, match="progress is True for a bar, or a function that is told, not 'yes'"):
+    with pytest.raises(ValueError, match="progress must be True, False or a function, not 'yes'"):
         nb.evaluate("constant", digits, protocol="regression", budgets=1, progress="yes")  # type: ignore[arg-type]
 
 

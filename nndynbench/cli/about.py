@@ -49,7 +49,7 @@ def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.
 
     found = check_method(method)
     console.print(
-        f"{escape(method)}: fits, predicts and repeats; tasks {', '.join(found.tasks)}; "
+        f"{escape(method)}: fits, predicts and predicts the same again; tasks {', '.join(found.tasks)}; "
         f"looked at {', '.join(found.reads) or 'nothing'}; {found.seconds:.1f} seconds"
     )
 

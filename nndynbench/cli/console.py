@@ -68,7 +68,7 @@ class _Command(typer.core.TyperCommand):
             option, equals, value = given.partition("=")
             if not given or (option.startswith("--") and equals and not value):
                 name = option or (before if before.startswith("-") else "an argument")
-                raise ValueError(f"{name} is empty: give a value, or leave it out (is a variable of the shell not set?)")
+                raise ValueError(f"{name} is empty: give a value, or leave it out (is a shell variable unset?)")
         return super().parse_args(ctx, args)
 
 

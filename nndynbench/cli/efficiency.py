@@ -74,6 +74,6 @@ def read_sizes(text: str) -> list[int | None]:
     sizes = []
     for part in map(str.strip, text.split(",")):
         if part != ALL and not part.isdecimal():
-            raise ValueError(f"sizes are numbers of networks, or '{ALL}', with commas between, not {text!r}")
+            raise ValueError(f"sizes must be numbers of networks, or '{ALL}', separated by commas, not {text!r}")
         sizes.append(None if part == ALL else int(part))
     return sizes

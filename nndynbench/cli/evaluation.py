@@ -42,10 +42,10 @@ def evaluate(
     root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
     sealed: Annotated[
         bool | None,
-        typer.Option(help="fit in processes that hold only histories and training labels; by default if that is cheap"),
+        typer.Option(help="fit in processes that hold only histories and training labels; by default where that is cheap"),
     ] = None,
     order_seed: Annotated[
-        int | None, typer.Option(help="the order seed of an earlier result, for the same predictions; else drawn")
+        int | None, typer.Option(help="the order seed of an earlier result, to get the same predictions; drawn by default")
     ] = None,
     draws: Annotated[
         int, typer.Option(help="how many draws of the folds, up to 5 (balanced samples: 10); a score is their mean")
@@ -103,9 +103,9 @@ def evaluate(
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
         command = comparing(method, [part.name for part in loaded], chosen, unknown, root)
-        console.print(escape(f"no bar is stored at {', '.join(map(str, unknown))} epochs; this fits it: {command}"))
+        console.print(escape(f"no bar is stored at budget {', '.join(map(str, unknown))}; to fit it, run: {command}"))
     if kept is None:
-        raise OSError(f"the result could be written nowhere, so this is all that is left of it: {lost}")
+        raise OSError(f"the result could not be written anywhere, so the output above is all that is left of it: {lost}")
     if kept.earlier is not None:
         console.print(escape(f"an earlier result of another method, version or subset was kept: {kept.earlier}"))
     console.print(escape(f"result: {kept.path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
@@ -119,8 +119,8 @@ def said_of_intervals(draws: int, protocol: Protocol) -> str:
     most = protocol.fitted.draws
     averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
     resampled = "recipes" if protocol.within == "recipe" else "learning rates (or configurations)"
-    one = f"; of one draw of the folds, also the bar's: --draws {most} gives means" if draws == 1 < most else ""
-    return f"behind each value{averaged} its 95% interval: {resampled} resampled together{one}"
+    one = f"; values, also the bar's, use one draw of the folds: --draws {most} gives means" if draws == 1 < most else ""
+    return f"each value{averaged} is followed by its 95% interval, from resampling whole {resampled}{one}"
 
 
 def comparing(method: str, subsets: Sequence[str], protocol: Protocol, budgets: Sequence[int], root: str | None) -> str:
@@ -349,7 +349,7 @@ def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
             console.print(f"[yellow]left out[/yellow] {name}: {reason}")
     if not names:
         raise ValueError(
-            f"no subset at hand has the networks for {protocol.name}: name one by --subset, or its folder by --root"
+            f"no subset at hand has the networks for {protocol.name}: name one with --subset, or its folder with --root"
         )
     return names
 
@@ -403,7 +403,7 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, by {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on {subset}: "
+        f"(95%, from {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on {subset}: "
         f"{escape(loaded.manifest.summary)})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
@@ -417,7 +417,7 @@ def named_value(text: str) -> tuple[str, float | str]:
     """``"dropout=0.2"`` as a name and its value, a number where it is one; raises ValueError without a "="."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"{text!r} is no NAME=VALUE")
+        raise ValueError(f"a hyperparameter must be NAME=VALUE, not {text!r}")
     try:
         return name, float(value)
     except ValueError:
@@ -435,7 +435,7 @@ def plot(
 
     read = [read_result(path) for path in results]
     if len(names := {result.facts.protocol for result in read}) > 1:
-        raise ValueError(f"results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
+        raise ValueError(f"only results of one protocol can be plotted together, not of {', '.join(sorted(names))}")
     console.print(escape(f"plot: {score_over_budget(read, out, metric=metric)}"))
 
 

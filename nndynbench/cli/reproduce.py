@@ -88,7 +88,7 @@ for _name, _target, _explanation in (
     ("table4", "tables:table4", "Regression on CIFAR-10 per window of epochs (Table 4)."),
     ("figure4", "figures:figure4", "Classification with degree signatures, rolled and unrolled (Figure 4)."),
     ("figure5", "figures:figure5", "Classification on the ImageNet sample (Figure 5)."),
-    ("figure6", "figures:figure6", "Time of training to early stopping, beside that of graphs and centralities (Figure 6)."),
+    ("figure6", "figures:figure6", "Time to train to early stopping, beside that for graphs and centralities (Figure 6)."),
     ("figure7", "figures:figure7", "Weights of a linear SVM, and degrees over time: VGG (Figure 7)."),
     ("figure8", "figures:figure8", "Weights of a linear SVM, and degrees over time: LeNet (Figure 8)."),
     ("figure9", "figures:figure9", "Weights of a linear SVM, and degrees over time: ResNet-44 (Figure 9)."),
@@ -108,7 +108,7 @@ def show(reproduced: Reproduction, stem: Path) -> None:
     for note in reproduced.notes:
         console.print(f"[dim]{note}[/dim]")
     if reproduced.rows.empty:
-        console.print("nothing written: there is no row")
+        console.print("nothing written: there are no rows")
         return
     stem.parent.mkdir(parents=True, exist_ok=True)
     reproduced.rows.to_csv(f"{stem}.csv", index=False)

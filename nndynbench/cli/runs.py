@@ -19,7 +19,7 @@ def pack(
         float | None, typer.Option(help="final accuracy in percent from which a label is high; the median by default")
     ] = None,
     blocked: Annotated[
-        str | None, typer.Option(help="the hyperparameter that the protocol blocked extrapolates over")
+        str | None, typer.Option(help="the hyperparameter over which the blocked protocol extrapolates")
     ] = None,
     version: Annotated[str, typer.Option(help="the pack's version, three numbers")] = "1.0.0",
     summary: Annotated[str, typer.Option(help="a description of the networks")] = "",

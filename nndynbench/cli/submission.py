@@ -53,7 +53,7 @@ def submit(
     shown = f"--only {made[0].method} --submissions {quote(str(to))}"
     console.print(escape(f"see it as a row:        python -m leaderboard build {shown} --out site/"))
     if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
-        console.print(f"a draft, which can be built into a page of your own, not be proposed: {'; '.join(reasons)}")
+        console.print(f"this is a draft: you can build it into a page of your own, but not propose it: {'; '.join(reasons)}")
     else:
         added = escape(quote(str(to / made[0].method)))
         console.print(

@@ -100,7 +100,7 @@ def _tier_facts(subset: Subset, tier: TierName) -> str:
     if tier in subset.tiers:
         richer = next(part for part in RICHER[tier] if subset.pack.networks_in(part))
         return f"{subset.networks_in(tier)} networks, derived from the {richer}"
-    return f"not at hand; of every network at hand in: {', '.join(names_with(tier)) or 'no subset'}"
+    return f"not at hand; complete in: {', '.join(names_with(tier)) or 'no subset'}"
 
 
 def _info_from_the_catalogue(name: str, why_absent: str) -> None:
@@ -121,7 +121,7 @@ def _info_from_the_catalogue(name: str, why_absent: str) -> None:
     table.add_row("final accuracy", NOTHING, f"{paper['accuracy']}%" if paper else NOTHING)
     print_table(table)
     console.print(why_absent, markup=False)
-    console.print(f"what that costs on this machine, measured: python -m generation plan {name} --grid {entry.grid}")
+    console.print(f"to measure what that costs on this machine: python -m generation plan {name} --grid {entry.grid}")
 
 
 def curves(
@@ -196,7 +196,7 @@ def _all_at_hand(root: str | None) -> list[str]:
     from nndynbench.subsets.loading import names_at_hand
 
     if not (names := names_at_hand(root)):
-        raise NotAtHandError(f"there is no subset in {', '.join(map(str, places(root)))}")
+        raise NotAtHandError(f"no subset found in {', '.join(map(str, places(root)))}")
     return names
 
 

@@ -30,7 +30,7 @@ class Channel:
         """Receive a message from inside; raises ValueError for anything but a JSON object."""
         message = json.loads(self._receive(LONGEST))
         if not isinstance(message, dict):
-            raise ValueError(f"a message from a sealed process is no object: {message!r:.100}")
+            raise ValueError(f"a message from a sealed process is not a JSON object: {message!r:.100}")
         return message
 
     def hand(self, value: Any) -> None:
@@ -57,7 +57,7 @@ class Channel:
     def _receive(self, longest: int | None = None) -> bytes:
         [length] = LENGTH.unpack(self._read(LENGTH.size))
         if longest is not None and length > longest:
-            raise ValueError(f"a message from a sealed process has {length} bytes, at most {longest} are taken")
+            raise ValueError(f"a message from a sealed process has {length} bytes, more than the {longest} allowed")
         return self._read(length)
 
     def _read(self, length: int) -> bytes:

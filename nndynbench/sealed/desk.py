@@ -67,7 +67,7 @@ class Desk:
         if place[0] == ROW and not (
             isinstance(value, dict) and isinstance(value.get("row"), dict) and set(value.get("read", [""])) <= SOURCES
         ):
-            raise ValueError("a row to keep is a row with what it was read from")
+            raise ValueError("a row to keep must come with what it was read from")
         self._readers[number].keep(str(message["code"]), place, value, float(message["seconds"]))
 
     def _hyperparameters(self, number: int) -> Answer:
@@ -126,7 +126,7 @@ class Desk:
         self, number: int, *, centrality: str, representation: str, sign: str | None, epochs: Sequence[int]
     ) -> Answer:
         if not isinstance(centrality, str):
-            raise TypeError(f"{centrality!r} is no centrality")
+            raise TypeError(f"{centrality!r} is not the name of a centrality")
         # Stored signatures are read for all networks at once; others are derived for the network that was asked about.
         stored = self._readers[number].stores_signature(centrality, representation, sign)
         options: Any = {"representation": representation, "sign": sign, "epochs": epochs}
@@ -152,7 +152,7 @@ class Desk:
         if kind == GRAPH:
             epoch, representation, sign = rest
             return GRAPH, checked_epoch(self._histories[0], epoch), str(representation), None if sign is None else str(sign)
-        raise ValueError(f"nothing is kept of {kind!r:.100}")
+        raise ValueError(f"nothing is kept for {kind!r:.100}")
 
 
 SOURCES = frozenset(READABLE)

@@ -141,7 +141,7 @@ def _served(channel: Channel, desk: Desk) -> dict[str, Any]:
             else:
                 return message
     except EOFError:
-        raise SealedMethodError("its process ended without an answer: it crashed, or there was no memory left") from None
+        raise SealedMethodError("its process ended without an answer: it crashed or ran out of memory") from None
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _numbers(values: Any) -> FloatArray:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise SealedMethodError(f"it returned no numbers: {error}") from None
+        raise SealedMethodError(f"it did not return numbers: {error}") from None
 
 
 def _is_library(name: str) -> bool:

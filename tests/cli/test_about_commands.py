@@ -57,7 +57,9 @@ def test_protocols_are_listed_with_their_metrics() -> None:
 
 
 def test_check_says_what_a_method_did() -> None:
-    assert re.match(r"constant: fits, predicts and repeats; .* looked at nothing", output("check", "constant"))
+    assert re.match(
+        r"constant: fits, predicts and predicts the same again; .* looked at nothing", output("check", "constant")
+    )
 
 
 def test_cite_prints_package_version_and_paper(digits: nb.Subset) -> None:

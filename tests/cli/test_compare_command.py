@@ -93,5 +93,5 @@ def test_predict_prints_the_accuracy_its_interval_and_the_probability(digits: nb
 @pytest.mark.parametrize(("text", "value"), [("dropout=0.2", ("dropout", 0.2)), ("optimiser=adam", ("optimiser", "adam"))])
 def test_hyperparameters_are_given_by_name(text: str, value: tuple[str, object]) -> None:
     assert named_value(text) == value
-    with pytest.raises(ValueError, match="is no NAME=VALUE"):
+    with pytest.raises(ValueError, match="a hyperparameter must be NAME=VALUE, not 'dropout'"):
         named_value("dropout")

@@ -112,10 +112,18 @@ def test_a_bad_value_gives_one_line_and_exit_status_2(
         (
             1,
             "regression-folds",
-            "learning rates (or configurations) resampled together; of one draw of the folds, also the bar's",
+            "from resampling whole learning rates (or configurations); values, also the bar's, use one draw",
         ),
-        (5, "seeds", "behind each value, the mean over 5 draws of the folds, its 95% interval: recipes resampled together"),
-        (1, "blocked", "behind each value its 95% interval: learning rates (or configurations) resampled together"),
+        (
+            5,
+            "seeds",
+            "each value, the mean over 5 draws of the folds, is followed by its 95% interval, from resampling whole recipes",
+        ),
+        (
+            1,
+            "blocked",
+            "each value is followed by its 95% interval, from resampling whole learning rates (or configurations)",
+        ),
     ],
 )
 def test_evaluate_says_what_its_values_are_means_over(draws: int, protocol: str, said: str) -> None:

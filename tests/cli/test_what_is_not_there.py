@@ -89,4 +89,4 @@ def test_an_empty_grid_is_said_at_once(tmp_path: Path) -> None:
 
 def test_no_subset_with_the_networks_that_a_protocol_needs_is_said_at_once(tmp_path: Path) -> None:
     said = told("nndynbench", "compare", "--root", "nowhere", folder=tmp_path)
-    assert said.startswith("error: no subset at hand has the networks for regression-folds: name one by --subset")
+    assert said.startswith("error: no subset at hand has the networks for regression-folds: name one with --subset")

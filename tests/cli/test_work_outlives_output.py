@@ -106,7 +106,7 @@ def test_scores_are_shown_also_where_the_result_can_be_written_nowhere(tmp_path:
     assert done.returncode == 2
     assert "the bar's R²" in done.stdout
     assert done.stderr.startswith(
-        "error: the result could be written nowhere, so this is all that is left of it: [Errno 27]"
+        "error: the result could not be written anywhere, so the output above is all that is left of it: [Errno 27]"
     )
 
 

@@ -107,7 +107,7 @@ def test_a_figure_of_a_subset_that_nothing_stands_for_says_so(results: Path) -> 
 def test_of_a_figure_without_a_row_nothing_is_written(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["reproduce", "figure9", "--results", str(tmp_path), "--out", str(tmp_path)])
     assert told.exit_code == 0
-    assert "nothing written: there is no row" in told.stdout
+    assert "nothing written: there are no rows" in told.stdout
     assert not any(tmp_path.iterdir())
 
 

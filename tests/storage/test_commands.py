@@ -64,7 +64,7 @@ def test_info_says_which_tiers_are_still_to_be_downloaded(hub: HubStandIn) -> No
     nb.download("digits-lenet", version=PUBLISHED)
     before = tiers()
     assert {name for name, line in before.items() if "to be downloaded" in line} == {"weights"}
-    assert "not at hand; of every network at hand in: " in before["graphs"]
+    assert "not at hand; complete in: " in before["graphs"]
     assert "cifar10-lenet-diverse" in before["graphs"]
     nb.download("digits-lenet", tiers=["weights"], version=PUBLISHED)
     assert "240 networks, derived from the weights" in tiers()["graphs"]
@@ -124,4 +124,4 @@ def test_verify_takes_what_lies_at_another_place_for_no_damage(bundled: Path, ho
 def test_all_subsets_of_a_folder_that_has_none_are_an_error(command: str, tmp_path: Path) -> None:
     nothing = run(command, "--root", str(tmp_path / "mistyped"))
     assert nothing.exit_code == 1
-    assert str(nothing.exception) == f"there is no subset in {tmp_path / 'mistyped'}"
+    assert str(nothing.exception) == f"no subset found in {tmp_path / 'mistyped'}"
