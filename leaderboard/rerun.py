@@ -49,7 +49,7 @@ def rerun(accepted: Accepted) -> Rerun:
     """
     submission = accepted.submission
     if not is_bundled(submission):
-        raise NoRerunError(f"{submission.method} is no method of baselines/: only those are executed")
+        raise NoRerunError(f"{submission.method} is not a method in baselines/: only those are rerun")
     references = [submission.subset, *submission.trained_on]
     subsets = [load(reference.name, version=reference.version) for reference in references]
     tested, protocol, under = subsets[0], find_protocol(submission.protocol), _draws_to_run(accepted)

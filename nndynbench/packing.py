@@ -137,8 +137,8 @@ def check_own_name(name: str, *, beside: Path) -> None:
         raise PackError(f"{name} is a subset of the catalogue: choose another name")
     if not NAME.fullmatch(name):
         raise PackError(
-            f"{name!r} cannot be the name of a pack: use letters, digits, points, dashes and underscores; begin with a "
-            "letter or digit, and do not end with a point"
+            f"{name!r} cannot be the name of a pack: use letters, digits, dots, dashes and underscores; begin with a "
+            "letter or digit, and do not end with a dot"
         )
     if DEVICES.fullmatch(name):
         raise PackError(f"{name!r} cannot be the name of a pack: Windows treats it as a device")
@@ -170,7 +170,7 @@ class _Making:
         if left := [run for run in self.given if run.test_accuracy is None]:
             self.note(left, "have no outcome and are left out")
         if not ended:
-            raise PackError(f"none of {len(self.given)} runs has an outcome: end each with finish(test_accuracy=…)")
+            raise PackError(f"no run has an outcome (runs given: {len(self.given)}): end each with finish(test_accuracy=…)")
         return ended
 
     @cached_property
@@ -179,8 +179,8 @@ class _Making:
         for run in self.runs[1:]:
             if run.record.architecture != first.record.architecture and not _same(run.architecture, first.architecture):
                 raise PackError(
-                    f"{first.folder} and {run.folder} are of different architectures: {_in_words(first.architecture)}, and "
-                    f"{_in_words(run.architecture)}; a pack has only one"
+                    f"{first.folder} and {run.folder} have different architectures: {_in_words(first.architecture)} and "
+                    f"{_in_words(run.architecture)}; a pack can have only one"
                 )
         return first.architecture
 
@@ -212,7 +212,7 @@ class _Making:
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
             there = ", ".join(map(str, self.hyperparameters)) or "none"
-            raise PackError(f"no run has the hyperparameter {blocked!r} to block by (there are: {there})")
+            raise PackError(f"no run has the hyperparameter {blocked!r} to block by (hyperparameters: {there})")
         by = blocked or ("optimiser" if "optimiser" in networks else "learning_rate")
         splits = draw_splits(networks, subset=name, blocked_by=by)
         write_table(folder, "networks", networks.join(fold_columns(splits, list(networks.index))))
@@ -264,9 +264,7 @@ class _Making:
             texts = values.map(lambda value: isinstance(value, str))
             if texts.any() and not texts.all():
                 one, other = values[texts].iloc[0], values[~texts].iloc[0]
-                raise PackError(
-                    f"hyperparameter {column} is a text in some runs ({one!r}) and a number in others ({other!r})"
-                )
+                raise PackError(f"hyperparameter {column} is text in some runs ({one!r}) and a number in others ({other!r})")
             if len(lacking := [self.runs[row] for row in np.flatnonzero(table[column].isna())]):
                 self.note(lacking, f"have no hyperparameter {column}, which counts as missing")
             table[column] = table[column].fillna("") if texts.any() else table[column].astype(np.float64)
@@ -296,9 +294,7 @@ class _Making:
                 }
             )
         if taken := set(names) & {*RESERVED, *facts[0]}:
-            raise PackError(
-                f"{', '.join(sorted(taken))} cannot be the name of a hyperparameter: a pack's tables have such a column"
-            )
+            raise PackError(f"hyperparameters cannot be named like columns of a pack's tables: {', '.join(sorted(taken))}")
         twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
         return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
 

@@ -146,7 +146,7 @@ def _packages_behind(
         seen.add(top)
         held = _package_files(top, places)
         if changed and any(path.stat().st_mtime > STARTED for path in held):
-            raise ChangedCodeError(f"{top} was changed after this process began")
+            raise ChangedCodeError(f"{top} was changed after this process started")
         told = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in held)).hexdigest()
         yield f"{top} {told if held else _version(top)}"
         todo += sorted(_tops(held) - seen)

@@ -119,7 +119,7 @@ def test_a_transformer_takes_histories_alone(digits: nb.Subset, transformer: Any
         ([1, 2], "not 1"),
         (None, "not None"),
         (digits.history(0, 1), r"not History\("),
-        ([], "X holds no history"),
+        ([], "X holds no histories"),
     ]:
         with pytest.raises(ValueError, match=why):
             transformer.fit_transform(X)

@@ -106,7 +106,7 @@ class SnapshotArrays:
         }
         networks, epochs = _own_dataset(file, "networks"), _own_dataset(file, "epochs")
         if (self._values.shape[:1], self._values.shape[:2]) != (networks.shape, epochs.shape):
-            raise DamagedFileError(f"{self.path} is damaged: its networks, epochs and values do not fit each other")
+            raise DamagedFileError(f"{self.path} is damaged: the sizes of its networks, epochs and values do not match")
         rows = {int(network): row for row, network in enumerate(networks[:])}
         slots = [{epoch: slot for slot, epoch in enumerate(kept) if epoch >= 0} for kept in epochs[:].tolist()]
         return _Index(parts, rows, slots, self._values.shape[2], whole_network=self._values.chunks[1] > 1)
@@ -121,12 +121,12 @@ def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
         For a file without it, or with a larger one than a subset can have.
     """
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise DamagedFileError(f"{file.filename} has no data set {name!r} of its own")
+        raise DamagedFileError(f"{file.filename} has no data set {name!r} stored in the file itself")
     found = file[name]
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise DamagedFileError(f"{file.filename} has no data set {name!r} of its own")
+        raise DamagedFileError(f"{file.filename} has no data set {name!r} stored in the file itself")
     if math.prod(found.shape[:2]) > MOST_SNAPSHOTS or math.prod(found.shape[2:]) > MOST_VALUES:
-        raise DamagedFileError(f"{file.filename} says that {name!r} has the shape {found.shape}: no subset has as much")
+        raise DamagedFileError(f"{file.filename} gives {name!r} the shape {found.shape}: no subset is that large")
     return found
 
 

@@ -29,7 +29,7 @@ def check(path: Path, expected: FileFacts, *, again: bool = False) -> None:
         Naming the file with the expected and the found checksum, or saying that it is missing.
     """
     if not path.is_file():
-        raise DamagedFileError(f"{path} is missing; its manifest lists it")
+        raise DamagedFileError(f"{path} is missing, although its manifest lists it")
     mark = _mark(path, expected)
     if not again and _is_remembered(mark):
         return

@@ -39,7 +39,7 @@ def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
             with suppress(OSError):
                 write(other)
                 warnings.warn(
-                    f"{path} could not be written ({failure}): it is in {other}", SavedElsewhereWarning, stacklevel=2
+                    f"{path} could not be written ({failure}); saved as {other} instead", SavedElsewhereWarning, stacklevel=2
                 )
                 return other
         raise

@@ -71,8 +71,8 @@ def read_origin(folder: Path) -> Origin | None:
     try:
         return Origin.model_validate_json(path.read_bytes())
     except ValidationError as reason:
-        mended = "remove it, and download the subset again"
-        raise DamagedFileError(f"{path} is damaged: it does not say where the folder is from; {mended}") from reason
+        mended = "remove it and download the subset again"
+        raise DamagedFileError(f"{path} is damaged: it does not say where the folder came from; {mended}") from reason
 
 
 def tag_of(subset: str, version: str) -> str:
@@ -103,7 +103,7 @@ def published_versions(repository: str, subset: str) -> dict[str, Origin]:
     except RepositoryNotFoundError:
         return {}
     except Exception as error:  # whatever the transfer library and its transport raise, of any version
-        raise HubUnreachableError(f"the hub's repository {repository} could not be asked ({_reason(error)})") from error
+        raise HubUnreachableError(f"the hub's repository {repository} could not be reached ({_reason(error)})") from error
     # A subset's name may begin another's: cifar10-lenet-diverse-0.1.0 is no version of cifar10-lenet.
     found = {tag.name.removeprefix(f"{subset}-"): tag for tag in tags if tag.name.startswith(f"{subset}-")}
     return {
@@ -132,8 +132,8 @@ def adopt(origin: Origin, subset: str, version: str, folder: Path) -> None:
         there = folder / MANIFEST_NAME
         if there.is_file() and there.read_bytes() != fetched.read_bytes():
             raise FileExistsError(
-                f"{folder} holds another pack of {subset} {version} than {origin.repository}: "
-                "remove it, or set NNDYNBENCH_HOME to another folder"
+                f"{folder} holds a pack of {subset} {version} that differs from the one in {origin.repository}: "
+                "remove the folder, or set NNDYNBENCH_HOME to another folder"
             )
         # The manifest comes last: a folder that has one is complete.
         with written_whole(folder / ORIGIN_NAME) as partial:
@@ -160,7 +160,7 @@ def fetch(origin: Origin, address: str, expected: FileFacts, path: Path, *, agai
             except DamagedFileError as damage:
                 aside = path.with_name(f"{path.name}.damaged")
                 path.replace(aside)
-                logger.warning("%s; set aside as %s and fetched again", damage, aside.name)
+                logger.warning("%s; it is set aside as %s and fetched again", damage, aside.name)
         mirrors = [_mirror_host(url, staging / "mirrored", expected.bytes) for url in expected.mirrors]
         hosts = [_hub_host(origin, address, staging), *mirrors]
         put_in_place(_first_right(address, hosts, lambda arrived: _fault_of_content(arrived, expected)), path)
@@ -240,7 +240,7 @@ def _mirror_host(url: str, path: Path, size: int) -> _Host:
             while part := response.read1(PART_BYTES):
                 received += len(part)
                 if received > size:
-                    raise OSError(f"sent more than the {size} bytes that the manifest says")
+                    raise OSError(f"sent more than the {size} bytes given in the manifest")
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"sent {received} of {size} bytes, slower than {SLOWEST_MIRROR} bytes a second")
                 file.write(part)
@@ -256,7 +256,7 @@ def _locked(folder: Path, name: str) -> Iterator[Path]:
     try:
         incoming.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DownloadError(f"{folder} cannot be written ({error}): set NNDYNBENCH_HOME to a folder that can") from error
+        raise DownloadError(f"cannot write to {folder} ({error}): set NNDYNBENCH_HOME to a writable folder") from error
     staging = incoming / name
     with locked(incoming / f"{name}.lock"):
         shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed

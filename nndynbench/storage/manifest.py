@@ -113,13 +113,13 @@ class Manifest(_Facts):
     @model_validator(mode="after")
     def _has_checksums(self) -> Self:
         if without := [file for tier in self.tiers.values() for file in tier.files if file not in self.files]:
-            raise ValueError(f"its tiers have files that it has no size and checksum of: {', '.join(without)}")
+            raise ValueError(f"its tiers list files without a size and checksum: {', '.join(without)}")
         return self
 
     @property
     def protocol(self) -> str:
         """The regime, under the name that it had before version 1.0; deprecated."""
-        warnings.warn("Manifest.protocol is called regime now", DeprecationWarning, stacklevel=2)
+        warnings.warn("Manifest.protocol is now called regime", DeprecationWarning, stacklevel=2)
         return self.regime
 
     @property
@@ -167,9 +167,9 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         if (found := _format_of(content)) > FORMAT:
             raise ValueError(
-                f"{path} is of format {found}; this version of nndynbench reads up to {FORMAT}: pip install -U nndynbench"
+                f"{path} has format {found}; this version of nndynbench reads up to {FORMAT}: pip install -U nndynbench"
             ) from error
-        raise ValueError(f"{path} is no valid manifest: {error}") from error
+        raise ValueError(f"{path} is not a valid manifest: {error}") from error
 
 
 def _format_of(content: bytes) -> int:

@@ -57,7 +57,7 @@ class Pack:
         """
         if self.checksum != checksum:
             named = f"{self.manifest.subset} {self.manifest.version}"
-            raise DamagedFileError(f"{self.folder} holds other networks than when it was opened: load {named} again")
+            raise DamagedFileError(f"the networks in {self.folder} have changed since it was opened: load {named} again")
 
     @property
     def checksum(self) -> str:
@@ -65,7 +65,7 @@ class Pack:
         files, tiers = self.manifest.files, self.manifest.tiers
         if "networks" not in tiers:
             raise NotAtHandError(
-                f"{self.folder} holds no tables, but what is read beside them: {', '.join(tiers) or 'nothing'}"
+                f"{self.folder} has no tables, only tiers that extend another folder's: {', '.join(tiers) or 'nothing'}"
             )
         listed = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(tiers["networks"].files))
         return hashlib.sha256(listed.encode()).hexdigest()

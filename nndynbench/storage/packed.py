@@ -27,7 +27,7 @@ class PackedFolder:
         self.manifest: Manifest = read_manifest(folder)
         if (named := (self.manifest.subset, self.manifest.version)) != folder.absolute().parts[-2:]:
             right = "/".join(named)
-            raise ValueError(f"{folder} holds {' '.join(named)}, by its manifest: a pack is in a folder …/{right}")
+            raise ValueError(f"{folder} holds {' '.join(named)}, according to its manifest: its path must end in {right}")
         self.offline = offline
 
     @cached_property
@@ -72,7 +72,7 @@ class PackedFolder:
                 raise DamagedFileError(f"{damage}; offline, so it cannot be fetched again") from None
             else:
                 raise NotAtHandError(
-                    f"{name} of {self.manifest.subset} {self.manifest.version} was not downloaded to {self.folder}, and the "
-                    "hub may not be asked (offline)"
+                    f"{name} of {self.manifest.subset} {self.manifest.version} was not downloaded to {self.folder}, and "
+                    "cannot be fetched offline"
                 ) from None
         return path

@@ -36,7 +36,7 @@ def checked_name(submission: SubmissionFacts) -> None:
     if submission.method in bundled():
         raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(submission.method)}")
     if submission.code.startswith("baselines/"):
-        raise RefusedError("method", f"{submission.method} is no method in baselines/")
+        raise RefusedError("method", f"{submission.method} is not a method in baselines/")
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:
@@ -45,14 +45,14 @@ def refused_admission(submission: SubmissionFacts) -> str | None:
         return None
     versions = {s.name: read_as(s.name, s.version) for s in (submission.subset, *submission.trained_on)}
     if unfinished := next((name for name, version in versions.items() if is_unfinished(version)), None):
-        return f"{unfinished} {versions[unfinished]} is below 1.0.0, and takes no submissions from outside yet"
+        return f"{unfinished} {versions[unfinished]} is below 1.0.0 and does not accept outside submissions yet"
     return None
 
 
 def code_of(method: str) -> str:
     """The file in ``baselines/`` that defines a bundled method; raises ValueError for any other name."""
     if method not in bundled():
-        raise ValueError(f"{method} is no method of baselines/")
+        raise ValueError(f"{method} is not a method in baselines/")
     return bundled()[method].code
 
 

@@ -61,7 +61,7 @@ def parsed(content: bytes) -> Submission:
     except RecursionError:
         raise RefusedError("file", "is nested too deeply") from None
     except ValueError as error:
-        raise RefusedError("file", f"is no JSON in UTF-8: {error}") from None
+        raise RefusedError("file", f"is not JSON in UTF-8: {error}") from None
     try:
         return Submission.model_validate(facts)
     except ValidationError as invalid:
@@ -90,9 +90,9 @@ def write_submission(submission: Submission, folder: Path) -> Path:
 def content_of(path: Path) -> bytes:
     """The bytes of a regular file that is not too large; raises `RefusedError` for any other."""
     if path.is_symlink() or not path.is_file():
-        raise RefusedError("file", "is no regular file")
+        raise RefusedError("file", "is not a regular file")
     if (size := path.stat().st_size) > LARGEST_FILE:
-        raise RefusedError("file", f"has {size} bytes, at most {LARGEST_FILE} are taken")
+        raise RefusedError("file", f"has {size} bytes; at most {LARGEST_FILE} are allowed")
     return path.read_bytes()
 
 
@@ -100,9 +100,9 @@ def in_its_place(submission: FactsT, path: Path, below: Path | None = None) -> F
     """The submission, if its file is where it belongs, as `read_submission` says; else raises `RefusedError`."""
     right, found = submission_path(submission), Path(os.path.abspath(path))
     if found.relative_to(os.path.abspath(below) if below else found.parent.parent) != right:
-        raise RefusedError("file", f"belongs at {right}, by its method, subset and protocol")
+        raise RefusedError("file", f"belongs at {right}, given its method, subset and protocol")
     if found.parent.is_symlink():
-        raise RefusedError("file", "is in a folder that is a link")
+        raise RefusedError("file", "is in a folder that is a symbolic link")
     return submission
 
 
@@ -111,13 +111,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise RefusedError(name, "is there twice")
+            raise RefusedError(name, "appears twice")
         found[name] = value
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise RefusedError("file", f"holds {name}, which is no number")
+    raise RefusedError("file", f"holds {name}, but every number must be finite")
 
 
 def refusal(invalid: ValidationError) -> RefusedError:
@@ -126,7 +126,7 @@ def refusal(invalid: ValidationError) -> RefusedError:
     field = ".".join(str(part) for part in first["loc"]) or "file"
     found = "" if first["type"] in ("missing", "extra_forbidden") else f", not {_shown(first['input'])}"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    own = {"extra_forbidden": "is no field of a submission", "missing": "is missing"}
+    own = {"extra_forbidden": "is not a field of a submission", "missing": "is missing"}
     message = own.get(first["type"], first["msg"].removeprefix("Value error, "))
     return RefusedError(field, f"{message}{found}{more}")
 

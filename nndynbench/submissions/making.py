@@ -48,7 +48,9 @@ def submissions_of(
     """
     facts = result.facts
     if (few := facts.reference_networks) is not None:
-        raise RefusedError("reference_networks", f"a method is fitted on all networks of a training side, not on {few}")
+        raise RefusedError(
+            "reference_networks", f"a submitted method is fitted on all networks of each training side, not on {few}"
+        )
     chosen = find_protocol(facts.protocol)
     references = {subset.name: subset.model_dump() for subset in facts.subsets}
     made = []

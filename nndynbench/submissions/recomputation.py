@@ -81,13 +81,17 @@ def _protocol(submission: Submission) -> Protocol:
     except UnknownNameError as error:
         raise RefusedError("protocol", str(error)) from None
     if chosen.predictions:
-        raise RefusedError("protocol", f"{chosen.name} scores the predictions of {chosen.predictions}: submit those")
+        raise RefusedError(
+            "protocol", f"{chosen.name} is scored from the predictions for {chosen.predictions}: submit those"
+        )
     if (chosen.test == "another") != bool(submission.trained_on):
-        raise RefusedError("trained_on", "names the subsets that were trained on, where others are tested, and nowhere else")
+        raise RefusedError(
+            "trained_on", "must name the training subsets under a transfer protocol, and be absent under any other"
+        )
     names = [submission.subset.name, *(other.name for other in submission.trained_on)]
     for place, name in enumerate(names[1:]):
         if name in names[: place + 1]:
-            reason = "is the tested subset" if name == names[0] else "is there twice"
+            reason = "is the tested subset" if name == names[0] else "appears twice"
             raise RefusedError(f"trained_on.{place}.name", f"{name} {reason}")
     return chosen
 
@@ -100,7 +104,9 @@ def _subset(named: SubsetReference, at_hand: Mapping[str, Subset] | None, field:
         except (UnknownNameError, NotAtHandError) as error:
             raise RefusedError(f"{field}.name", str(error)) from None
     if subset.checksum != named.checksum:
-        raise RefusedError(f"{field}.checksum", f"{named.checksum} is not {subset.name} {subset.version}: {subset.checksum}")
+        raise RefusedError(
+            f"{field}.checksum", f"{subset.name} {subset.version} has {subset.checksum}, not {named.checksum}"
+        )
     return subset
 
 
@@ -122,14 +128,14 @@ def _predictions(submission: Submission, chosen: Protocol, tested: Subset, other
     if chosen.task == "classification":
         _check_classes(columns)
     elif "score" in columns:
-        raise RefusedError("predictions.score", f"is for classification alone, and {chosen.name} is a regression")
+        raise RefusedError("predictions.score", f"is for classification only, and {chosen.name} is a regression")
     given = pd.DataFrame(columns)
     expected = _expected_rows(given, submission, chosen, tested, others)
     keys = list(expected.columns)
     if missing_column := next((key for key in keys if key not in given), None):
         raise RefusedError(f"predictions.{missing_column}", "is missing")
     if surplus := next((name for name in given if name not in (*keys, "prediction", "score")), None):
-        raise RefusedError(f"predictions.{surplus}", f"is no column of {chosen.name}")
+        raise RefusedError(f"predictions.{surplus}", f"is not a column of {chosen.name}")
     merged = given
     if not _same_rows(given, expected):
         _check_rows(given[keys], expected)
@@ -176,7 +182,7 @@ def _draws_by_budget(given: pd.DataFrame, submission: Submission, chosen: Protoc
     draws = dict.fromkeys(submission.budgets, 1)
     if DRAW in given and len(given):
         if (last := int(given[DRAW].max())) >= chosen.draws:
-            reason = f"{last} is none of the {chosen.draws} draws of {chosen.name}, which are counted from 0"
+            reason = f"must be below {chosen.draws}, the number of draws of {chosen.name}, not {last}"
             raise RefusedError(f"predictions.{DRAW}", reason)
         largest = given.groupby("budget")[DRAW].max()
         draws = {budget: 1 + int(largest.get(budget, 0)) for budget in draws}
@@ -194,13 +200,13 @@ def _check_rows(given: pd.DataFrame, expected: pd.DataFrame) -> None:
     there, wanted = pd.MultiIndex.from_frame(given), pd.MultiIndex.from_frame(expected)
     columns = ", ".join(given.columns)
     for what, rows in (
-        ("twice", there[there.duplicated()]),
+        ("repeated", there[there.duplicated()]),
         ("missing", wanted.difference(there)),
         ("not in the split", there.difference(wanted)),
     ):
         if len(rows):
             first = ", ".join(map(str, rows[0]))
-            raise RefusedError("predictions", f"rows that are {what}: {len(rows)}, the first ({columns}) {first}")
+            raise RefusedError("predictions", f"rows that are {what}: {len(rows)}; the first has ({columns}) = ({first})")
 
 
 def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseKey, Case]) -> None:
@@ -208,9 +214,9 @@ def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseK
     for place, score in enumerate(submission.scores):
         key = ((score.budget, score.trained_on), score.metric)
         if key in claimed:
-            raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.budget} is there twice")
+            raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.budget} appears twice")
         if key[0] not in found or score.metric not in chosen.metrics:
-            reason = f"{score.metric} at budget {score.budget} is no score of {chosen.name} here"
+            reason = f"{score.metric} at budget {score.budget} is not a score of {chosen.name} for these predictions"
             raise RefusedError(f"scores.{place}", reason)
         claimed[key] = score.value
     for case_key, case in found.items():
@@ -224,8 +230,8 @@ def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseK
 def _check_score(claimed: float | None, right: float | None, where: str) -> None:
     if claimed is None or right is None:
         if claimed is not right:
-            raise RefusedError(where, f"{claimed} is claimed, the predictions give {right}")
+            raise RefusedError(where, f"{claimed} is claimed, but the predictions give {right}")
         return
     # Written so that a NaN would be refused.
     if not abs(claimed - right) <= TOLERANCE * max(1.0, abs(right)):
-        raise RefusedError(where, f"{claimed!r} is claimed, the predictions give {right!r}")
+        raise RefusedError(where, f"{claimed!r} is claimed, but the predictions give {right!r}")

@@ -25,7 +25,7 @@ def _one_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     if text != text.strip() or not text:
-        raise ValueError("must not be empty, nor begin or end with a blank")
+        raise ValueError("must not be empty, or begin or end with white space")
     return text
 
 
@@ -39,13 +39,13 @@ def _expression(text: str) -> str:
 
 def _distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
-        raise ValueError("names the same value twice")
+        raise ValueError("contains the same value twice")
     return values
 
 
 def _no_page(name: str) -> str:
     if name == "index":
-        raise ValueError("must be another name: the page that lists all methods has this one")
+        raise ValueError("must be another name: the page that lists all methods uses this one")
     return name
 
 

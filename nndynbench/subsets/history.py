@@ -228,7 +228,7 @@ def as_histories(X: Iterable[History]) -> list[History]:
     if wrong:
         raise ValueError(f"X must be a sequence of histories, as Subset.histories returns, not {wrong[0]!r:.100}")
     if not histories:
-        raise ValueError("X holds no history")
+        raise ValueError("X holds no histories")
     return histories
 
 

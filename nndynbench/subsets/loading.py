@@ -242,7 +242,7 @@ def _from_hub(name: str, version: str | None, *, offline: bool | None) -> Path:
     if is_offline(offline):
         if downloaded and version in (None, *downloaded):
             return home() / name / (version or downloaded[-1])
-        raise NotAtHandError("the hub may not be asked (offline)")
+        raise NotAtHandError("the hub is not contacted when offline")
     repository = hub_repository()
     published = published_versions(repository, name)
     chosen = version or max(published, key=version_numbers, default=None)

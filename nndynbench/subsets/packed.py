@@ -101,8 +101,8 @@ class PackedNetwork:
 
         if not np.allclose(moments(rolled(drawn, self.architecture, copy=False).degree()), stored[0], rtol=SAME_SIGNATURE):
             raise OtherInitialWeightsError(
-                f"network {self.network} of {manifest.subset} {manifest.version} was trained from other initial weights "
-                "than its seed gives: their degree signatures differ"
+                f"network {self.network} of {manifest.subset} {manifest.version} was not trained from the initial weights "
+                "that its seed gives: their degree signatures differ"
             )
         return drawn
 
@@ -128,11 +128,11 @@ class PackedNetwork:
         if manifest.is_own:
             kept = manifest.tiers["weights"].epochs_in_words if "weights" in manifest.tiers else "none"
             return NotAtHandError(
-                f"the {tier} tier of {manifest.subset} {what}: its runs kept snapshots of the epochs {kept}"
+                f"the {tier} tier of {manifest.subset} {what}; its runs kept snapshots of these epochs: {kept}"
             )
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(
-            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; subsets with the {tier} of "
-            f"every network at hand: {whole}; get all of it from the hub: "
+            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; subsets at hand with the {tier} "
+            f"of every network: {whole}; get the whole tier from the hub: "
             f"{to_download(manifest.subset, manifest.version, tier)}, or {to_regenerate(manifest.subset, packed=manifest)}"
         )

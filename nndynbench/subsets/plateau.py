@@ -26,11 +26,13 @@ def on_plateau(networks: pd.DataFrame, curves: pd.DataFrame, *, budget: int, cha
         If chance is not known (0), or a network that did not diverge has no training loss.
     """
     if chance <= 0:
-        raise PlateauError("the number of classes is not known, so the loss of chance is not known either")
+        raise PlateauError("the number of classes is unknown, so the loss at chance is unknown too")
     until = curves.loc[curves.index.get_level_values("epoch") <= budget, "train_loss"]
     last = until.groupby(level="network").last().reindex(networks.index)
     learned = last < math.log(100 / chance) - MARGIN
     if len(without := networks.index[last.isna() & ~networks["diverged"]]):
-        raise PlateauError(f"{len(without)} networks, such as {without[0]}, have no training loss up to epoch {budget}")
+        raise PlateauError(
+            f"network {without[0]} has no training loss up to epoch {budget} (networks without one: {len(without)})"
+        )
     diverged = networks["diverged"] & (networks["epochs_trained"] < budget)
     return (~learned | diverged).rename("on_plateau")

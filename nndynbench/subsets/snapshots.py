@@ -53,7 +53,7 @@ class Snapshots(Dataset[dict[str, Any]]):
             if epochs is None or epoch in epochs
         ]
         if not self._items:
-            raise NotAtHandError(f"{named} at hand holds none of these networks' epochs: {remedy}")
+            raise NotAtHandError(f"{named} at hand holds none of the chosen epochs of the chosen networks: {remedy}")
 
     def __len__(self) -> int:
         return len(self._items)

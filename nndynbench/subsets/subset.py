@@ -199,9 +199,7 @@ class Subset:
         check_name(name, [*RULES, *DRAWN], what="split")
         whole = isinstance(draw, (int, np.integer)) and not isinstance(draw, bool)
         if not whole or draw < 0 or (draw and name not in (*REDRAWN, *DRAWN)):
-            counted = (
-                "draws are whole numbers from 0 on" if name in (*REDRAWN, *DRAWN) else "there is only one division, draw 0"
-            )
+            counted = "draws are numbered 0, 1, 2, …" if name in (*REDRAWN, *DRAWN) else "its only draw is 0"
             raise SplitError(f"{name} has no draw {draw}: {counted}")
         if name in DRAWN:
             return self._recipe_folds(draw)
@@ -219,7 +217,7 @@ class Subset:
         if not have_seeds(recipes := self.recipes):
             having = ", ".join(f"{e.name} ({e.seeds} seeds)" for e in catalogue().values() if e.seeds)
             raise SplitError(
-                f"{self.name} {self.version} has no recipe trained from several seeds; subsets that have one: {having}"
+                f"{self.name} {self.version} has too few recipes with several seeds; subsets with enough: {having}"
             )
         return recipe_folds(recipes, self.name, draw)
 
@@ -251,15 +249,15 @@ class Subset:
                 f"{budget!r} is not a budget of {self.name}: valid budgets are whole numbers from 1 to {self.budgets[-1]}"
             )
         if int(budget) not in (valid := self.budgets_for(target)):
-            until = f"budgets 1 to {valid[-1]} do not" if valid else "every budget does"
+            until = f"valid budgets are 1 to {valid[-1]}" if valid else "no budget is valid"
             raise BudgetError(
-                f"{budget} epochs reach into the late epochs of {self.name}, over which {target} is the mean: {until}"
+                f"budget {budget} reaches into the late epochs of {self.name}, over which {target} is averaged: {until}"
             )
         return int(budget)
 
     def budget(self, epochs: object) -> int:
         """The name of `check_budget` before version 1.0; deprecated."""
-        warnings.warn("Subset.budget is called check_budget now", DeprecationWarning, stacklevel=2)
+        warnings.warn("Subset.budget is now called check_budget", DeprecationWarning, stacklevel=2)
         return self.check_budget(epochs)
 
     def budgets_for(self, target: str) -> range:

@@ -34,7 +34,7 @@ def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, ch
     late_means = means.where(~networks["diverged"], chance).rename(LATE_VALIDATION_ACCURACY)
     if len(without := late_means.index[late_means.isna()]):
         raise TargetError(
-            f"{len(without)} networks, such as {without[0]}, have no validation accuracies in their last epochs"
+            f"network {without[0]} has no validation accuracies in its last epochs (networks without them: {len(without)})"
         )
     return late_means
 

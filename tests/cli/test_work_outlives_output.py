@@ -79,7 +79,7 @@ def test_a_result_for_which_the_disk_is_too_full_is_put_elsewhere(tmp_path: Path
     assert warning.startswith(
         "warning: results/constant.digits-lenet.regression-folds.json could not be written ([Errno 28]"
     )
-    assert warning.endswith(f"it is in {saved}")
+    assert warning.endswith(f"saved as {saved} instead")
     assert left == []
     assert f"result: {saved} " in done.stdout
     assert f"{read_result(saved).scores.set_index('metric').loc['mae', 'value']:.3f}" in done.stdout

@@ -187,15 +187,15 @@ def flip_prediction(facts: dict[str, Any]) -> None:
 
 
 TAMPERINGS = [
-    (score_off_by(2e-9), "scores: accuracy at budget 1", "is claimed, the predictions give"),
-    (score_off_by(-0.1), "scores: accuracy at budget 1", "is claimed, the predictions give"),
-    (flip_prediction, "scores: accuracy at budget 1", "is claimed, the predictions give"),
+    (score_off_by(2e-9), "scores: accuracy at budget 1", "is claimed, but the predictions give"),
+    (score_off_by(-0.1), "scores: accuracy at budget 1", "is claimed, but the predictions give"),
+    (flip_prediction, "scores: accuracy at budget 1", "is claimed, but the predictions give"),
     (lambda f: f["scores"].pop(0), "scores: accuracy at budget 1", "is missing"),
-    (lambda f: f["scores"].append(f["scores"][0]), "scores.6", "is there twice"),
-    (lambda f: f["scores"].append({"budget": 1, "metric": "mae", "value": 1.0}), "scores.6", "is no score of"),
+    (lambda f: f["scores"].append(f["scores"][0]), "scores.6", "appears twice"),
+    (lambda f: f["scores"].append({"budget": 1, "metric": "mae", "value": 1.0}), "scores.6", "is not a score of"),
     (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "None is claimed"),
     (drop_row, "predictions", "rows that are missing: 1"),
-    (repeat_row, "predictions", "rows that are twice: 1"),
+    (repeat_row, "predictions", "rows that are repeated: 1"),
     (in_predictions("network", 999_999), "predictions", "rows that are missing: 1"),
     (in_predictions("fold", 17), "predictions", "rows that are missing: 1"),
     (in_predictions("prediction", 0.5), "predictions.prediction", "must be 0 or 1, not 0.5"),
@@ -207,14 +207,14 @@ TAMPERINGS = [
     (in_predictions("score", [[]]), "predictions.score.7", "not a list"),
     (lambda f: f["predictions"].pop("score"), "predictions.score", "is missing"),
     (lambda f: f["predictions"]["score"].pop(), "predictions", "its columns differ in length"),
-    (lambda f: f["predictions"].update(truth=[1]), "predictions.truth", "is no field of a submission"),
-    (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "is not digits-lenet 1.0.0"),
+    (lambda f: f["predictions"].update(truth=[1]), "predictions.truth", "is not a field of a submission"),
+    (lambda f: f["subset"].update(checksum="0" * 64), "subset.checksum", "digits-lenet 1.0.0 has "),
     (lambda f: f["subset"].update(version="9.0.0"), "subset.name", "9.0.0"),
     (fact("protocol", "trained"), "file", "belongs at degree-svm/digits-lenet.trained.json"),
     (fact("budgets", [1, 3, 99]), "budgets", "99 is not a budget of digits-lenet"),
-    (fact("budgets", [1, 1, 3]), "budgets", "names the same value twice"),
+    (fact("budgets", [1, 1, 3]), "budgets", "contains the same value twice"),
     (fact("budgets", [1]), "predictions", "rows that are not in the split"),
-    (fact("stars", 5), "stars", "is no field of a submission"),
+    (fact("stars", 5), "stars", "is not a field of a submission"),
     (lambda f: f.pop("licence"), "licence", "is missing"),
     (fact("licence", "GPL3"), "licence", "must be an SPDX expression such as Apache-2.0 or MIT: Unknown license: 'gpl3'"),
     (fact("licence", "Apache 2.0"), "licence", "must be an SPDX expression"),
@@ -266,20 +266,20 @@ def test_predictions_of_regression_folds_are_submitted_as_such(submissions: Path
     refused = refusal(new, at_hand)
     assert (refused.field, refused.reason) == (
         "protocol",
-        "trained scores the predictions of regression-folds: submit those",
+        "trained is scored from the predictions for regression-folds: submit those",
     )
 
 
 CONTENTS = [
-    (b"", "is no JSON"),
+    (b"", "is not JSON"),
     (b"[]", "valid dictionary"),
-    (b"\xff\xfe{}", "is no JSON in UTF-8"),
+    (b"\xff\xfe{}", "is not JSON in UTF-8"),
     (b"[" * 200_000, "is nested too deeply"),
     (b'{"a":' * 200_000, "is nested too deeply"),
-    (b'{"format": 1, "format": 1}', "is there twice"),
-    (b'{"seconds": ' + b"9" * 5000 + b"}", "is no JSON"),
-    (b" " * (LARGEST_FILE + 1), f"at most {LARGEST_FILE} are taken"),
-    (b"cos\nsystem\n(S'touch executed'\ntR.", "is no JSON"),
+    (b'{"format": 1, "format": 1}', "appears twice"),
+    (b'{"seconds": ' + b"9" * 5000 + b"}", "is not JSON"),
+    (b" " * (LARGEST_FILE + 1), f"at most {LARGEST_FILE} are allowed"),
+    (b"cos\nsystem\n(S'touch executed'\ntR.", "is not JSON"),
 ]
 
 
@@ -299,7 +299,7 @@ def test_a_link_is_not_followed(submissions: Path, at_hand: dict[str, Subset]) -
     secret = submissions.parent / "secret.json"
     shutil.move(path, secret)
     os.symlink(secret, path)
-    assert refusal(path, at_hand).reason == "is no regular file"
+    assert refusal(path, at_hand).reason == "is not a regular file"
 
 
 @pytest.mark.parametrize("place", ["zz/degree-svm", "degree-svm/degree-svm", "."])
@@ -322,7 +322,7 @@ def test_a_folder_that_is_a_link_is_refused(submissions: Path, tmp_path: Path, a
     elsewhere = Path(shutil.move(submissions / "degree-svm", tmp_path / "elsewhere"))
     (submissions / "degree-svm").symlink_to(elsewhere)
     assert refusal(submissions / "degree-svm" / "digits-lenet.classification.json", at_hand).reason == (
-        "is in a folder that is a link"
+        "is in a folder that is a symbolic link"
     )
     assert runner.invoke(app, ["check", "--submissions", str(submissions)]).exit_code == 1
 
@@ -360,7 +360,7 @@ def test_an_outside_method_waits_for_version_1(
     mine = as_mine(tampered(change))
     done = runner.invoke(app, ["check", str(mine)])
     assert done.exit_code == 1
-    assert "method: digits-lenet 0.9.0 is below 1.0.0, and takes no submissions from outside yet" in done.stdout
+    assert "method: digits-lenet 0.9.0 is below 1.0.0 and does not accept outside submissions yet" in done.stdout
     assert runner.invoke(app, ["check", str(mine), "--drafts"]).exit_code == 0
 
 
@@ -379,7 +379,7 @@ def test_digits_lenet_is_open_and_its_first_versions_name_is_read_as_its_own(ver
         ({"code": "https://example.org/other"}, "degree-svm is the name of a method in baselines/signatures.py"),
         ({"code": "baselines/nothing.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
         ({"code": "baselines/trivial.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
-        ({"method": "mine"}, "mine is no method in baselines/"),
+        ({"method": "mine"}, "mine is not a method in baselines/"),
     ],
 )
 def test_nobody_takes_a_bundled_methods_name_or_code(change: dict[str, str], reason: str, tampered: Tamper) -> None:
@@ -416,7 +416,7 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
     (path.parents[1] / "mine").mkdir()
     foreign = check(Path(shutil.move(path, path.parents[1] / "mine" / path.name)), at_hand)
     assert isinstance(foreign, Accepted)
-    with pytest.raises(NoRerunError, match="mine is no method of baselines/"):
+    with pytest.raises(NoRerunError, match="mine is not a method in baselines/"):
         rerun(foreign)
 
 
@@ -493,7 +493,7 @@ def test_ordinary_addresses_are_taken(code: str, tampered: Tamper) -> None:
 def test_a_file_of_repeated_names_is_refused_at_once() -> None:
     names = [f'"{number}": 0' for number in range(300_000)]
     for content in ("{" + ",".join([*names, names[-1]]) + "}", "{" + ",".join(['"a": 0'] * 500_000) + "}"):
-        with pytest.raises(RefusedError, match="is there twice"):
+        with pytest.raises(RefusedError, match="appears twice"):
             parsed(content.encode())
 
 
@@ -508,7 +508,7 @@ def test_of_many_errors_the_first_is_named(tampered: Tamper) -> None:
     ("sources", "reason"),
     [
         (["digits-lenet"], "digits-lenet is the tested subset"),
-        (["digits-lenet-half", "digits-lenet-half"], "digits-lenet-half is there twice"),
+        (["digits-lenet-half", "digits-lenet-half"], "digits-lenet-half appears twice"),
     ],
 )
 def test_transfer_from_the_tested_subset_or_from_one_twice_is_refused(

@@ -76,7 +76,7 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
     result["scores"][0]["value"] = 0.99
     path.write_text(json.dumps(result))
     about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--method", "mine"]
-    with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, the predictions give 0\."):
+    with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, but the predictions give 0\."):
         run("nndynbench", "submit", path.name, *about)
     assert not (tmp_path / "leaderboard").exists()
 

@@ -134,7 +134,7 @@ def test_published_versions_are_as_they_were(name: str, checksum: str) -> None:
 
 
 def test_other_subsets_are_refused_by_naming_those_that_have_seeds(digits: nb.Subset) -> None:
-    with pytest.raises(SplitError, match=r"several seeds; subsets that have one: digits-lenet-seeds \(24 seeds\)"):
+    with pytest.raises(SplitError, match=r"several seeds; subsets with enough: digits-lenet-seeds \(24 seeds\)"):
         digits.split("recipes")
     with pytest.raises(TargetError, match=r"digits-lenet 1\.0\.0 has no late_accuracy"):
         digits.target("late_accuracy")
@@ -146,7 +146,7 @@ def test_the_catalogue_says_how_many_seeds_a_recipe_has(zoo: nb.Subset) -> None:
 
 def test_budgets_that_reach_into_the_late_epochs_are_refused(zoo: nb.Subset) -> None:
     assert list(zoo.budgets_for("late_accuracy")) == list(range(1, 11))
-    with pytest.raises(BudgetError, match="11 epochs reach into the late epochs of digits-lenet-seeds"):
+    with pytest.raises(BudgetError, match="budget 11 reaches into the late epochs of digits-lenet-seeds"):
         nb.evaluate("constant", zoo, protocol="seeds", budgets=11)
 
 
@@ -163,7 +163,9 @@ def test_late_validation_accuracy_is_the_mean_of_a_networks_own_last_five_epochs
 
 def test_late_validation_accuracy_without_validation_accuracies_is_refused(digits: nb.Subset) -> None:
     curves = digits.curves.assign(validation_accuracy=np.nan)
-    with pytest.raises(TargetError, match="240 networks, such as 0, have no validation accuracies"):
+    with pytest.raises(
+        TargetError, match=r"network 0 has no validation accuracies in its last epochs \(networks without them: 240\)"
+    ):
         late_validation_accuracy(digits.networks, curves, chance=10.0)
 
 

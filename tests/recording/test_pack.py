@@ -111,7 +111,9 @@ class TestAPackIsReadAsASubset:
             subset, history = pickle.loads(pickle.dumps((packed, packed.history(0, 1))))
             assert subset.checksum == packed.checksum
             pd.testing.assert_frame_equal(history.curves, packed.history(0, 1).curves)
-        with pytest.raises(DamagedFileError, match=r"holds other networks than when it was opened: load my-zoo 1\.0\.0"):
+        with pytest.raises(
+            DamagedFileError, match=r"the networks in .* have changed since it was opened: load my-zoo 1\.0\.0"
+        ):
             pickle.loads(lost)
 
     def test_methods_are_scored_on_it(self, zoo: nb.Subset) -> None:
@@ -177,7 +179,7 @@ class TestWhatIsMissing:
 
     def test_no_run_with_an_outcome_is_an_error(self, tmp_path: Path) -> None:
         nb.Recorder(tmp_path / "run")
-        with pytest.raises(nb.PackError, match="none of 1 runs has an outcome"):
+        with pytest.raises(nb.PackError, match=r"no run has an outcome \(runs given: 1\)"):
             nb.pack(tmp_path, name="my-zoo", out=tmp_path / "zoo")
 
     def test_fewer_epochs_and_snapshots_are_taken_with_what_it_costs(self, tmp_path: Path) -> None:
@@ -202,13 +204,13 @@ class TestWhatIsMissing:
             record(tmp_path / "runs" / str(network), network, epochs=4, keep=[0, 1, 2])
         packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
         assert packed.history(0, 4).curves.shape[0] == 4
-        with pytest.raises(NotAtHandError, match="its runs kept snapshots of the epochs 0 to 2"):
+        with pytest.raises(NotAtHandError, match="its runs kept snapshots of these epochs: 0 to 2"):
             packed.history(0, 4).weights(4)
 
     def test_the_epochs_that_were_kept_are_named_one_by_one(self, tmp_path: Path) -> None:
         record(tmp_path / "run", CHOSEN[0], epochs=4, keep=[1, 3])
         packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
-        with pytest.raises(NotAtHandError, match="its runs kept snapshots of the epochs 1, 3"):
+        with pytest.raises(NotAtHandError, match="its runs kept snapshots of these epochs: 1, 3"):
             packed.history(0, 4).weights(2)
 
     def test_runs_without_a_snapshot_of_epoch_0_have_no_distance_from_it(self, tmp_path: Path) -> None:
@@ -272,7 +274,7 @@ class TestWhatIsMissing:
             recorder = nb.Recorder(tmp_path / "curves" / f"{run}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
             recorder.epoch(train_loss=2.0, validation_accuracy=40.0 + run)
             recorder.finish(test_accuracy=50.0 + run)
-        with pytest.raises(PlateauError, match="the number of classes is not known"):
+        with pytest.raises(PlateauError, match="the number of classes is unknown"):
             nb.pack(tmp_path / "curves", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
         weights = OFFICIAL.history(0, 1).weights(0)
         recorder = nb.Recorder(
@@ -280,7 +282,7 @@ class TestWhatIsMissing:
         )
         recorder.epoch(weights=weights, validation_accuracy=40.0)
         recorder.finish(test_accuracy=50.0)
-        with pytest.raises(PlateauError, match="1 networks, such as 0, have no training loss up to epoch 1"):
+        with pytest.raises(PlateauError, match=r"network 0 has no training loss up to epoch 1 \(networks without one: 1\)"):
             nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
 
 
@@ -328,7 +330,7 @@ class TestBadInput:
         half.epoch(weights=other, train_loss=1.0)
         half.finish(test_accuracy=50.0)
         with pytest.raises(
-            nb.PackError, match=r"runs/a and .*runs/b are of different architectures: digits-lenet \(conv1 4×1"
+            nb.PackError, match=r"runs/a and .*runs/b have different architectures: digits-lenet \(conv1 4×1"
         ):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
         assert not (tmp_path / "zoo" / "my-zoo" / "1.0.0").exists()
@@ -336,7 +338,7 @@ class TestBadInput:
     def test_a_text_among_numbers_is_named(self, tmp_path: Path) -> None:
         record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={"learning_rate": 0.1})
         record(tmp_path / "runs" / "b", CHOSEN[1], epochs=1, hyperparameters={"learning_rate": "high"})
-        with pytest.raises(nb.PackError, match=r"learning_rate is a text in some runs \('high'\) and a number in others"):
+        with pytest.raises(nb.PackError, match=r"learning_rate is text in some runs \('high'\) and a number in others"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
     def test_curves_that_are_wrong_are_named_with_their_file(self, tmp_path: Path) -> None:
@@ -351,7 +353,7 @@ class TestBadInput:
     @pytest.mark.parametrize("name", ["device", "network", "fold", "blocked_fold", "holdout", "label", "late_accuracy"])
     def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, name: str, tmp_path: Path) -> None:
         record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1, hyperparameters={name: 1})
-        with pytest.raises(nb.PackError, match=f"{name} cannot be the name of a hyperparameter"):
+        with pytest.raises(nb.PackError, match=f"hyperparameters cannot be named like columns of a pack's tables: {name}"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
     @pytest.mark.parametrize("given", [["runs/a", "runs/b"], {"a": None}, 3, None])

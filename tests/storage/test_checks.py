@@ -115,8 +115,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_manifest_of_a_later_format_says_what_to_do(bundled: Path, tmp_path: Path) -> None:
     text = (bundled / "subset.json").read_text(encoding="utf-8")
     (tmp_path / "subset.json").write_text(text.replace('"format": 1', '"format": 2'), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"is of format 2; this version of nndynbench reads up to 1: pip install -U"):
+    with pytest.raises(ValueError, match=r"has format 2; this version of nndynbench reads up to 1: pip install -U"):
         read_manifest(tmp_path)
     (tmp_path / "subset.json").write_text(text.replace('"threshold": 40.0', '"threshold": "high"'), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"(?s)is no valid manifest: .*threshold"):
+    with pytest.raises(ValueError, match=r"(?s)is not a valid manifest: .*threshold"):
         read_manifest(tmp_path)

@@ -47,7 +47,7 @@ def test_list_names_a_subset_whose_manifest_is_broken_and_goes_on(broken: str, b
     write_manifest(tmp_path / "my-zoo" / bundled.name, manifest)
     path = tmp_path / broken / bundled.name / "subset.json"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.warns(UnreadableSubsetWarning, match=f"{broken} is left out: {path} is no valid manifest"):
+    with pytest.warns(UnreadableSubsetWarning, match=f"{broken} is left out: {path} is not a valid manifest"):
         listed = run("list", "--root", str(tmp_path))
     assert listed.exit_code == 0
     facts = {name: row(listed, name) for name in ("digits-lenet", "my-zoo")}

@@ -32,7 +32,7 @@ def test_what_can_be_written_is_where_it_was_asked_for(tmp_path: Path, other: Pa
 def test_what_cannot_is_in_the_temporary_folder_under_a_name_of_its_own(tmp_path: Path, other: Path) -> None:
     (tmp_path / "a.json").mkdir()  # a folder is in the way
     (other / "a.json").write_text("another", encoding="utf-8")
-    with pytest.warns(SavedElsewhereWarning, match=r"a\.json could not be written \(.*\): it is in .*temporary"):
+    with pytest.warns(SavedElsewhereWarning, match=r"a\.json could not be written \(.*\); saved as .*temporary"):
         places = [written_somewhere(write, tmp_path / "a.json") for _ in range(2)]
     assert [place.read_text(encoding="utf-8") for place in places] == ["hours", "hours"]
     assert (other / "a.json").read_text(encoding="utf-8") == "another"

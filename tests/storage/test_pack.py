@@ -98,7 +98,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(packed: nb.Subset, tmp
     facts = json.loads((packed.folder / MANIFEST_NAME).read_text())
     facts["files"][name] = facts["files"]["curves.parquet"]
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(facts))
-    with pytest.raises(ValueError, match="is no valid manifest"):
+    with pytest.raises(ValueError, match="is not a valid manifest"):
         read_manifest(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_manifest_whose_mirror_is_not_on_the_web_is_refused(packed: nb.Subset,
     facts = json.loads((packed.folder / MANIFEST_NAME).read_text())
     facts["files"]["curves.parquet"]["mirrors"] = ["file:///dev/zero"]
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(facts))
-    with pytest.raises(ValueError, match="is no valid manifest"):
+    with pytest.raises(ValueError, match="is not a valid manifest"):
         read_manifest(tmp_path)
 
 

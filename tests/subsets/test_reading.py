@@ -131,5 +131,5 @@ def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> N
         digits.to_torch("networks")
     with pytest.raises(KeyError, match=r"has no network 9999"):
         digits.to_torch("weights", network_ids=[3, 9999])
-    with pytest.raises(NotAtHandError, match="holds none of these networks' epochs"):
+    with pytest.raises(NotAtHandError, match="holds none of the chosen epochs of the chosen networks"):
         digits.to_torch("weights", epochs=[99])
