@@ -22,7 +22,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 # Reasons for which .ci/run skips no test: it installs the browser and what drives it.
 FAILS_THERE = {
     "no Chromium is installed: apt-get install chromium",
-    "needs playwright, of the extra test",
+    "needs playwright, from the extra test",
     "needs axe-playwright-python",
 }
 

@@ -19,7 +19,7 @@ from tests.patience import PATIENCE_SECONDS
 NNDYNBENCH = Path(sys.executable).with_name("nndynbench")
 EVALUATE = ("evaluate", "constant", "--subset", "digits-lenet", "--protocol", "regression-folds", "--budgets", "1")
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="is about Linux")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
 
 
 def shell(line: str, *, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +66,7 @@ SMALL_DISK = "unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size={} n
 CAN_MOUNT = shell_status(SMALL_DISK.format("12k", "true").replace("results", "/mnt")) == 0
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="no file system may be mounted here")
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs permission to mount a file system")
 def test_a_result_for_which_the_disk_is_too_full_is_put_elsewhere(tmp_path: Path) -> None:
     for folder in ("results", "temporary"):
         (tmp_path / folder).mkdir()
@@ -85,7 +85,7 @@ def test_a_result_for_which_the_disk_is_too_full_is_put_elsewhere(tmp_path: Path
     assert f"{read_result(saved).scores.set_index('metric').loc['mae', 'value']:.3f}" in done.stdout
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="no file system may be mounted here")
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs permission to mount a file system")
 def test_an_earlier_result_stays_where_the_disk_has_no_room_for_another(tmp_path: Path) -> None:
     for folder in ("results", "temporary"):
         (tmp_path / folder).mkdir()

@@ -55,7 +55,7 @@ def test_retraining_gives_the_bundled_networks(digits: nb.Subset, retrained: tup
     bundled = digits.networks.loc[subset.network_ids]
     assert (subset.networks["seed"] == bundled["seed"]).all()
     if set(bundled["device"]) != {device_name()}:
-        pytest.skip(f"the bundled networks were trained on {bundled['device'].iloc[0]}, this is {device_name()}")
+        pytest.skip(f"the bundled networks were trained on {bundled['device'].iloc[0]}, this machine has {device_name()}")
     assert (subset.networks["final_accuracy"] == bundled["final_accuracy"]).all()
     for network in subset.network_ids:
         ours, theirs = subset.history(network, 10).weights(10), digits.history(network, 10).weights(10)

@@ -128,7 +128,7 @@ def built(submissions: Path, out: Path, scores: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra test")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, from the extra test")
     path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")

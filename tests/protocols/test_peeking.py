@@ -249,7 +249,7 @@ def test_no_label_of_a_tested_network_is_in_a_sealed_process(digits: nb.Subset) 
             return np.full(len(X), float(found))
 
     if not Path("/proc/self/mem").exists():
-        pytest.skip("memory is read where Linux shows it")
+        pytest.skip("needs Linux, to read memory from /proc")
     train, test = digits.split("holdout")[0]
     learnt = set(digits.networks.loc[train, "final_accuracy"])
     # A label that no training network has, and that is not a number that occurs elsewhere.

@@ -24,7 +24,7 @@ from tests.patience import PATIENCE_SECONDS
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-pytestmark = pytest.mark.skipif(not server.CAN_FORK, reason="sealed processes are forked on Linux alone")
+pytestmark = pytest.mark.skipif(not server.CAN_FORK, reason="needs Linux, to fork sealed processes")
 
 OPTIONS: dict[str, Any] = {"protocol": "regression", "budgets": 1}
 

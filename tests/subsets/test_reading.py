@@ -74,7 +74,7 @@ class TestWorkers:
         assert total_weight(whole) == network_weight(digits, 7)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads its peak memory from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, to read peak memory from /proc")
 def test_iterating_over_every_snapshots_graph_stays_under_300_megabytes() -> None:
     # VmHWM is this program's own peak; getrusage would count what the process was before it ran it.
     code = """

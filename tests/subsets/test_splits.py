@@ -129,7 +129,7 @@ def test_the_rule_draws_every_stored_split_again(file: Path) -> None:
 def test_folds_are_those_of_scikit_learn(data: st.DataObject) -> None:
     """The draw is the project's own code, so no version of scikit-learn changes it; 1.8 and later draw the same."""
     if Version(sklearn.__version__) < Version("1.8"):
-        pytest.skip("scikit-learn below 1.8 shuffles groups otherwise")
+        pytest.skip("scikit-learn below 1.8 shuffles groups differently")
     count = data.draw(st.integers(10, 120))
     labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=count, max_size=count)))
     groups = np.array(data.draw(st.lists(st.integers(0, count), min_size=count, max_size=count)))
