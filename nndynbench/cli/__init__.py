@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nndynbench.cli import about, efficiency, evaluation, graphs, reproduce, runs, submission, subsets
+from nndynbench.cli import about, efficiency, evaluation, graphs, prediction, reproduce, runs, submission, subsets
 from nndynbench.cli.console import CommandLine, run
 
 app = CommandLine(help="How good will a neural network become? Predict it from its first training epochs.")
@@ -33,7 +33,7 @@ app.command("cite")(about.cite)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(evaluation.compare)
 app.command("sample-efficiency")(efficiency.sample_efficiency)
-app.command("predict")(evaluation.predict)
+app.command("predict")(prediction.predict)
 app.command("plot")(evaluation.plot)
 app.command("tune")(evaluation.tune)
 app.command("report")(evaluation.report)

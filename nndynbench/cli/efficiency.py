@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import console, print_table, progress_bar
-from nndynbench.cli.evaluation import need_writable, number, span, with_span
+from nndynbench.cli.options import Root
+from nndynbench.cli.tables import number, span, with_span
+from nndynbench.storage.elsewhere import need_writable
 
 ALL = "all"
 
@@ -27,7 +29,7 @@ def sample_efficiency(
     ] = 3,
     out: Annotated[Path, typer.Option(help="folder for the table and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="how many fits to run at a time")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
+    root: Root = None,
 ) -> None:
     """Compare a method with a reference when both are fitted on few networks, and on many."""
     from nndynbench.plots import gain_over_networks

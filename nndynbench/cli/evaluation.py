@@ -1,27 +1,23 @@
-"""The commands ``evaluate``, ``compare``, ``predict``, ``plot`` and ``tune``: thin layers over `nndynbench.protocols`."""
+"""Commands that score methods, or show scores: ``evaluate``, ``compare``, ``plot``, ``report`` and ``tune``."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from nndynbench.cli.console import NOTHING, console, print_table, progress_bar
-from nndynbench.cli.options import FirstEpoch, Pattern, StepsPerEpoch
+from nndynbench.cli.console import console, print_table, progress_bar
+from nndynbench.cli.options import Root
+from nndynbench.cli.tables import comparison_tables, score_tables
 from nndynbench.names import check_name
-from nndynbench.numbers import epochs
+from nndynbench.storage.elsewhere import need_writable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from nndynbench.protocols import Comparison, Protocol, Result
-
-Row: TypeAlias = "pd.Series | Mapping[Hashable, Any]"
+    from nndynbench.protocols import Protocol
 
 
 def evaluate(
@@ -39,7 +35,7 @@ def evaluate(
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the result and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="how many fits to run at a time")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
+    root: Root = None,
     sealed: Annotated[
         bool | None,
         typer.Option(help="fit in processes that hold only histories and training labels; by default where that is cheap"),
@@ -130,54 +126,6 @@ def comparing(method: str, subsets: Sequence[str], protocol: Protocol, budgets: 
     return f"nndynbench compare --method {shlex.quote(method)} {' '.join(where)} {asked}"
 
 
-def need_writable(path: Path) -> None:
-    """Raise OSError where a file could not be written, because of its folder, name or disk."""
-    from nndynbench.storage.files import written_whole
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    probe = path.with_name(f"{path.name}.probe")
-    try:
-        with written_whole(probe) as partial:
-            partial.write_text("", encoding="utf-8")
-    finally:
-        probe.unlink(missing_ok=True)
-
-
-def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str]) -> Iterator[Table]:
-    """A table per subset (and subset trained on): a row per budget with every metric, the bar's first one, and what the
-    method is worth beside it; the paper's numbers where there are any.
-    """
-    from nndynbench.paper import paper_score
-    from nndynbench.protocols import find_protocol
-    from nndynbench.protocols.metrics import METRICS
-    from nndynbench.protocols.scoring import case_columns
-
-    chosen, label = find_protocol(result.facts.protocol), result.facts.method
-    keys = case_columns(result.scores)
-    worth = {tuple(row[key] for key in keys): row for row in beside.to_dict("records")}
-    for place, scores in result.scores.groupby([key for key in keys if key != "budget"], sort=False):
-        facts = dict(zip((key for key in keys if key != "budget"), map(str, place), strict=True))
-        subset, trained_on = facts["subset"], f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
-        rows = {int(str(budget)): part for budget, part in scores.groupby("budget")}
-        own = {budget: worth[tuple({**facts, "budget": budget}[key] for key in keys)] for budget in rows}
-        papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, budget=b) for b in rows}
-        adds = any(row["added"] == row["added"] for row in own.values())
-        first = METRICS[chosen.metrics[0]].label
-        heads = [*(METRICS[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
-        heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
-        title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
-        table = Table("budget", *heads, title=title)
-        for budget, part in rows.items():
-            cells = [
-                escape(row["undefined"]) or f"{row['value']:z.3f} [dim]({row['low']:z.2f} to {row['high']:z.2f})[/dim]"
-                for row in part.to_dict("records")
-            ]
-            cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
-            cells += [with_span(own[budget], "added")] * adds + [papers[budget] or NOTHING] * any(papers.values())
-            table.add_row(str(budget), *cells)
-        yield table
-
-
 def compare(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
     method: Annotated[
@@ -199,7 +147,7 @@ def compare(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="how many methods to run at a time; -1 for one per core")] = -1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
+    root: Root = None,
 ) -> None:
     """Compare methods at each budget: their scores, their gain over the bar and over the curves alone, and what they add.
 
@@ -253,87 +201,6 @@ def compare(
         raise typer.Exit(1)  # a warning has said why they are not where they were asked for
 
 
-def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
-    """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the references and what it adds; on transfer a matrix of the subsets per method. A table of the
-    reasons comes last, where a value is missing.
-    """
-    from nndynbench.protocols.metrics import METRICS
-    from nndynbench.protocols.references import beyond_references
-
-    rows = compared.rows[compared.rows["metric"] == metric]
-    if compared.protocol.test == "another":
-        yield from _transfer_tables(compared, rows, metric)
-        yield from _tables_of_reasons(rows)
-        return
-    for subset, part in rows.groupby("subset", sort=False):
-        budgets = sorted(part["budget"].unique())
-        last = part[part["budget"] == budgets[-1]].set_index("method")
-        title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
-        if (known := part["ceiling"].dropna()).size:
-            title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
-        beyond = beyond_references(last)
-        heads = [f"{budget} ep." for budget in budgets]
-        table = Table("method", *heads, "95% interval", *beyond.values(), "reads", title=title)
-        values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
-        for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
-            row = last.loc[name]
-            cells = [number(values.loc[name].get(budget)) for budget in budgets]
-            cells += [span(row, "low", "high"), *(with_span(row, column) for column in beyond)]
-            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
-        yield table
-    yield from _tables_of_reasons(rows)
-
-
-def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
-    """A table of the rows without a value, each with the reason; none where all have one."""
-    empty = rows[rows["value"].isna()]
-    if empty.empty:
-        return
-    columns = [column for column in ("method", "trained_on", "subset", "budget", "undefined") if column in empty]
-    heads = {"trained_on": "trained on", "subset": "tested on", "undefined": "why it has no value"}
-    table = Table(*(heads.get(column, column) for column in columns), title=f"{NOTHING}: no value")
-    for row in empty[columns].itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
-    yield table
-
-
-def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
-    from nndynbench.protocols.metrics import METRICS
-
-    names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
-    for (method, budget), part in rows.groupby(["method", "budget"], sort=False):
-        title = f"{method}, {budget} epochs: {METRICS[metric].label}; trained on ↓ tested on →"
-        table = Table("", *map(compared.title_of, names), title=title)
-        cells = part.set_index(["trained_on", "subset"])
-        for source in names:
-            found = [(source, goal) in cells.index for goal in names]
-            texts = [
-                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
-                if there
-                else ("" if goal == source else NOTHING)  # none is tested on what it was trained on
-                for goal, there in zip(names, found, strict=True)
-            ]
-            table.add_row(compared.title_of(source), *texts)
-        yield table
-
-
-def number(value: float | None) -> str:
-    """Three digits after the point, or a dash."""
-    return NOTHING if value is None or value != value else f"{value:z.3f}"
-
-
-def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
-    """An interval, dimmed; empty where there is none."""
-    return f"[dim]{row[low]:z.{digits}f} to {row[high]:z.{digits}f}[/dim]" if row[low] == row[low] else ""
-
-
-def with_span(row: Row, column: str) -> str:
-    """A signed number and its interval; a dash where there is none."""
-    value = row[column]
-    return f"{value:+z.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
-
-
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:
     """The subsets at hand that have the networks for a protocol."""
     from nndynbench.subsets import SplitError, load
@@ -363,67 +230,6 @@ def subsets_missing() -> list[str]:
     return [name for name in catalogue() if name not in at_hand]
 
 
-def predict(
-    subset: Annotated[str, typer.Option(help="the subset to fit the method on")],
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="the folder of a recorded run, or of checkpoints, one per epoch; omit it for curves alone"),
-    ] = None,
-    budget: Annotated[
-        int | None, typer.Option("--budget", "--epochs", help="how many epochs of the run to use; 5 by default")
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="a bundled method or method file; by default the board's best for what you give")
-    ] = None,
-    curves: Annotated[Path | None, typer.Option(help="the run's curves, a CSV file with a row per epoch")] = None,
-    hyperparameter: Annotated[
-        list[str] | None, typer.Option(help="a hyperparameter, NAME=VALUE; repeat for every one in the grid")
-    ] = None,
-    first_epoch: FirstEpoch = None,
-    pattern: Pattern = None,
-    steps_per_epoch: StepsPerEpoch = None,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
-) -> None:
-    """Predict the final accuracy of your own run from its first epochs."""
-    from nndynbench.prediction import predict as predict_run
-    from nndynbench.subsets import load
-
-    loaded = load(subset, root=root)
-    with console.status(f"fitting {method or 'the best method'} on {subset}"):
-        predicted = predict_run(
-            run,
-            loaded,
-            method=method,
-            budget=budget,
-            curves=curves,
-            hyperparameters=dict(map(named_value, hyperparameter)) if hyperparameter else None,
-            first_epoch=first_epoch,
-            pattern=pattern,
-            steps_per_epoch=steps_per_epoch,
-        )
-    console.print(
-        f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, from {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on {subset}: "
-        f"{escape(loaded.manifest.summary)})"
-    )
-    console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
-    if predicted.outside:
-        console.print("[yellow]warning[/yellow]: this run is unlike the networks that the method was fitted on:")
-        for value in predicted.outside:
-            console.print(escape(f"  {value}"))
-
-
-def named_value(text: str) -> tuple[str, float | str]:
-    """``"dropout=0.2"`` as a name and its value, a number where it is one; raises ValueError without a "="."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"a hyperparameter must be NAME=VALUE, not {text!r}")
-    try:
-        return name, float(value)
-    except ValueError:
-        return name, value
-
-
 def plot(
     results: Annotated[list[Path], typer.Argument(help="result files written by evaluate, all of one protocol")],
     out: Annotated[Path, typer.Option(help="the PNG to write")] = Path("results/plot.png"),
@@ -450,7 +256,7 @@ def report(
         Path, typer.Option(help="a folder of stored results for the paper's regression by windows, which is not submitted")
     ] = Path("results"),
     jobs: Annotated[int, typer.Option(help="how many subsets to read at a time; -1 for one per core")] = 1,
-    root: Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")] = None,
+    root: Root = None,
 ) -> None:
     """Write docs/results.md and a page per question from the board's submissions on every subset at hand.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")]
 FirstEpoch = Annotated[
     int | None, typer.Option(help="the epoch of the first checkpoint: 0 (the initialisation) or 1 (after the first epoch)")
 ]

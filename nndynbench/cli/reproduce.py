@@ -10,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import CommandLine, console, print_table
+from nndynbench.cli.options import Root
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
@@ -38,7 +38,6 @@ Submissions = Annotated[
     Path | None, typer.Option(help="the board's submissions, which are not fitted again; by default those at hand")
 ]
 Out = Annotated[Path, typer.Option(help="folder for tables and plots")]
-Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")]
 
 
 @app.command()
@@ -102,8 +101,8 @@ for _name, _target, _explanation in (
 def show(reproduced: Reproduction, stem: Path) -> None:
     """Print a reproduction, and write its rows as CSV and its plots; without any row nothing is written."""
     table = Table(*reproduced.rows.columns, title=reproduced.title, box=box.SIMPLE)
-    for row in reproduced.rows.itertuples(index=False):
-        table.add_row(*("" if pd.isna(value) else str(value) for value in row))
+    for row in reproduced.rows.astype(object).where(reproduced.rows.notna(), "").itertuples(index=False):
+        table.add_row(*map(str, row))
     print_table(table)
     for note in reproduced.notes:
         console.print(f"[dim]{note}[/dim]")

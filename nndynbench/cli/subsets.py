@@ -1,4 +1,4 @@
-"""Commands about subsets: ``list``, ``info``, ``download``, ``verify``, ``export``."""
+"""Commands about subsets: ``list``, ``info``, ``curves``, ``download``, ``verify``, ``export``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nndynbench.cli.console import NOTHING, console, print_table
+from nndynbench.cli.options import Root
 
 if TYPE_CHECKING:
     from nndynbench.storage.manifest import TierName
@@ -20,7 +21,6 @@ NOT_AT_HAND = [NOTHING, NOTHING, NOTHING, "none"]
 
 SubsetName = Annotated[str, typer.Argument(help="a subset's name, such as digits-lenet")]
 Version = Annotated[str | None, typer.Option(help="a version; by default the highest at hand")]
-Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to read instead of the usual places")]
 
 
 def list_subsets(root: Root = None) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from nndynbench.storage.files import written_whole
+
 
 class SavedElsewhereWarning(UserWarning):
     """A file is in another place than was asked for, since that place could not be written; names both."""
@@ -43,6 +45,17 @@ def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
                 )
                 return other
         raise
+
+
+def need_writable(path: Path) -> None:
+    """Raise OSError where a file could not be written, because of its folder, name or disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.with_name(f"{path.name}.probe")
+    try:
+        with written_whole(probe) as partial:
+            partial.write_text("", encoding="utf-8")
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _other_folders(path: Path) -> Iterator[Path]:

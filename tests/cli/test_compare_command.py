@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
-from nndynbench.cli.evaluation import named_value
+from nndynbench.cli.prediction import named_value
 from nndynbench.names import UnknownNameError
 from nndynbench.subsets import catalogue, catalogue_entry
 from tests.protocols.test_comparison import FAILING

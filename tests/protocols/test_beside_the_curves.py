@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
-from nndynbench.cli.evaluation import comparison_tables
+from nndynbench.cli.tables import comparison_tables
 from nndynbench.protocols import comparison, read_comparison
 from nndynbench.protocols.comparison import compare_results, submitted_results
 from nndynbench.protocols.references import references, references_among

@@ -10,7 +10,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench import plots
-from nndynbench.cli.evaluation import comparison_tables
+from nndynbench.cli.tables import comparison_tables
 from nndynbench.protocols import find_method, find_protocol, read_comparison
 from nndynbench.protocols.comparison import shared_budgets
 from nndynbench.protocols.stored import StoredResults

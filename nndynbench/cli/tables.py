@@ -1,0 +1,134 @@
+"""Scores and comparisons as tables of the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rich.markup import escape
+from rich.table import Table
+
+from nndynbench.cli.console import NOTHING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nndynbench.protocols import Comparison, Result
+
+Row: TypeAlias = "pd.Series | Mapping[Hashable, Any]"
+
+
+def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str]) -> Iterator[Table]:
+    """A table per subset (and subset trained on): a row per budget with every metric, the bar's first one, and what the
+    method is worth beside it; the paper's numbers where there are any.
+    """
+    from nndynbench.paper import paper_score
+    from nndynbench.protocols import find_protocol
+    from nndynbench.protocols.metrics import METRICS
+    from nndynbench.protocols.scoring import case_columns
+
+    chosen, label = find_protocol(result.facts.protocol), result.facts.method
+    keys = case_columns(result.scores)
+    worth = {tuple(row[key] for key in keys): row for row in beside.to_dict("records")}
+    for place, scores in result.scores.groupby([key for key in keys if key != "budget"], sort=False):
+        facts = dict(zip((key for key in keys if key != "budget"), map(str, place), strict=True))
+        subset, trained_on = facts["subset"], f", trained on {facts['trained_on']}" if "trained_on" in facts else ""
+        rows = {int(str(budget)): part for budget, part in scores.groupby("budget")}
+        own = {budget: worth[tuple({**facts, "budget": budget}[key] for key in keys)] for budget in rows}
+        papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, budget=b) for b in rows}
+        adds = any(row["added"] == row["added"] for row in own.values())
+        first = METRICS[chosen.metrics[0]].label
+        heads = [*(METRICS[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
+        heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
+        title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
+        table = Table("budget", *heads, title=title)
+        for budget, part in rows.items():
+            cells = [
+                escape(row["undefined"]) or f"{row['value']:z.3f} [dim]({row['low']:z.2f} to {row['high']:z.2f})[/dim]"
+                for row in part.to_dict("records")
+            ]
+            cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
+            cells += [with_span(own[budget], "added")] * adds + [papers[budget] or NOTHING] * any(papers.values())
+            table.add_row(str(budget), *cells)
+        yield table
+
+
+def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
+    """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
+    one its gain over the references and what it adds; on transfer a matrix of the subsets per method. A table of the
+    reasons comes last, where a value is missing.
+    """
+    from nndynbench.protocols.metrics import METRICS
+    from nndynbench.protocols.references import beyond_references
+
+    rows = compared.rows[compared.rows["metric"] == metric]
+    if compared.protocol.test == "another":
+        yield from _transfer_tables(compared, rows, metric)
+        yield from _tables_of_reasons(rows)
+        return
+    for subset, part in rows.groupby("subset", sort=False):
+        budgets = sorted(part["budget"].unique())
+        last = part[part["budget"] == budgets[-1]].set_index("method")
+        title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
+        if (known := part["ceiling"].dropna()).size:
+            title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
+        beyond = beyond_references(last)
+        heads = [f"{budget} ep." for budget in budgets]
+        table = Table("method", *heads, "95% interval", *beyond.values(), "reads", title=title)
+        values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
+        for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
+            row = last.loc[name]
+            cells = [number(values.loc[name].get(budget)) for budget in budgets]
+            cells += [span(row, "low", "high"), *(with_span(row, column) for column in beyond)]
+            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
+        yield table
+    yield from _tables_of_reasons(rows)
+
+
+def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
+    """A table of the rows without a value, each with the reason; none where all have one."""
+    empty = rows[rows["value"].isna()]
+    if empty.empty:
+        return
+    columns = [column for column in ("method", "trained_on", "subset", "budget", "undefined") if column in empty]
+    heads = {"trained_on": "trained on", "subset": "tested on", "undefined": "why it has no value"}
+    table = Table(*(heads.get(column, column) for column in columns), title=f"{NOTHING}: no value")
+    for row in empty[columns].itertuples(index=False):
+        table.add_row(*(escape(str(cell)) for cell in row))
+    yield table
+
+
+def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
+    from nndynbench.protocols.metrics import METRICS
+
+    names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
+    for (method, budget), part in rows.groupby(["method", "budget"], sort=False):
+        title = f"{method}, {budget} epochs: {METRICS[metric].label}; trained on ↓ tested on →"
+        table = Table("", *map(compared.title_of, names), title=title)
+        cells = part.set_index(["trained_on", "subset"])
+        for source in names:
+            found = [(source, goal) in cells.index for goal in names]
+            texts = [
+                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
+                if there
+                else ("" if goal == source else NOTHING)  # none is tested on what it was trained on
+                for goal, there in zip(names, found, strict=True)
+            ]
+            table.add_row(compared.title_of(source), *texts)
+        yield table
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point, or a dash."""
+    return NOTHING if value is None or value != value else f"{value:z.3f}"
+
+
+def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
+    """An interval, dimmed; empty where there is none."""
+    return f"[dim]{row[low]:z.{digits}f} to {row[high]:z.{digits}f}[/dim]" if row[low] == row[low] else ""
+
+
+def with_span(row: Row, column: str) -> str:
+    """A signed number and its interval; a dash where there is none."""
+    value = row[column]
+    return f"{value:+z.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
