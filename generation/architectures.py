@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, Layer, Weights, architecture, initial_weights
 
 
@@ -54,7 +55,7 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
     return model
 
 
-class TorchvisionError(RuntimeError):
+class TorchvisionError(NndynbenchError, RuntimeError):
     """Torchvision, which only ResNet-50 needs, is missing or was built for another torch; says what to install."""
 
 

@@ -10,6 +10,8 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from nndynbench.errors import NndynbenchError
+
 CPU = "cpu"
 
 
@@ -56,7 +58,7 @@ def device_kind(device: str = CPU) -> str | None:
     return gpu_name(device) if device.startswith("cuda") else CPU
 
 
-class NoDeviceError(RuntimeError):
+class NoDeviceError(NndynbenchError, RuntimeError):
     """A device that this machine does not have."""
 
 

@@ -17,6 +17,7 @@ from urllib.request import getproxies
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.progress import tracked
 from nndynbench.storage.files import user_path, written_whole
@@ -37,7 +38,7 @@ LOCAL_FOLDERS = {"cifar10": "cifar10", "imagenet": "tiny-imagenet"}
 FACTS_FILE = "images.json"
 
 
-class OtherImagesError(ValueError):
+class OtherImagesError(NndynbenchError, ValueError):
     """Images that are not those that a folder was begun with."""
 
 
@@ -162,7 +163,7 @@ SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
 }
 
 
-class NoImagesError(OSError):
+class NoImagesError(NndynbenchError, OSError):
     """Images that are not on this machine, and cannot be downloaded."""
 
 

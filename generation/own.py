@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import architecture
 from nndynbench.packing import check_own_name
 from nndynbench.storage.files import user_path, written_whole
@@ -19,7 +20,7 @@ LIKE = "like"
 VERSION = "1.0.0"
 
 
-class OwnZooError(ValueError):
+class OwnZooError(NndynbenchError, ValueError):
     """A zoo of one's own that is not fully specified, or that its folder was begun with otherwise."""
 
 

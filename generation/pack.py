@@ -18,6 +18,8 @@ from generation.plan import SubsetPlan
 from generation.record import FinishedRecord
 from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
+from nndynbench.columns import CURVES
+from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES
 from nndynbench.graphs import Architecture, SnapshotsOnDemand, Weights, architecture
 from nndynbench.own_run import NotGivenError, OwnRun
@@ -36,7 +38,7 @@ TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 ARRAY_TIERS: tuple[TierName, ...] = ("centralities", "graphs", "weights")
 
 
-class NothingToPackError(ValueError):
+class NothingToPackError(NndynbenchError, ValueError):
     """No network of a folder is finished."""
 
 
@@ -177,7 +179,7 @@ def networks_table(plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> t
 
 def curves_table(records: Mapping[int, FinishedRecord]) -> pd.DataFrame:
     rows = [{"network": network, **dict(row)} for network, record in records.items() for row in record.epochs]
-    columns = ["network", "epoch", "train_loss", "train_accuracy", "validation_accuracy", "seconds"]
+    columns = ["network", "epoch", *CURVES, "seconds"]
     return pd.DataFrame(rows, columns=columns).set_index(KEYS["curves"])
 
 
@@ -252,7 +254,7 @@ def _snapshots(run: NetworkRun, described: Architecture) -> SnapshotsOnDemand:
             raise KeyError(epoch)
         return {name: weights[name] for name in [name for name in first if name in weights] + sorted({*weights} - {*first})}
 
-    return SnapshotsOnDemand(run.epochs_with_snapshots(), read, remembered=1)
+    return SnapshotsOnDemand(run.epochs_with_snapshots(), read)
 
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, mantissa_bits: int) -> list[int]:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from generation.runs import write_whole
+from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import DamagedFileError, user_path
 
 FACTS_FILE = "parcel.json"
 
 
-class MissingPartsError(FileNotFoundError):
+class MissingPartsError(NndynbenchError, FileNotFoundError):
     """Parts of a folder that have not come yet; names them."""
 
 

@@ -27,6 +27,7 @@ from generation.plan_file import (
 )
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan
+from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.storage.files import locked, user_path
 from nndynbench.storage.manifest import ImageFacts
@@ -50,11 +51,11 @@ __all__ = [
 KEPT_EPOCHS = tuple(range(11))
 
 
-class PlanMismatchError(ValueError):
+class PlanMismatchError(NndynbenchError, ValueError):
     """A folder's networks were trained under another plan: going on would mix two zoos."""
 
 
-class NoRunsError(FileNotFoundError):
+class NoRunsError(NndynbenchError, FileNotFoundError):
     """A folder in which nothing was trained yet."""
 
 

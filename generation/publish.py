@@ -7,6 +7,7 @@ from pathlib import Path
 
 from generation.card import CARD_NAME, dataset_card
 from generation.card.croissant import CROISSANT_NAME, croissant_json
+from nndynbench.errors import NndynbenchError
 from nndynbench.storage.hub import Origin, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME
 from nndynbench.storage.packed import PackedFolder
@@ -15,7 +16,7 @@ from nndynbench.storage.versions import version_numbers
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
 
 
-class PublishError(ValueError):
+class PublishError(NndynbenchError, ValueError):
     """Packs that may not be published as they are; says why."""
 
 

@@ -17,6 +17,7 @@ from generation.pack import curves_table, signatures_table
 from generation.plan import BINDING_LIBRARIES, ONE_BY_ONE, SubsetPlan, Trainer, runs_folder
 from generation.runs import NetworkRun
 from generation.training import FinishedRecord
+from nndynbench.columns import CURVES
 from nndynbench.storage.arrays import rounded
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.catalogue import catalogue_entry
@@ -31,8 +32,6 @@ ACCURACY_TOLERANCE = 5.0
 
 # Signatures follow from the weights, by whatever steps this version of the code takes: their last digits may differ.
 SIGNATURE_TOLERANCE = 1e-6
-
-CURVES = ["train_loss", "train_accuracy", "validation_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Retrained:
         network=network,
         initial_weights=initial,
         weights=weights,
-        curves=_equal(curves_table({network: record})[CURVES], rows_of(zoo.curves, network)[CURVES]),
+        curves=_equal(curves_table({network: record})[list(CURVES)], rows_of(zoo.curves, network)[list(CURVES)]),
         signatures=_equal(new_signatures, old_signatures, within=SIGNATURE_TOLERANCE),
         outcome=all(value == stored[column] for column, value in record.outcomes.items()),
         same_arithmetic=alone and same_libraries and record.device == stored["device"],

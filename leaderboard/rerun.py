@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from leaderboard.check import Accepted
 from leaderboard.standing import StandingRecord, best_records, name_of
+from nndynbench.errors import NndynbenchError
 from nndynbench.protocols import evaluate
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.results import together
@@ -21,7 +22,7 @@ from nndynbench.subsets.catalogue import read_as
 RERUN_TOLERANCE = 1e-3
 
 
-class NoRerunError(ValueError):
+class NoRerunError(NndynbenchError, ValueError):
     """A submission whose code is not in ``baselines/``: strangers' code is not executed here."""
 
 

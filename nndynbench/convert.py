@@ -23,9 +23,6 @@ from nndynbench.subsets.reader import Reader
 if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
 
-# This many checkpoints of a folder are remembered: reading an epoch several times, or beside another, reads its file once.
-REMEMBERED = 16
-
 # A folder of checkpoints is one network.
 NETWORK = 0
 
@@ -89,7 +86,7 @@ def snapshots_on_demand(folder: CheckpointFolder, name: str | Architecture) -> S
     Raises what `CheckpointFolder.by_epoch` and `read_checkpoint` raise.
     """
     files, described = folder.by_epoch(), architecture(name)
-    return SnapshotsOnDemand(files, lambda epoch: read_checkpoint(files[epoch], described), remembered=REMEMBERED)
+    return SnapshotsOnDemand(files, lambda epoch: read_checkpoint(files[epoch], described))
 
 
 def convert(folder: Path | str, name: str | Architecture, out: Path | str, **options: Unpack[EpochOptions]) -> pd.DataFrame:

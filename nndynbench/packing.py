@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.metadata import version as installed_version
 from os import PathLike
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.centralities import MOMENTS
+from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
@@ -352,27 +354,22 @@ class _Making:
         order = [f"{layer.name}.{part}" for layer in self.architecture.weighted_layers for part in ("weight", "bias")]
         return {name: found[name].shape for name in order if name in found}
 
-    @cached_property
-    def _weights(self) -> Any:
-        return lru_cache(maxsize=4)(lambda network, epoch: self.runs[network].weights.get(epoch))
-
     def read(self, network: int, epoch: int) -> Weights | None:
-        found: Weights | None = self._weights(network, epoch)
-        return found
+        return self.runs[network].weights.get(epoch)
 
     def note_what_is_missing(self) -> None:
         """Note which epochs and curves are few, unequal or missing, and what that means."""
         if shorter := [run for run in self.runs if run.epochs < self.longest]:
             self.note(shorter, f"trained fewer epochs than {self.longest}: after their end, their last epoch is repeated")
-        partly: Mapping[tuple[int, ...], list[Run]] = {}
+        partly = defaultdict[tuple[int, ...], list[Run]](list)
         for run in self.runs:
             if missing := tuple(epoch for epoch in self.epochs(run) if epoch not in run.weights):
-                partly.setdefault(missing, []).append(run)  # type: ignore[attr-defined]
+                partly[missing].append(run)
         for missing, runs in partly.items():
             self.note(
                 runs, f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
             )
-        for column in ("train_loss", "train_accuracy", "validation_accuracy"):
+        for column in CURVES:
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]
             if lacking:
                 self.note(lacking, f"have no {column}: methods that read curves treat it as missing")

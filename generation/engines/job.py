@@ -13,6 +13,7 @@ from generation.engines.processes import worker_processes
 from generation.images import Images, load_images
 from generation.plan import SubsetPlan
 from generation.training import Record, train_network
+from nndynbench.errors import NndynbenchError
 
 Report = Callable[[Record], None]
 Stop = Callable[[], bool]
@@ -25,7 +26,7 @@ BUSY_SECONDS = 2.0
 DESCRIBERS_YIELD = 10
 
 
-class TrainingFailedError(RuntimeError):
+class TrainingFailedError(NndynbenchError, RuntimeError):
     """Training stopped for a reason outside of it, such as a full disk; everything up to the last whole epoch is safe."""
 
 

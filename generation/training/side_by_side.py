@@ -41,6 +41,7 @@ from generation.training.record import (
     resumed,
 )
 from generation.training.side_by_side_modules import dropouts, load_side_by_side, side_by_side
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Weights, architecture
 from nndynbench.storage.files import DamagedFileError
 
@@ -48,7 +49,7 @@ from nndynbench.storage.files import DamagedFileError
 MAY_VARY = ("learning_rate", "dropout", "optimiser", "weight_decay", "initialisation_scale", "label_noise", "configuration")
 
 
-class NotSideBySideError(ValueError):
+class NotSideBySideError(NndynbenchError, ValueError):
     """Networks that cannot be trained side by side; says why."""
 
 

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
 
 from nndynbench.graphs.weights import Weights
 
 
 class SnapshotsOnDemand(Mapping[int, Weights]):
-    """Snapshots by epoch. ``read`` reads one; the latest ``remembered`` ones are not read again.
+    """Snapshots by epoch, each read by ``read`` when it is asked for. The latest few of all networks are remembered.
 
     It can be pickled if ``read`` can.
     """
 
-    def __init__(self, epochs: Iterable[int], read: Callable[[int], Weights], *, remembered: int = 8) -> None:
+    def __init__(self, epochs: Iterable[int], read: Callable[[int], Weights]) -> None:
         self._epochs = dict.fromkeys(sorted(epochs))
-        self._opening = partial(SnapshotsOnDemand, remembered=remembered), (tuple(self._epochs), read)
-        self._read = lru_cache(maxsize=remembered)(read)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._opening
+        self._read = read
 
     def __getitem__(self, epoch: int) -> Weights:
         if epoch not in self._epochs:
             raise KeyError(epoch)
-        return dict(self._read(epoch))
+        return dict(_latest(self._read, epoch))
 
     def __contains__(self, epoch: object) -> bool:
         return epoch in self._epochs
@@ -36,3 +31,9 @@ class SnapshotsOnDemand(Mapping[int, Weights]):
 
     def __len__(self) -> int:
         return len(self._epochs)
+
+
+# One memory for all networks: a sweep of deep ones would not fit if each remembered its own.
+@lru_cache(maxsize=8)
+def _latest(read: Callable[[int], Weights], epoch: int) -> Weights:
+    return read(epoch)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.columns import CURVES
 from nndynbench.numbers import epochs, written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import Scored
@@ -20,7 +21,6 @@ from nndynbench.subsets import Subset
 FloatArray = npt.NDArray[np.float64]
 
 # What is known of every epoch without weights.
-CURVES = ("train_loss", "train_accuracy", "validation_accuracy")
 
 # Fewer networks that have not left the plateau than these say nothing.
 FEWEST = 50
