@@ -30,7 +30,7 @@ Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submi
 OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; created if it is missing")]
 
 Scores = Annotated[
-    Path, typer.Option(help="what earlier checks and builds computed, kept by the file's checksum and not computed again")
+    Path, typer.Option(help="what earlier checks and builds computed, by the files' checksums; it is not computed again")
 ]
 
 
@@ -40,16 +40,16 @@ def check(
     submissions: Folder = SUBMISSIONS,
     drafts: Annotated[bool, typer.Option(help="also accept outside submissions to versions below 1.0.0")] = False,
     rerun: Annotated[
-        bool, typer.Option(help="run methods of baselines/ again, and record those that are reproduced")
+        bool, typer.Option(help="rerun methods in baselines/, and record the submissions that are reproduced")
     ] = False,
-    missing: Annotated[bool, typer.Option(help="with --rerun: skip what is already recorded")] = False,
+    missing: Annotated[bool, typer.Option(help="with --rerun: skip submissions that are already recorded")] = False,
     report: Annotated[
         Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
     ] = None,
     scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="how many files to check at a time, in processes; -1 for one per core")] = -1,
 ) -> None:
-    """Score submissions again, and refuse each one that is not right, naming the file, the field and the reason."""
+    """Score submissions again, and refuse each one that is wrong, naming the file, the field and the reason."""
     from leaderboard.rerun import NoRerunError, self_reported
     from leaderboard.rerun import rerun as run_again
     from leaderboard.standing import add_record, read_records, unrecorded
@@ -92,7 +92,7 @@ def check(
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     if left := self_reported(accepted, read_records(submissions)):
         console.print(
-            f"{len(left)} of bundled methods on finished subsets are self-reported: run them with --rerun --missing"
+            f"self-reported submissions of bundled methods on finished subsets: {len(left)}; run check --rerun --missing"
         )
     if refused:
         raise typer.Exit(1)
@@ -116,13 +116,13 @@ def refresh(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(help="the most draws of the folds; by default all for the methods in board.toml, else 1"),
+        typer.Option(help="at most this many draws of the folds; by default all for the methods in board.toml, else 1"),
     ] = None,
     submissions: OwnFolder = SUBMISSIONS,
     results: Annotated[Path, typer.Option(help="folder of stored results, which are not fitted again")] = RESULTS,
-    missing: Annotated[bool, typer.Option(help="skip what is already submitted and right")] = False,
+    missing: Annotated[bool, typer.Option(help="skip what is already submitted and up to date")] = False,
     shared: Annotated[
-        bool, typer.Option(help="with --missing: count code that all methods share as the methods' own")
+        bool, typer.Option(help="with --missing: treat code that all methods share as part of each method")
     ] = False,
     scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="how many methods to run at a time, in processes; -1 for one per core")] = 1,
@@ -165,7 +165,7 @@ def refresh(
 @app.command()
 def audit(
     methods: Annotated[list[str], typer.Argument(metavar="METHOD...", help="submitted methods")],
-    subset: Annotated[str | None, typer.Option(help="a subset of the digits; digits-lenet by default")] = None,
+    subset: Annotated[str | None, typer.Option(help="a subset on the digits images; digits-lenet by default")] = None,
     protocol: Annotated[
         list[str] | None, typer.Option(help="a protocol; repeat for several; by default all with a submission")
     ] = None,
@@ -173,10 +173,10 @@ def audit(
         str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the submission's by default")
     ] = None,
     zoo: Annotated[
-        Path | None, typer.Option(help="keep the fresh zoo in this folder, so that the same command can continue")
+        Path | None, typer.Option(help="keep the fresh zoo in this folder, so that the same command can continue it")
     ] = None,
     networks: Annotated[
-        int | None, typer.Option(help="a trial with this many networks, not recorded; all by default")
+        int | None, typer.Option(help="train only this many networks, as a trial that is not recorded; all by default")
     ] = None,
     code: Annotated[
         str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled; the file is executed")
@@ -201,13 +201,15 @@ def audit(
     prepare(early=True)
     subset, only = subset or audited_subsets()[0], read_budgets(budgets) if budgets else []
     if zoo and networks:
-        raise typer.BadParameter("a trial's zoo is not kept", param_hint="--networks")
+        raise typer.BadParameter(
+            "cannot be combined with --zoo, since the zoo of a trial is not kept", param_hint="--networks"
+        )
     if code and len(methods) > 1:
-        raise typer.BadParameter("name the one method that this is the code of", param_hint="--code")
+        raise typer.BadParameter("can be given for one METHOD only", param_hint="--code")
     chosen = submissions_to_audit(methods, subset, submissions, protocols=protocol or [])
     for method in methods:
         if code is None and method not in method_names():
-            raise ValueError(f"{method} is not in baselines/: give its file, --code FILE.py[:NAME]")
+            raise ValueError(f"{method} is not in baselines/: give its file with --code FILE.py[:NAME]")
         find_method(code or method)  # a faulty one is reported before anything is trained
     failed = 0
     with nullcontext(zoo) if zoo else tempfile.TemporaryDirectory() as folder:
@@ -217,10 +219,10 @@ def audit(
         for late in [a for a in todo if not drawn.is_later_than(a)]:
             failed += 1
             todo.remove(late)
-            reason = "was submitted after the zoo was drawn: audit it on another"
+            reason = "was submitted after the zoo was drawn: audit it on another zoo"
             console.print(f"[red]left out[/red] {escape(f'{late.path}: {reason}')}")
         if todo:
-            console.print(f"{networks or 'all'} networks of {subset}, trained with the seed {drawn.seed}")
+            console.print(f"fresh zoo of {subset} with the seed {drawn.seed}; networks: {networks or 'all'}")
             fresh = train_fresh_zoo(drawn, Path(folder), networks=networks)
         for accepted in todo:
             if drawn.has_audited(accepted, read_records(submissions), only):
@@ -247,7 +249,7 @@ def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int
 
     submission = accepted.submission
     title = f"{submission.method}, {submission.protocol}, on {networks} fresh networks of {submission.subset.name}"
-    table = Table("budget", "metric", "claimed", "fresh", "from the claim's interval", title=title)
+    table = Table("budget", "metric", "claimed", "fresh", "relative to the claim's interval", title=title)
     for score in scores:
         fresh = shown(score.fresh, score.fresh_interval)
         table.add_row(
@@ -288,7 +290,7 @@ def build(
     index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
-    console.print(f"{len(accepted)} submissions on the page: {escape(str(index))}")
+    console.print(f"submissions on the page {escape(str(index))}: {len(accepted)}")
     if refusals:
         raise typer.Exit(1)
 

@@ -117,7 +117,7 @@ def train_fresh_zoo(drawn: DrawnZoo, folder: Path, *, networks: int | None = Non
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:] or 'it was stopped'}")
     if (packed := _packed(drawn, folder)) is None:
-        raise RuntimeError(f"{' '.join(command)} packed nothing with that seed")
+        raise RuntimeError(f"{' '.join(command)} packed no zoo of that seed")
     return packed
 
 
@@ -148,7 +148,7 @@ def submissions_to_audit(
     files = [path for method in found for path in sorted((submissions / method).glob(f"{subset}.*.json"))]
     for outcome in check_all(files, below=submissions):
         if isinstance(outcome, Refusal):
-            raise ValueError(f"{outcome}: only accepted submissions are audited")
+            raise ValueError(f"{outcome}: only accepted submissions can be audited")
         protocol = find_protocol(outcome.submission.protocol)
         # A fresh zoo cannot test transfer, where methods are fitted on another subset's networks.
         if protocol.test == "same" and (not protocols or protocol.name in protocols):

@@ -176,7 +176,7 @@ def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
     Raises FileNotFoundError if there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder of submissions {folder}")
+        raise FileNotFoundError(f"the folder of submissions {folder} does not exist")
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 

@@ -91,7 +91,7 @@ def tasks(
         For fewer draws than one.
     """
     if draws is not None and draws < 1:
-        raise ValueError(f"draws of the folds are 1 or more, not {draws}")
+        raise ValueError(f"draws must be at least 1, not {draws}")
     loaded = subsets_at_hand()
     at_hand = {name: loaded[check_name(name, loaded, what="subset at hand")] for name in subset_names or loaded}
     found = []
@@ -229,15 +229,15 @@ def _reason(path: Path, task: Task, shared: bool, store: Store) -> str | None:
     submission = outcome.submission
     packed = {(reference.name, reference.checksum) for reference in (submission.subset, *submission.trained_on)}
     if not {(subset.name, subset.checksum) for subset in task.subsets} <= packed:
-        return "other subsets"
+        return "made for other subsets"
     if not set(task.budgets) <= set(submission.budgets):
-        return "other budgets"
+        return "made for other budgets"
     if task.draws > 1:
         draws = outcome.draws()
         if any(draws[budget] < task.draws for budget in task.budgets):
             return "fewer draws of the folds"
     changed = changed_code(submission, shared=shared)
-    return f"other code: {', '.join(changed)}" if changed else None
+    return f"code has changed: {', '.join(changed)}" if changed else None
 
 
 def _draws(method: str, protocol: Protocol, subsets: tuple[Subset, ...], asked: int | None) -> int:

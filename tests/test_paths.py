@@ -123,5 +123,5 @@ def test_a_submission_is_known_by_its_place_from_inside_its_folder(
 
 
 def test_a_folder_of_submissions_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder of submissions .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"the folder of submissions .*nowhere does not exist"):
         CliRunner().invoke(leaderboard, ["check", "--submissions", str(tmp_path / "nowhere")], catch_exceptions=False)

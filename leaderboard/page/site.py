@@ -81,7 +81,7 @@ def build_site(
 def need_free_or_older(out: Path) -> None:
     """Raise FileExistsError for a folder that holds something else than an older page."""
     if out.exists() and any(out.iterdir()) and not (out / "assets" / "board.js").is_file():
-        raise FileExistsError(f"{out} holds something else than an older page: choose another folder")
+        raise FileExistsError(f"{out} holds something other than an older page: choose another folder")
 
 
 def _write_site(

@@ -208,7 +208,7 @@ def test_what_is_wrong_with_the_code_is_said_before_anything_is_trained(
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / accepted.path.name).write_text(content)
     monkeypatch.setattr("leaderboard.audit.train_fresh_zoo", lambda *_, **__: pytest.fail("training began"))
-    assert "give its file, --code" in str(audited(tmp_path, "outside").exception)
+    assert "give its file with --code" in str(audited(tmp_path, "outside").exception)
 
 
 def test_a_method_that_is_not_submitted_cannot_be_audited(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_zoo_that_is_whole_is_read_and_one_of_another_seed_is_never_taken_for_
     monkeypatch.setattr("leaderboard.audit.subprocess.run", train)
     assert train_fresh_zoo(drawn.model_copy(update={"seed": 7}), tmp_path).folder == folder
     assert trained == []
-    with pytest.raises(RuntimeError, match="packed nothing"):
+    with pytest.raises(RuntimeError, match="packed no zoo of that seed"):
         train_fresh_zoo(drawn.model_copy(update={"seed": 8}), tmp_path)
     assert len(trained) == 1
 

@@ -47,7 +47,9 @@ def test_every_subset_that_can_be_audited_was() -> None:
 def test_the_check_counts_what_is_self_reported(submissions: Path) -> None:
     of_one = str(submissions / FINISHED)
     before = CliRunner().invoke(app, ["check", of_one, "--submissions", str(submissions)])
-    assert "1 of bundled methods on finished subsets are self-reported" in " ".join(before.output.split())
+    assert "self-reported submissions of bundled methods on finished subsets: 1; run check --rerun" in " ".join(
+        before.output.split()
+    )
     add_record(submissions / FINISHED, "rerun")
     after = CliRunner().invoke(app, ["check", of_one, "--submissions", str(submissions)])
     assert "self-reported" not in after.output
