@@ -4,6 +4,7 @@ from . import features as features
 from . import graphs as graphs
 from . import signatures as signatures
 from .columns import Columns as Columns
+from .comparing import compare as compare
 from .errors import NndynbenchError as NndynbenchError
 from .packing import PackError as PackError
 from .packing import pack as pack
@@ -14,7 +15,6 @@ from .protocols import Method as Method
 from .protocols import Result as Result
 from .protocols import ResultFacts as ResultFacts
 from .protocols import check_method as check_method
-from .protocols import compare as compare
 from .protocols import evaluate as evaluate
 from .protocols import methods as methods
 from .protocols import protocols as protocols

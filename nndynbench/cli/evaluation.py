@@ -56,7 +56,7 @@ def evaluate(
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method, find_protocol
     from nndynbench.protocols.arguments import checked_draws
-    from nndynbench.protocols.comparison import shared_budgets
+    from nndynbench.protocols.budgets import shared_budgets
     from nndynbench.protocols.method import default_protocol, is_file_name, label_of
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
@@ -155,10 +155,10 @@ def compare(
     method files, they are compared with all bundled methods as the leaderboard has them; those are not fitted again. An
     earlier comparison of the same subsets and protocol is replaced.
     """
+    from nndynbench.comparing import compare as compare_methods
+    from nndynbench.comparing import compared_as
     from nndynbench.plots import comparison_over_budget, transfer_matrix
-    from nndynbench.protocols import compare as compare_methods
     from nndynbench.protocols import comparison_file, find_protocol
-    from nndynbench.protocols.comparison import compared_as
     from nndynbench.protocols.method import is_file_name
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.storage.elsewhere import written_somewhere

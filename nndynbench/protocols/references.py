@@ -14,6 +14,8 @@ from nndynbench.subsets.history import WEIGHTS
 if TYPE_CHECKING:
     import pandas as pd
 
+BAR = "bar"
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -32,12 +34,12 @@ class Reference:
     @property
     def gain(self) -> str:
         """The column of a comparison that holds the gain over it."""
-        return "gain" if self.key == "bar" else f"gain_over_{self.key}"
+        return "gain" if self.key == BAR else f"gain_over_{self.key}"
 
     @property
     def added(self) -> str:
         """The column of a comparison that holds what is added to it."""
-        return "added" if self.key == "bar" else f"added_to_{self.key}"
+        return "added" if self.key == BAR else f"added_to_{self.key}"
 
     def allows_beside_weights(self, reads: Collection[str]) -> bool:
         """Whether a method that ``reads`` this sees weights, and besides them no more than the reference does.

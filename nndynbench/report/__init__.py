@@ -9,7 +9,7 @@ from pathlib import Path
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import all_at_hand
 from nndynbench.protocols import Comparison
-from nndynbench.protocols.comparison import BAR
+from nndynbench.protocols.references import BAR
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.board import Board, read_board
 from nndynbench.report.findings import prediction_finding, seeds_finding

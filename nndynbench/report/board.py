@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from nndynbench.comparing import compare_results, submitted_results
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Comparison, find_protocol, protocols
-from nndynbench.protocols.comparison import compare_results, submitted_results
 from nndynbench.protocols.results import Result
 from nndynbench.report.reasons import without_data
 from nndynbench.subsets import Subset

@@ -11,9 +11,8 @@ from nndynbench import plots
 from nndynbench.numbers import epochs
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import Comparison, find_protocol
-from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.protocols.references import beyond_references
+from nndynbench.protocols.references import BAR, beyond_references
 from nndynbench.protocols.triage import RULES
 from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.report.board import Board

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from nndynbench.numbers import epochs, listed
-from nndynbench.protocols.comparison import BAR
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.protocols.references import references
+from nndynbench.protocols.references import BAR, references
 from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import count, estimate, named, number
 from nndynbench.report.ranking import (

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.protocols.protocol import Protocol, find_protocol
+from nndynbench.protocols.references import BAR
 from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result, together, without_one_draw
 from nndynbench.protocols.scoring import Case, case_columns, cases
@@ -24,8 +25,6 @@ from nndynbench.subsets import load
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
-
-BAR = "bar"
 
 
 def submissions_folder() -> Path:

@@ -14,8 +14,8 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
 from nndynbench.cli.tables import comparison_tables
+from nndynbench.comparing import compare_results, submitted_results
 from nndynbench.protocols import comparison, read_comparison
-from nndynbench.protocols.comparison import compare_results, submitted_results
 from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.ranking import most_adding

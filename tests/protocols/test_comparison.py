@@ -12,7 +12,7 @@ import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.tables import comparison_tables
 from nndynbench.protocols import find_method, find_protocol, read_comparison
-from nndynbench.protocols.comparison import shared_budgets
+from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.sources import code_of, deciding_code
 from nndynbench.subsets import BudgetError
