@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.ranks import chance_of_largest, interval_of_largest, shared_ranks, smallest_told
@@ -17,7 +18,6 @@ from nndynbench.protocols.scoring import Case, Estimate, paired
 from nndynbench.protocols.worth import added, added_in_resamples, gain
 
 Key = TypeVar("Key")
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

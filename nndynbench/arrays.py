@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+RealArray: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Of any width: 16, 32 or 64 bits."""
 
 # Types of whole numbers, as torch calls them.
 TORCH_WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")

@@ -10,9 +10,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from nndynbench.subsets.history import History
 
-FloatArray = npt.NDArray[np.float64]
 ColumnFunction: TypeAlias = "Callable[[History], Mapping[str, Any]]"
 
 NO_DISTANCE = 1e-12

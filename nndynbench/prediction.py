@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
@@ -34,8 +33,6 @@ from nndynbench.storage.files import user_path
 from nndynbench.subsets import BudgetError, History, Subset, as_subset
 from nndynbench.subsets.history import CURVES, HYPERPARAMETERS, READABLE, WEIGHTS
 from nndynbench.subsets.reader import Reader
-
-FloatArray = npt.NDArray[np.float64]
 
 FITTED_AS = "regression-folds"
 LEVEL = 0.95

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import RealArray
 from nndynbench.centralities.bipartite import Bipartite
 from nndynbench.centralities.inputs import Adjacency, GraphLike, as_graph
 from nndynbench.centralities.krylov import Product, largest_pair, largest_triplet
@@ -21,7 +22,6 @@ from nndynbench.centralities.krylov import Product, largest_pair, largest_triple
 if TYPE_CHECKING:
     from nndynbench.graphs.operators import Block
 
-FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
@@ -67,12 +67,12 @@ class PrincipalPair(NamedTuple):
     (4.0, (10,), True)
     """
 
-    value: FloatArray
-    vector: FloatArray
-    residual: FloatArray
+    value: RealArray
+    vector: RealArray
+    residual: RealArray
 
 
-def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> FloatArray:
+def eigenvector_centrality(graph: GraphLike, *, tolerance: float | None = None, max_steps: int = 500) -> RealArray:
     """Eigenvector centrality of every node, shape (..., nodes): unit L2 norm, non-negative sum.
 
     ``graph`` is a `LayeredGraph`, or a sequence of blocks, which may be stacked. A graph that is not a chain of layers is
@@ -181,7 +181,7 @@ def _of_blocks(blocks: Sequence[Block], tolerance: float, max_steps: int) -> Pri
     return _normalised(pair, finite=finite, empty=magnitude == 0, signed=signed)
 
 
-def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+def _unit(magnitude: RealArray, dtype: np.dtype[Any]) -> RealArray:
     """A unit per graph: 1, or the power of two below its largest weight, if that is so large or small that squares of sums
     leave the range of the precision.
     """
@@ -192,7 +192,7 @@ def _unit(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     return np.exp2(np.floor(np.log2(np.where(fits, 1, magnitude))))
 
 
-def _in_units(product: Product, unit: FloatArray) -> Product:
+def _in_units(product: Product, unit: RealArray) -> Product:
     """The product divided by the unit, half of it before and half after, so that sums stay in range too."""
     if (unit == 1).all():
         return product
@@ -201,7 +201,7 @@ def _in_units(product: Product, unit: FloatArray) -> Product:
     return lambda vector: product(vector / before) / after
 
 
-def _times(value: FloatArray, unit: FloatArray) -> FloatArray:
+def _times(value: RealArray, unit: RealArray) -> RealArray:
     """The value times the unit; infinite if the eigenvalue itself is out of range."""
     with np.errstate(over="ignore"):
         return value * unit
@@ -229,7 +229,7 @@ def _of_adjacency(adjacency: Adjacency, tolerance: float, max_steps: int) -> Pri
     return _normalised(pair, finite=np.array(True), empty=np.asarray(magnitude == 0), signed=signed)
 
 
-def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
+def _heaviest_component(vector: RealArray, multiply: Product) -> RealArray:
     """The principal eigenvector of a non-negative matrix, with exact zeros at nodes that no path joins to nodes with large
     entries. The entries there are a part of lighter components that has not converged to 0.
     """
@@ -241,7 +241,7 @@ def _heaviest_component(vector: FloatArray, multiply: Product) -> FloatArray:
         reached = further
 
 
-def _start(signed: BoolArray, size: int, dtype: np.dtype[Any]) -> FloatArray:
+def _start(signed: BoolArray, size: int, dtype: np.dtype[Any]) -> RealArray:
     """The uniform vector, to which no principal eigenvector of a non-negative graph is orthogonal. For signed graphs, where
     one may be, a fixed vector without any structure.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.arrays import as_array
+from nndynbench.arrays import RealArray, as_array
 
 if TYPE_CHECKING:
     import networkx
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from nndynbench.graphs.layered import LayeredGraph
     from nndynbench.graphs.operators import Block
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Adjacency: TypeAlias = "FloatArray | scipy.sparse.csr_array[Any]"
+Adjacency: TypeAlias = "RealArray | scipy.sparse.csr_array[Any]"
 GraphLike: TypeAlias = "Sequence[Block] | LayeredGraph | Adjacency | npt.ArrayLike | networkx.Graph[Any]"
 
 # The precisions of computation: whole numbers and longer floats become float64, shorter floats float32.
@@ -65,7 +64,7 @@ def as_block(block: Any) -> Block:
     """One block, converted as by `as_blocks`."""
     if _is_block(block):
         return block  # type: ignore[no-any-return]
-    array: FloatArray = _numbers(block)
+    array: RealArray = _numbers(block)
     if array.ndim < 2:
         raise ValueError(f"a block must have the shape (n_out, n_in), not {array.shape}")
     return array

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Product = Callable[[FloatArray], FloatArray]
+from nndynbench.arrays import RealArray
+
+Product = Callable[[RealArray], RealArray]
 
 FIRST_CHECK = 6
 MOST_STEPS_BETWEEN_CHECKS = 8
@@ -28,24 +28,24 @@ class Triplet(NamedTuple):
     the symmetric matrix A = [0 B; Bᵀ 0] with z = (left, right) / √2.
     """
 
-    value: FloatArray
-    left: FloatArray
-    right: FloatArray
-    residual: FloatArray
+    value: RealArray
+    left: RealArray
+    right: RealArray
+    residual: RealArray
 
 
 class Pair(NamedTuple):
     """λ (...,), unit eigenvector (..., n), and the residual ‖Av − λv‖ / λ (...,)."""
 
-    value: FloatArray
-    vector: FloatArray
-    residual: FloatArray
+    value: RealArray
+    vector: RealArray
+    residual: RealArray
 
 
 def largest_triplet(
     to_left: Product,
     to_right: Product,
-    start: FloatArray,
+    start: RealArray,
     left_size: int,
     *,
     tolerance: float,
@@ -61,8 +61,8 @@ def largest_triplet(
     steps = min(max_steps, min(left_size, start.shape[-1]) + 1)
     left = _Basis((*start.shape[:-1], steps, left_size), start.dtype)
     right = _Basis((*start.shape[:-1], steps + 1, start.shape[-1]), start.dtype)
-    diagonal: list[FloatArray] = []
-    above: list[FloatArray] = []
+    diagonal: list[RealArray] = []
+    above: list[RealArray] = []
     right.append(start)
     check = 1 if every_step else FIRST_CHECK
     scale = beta = np.zeros(start.shape[:-1], start.dtype)
@@ -86,12 +86,12 @@ def largest_triplet(
     return Triplet(sigma, left.combine(p[..., :, 0]), right.combine(q[..., 0, :]), residual)
 
 
-def largest_pair(multiply: Product, start: FloatArray, *, tolerance: float, max_steps: int) -> Pair:
+def largest_pair(multiply: Product, start: RealArray, *, tolerance: float, max_steps: int) -> Pair:
     """Symmetric Lanczos for the algebraically largest eigenvalue of the matrix with the product ``multiply``."""
     steps = min(max_steps, start.shape[-1])
     basis = _Basis((*start.shape[:-1], steps + 1, start.shape[-1]), start.dtype)
-    diagonal: list[FloatArray] = []
-    beside: list[FloatArray] = []
+    diagonal: list[RealArray] = []
+    beside: list[RealArray] = []
     basis.append(start)
     check = FIRST_CHECK
     scale = beta = np.zeros(start.shape[:-1], start.dtype)
@@ -114,7 +114,7 @@ def largest_pair(multiply: Product, start: FloatArray, *, tolerance: float, max_
     return Pair(values[..., -1], basis.combine(vectors[..., :, -1]), residual)
 
 
-def _bidiagonal(diagonal: list[FloatArray], above: list[FloatArray]) -> FloatArray:
+def _bidiagonal(diagonal: list[RealArray], above: list[RealArray]) -> RealArray:
     """The upper bidiagonal matrix (..., steps, steps) of two lists over the steps."""
     matrix = np.zeros((*diagonal[0].shape, len(diagonal), len(diagonal)))
     for step, entry in enumerate(diagonal):
@@ -124,11 +124,11 @@ def _bidiagonal(diagonal: list[FloatArray], above: list[FloatArray]) -> FloatArr
     return matrix
 
 
-def _relative(error: FloatArray, value: FloatArray) -> FloatArray:
+def _relative(error: RealArray, value: RealArray) -> RealArray:
     return error / np.where(value > 0, value, 1.0)
 
 
-def _steps_to_go(steps: int, residual: FloatArray, tolerance: float) -> int:
+def _steps_to_go(steps: int, residual: RealArray, tolerance: float) -> int:
     """Half of the steps that would be left if the residual kept its mean rate of decrease; it will fall faster."""
     slowest = float(residual.max())
     if not tolerance < slowest < 1:
@@ -142,19 +142,19 @@ class _Basis:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         # Pages of an empty array cost memory only once they are written.
-        self.vectors: FloatArray = np.empty(shape, dtype)
+        self.vectors: RealArray = np.empty(shape, dtype)
         self.count = 0
         self.nothing = NOTHING_LEFT * np.finfo(dtype).eps
 
     @property
-    def last(self) -> FloatArray:
+    def last(self) -> RealArray:
         return self.vectors[..., self.count - 1, :]
 
     @property
-    def previous(self) -> FloatArray:
+    def previous(self) -> RealArray:
         return self.vectors[..., self.count - 2, :]
 
-    def append(self, vector: FloatArray, scale: FloatArray | float = 0.0) -> FloatArray:
+    def append(self, vector: RealArray, scale: RealArray | float = 0.0) -> RealArray:
         """Add what is left of ``vector`` outside the span of the basis, at unit length; return the norm of what was left.
 
         The caller has already removed its large components, so that one pass over the basis leaves only rounding errors. If
@@ -163,13 +163,13 @@ class _Basis:
         if self.count:
             basis = self.vectors[..., : self.count, :]
             vector = vector - np.vecmat(np.matvec(basis, vector), basis)
-        norm: FloatArray = np.sqrt(np.vecdot(vector, vector))
+        norm: RealArray = np.sqrt(np.vecdot(vector, vector))
         norm = norm * (norm > self.nothing * scale)
         np.divide(vector, np.where(norm, norm, np.inf)[..., None], out=self.vectors[..., self.count, :])
         self.count += 1
         return norm
 
-    def combine(self, coefficients: FloatArray) -> FloatArray:
+    def combine(self, coefficients: RealArray) -> RealArray:
         vectors = self.vectors[..., : coefficients.shape[-1], :]
-        combined: FloatArray = np.vecmat(coefficients.astype(vectors.dtype, copy=False), vectors)
+        combined: RealArray = np.vecmat(coefficients.astype(vectors.dtype, copy=False), vectors)
         return combined

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import RealArray
 from nndynbench.centralities.degree import degree
 from nndynbench.centralities.eigenvector import PrincipalPair, eigenvector_centrality, principal_pair
 from nndynbench.centralities.inputs import as_block
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import scipy.sparse
     from matplotlib.axes import Axes
 
-FloatArray = npt.NDArray[np.floating[Any]]
 
 # A graph whose layers do not fit on a line is shown with the number of its layers.
 LONGEST_SIZES = 100
@@ -49,8 +49,8 @@ class NotRepresentableError(NndynbenchError, ValueError):
 class NodeTensors(NamedTuple):
     """The tensors of a layer's nodes: its weights (..., outputs, …), and its bias (..., outputs) if it has one."""
 
-    weight: FloatArray
-    bias: FloatArray | None
+    weight: RealArray
+    bias: RealArray | None
 
 
 def node_tensors(
@@ -162,7 +162,7 @@ class LayeredGraph:
         start = sum(self.layer_sizes[:position])
         return range(start, start + self.layer_sizes[position])
 
-    def node_attributes(self, layer: str) -> FloatArray:
+    def node_attributes(self, layer: str) -> RealArray:
         """The attributes of a layer's nodes (paper, section 3.1), shape (..., nodes, values).
 
         A row is the node's flattened filter or incoming weights, then its bias, if the layer has one. In the unrolled graph,
@@ -189,7 +189,7 @@ class LayeredGraph:
         """Weighted degree of every node, shape (..., nodes)."""
         return degree(self.blocks)
 
-    def eigenvector_centrality(self) -> FloatArray:
+    def eigenvector_centrality(self) -> RealArray:
         """Eigenvector centrality of every node, shape (..., nodes); see `nndynbench.centralities.eigenvector_centrality`."""
         return eigenvector_centrality(self.blocks)
 
@@ -302,6 +302,6 @@ def _is_floating(block: object) -> bool:
     return isinstance(block, np.ndarray) and block.ndim >= 2 and block.dtype.kind == "f"
 
 
-def _dense_edges(block: FloatArray) -> Edges:
+def _dense_edges(block: RealArray) -> Edges:
     ends, starts = np.indices(block.shape)
     return Edges(ends.ravel(), starts.ravel(), block.ravel())

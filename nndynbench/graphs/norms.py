@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Norms = Callable[[FloatArray, FloatArray], None]
+from nndynbench.arrays import RealArray
+
+Norms = Callable[[RealArray, RealArray], None]
 
 # How many weights in float64 stay in the processor's cache from one pass to the next.
 SQUARES_AT_A_TIME = 1 << 16
@@ -24,7 +24,7 @@ COMPILED_FOR = {np.dtype(np.float32), np.dtype(np.float64)}
 ROWS_TOGETHER = 64
 
 
-def row_norms(rows: FloatArray, *, out: FloatArray) -> None:
+def row_norms(rows: RealArray, *, out: RealArray) -> None:
     """Write the L2 norms of ``rows``, (rows, length), to ``out``, (rows,); in float64 whatever the precision of the rows."""
     compiled = _compiled() if {rows.dtype, out.dtype} <= COMPILED_FOR else None
     (compiled or norms_in_passes)(rows, out)
@@ -45,7 +45,7 @@ def _compiled() -> Norms | None:
     return compiled
 
 
-def norms_in_a_loop(rows: FloatArray, out: FloatArray) -> None:
+def norms_in_a_loop(rows: RealArray, out: RealArray) -> None:
     for row in range(rows.shape[0]):
         total = 0.0
         for column in range(rows.shape[1]):
@@ -54,7 +54,7 @@ def norms_in_a_loop(rows: FloatArray, out: FloatArray) -> None:
         out[row] = np.sqrt(total)
 
 
-def norms_in_passes(rows: FloatArray, out: FloatArray) -> None:
+def norms_in_passes(rows: RealArray, out: RealArray) -> None:
     length = rows.shape[1]
     at_a_time = ROWS_TOGETHER * max(1, SQUARES_AT_A_TIME // length // ROWS_TOGETHER)
     squares = np.empty((min(at_a_time, len(rows)), length))

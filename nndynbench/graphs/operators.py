@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from nndynbench.arrays import RealArray
 from nndynbench.graphs.architecture import Layer
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
-Block: TypeAlias = "FloatArray | EdgeOperator"
+Block: TypeAlias = "RealArray | EdgeOperator"
 """The edge weights between two layers of nodes: written out, or as an operator."""
 
 
@@ -23,7 +22,7 @@ class Edges(NamedTuple):
 
     ends: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
-    weights: FloatArray
+    weights: RealArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class EdgeOperator(ABC):
     """
 
     layer: Layer
-    weight: FloatArray
+    weight: RealArray
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,15 +48,15 @@ class EdgeOperator(ABC):
     def number_of_edges(self) -> int: ...
 
     @abstractmethod
-    def matvec(self, values: FloatArray) -> FloatArray:
+    def matvec(self, values: RealArray) -> RealArray:
         """From values over the inputs (n_in,) to their weighted sums over the outputs (n_out,)."""
 
     @abstractmethod
-    def rmatvec(self, values: FloatArray) -> FloatArray:
+    def rmatvec(self, values: RealArray) -> RealArray:
         """The transposed map, (n_out,) to (n_in,)."""
 
     @abstractmethod
-    def smallest_incoming(self) -> FloatArray:
+    def smallest_incoming(self) -> RealArray:
         """The smallest signed weight among the edges entering each output, in the output's shape."""
 
     @abstractmethod
@@ -68,10 +67,10 @@ class EdgeOperator(ABC):
         """The edges of one sign, "positive" or "negative", with absolute weights."""
         return replace(self, weight=np.maximum(self.weight if sign == "positive" else -self.weight, 0))
 
-    def row_sums(self) -> FloatArray:
+    def row_sums(self) -> RealArray:
         return self.matvec(np.ones(self.shape[1]))
 
-    def column_sums(self) -> FloatArray:
+    def column_sums(self) -> RealArray:
         return self.rmatvec(np.ones(self.shape[0]))
 
 
@@ -84,15 +83,15 @@ class ConvolutionEdges(EdgeOperator):
         height, width = (int(in_bounds(self.layer, axis).sum()) for axis in (1, 2))
         return self.layer.output_shape[0] * self.layer.input_shape[0] * height * width
 
-    def matvec(self, values: FloatArray) -> FloatArray:
+    def matvec(self, values: RealArray) -> RealArray:
         return (self._filters @ _windows(values, self.layer).reshape(self._filters.shape[1], -1)).ravel()
 
-    def rmatvec(self, values: FloatArray) -> FloatArray:
+    def rmatvec(self, values: RealArray) -> RealArray:
         spread = self._filters.T @ values.reshape(self.weight.shape[0], -1)
         kernel = self.layer.kernel
         return _overlap_add(spread.reshape(-1, kernel, kernel, *self.layer.output_shape[1:]), self.layer)
 
-    def smallest_incoming(self) -> FloatArray:
+    def smallest_incoming(self) -> RealArray:
         smallest = self.weight.min(axis=1)
         rows, columns = in_bounds(self.layer, 1), in_bounds(self.layer, 2)
         out = np.empty(self.layer.output_shape, self.dtype)
@@ -114,7 +113,7 @@ class ConvolutionEdges(EdgeOperator):
         return Edges(rows[kept], columns[kept], values[kept])
 
     @property
-    def _filters(self) -> FloatArray:
+    def _filters(self) -> RealArray:
         return self.weight.reshape(len(self.weight), -1)
 
 
@@ -130,17 +129,17 @@ class PoolingEdges(EdgeOperator):
         height, width = (int(in_bounds(self.layer, axis).sum()) for axis in (1, 2))
         return self.layer.input_shape[0] * height * width
 
-    def matvec(self, values: FloatArray) -> FloatArray:
+    def matvec(self, values: RealArray) -> RealArray:
         windows = _windows(self.weight.ravel() * values, self.layer)
         return np.asarray(windows.sum(axis=(1, 2))).ravel()
 
-    def rmatvec(self, values: FloatArray) -> FloatArray:
+    def rmatvec(self, values: RealArray) -> RealArray:
         kernel = self.layer.kernel
         pooled = values.reshape(self.layer.output_shape)[:, None, None]
         spread = np.broadcast_to(pooled, (len(pooled), kernel, kernel, *self.layer.output_shape[1:]))
         return self.weight.ravel() * _overlap_add(spread, self.layer)
 
-    def smallest_incoming(self) -> FloatArray:
+    def smallest_incoming(self) -> RealArray:
         padded = _padded(self.weight.ravel(), self.layer, fill=np.inf)
         return np.asarray(_strided_windows(padded, self.layer).min(axis=(3, 4)))
 
@@ -160,7 +159,7 @@ def in_bounds(layer: Layer, axis: int) -> npt.NDArray[np.bool_]:
     return (taps >= 0) & (taps < layer.input_shape[axis])
 
 
-def _padded(values: FloatArray, layer: Layer, fill: float) -> FloatArray:
+def _padded(values: RealArray, layer: Layer, fill: float) -> RealArray:
     image = values.reshape(layer.input_shape)
     if layer.padding == 0:
         return image
@@ -168,17 +167,17 @@ def _padded(values: FloatArray, layer: Layer, fill: float) -> FloatArray:
     return np.pad(image, around, constant_values=fill)
 
 
-def _strided_windows(padded: FloatArray, layer: Layer) -> FloatArray:
+def _strided_windows(padded: RealArray, layer: Layer) -> RealArray:
     windows = sliding_window_view(padded, (layer.kernel, layer.kernel), axis=(1, 2))
     return windows[:, :: layer.stride, :: layer.stride][:, : layer.output_shape[1], : layer.output_shape[2]]
 
 
-def _windows(values: FloatArray, layer: Layer) -> FloatArray:
+def _windows(values: RealArray, layer: Layer) -> RealArray:
     """Each output's window of the input, (channels, kernel, kernel, height_out, width_out), 0 on padding."""
     return _strided_windows(_padded(values, layer, fill=0.0), layer).transpose(0, 3, 4, 1, 2)
 
 
-def _overlap_add(windows: FloatArray, layer: Layer) -> FloatArray:
+def _overlap_add(windows: RealArray, layer: Layer) -> RealArray:
     """The transpose of `_windows`: windows summed back onto the input, flat."""
     channels, height, width = layer.input_shape
     padding, stride = layer.padding, layer.stride

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.graphs.operators import ConvolutionEdges, Edges, FloatArray, PoolingEdges, in_bounds
+from nndynbench.arrays import RealArray
+from nndynbench.graphs.operators import ConvolutionEdges, Edges, PoolingEdges, in_bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
         onto_padding = self._reaches_padding() & ~self._reaches_corner()
         return super().number_of_edges + len(self.weight) * self.layer.input_shape[0] * int(onto_padding.sum())
 
-    def matvec(self, values: FloatArray) -> FloatArray:
+    def matvec(self, values: RealArray) -> RealArray:
         image = values.reshape(self.layer.input_shape).copy()
         corner = image[:, 0, 0].copy()
         image[:, 0, 0] = 0
@@ -38,7 +39,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
             out[:, *output] += self.weight[:, :, *tap] @ corner
         return out.ravel()
 
-    def rmatvec(self, values: FloatArray) -> FloatArray:
+    def rmatvec(self, values: RealArray) -> RealArray:
         image = super().rmatvec(values).reshape(self.layer.input_shape)
         outputs = values.reshape(self.layer.output_shape)
         image[:, 0, 0] = 0
@@ -46,7 +47,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
             image[:, 0, 0] += outputs[:, *output] @ self.weight[:, :, *tap]
         return image.ravel()
 
-    def smallest_incoming(self) -> FloatArray:
+    def smallest_incoming(self) -> RealArray:
         smallest = super().smallest_incoming()
         for output, weights in self._overwritten_outputs():
             smallest[:, *output] = weights.min(axis=1, initial=0)
@@ -98,7 +99,7 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
             if not len(on_padding) or on_padding[-1] < tap[0] * self.layer.kernel + tap[1]:
                 yield output, tap
 
-    def _overwritten_outputs(self) -> Iterator[tuple[tuple[int, int], FloatArray]]:
+    def _overwritten_outputs(self) -> Iterator[tuple[tuple[int, int], RealArray]]:
         """The outputs whose edge to position (0, 0) lost its weight, each with its other edges' weights (filters, edges)."""
         surviving = dict(self._surviving_corner_edges())
         for output, tap in self._corner_edges():
@@ -112,17 +113,17 @@ class QuirkyConvolutionEdges(ConvolutionEdges):
 class QuirkyPoolingEdges(PoolingEdges):
     """A pooling layer with the second quirk: only pooled positions of the first channel have edges from the layer before."""
 
-    def matvec(self, values: FloatArray) -> FloatArray:
+    def matvec(self, values: RealArray) -> RealArray:
         pooled = super().matvec(values).reshape(self.layer.output_shape)
         out = np.zeros_like(pooled)
         out[0] = pooled.sum(axis=0)
         return out.ravel()
 
-    def rmatvec(self, values: FloatArray) -> FloatArray:
+    def rmatvec(self, values: RealArray) -> RealArray:
         first = values.reshape(self.layer.output_shape)[0]
         return super().rmatvec(np.broadcast_to(first, self.layer.output_shape).ravel())
 
-    def smallest_incoming(self) -> FloatArray:
+    def smallest_incoming(self) -> RealArray:
         raise ValueError(f"the reference code has no pooling layer after another one ({self.layer.name!r})")
 
     def edges(self) -> Edges:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import RealArray
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import LayeredGraph, NotRepresentableError, node_tensors
 from nndynbench.graphs.norms import row_norms
 from nndynbench.graphs.weights import WeightsLike
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 
 def rolled(
@@ -54,7 +52,7 @@ def rolled(
     return LayeredGraph(rolled_blocks(slices, dtype=dtype), ("input", *tensors), tensors=tensors)
 
 
-def slices_between(weight: FloatArray, shape: tuple[int, ...], inputs: int) -> FloatArray:
+def slices_between(weight: RealArray, shape: tuple[int, ...], inputs: int) -> RealArray:
     """The weights between each output and each of the ``inputs`` (channels, or units), (..., outputs, inputs, weights), in
     one layer's tensor of ``shape`` (outputs, …), or in a stack of such tensors.
     """
@@ -62,7 +60,7 @@ def slices_between(weight: FloatArray, shape: tuple[int, ...], inputs: int) -> F
     return weight.reshape(*stack, shape[0], inputs, -1)
 
 
-def rolled_blocks(slices: Sequence[FloatArray], *, dtype: npt.DTypeLike = np.float64) -> tuple[FloatArray, ...]:
+def rolled_blocks(slices: Sequence[RealArray], *, dtype: npt.DTypeLike = np.float64) -> tuple[RealArray, ...]:
     """Each layer's block (..., outputs, inputs): L2 norms of its slices.
 
     One array holds all blocks: in a deep network, many small arrays would take thousands of pages of memory.

@@ -8,11 +8,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.arrays import as_array
+from nndynbench.arrays import RealArray, as_array
 from nndynbench.graphs.architecture import Layer
 from nndynbench.graphs.derived import module_tensors
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
@@ -36,7 +34,7 @@ def tensors(weights: WeightsLike) -> Mapping[str, Any]:
     raise TypeError(f"weights must be a mapping from names to tensors, or a torch module, not {type(weights).__name__}")
 
 
-def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray:
+def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> RealArray:
     """The layer's weight tensor, checked against the architecture's shape; ``stacked`` allows further axes in front.
 
     Raises
@@ -47,7 +45,7 @@ def layer_weight(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -
     return _tensor(weights, f"{layer.name}.weight", layer.weight_shape, stacked)
 
 
-def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> FloatArray | None:
+def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> RealArray | None:
     """The layer's bias, shape (outputs,), or None if the architecture or the weights have none."""
     name = f"{layer.name}.bias"
     if not layer.has_bias or name not in tensors(weights):
@@ -55,7 +53,7 @@ def layer_bias(weights: WeightsLike, layer: Layer, *, stacked: bool = False) -> 
     return _tensor(weights, name, layer.weight_shape[:1], stacked)
 
 
-def _tensor(weights: WeightsLike, name: str, shape: tuple[int, ...], stacked: bool) -> FloatArray:
+def _tensor(weights: WeightsLike, name: str, shape: tuple[int, ...], stacked: bool) -> RealArray:
     found = tensors(weights)
     if name not in found:
         raise ValueError(f"the weights have no {name!r} (they have: {', '.join(map(str, found)) or 'none'})")

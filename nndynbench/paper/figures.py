@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench import plots
+from nndynbench.arrays import FloatArray
 from nndynbench.centralities import MOMENTS
 from nndynbench.graphs import Weights, random_weights
 from nndynbench.paper import contradictions, paper_values
@@ -25,7 +26,6 @@ from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import SplitError, Subset
 
 T = TypeVar("T")
-FloatArray = npt.NDArray[np.float64]
 
 LEARNERS = ("svm", "mlp")
 GRAPHS = ("", "-unrolled-positive", "-unrolled-negative", "-unrolled-both")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.method import seeded
 from nndynbench.protocols.protocol import Task
 from nndynbench.protocols.tuning import asked_for, best_of
@@ -18,7 +19,6 @@ from nndynbench.protocols.tuning import asked_for, best_of
 if TYPE_CHECKING:
     from nndynbench.subsets import History
 
-FloatArray = npt.NDArray[np.float64]
 
 NUMBERS = (Real, Decimal)
 

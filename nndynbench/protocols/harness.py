@@ -13,10 +13,9 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from nndynbench.arrays import LARGEST_NUMBER
+from nndynbench.arrays import LARGEST_NUMBER, FloatArray
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.progress import ReportProgress, reporting
 from nndynbench.protocols.arguments import (
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from nndynbench.sealed.outside import Sealed
     from nndynbench.subsets import History
 
-FloatArray = npt.NDArray[np.float64]
 
 # As many bits of a whole number as JSON keeps in every language.
 ORDER_BITS = 53

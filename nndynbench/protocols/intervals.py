@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray, RealArray
 from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
-
-FloatArray = npt.NDArray[np.float64]
-Numbers = npt.NDArray[np.floating[Any]]
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -78,7 +76,7 @@ class Resamples:
         variance = self.mean(shifted**2) - self.mean(shifted) ** 2
         return np.where(variance > ROUNDING * values.var(), variance, 0.0)
 
-    def by_cluster(self, values: Numbers) -> Numbers:
+    def by_cluster(self, values: RealArray) -> RealArray:
         """Sums over each cluster's rows: (networks, …) to (clusters, …)."""
         return np.asarray(self._members.astype(values.dtype) @ values)
 

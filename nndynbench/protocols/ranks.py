@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.intervals import LEVEL, quantiles
 
-FloatArray = npt.NDArray[np.float64]
 Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
 
 # If a number is this many standard deviations from 0, its 95% interval excludes 0 with a probability of 80%: 1.96 + 0.84.

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class UndefinedMetricError(NndynbenchError, ValueError):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.intervals import Resamples, draw_alike, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
@@ -21,7 +22,6 @@ from nndynbench.subsets.history import CURVES, WEIGHTS
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
-FloatArray = npt.NDArray[np.float64]
 
 SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "redrawn", "undefined", DRAWS)
 

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.metrics.selection import ranking
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
-FloatArray = npt.NDArray[np.float64]
 Replay = tuple[FloatArray, FloatArray]
 """(how high each network is ranked, the epochs that it was trained)"""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.scored import FloatArray
+from nndynbench.arrays import FloatArray
 
 # Deviations, in percentage points, are rounded to these: equal columns may give predictions that differ in their last bits.
 DECIMALS = 6

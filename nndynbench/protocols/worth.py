@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, ratio
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from nndynbench.subsets import Subset
 
-FloatArray = npt.NDArray[np.float64]
 
 FINAL_ACCURACY = "final_accuracy"
 

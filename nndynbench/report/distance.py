@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.columns import layer_distances
 from nndynbench.numbers import epochs
 from nndynbench.protocols.intervals import draw_resamples, quantiles
@@ -16,8 +17,6 @@ from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations
 from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
-
-FloatArray = npt.NDArray[np.float64]
 
 # What everybody calls what the grids call otherwise.
 OPTIMISERS = {"sgd": "plain SGD", "adam": "Adam"}

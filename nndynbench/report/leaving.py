@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.columns import CURVES
 from nndynbench.numbers import epochs, written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
@@ -17,8 +18,6 @@ from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.report.distance import log_distances
 from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
-
-FloatArray = npt.NDArray[np.float64]
 
 # What is known of every epoch without weights.
 

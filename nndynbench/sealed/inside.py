@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import sklearn.base  # noqa: F401  # every fit clones: imported once for all that are forked
 
+from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import environment
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import SEED, as_method, method_names, why_it_failed
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from nndynbench.graphs import Architecture, LayeredGraph, Weights
 
 FINGERPRINTING = "nndynbench.sealed.fingerprinting"
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

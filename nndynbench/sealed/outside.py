@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.protocols.fitting import Known
 from nndynbench.protocols.method import is_file_name
@@ -25,8 +25,6 @@ from nndynbench.sealed.channel import Channel
 from nndynbench.sealed.desk import Desk, networks_of
 from nndynbench.sealed.inside import FINGERPRINTING, Job, Surroundings
 from nndynbench.subsets.history import History
-
-FloatArray = npt.NDArray[np.float64]
 
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 

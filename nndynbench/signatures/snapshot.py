@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.arrays import as_array
+from nndynbench.arrays import FloatArray, as_array
 from nndynbench.centralities import degree, eigenvector_centrality, moments
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import SIGNS as SIGNS
@@ -22,7 +22,6 @@ from nndynbench.graphs.unrolled import unrolled
 from nndynbench.graphs.weights import layer_weight
 from nndynbench.names import check_name
 
-FloatArray = npt.NDArray[np.float64]
 NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
 
 CENTRALITIES: dict[str, Callable[[Sequence[Any]], npt.NDArray[np.floating[Any]]]] = {

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import fingerprint
 from nndynbench.names import check_name
-from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, FloatArray, NodeFunction, check_graph, stacked
+from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, NodeFunction, check_graph, stacked
 
 if TYPE_CHECKING:
     from nndynbench.subsets.history import History

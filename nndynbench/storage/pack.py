@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.packed import PackedFolder
@@ -20,8 +21,6 @@ from nndynbench.storage.tables import KEYS, TableName, read_table, table_file
 
 if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot, SnapshotArrays
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class Pack:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.fingerprint import fingerprint
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from nndynbench.graphs import LayeredGraph, Weights
     from nndynbench.subsets.reader import Reader
 
-FloatArray = npt.NDArray[np.float64]
 
 WEIGHTS = "weights"
 CURVES = "curves"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, Weights, architecture, initial_weights, rolled
 from nndynbench.storage.computed import key_of, store_value, stored_value
@@ -23,7 +23,6 @@ from nndynbench.subsets.reader import RICHER
 if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
 
-FloatArray = npt.NDArray[np.float64]
 
 # The largest relative difference between the degree signature of the drawn initial weights and the stored one. Both are of
 # the same weights, but another version of the code may compute them in other steps.

@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from nndynbench.arrays import FloatArray
 from nndynbench.graphs import Architecture, LayeredGraph, Weights, rolled
 from nndynbench.graphs.layered import NodeTensors
 from nndynbench.names import check_name
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nndynbench.storage.arrays import Snapshot
     from nndynbench.subsets.history import Place
 
-FloatArray = npt.NDArray[np.float64]
 
 # Weights of up to this size become graphs for all of a network's epochs at once, which is hardly slower than one graph.
 TOGETHER_BYTES = 1 << 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import FloatArray, Resamples
+from nndynbench.arrays import FloatArray
+from nndynbench.protocols.intervals import Resamples
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nndynbench.protocols.intervals import FloatArray, Resamples
+from nndynbench.arrays import FloatArray
+from nndynbench.protocols.intervals import Resamples
 from nndynbench.protocols.scored import Scored, UndefinedMetricError
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.arrays import FloatArray
+from nndynbench.protocols.intervals import Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.metrics.regression import explained
 from nndynbench.protocols.scored import Scored, UndefinedMetricError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.arrays import FloatArray
+from nndynbench.protocols.intervals import Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, UndefinedMetricError
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import KEPT, FloatArray, Numbers, Resamples, ratio
+from nndynbench.arrays import FloatArray, RealArray
+from nndynbench.protocols.intervals import KEPT, Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, fold_masks
 
@@ -117,7 +118,7 @@ def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDAr
     return np.minimum(np.maximum(count[:, None].astype(np.float32) - before, 0), leading)
 
 
-def _counted(copies: npt.NDArray[np.float32], wanted: Numbers) -> npt.NDArray[np.float32]:
+def _counted(copies: npt.NDArray[np.float32], wanted: RealArray) -> npt.NDArray[np.float32]:
     """How many copies there are up to each network: (resamples, leading networks). It goes at least as far as every resample
     needs to reach the number wanted, or to the end.
     """

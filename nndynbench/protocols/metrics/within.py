@@ -12,7 +12,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.intervals import FloatArray, Resamples, ratio
+from nndynbench.arrays import FloatArray
+from nndynbench.protocols.intervals import Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.metrics.regression import SHARE_SHOWN
 from nndynbench.protocols.scored import Scored, UndefinedMetricError
