@@ -257,12 +257,12 @@ def _from_file(path: Path, width: float) -> Architecture:
         raise ArchitectureError(f"{path} is not valid TOML: {reason}") from reason
     if len(described) != 1 or not isinstance(next(iter(described.values())), dict):
         raise ArchitectureError(
-            f"{path} must have one table, [name] of the architecture, not {', '.join(described) or 'none'}"
+            f"{path} must have exactly one table, named after the architecture, not {', '.join(described) or 'none'}"
         )
     [(name, facts)] = described.items()
     _check_initialisation(facts.get("initialisation", {}), where=f"{path}: {name}")
     if name in _descriptions():
-        raise ArchitectureError(f"{path}: {name} is the name of an architecture that the package describes: choose another")
+        raise ArchitectureError(f"{path}: the package already describes an architecture named {name}: choose another name")
     return _built(name, facts, width, where=str(path))
 
 
@@ -273,7 +273,7 @@ def _check_initialisation(given: object, *, where: str) -> None:
             f"{where}: initialisation must be a table of {', '.join(DEFAULT_INITIALISATION)}, not {given!r}"
         )
     for kind, rule in given.items():
-        check_name(kind, DEFAULT_INITIALISATION, what=f"fact of the initialisation in {where}")
+        check_name(kind, DEFAULT_INITIALISATION, what=f"key of the initialisation in {where}:")
         check_rule(rule, what=f"initialisation of {kind} in {where}")
 
 
@@ -292,10 +292,10 @@ def _is_normal(rule: str) -> bool:
 
 def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> Architecture:
     for fact in facts:
-        check_name(fact, FACTS, what=f"fact of {name} in {where}")
+        check_name(fact, FACTS, what=f"key of {name} in {where}:")
     described = facts.get("layers")
     if not isinstance(described, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in described):
-        raise ArchitectureError(f"{where}: {name} has no layers: they must be a list of tables")
+        raise ArchitectureError(f"{where}: the layers of {name} must be a list of tables")
     try:
         entries = tuple(described if width == 1 else _scaled(list(described), width))
         shape = tuple(facts.get("input_shape", ()))
@@ -332,7 +332,7 @@ def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iter
     for entry in entries:
         _check_entry(entry, shape)
         if entry["name"] in names:
-            raise ValueError(f"two layers have the name {entry['name']!r}: each has weights and nodes of its own")
+            raise ValueError(f"two layers are named {entry['name']!r}: each layer needs a name of its own")
         names.add(entry["name"])
         for layer in _layers_of(entry, shape):
             shape = layer.output_shape
@@ -349,14 +349,14 @@ def _check_entry(entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
             raise ValueError(f"layer {name!r} lacks {key}")
         value = entry.get(key, least)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"layer {name!r} has {value!r} for {key}, which must be a whole number from {least} on")
+            raise ValueError(f"layer {name!r} has {value!r} for {key}, which must be a whole number of at least {least}")
     if shape and len(shape) != 3 and kind not in ("fc", "dropout", TENSOR):
         raise ValueError(
             f"layer {name!r} is of kind {kind!r}, which slides along height and width, but the shape before it is {shape}"
         )
     if kind == "conv":
         for key in entry:
-            check_name(key, ("kind", "name", *NUMBERS[kind], "batch_norm"), what=f"fact of layer {name!r}")
+            check_name(key, ("kind", "name", *NUMBERS[kind], "batch_norm"), what=f"key of layer {name!r}:")
 
 
 def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Layer]:
@@ -386,7 +386,7 @@ def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Lay
                 yield layer
                 shape = layer.output_shape
     else:
-        raise ValueError(f"layer {name!r} has the unknown kind {kind!r}")
+        raise ValueError(f"layer {name!r} is of unknown kind {kind!r}")
 
 
 def _residual_block(kind: str, name: str, shape: tuple[int, ...], filters: int, stride: int) -> Iterator[Layer]:

@@ -71,7 +71,7 @@ def initial_weights(name: str | Architecture, *, seed: int, scale: float = 1.0) 
 def _random(seed: int, scale: float) -> np.random.Generator:
     """The generator of a seed; raises ValueError for an invalid seed or scale."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, not {seed!r}")
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
     if isinstance(scale, bool) or not isinstance(scale, (int, float, np.number)) or not math.isfinite(scale):
         raise ValueError(f"scale must be a finite number, not {scale!r}")
     return np.random.default_rng(seed)

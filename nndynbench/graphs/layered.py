@@ -106,9 +106,9 @@ class LayeredGraph:
         sizes = (self.blocks[0].shape[-1], *(block.shape[-2] for block in self.blocks))
         for name, size, block in zip(self.layers[1:], sizes[:-1], self.blocks, strict=True):
             if block.shape[-1] != size:
-                raise ValueError(f"block {name!r} has {block.shape[-1]} inputs, the layer before it {size} nodes")
+                raise ValueError(f"block {name!r} has input size {block.shape[-1]}, but the layer before it has size {size}")
             if block.shape[:-2] != self.stack:
-                raise ValueError(f"block {name!r} stacks {block.shape[:-2]} graphs, the first one {self.stack}")
+                raise ValueError(f"block {name!r} stacks {block.shape[:-2]} graphs, but the first block {self.stack}")
         object.__setattr__(self, "layer_sizes", sizes)
 
     def __repr__(self) -> str:

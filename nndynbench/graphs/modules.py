@@ -132,7 +132,9 @@ def from_module(
 
     network = unwrapped(model)
     if not isinstance(network, nn.Module):
-        raise TypeError(f"from_module takes a torch module, not {type(model).__name__}; for weights by name: graphs.rolled")
+        raise TypeError(
+            f"from_module takes a torch module, not {type(model).__name__}; for weights by name, use graphs.rolled"
+        )
     if isinstance(network, jit.ScriptModule):
         raise NotRepresentableError(
             "the module is compiled by torch.jit, which keeps no code to follow: pass the module that it was made from"

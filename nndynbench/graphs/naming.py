@@ -205,8 +205,8 @@ def _check_none_left(shapes: Mapping[str, tuple[int, ...]], taken: set[str], des
     left = [key for key, shape in shapes.items() if key not in taken and len(shape) > 1 and _is_layers_weight(key)]
     if left:
         raise NamingError(
-            f"the checkpoint has weights that {described.name} has no layer for: {', '.join(left)}. It is another "
-            "network's, or these are not layers of it (shortcuts, other heads): in that case leave them out"
+            f"the checkpoint has weights that {described.name} has no layer for: {', '.join(left)}. Either they "
+            "are from another network, or they are not layers of this one (shortcuts, other heads): then leave them out"
         )
 
 
@@ -222,12 +222,12 @@ def _floating(key: str, found: Mapping[str, Any]) -> Any:
     """The tensor of this name, if it has floating-point values."""
     tensor = found[key]
     if getattr(tensor, "is_meta", False):
-        raise NamingError(f"{key!r} is on the meta device: it has a shape and no values")
+        raise NamingError(f"{key!r} is on the meta device: it has a shape but no values")
     kind = _dtype(tensor)
     if kind not in FLOATING:
         raise NamingError(
-            f"{key!r} has values of type {kind}: weights are real floating-point numbers of 16 bits or more. Save them as "
-            "float32"
+            f"{key!r} has values of type {kind}: weights must be real floating-point numbers of 16 bits or more. Save them "
+            "as float32"
         )
     return tensor
 
@@ -242,17 +242,17 @@ def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], descri
     if len(candidates) != len(wanting):
         others = [key for key in alike if not _is_weight(key)]
         raise NamingError(
-            f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), and not every one has a tensor of "
+            f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), but not every one has a tensor of "
             f"its name; the checkpoint has {len(candidates)} tensor(s) of this shape"
             f"{': ' if candidates else ''}{', '.join(candidates)}"
-            + (f" (not named as a weight, which ends in '.weight': {_listing(others)})" if others else "")
+            + (f" (also of this shape, but not named NAME.weight: {_listing(others)})" if others else "")
             + ("" if candidates or others else f". It holds {_shown(shapes)}")
         )
     order = _in_order(candidates, wanting, shapes, described) if len({*map(_pattern, candidates)}) == 1 else None
     if order is None:
         raise NamingError(
             f"which of {', '.join(candidates)} are the layers {names} of {described.name}? All have shape {shape}, and "
-            f"their names do not say the order: rename them to {names}"
+            f"their names do not give the order: rename them to {names}"
         )
     return order
 

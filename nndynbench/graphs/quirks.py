@@ -124,7 +124,7 @@ class QuirkyPoolingEdges(PoolingEdges):
         return super().rmatvec(np.broadcast_to(first, self.layer.output_shape).ravel())
 
     def smallest_incoming(self) -> RealArray:
-        raise ValueError(f"the reference code has no pooling layer after another one ({self.layer.name!r})")
+        raise ValueError(f"the reference code does not support a pooling layer after another one ({self.layer.name!r})")
 
     def edges(self) -> Edges:
         ends, starts, weights = super().edges()

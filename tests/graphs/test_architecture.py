@@ -32,11 +32,11 @@ def test_a_description_makes_the_architecture_that_it_is_of(name: str) -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([CONV | {"stride": 0}, FC], "layer 'conv1' has 0 for stride, which must be a whole number from 1 on"),
+        ([CONV | {"stride": 0}, FC], "layer 'conv1' has 0 for stride, which must be a whole number of at least 1"),
         ([CONV | {"kernel": [3, 1]}, FC], r"layer 'conv1' has \[3, 1\] for kernel, which must be a whole number"),
         ([CONV | {"filters": "4"}, FC], "layer 'conv1' has '4' for filters"),
         ([{"kind": "conv", "name": "conv1", "filters": 4}, FC], "layer 'conv1' lacks kernel"),
-        ([CONV | {"groups": 2}, FC], "unknown fact of layer 'conv1' 'groups'.*valid: .*padding"),
+        ([CONV | {"groups": 2}, FC], "unknown key of layer 'conv1': 'groups'.*valid: .*padding"),
         ([CONV, POOL | {"stride": 0}, FC], "layer 'pool1' has 0 for stride"),
         ([CONV, FC | {"units": 2.5}], "layer 'fc1' has 2.5 for units"),
         (
@@ -44,7 +44,7 @@ def test_a_description_makes_the_architecture_that_it_is_of(name: str) -> None:
             r"layer 'conv1' is of kind 'conv', which slides along height and width, but the shape before it is \(3,\)",
         ),
         ([FC, POOL], "layer 'pool1' is of kind 'max-pool', which slides"),
-        ([FC | {"units": 64}, FC | {"units": 64}], "two layers have the name 'fc1'"),
+        ([FC | {"units": 64}, FC | {"units": 64}], "two layers are named 'fc1'"),
     ],
 )
 def test_what_no_layer_can_be_is_refused_and_the_layer_named(layers: list[dict[str, Any]], message: str) -> None:
@@ -85,7 +85,7 @@ def own_file(folder: Path, initialisation: str) -> Path:
         ('{ fc = "normal-small" }', "unknown initialisation of fc .* 'normal-small'; did you mean"),
         ('{ fc = "normal--1" }', "unknown initialisation of fc .* 'normal--1'"),
         ("{ bias = 0 }", r"unknown initialisation of bias .* 0 \(valid"),
-        ('{ convs = "zero" }', r"unknown fact of the initialisation in .*mine 'convs'; did you mean 'conv'\?"),
+        ('{ convs = "zero" }', r"unknown key of the initialisation in .*mine: 'convs'; did you mean 'conv'\?"),
         ('"zero"', "initialisation must be a table of conv, fc, bias, not 'zero'"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_graph_made_of_blocks_alone_says_that_it_has_no_attributes(graph):
 
 
 def test_blocks_that_do_not_fit_each_other_are_an_error_that_names_the_layer():
-    with pytest.raises(ValueError, match="block 'b' has 3 inputs, the layer before it 2 nodes"):
+    with pytest.raises(ValueError, match="block 'b' has input size 3, but the layer before it has size 2"):
         LayeredGraph((np.ones((2, 2)), np.ones((2, 3))), ("input", "a", "b"))
 
 

@@ -104,7 +104,7 @@ def test_more_candidates_than_layers_are_listed():
 def test_names_of_equal_shape_that_do_not_say_the_order_are_refused():
     theirs = positional("cifar10-vgg")
     theirs["middle.weight"] = theirs.pop("features.15.weight")
-    with pytest.raises(NamingError, match="their names do not say the order"):
+    with pytest.raises(NamingError, match="their names do not give the order"):
         renamed(theirs, "cifar10-vgg")
 
 
@@ -165,7 +165,7 @@ def test_a_shortcut_of_a_layers_shape_is_no_candidate():
 @pytest.mark.parametrize("ending", [".kernel", "/weight", ".w"])
 def test_names_that_do_not_end_in_weight_are_listed(lenet, ending):
     theirs = {name.replace(".weight", ending): value for name, value in lenet.items()}
-    with pytest.raises(NamingError, match=f"not named as a weight, which ends in '.weight': conv1{ending}"):
+    with pytest.raises(NamingError, match=f"also of this shape, but not named NAME.weight: conv1{ending}"):
         renamed(theirs, "cifar10-lenet")
 
 
@@ -206,7 +206,7 @@ def test_blocks_that_count_before_their_convs_are_in_order(template):
 
 @pytest.mark.parametrize("template", ["conv{conv}.stage{stage}.block{block}", "stage{stage}.conv{conv}.block{block}"])
 def test_convs_that_count_before_their_blocks_are_refused(template):
-    with pytest.raises(NamingError, match="their names do not say the order"):
+    with pytest.raises(NamingError, match="their names do not give the order"):
         renamed(resnet32_as(template), "cifar10-resnet32")
 
 
@@ -227,7 +227,7 @@ def test_of_names_with_many_numbers_not_every_order_is_tried(monkeypatch):
         name: ".".join(f"{(position + 1) * step % 31}" for step in range(1, 10)) for position, name in enumerate(layers)
     }
     theirs |= {f"conv.{numbers[name]}.weight": weights[name] for name in layers}
-    with pytest.raises(NamingError, match="their names do not say the order"):
+    with pytest.raises(NamingError, match="their names do not give the order"):
         renamed(theirs, "cifar10-resnet32")
 
 

@@ -138,7 +138,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes():
 def test_stacks_of_different_sizes_are_an_error_that_names_the_layer():
     weights = random_weights("digits-lenet", seed=0)
     stacked = {name: np.stack([value] * (3 if "fc2" in name else 2)) for name, value in weights.items()}
-    with pytest.raises(ValueError, match=r"stacks \(3,\) graphs, the first one \(2,\)"):
+    with pytest.raises(ValueError, match=r"stacks \(3,\) graphs, but the first block \(2,\)"):
         rolled(stacked, "digits-lenet")
 
 
