@@ -20,7 +20,7 @@ import numpy.typing as npt
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.progress import tracked
-from nndynbench.storage.files import user_path, written_whole
+from nndynbench.storage.files import user_path, write_whole, written_whole
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -251,8 +251,7 @@ def _write(folder: Path, images: Images, source: str | Path | None) -> None:
                 np.save(file, array)
     facts = {"name": images.name, "brightest": images.brightest, "digest": images.digest}
     facts["sources"] = {str(source): _fingerprint(source)} if source is not None else {}
-    with written_whole(folder / FACTS_FILE) as partial:
-        partial.write_text(json.dumps(facts), encoding="utf-8")
+    write_whole(folder / FACTS_FILE, json.dumps(facts))
 
 
 def _read(folder: Path) -> Images:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import architecture
 from nndynbench.packing import check_own_name
-from nndynbench.storage.files import user_path, written_whole
+from nndynbench.storage.files import user_path, write_whole
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
 
 ARCHITECTURE_FILE = "architecture.toml"
@@ -60,8 +60,7 @@ def with_architecture_kept(entry: CatalogueEntry, runs: Path) -> CatalogueEntry:
         return entry
     copy = runs / ARCHITECTURE_FILE
     if not copy.is_file():
-        with written_whole(copy) as partial:
-            partial.write_bytes(Path(entry.architecture).read_bytes())
+        write_whole(copy, Path(entry.architecture).read_bytes())
     return replace(entry, architecture=str(copy))
 
 

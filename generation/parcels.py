@@ -11,9 +11,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from generation.runs import write_whole
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.files import DamagedFileError, user_path
+from nndynbench.storage.files import DamagedFileError, user_path, write_whole
 
 FACTS_FILE = "parcel.json"
 
@@ -43,7 +42,7 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
         write_whole(path, content)
         names.append(path)
         checksums[path.name] = hashlib.sha256(content).hexdigest()
-    write_whole(into / FACTS_FILE, json.dumps({"folder": folder.name, "parts": checksums}, indent=1).encode())
+    write_whole(into / FACTS_FILE, json.dumps({"folder": folder.name, "parts": checksums}, indent=1))
     return names
 
 

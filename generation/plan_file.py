@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from generation.runs import write_whole
-from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import ImageFacts
 
 PLAN_FILE = "plan.json"
@@ -51,7 +50,7 @@ class PlanFacts(BaseModel):
 
 def write_plan(folder: Path, facts: PlanFacts) -> None:
     """Write a folder's plan."""
-    write_whole(folder / PLAN_FILE, facts.model_dump_json(indent=1, exclude_none=True).encode())
+    write_whole(folder / PLAN_FILE, facts.model_dump_json(indent=1, exclude_none=True))
 
 
 def read_plan(folder: Path) -> PlanFacts:

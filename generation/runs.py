@@ -26,7 +26,7 @@ from generation.record import (
     written_state_facts,
 )
 from nndynbench.graphs import Weights
-from nndynbench.storage.files import DamagedFileError, locked, remove_partial, written_whole
+from nndynbench.storage.files import DamagedFileError, locked, remove_partial, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class NetworkRun:
 
     def finish(self, record: FinishedRecord) -> None:
         """Write the final record; the states are no longer needed."""
-        write_whole(self.folder / "network.json", written_record(record).encode())
+        write_whole(self.folder / "network.json", written_record(record))
         for state in self._states():
             state.unlink()
 
@@ -139,7 +139,7 @@ class NetworkRun:
         if record is None:
             raise ValueError(f"{self.folder} is not finished: its training needs its weights")
         record.weights_dropped = True
-        write_whole(self.folder / "network.json", written_record(record).encode())
+        write_whole(self.folder / "network.json", written_record(record))
         for path in self.folder.glob("snapshot-*.safetensors"):
             path.unlink()
 
@@ -225,12 +225,6 @@ def read_arrays(path: Path) -> tuple[Arrays, str]:
     except (ValueError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from error
     return arrays, metadata["text"]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is seen whole or not at all, also after a power cut."""
-    with written_whole(path) as partial:
-        partial.write_bytes(content)
 
 
 def _metadata(path: Path) -> dict[str, str]:

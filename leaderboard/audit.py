@@ -27,7 +27,7 @@ from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
-from nndynbench.storage.files import locked, written_whole
+from nndynbench.storage.files import locked, write_whole
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions import Submission, read_submission
 from nndynbench.submissions.recomputation import cases_by_budget
@@ -92,8 +92,7 @@ def draw_zoo(subset: str, folder: Path, submissions: Path) -> DrawnZoo:
             drawn=datetime.datetime.now(datetime.UTC),
             submissions={name_of(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in there},
         )
-        with written_whole(path) as partial:
-            partial.write_text(drawn.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_whole(path, drawn.model_dump_json(indent=1) + "\n")
     return drawn
 
 

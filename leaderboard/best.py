@@ -12,7 +12,7 @@ from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.board import BOARD_FILE, BestMethod, board_path
 from nndynbench.protocols.method import find_method, method_names, seeded
 from nndynbench.protocols.protocol import find_protocol
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.subsets import History, load
 from nndynbench.subsets.reader import Reader
@@ -90,8 +90,7 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
         parts.append(
             f'[[methods]]\nname = "{method.name}"\nreads = [{reads}]\nneeds_initialisation = {needs}\nrank = {method.rank}\n'
         )
-    with written_whole(target) as partial:
-        partial.write_text("\n".join(parts), encoding="utf-8")
+    write_whole(target, "\n".join(parts))
     return target
 
 

@@ -16,7 +16,7 @@ import jinja2
 import yaml
 
 from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
@@ -70,8 +70,7 @@ def write_card(root: Path) -> list[Path]:
         if target.exists() and mark not in target.read_text(encoding="utf-8", errors="replace"):
             left.append(target)
             continue
-        with written_whole(target) as partial:
-            partial.write_text(text_of(subsets), encoding="utf-8")
+        write_whole(target, text_of(subsets))
     return left
 
 

@@ -10,7 +10,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 
 PACKAGE = "vl-convert-python"
 
@@ -33,8 +33,7 @@ def _charts(kept: Path | None) -> bytes:
 
     made = as_classic_script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).encode()
     if path:
-        with written_whole(path) as partial:
-            partial.write_bytes(made)
+        write_whole(path, made)
     return made
 
 

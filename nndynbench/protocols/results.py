@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from nndynbench.protocols.result_facts import ResultFacts, read_facts, written_facts
 from nndynbench.storage.elsewhere import written_somewhere
-from nndynbench.storage.files import user_path, written_whole
+from nndynbench.storage.files import user_path, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,8 +85,7 @@ class Result:
             "scores": _records(_without_ones(self.scores)),
             "predictions": _records(self.predictions),
         }
-        with written_whole(target) as partial:
-            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_whole(target, json.dumps(content, indent=1))
         return target
 
 

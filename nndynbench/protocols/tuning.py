@@ -13,6 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from nndynbench.protocols.protocol import Task, find_protocol
 from nndynbench.storage.elsewhere import written_somewhere
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 
 if TYPE_CHECKING:
     from nndynbench.protocols.method import Method
@@ -122,12 +123,7 @@ def record_choices(folder: Path) -> Path:
         for name, method in read_methods(path).items():
             for task, parameters in choose(method).items():
                 lines += ["", f"[{_key(name)}.{task}]", *(_line(name, *chosen) for chosen in parameters.items())]
-
-    def write(path: Path) -> None:
-        with written_whole(path) as partial:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    return written_somewhere(write, folder / CHOSEN_FILE)
+    return written_somewhere(partial(write_whole, content="\n".join(lines) + "\n"), folder / CHOSEN_FILE)
 
 
 def _key(name: str) -> str:

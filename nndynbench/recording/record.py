@@ -15,7 +15,7 @@ from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.given import ACCURACIES
 from nndynbench.graphs import Weights
-from nndynbench.storage.files import DamagedFileError, written_whole
+from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import EpochNumber, FileFacts
 
 RUN_FILE = "run.json"
@@ -72,8 +72,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    with written_whole(folder / RUN_FILE) as partial:
-        partial.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    write_whole(folder / RUN_FILE, record.model_dump_json(indent=1))
 
 
 def snapshot_path(folder: Path, epoch: int) -> Path:
@@ -85,8 +84,7 @@ def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
     import safetensors.numpy
 
     content = safetensors.numpy.save(weights, {"epoch": str(epoch)})
-    with written_whole(snapshot_path(folder, epoch)) as partial:
-        partial.write_bytes(content)
+    write_whole(snapshot_path(folder, epoch), content)
     return _facts(content)
 
 

@@ -17,7 +17,7 @@ from nndynbench.report.prose import prose, with_numbers
 from nndynbench.report.sections import blocked, ranking, reproduced_rows, transfer, triage
 from nndynbench.report.seeds import PROTOCOL as SEEDS
 from nndynbench.report.seeds import can_be_said, seeds_section
-from nndynbench.storage.files import user_path, written_whole
+from nndynbench.storage.files import user_path, write_whole
 from nndynbench.submissions.known import KnownResults
 from nndynbench.subsets import Subset, subsets
 
@@ -106,8 +106,7 @@ def report(
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
-    with written_whole(path) as partial:
-        partial.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_whole(path, "\n".join(lines).rstrip() + "\n")
 
 
 def _page(page: Page, board: Board, folder: Path) -> bool:

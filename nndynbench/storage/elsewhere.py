@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 
 
 class SavedElsewhereWarning(UserWarning):
@@ -52,8 +52,7 @@ def need_writable(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     probe = path.with_name(f"{path.name}.probe")
     try:
-        with written_whole(probe) as partial:
-            partial.write_text("", encoding="utf-8")
+        write_whole(probe, "")
     finally:
         probe.unlink(missing_ok=True)
 

@@ -53,6 +53,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is seen whole or not at all, also after a power cut. Text is written as UTF-8."""
+    with written_whole(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
     """Hold a lock file for this process; a killed process frees it. Yields False if ``blocking`` is false and another

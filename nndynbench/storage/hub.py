@@ -20,7 +20,7 @@ from urllib.request import urlopen
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nndynbench.storage.checks import check, remember_good
-from nndynbench.storage.files import DamagedFileError, file_facts, locked, put_in_place, written_whole
+from nndynbench.storage.files import DamagedFileError, file_facts, locked, put_in_place, write_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, FileFacts, read_manifest
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.versions import is_version
@@ -136,8 +136,7 @@ def adopt(origin: Origin, subset: str, version: str, folder: Path) -> None:
                 "remove the folder, or set NNDYNBENCH_HOME to another folder"
             )
         # The manifest comes last: a folder that has one is complete.
-        with written_whole(folder / ORIGIN_NAME) as partial:
-            partial.write_text(origin.model_dump_json(indent=1), encoding="utf-8")
+        write_whole(folder / ORIGIN_NAME, origin.model_dump_json(indent=1))
         put_in_place(fetched, there)
 
 

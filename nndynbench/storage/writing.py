@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nndynbench.progress import tracked
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, write_snapshot_arrays
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
 from nndynbench.storage.tables import SPLITS_FILE
 
@@ -21,8 +21,7 @@ def write_splits(
 ) -> None:
     """Write ``splits.json``: each split's folds as ids of training and test networks, and why other splits are left out."""
     named = {name: [{"train": train, "test": test} for train, test in parts] for name, parts in folds.items()}
-    with written_whole(folder / SPLITS_FILE) as partial:
-        partial.write_text(json.dumps({"folds": named, "left_out": left_out}), encoding="utf-8")
+    write_whole(folder / SPLITS_FILE, json.dumps({"folds": named, "left_out": left_out}))
 
 
 def write_tier(
@@ -49,5 +48,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     reads it.
     """
     own = {name for name in ("network", "notes") if not getattr(manifest, name)}
-    with written_whole(folder / MANIFEST_NAME) as partial:
-        partial.write_text(manifest.model_dump_json(indent=1, exclude=own), encoding="utf-8")
+    write_whole(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1, exclude=own))

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import write_whole
 from nndynbench.submissions.schema import Submission, SubmissionFacts
 
 FactsT = TypeVar("FactsT", bound=SubmissionFacts)
@@ -82,8 +82,7 @@ def write_submission(submission: Submission, folder: Path) -> Path:
     fields["predictions"] = {name: [_shortest(value) for value in values] for name, values in columns.items()}
     lines = [f"{json.dumps(name)}: {_compact(value)}" for name, value in fields.items()]
     path = folder / submission_path(submission)
-    with written_whole(path) as partial:
-        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
     return path
 
 
