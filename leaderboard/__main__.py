@@ -19,6 +19,7 @@ from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_o
 from leaderboard.standing import AuditScore, Interval
 from leaderboard.store import Store
 from nndynbench.cli.console import CommandLine, opened, progress_bar, run
+from nndynbench.numbers import NOTHING
 
 app = CommandLine(help=__doc__)
 console = opened(soft_wrap=True)
@@ -245,7 +246,9 @@ def audit(
 
 def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int) -> Table:
     def shown(value: float | None, interval: Interval | None) -> str:
-        return "–" if value is None else f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+        return (
+            NOTHING if value is None else f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+        )
 
     submission = accepted.submission
     title = f"{submission.method}, {submission.protocol}, on {networks} fresh networks of {submission.subset.name}"

@@ -10,6 +10,7 @@ from leaderboard.check import Accepted, Refusal, check_all, submission_files, su
 from leaderboard.facts import board_facts
 from leaderboard.page.site import number
 from leaderboard.store import Store
+from nndynbench.numbers import NOTHING
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.scoring import Estimate
 
@@ -46,7 +47,7 @@ def _row(view: View, entry: Entry, references: Sequence[str]) -> str:
     budget, metric = max(entry.scores), view.protocol.metrics[0]
     scores = entry.scores[budget]
     ranked = sum(budget in other.ranks for other in view.entries)
-    rank = f"{entry.ranks[budget]} of {ranked}" if budget in entry.ranks else "–"
+    rank = f"{entry.ranks[budget]} of {ranked}" if budget in entry.ranks else NOTHING
     source = f", from {entry.trained_on}" if entry.trained_on else ""
     draft = " (draft)" if entry.draft else ""
     cells = [
@@ -63,7 +64,7 @@ def _row(view: View, entry: Entry, references: Sequence[str]) -> str:
 
 def _estimate(found: Estimate | str | None) -> str:
     if not isinstance(found, Estimate):
-        return "–"
+        return NOTHING
     return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
 
 

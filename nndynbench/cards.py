@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nndynbench.numbers import NOTHING
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from nndynbench.subsets.subset import Subset
 
 WIDTH = 80
-NOTHING = "–"
 
 # A card of a comparison shows at most this many methods.
 MOST_ROWS = 15

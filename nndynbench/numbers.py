@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+# Stands where there is no number.
+NOTHING = "–"
+
 
 def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
     """A number rounded to ``digits`` after the point: "0.712", "−0.150". If ``signed``, also "+0.017", but "0.000"."""

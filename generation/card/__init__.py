@@ -16,6 +16,7 @@ import jinja2
 import yaml
 
 from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
+from nndynbench.numbers import NOTHING
 from nndynbench.storage.files import write_whole
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file
@@ -157,7 +158,7 @@ def _at_hand(subset: Subset, tier: TierName) -> str:
     facts = subset.manifest.tiers.get(tier)
     if facts is None:
         held = subset.networks_in(tier)
-        return f"derived{_of(held, subset)}" if held else "–"
+        return f"derived{_of(held, subset)}" if held else NOTHING
     size = f"{sum(subset.manifest.files[file].bytes for file in facts.files) / 1e6:.1f} MB"
     if tier == "networks":
         return size
@@ -175,4 +176,4 @@ def _rank_correlation(subset: Subset, epoch: int) -> str:
     accuracies = subset.curves["validation_accuracy"].unstack("epoch").ffill(axis=1)
     seen = accuracies[min(epoch, subset.manifest.epochs)].reindex(subset.networks.index).fillna(subset.manifest.chance)
     final = subset.networks["final_accuracy"]
-    return f"{seen.corr(final, method='spearman'):.2f}" if min(seen.nunique(), final.nunique()) > 1 else "–"
+    return f"{seen.corr(final, method='spearman'):.2f}" if min(seen.nunique(), final.nunique()) > 1 else NOTHING

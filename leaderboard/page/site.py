@@ -29,6 +29,7 @@ from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.standing import StandingRecord, best_records, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
+from nndynbench.numbers import NOTHING
 from nndynbench.paper.verdicts import reservations, shown
 from nndynbench.paper.verdicts import verdict as verdict_of_claim
 from nndynbench.protocols.method import baselines_folder
@@ -181,7 +182,7 @@ def _templates() -> Environment:
 def number(value: float | Undefined | None) -> str:
     """As the page's scripts write it: three decimals, fewer of larger numbers, and no negative zero."""
     if value is None or isinstance(value, Undefined) or not math.isfinite(value):
-        return "–"
+        return NOTHING
     size = abs(value)
     written = f"{size:.1e}" if size >= 1e4 else f"{size:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
     return f"−{written}" if value < 0 and float(written) else written
@@ -192,7 +193,7 @@ def estimate(found: Estimate | str | Undefined | None) -> Markup:
     if isinstance(found, str):
         return Markup('<span class="note" title="{}">undefined</span>').format(found)
     if not found:
-        return Markup("–")
+        return Markup(NOTHING)
     value, low, high = map(number, found)
     return Markup(f'{value} <span class="interval">({low} to {high})</span>')  # numbers alone: nothing to escape
 

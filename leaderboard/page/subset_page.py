@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nndynbench.numbers import NOTHING
 from nndynbench.paper import table2
 from nndynbench.subsets import SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
@@ -36,11 +37,11 @@ def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
     summary, paper = summarised(subset), table2().get(paper_column(subset.name) or "")
     ours = summary.ranges
     return [
-        ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else "–"),
-        ("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else "–"),
-        ("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else "–"),
-        ("high and low networks", f"{summary.high} and {summary.low}", "–"),
-        ("diverged", str(summary.diverged), "–"),
+        ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else NOTHING),
+        ("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else NOTHING),
+        ("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else NOTHING),
+        ("high and low networks", f"{summary.high} and {summary.low}", NOTHING),
+        ("diverged", str(summary.diverged), NOTHING),
     ]
 
 

@@ -26,6 +26,7 @@ from rich.text import Text
 
 import nndynbench.progress
 from nndynbench.extras import is_there, remedy
+from nndynbench.numbers import NOTHING
 from nndynbench.processes import end_workers
 from nndynbench.progress import ReportProgress
 from nndynbench.storage.files import user_path
@@ -37,7 +38,6 @@ UNBOUNDED = 1000
 PACKAGES = ("nndynbench", "generation", "leaderboard")
 
 # The cell of a value that does not exist.
-NOTHING = "–"
 
 
 class CommandLine(typer.Typer):

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.cli.console import NOTHING, console, print_table
+from nndynbench.cli.console import console, print_table
 from nndynbench.cli.options import Root
+from nndynbench.numbers import NOTHING
 
 if TYPE_CHECKING:
     from nndynbench.storage.manifest import TierName

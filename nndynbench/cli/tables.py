@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.cli.console import NOTHING
+from nndynbench.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd

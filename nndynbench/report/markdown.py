@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from nndynbench.numbers import written, written_interval
+from nndynbench.numbers import NOTHING, written, written_interval
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.report.ranking import Row, is_control
-
-NOTHING = "–"
 
 
 def estimate(row: Row, column: str = "value", *, signed: bool = False) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nndynbench import plots
-from nndynbench.numbers import epochs
+from nndynbench.numbers import NOTHING, epochs
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import Comparison, find_protocol
 from nndynbench.protocols.metrics import METRICS
@@ -146,7 +146,7 @@ def transfer(compared: Comparison, folder: Path, networks: Mapping[str, int]) ->
     yield from table_head(["method", *titles])
     for method, part in rows.groupby("method", sort=False):
         cells = {(row["trained_on"], row["subset"]): dict(row) for row in part.to_dict("records")}
-        yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else "–" for pair in pairs)])
+        yield table_line([f"`{method}`", *(estimate(cells[pair]) if pair in cells else NOTHING for pair in pairs)])
     yield from no_values(rows, lambda row: f", {row['trained_on']} → {row['subset']}")
     yield from failures(compared)
     path = plots.transfer_matrix(compared, folder / f"{'+'.join(names)}.{compared.protocol.name}.png")
