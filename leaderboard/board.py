@@ -15,8 +15,7 @@ from leaderboard.scores import Leading, Scores
 from leaderboard.standing import Standing, StandingRecord, best_records, name_of
 from leaderboard.store import Store
 from leaderboard.units import Unit, scored, units_of
-from nndynbench.paper import claims as paper_claims
-from nndynbench.paper import paper_scores
+from nndynbench.paper import paper_claims, paper_scores
 from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references_among

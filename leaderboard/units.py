@@ -11,7 +11,7 @@ from leaderboard.check import BATCH, Accepted
 from leaderboard.facts import kind_of
 from leaderboard.scores import most_added, ranks, scores_of
 from leaderboard.store import Store, key_of
-from nndynbench.paper import claims as paper_claims
+from nndynbench.paper import paper_claims
 from nndynbench.processes import in_processes
 from nndynbench.protocols.protocol import Protocol, protocols
 from nndynbench.protocols.references import references, references_among

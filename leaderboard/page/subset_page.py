@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nndynbench.numbers import NOTHING
-from nndynbench.paper import table2
+from nndynbench.paper import paper_table2
 from nndynbench.subsets import SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.splits import RULES
@@ -34,7 +34,7 @@ def page_facts(subset: Subset) -> PageFacts:
 
 
 def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
-    summary, paper = summarised(subset), table2().get(paper_column(subset.name) or "")
+    summary, paper = summarised(subset), paper_table2().get(paper_column(subset.name) or "")
     ours = summary.ranges
     return [
         ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else NOTHING),

@@ -38,7 +38,7 @@ def list_subsets(root: Root = None) -> None:
 
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     """Describe a subset: how it was trained, its ranges beside the paper's Table 2, its splits and its tiers."""
-    from nndynbench.paper import table2
+    from nndynbench.paper import paper_table2
     from nndynbench.storage.manifest import TIERS
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import catalogue, load
@@ -60,7 +60,7 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         f"regime [bold]{escape(manifest.regime)}[/bold], at most {manifest.epochs} epochs"
     )
     console.print(escape(f"trained on {', '.join(subset.devices)}"))
-    paper = table2().get(paper_column(name) or "")
+    paper = paper_table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
     summary = summarised(subset)
     ours = summary.ranges
@@ -106,13 +106,13 @@ def _tier_facts(subset: Subset, tier: TierName) -> str:
 
 def _info_from_the_catalogue(name: str, why_absent: str) -> None:
     """What is known of a subset that is not at hand: its facts, the paper's ranges, and how to get it."""
-    from nndynbench.paper import table2
+    from nndynbench.paper import paper_table2
     from nndynbench.subsets import catalogue_entry
 
     entry = catalogue_entry(name)
     console.print(f"[bold]{name} {entry.version}[/bold]: {entry.summary}; not at hand")
     table = Table("", "ours", "paper (Table 2)")
-    paper = table2().get(entry.paper or "")
+    paper = paper_table2().get(entry.paper or "")
     table.add_row("architecture", entry.architecture, NOTHING)
     table.add_row("images", entry.images, NOTHING)
     table.add_row("grid", entry.grid, NOTHING)

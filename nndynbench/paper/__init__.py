@@ -12,12 +12,12 @@ from typing import Any
 METHOD_KEYS = ("method", "better", "worse")
 
 
-def table2() -> dict[str, dict[str, Any]]:
+def paper_table2() -> dict[str, dict[str, Any]]:
     """Table 2 by its column ("CIFAR-10 LeNet", …): the ranges of early stopping and of accuracy, and the threshold."""
     return dict(_numbers()["table2"])
 
 
-def table5() -> dict[str, dict[str, int]]:
+def paper_table5() -> dict[str, dict[str, int]]:
     """Table 5 by architecture: the numbers of nodes and edges of the rolled and unrolled graphs."""
     return dict(_numbers()["table5"])
 
@@ -50,7 +50,7 @@ def contradictions(place: str) -> list[str]:
     return [f"the paper: {statement}" for statement in _numbers()["contradictions"].get(place, [])]
 
 
-def claims() -> list[dict[str, Any]]:
+def paper_claims() -> list[dict[str, Any]]:
     """The paper's claims; see the head of claims.toml. Method files beside it are named by their full path."""
     return [
         {key: _method(value) if key in METHOD_KEYS else value for key, value in claim.items()}
@@ -67,7 +67,7 @@ def paper_values(*, subset: str, method: str) -> str:
     the order of its claims; empty if it says nothing.
     """
     asked = {"subset": subset, "method": method, "protocol": "classification", "metric": "accuracy"}
-    found = [claim for claim in claims() if all(claim.get(key) == value for key, value in asked.items())]
+    found = [claim for claim in paper_claims() if all(claim.get(key) == value for key, value in asked.items())]
     return "; ".join(
         f"{claim['relation']} {claim['value']} at {claim['budget']} epochs ({claim['place']})" for claim in found
     )
@@ -85,7 +85,9 @@ def paper_score(*, subset: str, protocol: str, method: str, budget: int) -> str 
 def _stated_scores() -> list[dict[str, Any]]:
     """The claims that state a score, as rows of `paper_scores`."""
     stated = ("subset", "protocol", "method", "budget", "metric", "relation", "value")
-    return [{fact: claim[fact] for fact in stated} | {"place": claim["score"]} for claim in claims() if "score" in claim]
+    return [
+        {fact: claim[fact] for fact in stated} | {"place": claim["score"]} for claim in paper_claims() if "score" in claim
+    ]
 
 
 @cache

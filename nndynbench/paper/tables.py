@@ -9,9 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nndynbench.numbers import written, written_interval
-from nndynbench.paper import contradictions, regression_table
-from nndynbench.paper import table2 as paper_table2
-from nndynbench.paper import table5 as paper_table5
+from nndynbench.paper import contradictions, paper_table2, paper_table5, regression_table
 from nndynbench.paper.reproduction import Reproduction, all_at_hand, notes_on, standing_for
 from nndynbench.paper.windows import READINGS, window_epochs
 from nndynbench.protocols import MethodError, find_protocol

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nndynbench.numbers import written, written_interval
-from nndynbench.paper import claims as paper_claims
+from nndynbench.paper import paper_claims
 from nndynbench.paper.reproduction import Reproduction, at_hand
 from nndynbench.protocols import MethodError, find_protocol
 from nndynbench.protocols.scoring import Case, Estimate, cases

@@ -16,14 +16,14 @@ import torch
 from generation.architectures import TorchvisionError, _torchvision_beside, build_module, initialise, snapshot
 from nndynbench.graphs import architecture, initial_weights, random_weights, rolled
 from nndynbench.graphs.architecture import architecture_names
-from nndynbench.paper import table5
+from nndynbench.paper import paper_table5
 from tests.generation.as_described import as_described
 
 
-@pytest.mark.parametrize("name", sorted(table5()))
+@pytest.mark.parametrize("name", sorted(paper_table5()))
 def test_real_modules_weights_give_table_5s_rolled_row(name: str) -> None:
     graph = rolled(snapshot(build_module(name)), name)
-    expected = table5()[name]
+    expected = paper_table5()[name]
     assert (graph.number_of_nodes, graph.number_of_edges) == (expected["rolled_nodes"], expected["rolled_edges"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from nndynbench.graphs import architecture, architecture_names, random_weights, rolled
-from nndynbench.paper import table5
+from nndynbench.paper import paper_table5
 from tests.graphs.strategies import networks
 from tests.graphs.trained import initial, trained
 
@@ -51,11 +51,11 @@ def test_the_definition_holds_on_real_networks_before_and_after_training(name, s
         np.testing.assert_allclose(block, expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", list(table5()))
+@pytest.mark.parametrize("name", list(paper_table5()))
 def test_sizes_are_those_of_table_5(name):
     graph = rolled(random_weights(name, seed=0), name)
-    assert graph.number_of_nodes == table5()[name]["rolled_nodes"]
-    assert graph.number_of_edges == table5()[name]["rolled_edges"]
+    assert graph.number_of_nodes == paper_table5()[name]["rolled_nodes"]
+    assert graph.number_of_edges == paper_table5()[name]["rolled_edges"]
 
 
 def test_layers_are_the_input_and_every_layer_with_weights():

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 
 from nndynbench.graphs import architecture_names, random_weights, unrolled
-from nndynbench.paper import table5
+from nndynbench.paper import paper_table5
 from tests.graphs.pixelwise import described, published_adjacency, right_adjacency
 from tests.graphs.strategies import networks
 
-UNROLLED = [name for name, sizes in table5().items() if "unrolled_nodes" in sizes]
+UNROLLED = [name for name, sizes in paper_table5().items() if "unrolled_nodes" in sizes]
 
 
 def dense(adjacency) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_degrees_of_the_signed_whole_and_of_both_subgraphs_are_the_matrix_sums(q
 
 @pytest.mark.parametrize("name", UNROLLED)
 def test_sizes_are_those_of_table_5(name):
-    paper, weights = table5()[name], random_weights(name, seed=0)
+    paper, weights = paper_table5()[name], random_weights(name, seed=0)
     right, published = unrolled(weights, name), unrolled(weights, name, reference_quirks=True)
     assert right.number_of_nodes == published.number_of_nodes == paper["unrolled_nodes"]
     assert right.number_of_edges == paper["unrolled_edges_right"]

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
-from nndynbench.paper import claims as paper_claims
-from nndynbench.paper import figures, regression_table
+from nndynbench.paper import figures, paper_claims, regression_table
 from nndynbench.paper.figures import aggregator_weights, figure4, figure6, figure9
 from nndynbench.paper.tables import table2, table4
 from nndynbench.paper.verdicts import RELATIONS, claims, verdict
