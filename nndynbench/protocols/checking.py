@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.protocols.harness import Fit, Run
+from nndynbench.protocols.harness import Fit, Fitting
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, classifies, label_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
@@ -55,7 +55,7 @@ def check_method(method: Any) -> Check:
         estimator = _estimator(resolved, task)
         for budget in BUDGETS:
             fit = _small_fit(task, budget, read)
-            first, again = (fit.predictions(Run(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
+            first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
             if not np.array_equal(first, again):
                 raise MethodError(f"{label}, {task}, budget {budget}: a second fit predicts something else; fix its seeds")
     if isinstance(resolved, Method) and (undeclared := read - set(resolved.reads)):

@@ -135,15 +135,15 @@ def evaluate(
     asked, jobs, sealed = checked_budgets(budgets), checked_jobs(jobs), checked_choice(sealed, "sealed")
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else checked_seed(order_seed)
-    run = Run(estimator, choices, label, seed, most=checked_count(reference_networks, "reference_networks"))
-    run = _sealed(run, method, asked=sealed)
+    fitting = Fitting(estimator, choices, label, seed, most=checked_count(reference_networks, "reference_networks"))
+    fitting = _sealed(fitting, method, asked=sealed)
     loaded = loaded_subsets(subsets)
     start = time.perf_counter()
     read: set[str] = set()
     numbers = checked_draws(draws, chosen)
     fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, numbers, read)]
     with reporting(progress, f"evaluating {label}") as report:
-        run, predictions = _predictions(fits, run, jobs, report, must_be_sealed=bool(sealed))
+        fitting, predictions = _predictions(fits, fitting, jobs, report, must_be_sealed=bool(sealed))
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
         raise MethodError(f"{label} declares {sorted(declared)} and read {sorted(undeclared)}")
@@ -157,10 +157,10 @@ def evaluate(
         subsets=tuple(SubsetVersion(name=s.name, version=s.version, checksum=s.checksum) for s in loaded),
         libraries={library: version(library) for library in RECORDED_LIBRARIES},
         seconds=round(time.perf_counter() - start, 3),
-        order_seed=run.order_seed,
-        sealed=run.sealed is not None,
-        unsealed=run.unsealed,
-        reference_networks=run.most,
+        order_seed=fitting.order_seed,
+        sealed=fitting.sealed is not None,
+        unsealed=fitting.unsealed,
+        reference_networks=fitting.most,
     )
     return Result(score(predictions, loaded, chosen, reads=read), predictions, facts)
 
@@ -182,7 +182,7 @@ def rescore(result: Result, subsets: Sequence[Subset], protocol: str | Protocol)
 
 
 @dataclass(frozen=True)
-class Run:
+class Fitting:
     """How a method is fitted: its estimator and choices, the order of networks, at most how many of them (``most``), and in
     which processes.
 
@@ -227,7 +227,7 @@ class Fit:
     read: set[str]
     draw: int = 0
 
-    def predictions(self, run: Run) -> pd.DataFrame:
+    def predictions(self, fitting: Fitting) -> pd.DataFrame:
         """Fits and asks the method; returns a row per test network.
 
         Raises
@@ -241,13 +241,13 @@ class Fit:
 
         subset = self.tested_on.name
         other = f" (trained on {self.trained_on.name})" if self.trained_on is not self.tested_on else ""
-        where = f"{run.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, {self._place}"
-        learnt, tested = self._orders(run.order_seed)
-        learnt = learnt[: run.most]
+        where = f"{fitting.label} on {subset}{other}, {self.protocol.name}, budget {self.budget}, {self._place}"
+        learnt, tested = self._orders(fitting.order_seed)
+        learnt = learnt[: fitting.most]
         known, tunes = self._known(learnt), self.trained_on.name == TUNING_SUBSET
         seen, asked = [self.train[network] for network in learnt], [self.test[network] for network in tested]
         try:
-            predicted, scores = run.fit_and_ask(self.protocol, seen, known, asked, tunes, self.read)
+            predicted, scores = fitting.fit_and_ask(self.protocol, seen, known, asked, tunes, self.read)
         except NotCarriedError:
             raise
         except SealedMethodError as error:
@@ -362,31 +362,31 @@ def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) 
     return dict(zip(ids, subset.histories(ids, budget, read=read), strict=True))
 
 
-def _sealed(run: Run, method: Any, *, asked: bool | None) -> Run:
-    """The same run, set up for sealed processes if that was asked for, or if it is possible and costs little."""
+def _sealed(fitting: Fitting, method: Any, *, asked: bool | None) -> Fitting:
+    """The same fitting, set up for sealed processes if that was asked for, or if it is possible and costs little."""
     from nndynbench.sealed import outside
 
     if asked is False:
-        return run
+        return fitting
     if asked is None and not outside.is_cheap():
-        return replace(run, unsealed="on this system every fit would be a new interpreter")
+        return replace(fitting, unsealed="on this system every fit would be a new interpreter")
     name = os.fspath(method) if isinstance(method, (str, os.PathLike)) else ""
     # A method file is executed inside only if sealing was asked for. Otherwise the estimator that it gave here is pickled.
     by_name = name and (asked or not is_file_name(name))
     try:
-        carried = outside.Sealed.of(name if by_name else (run.estimator, run.choices))
+        carried = outside.Sealed.of(name if by_name else (fitting.estimator, fitting.choices))
     except outside.NotCarriedError as reason:
         if asked:
-            raise MethodError(f"{run.label}: {reason}") from reason
-        return replace(run, unsealed=str(reason))
+            raise MethodError(f"{fitting.label}: {reason}") from reason
+        return replace(fitting, unsealed=str(reason))
     outside.prepare()
-    return replace(run, sealed=carried)
+    return replace(fitting, sealed=carried)
 
 
 def _predictions(
-    fits: Sequence[Fit], run: Run, jobs: int, report: ReportProgress, *, must_be_sealed: bool
-) -> tuple[Run, pd.DataFrame]:
-    """Every fit's predictions, and the run that gave them. If the method turns out not to be readable in another process,
+    fits: Sequence[Fit], fitting: Fitting, jobs: int, report: ReportProgress, *, must_be_sealed: bool
+) -> tuple[Fitting, pd.DataFrame]:
+    """Every fit's predictions, and the fitting that gave them. If the method turns out not to be readable in another process,
     all fits are run again here.
     """
     from joblib import Parallel, delayed
@@ -397,16 +397,16 @@ def _predictions(
     working = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
     parts = []
     try:
-        for part in working(delayed(fit.predictions)(run) for fit in fits):
+        for part in working(delayed(fit.predictions)(fitting) for fit in fits):
             parts.append(part)
             report(len(parts), len(fits))
     except outside.NotCarriedError as reason:
         outside.stop_what_runs()
         if must_be_sealed:
-            raise MethodError(f"{run.label}: {reason}") from reason
-        return _predictions(fits, replace(run, sealed=None, unsealed=str(reason)), jobs, report, must_be_sealed=False)
+            raise MethodError(f"{fitting.label}: {reason}") from reason
+        return _predictions(fits, replace(fitting, sealed=None, unsealed=str(reason)), jobs, report, must_be_sealed=False)
     except BaseException:
         outside.stop_what_runs()
         raise
     predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return run, without_one_draw(predictions)
+    return fitting, without_one_draw(predictions)
