@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nndynbench.protocols.harness import Fit, Fitting
-from nndynbench.protocols.method import SEED, Method, MethodError, as_method, classifies, label_of
+from nndynbench.protocols.method import SEED, Method, MethodError, as_method, label_of, tasks_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
 
@@ -50,7 +50,7 @@ def check_method(method: Any) -> Check:
     label = label_of(resolved)
     start = time.perf_counter()
     read: set[str] = set()
-    tasks = _tasks(resolved)
+    tasks = tasks_of(resolved)
     for task in tasks:
         estimator = _estimator(resolved, task)
         for budget in BUDGETS:
@@ -68,13 +68,6 @@ def _estimator(method: Any, task: Task) -> Any:
     if not isinstance(method, Method):
         return method
     return replace(method, protocols=()).estimator(find_protocol(DEFAULT_PROTOCOLS[task]))
-
-
-def _tasks(method: Any) -> tuple[Task, ...]:
-    if not isinstance(method, Method):
-        return ("classification",) if classifies(method) else ("regression",)
-    tasks: list[Task] = ["classification"] if method.classifier is not None else []
-    return (*tasks, "regression") if method.regressor is not None else tuple(tasks)
 
 
 def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:

@@ -26,6 +26,7 @@ from nndynbench.protocols.arguments import (
     checked_jobs,
     checked_seed,
 )
+from nndynbench.protocols.failures import why_it_failed
 from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import (
     SEED,
@@ -36,7 +37,6 @@ from nndynbench.protocols.method import (
     described,
     is_file_name,
     label_of,
-    why_it_failed,
 )
 from nndynbench.protocols.protocol import Protocol, Task, find_protocol
 from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
@@ -386,8 +386,8 @@ def _sealed(fitting: Fitting, method: Any, *, asked: bool | None) -> Fitting:
 def _predictions(
     fits: Sequence[Fit], fitting: Fitting, jobs: int, report: ReportProgress, *, must_be_sealed: bool
 ) -> tuple[Fitting, pd.DataFrame]:
-    """Every fit's predictions, and the fitting that gave them. If the method turns out not to be readable in another process,
-    all fits are run again here.
+    """Every fit's predictions, and how they were fitted. If the method turns out not to be readable in another process, all
+    fits are run again here.
     """
     from joblib import Parallel, delayed
 

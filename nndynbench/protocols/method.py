@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sysconfig
 import tomllib
-import traceback
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
-from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Protocol
+from nndynbench.protocols.failures import place_in_user_code, told
+from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Protocol, Task
 from nndynbench.protocols.scripts import load_script
 from nndynbench.sources import script_code
 from nndynbench.storage.files import user_path
@@ -29,13 +28,6 @@ if TYPE_CHECKING:
 
 CHOSEN_FILE = "chosen.toml"
 SUFFIX = ".py"
-
-LONGEST_REASON = 500
-
-# Words in which numpy and scikit-learn refuse histories where they expect numbers.
-HISTORIES_AS_NUMBERS = ("not 'History'", "[History(")
-
-LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 Role: TypeAlias = Literal["method", "reference", "trivial", "control"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -102,7 +94,7 @@ class Method:
         check_name(self.role, ROLES, what="role of a method")
         if self.control_of and self.role != "control":
             raise ValueError(f"a method with control_of={self.control_of!r} has the role 'control', not {self.role!r}")
-        if self.classifier is None and self.regressor is None:
+        if not self.estimators:
             raise ValueError("a method needs a classifier or a regressor")
 
     @property
@@ -111,10 +103,15 @@ class Method:
         warnings.warn("Method.tier is called reads now", DeprecationWarning, stacklevel=2)
         return self.reads
 
+    @property
+    def estimators(self) -> dict[Task, Any]:
+        """Its estimators, by the task that each does."""
+        both: dict[Task, Any] = {"classification": self.classifier, "regression": self.regressor}
+        return {task: estimator for task, estimator in both.items() if estimator is not None}
+
     def does(self, protocol: Protocol) -> bool:
         """Whether it has an estimator for a protocol, and is meant for it."""
-        has_one = (self.classifier if protocol.task == "classification" else self.regressor) is not None
-        return has_one and (not self.protocols or protocol.fitted.name in self.protocols)
+        return protocol.task in self.estimators and (not self.protocols or protocol.fitted.name in self.protocols)
 
     def estimator(self, protocol: Protocol) -> Any:
         """The estimator for a protocol's task, with its chosen parameters. Raises ValueError if the method has none, or is
@@ -122,7 +119,7 @@ class Method:
         """
         if self.protocols and protocol.fitted.name not in self.protocols:
             raise ValueError(f"the method is for {', '.join(self.protocols)} alone, not for {protocol.name}")
-        estimator = self.classifier if protocol.task == "classification" else self.regressor
+        estimator = self.estimators.get(protocol.task)
         if estimator is None:
             other = "regressor" if protocol.task == "classification" else "classifier"
             raise ValueError(f"the method has a {other} alone, and {protocol.name} is a {protocol.task} protocol")
@@ -158,7 +155,7 @@ def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
             "method": name,
             "description": method.description,
             "reads": ", ".join(read for read in READABLE if read in method.reads),
-            "tasks": ", ".join(task for task, does in _tasks(method) if does),
+            "tasks": ", ".join(method.estimators),
             "role": method.role,
             "control_of": method.control_of,
             "source": method.source,
@@ -166,10 +163,6 @@ def methods(file: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         for name, method in found.items()
     ]
     return pd.DataFrame(rows).set_index("method")
-
-
-def _tasks(method: Method) -> list[tuple[str, bool]]:
-    return [("classification", method.classifier is not None), ("regression", method.regressor is not None)]
 
 
 def as_method(method: Any) -> Any:
@@ -291,11 +284,16 @@ def default_protocol(method: Any) -> str:
     """The protocol that a method or an estimator is scored under by default: the first of its own, else classification if it
     classifies.
     """
-    if not isinstance(method, Method):
-        return DEFAULT_PROTOCOLS["classification" if classifies(method) else "regression"]
-    if method.protocols:
+    if isinstance(method, Method) and method.protocols:
         return next(iter(method.protocols))
-    return DEFAULT_PROTOCOLS["classification" if method.classifier is not None else "regression"]
+    return DEFAULT_PROTOCOLS[tasks_of(method)[0]]
+
+
+def tasks_of(method: Any) -> tuple[Task, ...]:
+    """The tasks that a method, or an estimator, does."""
+    if isinstance(method, Method):
+        return tuple(method.estimators)
+    return ("classification",) if classifies(method) else ("regression",)
 
 
 def why_no_estimator(value: Any) -> str | None:
@@ -317,48 +315,11 @@ def described(estimator: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+>", ">", " ".join(repr(estimator).split()))
 
 
-def told(error: BaseException) -> str:
-    """An error in one line: its class and its message, which is cut if it is long."""
-    try:
-        said = " ".join(str(error).split())
-    except Exception:  # a user's own error class may fail here too
-        said = ""
-    said = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
 def label_of(method: Any) -> str:
     """What to call a method in results: its name, else the class of the estimator that predicts."""
     if isinstance(method, Method):
-        return method.name or label_of(method.classifier if method.regressor is None else method.regressor)
+        return method.name or label_of(list(method.estimators.values())[-1])
     return type(method.steps[-1][1] if hasattr(method, "steps") else method).__name__
-
-
-def why_it_failed(error: BaseException) -> str:
-    """What a method raised, in words: the error, its cause, where in the user's code it arose, and what to do if that is
-    known.
-    """
-    said, cause = told(error), f" ({told(error.__cause__)})" if error.__cause__ else ""
-    if any(refusal in said for refusal in HISTORIES_AS_NUMBERS):
-        return "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
-    return f"{said}{cause}{place_in_user_code(error)}"
-
-
-def place_in_user_code(error: BaseException) -> str:
-    """Where a user's code went wrong, such as `` (my_method.py:25 in strongest)``; empty if it is not in a user's code.
-
-    It is the last line that the error passed through outside this package and everything that is installed.
-    """
-    ours = Path(__file__).parents[1]
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if ours not in Path(frame.filename).parents
-        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
-        and Path(frame.filename).is_file()
-        and LIBRARY not in Path(frame.filename).parents
-    ]
-    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
 
 
 def _recorded(name: str, method: Method, chosen: Mapping[str, Any], path: Path) -> Method:

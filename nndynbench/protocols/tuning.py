@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.protocols.protocol import Task, find_protocol
+from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import write_whole
 
@@ -32,7 +32,6 @@ Folds: TypeAlias = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 
 TUNING_SUBSET = "digits-lenet"
 TUNING_BUDGET = 5
-TUNING_PROTOCOLS: dict[Task, str] = {"classification": "classification", "regression": "regression-folds"}
 INNER_FOLDS = 3
 SCORING: dict[Task, str] = {"classification": "accuracy", "regression": "neg_mean_squared_error"}
 
@@ -93,14 +92,11 @@ def choose(method: Method) -> dict[str, dict[str, Any]]:
 
     subset = load(TUNING_SUBSET)
     chosen: dict[str, dict[str, Any]] = {}
-    for task, name in TUNING_PROTOCOLS.items():
-        unfitted = method.classifier if task == "classification" else method.regressor
-        if unfitted is None or not method.choices:
-            continue
-        estimator = seeded(clone(unfitted))
-        ids = sorted({network for _, test in subset.split(str(find_protocol(name).split)) for network in test})
+    for task, unfitted in method.estimators.items() if method.choices else ():
+        estimator, protocol = seeded(clone(unfitted)), find_protocol(DEFAULT_PROTOCOLS[task])
+        ids = sorted({network for _, test in subset.split(str(protocol.split)) for network in test})
         networks = subset.networks.loc[ids]
-        target = networks[find_protocol(name).target].to_numpy()
+        target = networks[protocol.target].to_numpy()
         histories = subset.histories(ids, TUNING_BUDGET)
         groups = cluster_of(networks).to_numpy()
         more = asked_for(estimator, groups=groups, accuracies=networks["final_accuracy"].to_numpy())

@@ -22,8 +22,9 @@ import sklearn.base  # noqa: F401  # every fit clones: imported once for all tha
 
 from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import environment
+from nndynbench.protocols.failures import why_it_failed
 from nndynbench.protocols.fitting import Known, fit_and_ask
-from nndynbench.protocols.method import SEED, as_method, method_names, why_it_failed
+from nndynbench.protocols.method import SEED, as_method, method_names
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.seal import seal
 from nndynbench.sealed.channel import Channel

@@ -18,7 +18,7 @@ from sklearn.utils import all_estimators
 
 import nndynbench as nb
 from nndynbench.protocols import MethodError
-from nndynbench.protocols.method import why_it_failed
+from nndynbench.protocols.failures import why_it_failed
 
 
 def curves(history: nb.History) -> dict[str, float]:
