@@ -51,9 +51,8 @@ def check(
     jobs: Annotated[int, typer.Option(help="how many files to check at a time, in processes; -1 for one per core")] = -1,
 ) -> None:
     """Score submissions again, and refuse each one that is wrong, naming the file, the field and the reason."""
-    from leaderboard.rerun import NoRerunError, self_reported
-    from leaderboard.rerun import rerun as run_again
-    from leaderboard.standing import add_record, read_records, unrecorded
+    from leaderboard.rerun import self_reported
+    from leaderboard.standing import read_records, unrecorded
     from nndynbench.sealed.outside import prepare
 
     if rerun:
@@ -66,25 +65,12 @@ def check(
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
         outcomes.append(outcome)
+        # Another process may have recorded it meanwhile.
+        if rerun and isinstance(outcome, Accepted) and (not missing or unrecorded([outcome.path])):
+            outcome = _rerun(outcome)
         if isinstance(outcome, Refusal):
             refused += 1
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
-            continue
-        if rerun and missing and not unrecorded([outcome.path]):
-            continue  # another process recorded it meanwhile
-        if rerun:
-            try:
-                compared = run_again(outcome)
-            except NoRerunError as impossible:
-                console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
-                continue
-            if not compared.reproduced:
-                refused += 1
-                reason = f"differs by {compared.difference:.3g} when rerun: {compared.where}"
-                console.print(f"[red]refused[/red] {escape(str(Refusal(outcome.path, 'scores', reason)))}")
-                continue
-            add_record(outcome.path, "rerun", sha256=outcome.sha256)
-            console.print(f"reproduced {escape(str(outcome.path))}: largest difference {compared.difference:.3g}")
     if report:
         from leaderboard.comment import comment
 
@@ -97,6 +83,23 @@ def check(
         )
     if refused:
         raise typer.Exit(1)
+
+
+def _rerun(accepted: Accepted) -> Accepted | Refusal:
+    """Fit a submission's method again, and record that it was reproduced; refused if its scores differ."""
+    from leaderboard.rerun import NoRerunError, rerun
+    from leaderboard.standing import add_record
+
+    try:
+        compared = rerun(accepted)
+    except NoRerunError as impossible:
+        console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
+        return accepted
+    if not compared.reproduced:
+        return Refusal(accepted.path, "scores", f"differs by {compared.difference:.3g} when rerun: {compared.where}")
+    add_record(accepted.path, "rerun", sha256=accepted.sha256)
+    console.print(f"reproduced {escape(str(accepted.path))}: largest difference {compared.difference:.3g}")
+    return accepted
 
 
 @app.command()
