@@ -292,9 +292,15 @@ class TestBadInput:
         [
             (lambda rows: rows.pop(1), "lack epoch 2"),
             (lambda rows: rows.append(rows[2]), "have epoch 3 in rows 3, 4"),
-            (lambda rows: rows.reverse(), "have epoch 2 in row 2, behind epoch 3"),
-            (lambda rows: rows[1].update(train_loss="low"), r"no finite number for train_loss: 'low' in row 2 \(epoch 2\)"),
-            (lambda rows: rows[1].update(train_loss=None), r"no finite number for train_loss: .* in row 2 \(epoch 2\)"),
+            (lambda rows: rows.reverse(), "have epoch 2 in row 2, after epoch 3"),
+            (
+                lambda rows: rows[1].update(train_loss="low"),
+                r"values for train_loss that are not finite numbers: 'low' in row 2 \(epoch 2\)",
+            ),
+            (
+                lambda rows: rows[1].update(train_loss=None),
+                r"values for train_loss that are not finite numbers: .* in row 2 \(epoch 2\)",
+            ),
             (lambda rows: [row.update(validation_accuracy=0.5) for row in rows], "not fractions"),
             (lambda rows: rows[0].update(validation_accuracy=200), r"0 to 100 for validation_accuracy.*\(epoch 1\)"),
         ],
