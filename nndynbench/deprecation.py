@@ -25,7 +25,7 @@ def renamed_keyword(old: str, new: str) -> Callable[[Called], Called]:
             if old in options:
                 if new in options:
                     raise TypeError(f"{called.__name__}() takes {new} or its older name {old}, not both")
-                _warn(f"{called.__name__}({old}=) is called {new} now")
+                _warn(f"{called.__name__}({old}=) is now called {new}")
                 options[new] = options.pop(old)
             return inner(*arguments, **options)
 
@@ -48,7 +48,7 @@ def reordered(*earlier: str, told_by: Callable[[Any], bool]) -> Callable[[Called
             if not arguments or not told_by(arguments[0]):
                 return called(*arguments, **options)
             order = ", ".join(name for name in signature(called).parameters if name in earlier)
-            _warn(f"{called.__name__}() takes its arguments in the order ({order}) now")
+            _warn(f"{called.__name__}() now takes its arguments in the order ({order})")
             named = dict(zip(earlier, arguments, strict=False))
             if len(arguments) > len(earlier) or named.keys() & options.keys():
                 raise TypeError(f"{called.__name__}() takes ({order}), each once")

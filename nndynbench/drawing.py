@@ -109,10 +109,10 @@ def draw_comparison(
 
     chosen = check_name(metric or compared.protocol.metrics[0], compared.protocol.metrics, what="metric")
     if compared.protocol.test == "another":
-        raise ValueError("transfer is a matrix of subsets: nndynbench.plots.transfer_matrix draws it")
+        raise ValueError("transfer is a matrix of subsets: draw it with nndynbench.plots.transfer_matrix")
     rows = compared.rows[(compared.rows["metric"] == chosen) & compared.rows["value"].notna()]
     if rows.empty:
-        raise ValueError(f"no method has a value of {chosen}")
+        raise ValueError(f"no method has a value for {chosen}")
     names = list(rows["subset"].unique())
     name = check_name(subset or names[0], names, what="compared subset")
     part = rows[rows["subset"] == name]
@@ -235,7 +235,7 @@ def draw_graph(graph: LayeredGraph, *, centrality: str = "degree", ax: Axes | No
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    left_out = "" if all_finite else "; what is not finite is left out"
+    left_out = "" if all_finite else "; non-finite values are left out"
     axes.set_title(f"nodes by {centrality.replace('_', ' ')}, edges by weight{left_out}", fontsize=10)
     return axes
 

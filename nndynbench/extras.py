@@ -32,7 +32,7 @@ def remedy(missing: str) -> str:
 
 def how_to_install(extra: str) -> str:
     """The command that installs an extra, in a clone or anywhere else."""
-    return f"pip install '{PACKAGE}[{extra}]', in a clone pip install -e '.[{extra}]'"
+    return f"pip install '{PACKAGE}[{extra}]', or in a clone pip install -e '.[{extra}]'"
 
 
 def _requirements() -> list[str]:

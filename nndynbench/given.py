@@ -57,7 +57,7 @@ def checked_curves(
     if missing := [name for name in columns if name not in table]:
         raise NotGivenError(f"{source} lack {', '.join(missing)} (they have {', '.join(map(str, table)) or 'no column'})")
     if doubled := [name for name in columns if list(table).count(name) > 1]:
-        raise NotGivenError(f"{source} have several columns {', '.join(doubled)}")
+        raise NotGivenError(f"{source} have several columns named {', '.join(doubled)}")
     rows = _Rows(source, _epochs(table, source))
     rows.check_order()
     if lacking := [epoch for epoch in range(1, epochs + 1) if epoch not in rows.epochs]:
@@ -70,7 +70,7 @@ def checked_curves(
         checked[name] = _numbers(checked[name], name, rows, (unmeasured or {}).get(name, ()))
         if name == LOSS and (below := [int(epoch) for epoch in checked.index[checked[name] < 0]]):
             named = "; ".join(f"{checked[name][epoch]:g} in {rows.place(epoch)}" for epoch in below[:NAMED])
-            raise NotGivenError(f"{source} have values below 0 for {name}, a mean cross-entropy: {named}")
+            raise NotGivenError(f"{source} have values below 0 for {name}, which is a mean cross-entropy: {named}")
         if name in ACCURACIES:
             _check_percent(checked[name], name, rows, chance=100 / classes if classes else 0.0)
     return checked
@@ -90,13 +90,13 @@ class _Rows:
             if self.epochs.count(epoch) > 1:
                 rows = [str(row) for row, each in enumerate(self.epochs, start=1) if each == epoch]
                 raise NotGivenError(
-                    f"{self.source} have epoch {epoch} in rows {', '.join(rows)}: one row an epoch is meant (merge rows "
-                    "that hold a part of it each, such as curves.groupby('epoch').first(); keep one run's rows)"
+                    f"{self.source} have epoch {epoch} in rows {', '.join(rows)}: give one row per epoch (merge rows "
+                    "that each hold a part of it, as curves.groupby('epoch').first() does, or keep one run's rows)"
                 )
         for row, (before, epoch) in enumerate(pairwise(self.epochs), start=2):
             if epoch < before:
                 raise NotGivenError(
-                    f"{self.source} have epoch {epoch} in row {row}, behind epoch {before}: sort them by epoch"
+                    f"{self.source} have epoch {epoch} in row {row}, after epoch {before}: sort them by epoch"
                 )
 
 
@@ -108,15 +108,15 @@ def _table(curves: CurvesLike) -> tuple[pd.DataFrame, str]:
         try:
             return pd.read_csv(path), f"the curves in {path}"
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
-            raise NotGivenError(f"the curves in {path} are no CSV table: {reason}") from reason
+            raise NotGivenError(f"the curves in {path} are not a CSV table: {reason}") from reason
     if isinstance(curves, pd.DataFrame):
         return curves, "the curves"
     if isinstance(curves, Mapping):
         try:
             return pd.DataFrame(dict(curves)), "the curves"
         except ValueError as reason:
-            raise NotGivenError(f"the curves are no table: {reason}") from reason
-    raise NotGivenError(f"curves are a table, a mapping of columns or a CSV file, not {type(curves).__name__}")
+            raise NotGivenError(f"the curves are not a table: {reason}") from reason
+    raise NotGivenError(f"curves must be a table, a mapping of columns or a CSV file, not {type(curves).__name__}")
 
 
 def _epochs(table: pd.DataFrame, source: str) -> list[int]:
@@ -125,15 +125,17 @@ def _epochs(table: pd.DataFrame, source: str) -> list[int]:
 
     values = table.get("epoch", table.index)
     if isinstance(values, pd.RangeIndex) and values.name is None and len(values) and values[0] == 0:
-        raise NotGivenError(f"{source} have neither a column nor an index epoch: rows by themselves do not say theirs")
+        raise NotGivenError(f"{source} have neither a column nor an index named epoch: rows alone do not tell their epochs")
     if values.ndim > 1 or isinstance(values, pd.MultiIndex):
-        raise NotGivenError(f"{source} have more than one value a row for the epoch: one run's, by epoch, is meant")
+        raise NotGivenError(f"{source} have more than one value per row for the epoch: give one run's curves, by epoch")
     epochs = []
     for row, value in enumerate(values, start=1):
         number = value.item() if isinstance(value, np.generic) else value
         is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
         if not is_number or number != number or number % 1 or number < 0:
-            raise NotGivenError(f"{source} have {value!r} in row {row} for the epoch, which is a whole number from 0 on")
+            raise NotGivenError(
+                f"{source} have {value!r} in row {row} for the epoch; it must be a whole number of at least 0"
+            )
         epochs.append(int(number))
     return epochs
 
@@ -144,12 +146,12 @@ def _numbers(column: pd.Series, name: str, rows: _Rows, unmeasured: Collection[A
     texts_or_none = (str, type(None), type(pd.NA))
     for epoch, value in zip(map(int, column.index), column, strict=True):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, Decimal, *texts_or_none)):
-            raise NotGivenError(f"{rows.source} have {value!r} in {rows.place(epoch)} for {name}: numbers are meant")
+            raise NotGivenError(f"{rows.source} have {value!r} in {rows.place(epoch)} for {name}: values must be numbers")
     found = pd.to_numeric(column, errors="coerce").astype(np.float64)
     wrong = [int(epoch) for epoch in found.index[~np.isfinite(found)] if epoch not in unmeasured]
     if wrong:
         named = "; ".join(f"{column[epoch]!r} in {rows.place(epoch)}" for epoch in wrong[:NAMED])
-        raise NotGivenError(f"{rows.source} have no finite number for {name}: {named}")
+        raise NotGivenError(f"{rows.source} have values for {name} that are not finite numbers: {named}")
     return found
 
 
@@ -160,7 +162,7 @@ def _check_percent(column: pd.Series, name: str, rows: _Rows, *, chance: float) 
         raise NotGivenError(f"{rows.source} have values outside 0 to 100 for {name}, which is in percent: {named}")
     if column.max() <= 1 < chance:
         raise NotGivenError(
-            f"{rows.source} have values up to {column.max():g} for {name}: percent are meant, not fractions (chance is "
+            f"{rows.source} have values up to {column.max():g} for {name}: give percent, not fractions (chance is "
             f"{chance:g})"
         )
 
@@ -179,7 +181,7 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
     import pandas as pd
 
     if not hasattr(given, "keys") or isinstance(given, pd.DataFrame):
-        raise NotGivenError(f"hyperparameters are a mapping from names to values, not {type(given).__name__}")
+        raise NotGivenError(f"hyperparameters must be a mapping from names to values, not {type(given).__name__}")
     values = {str(name): given[name] for name in given.keys()}  # noqa: SIM118  # a Series goes through its values
     wanted = subset.manifest.hyperparameters
     if missing := [name for name in wanted if name not in values]:
@@ -190,11 +192,11 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
         column, value = subset.networks[name], values[name]
         if pd.api.types.is_numeric_dtype(column):
             if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-                raise NotGivenError(f"{name} is a number in {subset.name}, not {value!r}")
+                raise NotGivenError(f"{name} must be a number in {subset.name}, not {value!r}")
             if not np.isfinite(value):
-                raise NotGivenError(f"{name} is a finite number, not {value!r}")
+                raise NotGivenError(f"{name} must be a finite number, not {value!r}")
         elif not isinstance(value, str):
-            raise NotGivenError(f"{name} is a text in {subset.name}, not {value!r}")
+            raise NotGivenError(f"{name} must be a text in {subset.name}, not {value!r}")
         else:
             check_name(value, sorted(set(column)), what=f"{name} of {subset.name}")
     return values

@@ -171,7 +171,7 @@ def test_of_a_diverged_networks_graph_what_is_finite_is_drawn(wrong: float) -> N
     sizes = nodes.get_sizes()
     # Degrees 1 + wrong, 6, 11, 7 + wrong and 11.
     np.testing.assert_allclose(sizes / sizes.max(), [6 / 11, 1, 1])
-    assert axes.get_title().endswith("what is not finite is left out")
+    assert axes.get_title().endswith("non-finite values are left out")
     assert len(graph.plot(centrality="eigenvector", ax=Figure().add_subplot()).collections[1].get_sizes()) == 0
 
 

@@ -49,7 +49,7 @@ def test_subsets_may_still_come_first_in_compare(old: tuple[Any, Any], tmp_path:
     options: dict[str, Any] = {"protocol": "regression", "budgets": 1, "results": tmp_path}
     rows = nb.compare("constant", "digits-lenet", **options).rows
     with pytest.warns(
-        DeprecationWarning, match=r"compare\(\) takes its arguments in the order \(methods, subsets\)"
+        DeprecationWarning, match=r"compare\(\) now takes its arguments in the order \(methods, subsets\)"
     ) as told:
         pd.testing.assert_frame_equal(nb.compare(*old, **options).rows, rows)
     assert told[0].filename == __file__

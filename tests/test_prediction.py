@@ -78,7 +78,7 @@ def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None
     [
         ({"lr": 0.005, "dropout": 0.2}, "lack learning_rate"),
         ({"learning_rate": 0.005, "dropout": 0.2, "momentum": 0.9}, "has no hyperparameter momentum"),
-        ({"learning_rate": "0,005", "dropout": 0.2}, "learning_rate is a number in digits-lenet, not '0,005'"),
+        ({"learning_rate": "0,005", "dropout": 0.2}, "learning_rate must be a number in digits-lenet, not '0,005'"),
     ],
 )
 def test_hyperparameters_that_the_subset_has_not_are_refused(

@@ -55,7 +55,7 @@ def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[R
     root = user_path(folder)
     found = sorted(path.parent for path in root.glob(f"*/{RESULT_FILE}"))
     if not found:
-        raise ZooLayoutError(f"{root} is no model zoo: none of its folders has a {RESULT_FILE}")
+        raise ZooLayoutError(f"{root} is not a model zoo: none of its folders has a {RESULT_FILE}")
     description: dict[str, Any] | None = None
     for path in found[:runs]:
         checkpoints = _checkpoints(path)
@@ -90,7 +90,7 @@ def _record(path: Path, description: dict[str, Any]) -> RunRecord:
         try:
             lines.append(dict(json.loads(text)))
         except (ValueError, TypeError) as reason:
-            raise ZooLayoutError(f"{path / RESULT_FILE}, line {number}, is no entry: {reason}") from reason
+            raise ZooLayoutError(f"{path / RESULT_FILE}, line {number}, is not a valid entry: {reason}") from reason
     if not lines or TEST not in lines[-1]:
         raise ZooLayoutError(f"{path / RESULT_FILE} has no {TEST} in its last line")
     curves = []

@@ -56,9 +56,11 @@ def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterat
     layout = _layout(root)
     weights = np.load(_file(root, WEIGHTS_FILE), mmap_mode="r")
     if len(weights) != len(metrics):
-        raise ZooLayoutError(f"{root}: {len(weights)} rows of {WEIGHTS_FILE}, and {len(metrics)} of {METRICS_FILE}")
+        raise ZooLayoutError(f"{root}: {WEIGHTS_FILE} has {len(weights)} row(s), but {METRICS_FILE} has {len(metrics)}")
     if (ends := int(layout["end_idx"].max())) > weights.shape[1]:
-        raise ZooLayoutError(f"{root}: {LAYOUT_FILE} ends at value {ends}, a row of {WEIGHTS_FILE} at {weights.shape[1]}")
+        raise ZooLayoutError(
+            f"{root}: {LAYOUT_FILE} ends at value {ends}, but a row of {WEIGHTS_FILE} at {weights.shape[1]}"
+        )
     description: dict[str, Any] | None = None
     for place, (name, rows) in enumerate(metrics.groupby(FOLDER, sort=False)):
         if place == runs:
@@ -120,5 +122,5 @@ def _layout(root: Path) -> pd.DataFrame:
 
 def _file(root: Path, name: str) -> Path:
     if not (root / name).is_file():
-        raise ZooLayoutError(f"{root} is no image set of the Small CNN Zoo: it has no {name}")
+        raise ZooLayoutError(f"{root} is not an image set of the Small CNN Zoo: it has no {name}")
     return root / name

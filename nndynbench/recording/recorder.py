@@ -98,7 +98,7 @@ class Recorder:
         resume: bool | int = False,
     ) -> None:
         if resume < 0:
-            raise RunError(f"resume must be True, False or an epoch from 0 on, not {resume!r}")
+            raise RunError(f"resume must be True, False or an epoch of at least 0, not {resume!r}")
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network
@@ -113,7 +113,7 @@ class Recorder:
         begun = self.folder / RUN_FILE
         if begun.is_file() and resume is False:
             there = described(self.folder, read_record(self.folder))
-            raise RunError(f"{self.folder} holds a run ({there}): choose another folder, or resume=True to go on with it")
+            raise RunError(f"{self.folder} holds a run ({there}): choose another folder, or continue it with resume=True")
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_partial(self.folder)
         self._record = fresh
@@ -171,7 +171,7 @@ class Recorder:
             are missing; and if the run has ended.
         """
         if self._record.finished:
-            raise RunError(f"{self.folder} has ended: nothing can be recorded any more")
+            raise RunError(f"the run in {self.folder} has ended: nothing more can be recorded")
         if self._record.diverged:
             return
         epoch = self.epochs + 1
@@ -190,7 +190,7 @@ class Recorder:
         if not all(map(np.isfinite, row.values())) or not self._keep(epoch, weights, where=where):
             self._record.diverged = True
             write_record(self.folder, self._record)
-            warnings.warn(f"{where}: no finite numbers any more; the run has diverged", DivergedWarning, stacklevel=2)
+            warnings.warn(f"{where}: a loss or a weight is not finite; the run has diverged", DivergedWarning, stacklevel=2)
             return
         now = time.perf_counter()
         self._record.epochs.append({"epoch": epoch, **row, SECONDS: round(now - self._since, 3)})
@@ -207,7 +207,7 @@ class Recorder:
             If the accuracy is not a percentage, or the run has already ended.
         """
         if self._record.finished:
-            raise RunError(f"{self.folder} has already ended")
+            raise RunError(f"the run in {self.folder} has already ended")
         where = f"the outcome of {self.folder}"
         self._record.test_accuracy = checked_value("test_accuracy", test_accuracy, chance=self._chance, where=where)
         write_record(self.folder, self._record)
@@ -216,7 +216,7 @@ class Recorder:
     def stop(self, reason: str) -> Run:
         """End the run without an outcome, for a reason; packs leave such runs out."""
         if self._record.finished:
-            raise RunError(f"{self.folder} has already ended")
+            raise RunError(f"the run in {self.folder} has already ended")
         self._record.stopped = reason
         write_record(self.folder, self._record)
         return self.run
@@ -233,8 +233,8 @@ class Recorder:
         first = {*self._record.epochs[0]} & {*CURVES}
         if first != {*row, *unmeasured}:
             raise RunError(
-                f"{where} has {', '.join(row) or 'no curves'}, the epochs before it {', '.join(sorted(first)) or 'none'}: "
-                "give the same curves, or name those without a value in unmeasured="
+                f"{where} has {', '.join(row) or 'no curves'}, but the epochs before it have "
+                f"{', '.join(sorted(first)) or 'none'}: give the same curves, or list those without a value in unmeasured="
             )
 
     @property
@@ -264,12 +264,14 @@ class Recorder:
         """Resume a run, without anything that comes after the epoch from which it is resumed."""
         for fact in ("architecture", "hyperparameters"):
             if (there := getattr(record, fact)) != (here := getattr(self._record, fact)):
-                raise RunError(f"{self.folder} holds a run with other {fact}: {there}, now {here}")
+                raise RunError(f"{self.folder} holds a different run: {fact} {there} there, {here} now")
         if record.finished:
-            raise RunError(f"{self.folder} holds a run that has ended ({described(self.folder, record)})")
+            raise RunError(f"the run in {self.folder} has ended and cannot be resumed ({described(self.folder, record)})")
         last = len(record.epochs) if resume is True else int(resume)
         if last > len(record.epochs):
-            raise RunError(f"{self.folder} has {len(record.epochs)} epochs: it cannot be resumed after epoch {last}")
+            raise RunError(
+                f"the run in {self.folder} ends at epoch {len(record.epochs)}: it cannot be resumed after epoch {last}"
+            )
         forgotten = [epoch for epoch in record.snapshots if epoch > last]
         record.diverged = record.diverged and last == len(record.epochs)
         record.epochs = record.epochs[:last]

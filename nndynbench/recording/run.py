@@ -143,8 +143,8 @@ def read_runs(folder: Path | str) -> dict[str, Run]:
     found = sorted(path.parent for path in root.rglob(RUN_FILE))
     if not found:
         raise FileNotFoundError(
-            f"there is no run below {root}: none of its folders has a {RUN_FILE}. nndynbench.Recorder writes one, "
-            "while a network trains or from checkpoints that are there already: docs/your-own-runs.md"
+            f"there is no run below {root}: no folder there has a {RUN_FILE}. nndynbench.Recorder writes one "
+            "during training, or from existing checkpoints: see docs/your-own-runs.md"
         )
     names = {path: root.name if path == root else path.relative_to(root).as_posix() for path in found}
     return {name: Run(path, read_record(path), name=name) for path, name in names.items()}

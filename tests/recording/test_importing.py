@@ -195,5 +195,5 @@ class TestModelZoo:
         folder = written_model_zoo(tmp_path / "mnist", runs=1)
         path = next(folder.glob("*/result.json"))
         path.write_text(path.read_text() + "cut sho")
-        with pytest.raises(ZooLayoutError, match=r"result\.json, line 5, is no entry"):
+        with pytest.raises(ZooLayoutError, match=r"result\.json, line 5, is not a valid entry"):
             next(model_zoo_runs(folder))

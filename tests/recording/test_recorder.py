@@ -148,7 +148,7 @@ class TestResuming:
         assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
 
     @pytest.mark.parametrize(
-        ("resume", "says"), [(-1, "an epoch from 0 on, not -1"), (4, "cannot be resumed after epoch 4")]
+        ("resume", "says"), [(-1, "an epoch of at least 0, not -1"), (4, "cannot be resumed after epoch 4")]
     )
     def test_an_epoch_that_the_run_does_not_have_is_refused_and_nothing_lost(
         self, resume: int, says: str, tmp_path: Path
@@ -164,7 +164,7 @@ class TestResuming:
 
     def test_another_run_is_refused(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run")
-        with pytest.raises(RunError, match="other hyperparameters"):
+        with pytest.raises(RunError, match="holds a different run: hyperparameters"):
             nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.1}, resume=True)
 
     def test_a_run_that_has_ended_is_refused(self, tmp_path: Path) -> None:
@@ -216,7 +216,9 @@ class TestBadInput:
 
     def test_curves_are_the_same_in_every_epoch(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run", epochs=1)
-        with pytest.raises(RunError, match=r"epoch 2 of .* has train_loss, the epochs before it train_loss, validation"):
+        with pytest.raises(
+            RunError, match=r"epoch 2 of .* has train_loss, but the epochs before it have train_loss, validation"
+        ):
             recorder.epoch(weights=WEIGHTS, train_loss=1.0)
 
     def test_a_curve_that_was_not_measured_in_an_epoch_is_nan_there(self, tmp_path: Path) -> None:
@@ -290,9 +292,15 @@ class TestBadInput:
         [
             (lambda rows: rows.pop(1), "lack epoch 2"),
             (lambda rows: rows.append(rows[2]), "have epoch 3 in rows 3, 4"),
-            (lambda rows: rows.reverse(), "have epoch 2 in row 2, behind epoch 3"),
-            (lambda rows: rows[1].update(train_loss="low"), r"no finite number for train_loss: 'low' in row 2 \(epoch 2\)"),
-            (lambda rows: rows[1].update(train_loss=None), r"no finite number for train_loss: .* in row 2 \(epoch 2\)"),
+            (lambda rows: rows.reverse(), "have epoch 2 in row 2, after epoch 3"),
+            (
+                lambda rows: rows[1].update(train_loss="low"),
+                r"values for train_loss that are not finite numbers: 'low' in row 2 \(epoch 2\)",
+            ),
+            (
+                lambda rows: rows[1].update(train_loss=None),
+                r"values for train_loss that are not finite numbers: .* in row 2 \(epoch 2\)",
+            ),
             (lambda rows: [row.update(validation_accuracy=0.5) for row in rows], "not fractions"),
             (lambda rows: rows[0].update(validation_accuracy=200), r"0 to 100 for validation_accuracy.*\(epoch 1\)"),
         ],
