@@ -24,7 +24,7 @@ Root = Annotated[str | None, typer.Option(help="a folder of packed subsets to re
 
 
 def list_subsets(root: Root = None) -> None:
-    """List all subsets, and what is at hand of each."""
+    """List all subsets, and which parts of each are at hand."""
     from nndynbench.subsets import subsets
 
     table = Table("subset", "summary", "version", "networks", "regime", "tiers at hand")
