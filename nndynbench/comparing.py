@@ -309,7 +309,7 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
     if protocol.test == "same":
         return [(subset,) for subset in subsets]
     if len(subsets) < 2:
-        raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
+        raise ValueError(f"{protocol.name} trains on one subset and tests on another: name at least two subsets")
     return list(combinations(subsets, 2))
 
 

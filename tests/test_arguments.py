@@ -14,18 +14,18 @@ import nndynbench as nb
 from nndynbench.errors import NndynbenchError
 
 EVALUATE = [
-    ({"budgets": []}, "no budget to evaluate at"),
-    ({"budgets": True}, "budgets is a budget, or several, not True"),
-    ({"budgets": 1.0}, "budgets is a budget, or several, not 1.0"),
-    ({"budgets": "one"}, "'one' names no budgets"),
-    ({"budgets": "3-1"}, "a range goes up"),
-    ({"jobs": 0}, "jobs is how many at a time, 1 or more, or -1"),
-    ({"jobs": "2"}, "jobs is how many at a time, not '2'"),
-    ({"jobs": True}, "jobs is how many at a time, not True"),
-    ({"order_seed": -1}, "order_seed is a whole number from 0"),
-    ({"order_seed": "seven"}, "order_seed is a whole number from 0"),
-    ({"sealed": "yes"}, "sealed is True, False or None, not 'yes'"),
-    ({"subsets": []}, "no subset: name one or more"),
+    ({"budgets": []}, "no budget given"),
+    ({"budgets": True}, "budgets must be a whole number of epochs, or several, not True"),
+    ({"budgets": 1.0}, "budgets must be a whole number of epochs, or several, not 1.0"),
+    ({"budgets": "one"}, "budgets must be written as 5, 1-10, or 1,3,5, not 'one'"),
+    ({"budgets": "3-1"}, "'3-1' is an empty range: write 1-3"),
+    ({"jobs": 0}, "jobs must be a whole number of at least 1, or -1 for one per core, not 0"),
+    ({"jobs": "2"}, "jobs must be a whole number of at least 1, or -1 for one per core, not '2'"),
+    ({"jobs": True}, "jobs must be a whole number of at least 1, or -1 for one per core, not True"),
+    ({"order_seed": -1}, "order_seed must be a whole number of at least 0"),
+    ({"order_seed": "seven"}, "order_seed must be a whole number of at least 0"),
+    ({"sealed": "yes"}, "sealed must be True, False or None, not 'yes'"),
+    ({"subsets": []}, "no subset given: name one or more"),
     ({"subsets": None}, "a subset must be a name or what nndynbench.load returns, not None"),
     ({"subsets": ["digits-lenet-half", 3]}, "a subset must be a name or what nndynbench.load returns, not 3"),
 ]
@@ -65,11 +65,11 @@ def test_the_default_protocol_is_of_what_the_method_does(digits: nb.Subset, meth
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"methods": [DummyRegressor()]}, "methods are names or method files, not DummyRegressor"),
-        ({"methods": 3}, "methods are names or method files, not 3"),
-        ({"budgets": []}, "no budget to evaluate at"),
-        ({"jobs": 0}, "jobs is how many at a time"),
-        ({"subsets": []}, "no subset: name one or more"),
+        ({"methods": [DummyRegressor()]}, "methods must be names or method files, not DummyRegressor"),
+        ({"methods": 3}, "methods must be names or method files, not 3"),
+        ({"budgets": []}, "no budget given"),
+        ({"jobs": 0}, "jobs must be a whole number of at least 1"),
+        ({"subsets": []}, "no subset given: name one or more"),
     ],
 )
 def test_compare_says_in_one_sentence_what_it_cannot_take(given: dict[str, Any], why: str, tmp_path: Path) -> None:

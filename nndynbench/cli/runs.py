@@ -25,7 +25,7 @@ def pack(
     summary: Annotated[str, typer.Option(help="a description of the networks")] = "",
     images: Annotated[str, typer.Option(help="a description of the images they were trained on")] = "",
 ) -> None:
-    """Make a zoo of recorded runs. Other commands read it like any subset: --subset NAME --root OUT."""
+    """Make a zoo from recorded runs. Other commands read it like any subset: --subset NAME --root OUT."""
     from nndynbench.packing import pack as pack_runs
 
     made = pack_runs(

@@ -25,7 +25,7 @@ Version = Annotated[str | None, typer.Option(help="a version; by default the hig
 
 
 def list_subsets(root: Root = None) -> None:
-    """List all subsets, and what is at hand of each."""
+    """List all subsets, and which parts of each are at hand."""
     from nndynbench.subsets import subsets
 
     table = Table("subset", "summary", "version", "networks", "regime", "tiers at hand")

@@ -60,14 +60,14 @@ def figure6(results: Path | ResultSource, root: str | Path | None = None) -> Rep
     found = _standing(asked, root)
     rows = [row for subset in found for row in _times(subset, results)]
     notes = [
-        "needed: the budget of 1 to 10 at which degree-svm classifies best",
-        f"graphs and centralities were timed now, on this machine, on {TIMED_NETWORKS} networks, times the needed epochs; "
-        "training when the subset was made, on the device that it records",
+        "needed epochs: the budget, from 1 to 10, at which degree-svm classifies best",
+        f"graphs and centralities: timed now, on this machine, on {TIMED_NETWORKS} networks, times the needed epochs; "
+        "training: timed when the subset was made, on the device that it records",
         "timed on: the networks after epoch 1 where the weights are at hand, else random weights of the same architecture, "
-        "whose graph is of the same size",
+        "whose graph has the same size",
         *notes_on(found, asked),
     ]
-    return Reproduction("Figure 6: seconds a network", pd.DataFrame(rows), notes)
+    return Reproduction("Figure 6: seconds per network", pd.DataFrame(rows), notes)
 
 
 def figure7(results: Path | ResultSource, root: str | Path | None = None) -> Reproduction:
@@ -115,12 +115,12 @@ def _classification(
                     reached = [budget for budget in read_budgets(chosen.budgets) if budget in subset.budgets]
                     curves.append(as_source(results).result(method, [subset], chosen, reached))
                 except (SplitError, MethodError) as reason:
-                    failed.append(f"no result: {method} on {subset.name}: {reason}")
+                    failed.append(f"no result for {method} on {subset.name}: {reason}")
             rows += [_accuracies(result, paper_subset, subset.name) for result in curves]
             if curves:
                 drawn[f"{figure}.{subset.name}.png"] = partial(plots.score_over_budget, curves)
     notes = [
-        "accuracy of five-fold cross-validation on a balanced sample, at some budgets; the 95% interval is the last one's",
+        "accuracy of five-fold cross-validation on a balanced sample, at some budgets; the 95% interval is for the last one",
         *notes_on(found, list(asked)),
         *contradictions(figure),
         *failed,

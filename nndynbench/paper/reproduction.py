@@ -59,7 +59,7 @@ def notes_on(found: Sequence[Subset], asked: Sequence[str]) -> list[str]:
         manifest = subset.manifest
         if subset.name not in asked:
             of_paper = paper_column(subset.name) is not None
-            differs = "stands in for another of the paper's subsets" if of_paper else "is no subset of the paper"
+            differs = "stands in for another of the paper's subsets" if of_paper else "is not a subset of the paper"
             notes.append(f"{subset.name} {differs}: {manifest.summary}")
         if manifest.reduced:
             notes.append(f"{subset.name} was trained under a reduced regime")

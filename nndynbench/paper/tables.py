@@ -79,7 +79,7 @@ def table5() -> Reproduction:
         }
         rows.append({"architecture": name, **{head: cells.get(column, "") for column, head in SIZES.items()}})
     notes = [
-        "counted on graphs of random weights; right: without the paper's edges to padding",
+        "counted on graphs of random weights; 'right' is without the paper's edges to padding",
         EQUAL if not differences else f"{differences} of these numbers differ from the paper's",
     ]
     return Reproduction("Table 5: sizes of the graphs", pd.DataFrame(rows), notes)

@@ -23,17 +23,17 @@ def checked_budgets(budgets: Any) -> list[Any]:
     if isinstance(budgets, str):
         return list(read_budgets(budgets))
     if not isinstance(budgets, Iterable):
-        return [_whole(budgets, "budgets", "a budget, or several")]
+        return [_whole(budgets, "budgets", "a whole number of epochs, or several")]
     if not (several := list(dict.fromkeys(budgets))):
-        raise ValueError("no budget to evaluate at: name one or more in budgets")
+        raise ValueError("no budget given: name one or more in budgets")
     return several
 
 
 def checked_jobs(jobs: Any) -> int:
     """Returns how many jobs run at a time: 1 or more, or -1 for one per core; raises ValueError for anything else."""
-    count = _whole(jobs, "jobs", "how many at a time")
+    count = _whole(jobs, "jobs", "a whole number of at least 1, or -1 for one per core")
     if count < 1 and count != -1:
-        raise ValueError(f"jobs is how many at a time, 1 or more, or -1 for one a core, not {jobs!r}")
+        raise ValueError(f"jobs must be a whole number of at least 1, or -1 for one per core, not {jobs!r}")
     return count
 
 
@@ -43,7 +43,7 @@ def checked_names(methods: Any) -> list[str]:
     names = [os.fspath(name) if isinstance(name, os.PathLike) else name for name in several]
     if wrong := [name for name in names if not isinstance(name, str)]:
         raise ValueError(
-            f"methods are names or method files, not {wrong[0]!r}: an estimator is scored by nndynbench.evaluate"
+            f"methods must be names or method files, not {wrong[0]!r}; to score an estimator, use nndynbench.evaluate"
         )
     return names
 
@@ -57,14 +57,14 @@ def checked_draws(draws: Any, protocol: Protocol) -> list[int]:
     ValueError
         For no draw, for a draw that the protocol does not have, and for anything that is not a number.
     """
-    most, meaning = protocol.fitted.draws, "how many draws of the folds, or which"
+    most, meaning = protocol.fitted.draws, "a number of draws of the folds, or a list of which draws"
     if isinstance(draws, Iterable):
         numbers = list(dict.fromkeys(_whole(draw, "draws", meaning) for draw in draws))
     else:
         numbers = list(range(_whole(draws, "draws", meaning)))
     if not numbers or not set(numbers) <= set(range(most)):
-        has = f"1 to {most} draws of its folds" if most > 1 else "one division of its networks, and so one draw"
-        raise ValueError(f"{protocol.name} has {has}, not {draws!r}")
+        has = f"{most} draws of its folds, numbered from 0" if most > 1 else "one division of its networks, and so one draw"
+        raise ValueError(f"draws={draws!r} is not valid for {protocol.name}, which has {has}")
     return numbers
 
 
@@ -72,8 +72,8 @@ def checked_seed(seed: Any) -> int | None:
     """A whole number from 0, or None; raises ValueError for anything else."""
     if seed is None:
         return None
-    if (number := _whole(seed, "order_seed", 'a whole number from 0, None or "drawn"')) < 0:
-        raise ValueError(f"order_seed is a whole number from 0, None or 'drawn', not {seed!r}")
+    if (number := _whole(seed, "order_seed", 'a whole number of at least 0, None or "drawn"')) < 0:
+        raise ValueError(f"order_seed must be a whole number of at least 0, None or 'drawn', not {seed!r}")
     return number
 
 
@@ -81,8 +81,8 @@ def checked_count(count: Any, name: str) -> int | None:
     """A whole number from 1, or None; raises ValueError for anything else."""
     if count is None:
         return None
-    if (number := _whole(count, name, "a whole number from 1")) < 1:
-        raise ValueError(f"{name} is a whole number from 1, or None for all, not {count!r}")
+    if (number := _whole(count, name, "a whole number of at least 1")) < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, or None, not {count!r}")
     return number
 
 
@@ -90,7 +90,7 @@ def checked_choice(value: Any, name: str) -> bool | None:
     """True, False or None; raises ValueError for anything else."""
     if value is None or value is True or value is False:
         return value
-    raise ValueError(f"{name} is True, False or None, not {value!r}")
+    raise ValueError(f"{name} must be True, False or None, not {value!r}")
 
 
 def _whole(value: Any, name: str, meaning: str) -> int:
@@ -99,4 +99,4 @@ def _whole(value: Any, name: str, meaning: str) -> int:
             return operator.index(value)
         except TypeError:
             pass
-    raise ValueError(f"{name} is {meaning}, not {value!r}")
+    raise ValueError(f"{name} must be {meaning}, not {value!r}")

@@ -54,5 +54,6 @@ def best_method(given: Collection[str], *, initialisation: bool) -> str:
         if method.reads and set(method.reads) <= set(given) and (initialisation or not method.needs_initialisation):
             return method.name
     raise NoMethodError(
-        f"no method of the board reads {', '.join(sorted(given)) or 'nothing'} alone: give weights, curves, hyperparameters"
+        f"no method on the board predicts from {', '.join(sorted(given)) or 'nothing'} alone: "
+        "give more of weights, curves and hyperparameters"
     )

@@ -57,9 +57,11 @@ def check_method(method: Any) -> Check:
             fit = _small_fit(task, budget, read)
             first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
             if not np.array_equal(first, again):
-                raise MethodError(f"{label}, {task}, budget {budget}: a second fit predicts something else; fix its seeds")
+                raise MethodError(
+                    f"{label}, {task}, budget {budget}: a second fit gives different predictions; fix its random seeds"
+                )
     if isinstance(resolved, Method) and (undeclared := read - set(resolved.reads)):
-        raise MethodError(f"{label} declares {sorted(resolved.reads)} and read {sorted(undeclared)}")
+        raise MethodError(f"{label} declares that it reads {sorted(resolved.reads)}, but also read {sorted(undeclared)}")
     return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3))
 
 

@@ -102,7 +102,7 @@ class Comparison:
         target = user_path(path)
         if target.suffix not in (".csv", ".json"):
             raise ValueError(
-                f"a comparison is written as .csv or .json, not as {target.suffix or 'a file without suffix'!r}"
+                f"a comparison can be saved as .csv or .json, not as {target.suffix or 'a file without suffix'!r}"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as partial:
@@ -135,7 +135,7 @@ def read_comparison(path: str | Path) -> Comparison:
     """
     content = json.loads(user_path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
-        raise ValueError(f"{path} is no comparison")
+        raise ValueError(f"{path} is not a saved comparison")
     chosen, rows = find_protocol(content["protocol"]), frame_of(content["rows"]).rename(columns=OLDER_COLUMNS)
     return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 

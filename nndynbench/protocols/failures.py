@@ -21,7 +21,7 @@ def why_it_failed(error: BaseException) -> str:
     """
     said, cause = told(error), f" ({told(error.__cause__)})" if error.__cause__ else ""
     if any(refusal in said for refusal in HISTORIES_AS_NUMBERS):
-        return "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
+        return "it takes numbers, not histories: put nndynbench.Signature first, as in make_pipeline(Signature(function), …)"
     return f"{said}{cause}{place_in_user_code(error)}"
 
 

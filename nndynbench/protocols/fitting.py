@@ -94,7 +94,7 @@ def real_numbers(values: Any, *, what: str) -> FloatArray:
 def _kind_of(array: npt.NDArray[Any]) -> str:
     if array.dtype.kind == "O":
         return ", ".join(sorted({type(value).__name__ for value in array.flat if not isinstance(value, NUMBERS)}))
-    return {"c": "complex numbers", "M": "dates", "m": "times", "U": "texts", "S": "bytes"}.get(
+    return {"c": "complex numbers", "M": "dates", "m": "times", "U": "strings", "S": "bytes"}.get(
         array.dtype.kind, str(array.dtype)
     )
 

@@ -146,7 +146,7 @@ def evaluate(
         fitting, predictions = _predictions(fits, fitting, jobs, report, must_be_sealed=bool(sealed))
     declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
     if undeclared := read - declared:
-        raise MethodError(f"{label} declares {sorted(declared)} and read {sorted(undeclared)}")
+        raise MethodError(f"{label} declares that it reads {sorted(declared)}, but also read {sorted(undeclared)}")
     facts = ResultFacts(
         method=label,
         description=resolved.description if isinstance(resolved, Method) else described(estimator),
@@ -310,11 +310,11 @@ def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subse
     """
     several = [subsets] if isinstance(subsets, (str, Subset)) or not isinstance(subsets, Iterable) else list(subsets)
     if not several:
-        raise ValueError("no subset: name one or more, such as 'digits-lenet'")
+        raise ValueError("no subset given: name one or more, such as 'digits-lenet'")
     loaded: dict[str, Subset] = {}
     for subset in map(as_subset, several):
         if loaded.setdefault(subset.name, subset).checksum != subset.checksum:
-            raise ValueError(f"{subset.name} is there in two versions, {loaded[subset.name].version} and {subset.version}")
+            raise ValueError(f"{subset.name} is given in two versions, {loaded[subset.name].version} and {subset.version}")
     return list(loaded.values())
 
 
@@ -334,7 +334,7 @@ def check_numbers(numbers: FloatArray, count: int, where: str, *, what: str) -> 
     if not np.isfinite(numbers).all():
         raise MethodError(f"{where}: {np.sum(~np.isfinite(numbers))} of {count} {what} are not finite")
     if (largest := float(np.abs(numbers).max(initial=0.0))) > LARGEST_NUMBER:
-        raise MethodError(f"{where}: {what} go up to {largest:g} in size, at most {LARGEST_NUMBER:g} are taken")
+        raise MethodError(f"{where}: {what} go up to {largest:g} in size; at most {LARGEST_NUMBER:g} is allowed")
 
 
 def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, draws: Sequence[int], read: set[str]) -> Iterator[Fit]:
@@ -342,7 +342,7 @@ def _fits(subsets: Sequence[Subset], protocol: Protocol, budget: int, draws: Seq
         subset.check_budget(budget, target=protocol.target)
     if protocol.test == "another":
         if len(subsets) < 2:
-            raise ValueError(f"{protocol.name} trains on one subset and tests another: name at least two")
+            raise ValueError(f"{protocol.name} trains on one subset and tests on another: name at least two subsets")
         known = {subset.name: _histories(subset, subset.network_ids, budget, read) for subset in subsets}
         for source, goal in permutations(subsets, 2):
             for fold, (learnt, tested) in enumerate(sides(protocol, source, goal)):

@@ -90,10 +90,10 @@ class Method:
 
     def __post_init__(self) -> None:
         for read in self.reads:
-            check_name(read, READABLE, what="word for what a method reads")
-        check_name(self.role, ROLES, what="role of a method")
+            check_name(read, READABLE, what="value in reads")
+        check_name(self.role, ROLES, what="method role")
         if self.control_of and self.role != "control":
-            raise ValueError(f"a method with control_of={self.control_of!r} has the role 'control', not {self.role!r}")
+            raise ValueError(f"a method with control_of={self.control_of!r} must have the role 'control', not {self.role!r}")
         if not self.estimators:
             raise ValueError("a method needs a classifier or a regressor")
 
@@ -118,11 +118,11 @@ class Method:
         not for this protocol.
         """
         if self.protocols and protocol.fitted.name not in self.protocols:
-            raise ValueError(f"the method is for {', '.join(self.protocols)} alone, not for {protocol.name}")
+            raise ValueError(f"the method is only for {', '.join(self.protocols)}, not for {protocol.name}")
         estimator = self.estimators.get(protocol.task)
         if estimator is None:
             other = "regressor" if protocol.task == "classification" else "classifier"
-            raise ValueError(f"the method has a {other} alone, and {protocol.name} is a {protocol.task} protocol")
+            raise ValueError(f"the method has only a {other}, but {protocol.name} is a {protocol.task} protocol")
         if chosen := self.chosen.get(protocol.task):
             from sklearn.base import clone
 
@@ -179,7 +179,7 @@ def as_method(method: Any) -> Any:
         return find_method(os.fspath(method))
     if isinstance(method, Method) or (problem := why_no_estimator(method)) is None:
         return method
-    raise MethodError(f"no method: {problem}")
+    raise MethodError(f"not a method: {problem}")
 
 
 def find_method(name: str | os.PathLike[str]) -> Method:
@@ -204,7 +204,7 @@ def find_method(name: str | os.PathLike[str]) -> Method:
     if not label and len(methods) == 1:
         return next(iter(methods.values()))
     if not label:
-        raise ValueError(f"{path} holds several methods: write {path}:NAME, of {', '.join(methods)}")
+        raise ValueError(f"{path} holds several methods: write {path}:NAME, where NAME is one of {', '.join(methods)}")
     return methods[check_name(label, methods, what=f"method of {path}")]
 
 
@@ -249,7 +249,7 @@ def read_methods(path: Path) -> dict[str, Method]:
     if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) and name.strip() for name in found):
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
     if unfit := [name for name in found if not name.isprintable() or {"/", "\\"} & set(name)]:
-        raise ValueError(f"{path}: {unfit[0]!r} is no name for a method: results are called by it, so no file could be")
+        raise ValueError(f"{path}: {unfit[0]!r} cannot be a method's name: result files are named after it")
     recorded = path.parent / CHOSEN_FILE
     chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
     methods = {name: _as_method(value, f"{path}: {name!r}") for name, value in found.items()}
@@ -261,8 +261,8 @@ def _as_method(value: Any, what: str) -> Method:
     if isinstance(value, Method):
         return value
     if (problem := why_no_estimator(value)) is not None:
-        raise ValueError(f"{what} is no method: {problem}")
-    everything = "declares nothing that it reads, so it may look at everything: wrap it in nndynbench.Method"
+        raise ValueError(f"{what} is not a method: {problem}")
+    everything = "does not declare what it reads, so it may look at everything: wrap it in nndynbench.Method"
     warnings.warn(f"{what} {everything}", NothingDeclaredWarning, 2)
     task = "classifier" if classifies(value) else "regressor"
     return Method(description=described(value), source="", reads=READABLE, **{task: value})
@@ -300,11 +300,11 @@ def why_no_estimator(value: Any) -> str | None:
     """Why a value is no scikit-learn estimator that predicts, with what to write instead; None if it is one."""
     shown = getattr(value, "__name__", None) or type(value).__name__
     if isinstance(value, type):
-        return f"{shown} is a class: write {shown}()" if hasattr(value, "fit") else f"{shown} is a class, no estimator"
+        return f"{shown} is a class: write {shown}()" if hasattr(value, "fit") else f"{shown} is a class, not an estimator"
     if hasattr(value, "fit") and hasattr(value, "predict"):
         return None
     if hasattr(value, "fit") and hasattr(value, "transform"):
-        return f"{shown} predicts nothing: put a learner behind it, make_pipeline({shown}(…), Ridge())"
+        return f"{shown} predicts nothing: put a learner after it, as in make_pipeline({shown}(…), Ridge())"
     if callable(value):
         return f"{shown} is a function: write make_pipeline(nndynbench.Signature({shown}), Ridge())"
     return f"{value!r:.100} is neither a name, nor a Method, nor a scikit-learn estimator"

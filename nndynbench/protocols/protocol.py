@@ -84,13 +84,13 @@ def read_budgets(text: str) -> list[int]:
     anything else.
     """
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise ValueError(f"{text!r} names no budgets: write 5, 1-10, or 1,3,5")
+        raise ValueError(f"budgets must be written as 5, 1-10, or 1,3,5, not {text!r}")
     chosen: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         span = range(int(first), int(last or first) + 1)
         if not span:
-            raise ValueError(f"{part!r} names no budgets: a range goes up, as {last}-{first}")
+            raise ValueError(f"{part!r} is an empty range: write {last}-{first}")
         chosen += span
     return list(dict.fromkeys(chosen))
 

@@ -107,15 +107,15 @@ def read_result(path: str | Path) -> Result:
     try:
         content = json.loads(user_path(path).read_text(encoding="utf-8"))
     except ValueError as damage:
-        raise ValueError(f"{path} is no result: {damage}") from damage
+        raise ValueError(f"{path} is not a result file: {damage}") from damage
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:
-        raise ValueError(f"{path} is no result of format {RESULT_FORMAT}")
+        raise ValueError(f"{path} is not a result file of format {RESULT_FORMAT}")
     if missing := {"scores", "predictions"} - content.keys():
-        raise ValueError(f"{path} is no result: it lacks {', '.join(sorted(missing))}")
+        raise ValueError(f"{path} is not a result file: it lacks {', '.join(sorted(missing))}")
     try:
         facts = read_facts(content)
     except ValueError as damage:
-        raise ValueError(f"{path} is no result: {damage}") from damage
+        raise ValueError(f"{path} is not a result file: {damage}") from damage
     scores, predictions = (_numbered(pd.DataFrame(content[table])) for table in ("scores", "predictions"))
     return Result(scores, predictions, facts)
 

@@ -88,7 +88,7 @@ def sample_efficiency(
     """
     chosen, loaded = find_protocol(protocol), as_subset(subset)
     if chosen.test == "another":
-        raise ValueError(f"{chosen.name} tests another subset than it trains on: choose a protocol of one subset")
+        raise ValueError(f"{chosen.name} tests on another subset than it trains on: choose a protocol of one subset")
     counts = [checked_count(size, "a size") for size in sizes]
     number_of_parts = checked_count(parts, "parts") or PARTS
     asked = checked_budgets(budgets)

@@ -120,7 +120,7 @@ def paired(case: Case, other: Case) -> tuple[Case, Case]:
     first, second = case.of_draws(shared), other.of_draws(shared)
     pairs = list(zip(first.draws, second.draws, strict=True))
     if not pairs or not all(set(own.networks) == set(beside.networks) for own, beside in pairs):
-        raise ValueError("two methods can be compared on the same test networks alone")
+        raise ValueError("two methods can be compared only on the same test networks")
     if all(np.array_equal(own.networks, beside.networks) for own, beside in pairs):
         return first, second
     return first, Case(other.protocol, tuple(beside.in_order_of(own) for own, beside in pairs))

@@ -135,4 +135,4 @@ def _line(method: str, parameter: str, value: Any) -> str:
             return line
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"{method}: TOML cannot hold {parameter} = {value!r}; choose among numbers, texts and lists of them")
+    raise ValueError(f"{method}: TOML cannot hold {parameter} = {value!r}; choose among numbers, strings and lists of them")

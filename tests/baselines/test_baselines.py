@@ -52,7 +52,7 @@ def test_a_control_of_one_method_names_it_and_has_its_tasks() -> None:
 
 
 def test_only_a_control_is_one_of_a_method() -> None:
-    with pytest.raises(ValueError, match="control_of='bar' has the role 'control', not 'method'"):
+    with pytest.raises(ValueError, match="control_of='bar' must have the role 'control', not 'method'"):
         nb.Method(description="", source="", reads=(), regressor=DummyRegressor(), control_of="bar")
 
 

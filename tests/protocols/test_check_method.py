@@ -47,7 +47,7 @@ def test_open_seeds_are_fixed_for_the_method() -> None:
 
 
 def test_a_method_that_predicts_differently_each_time_is_stopped() -> None:
-    with pytest.raises(MethodError, match="a second fit predicts something else"):
+    with pytest.raises(MethodError, match="a second fit gives different predictions"):
         nb.check_method(Draws())
 
 
@@ -55,7 +55,7 @@ def test_a_tier_that_is_not_declared_is_named() -> None:
     method = nb.Method(
         description="", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([curves]), LinearRegression())
     )
-    with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
+    with pytest.raises(MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]"):
         nb.check_method(method)
 
 
@@ -70,13 +70,13 @@ def degree(graph: nb.graphs.LayeredGraph) -> Any:
         (None, "None is neither a name"),
         (RandomForestRegressor, r"RandomForestRegressor is a class: write RandomForestRegressor\(\)"),
         (degree, r"degree is a function: write make_pipeline\(nndynbench.Signature\(degree\), Ridge\(\)\)"),
-        (nb.Signature(degree), "Signature predicts nothing: put a learner behind it"),
-        (make_pipeline(nb.Signature(degree), StandardScaler()), "Pipeline predicts nothing: put a learner behind it"),
+        (nb.Signature(degree), "Signature predicts nothing: put a learner after it"),
+        (make_pipeline(nb.Signature(degree), StandardScaler()), "Pipeline predicts nothing: put a learner after it"),
     ],
 )
 def test_what_is_no_method_is_told_what_to_write_instead(digits: nb.Subset, method: Any, instead: str) -> None:
     for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, budgets=1)):
-        with pytest.raises(MethodError, match=f"no method: {instead}"):
+        with pytest.raises(MethodError, match=f"not a method: {instead}"):
             ask(method)
 
 
@@ -99,7 +99,7 @@ def test_every_learner_of_numbers_is_told_to_put_a_signature_before_it(digits: n
             said[type(learner).__name__] = why_it_failed(refusal)
     assert len(said) > 70
     assert set(said.values()) == {
-        "it takes numbers, not histories: put nndynbench.Signature before it, make_pipeline(Signature(function), …)"
+        "it takes numbers, not histories: put nndynbench.Signature first, as in make_pipeline(Signature(function), …)"
     }
 
 

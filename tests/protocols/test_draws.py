@@ -126,7 +126,9 @@ def test_a_metric_is_undefined_where_it_is_under_one_draw(digits: nb.Subset) -> 
 
 @pytest.mark.parametrize("name", [name for name, protocol in protocols().items() if protocol.fitted.draws == 1])
 def test_one_natural_division_is_not_drawn_again(digits: nb.Subset, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} has one division of its networks, and so one draw, not 2"):
+    with pytest.raises(
+        ValueError, match=f"draws=2 is not valid for {name}, which has one division of its networks, and so one draw"
+    ):
         evaluated(digits, name, 2)
 
 

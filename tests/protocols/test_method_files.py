@@ -213,7 +213,7 @@ def test_an_estimator_in_methods_is_a_method_that_declares_no_tier(tmp_path: Pat
         "def degree(graph):\n    return graph.degree()\n"
         f"METHODS = {{'mine': make_pipeline(nb.Signature(degree), SimpleImputer(), {learner!r})}}\n"
     )
-    with pytest.warns(NothingDeclaredWarning, match=r"mine\.py: 'mine' declares nothing that it reads, so it may"):
+    with pytest.warns(NothingDeclaredWarning, match=r"mine\.py: 'mine' does not declare what it reads, so it may"):
         check = nb.check_method(str(file))
     assert (check.tasks, check.reads) == ((task,), ("weights",))
     with pytest.warns(NothingDeclaredWarning):
@@ -223,10 +223,10 @@ def test_an_estimator_in_methods_is_a_method_that_declares_no_tier(tmp_path: Pat
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("method", "'mine' is no method: method is a function: write make_pipeline"),
-        ("DummyRegressor", r"'mine' is no method: DummyRegressor is a class: write DummyRegressor\(\)"),
-        ("nb.Signature()", "'mine' is no method: Signature predicts nothing: put a learner behind it"),
-        ("42", "'mine' is no method: 42 is neither"),
+        ("method", "'mine' is not a method: method is a function: write make_pipeline"),
+        ("DummyRegressor", r"'mine' is not a method: DummyRegressor is a class: write DummyRegressor\(\)"),
+        ("nb.Signature()", "'mine' is not a method: Signature predicts nothing: put a learner after it"),
+        ("42", "'mine' is not a method: 42 is neither"),
     ],
 )
 def test_a_value_that_is_no_method_is_told_what_to_write_instead(tmp_path: Path, value: str, message: str) -> None:
@@ -237,7 +237,7 @@ def test_a_value_that_is_no_method_is_told_what_to_write_instead(tmp_path: Path,
 @pytest.mark.parametrize("methods", ["{}", "[method(1.0)]", "{1: method(1.0)}", "{'': method(1.0)}", "{'a/b': method(1.0)}"])
 def test_methods_are_a_dict_from_names_that_a_file_can_have(tmp_path: Path, methods: str) -> None:
     with pytest.raises(
-        ValueError, match=r"mine\.py(: 'a/b' is no name for a method| must define METHODS, a dict from names)"
+        ValueError, match=r"mine\.py(: 'a/b' cannot be a method's name| must define METHODS, a dict from names)"
     ):
         find_method(str(written(tmp_path / "mine.py", f"METHODS = {methods}")))
 

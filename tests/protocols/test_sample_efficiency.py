@@ -72,7 +72,7 @@ def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "named"),
-    [({"sizes": [0]}, "a size"), ({"parts": 0}, "parts"), ({"protocol": "transfer-apart"}, "tests another subset")],
+    [({"sizes": [0]}, "a size"), ({"parts": 0}, "parts"), ({"protocol": "transfer-apart"}, "tests on another subset")],
 )
 def test_what_cannot_be_asked_is_refused(digits: nb.Subset, asked: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):

@@ -212,7 +212,7 @@ def test_a_method_that_reads_an_undeclared_tier_is_refused_also_from_what_was_ke
         description="a sum", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([loss]), LinearRegression())
     )
     for _ in range(2):
-        with pytest.raises(MethodError, match=r"declares \['weights'\] and read \['curves'\]"):
+        with pytest.raises(MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]"):
             nb.evaluate(method, "digits-lenet", protocol="regression", budgets=2)
         a_new_process()
 
