@@ -252,7 +252,9 @@ def _counted_from(readings: Sequence[Reading], first_epoch: int) -> list[Reading
     found = [replace(reading, epoch=epoch) for reading, epoch in zip(readings, epochs, strict=True)]
     for reading in found:
         if not _fits_steps(reading, reading.epoch):
-            raise CheckpointError(f"first_epoch={first_epoch} makes {reading} epoch {reading.epoch}, against its step")
+            raise CheckpointError(
+                f"first_epoch={first_epoch} makes {reading} epoch {reading.epoch}, which contradicts its step"
+            )
     return found
 
 
@@ -283,8 +285,8 @@ def _counted_by_evidence(readings: Sequence[Reading], *, trust_names: bool) -> t
         ways = {AS_THEY_ARE: ways[AS_THEY_ARE]}
     if len({*ways.values()}) > 1:
         return list(readings), (
-            "The lowest number may be the initialisation (then pass first_epoch=0, in a shell --first-epoch 0), or from "
-            "after the first epoch of training (first_epoch=1, --first-epoch 1)"
+            "The lowest number may mean the initialisation (then pass first_epoch=0, in a shell --first-epoch 0), or the "
+            "end of the first epoch of training (first_epoch=1, --first-epoch 1)"
         )
     epochs = dict(zip((reading.path for reading in whole), next(iter(ways.values())), strict=True))
     return _with_steps_alone([replace(reading, epoch=epochs.get(reading.path)) for reading in readings]), None

@@ -161,7 +161,7 @@ def test_first_epoch_says_that_round_numbers_are_epochs(tmp_path):
 def test_first_epoch_cannot_make_an_initialisation_of_what_was_trained(tmp_path):
     saying(tmp_path, epoch_0={"global_step": 18})
     with pytest.raises(
-        CheckpointError, match=r"first_epoch=0 makes epoch_0\.safetensors .*step 18.* epoch 0, against its step"
+        CheckpointError, match=r"first_epoch=0 makes epoch_0\.safetensors .*step 18.* epoch 0, which contradicts its step"
     ):
         checkpoint_files(tmp_path, first_epoch=0)
 
