@@ -36,6 +36,8 @@ NUMBERS: Mapping[str, Mapping[str, int]] = {
     "bottlenecks": {"blocks": 1, "filters": 1, "stride": 1},
 }
 
+KINDS = (*NUMBERS, "average-pool", "dropout", TENSOR)
+
 # The numbers that the entry of a conv or a pooling layer may leave out.
 WITH_DEFAULTS = {"conv": ("stride", "padding"), "max-pool": ("padding",)}
 
@@ -344,6 +346,7 @@ def _chain(entries: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Iter
 def _check_entry(entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
     """Raise if there can be no layer of this kind, or none after nodes of this shape; names the layer."""
     kind, name = entry["kind"], entry["name"]
+    check_name(kind, KINDS, what=f"kind of layer {name!r}:")
     for key, least in NUMBERS.get(kind, {}).items():
         if key not in entry and key not in WITH_DEFAULTS.get(kind, ()):
             raise ValueError(f"layer {name!r} lacks {key}")
@@ -379,14 +382,12 @@ def _layers_of(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Lay
         yield Layer(kind, name, shape, (entry["units"],))
     elif kind == "dropout":
         yield Layer(kind, name, shape, shape)
-    elif kind in ("basic-blocks", "bottlenecks"):
+    else:
         for block in range(entry["blocks"]):
             stride = entry["stride"] if block == 0 else 1
             for layer in _residual_block(kind, f"{name}.{block}", shape, entry["filters"], stride):
                 yield layer
                 shape = layer.output_shape
-    else:
-        raise ValueError(f"layer {name!r} is of unknown kind {kind!r}")
 
 
 def _residual_block(kind: str, name: str, shape: tuple[int, ...], filters: int, stride: int) -> Iterator[Layer]:

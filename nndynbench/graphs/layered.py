@@ -100,7 +100,9 @@ class LayeredGraph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if len(self.blocks) != len(self.layers) - 1 or not self.blocks:
+        if not self.blocks:
+            raise ValueError("a layered graph needs a block or more")
+        if len(self.blocks) != len(self.layers) - 1:
             raise ValueError(f"{len(self.blocks)} blocks need {len(self.blocks) + 1} layers, not {len(self.layers)}")
         object.__setattr__(self, "blocks", tuple(b if _is_floating(b) else as_block(b) for b in self.blocks))
         sizes = (self.blocks[0].shape[-1], *(block.shape[-2] for block in self.blocks))

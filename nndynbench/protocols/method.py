@@ -100,7 +100,7 @@ class Method:
     @property
     def tier(self) -> Collection[str]:
         """What it reads, under the name that this had before version 1.0; deprecated."""
-        warnings.warn("Method.tier is called reads now", DeprecationWarning, stacklevel=2)
+        warnings.warn("Method.tier is now called reads", DeprecationWarning, stacklevel=2)
         return self.reads
 
     @property

@@ -12,6 +12,7 @@ from nndynbench.columns import CURVES
 from nndynbench.given import checked_curves
 from nndynbench.graphs import Architecture, SnapshotsOnDemand, Weights, architecture
 from nndynbench.graphs.describing import NO_WEIGHTS
+from nndynbench.numbers import epochs
 from nndynbench.own_run import OwnRun
 from nndynbench.recording.record import RUN_FILE, SECONDS, RunError, RunRecord, read_record, read_weights
 from nndynbench.storage.files import user_path
@@ -163,4 +164,4 @@ def described(folder: Path, record: RunRecord, weights: Mapping[int, Weights] | 
     if record.diverged:
         state += ", diverged"
     snapshots = f"snapshots of {', '.join(map(str, kept))}" if kept else "no snapshots"
-    return f"{len(record.epochs)} epochs, {snapshots}, {size / 1e6:.2f} MB, {state}"
+    return f"{epochs(len(record.epochs))}, {snapshots}, {size / 1e6:.2f} MB, {state}"
