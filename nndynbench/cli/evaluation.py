@@ -98,7 +98,7 @@ def evaluate(
     if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
-        command = comparing(method, [part.name for part in loaded], chosen, unknown, root)
+        command = compare_command(method, [part.name for part in loaded], chosen, unknown, root)
         console.print(escape(f"no bar is stored at budget {', '.join(map(str, unknown))}; to fit it, run: {command}"))
     if kept is None:
         raise OSError(f"the result could not be written anywhere, so the output above is all that is left of it: {lost}")
@@ -119,7 +119,9 @@ def said_of_intervals(draws: int, protocol: Protocol) -> str:
     return f"each value{averaged} is followed by its 95% interval, from resampling whole {resampled}{one}"
 
 
-def comparing(method: str, subsets: Sequence[str], protocol: Protocol, budgets: Sequence[int], root: str | None) -> str:
+def compare_command(
+    method: str, subsets: Sequence[str], protocol: Protocol, budgets: Sequence[int], root: str | None
+) -> str:
     """The command that scores a method beside a bar that it fits."""
     where = [f"--subset {shlex.quote(subset)}" for subset in subsets] + ([f"--root {shlex.quote(root)}"] if root else [])
     asked = f"--protocol {protocol.name} --budgets {','.join(map(str, budgets))}"

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nndynbench.cli import app
-from nndynbench.cli.evaluation import comparing, said_of_intervals
+from nndynbench.cli.evaluation import compare_command, said_of_intervals
 from nndynbench.protocols.protocol import find_protocol, read_budgets
 
 runner = CliRunner(env={"COLUMNS": "160"})
@@ -132,7 +132,7 @@ def test_evaluate_says_what_its_values_are_means_over(draws: int, protocol: str,
 
 
 def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() -> None:
-    command = comparing("my method.py", ["mine"], find_protocol("classification"), [1, 3], "zoo")
+    command = compare_command("my method.py", ["mine"], find_protocol("classification"), [1, 3], "zoo")
     assert command == (
         "nndynbench compare --method 'my method.py' --subset mine --root zoo --protocol classification --budgets 1,3"
     )

@@ -44,7 +44,10 @@ def test_a_description_makes_the_architecture_that_it_is_of(name: str) -> None:
             r"layer 'conv1' is of kind 'conv', which slides along height and width, but the shape before it is \(3,\)",
         ),
         ([FC, POOL], "layer 'pool1' is of kind 'max-pool', which slides"),
-        ([{"kind": "avg-pool", "name": "pool1"}, FC], "unknown kind of layer 'pool1': 'avg-pool'; did you mean 'average-pool'"),
+        (
+            [{"kind": "avg-pool", "name": "pool1"}, FC],
+            "unknown kind of layer 'pool1': 'avg-pool'; did you mean",
+        ),
         ([FC | {"units": 64}, FC | {"units": 64}], "two layers are named 'fc1'"),
     ],
 )

@@ -13,9 +13,10 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
+from nndynbench import comparing
 from nndynbench.cli.tables import comparison_tables
 from nndynbench.comparing import compare_results, submitted_results
-from nndynbench.protocols import comparison, read_comparison
+from nndynbench.protocols import read_comparison
 from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.ranking import most_adding
@@ -134,7 +135,7 @@ def test_the_board_alone_is_compared_at_whatever_budgets_it_has(
     digits: nb.Subset, compared: nb.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StoredResults, "fitted", fitted)
-    monkeypatch.setattr(comparison, "in_processes", fitted)
+    monkeypatch.setattr(comparing, "in_processes", fitted)
     results = submitted_results([digits], FOLDS, copied(tmp_path, "bar", CURVES, METHOD))
     board = compare_results(results, [digits], FOLDS, metrics=["r2"])
     assert set(board.rows["method"]) == {"bar", CURVES, METHOD}
