@@ -63,7 +63,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
         ahead = np.array([better * (own.value(metric) - other.value(metric)) for own, other in pairs])
         return ahead, np.stack([better * (own.in_resamples(metric) - other.in_resamples(metric)) for own, other in pairs])
 
-    return dict(zip(values, shared_ranks(list(values.values()), compare), strict=True))
+    return dict(zip(values, shared_ranks(list(values.values()), compare, clusters=ranked[0].clusters), strict=True))
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,12 @@ def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
         return None
     best = max(values, key=lambda name: values[name])
     differences = np.stack([added_in_resamples(methods[name], reference) for name in values])
-    tried = list(values.values())
-    low, high = interval_of_largest(tried, differences)
+    tried, clusters = list(values.values()), reference.clusters
+    low, high = interval_of_largest(tried, differences, clusters=clusters)
     most = Estimate(values[best] + 0.0, low + 0.0, high + 0.0)  # no negative zeros
-    smallest = smallest_told(differences[list(values).index(best)])
-    return Leading(best, most, len(values), chance_of_largest(tried, differences), smallest)
+    smallest = smallest_told(differences[list(values).index(best)], clusters=clusters)
+    chance = chance_of_largest(tried, differences, clusters=clusters)
+    return Leading(best, most, len(values), chance, smallest)
 
 
 def _defined(function: Any, *arguments: Any) -> Any:
