@@ -48,12 +48,14 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
-    """Ranks by the protocol's first metric, with ties, of the methods that have a value in it. Two methods are compared
-    under the draws of the folds that both have.
+    """Ranks by the protocol's first metric, with ties, of the methods that have a value in it. They are put in order by the
+    draws of the folds that all of them have, and two of them are compared by those that both have.
     """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
-    values = {name: better * value for name, case in methods.items() if (value := case.value_or_none(metric)) is not None}
+    shared = set.intersection(*({draw.number for draw in case.draws} for case in methods.values())) if methods else set()
+    found = {name: case.of_draws(shared).value_or_none(metric) for name, case in methods.items()} if shared else {}
+    values = {name: better * value for name, value in found.items() if value is not None}
     if not values:
         return {}
     ranked = [methods[name] for name in values]
