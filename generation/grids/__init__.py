@@ -81,8 +81,9 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        last = " up" if self.whole else f" and below {self.below:g}"
-        return f"{kind} {'above' if self.above else 'from'} {self.low:g}{last}"
+        low = "above" if self.above else "of at least"
+        below = f" and below {self.below:g}" if np.isfinite(self.below) else ""
+        return f"{kind} {low} {self.low:g}{below}"
 
 
 NUMBERS = {

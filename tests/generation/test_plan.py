@@ -220,10 +220,13 @@ EMPTY = {
     "no table": ('rows = ""\n', "rows must name a CSV file in the folder of the grid, not ''"),
     "none of the rows": ('rows = "one.csv"\nfirst_rows = 0\n', "first_rows must be a whole number of at least 1, not 0"),
     "no seed": ('rows = "one.csv"\nseeds = 0\n', "seeds must be a whole number of at least 1, not 0"),
-    "a row with a hole": ('rows = "hole.csv"\n', "dropout of grid 'odd' must be a number from 0 and below 1, not nan"),
+    "a row with a hole": (
+        'rows = "hole.csv"\n',
+        "dropout of grid 'odd' must be a number of at least 0 and below 1, not nan",
+    ),
     "no epoch": (
         "[product]\nlearning_rate = [0.1]\ndropout = [0.0]\nepochs = [0]\n",
-        "epochs .* whole number from 1 up, not 0",
+        "epochs .* whole number of at least 1, not 0",
     ),
     "no dropout": ("[product]\nlearning_rate = [0.1]\n", "lacks dropout"),
 }
@@ -244,13 +247,13 @@ def test_a_grid_without_a_network_says_in_one_line_what_it_needs(tmp_path: Path,
 @pytest.mark.parametrize(
     ("setting", "value", "why"),
     [
-        ("batch_size", "0", "a whole number from 1 up, not 0"),
-        ("batch_size", "8.5", "a whole number from 1 up, not 8.5"),
-        ("learning_rate", "[0.1, inf]", "a number above 0 and below inf, not inf"),
-        ("learning_rate", '["fast"]', "a number above 0 and below inf, not 'fast'"),
-        ("weight_decay", "-1e-4", "a number from 0 and below inf, not -0.0001"),
+        ("batch_size", "0", "a whole number of at least 1, not 0"),
+        ("batch_size", "8.5", "a whole number of at least 1, not 8.5"),
+        ("learning_rate", "[0.1, inf]", "a number above 0, not inf"),
+        ("learning_rate", '["fast"]', "a number above 0, not 'fast'"),
+        ("weight_decay", "-1e-4", "a number of at least 0, not -0.0001"),
         ("augmentation", '"no"', "true or false, not 'no'"),
-        ("patience", "true", "a whole number from 0 up, not True"),
+        ("patience", "true", "a whole number of at least 0, not True"),
     ],
 )
 def test_a_value_that_cannot_be_trained_with_is_named_with_what_can(
