@@ -182,7 +182,7 @@ def _draws_by_budget(given: pd.DataFrame, submission: Submission, chosen: Protoc
     draws = dict.fromkeys(submission.budgets, 1)
     if DRAW in given and len(given):
         if (last := int(given[DRAW].max())) >= chosen.draws:
-            reason = f"must be below {chosen.draws}, the number of draws of {chosen.name}, not {last}"
+            reason = f"{last} is not below {chosen.draws}, the number of draws of {chosen.name}"
             raise RefusedError(f"predictions.{DRAW}", reason)
         largest = given.groupby("budget")[DRAW].max()
         draws = {budget: 1 + int(largest.get(budget, 0)) for budget in draws}
