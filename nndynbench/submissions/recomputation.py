@@ -232,7 +232,8 @@ def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseK
 def _check_score(claimed: float | None, right: float | None, where: str) -> None:
     if claimed is None or right is None:
         if claimed is not right:
-            raise RefusedError(where, f"{claimed} is claimed, but the predictions give {right}")
+            said, found = ("no value" if value is None else repr(value) for value in (claimed, right))
+            raise RefusedError(where, f"{said} is claimed, but the predictions give {found}")
         return
     # Written so that a NaN would be refused.
     if not abs(claimed - right) <= TOLERANCE * max(1.0, abs(right)):
