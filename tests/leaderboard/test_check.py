@@ -193,7 +193,7 @@ TAMPERINGS = [
     (lambda f: f["scores"].pop(0), "scores: accuracy at budget 1", "is missing"),
     (lambda f: f["scores"].append(f["scores"][0]), "scores.6", "appears twice"),
     (lambda f: f["scores"].append({"budget": 1, "metric": "mae", "value": 1.0}), "scores.6", "is not a score of"),
-    (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "None is claimed"),
+    (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "no value is claimed"),
     (drop_row, "predictions", "rows that are missing: 1"),
     (repeat_row, "predictions", "rows that are repeated: 1"),
     (in_predictions("network", 999_999), "predictions", "rows that are missing: 1"),
