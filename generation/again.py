@@ -83,7 +83,7 @@ def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mant
 def check_apart(zoo: Subset, into: Path) -> None:
     """Raise ValueError if `write_pack` would write into a folder that the subset is read from."""
     if any(_written_to(zoo, into).resolve() == packed.folder.resolve() for packed in zoo.pack.folders):
-        raise ValueError(f"{zoo} is read from {_written_to(zoo, into)}: choose another --out than {into}")
+        raise ValueError(f"{zoo} is read from {_written_to(zoo, into)}: choose an --out other than {into}")
 
 
 def write_pack(

@@ -124,7 +124,7 @@ def _torchvision_resnet50(described: Architecture, dropout: float) -> nn.Module:
     except (ImportError, RuntimeError) as error:
         pair = f"pip install torch=={torch.__version__.split('+')[0]} torchvision=={_torchvision_beside(torch.__version__)}"
         raise TorchvisionError(
-            f"ResNet-50 is torchvision's, which cannot be imported ({error}): install a pair that was built together, {pair}"
+            f"ResNet-50 needs torchvision, which cannot be imported ({error}): install a matching pair, {pair}"
         ) from error
     model: nn.Module = resnet50(num_classes=described.classes)
     model.avgpool = nn.Sequential(model.get_submodule("avgpool"), nn.Dropout(dropout))

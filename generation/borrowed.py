@@ -80,8 +80,8 @@ def check_asked(earlier: Subset, plan: SubsetPlan, *, keep: int | None, precisio
     for option, asked, there in (("keep", keep, {max(plan.kept_epochs)}), ("precision", precision, trained)):
         if asked is not None and {asked} != there:
             raise PlanMismatchError(
-                f"networks here join those of {earlier}, trained with --{option} {', '.join(map(str, sorted(there)))}: "
-                f"--{option} {asked} would make another zoo, by a --grid of its own"
+                f"new networks join those of {earlier}, trained with --{option} {', '.join(map(str, sorted(there)))}: "
+                f"--{option} {asked} would make another zoo, which needs a --grid of its own"
             )
 
 

@@ -79,7 +79,7 @@ def write_manifest(folder: Path, of: Manifest, tiers: Mapping[TierName, TierFact
 def _write(zoo: Subset, folder: Path, tier: TierName, part: Bundled) -> TierFacts:
     kept = _selected(zoo, tier, part)
     if not kept:
-        raise ValueError(f"{zoo} has nothing of the {tier} to bundle: root= names the folder of a pack that has")
+        raise ValueError(f"{zoo} has no {tier} to bundle: give --root, a folder of packs that have them")
     stored = next((f.manifest.tiers[tier] for f in zoo.pack.folders if f.holds_tier(tier)), None)
     name = f"{tier}.h5"
     bits = part.bits if stored is None else min(part.bits, stored.mantissa_bits)

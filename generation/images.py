@@ -85,7 +85,7 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
         return images
     if cached and _facts(cached)["digest"] != images.digest:
         raise OtherImagesError(
-            f"{folder} was made from images with the digest {_facts(folder)['digest']}, {source} has {images.digest}: "
+            f"{folder} was made from images with the digest {_facts(folder)['digest']}, but {source} has {images.digest}: "
             "choose another --out, or the same images"
         )
     _write(folder, images, source)
@@ -113,7 +113,7 @@ def halves(labels: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
     for label in np.unique(labels):
         positions = np.flatnonzero(labels == label)
         if len(positions) % 2:
-            raise ValueError(f"class {label} has {len(positions)} test images, which cannot be cut in halves")
+            raise ValueError(f"class {label} has an odd number of test images ({len(positions)}), which cannot be halved")
         first.append(positions[: len(positions) // 2])
         second.append(positions[len(positions) // 2 :])
     return np.sort(np.concatenate(first)), np.sort(np.concatenate(second))
@@ -124,7 +124,7 @@ def _digits(source: str | Path | None) -> Images:
     from sklearn.datasets import load_digits
 
     if source is not None:
-        raise ValueError("the digits come with scikit-learn; --images has no use here")
+        raise ValueError("the digits come with scikit-learn: leave --images out")
     data = load_digits()
     pixels, labels = data.images.astype(np.uint8)[:, None], data.target.astype(np.int64)
     order = canonical_order(pixels, labels)
@@ -154,7 +154,9 @@ def _imagenet_sample(source: str | Path | None) -> Images:
     return _cut("imagenet", *parts)
 
 
-WHERE_IMAGES_MAY_BE = "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES"
+WHERE_IMAGES_MAY_BE = (
+    "give their folder with --images, or set NNDYNBENCH_IMAGES to one that holds cifar10/ and tiny-imagenet/"
+)
 
 SOURCES: dict[str, Callable[[str | Path | None], Images]] = {
     "digits": _digits,
@@ -171,13 +173,13 @@ def _load_dataset(source: str | Path) -> Any:
     from datasets import load_dataset
 
     if isinstance(source, Path) and not source.exists():
-        raise NoImagesError(f"NNDYNBENCH_IMAGES has no folder {source}: {WHERE_IMAGES_MAY_BE}")
+        raise NoImagesError(f"no images found at {source}, below NNDYNBENCH_IMAGES: {WHERE_IMAGES_MAY_BE}")
     try:
         with _without_retries():
             return load_dataset(str(source))
     except (OSError, RuntimeError) as reason:  # the hub's library has errors of many kinds
         said = str(reason).splitlines()[0] if str(reason) else type(reason).__name__
-        raise NoImagesError(f"the images {source} are not here: {said}; {WHERE_IMAGES_MAY_BE}") from reason
+        raise NoImagesError(f"no images found at {source}: {said}; {WHERE_IMAGES_MAY_BE}") from reason
 
 
 @contextmanager
@@ -261,7 +263,7 @@ def _read(folder: Path) -> Images:
         for part in ("train", "validation", "test")
     )
     if _digest([train, validation, test]) != facts["digest"]:
-        raise OtherImagesError(f"the decoded images in {folder} are damaged: remove that folder, and they are decoded again")
+        raise OtherImagesError(f"the decoded images in {folder} are damaged: remove that folder to have them decoded again")
     return Images(facts["name"], facts["brightest"], train, validation, test, facts["digest"])
 
 
@@ -274,7 +276,7 @@ def _array(path: Path) -> npt.NDArray[Any]:
 
 
 def _damaged(path: Path, damage: Exception) -> OtherImagesError:
-    return OtherImagesError(f"{path} is damaged ({damage}): remove its folder, and the images are decoded again")
+    return OtherImagesError(f"{path} is damaged ({damage}): remove its folder to have the images decoded again")
 
 
 def _parts(images: Images) -> Iterator[tuple[str, tuple[Pixels, Labels]]]:

@@ -45,7 +45,7 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
     stated = tomllib.loads(user_path(grid).read_text(encoding="utf-8"))
     base = like or stated.get(LIKE)
     if base is None:
-        raise OwnZooError(f'which images is {name} trained on? Name a subset that is: {LIKE} = "digits-lenet" in {grid}')
+        raise OwnZooError(f'name a subset with the images that {name} is trained on: {LIKE} = "digits-lenet" in {grid}')
     entry = catalogue_entry(base)
     own = entry.architecture if described is None else str(_same(user_path(described), runs / ARCHITECTURE_FILE))
     summary = f"{architecture(own).name} on the images of {entry.name}, by the grid {Path(grid).stem}"

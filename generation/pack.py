@@ -121,7 +121,7 @@ def pack_subset(
         For a version that is not three numbers.
     """
     if version is not None and not is_version(version, numbers=3):
-        raise ValueError(f"{version!r} is no version: write three numbers, as 1.0.0")
+        raise ValueError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
     finished = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
     while finished:
@@ -133,7 +133,7 @@ def pack_subset(
             del finished[damage.network]
         else:
             return folder
-    raise NothingToPackError(f"no network in {plan.folder} is finished and whole")
+    raise NothingToPackError(f"nothing to pack: no network in {plan.folder} is finished and undamaged")
 
 
 def _write_pack(

@@ -33,7 +33,7 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
     """
     folder, into = user_path(folder).resolve(), user_path(into)
     if not any(path.is_file() for path in folder.rglob("*")):
-        raise FileNotFoundError(f"{folder} is no folder with files in it: there is nothing to cut")
+        raise FileNotFoundError(f"nothing to cut: there are no files in {folder}")
     into.mkdir(parents=True, exist_ok=True)
     names: list[Path] = []
     checksums: dict[str, str] = {}
@@ -65,7 +65,7 @@ def join(parts: Path, into: Path) -> Path:
     for name, checksum in facts["parts"].items():
         content = (parts / name).read_bytes()
         if hashlib.sha256(content).hexdigest() != checksum:
-            raise DamagedFileError(f"{parts / name} is damaged: carry it again")
+            raise DamagedFileError(f"{parts / name} is damaged: copy it again")
         stream.write(content)
     stream.seek(0)
     into.mkdir(parents=True, exist_ok=True)

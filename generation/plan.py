@@ -96,9 +96,9 @@ class SubsetPlan:
                 networks = networks.query(where)
             except (AttributeError, KeyError, NameError, SyntaxError, TypeError, ValueError) as error:
                 columns = ", ".join(map(str, networks))
-                raise ValueError(f"{where!r} is no condition on {columns}: {error}") from error
+                raise ValueError(f"{where!r} is not a condition on {columns}: {error}") from error
             if networks.empty:
-                raise ValueError(f"no network of grid {self.grid.name!r} has {where}")
+                raise ValueError(f"no network of grid {self.grid.name!r} satisfies {where}")
         return [network for network in self.order if network in networks.index][:count]
 
     def network(self, network: int) -> NetworkPlan:
@@ -124,8 +124,8 @@ class SubsetPlan:
         threshold = self.entry.threshold
         if not isinstance(threshold, (int, float)):
             raise ValueError(
-                f"{self.entry.name} is cut at the {threshold}: which networks are high is known at the end alone, "
-                "so that the weights of all are kept (leave out --weights-of)"
+                f"{self.entry.name} is cut at the {threshold}: which networks are high is known only once all have ended, "
+                "so all weights must be kept (leave out --weights-of)"
             )
         return threshold
 
@@ -181,7 +181,7 @@ class SubsetPlan:
         there = here | self.facts().binding
         for fact in here:
             if here[fact] != there[fact]:
-                shown = "other networks" if fact == "networks" else f"{there[fact]!r}, now it is {here[fact]!r}"
+                shown = "other than the grid's" if fact == "networks" else f"{there[fact]!r}, but it is now {here[fact]!r}"
                 raise PlanMismatchError(
                     f"{self.folder} was begun with {fact} {shown}; choose another --out, or the same settings and images"
                 )

@@ -54,7 +54,7 @@ def plan_upload(root: Path, repository: str) -> Upload:
         (name, version) for name in catalogue() for version in versions_at(root, name) if version not in published[name]
     ]
     if not versions:
-        raise PublishError(f"{repository} has every version that is packed in {root}, or none is")
+        raise PublishError(f"nothing to publish: {repository} lacks none of the versions packed in {root}")
     files = {}
     for name, version in versions:
         _check_superseding(name, version, list(published[name]))
@@ -94,7 +94,7 @@ def _check_superseding(name: str, version: str, published: list[str]) -> None:
     unexplained = [old for old in older if old not in catalogue_entry(name).superseded]
     if unexplained:
         raise PublishError(
-            f"{name} {version} supersedes {', '.join(unexplained)}: say by what and why in the catalogue, "
+            f"{name} {version} supersedes {', '.join(unexplained)}: give the reason in the catalogue, "
             f'[subsets.{name}] superseded."{unexplained[-1]}" = {{ by = "{version}", why = "…" }}'
         )
 

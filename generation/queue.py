@@ -47,7 +47,7 @@ def read_queue(path: Path | None = None) -> list[QueuedZoo]:
     file = path or files("generation").joinpath("queue.toml")
     zoos = tomllib.loads(file.read_text(encoding="utf-8")).get("zoos")
     if not zoos or not isinstance(zoos, list):
-        raise ValueError(f'{file} has no zoo: name each in a section of its own, [[zoos]] with subset = "digits-lenet"')
+        raise ValueError(f'{file} has no zoos: add a section [[zoos]] for each, with subset = "digits-lenet"')
     return [_zoo(**facts) for facts in zoos]
 
 

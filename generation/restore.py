@@ -53,15 +53,15 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         expected, found = packed.grid.recipe(network), made.grid.recipe(network)
         if expected != found:
             there = {name: value for name, value in found.items() if value != expected[name]}
-            raise PlanMismatchError(f"network {network} of {zoo} was trained otherwise: its grid now says {there}")
+            raise PlanMismatchError(f"network {network} of {zoo} was trained with other settings; the grid now says {there}")
     for library in BINDING_LIBRARIES:
         if version(library) != zoo.manifest.libraries[library]:
             trained_with = zoo.manifest.libraries[library]
-            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, installed is {version(library)}")
+            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, but {version(library)} is installed")
     if (trained_on := kind_of_devices(zoo)) != device_kind(device):
         raise PlanMismatchError(
-            f"{zoo} was trained on {trained_on}, this would be {device_kind(device)}: a version mixes no two kinds of "
-            "device; go on on such a machine, or train another version here"
+            f"{zoo} was trained on {trained_on}, not on {device_kind(device)}: a version must not mix kinds of device; "
+            "continue on a machine of the same kind, or train another version here"
         )
     return made
 

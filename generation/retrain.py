@@ -81,7 +81,7 @@ def reproduced(comparisons: Sequence[Retrained]) -> bool:
 def expectations(comparisons: Sequence[Retrained]) -> list[str]:
     """What `reproduced` asks of the networks that were compared, in sentences."""
     same = sum(comparison.same_arithmetic for comparison in comparisons)
-    exact = f"{same} on the same processor and libraries: all must be equal bit by bit, signatures to six digits"
+    exact = f"{same} on the same processor, with the same libraries: all must be equal bit by bit, signatures to six digits"
     near = (
         f"{len(comparisons) - same} on another processor, with other libraries or in another group: initial weights must be "
         f"equal, the median first loss within {LOSS_TOLERANCE:.0%}, the median final accuracy within "
@@ -117,7 +117,7 @@ def stored_plan(zoo: Subset, out: Path, *, device: str = CPU) -> SubsetPlan:
     kept += range(1 + (manifest.keep or 0))
     trainer = trainer_of(zoo)
     if trainer == ONE_BY_ONE and device != CPU:
-        raise ValueError(f"{zoo} was trained one by one: that is done on a CPU, not on {device!r}")
+        raise ValueError(f"{zoo} was trained one by one, which is done on a CPU, not on {device!r}: leave --device out")
     plan = SubsetPlan(catalogue_entry(zoo.name), grid, runs_folder(zoo.name, out), manifest.zoo_seed)
     return replace(plan, kept_epochs=tuple(sorted({0, *map(int, kept)})), trainer=trainer, device=device)
 

@@ -81,7 +81,7 @@ class NetworkRun:
         try:
             record = read_finished_record(path.read_bytes())
             if (owner := self._other_owner(record)) is not None:
-                raise ValueError(f"it is of network {owner}")
+                raise ValueError(f"it belongs to network {owner}")
         except ValueError as error:
             raise DamagedFileError(f"{path} is damaged ({error}): remove {self.folder} and train it again") from error
         return record
@@ -106,7 +106,7 @@ class NetworkRun:
             try:
                 arrays, text = read_arrays(path)
             except DamagedFileError as damage:
-                _set_aside(path, f"{damage}; going on from the epoch before")
+                _set_aside(path, f"{damage}; continuing from the epoch before")
                 continue
             parts: dict[str, Arrays] = {"weights": {}, "optimiser": {}}
             for key, value in arrays.items():
@@ -114,7 +114,7 @@ class NetworkRun:
                 parts[part][name] = value
             epoch, record = read_state_facts(text)
             if (owner := self._other_owner(record)) is not None:
-                _set_aside(path, f"{path} is a state of network {owner}; going on from the epoch before")
+                _set_aside(path, f"{path} is a state of network {owner}; continuing from the epoch before")
                 continue
             return TrainingState(epoch, parts["weights"], parts["optimiser"], record)
         return None

@@ -48,12 +48,14 @@ def scores_of(protocol: Protocol, case: Case, references: Mapping[str, Case]) ->
 
 
 def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
-    """Ranks by the protocol's first metric, with ties, of the methods that have a value in it. Two methods are compared
-    under the draws of the folds that both have.
+    """Ranks by the protocol's first metric, with ties, of the methods that have a value in it. They are put in order by the
+    draws of the folds that all of them have, and two of them are compared by those that both have.
     """
     metric = protocol.metrics[0]
     better = METRICS[metric].direction
-    values = {name: better * value for name, case in methods.items() if (value := case.value_or_none(metric)) is not None}
+    shared = set.intersection(*({draw.number for draw in case.draws} for case in methods.values())) if methods else set()
+    found = {name: case.of_draws(shared).value_or_none(metric) for name, case in methods.items()} if shared else {}
+    values = {name: better * value for name, value in found.items() if value is not None}
     if not values:
         return {}
     ranked = [methods[name] for name in values]
@@ -63,7 +65,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
         ahead = np.array([better * (own.value(metric) - other.value(metric)) for own, other in pairs])
         return ahead, np.stack([better * (own.in_resamples(metric) - other.in_resamples(metric)) for own, other in pairs])
 
-    return dict(zip(values, shared_ranks(list(values.values()), compare), strict=True))
+    return dict(zip(values, shared_ranks(list(values.values()), compare, clusters=ranked[0].clusters), strict=True))
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,12 @@ def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
         return None
     best = max(values, key=lambda name: values[name])
     differences = np.stack([added_in_resamples(methods[name], reference) for name in values])
-    tried = list(values.values())
-    low, high = interval_of_largest(tried, differences)
+    tried, clusters = list(values.values()), reference.clusters
+    low, high = interval_of_largest(tried, differences, clusters=clusters)
     most = Estimate(values[best] + 0.0, low + 0.0, high + 0.0)  # no negative zeros
-    smallest = smallest_told(differences[list(values).index(best)])
-    return Leading(best, most, len(values), chance_of_largest(tried, differences), smallest)
+    smallest = smallest_told(differences[list(values).index(best)], clusters=clusters)
+    chance = chance_of_largest(tried, differences, clusters=clusters)
+    return Leading(best, most, len(values), chance, smallest)
 
 
 def _defined(function: Any, *arguments: Any) -> Any:

@@ -169,7 +169,7 @@ class TestWhatIsGivenDecidesTheMethod:
         assert not next(best for best in board() if best.name == chosen).needs_initialisation
 
     def test_nothing_given_is_an_error(self, digits: nb.Subset) -> None:
-        with pytest.raises(NoMethodError, match="no method on the board predicts from nothing alone"):
+        with pytest.raises(NoMethodError, match="nothing is given to predict from"):
             nb.predict(None, digits)
 
     def test_the_answer_names_the_method(self, digits: nb.Subset) -> None:

@@ -23,7 +23,7 @@ def cut_folder(
     """Cut a folder into parts that are small enough to carry to or from a borrowed machine."""
     from generation.parcels import cut
 
-    console.print(f"{len(cut(folder, into, part_bytes=int(megabytes * 1e6)))} parts in {into}")
+    console.print(f"parts written to {into}: {len(cut(folder, into, part_bytes=int(megabytes * 1e6)))}")
 
 
 def join_folder(
@@ -42,19 +42,21 @@ def borrow(
     result: Annotated[Path, typer.Option(help="the folder for the parts to carry home")],
     seconds: Annotated[float, typer.Option(min=1, help="seconds for training; packing takes extra time")],
     parts: Annotated[
-        Path | None, typer.Option(help="the folder with the images' parts; else images are found as for train")
+        Path | None, typer.Option(help="the folder with the parts of the images; by default images are found as for train")
     ] = None,
     side_by_side: Annotated[int, typer.Option(min=2, help="how many networks to train as one group")] = 48,
     device: Annotated[str, typer.Option(help="cuda, or cpu for a trial")] = "cuda",
     networks: Networks = None,
     where: Where = None,
     workers: Workers = CORES,
-    keep: Annotated[int | None, typer.Option(min=0, help="as for train; if there is an earlier pack, its value")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=0, help="as for train; by default the earlier pack's value, if any")
+    ] = None,
     grid: GridName = None,
     precision: Precision = None,
 ) -> None:
-    """Use a quarter of an hour of a GPU: train groups as long as another one fits, pack the networks that ended, and cut the
-    pack into parts.
+    """Use a quarter of an hour of a GPU: train one group after another as long as the next one fits, pack the networks that
+    ended, and cut the pack into parts.
 
     If there is a bundled pack that was trained on the same kind of device (such as cifar10-vgg on an H200), its networks are
     put back first.
@@ -85,4 +87,4 @@ def borrow(
     console.print(
         f"{found.finished} of {found.networks} networks have ended; the longest group took {found.longest_group:.0f} seconds"
     )
-    console.print(f"{len(pack_light(job, result))} parts in {result}")
+    console.print(f"parts written to {result}: {len(pack_light(job, result))}")

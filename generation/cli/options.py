@@ -14,17 +14,17 @@ from nndynbench.subsets.catalogue import CatalogueEntry
 
 Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as digits-lenet")]
 SubsetOrLike = Annotated[
-    str | None, typer.Argument(help="a subset of the catalogue; with --name, the one that your zoo is like")
+    str | None, typer.Argument(help="a subset of the catalogue; with --name, the one whose images your zoo uses")
 ]
-OwnName = Annotated[str | None, typer.Option("--name", help="the name of your own zoo, trained by your own --grid")]
+OwnName = Annotated[str | None, typer.Option("--name", help="the name of your own zoo, which needs its own --grid")]
 OwnArchitecture = Annotated[
     str | None, typer.Option("--architecture", help="a TOML file that describes the architecture of your own zoo")
 ]
 Out = Annotated[Path, typer.Option(help="the folder that holds <subset>/runs/ and the packed versions")]
-Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all others are derived")]
+Seed = Annotated[int, typer.Option(help="the zoo's seed, from which all other seeds are derived")]
 GridName = Annotated[str | None, typer.Option("--grid", help="another grid: its name, or the path of a .toml file")]
-Keep = Annotated[int, typer.Option(min=0, help="keep snapshots and features of epochs 0 to this one, and of the last one")]
-ImageSource = Annotated[str | None, typer.Option("--images", help="a local folder of the images, or a hub id")]
+Keep = Annotated[int, typer.Option(min=0, help="keep snapshots and features of epochs 0 to this one, and of the last epoch")]
+ImageSource = Annotated[str | None, typer.Option("--images", help="a folder of images, or a data set's id on the hub")]
 Networks = Annotated[int | None, typer.Option(min=1, help="train this many networks, spread over the grid; all by default")]
 Where = Annotated[str | None, typer.Option(help='only networks that satisfy this: "learning_rate < 0.1 and dropout == 0"')]
 WeightsOf = Annotated[
@@ -33,7 +33,7 @@ WeightsOf = Annotated[
 Workers = Annotated[int, typer.Option(min=1, help="how many processes to use, with one thread each")]
 TimeLimit = Annotated[float | None, typer.Option(min=0, help="stop after this many seconds, at the end of an epoch")]
 Precision = Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; the grid's by default")]
-Root = Annotated[Path | None, typer.Option(help="the folder of the packed subset; by default the places that load searches")]
+Root = Annotated[Path | None, typer.Option(help="a folder of packed subsets; by default the places that load searches")]
 Draw = Annotated[int, typer.Option(help="the seed for drawing the sample")]
 DeviceOfGroups = Annotated[str, typer.Option(help="the device for networks trained side by side: cpu or cuda")]
 
@@ -48,5 +48,7 @@ def zoo_of(
     if name is not None:
         return name, own_entry(name, runs_folder(name, out), grid=grid, like=subset, described=architecture)
     if subset is None or architecture is not None:
-        raise typer.BadParameter("name a subset of the catalogue, or a zoo of your own: --name", param_hint="SUBSET")
+        raise typer.BadParameter(
+            "name a subset of the catalogue, or your own zoo with --name (--architecture needs it)", param_hint="SUBSET"
+        )
     return subset, None

@@ -25,7 +25,7 @@ def pack(
     version: Annotated[str | None, typer.Option(help="the version of the pack; the catalogue's by default")] = None,
     bundle: Annotated[bool, typer.Option(help="write into the package what it bundles")] = False,
     mirror: Annotated[
-        list[str] | None, typer.Option(help="another address of the files: https://…/{subset}/{version}/{file}")
+        list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,
 ) -> None:
     """Write a subset's files from its runs, even if some are not finished."""
@@ -55,9 +55,9 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
     for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
-        console.print(f"  without the split {split}: {reason}")
+        console.print(f"  the split {split} is left out: {reason}")
     for path in left:
-        console.print(escape(f"  {path} is left as it is: it is none of this project's cards"))
+        console.print(escape(f"  {path} is left as it is: this project did not write it"))
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
 
@@ -82,7 +82,7 @@ def bundle(
     size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
     console.print(f"bundled {written.folder}: {size:.1f} MB")
     if beside is not None:
-        console.print(f"beside the package: {beside}")
+        console.print(f"too large for the package, written beside it: {beside}")
 
 
 def restore(
@@ -103,8 +103,8 @@ def restore(
     made.bind(same_images(zoo, images, out.resolve() / "images"))
     restored = put_back(zoo, made)
     there = len(made.finished(made.order))
-    trained = f"{there} of {len(made.order)} are trained"
-    console.print(escape(f"restored {len(restored)} networks of {zoo} in {made.folder}; {trained}"))
+    trained = f"{there} of {len(made.order)} are trained now"
+    console.print(escape(f"networks of {zoo} restored in {made.folder}: {len(restored)}; {trained}"))
 
 
 def same_images(zoo: Packed, source: str | None, cache: Path) -> Images:
@@ -112,5 +112,5 @@ def same_images(zoo: Packed, source: str | None, cache: Path) -> Images:
     found = load_images(zoo.manifest.images.name, source=source, cache=cache)
     if found.digest != zoo.manifest.images.digest:
         expected = zoo.manifest.images.digest
-        raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, these have {found.digest}")
+        raise OtherImagesError(f"{zoo} was trained on images with the digest {expected}, but these have {found.digest}")
     return found

@@ -44,14 +44,14 @@ def plan(
     zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
     made = subset_plan(zoo, out, entry=entry, grid=grid, kept_epochs=tuple(range(keep + 1)))
     chosen = made.first(networks, where=where)
-    console.print(f"[bold]{zoo}[/bold]: {made.entry.summary}, {len(chosen)} networks")
+    console.print(f"[bold]{zoo}[/bold]: {made.entry.summary}; networks: {len(chosen)}")
     table = Table("hyperparameter", "values", "from", "to", title=f"grid {made.grid.name}, regime {made.grid.regime}")
     for column, values in made.grid.networks.loc[chosen].items():
         table.add_row(str(column), str(values.nunique()), str(values.min()), str(values.max()))
     print_table(table)
     shared = {name: value for name, value in made.grid.recipe(chosen[0]).items() if name not in made.grid.networks}
-    console.print("shared by all: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
-    console.print(f"in this order: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
+    console.print("shared by all networks: " + ", ".join(f"{name} = {value}" for name, value in shared.items()))
+    console.print(f"order of training: {', '.join(map(str, chosen[:12]))}{', …' if len(chosen) > 12 else ''}")
     if costs:
         console.print(_costs(made, chosen, weights_of))
 
@@ -62,9 +62,9 @@ def _costs(made: SubsetPlan, networks: list[int], weights_of: int | None) -> str
     speed, space = measure(made, networks), disk(made, networks, weights_of=weights_of)
     each = [core_seconds(made, network, speed) for network in networks]
     return (
-        f"costs {sum(each) / 3600:.1f} core-hours here, {min(each):.3g} to {max(each):.3g} core-seconds a network with "
-        f"all of its epochs; {_megabytes(space.snapshots)} of snapshots, {_megabytes(space.states)} of states for each "
-        "network under way"
+        f"training takes {sum(each) / 3600:.1f} core-hours on this machine, {min(each):.3g} to {max(each):.3g} core-seconds "
+        f"for a network that trains all its epochs; disk space: {_megabytes(space.snapshots)} for snapshots, and "
+        f"{_megabytes(space.states)} for the states of each network in training"
     )
 
 
@@ -78,4 +78,4 @@ def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] sec
 
     path = Path(grids.__file__).parent / f"{name}.csv"
     draw_rows(name).to_csv(path, index=False, lineterminator="\n")
-    console.print(f"drew {path}")
+    console.print(f"wrote {path}")

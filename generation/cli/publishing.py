@@ -37,7 +37,7 @@ def card(
 
 def publish(
     root: Annotated[Path, typer.Argument(help="a folder of packed subsets")],
-    repo: Annotated[str, typer.Option(help="the hub's dataset repository")],
+    repo: Annotated[str, typer.Option(help="the dataset repository on the hub, such as owner/name")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would be uploaded, and send nothing")] = False,
 ) -> None:
     """Upload the packed versions that the hub lacks, in one commit, and tag each <subset>-<version>."""

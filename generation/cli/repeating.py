@@ -49,12 +49,12 @@ def retrain(
         words = [{True: "equal", False: "differ", None: "not at hand"}[part] for part in parts]
         table.add_row(str(row.network), *words, f"{row.loss_difference:.2%}", f"{row.accuracy_change:+.2f} points")
     print_table(table)
-    console.print(f"{sum(row.identical for row in compared)} of {len(compared)} networks identical")
+    console.print(f"{sum(row.identical for row in compared)} of {len(compared)} networks are identical")
     for expectation in again.expectations(compared):
         console.print(expectation)
     mean, error = again.mean_change(compared)
     if error == error:
-        console.print(f"mean change of the final accuracy there: {mean:+.2f} points (standard error {error:.2f})")
+        console.print(f"mean change in their final accuracy: {mean:+.2f} points (standard error {error:.2f})")
     if not again.reproduced(compared) or len(compared) < len(job.networks):
         console.print("[bold]not reproduced[/bold]")
         raise typer.Exit(1)
@@ -100,12 +100,14 @@ def tier(
         train_here(job, workers=workers, report=report)
     finished = made.finished(job.networks)
     compared = [again.compare(zoo, made, network, chosen, mantissa_bits=bits) for network in finished]
-    table = Table("network", "losses equal to the last bit", "degree signatures, relative", f"{chosen} at hand, relative")
+    table = Table(
+        "network", "losses equal to the last bit", "degree signatures, relative difference", f"{chosen}, relative difference"
+    )
     for row in compared:
         arrays = "none" if row.arrays is None else f"{row.arrays:.1e}"
         table.add_row(str(row.network), f"{row.same_losses} of {row.epochs}", f"{row.signatures:.1e}", arrays)
     print_table(table)
     if len(finished) < len(job.networks):
-        console.print("stopped before the last one: the same command goes on from here")
+        console.print("stopped before the last network: run the same command again to continue")
         raise typer.Exit(STOPPED)
     console.print(f"wrote {again.write_pack(zoo, made, out, finished, chosen, mantissa_bits=bits)}")

@@ -83,12 +83,12 @@ def train(
 ) -> None:
     """Train a subset's networks and pack them; continue if an earlier run was stopped.
 
-    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: call it again.
+    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: run it again.
     """
     if device != CPU and engine is Engine.local:
         need_gpu(device)
     if device != CPU and side_by_side == 1:
-        raise typer.BadParameter("a GPU trains groups: give --side-by-side too", param_hint="--device")
+        raise typer.BadParameter("a GPU trains networks in groups: give --side-by-side too", param_hint="--device")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
     zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
     made = subset_plan(
@@ -132,10 +132,10 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
     console.print(escape(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}"))
     missing = len(chosen) - len(made.finished(chosen))
     if outcome.stopped and outcome.finished < len(job.networks):
-        console.print("stopped before the last one: the same command goes on from here")
+        console.print("stopped before the last network: run the same command again to continue")
         raise typer.Exit(STOPPED)
     if missing:
-        console.print(f"{missing} networks of other shards are not finished: the last shard packs")
+        console.print(f"networks of other shards that are not finished: {missing}; the shard that ends last packs")
     elif pack_at_end:
         write_pack(made)
 
@@ -144,7 +144,7 @@ def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
     if device == CPU and made.network(made.order[0]).recipe["precision"] == "bfloat16" and not computes_bfloat16():
         console.print(
             "[yellow]this CPU lacks the instructions for bfloat16: training will take many times as long as in "
-            "float32[/yellow] (--precision float32 makes another zoo, in another --out)"
+            "float32[/yellow] (--precision float32 makes another zoo, which needs another --out)"
         )
 
 
@@ -158,7 +158,7 @@ def status(subset: Subset, out: Out, networks: Networks = None, where: Where = N
         console.print(_core_seconds(so_far))
     for network, epochs in sorted(so_far.begun.items()):
         accuracy = so_far.accuracies[network]
-        console.print(f"  network {network}: {epochs} of at most {so_far.longest} epochs, {accuracy:.1f}%")
+        console.print(f"  network {network}: {epochs} of at most {so_far.longest} epochs, accuracy {accuracy:.1f}%")
     console.print(summary(so_far))
 
 
@@ -166,8 +166,8 @@ def _core_seconds(so_far: Progress) -> str:
     trained = len(so_far.epochs_of)
     each, left = so_far.mean_core_seconds, so_far.core_seconds_left
     return (
-        f"one network costs {each:.3g} core-seconds (mean of {len(so_far.costs)}), {trained} are trained, "
-        f"{len(so_far.networks) - trained} are left: {(left or 0) / 3600:.1f} core-hours"
+        f"a network takes {each:.3g} core-seconds (mean of {len(so_far.costs)}); trained: {trained}; "
+        f"left: {len(so_far.networks) - trained} ({(left or 0) / 3600:.1f} core-hours)"
     )
 
 
@@ -184,7 +184,7 @@ def work_through_queue(
     """Train all zoos that are still to be trained, in the order of queue.toml, and pack each one when it ends; continue if
     an earlier run was stopped.
 
-    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: call it again.
+    If Ctrl-C, SIGTERM or the time limit stops it before the last network, it exits with status 75: run it again.
     """
     queue = read_queue(where)
     if show:

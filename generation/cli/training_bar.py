@@ -54,5 +54,5 @@ class BarAndWords(bars.Progress):
 def summary(so_far: Progress) -> str:
     parts = [f"{60 * so_far.rate:.1f} epochs a minute"] if so_far.rate else []
     if so_far.epochs_left:
-        parts.append(f"about {so_far.epochs_left:.0f} epochs left (time left: {duration(so_far.seconds_left)})")
+        parts.append(f"epochs left: about {so_far.epochs_left:.0f} (time left: {duration(so_far.seconds_left)})")
     return ", ".join([*parts, so_far.accuracy_summary])

@@ -101,7 +101,7 @@ class _Workers:
                 if self.interrupted:
                     return
                 raise TrainingFailedError(
-                    "a worker process was killed (out of memory? try fewer --workers); the same command goes on from here"
+                    "a worker process was killed (out of memory? try fewer --workers): run the command again to continue"
                 ) from error
 
     def rest(self, seconds: float) -> None:

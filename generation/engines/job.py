@@ -120,5 +120,5 @@ def shard(networks: list[int], part: str) -> list[int]:
     """
     match = re.fullmatch(r"(\d+)/(\d+)", part)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ValueError(f"{part!r} is no shard: write i/n, from 1/n to n/n")
+        raise ValueError(f"{part!r} is not a shard: write i/n, from 1/n to n/n")
     return networks[int(match[1]) - 1 :: int(match[2])]

@@ -81,8 +81,9 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        last = "" if self.whole else f" to below {self.below:g}"
-        return f"{kind} {'above' if self.above else 'from'} {self.low:g}{last}"
+        low = "above" if self.above else "of at least"
+        below = f" and below {self.below:g}" if np.isfinite(self.below) else ""
+        return f"{kind} {low} {self.low:g}{below}"
 
 
 NUMBERS = {
@@ -163,7 +164,7 @@ def read_grid(name: str) -> Grid:
     regime = check_name(facts.get("regime", regime), REGIMES, what=f"regime of grid {name!r}")
     networks = _rows(name, facts, beside) if "rows" in facts else _products(name, facts["product"])
     if networks.empty:
-        raise GridError(f"grid {name!r} holds no network: {_empty(name, facts)}")
+        raise GridError(f"grid {name!r} has no networks: {_empty(name, facts)}")
     networks.index = pd.RangeIndex(len(networks), name="network")
     grid = Grid(name, regime, networks, facts["settings"])
     _check_values(grid)
@@ -174,15 +175,15 @@ def read_grid(name: str) -> Grid:
 def _facts(name: str, file: Traversable) -> dict[str, Any]:
     """What a grid's file says; raises `GridError` if a part is of the wrong kind."""
     if not file.is_file():
-        raise GridError(f"there is no grid {file}: name the .toml file of one, or one of {', '.join(grid_names())}")
+        raise GridError(f"no grid found at {file}: give the path of a .toml file, or one of {', '.join(grid_names())}")
     try:
         facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as damage:
-        raise GridError(f"{file} is no TOML: {damage}") from damage
+        raise GridError(f"{file} is not a TOML file: {damage}") from damage
     for part in facts:
         check_name(part, PARTS, what=f"part of grid {name!r}")
     if ("rows" in facts) == ("product" in facts):
-        raise GridError(f"grid {name!r} must have either a [product] of what varies, or rows, a CSV file of it")
+        raise GridError(f"grid {name!r} must give what varies either in a [product] section or in a CSV file named by rows")
     for section in ("settings", "product"):
         if not isinstance(facts.get(section, {}), dict):
             raise GridError(f"grid {name!r}: {section} must be a section, [{section}], not {facts[section]!r}")
@@ -196,27 +197,27 @@ def _products(name: str, axes: dict[str, Any]) -> pd.DataFrame:
 
 def _rows(name: str, facts: dict[str, Any], beside: Traversable) -> pd.DataFrame:
     if not isinstance(facts["rows"], str) or not (table := beside.joinpath(facts["rows"])).is_file():
-        raise GridError(f"grid {name!r}: rows must name a CSV file beside it, not {facts['rows']!r}")
+        raise GridError(f"grid {name!r}: rows must name a CSV file in the folder of the grid, not {facts['rows']!r}")
     counts = {fact: facts[fact] for fact in ("first_rows", "seeds") if fact in facts}
     for fact, count in counts.items():
         if not Range(whole=True, low=1).holds(count):
-            raise GridError(f"grid {name!r}: {fact} must be a whole number from 1, not {count!r}")
+            raise GridError(f"grid {name!r}: {fact} must be a whole number of at least 1, not {count!r}")
     try:
         with table.open(encoding="utf-8") as lines:
             whole = pd.read_csv(lines)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (pd.errors.ParserError, UnicodeDecodeError) as damage:
-        raise GridError(f"{table} is no CSV table: {damage}") from damage
+        raise GridError(f"{table} is not a CSV table: {damage}") from damage
     return pd.concat([whole.head(counts.get("first_rows", len(whole)))] * counts.get("seeds", 1))
 
 
 def _empty(name: str, facts: dict[str, Any]) -> str:
     """Why a grid holds no network, and what to do."""
     if "rows" in facts:
-        return f"{facts['rows']} has no row; write one for each network, below a line of column names"
+        return f"{facts['rows']} has no rows; write one for each network, below a line of column names"
     empty = [column for column, axis in facts["product"].items() if not _axis(name, column, axis)]
-    what = f"{' and '.join(empty)} in [product] has no value" if empty else "[product] is empty"
+    what = f"[product] has no values for {' and '.join(empty)}" if empty else "[product] is empty"
     return f"{what}; give {' and '.join(empty or ALWAYS_COLUMNS)} {AXES}"
 
 
@@ -224,7 +225,7 @@ def _check_values(grid: Grid) -> None:
     """Every column and setting must be known, and every value one that can be trained with."""
     what = f"of grid {grid.name!r}"
     if missing := [column for column in ALWAYS_COLUMNS if column not in grid.networks]:
-        raise GridError(f"grid {grid.name!r} lacks {' and '.join(missing)}: every network needs them")
+        raise GridError(f"grid {grid.name!r} lacks {' and '.join(missing)}: every network needs learning_rate and dropout")
     for setting in (*grid.settings, *(c for c in grid.hyperparameters if c not in ALWAYS_COLUMNS)):
         check_name(setting, DEFAULTS, what=f"setting {what}")
     varying = {str(column): grid.networks[column].unique().tolist() for column in grid.hyperparameters}
@@ -243,8 +244,8 @@ def _check_late_epochs(grid: Grid) -> None:
     for recipe in map(grid.recipe, grid.networks.index):
         if recipe["late_epochs"] and (recipe["patience"] or recipe["late_epochs"] > recipe["epochs"]):
             raise GridError(
-                f"grid {grid.name!r}: late_epochs = {recipe['late_epochs']} needs patience = 0 and as many epochs, "
-                f"not patience = {recipe['patience']} and {recipe['epochs']} epochs"
+                f"grid {grid.name!r}: late_epochs = {recipe['late_epochs']} needs patience = 0 and at least as many "
+                f"epochs, not patience = {recipe['patience']} and epochs = {recipe['epochs']}"
             )
 
 

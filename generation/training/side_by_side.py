@@ -62,11 +62,11 @@ def check_side_by_side(plans: Sequence[NetworkPlan]) -> None:
     for plan in plans:
         if plan.recipe["optimiser"] not in MOMENTUM:
             optimiser = plan.recipe["optimiser"]
-            raise NotSideBySideError(f"no side-by-side update rule for {optimiser!r} (there are: {', '.join(MOMENTUM)})")
+            raise NotSideBySideError(f"no side-by-side update rule for {optimiser!r} (valid: {', '.join(MOMENTUM)})")
         for setting, value in plan.recipe.items():
             if setting not in MAY_VARY and value != first[setting]:
                 other = f"network {plans[0].network} has {first[setting]!r}"
-                raise NotSideBySideError(f"network {plan.network} has {setting} {value!r}, {other}: train them apart")
+                raise NotSideBySideError(f"network {plan.network} has {setting} {value!r}, but {other}: train them apart")
 
 
 class Group:
@@ -311,7 +311,9 @@ def _load(members: Sequence[Member], images: Images, device: str) -> Group:
         member.settle()
         state = member.run.read_state()
         if state is not None and state.epoch != member.epochs:
-            raise DamagedFileError(f"{member.run.folder} lost the state of epoch {member.epochs}: start again to go on")
+            raise DamagedFileError(
+                f"{member.run.folder} has lost the state of epoch {member.epochs}: run the same command again to continue"
+            )
         weights.append(state.weights if state is not None else _initial(member.run))
         optimisers.append(state.optimiser if state is not None else {})
     group.load(weights, optimisers)
@@ -370,5 +372,5 @@ def _keep_epoch(plan: NetworkPlan, run: NetworkRun, state: TrainingState) -> Rec
 def _initial(run: NetworkRun) -> Weights:
     initial = run.read_snapshot(0)
     if initial is None:
-        raise DamagedFileError(f"{run.folder} has lost its snapshot 0: start again to go on")
+        raise DamagedFileError(f"{run.folder} has lost its snapshot 0: run the same command again to continue")
     return initial

@@ -53,7 +53,9 @@ def best_method(given: Collection[str], *, initialisation: bool) -> str:
     for method in board():
         if method.reads and set(method.reads) <= set(given) and (initialisation or not method.needs_initialisation):
             return method.name
+    if not given:
+        raise NoMethodError("nothing is given to predict from: give weights, curves or hyperparameters")
     raise NoMethodError(
-        f"no method on the board predicts from {', '.join(sorted(given)) or 'nothing'} alone: "
+        f"no method on the board predicts from {', '.join(sorted(given))} alone: "
         "give more of weights, curves and hyperparameters"
     )

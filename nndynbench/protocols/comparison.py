@@ -101,9 +101,7 @@ class Comparison:
         """
         target = user_path(path)
         if target.suffix not in (".csv", ".json"):
-            raise ValueError(
-                f"a comparison can be saved as .csv or .json, not as {target.suffix or 'a file without suffix'!r}"
-            )
+            raise ValueError(f"a comparison can be saved as .csv or .json, not as {target.name!r}")
         target.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as partial:
             if target.suffix == ".csv":

@@ -10,16 +10,15 @@ for all methods.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray, RealArray
-from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -37,14 +36,16 @@ KEPT = 12
 class Resamples:
     """``counts`` (resamples, clusters): how often each cluster was drawn; ``cluster`` (networks,): the cluster of each
     network.
-
-    ``redrawn``: how many resamples were drawn again because a fold lacked one of the classes.
     """
 
     counts: FloatArray
     cluster: npt.NDArray[np.int64]
-    redrawn: int
     _kept: dict[tuple[str, bytes], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters are drawn from."""
+        return int(self.counts.shape[1])
 
     @cached_property
     def weights(self) -> FloatArray:
@@ -114,6 +115,10 @@ class Resamples:
         shape = self.counts.shape[1], len(networks)
         return csr_array((np.ones(len(networks), np.float32), (self.cluster, networks)), shape=shape)
 
+    def of_networks(self, inside: npt.NDArray[np.bool_]) -> Resamples:
+        """The same resamples, of some of the networks."""
+        return Resamples(self.counts, self.cluster[inside])
+
     @cached_property
     def whole_counts(self) -> npt.NDArray[np.float32]:
         """The counts in single precision, in which sums of whole numbers are exact up to 2²⁴."""
@@ -124,80 +129,74 @@ def _to_the(values: FloatArray, power: int) -> FloatArray:
     return np.asarray(math.prod([values] * power))  # numpy's own power of floats costs twenty products
 
 
-def draw_resamples(
-    clusters: npt.ArrayLike, scored: Scored, *, need_classes: bool, resamples: int = RESAMPLES, seed: int = SEED
-) -> Resamples:
+def draw_resamples(clusters: npt.ArrayLike, *, resamples: int = RESAMPLES, seed: int = SEED) -> Resamples:
     """Draw clusters with replacement, as many as there are.
 
-    The same clusters and seed give the same resamples, so two methods can be compared pair by pair. With ``need_classes``, a
-    resample in which a fold lacks one of the classes is drawn again.
+    The same clusters and seed give the same resamples, so two methods can be compared pair by pair.
     """
-    [drawn] = draw_alike([(clusters, scored)], need_classes=need_classes, resamples=resamples, seed=seed)
+    [drawn] = draw_alike([clusters], resamples=resamples, seed=seed)
     return drawn
 
 
-def draw_alike(
-    parts: Sequence[tuple[npt.ArrayLike, Scored]], *, need_classes: bool, resamples: int = RESAMPLES, seed: int = SEED
-) -> list[Resamples]:
+def draw_alike(parts: Sequence[npt.ArrayLike], *, resamples: int = RESAMPLES, seed: int = SEED) -> list[Resamples]:
     """As `draw_resamples`, for several parts that each have their clusters. Clusters are drawn from those of all parts
     together, so one cluster is drawn equally often in all parts that have it.
     """
-    labels = [np.asarray(clusters) for clusters, _ in parts]
+    labels = [np.asarray(clusters) for clusters in parts]
     _, cluster = np.unique(np.concatenate(labels), return_inverse=True)
-    own = np.split(cluster.astype(np.int64), np.cumsum([len(label) for label in labels])[:-1])
-    keys = [
-        (part.tobytes(), tuple(group.tobytes() for group in _classes(scored)) if need_classes else ())
-        for part, (_, scored) in zip(own, parts, strict=True)
-    ]
+    keys = [own.tobytes() for own in np.split(cluster.astype(np.int64), np.cumsum([len(label) for label in labels])[:-1])]
     distinct = tuple(dict.fromkeys(keys))
     drawn = dict(zip(distinct, _drawn(distinct, resamples, seed), strict=True))
     return [drawn[key] for key in keys]
 
 
 @lru_cache(KEPT)
-def _drawn(parts: tuple[tuple[bytes, tuple[bytes, ...]], ...], resamples: int, seed: int) -> tuple[Resamples, ...]:
-    clusters = [np.frombuffer(networks, np.int64) for networks, _ in parts]
+def _drawn(parts: tuple[bytes, ...], resamples: int, seed: int) -> tuple[Resamples, ...]:
+    clusters = [np.frombuffer(networks, np.int64) for networks in parts]
     count = 1 + max(int(cluster.max()) for cluster in clusters)
-    groups = [
-        np.bincount(cluster, np.frombuffer(group, bool), minlength=count)
-        for cluster, (_, classes) in zip(clusters, parts, strict=True)
-        for group in classes
-    ]
-    random = np.random.default_rng(seed)
-    kept: list[FloatArray] = []
-    missing, redrawn = resamples, 0
-    while missing:
-        counts = random.multinomial(count, np.full(count, 1 / count), size=missing).astype(np.float64)
-        good = np.logical_and.reduce([counts @ group > 0 for group in groups]) if groups else np.ones(missing, dtype=bool)
-        kept.append(counts[good])
-        missing -= int(good.sum())
-        redrawn += missing
-        if redrawn > 100 * resamples:
-            raise UndefinedMetricError(
-                "hardly any resample has both classes in every fold: too few clusters for an interval"
-            )
-    counts = np.concatenate(kept)
-    return tuple(_of_part(counts, cluster, redrawn) for cluster in clusters)
+    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+    return tuple(_of_part(counts, cluster) for cluster in clusters)
 
 
-def _of_part(counts: FloatArray, cluster: npt.NDArray[np.int64], redrawn: int) -> Resamples:
+def _of_part(counts: FloatArray, cluster: npt.NDArray[np.int64]) -> Resamples:
     """The resamples of one part: of the clusters that it has, numbered anew if it lacks some."""
     there, own = np.unique(cluster, return_inverse=True)
-    return Resamples(np.ascontiguousarray(counts[:, there]), own.astype(np.int64), redrawn)
+    return Resamples(np.ascontiguousarray(counts[:, there]), own.astype(np.int64))
 
 
-def quantiles(values: FloatArray) -> tuple[float, float]:
-    """The 95% percentile interval of a metric's values in the resamples."""
+def quantiles(values: FloatArray, clusters: int) -> tuple[float, float]:
+    """The 95% interval of a metric from its values in the resamples, (resamples,); NaN for a single cluster.
+
+    It is the expanded percentile interval (Hesterberg 2015, doi 10.1080/00031305.2015.1089789). The plain one is too short
+    where few clusters are drawn: with ten, it holds the truth 86 to 89 times in a hundred.
+    """
+    if clusters < 2:
+        return math.nan, math.nan
     # nanquantile is slower, even where nothing is missing.
     quantile = np.nanquantile if np.isnan(values).any() else np.quantile
-    low, high = quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = quantile(values, _levels(clusters))
     return float(low), float(high)
 
 
-def _classes(scored: Scored) -> Iterator[npt.NDArray[np.bool_]]:
-    for inside in fold_masks(scored):
-        for label in (0, 1):
-            yield inside & (scored.truth == label)
+def widened(clusters: int) -> float:
+    """How many times as wide as for very many clusters an interval is: by the variance that resampling n clusters loses,
+    (n − 1)/n, and by Student's distribution in place of the normal one.
+    """
+    from scipy.stats import norm, t
+
+    if clusters < 2:
+        return math.inf
+    upper = (1 + LEVEL) / 2
+    return float(math.sqrt(clusters / (clusters - 1)) * t.ppf(upper, clusters - 1) / norm.ppf(upper))
+
+
+@cache
+def _levels(clusters: int) -> tuple[float, float]:
+    """The quantiles between which an interval lies: 0.022 and 0.978 for 48 clusters, 0.0086 and 0.9914 for ten."""
+    from scipy.stats import norm
+
+    high = float(norm.cdf(widened(clusters) * norm.ppf((1 + LEVEL) / 2)))
+    return 1 - high, high
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

@@ -35,6 +35,7 @@ class Protocol:
     within: Literal["recipe"] | None = None
     cells_apart: bool = False
     groups: tuple[tuple[str, ...], ...] = ()
+    earlier_metrics: tuple[str, ...] = ()
     superseded: str = ""
 
     @property
@@ -96,5 +97,6 @@ def read_budgets(text: str) -> list[int]:
 
 
 def _protocol(name: str, facts: dict[str, Any]) -> Protocol:
-    several = {"metrics": tuple(facts["metrics"]), "groups": tuple(map(tuple, facts.get("groups", ())))}
+    several = {name: tuple(facts.get(name, ())) for name in ("metrics", "earlier_metrics")}
+    several["groups"] = tuple(map(tuple, facts.get("groups", ())))
     return Protocol(name, **{**facts, **several})

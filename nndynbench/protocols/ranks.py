@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray
-from nndynbench.protocols.intervals import LEVEL, quantiles
+from nndynbench.protocols.intervals import LEVEL, quantiles, widened
 
 Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
 
@@ -22,7 +22,7 @@ Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]
 POWER_DEVIATIONS = 2.80
 
 
-def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
+def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) -> list[int]:
     """A rank per method, 1 for the best.
 
     Of the methods not ranked yet, the best shares its rank with those that cannot be told from it; the next rank counts all
@@ -37,6 +37,8 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
     compare
         Takes one method and several, and returns by how much the one is better than each of these, (several,), and the same
         in every resample, (several, resamples). Resamples are drawn alike for all.
+    clusters
+        From how many clusters a resample is drawn; few make margins wider, see `widened`.
     """
     scores = np.asarray(values, dtype=np.float64)
     ranks = np.zeros(len(scores), dtype=np.int64)
@@ -45,20 +47,22 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing) -> list[int]:
         best = int(left[np.argmax(scores[left])])
         lower, resampled = compare(best, left)
         always_behind = np.all((resampled > 0) | np.isnan(resampled), axis=1)
-        apart = ((lower > margins(resampled)) | always_behind) & (left != best)
+        apart = ((lower > margins(resampled, clusters=clusters)) | always_behind) & (left != best)
         apart |= scores[left] < np.max(scores[left[apart]], initial=-np.inf)
         ranks[left[~apart]] = len(scores) - len(left) + 1
         left = left[apart]
     return [int(rank) for rank in ranks]
 
 
-def margins(resampled: FloatArray) -> FloatArray:
+def margins(resampled: FloatArray, *, clusters: int) -> FloatArray:
     """Half the widths of 95% intervals that hold for several numbers at once.
 
     Parameters
     ----------
     resampled
         (numbers, resamples). A resample in which one number is NaN still counts for the others.
+    clusters
+        From how many clusters a resample is drawn.
     """
     centred = _centred(resampled)
     deviation = np.sqrt(np.nanmean(centred**2, axis=1))
@@ -66,10 +70,10 @@ def margins(resampled: FloatArray) -> FloatArray:
     if not varying.any():
         return np.zeros(len(resampled))
     largest = _largest(np.abs(centred[varying]) / deviation[varying, None])
-    return np.asarray(np.quantile(largest, LEVEL) * deviation)
+    return np.asarray(widened(clusters) * np.quantile(largest, LEVEL) * deviation)
 
 
-def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
+def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray, *, clusters: int) -> float:
     """The probability that, if none of several numbers were truly above 0, one of them would be as far above 0 as the
     largest is.
 
@@ -86,16 +90,18 @@ def chance_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> float:
         (numbers,), all in one unit.
     resampled
         (numbers, resamples): the same numbers in every resample.
+    clusters
+        From how many clusters a resample is drawn.
     """
     numbers = np.asarray(values, dtype=np.float64)
     errors = resampled - numbers[:, None]
     scales = _scales(errors)
-    largest = _largest(_in_scales(errors, scales))
+    largest = widened(clusters) * _largest(_in_scales(errors, scales))
     observed = _in_scales(numbers, scales)[np.argmax(numbers)]
     return float((1 + np.sum(largest >= observed)) / (1 + len(largest)))
 
 
-def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> tuple[float, float]:
+def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray, *, clusters: int) -> tuple[float, float]:
     """The 95% interval of the largest of several numbers, which allows for its having been chosen as the largest.
 
     In every resample, the largest upward error of any of the numbers is taken, each in its own scale as in
@@ -105,22 +111,22 @@ def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray) -> tuple[f
 
     Parameters
     ----------
-    values, resampled
+    values, resampled, clusters
         As `chance_of_largest` takes them.
     """
     numbers = np.asarray(values, dtype=np.float64)
     best, errors = int(np.argmax(numbers)), resampled - numbers[:, None]
     scales = _scales(errors)
-    largest = _largest(_in_scales(errors, scales))
-    low, high = quantiles(resampled[best])
+    largest = widened(clusters) * _largest(_in_scales(errors, scales))
+    low, high = quantiles(resampled[best], clusters)
     return min(low, float(numbers[best] - np.quantile(largest, (1 + LEVEL) / 2) * scales[best])), high
 
 
-def smallest_told(resampled: FloatArray) -> float:
+def smallest_told(resampled: FloatArray, *, clusters: int) -> float:
     """The smallest number above 0 whose 95% interval excludes 0 four times in five, from its values in resamples,
     (resamples,).
     """
-    return float(POWER_DEVIATIONS * np.nanstd(resampled))
+    return float(widened(clusters) * POWER_DEVIATIONS * np.nanstd(resampled))
 
 
 def _scales(errors: FloatArray) -> FloatArray:

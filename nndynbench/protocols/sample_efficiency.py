@@ -111,13 +111,13 @@ def sample_efficiency(
 
 def _row(own: Sequence[Case], reference: Sequence[Case], metric: str) -> dict[str, Any]:
     """Means over parts, each with its interval. The gain's interval is from resamples that are the same for both methods."""
-    measure = METRICS[metric]
+    measure, clusters = METRICS[metric], own[0].clusters
     value, other = (float(np.mean([case.value(metric) for case in side])) for side in (own, reference))
     drawn, drawn_other = (np.mean([case.in_resamples(metric) for case in side], axis=0) for side in (own, reference))
     return {
         "metric": metric,
-        **Estimate(value, *quantiles(drawn))._asdict(),
+        **Estimate(value, *quantiles(drawn, clusters))._asdict(),
         "beside": other,
         "gain": measure.direction * (value - other),
-        **dict(zip(("gain_low", "gain_high"), quantiles(measure.direction * (drawn - drawn_other)), strict=True)),
+        **dict(zip(("gain_low", "gain_high"), quantiles(measure.direction * (drawn - drawn_other), clusters), strict=True)),
     }

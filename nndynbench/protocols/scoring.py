@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 
-SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "redrawn", "undefined", DRAWS)
+SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "undefined", DRAWS)
 
 
 class Estimate(NamedTuple):
@@ -70,8 +70,12 @@ class Case:
     @cached_property
     def resamples(self) -> list[Resamples]:
         """The resamples of each draw."""
-        parts = [(draw.clusters, draw.scored) for draw in self.draws]
-        return draw_alike(parts, need_classes=self.protocol.task == "classification")
+        return draw_alike([draw.clusters for draw in self.draws])
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters are drawn from in a resample."""
+        return max(drawn.clusters for drawn in self.resamples)
 
     def value(self, metric: str) -> float:
         """A metric's value; raises `UndefinedMetricError`, with the reason, if it has none."""
@@ -88,7 +92,7 @@ class Case:
 
     def estimate(self, metric: str) -> Estimate:
         """A metric's value with its interval; raises as `value` does."""
-        return Estimate(self.value(metric), *quantiles(self.in_resamples(metric)))
+        return Estimate(self.value(metric), *quantiles(self.in_resamples(metric), self.clusters))
 
     def in_resamples(self, metric: str) -> FloatArray:
         """A metric in every resample, (resamples,). The same clusters are drawn for every method on the same networks."""
@@ -224,10 +228,9 @@ def score(
     rows = []
     for key, part in predictions.groupby(columns, sort=False):
         draws = part[DRAW].nunique() if DRAW in part else 1
-        facts = {**dict(zip(columns, key, strict=True)), DRAWS: draws, "redrawn": 0, "undefined": ""}
+        facts = {**dict(zip(columns, key, strict=True)), DRAWS: draws, "undefined": ""}
         try:
             [case] = cases(part, by_name, protocol, reads=reads).values()
-            facts["redrawn"] = case.resamples[0].redrawn
         except UndefinedMetricError as reason:
             rows += [{**facts, "metric": metric, "undefined": str(reason)} for metric in protocol.metrics]
             continue

@@ -64,7 +64,7 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
     case, bar = paired(case, bar)
     direction = METRICS[metric].direction
     value = direction * (case.value(metric) - bar.value(metric))
-    low, high = quantiles(direction * (case.in_resamples(metric) - bar.in_resamples(metric)))
+    low, high = quantiles(direction * (case.in_resamples(metric) - bar.in_resamples(metric)), case.clusters)
     return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
@@ -84,7 +84,7 @@ def added(case: Case, bar: Case) -> Estimate:
     case, bar = paired(case, bar)
     metric = case.protocol.blended or "r2"
     value = blend(case, bar).value(metric) - bar.value(metric)
-    low, high = quantiles(added_in_resamples(case, bar))
+    low, high = quantiles(added_in_resamples(case, bar), case.clusters)
     return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
@@ -193,12 +193,11 @@ def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float]
     squares, sizes = (
         np.array([0.0 if own is None else np.mean(measure(own)) for own in pairs]) for measure in (np.square, np.abs)
     )
-    scored = Scored(accuracies, accuracies, accuracies, np.zeros(len(accuracies), dtype=np.int64))
-    resamples = draw_resamples(configuration, scored, need_classes=False)
+    resamples = draw_resamples(configuration)
     drawn = ratio(resamples.counts @ squares, resamples.counts @ twins) / 2
     scores = {
         "r2": 1 - ratio(drawn, resamples.variance(accuracies)),
         "rmse": np.sqrt(drawn),
         "mae": ratio(resamples.counts @ sizes, resamples.counts @ twins) / np.sqrt(2),
     }
-    return quantiles(scores[metric])
+    return quantiles(scores[metric], resamples.clusters)

@@ -12,7 +12,6 @@ from nndynbench.arrays import FloatArray
 from nndynbench.columns import layer_distances
 from nndynbench.numbers import epochs
 from nndynbench.protocols.intervals import draw_resamples, quantiles
-from nndynbench.protocols.metrics import Scored
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations
 from nndynbench.report.markdown import correlation, table_head, table_line
@@ -56,10 +55,9 @@ def _mean_after(epoch: int, distances: Mapping[str, float]) -> float:
 
 
 def _cell(farther: FloatArray, better: FloatArray, recipes: npt.NDArray[np.int64]) -> str:
-    nowhere = np.zeros(len(better), dtype=np.int64)
-    drawn = draw_resamples(recipes, Scored(better, farther, farther, nowhere), need_classes=False)
+    drawn = draw_resamples(recipes)
     squares = drawn.sums(farther**2) * drawn.sums(better**2)
-    low, high = quantiles(drawn.sums(farther * better) / np.sqrt(squares))
+    low, high = quantiles(drawn.sums(farther * better) / np.sqrt(squares), drawn.clusters)
     found = float(farther @ better / np.sqrt(farther @ farther * (better @ better)))
     factor = float(10 ** np.sqrt(np.mean(farther**2)))
     return f"× {factor:.2f}, r = {correlation(Estimate(found, low, high))}"

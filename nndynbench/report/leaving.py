@@ -113,12 +113,12 @@ def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str
 def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leaving:
     """Of ``columns`` as EARLY, BETTER, FARTHER and SEEN say, (networks, columns)."""
     apart = np.column_stack([deviations(column / (column.std() or 1.0), recipes) for column in columns.T])
-    drawn = draw_resamples(recipes, _unfolded(apart), need_classes=False)
+    drawn = draw_resamples(recipes)
     products = apart.T @ apart
     resampled = np.stack([[drawn.sums(one * other) for other in apart.T] for one in apart.T]).transpose(2, 0, 1)
 
     def told(of: Callable[[FloatArray], FloatArray]) -> Estimate:
-        return Estimate(float(of(products[None])[0]), *quantiles(of(resampled)))
+        return Estimate(float(of(products[None])[0]), *quantiles(of(resampled), drawn.clusters))
 
     return Leaving(
         networks=len(columns),

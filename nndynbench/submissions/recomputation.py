@@ -215,16 +215,18 @@ def _check_scores(submission: Submission, chosen: Protocol, found: Mapping[CaseK
         key = ((score.budget, score.trained_on), score.metric)
         if key in claimed:
             raise RefusedError(f"scores.{place}", f"{score.metric} at budget {score.budget} appears twice")
-        if key[0] not in found or score.metric not in chosen.metrics:
+        if key[0] not in found or score.metric not in (*chosen.metrics, *chosen.earlier_metrics):
             reason = f"{score.metric} at budget {score.budget} is not a score of {chosen.name} for these predictions"
             raise RefusedError(f"scores.{place}", reason)
         claimed[key] = score.value
     for case_key, case in found.items():
-        for metric in chosen.metrics:
+        is_earlier = any((case_key, metric) in claimed for metric in chosen.earlier_metrics)
+        for metric in (*chosen.metrics, *chosen.earlier_metrics):
             where = f"scores: {metric} at budget {case_key[0]}" + (f" from {case_key[1]}" if case_key[1] else "")
-            if (case_key, metric) not in claimed:
+            if (case_key, metric) in claimed:
+                _check_score(claimed[case_key, metric], case.value_or_none(metric), where)
+            elif metric in chosen.metrics and not is_earlier:
                 raise RefusedError(where, "is missing")
-            _check_score(claimed[case_key, metric], case.value_or_none(metric), where)
 
 
 def _check_score(claimed: float | None, right: float | None, where: str) -> None:

@@ -57,7 +57,7 @@ def test_images_that_are_not_there_are_named_with_where_they_may_be(where: dict[
     own = {"HF_HOME": str(tmp_path / "hub"), **where}
     said = told("generation", "train", "cifar10-lenet", "--out", "zoo", folder=tmp_path, **own)
     assert said.startswith("error: ")
-    assert "name their folder by --images, or one that holds cifar10/ and tiny-imagenet/ by NNDYNBENCH_IMAGES" in said
+    assert "give their folder with --images, or set NNDYNBENCH_IMAGES to one that holds cifar10/ and tiny-imagenet/" in said
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_an_empty_grid_is_said_at_once(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     (tmp_path / "none.toml").write_text('regime = "full"\n[product]\nlearning_rate = []\ndropout = [0.0]\n')
     said = told("generation", "train", "digits-lenet", "--out", "zoo", "--grid", "none.toml", folder=tmp_path)
-    assert said.startswith("error: grid 'none' holds no network: learning_rate in [product] has no value; give ")
+    assert said.startswith("error: grid 'none' has no networks: [product] has no values for learning_rate; give ")
     (tmp_path / "queue.toml").write_text("")
     said = told("generation", "queue", "--out", "zoo", "--queue", "queue.toml", folder=tmp_path)
-    assert said.startswith("error: queue.toml has no zoo: name each in a section of its own, [[zoos]]")
+    assert said.startswith("error: queue.toml has no zoos: add a section [[zoos]] for each, with subset")
 
 
 def test_no_subset_with_the_networks_that_a_protocol_needs_is_said_at_once(tmp_path: Path) -> None:

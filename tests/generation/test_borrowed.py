@@ -55,7 +55,7 @@ def test_parts_that_have_not_come_and_damaged_ones_are_named(tmp_path: Path, fol
 def test_a_folder_that_is_not_there_or_empty_is_not_cut(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("nowhere", "empty"):
-        with pytest.raises(FileNotFoundError, match=f"{name} is no folder with files in it"):
+        with pytest.raises(FileNotFoundError, match=f"nothing to cut: there are no files in .*{name}$"):
             cut(tmp_path / name, tmp_path / "parts", part_bytes=20_000)
     assert not (tmp_path / "parts").exists()
 

@@ -46,13 +46,15 @@ def environment() -> dict[str, str]:
 def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=1)
     train = ("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--keep", 0)
-    assert "1 networks of other shards are not finished" in generation(*train, "--shard", "1/2")
+    assert "networks of other shards that are not finished: 1; the shard that ends last packs" in generation(
+        *train, "--shard", "1/2"
+    )
     assert "1 of 2 networks trained, 0 begun" in generation("status", "digits-lenet", "--out", tmp_path)
     # Packing an unfinished folder works and says what is missing.
     assert "1 of 2 networks" in generation("pack", "digits-lenet", "--out", tmp_path, "--version", "0.0.1")
     told = generation(*train, "--shard", "2/2")
     assert "2 of 2 networks" in told
-    assert "without the split folds: 2 networks" in told
+    assert "the split folds is left out: 2 networks" in told
     subset = nb.load("digits-lenet", root=tmp_path)
     assert subset.version == "1.0.0"
     assert subset.manifest.settings["trainer"] == "one by one"
@@ -64,7 +66,7 @@ def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0"])
 def test_what_is_no_shard_says_so(part: str) -> None:
-    with pytest.raises(ValueError, match="is no shard"):
+    with pytest.raises(ValueError, match="is not a shard"):
         shard([1, 2, 3], part)
 
 
@@ -90,7 +92,7 @@ def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
     # Five networks: on other processors a median must hold, and one of only two networks may well train differently.
     told = generation("retrain", "digits-lenet", "--sample", 5, "--workers", 1)
     if digits.devices == [device_name()]:
-        assert "5 of 5 networks identical" in told
+        assert "5 of 5 networks are identical" in told
     else:
         assert "5 on another processor" in told
 
@@ -143,7 +145,7 @@ def test_training_stops_cleanly_at_a_signal_and_goes_on(
     send(stopped.pid, signal.SIGTERM)
     told = " ".join(stopped.communicate(timeout=PATIENCE_SECONDS)[0].split())
     assert stopped.returncode == os.EX_TEMPFAIL, told
-    assert "the same command goes on from here" in told
+    assert "run the same command again to continue" in told
     made = begun_plan("digits-lenet", tmp_path)
     assert any(made.run(network).latest_record() is not None for network in made.order)
 

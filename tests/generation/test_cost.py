@@ -58,7 +58,7 @@ def test_the_sizes_of_the_images_are_theirs(digit_images: Images) -> None:
 def test_the_plan_says_what_it_costs_and_status_what_it_cost(tmp_path: Path) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=1)
     told = generation("plan", "digits-lenet", "--grid", grid, "--keep", 0, "--weights-of", 0)
-    assert "core-hours here" in told
-    assert "0.0 MB of snapshots" in told
+    assert "core-hours on this machine" in told
+    assert "0.0 MB for snapshots" in told
     generation("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--networks", 1, "--no-pack")
-    assert "(mean of 1), 1 are trained, 1 are left" in generation("status", "digits-lenet", "--out", tmp_path)
+    assert "(mean of 1); trained: 1; left: 1 (" in generation("status", "digits-lenet", "--out", tmp_path)

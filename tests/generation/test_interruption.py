@@ -312,7 +312,7 @@ def test_a_damaged_state_falls_back_to_the_epoch_before(
     train(damaged, digit_images)
     assert outcome(damaged) == undisturbed
     assert caplog.text.count("is damaged") == states
-    assert "going on from the epoch before" in caplog.text
+    assert "continuing from the epoch before" in caplog.text
 
 
 def test_a_damaged_first_snapshot_is_drawn_again(tmp_path: Path, digit_images: Images, undisturbed: dict[str, Any]) -> None:

@@ -128,7 +128,7 @@ def test_late_epochs_that_training_may_not_reach_are_refused(tmp_path: Path, dig
     settings = GRID.replace("patience = 0\n", "") if "patience" in more else GRID
     (tmp_path / "rows.csv").write_text("configuration,learning_rate,dropout\n0,0.01,0.0\n", encoding="utf-8")
     (tmp_path / "late.toml").write_text(settings.format(seeds=1, more=more), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"late_epochs = \d needs patience = 0 and as many epochs"):
+    with pytest.raises(ValueError, match=r"late_epochs = \d needs patience = 0 and at least as many epochs"):
         read_grid(str(tmp_path / "late.toml"))
 
 

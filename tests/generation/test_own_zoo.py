@@ -92,7 +92,7 @@ def test_its_plan_says_what_it_costs_and_begins_nothing(
     done = CliRunner().invoke(app, ["plan", "--grid", grid, "--name", "my-zoo", "--architecture", architecture])
     assert done.exit_code == 0, done.output
     assert "my-zoo: tiny on the images of digits-lenet" in done.output
-    assert re.search(r"costs [\d.]+ core-hours here", done.output)
+    assert re.search(r"training takes [\d.]+ core-hours on this machine", done.output)
     assert not Path("my-zoo").exists()
     refused = CliRunner().invoke(app, ["plan"])
     assert refused.exit_code == 2

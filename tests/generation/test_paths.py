@@ -50,17 +50,21 @@ def told(*arguments: str) -> str:
 def test_a_subset_is_trained_packed_and_carried_where_the_paths_say(folder: str, meant: Path) -> None:
     write_grid(meant / "my grid.toml", epochs=1)
     grid, zoo, again = f"{folder}/my grid.toml", f"{folder}/zoo", f"{folder}/again"
-    assert "2 networks" in told("plan", "digits-lenet", "--grid", grid, "--no-costs")
+    assert "; networks: 2" in told("plan", "digits-lenet", "--grid", grid, "--no-costs")
     train = ("train", "digits-lenet", "--grid", grid, "--workers", "1", "--keep", "1")
     assert "2 of 2 networks" in told(*train, "--out", zoo)
     assert nb.load("digits-lenet", root=meant / "zoo").manifest.grid == "my grid"
     assert "2 of 2 networks trained" in told("status", "digits-lenet", "--out", zoo)
     assert "packed" in told("pack", "digits-lenet", "--out", zoo, "--version", "1.0.1")
     assert (meant / "zoo/digits-lenet/1.0.1/subset.json").is_file()
-    assert "2 of 2 networks identical" in told("retrain", "digits-lenet", "--root", zoo, "--workers", "1", "--sample", "2")
+    assert "2 of 2 networks are identical" in told(
+        "retrain", "digits-lenet", "--root", zoo, "--workers", "1", "--sample", "2"
+    )
     told("tier", "digits-lenet", "--root", zoo, "--out", f"{folder}/tier", "--epochs", "1", "--workers", "1")
     assert (meant / "tier/digits-lenet/1.0.1/graphs.h5").is_file()
-    assert "restored 2 networks" in told("restore", "digits-lenet", "--root", zoo, "--out", again, "--grid", grid)
+    assert "runs: 2; 2 of 2 are trained now" in told(
+        "restore", "digits-lenet", "--root", zoo, "--out", again, "--grid", grid
+    )
     assert begun_plan("digits-lenet", meant / "again").finished([0, 1]) == [0, 1]
     told("cut", f"{zoo}/images", "--into", f"{folder}/parts", "--megabytes", "0.1")
     told("join", f"{folder}/parts", "--into", f"{folder}/joined")

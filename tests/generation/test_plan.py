@@ -21,11 +21,11 @@ from tests.generation.small_runs import begin, write_grid
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"zoo_seed": 1}, "zoo_seed 0, now it is 1"),
+        ({"zoo_seed": 1}, "zoo_seed 0, but it is now 1"),
         ({"kept_epochs": (0, 1)}, "kept_epochs"),
         ({"trainer": "side by side"}, "trainer 'one by one'"),
         ({"precision": "bfloat16"}, "settings"),
-        ({"grid": "digits"}, "grid 'small', now it is 'digits'"),
+        ({"grid": "digits"}, "grid 'small', but it is now 'digits'"),
     ],
 )
 def test_other_settings_are_refused(tmp_path: Path, digit_images: Images, changed: dict[str, object], named: str) -> None:
@@ -48,14 +48,14 @@ def test_a_precision_that_a_device_has_not_is_refused(
 
 def test_other_rows_under_the_same_name_are_refused(tmp_path: Path, digit_images: Images) -> None:
     begin(tmp_path, digit_images)
-    with pytest.raises(PlanMismatchError, match="other networks"):
+    with pytest.raises(PlanMismatchError, match="networks other than the grid's"):
         begin(tmp_path, digit_images, rates=(0.03,))
 
 
 def test_other_images_are_refused(tmp_path: Path, digit_images: Images) -> None:
     made = begin(tmp_path, digit_images)
     other = replace(digit_images, digest="0" * 64)
-    with pytest.raises(PlanMismatchError, match=r"images .*, now it is .*0000"):
+    with pytest.raises(PlanMismatchError, match=r"images .*, but it is now .*0000"):
         made.bind(other)
     with pytest.raises(PlanMismatchError, match="images"):
         made.check_device(other)
@@ -71,7 +71,7 @@ def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monke
 def test_another_kind_of_device_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     made = begin(tmp_path, digit_images)
     monkeypatch.setattr(plans, "device_kind", lambda device: "an abacus")
-    with pytest.raises(PlanMismatchError, match=r"device_kind 'cpu', now it is 'an abacus'"):
+    with pytest.raises(PlanMismatchError, match=r"device_kind 'cpu', but it is now 'an abacus'"):
         made.check_device(digit_images)
 
 
@@ -154,10 +154,10 @@ def test_a_part_of_a_grid_is_trained_in_the_order_of_the_whole() -> None:
 @pytest.mark.parametrize(
     ("where", "why"),
     [
-        ("rate < 0.1", "no condition on learning_rate, dropout: name 'rate' is not defined"),
-        ("learning_rate <", "no condition on learning_rate, dropout"),
-        ("learning_rate", "no condition on learning_rate, dropout"),
-        ("dropout > 1", "no network of grid 'paper' has dropout > 1"),
+        ("rate < 0.1", "not a condition on learning_rate, dropout: name 'rate' is not defined"),
+        ("learning_rate <", "not a condition on learning_rate, dropout"),
+        ("learning_rate", "not a condition on learning_rate, dropout"),
+        ("dropout > 1", "no network of grid 'paper' satisfies dropout > 1"),
     ],
 )
 def test_what_is_no_part_of_a_grid_says_why(where: str, why: str) -> None:
@@ -200,30 +200,33 @@ def test_what_a_grid_cannot_say_is_refused_before_anything_is_trained(
 
 
 EMPTY = {
-    "nothing": ("", "must have either a"),
+    "nothing": ("", r"must give what varies either in a \[product\] section or in a CSV file"),
     "no axis": ("[product]\n", r"\[product\] is empty; give learning_rate and dropout a list such as \[0.1, 0.2\]"),
     "an axis without a value": (
         "[product]\nlearning_rate = []\ndropout = [0.0]\n",
-        r"learning_rate in \[product\] has no value",
+        r"\[product\] has no values for learning_rate; give learning_rate a list",
     ),
     "a count of none": (
         "[product]\nlearning_rate = { from = 0.1, to = 1.0, count = 0 }\ndropout = [0.0]\n",
-        r"learning_rate in \[product\] has no value",
+        r"\[product\] has no values for learning_rate; give learning_rate a list",
     ),
     "no mantissa": (
         "[product]\nlearning_rate = { mantissas = [], exponents = [1] }\ndropout = [0.0]\n",
-        r"learning_rate in \[product\] has no value",
+        r"\[product\] has no values for learning_rate; give learning_rate a list",
     ),
     "an axis that says nothing": ("[product]\nlearning_rate = {}\n", "must be a list such as .*, not {}"),
-    "a table without a byte": ('rows = "empty.csv"\n', "empty.csv has no row; write one for each network"),
-    "a table of names": ('rows = "names.csv"\n', "names.csv has no row"),
-    "no table": ('rows = ""\n', "rows must name a CSV file beside it, not ''"),
-    "none of the rows": ('rows = "one.csv"\nfirst_rows = 0\n', "first_rows must be a whole number from 1, not 0"),
-    "no seed": ('rows = "one.csv"\nseeds = 0\n', "seeds must be a whole number from 1, not 0"),
-    "a row with a hole": ('rows = "hole.csv"\n', "dropout of grid 'odd' must be a number from 0 to below 1, not nan"),
+    "a table without a byte": ('rows = "empty.csv"\n', "empty.csv has no rows; write one for each network"),
+    "a table of names": ('rows = "names.csv"\n', "names.csv has no rows"),
+    "no table": ('rows = ""\n', "rows must name a CSV file in the folder of the grid, not ''"),
+    "none of the rows": ('rows = "one.csv"\nfirst_rows = 0\n', "first_rows must be a whole number of at least 1, not 0"),
+    "no seed": ('rows = "one.csv"\nseeds = 0\n', "seeds must be a whole number of at least 1, not 0"),
+    "a row with a hole": (
+        'rows = "hole.csv"\n',
+        "dropout of grid 'odd' must be a number of at least 0 .*, not nan",
+    ),
     "no epoch": (
         "[product]\nlearning_rate = [0.1]\ndropout = [0.0]\nepochs = [0]\n",
-        "epochs .* whole number from 1, not 0",
+        "epochs .* whole number of at least 1, not 0",
     ),
     "no dropout": ("[product]\nlearning_rate = [0.1]\n", "lacks dropout"),
 }
@@ -244,13 +247,13 @@ def test_a_grid_without_a_network_says_in_one_line_what_it_needs(tmp_path: Path,
 @pytest.mark.parametrize(
     ("setting", "value", "why"),
     [
-        ("batch_size", "0", "a whole number from 1, not 0"),
-        ("batch_size", "8.5", "a whole number from 1, not 8.5"),
-        ("learning_rate", "[0.1, inf]", "a number above 0 to below inf, not inf"),
-        ("learning_rate", '["fast"]', "a number above 0 to below inf, not 'fast'"),
-        ("weight_decay", "-1e-4", "a number from 0 to below inf, not -0.0001"),
+        ("batch_size", "0", "a whole number of at least 1, not 0"),
+        ("batch_size", "8.5", "a whole number of at least 1, not 8.5"),
+        ("learning_rate", "[0.1, inf]", "a number above 0, not inf"),
+        ("learning_rate", '["fast"]', "a number above 0, not 'fast'"),
+        ("weight_decay", "-1e-4", "a number of at least 0, not -0.0001"),
         ("augmentation", '"no"', "true or false, not 'no'"),
-        ("patience", "true", "a whole number from 0, not True"),
+        ("patience", "true", "a whole number of at least 0, not True"),
     ],
 )
 def test_a_value_that_cannot_be_trained_with_is_named_with_what_can(
@@ -268,7 +271,7 @@ def test_a_value_that_cannot_be_trained_with_is_named_with_what_can(
 
 @pytest.mark.parametrize("grid", ["", "nowhere.toml"])
 def test_a_grid_that_is_not_there_is_not_replaced_by_the_usual_one(tmp_path: Path, grid: str) -> None:
-    with pytest.raises(ValueError, match=f"(unknown|there is no) grid '?{grid}.*paper"):
+    with pytest.raises(ValueError, match=f"(unknown grid '|no grid found at ){grid}.*paper"):
         subset_plan("digits-lenet", tmp_path, grid=grid)
 
 

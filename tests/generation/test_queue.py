@@ -76,7 +76,7 @@ def test_a_queue_of_what_does_not_exist_is_refused(tmp_path: Path, text: str, na
 
 def test_the_queue_is_stopped_goes_on_and_packs_what_ended(tmp_path: Path, queue: Path) -> None:
     command = ("queue", "--out", tmp_path, "--queue", queue, "--workers", 1)
-    assert "the same command goes on" in generation(*command, "--time-limit", 0, status=os.EX_TEMPFAIL)
+    assert "run the same command again to continue" in generation(*command, "--time-limit", 0, status=os.EX_TEMPFAIL)
     told = generation(*command)
     assert "somebody to ask for it" in told
     for subset in ("digits-lenet", "digits-lenet-half"):

@@ -248,7 +248,7 @@ def test_what_cannot_be_trained_side_by_side_says_why(setting: str, value: str, 
 def test_networks_that_see_other_batches_cannot_be_trained_side_by_side() -> None:
     networks = plans("cifar10-lenet", 2)
     networks[1].recipe["batch_size"] = 64
-    with pytest.raises(NotSideBySideError, match="network 1 has batch_size 64, network 0 has 32"):
+    with pytest.raises(NotSideBySideError, match="network 1 has batch_size 64, but network 0 has 32"):
         check_side_by_side(networks)
 
 

@@ -56,6 +56,6 @@ def test_other_networks_of_the_same_version_are_not_mixed_in(made: SubsetPlan, d
 
 def test_the_pack_that_a_tier_is_made_of_is_refused_as_its_place_before_any_training() -> None:
     packs = bundled_folder()
-    with pytest.raises(ValueError, match="choose another --out"):
+    with pytest.raises(ValueError, match="choose an --out other than"):
         generation("tier", "digits-lenet", "--root", packs, "--out", packs, "--workers", 1)
     assert not (packs / "digits-lenet" / "runs").exists()

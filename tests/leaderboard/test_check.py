@@ -140,7 +140,8 @@ def test_more_draws_than_a_protocol_has_are_refused(
         facts["predictions"]["draw"] = [draw] * len(facts["predictions"]["fold"])
 
     refused = refusal(tampered(draw_again, file), at_hand)
-    assert (refused.field, refused.reason.partition(" is none of")[0]) == ("predictions.draw", str(draw))
+    assert (refused.field, refused.reason.partition(", not ")[2]) == ("predictions.draw", str(draw))
+    assert refused.reason.startswith("must be below ")
 
 
 def test_the_first_draw_may_be_named(tampered: Tamper, at_hand: dict[str, Subset]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kendalltau, spearmanr
+from scipy.stats import t as t_distribution
 
 import nndynbench as nb
-from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, widened
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError, ranks
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, cases
@@ -73,7 +76,7 @@ def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: in
         spent=random.integers(1, 4, count).astype(float),
         remaining=random.integers(0, 12, count).astype(float),
     )
-    resamples = draw_resamples(random.integers(0, 8, count), scored, need_classes=False, resamples=20, seed=seed)
+    resamples = draw_resamples(random.integers(0, 8, count), resamples=20, seed=seed)
     for metric in ("regret_top_tenth", "recall_top_tenth", "epochs_saved"):
         one_by_one = [METRICS[metric](scored.drawn(drawn_positions(w))) for w in resamples.weights]
         np.testing.assert_allclose(
@@ -96,34 +99,86 @@ def test_learning_rates_are_drawn_with_all_their_networks(digits: nb.Subset, reg
 
 def test_single_networks_would_give_narrower_intervals(regressed: Case) -> None:
     scored = regressed.draws[0].scored
-    single = METRICS["r2"].resampled(scored, draw_resamples(np.arange(len(scored.truth)), scored, need_classes=False))
+    single = METRICS["r2"].resampled(scored, draw_resamples(np.arange(len(scored.truth))))
     assert np.std(single) < 0.8 * np.std(regressed.in_resamples("r2"))
 
 
-def test_resamples_without_both_classes_are_drawn_again_and_counted() -> None:
-    truth = np.array([0, 0, 0, 1, 1, 1.0])
-    scored = Scored(truth, truth, truth, np.zeros(6, dtype=int))
-    resamples = draw_resamples([0, 0, 1, 2, 2, 2], scored, need_classes=True)
-    assert resamples.redrawn > 0
-    assert len(resamples.weights) == 1000
-    assert (resamples.weights[:, truth == 1].sum(axis=1) > 0).all()
-    assert (resamples.weights[:, truth == 0].sum(axis=1) > 0).all()
+def test_a_fold_of_which_one_class_was_drawn_is_left_out_of_the_mean() -> None:
+    truth, score = np.array([0, 1, 0, 1, 0, 1.0]), np.array([0.1, 0.9, 0.8, 0.2, 0.5, 0.5])
+    scored = Scored(truth, truth, score, np.array([0, 0, 1, 1, 2, 2]))
+    both, without_a_high_one, no_high_one = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 1, 1], [1, 0, 1, 0, 1, 0.0]])
+    drawn = Resamples(np.array([both, without_a_high_one, no_high_one]), np.arange(6))
+    np.testing.assert_allclose(METRICS["roc_auc"].resampled(scored, drawn), [0.5, 0.25, np.nan])
+    np.testing.assert_allclose(METRICS["balanced_accuracy"].resampled(scored, drawn), [1, 1, np.nan])
+    np.testing.assert_allclose(METRICS["accuracy"].resampled(scored, drawn), [1, 1, 1])
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+@pytest.mark.parametrize(("metric", "oracle"), [("kendall_tau_in_folds", kendalltau), ("spearman_rho_in_folds", spearmanr)])
+def test_a_rank_correlation_in_folds_is_scipys_mean_over_them(metric: str, oracle: Any, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth, prediction, fold = random.integers(0, 6, (3, 40)).astype(float)
+    prediction[fold == 2] = 7.0  # equal in one fold, which counts 0
+    truth[fold == 4] = 1.0  # equal in another, which tells nothing
+    scored = Scored(truth, prediction, prediction, fold.astype(int))
+
+    def expected(positions: Any) -> float:
+        parts = [(truth[own], prediction[own]) for own in (positions[fold[positions] == each] for each in range(6))]
+        varied = [(t, p) for t, p in parts if len(set(t)) > 1]
+        return float(np.mean([oracle(t, p).statistic if len(set(p)) > 1 else 0.0 for t, p in varied]))
+
+    assert METRICS[metric](scored) == pytest.approx(expected(np.arange(40)))
+    resamples = draw_resamples(random.integers(0, 9, 40), resamples=8, seed=seed)
+    one_by_one = [expected(drawn_positions(weights)) for weights in resamples.weights]
+    np.testing.assert_allclose(METRICS[metric].resampled(scored, resamples), one_by_one, atol=1e-6)
+
+
+def test_what_reads_nothing_ranks_no_network_within_a_fold() -> None:
+    truth, fold = np.repeat([10.0, 30, 50, 70], 5) + np.arange(20) % 5, np.repeat(np.arange(4), 5)
+    contrary = np.array([100 - truth[fold != own].mean() for own in fold])
+    scored = Scored(truth, contrary, contrary, fold)
+    assert abs(METRICS["kendall_tau"](scored)) > 0.8
+    assert METRICS["kendall_tau_in_folds"](scored) == 0
 
 
 def test_the_same_clusters_give_the_same_resamples(regressed: Case) -> None:
-    again = draw_resamples(regressed.draws[0].clusters, regressed.draws[0].scored, need_classes=False)
+    again = draw_resamples(regressed.draws[0].clusters)
     np.testing.assert_array_equal(again.weights, regressed.resamples[0].weights)
 
 
 def test_an_interval_holds_the_middle_95_percent() -> None:
-    assert quantiles(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert quantiles(np.arange(1001.0), clusters=10**6) == pytest.approx((25, 975), abs=0.01)
+
+
+def test_for_the_mean_of_few_clusters_it_is_students_interval() -> None:
+    values = np.random.default_rng(0).normal(size=12)
+    resamples = draw_resamples(np.arange(12), resamples=200_000)
+    students = t_distribution.interval(0.95, 11, values.mean(), values.std(ddof=1) / np.sqrt(12))
+    assert quantiles(resamples.mean(values), clusters=12) == pytest.approx(students, abs=0.04)
+    assert widened(12) == pytest.approx(np.sqrt(12 / 11) * t_distribution.ppf(0.975, 11) / 1.96, abs=1e-4)
+
+
+def test_it_holds_the_truth_more_often_than_the_plain_one_where_clusters_are_few() -> None:
+    random, held = np.random.default_rng(0), {"plain": 0, "expanded": 0}
+    for seed in range(400):
+        means = draw_resamples(np.arange(10), seed=seed).mean(random.exponential(size=10))
+        for name, clusters in (("plain", 10**6), ("expanded", 10)):
+            low, high = quantiles(means, clusters=clusters)
+            held[name] += low <= 1 <= high
+    assert held["plain"] < 0.88 * 400
+    assert held["expanded"] > held["plain"] + 0.03 * 400
+
+
+def test_one_cluster_gives_no_interval() -> None:
+    assert np.isnan(quantiles(np.ones(1000), clusters=1)).all()
 
 
 @pytest.mark.parametrize("metric", ["r2", "r2_rank_matched"])
 def test_the_coefficient_of_determination_of_equal_truths_is_undefined(metric: str) -> None:
     truth = np.array([10.1, 10.1, 10.1, 60.0])
     scored = Scored(truth, truth + 1, truth + 1, np.zeros(4, dtype=np.int64))
-    drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), np.arange(4), redrawn=0)
+    drawn = Resamples(np.array([[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), np.arange(4))
     equal, different = METRICS[metric].resampled(scored, drawn)
     assert np.isnan(equal)
     assert np.isfinite(different)
@@ -140,8 +195,8 @@ def test_of_many_networks_the_interval_of_kendalls_tau_is_that_of_all_pairs(monk
     truth = np.round(10 * rng.normal(size=1200))  # with ties
     prediction = 0.3 * truth + 3 * rng.normal(size=1200)
     scored = Scored(truth, prediction, prediction, np.arange(1200) % 5)
-    resamples = draw_resamples(np.arange(1200) // 2, scored, need_classes=False)
-    exact = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
+    resamples = draw_resamples(np.arange(1200) // 2)
+    exact = quantiles(METRICS["kendall_tau"].resampled(scored, resamples), clusters=600)
     monkeypatch.setattr(ranks, "MOST_PAIRED", 1000)
-    linear = quantiles(METRICS["kendall_tau"].resampled(scored, resamples))
+    linear = quantiles(METRICS["kendall_tau"].resampled(scored, resamples), clusters=600)
     assert linear == pytest.approx(exact, abs=0.002)

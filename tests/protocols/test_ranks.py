@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nndynbench.protocols.ranks import chance_of_largest, interval_of_largest, margins, shared_ranks, smallest_told
+from nndynbench.protocols import ranks as of_clusters
 
 RESAMPLES = 1000
+MANY = 10**9  # clusters, with which nothing is widened
+
+margins = partial(of_clusters.margins, clusters=MANY)
+chance_of_largest = partial(of_clusters.chance_of_largest, clusters=MANY)
+interval_of_largest = partial(of_clusters.interval_of_largest, clusters=MANY)
+shared_ranks = partial(of_clusters.shared_ranks, clusters=MANY)
+smallest_told = partial(of_clusters.smallest_told, clusters=MANY)
 
 
 def ranks_of(values: npt.ArrayLike, resampled: np.ndarray) -> list[int]:
@@ -186,3 +195,11 @@ def test_the_smallest_effect_is_told_from_none_four_times_in_five() -> None:
     smallest = smallest_told(random.normal(0, 0.01, 100_000))
     found = random.normal(smallest, 0.01, 100_000)
     assert np.mean(found - 1.96 * 0.01 > 0) == pytest.approx(0.80, abs=0.01)
+
+
+def test_with_few_clusters_margins_and_chances_are_larger() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (5, RESAMPLES))
+    values = np.array([0.03, 0, 0, 0, 0])
+    assert of_clusters.margins(noise, clusters=10)[0] == pytest.approx(1.2166 * margins(noise)[0], rel=1e-3)
+    resampled = values[:, None] + noise
+    assert of_clusters.chance_of_largest(values, resampled, clusters=10) > 2 * chance_of_largest(values, resampled)

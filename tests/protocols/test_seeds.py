@@ -95,7 +95,7 @@ def test_the_best_of_those_kept_is_the_mean_over_all_orders_of_equal_predictions
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_resample_is_of_whole_recipes_each_as_often_as_it_was_drawn(seed: int) -> None:
     scored = scored_in_recipes(seed)
-    resamples = draw_resamples(scored.recipe, scored, need_classes=False, resamples=10, seed=seed)
+    resamples = draw_resamples(scored.recipe, resamples=10, seed=seed)
     for metric in NAMES:
         for counts, value in zip(resamples.counts, METRICS[metric].resampled(scored, resamples), strict=True):
             copies = [np.flatnonzero(scored.recipe == recipe) for recipe in np.repeat(np.arange(6), counts.astype(int))]

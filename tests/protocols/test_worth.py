@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+from scipy.stats import t as t_distribution
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
@@ -125,7 +127,9 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
     np.testing.assert_allclose(added_in_resamples(method, bar)[:200], expected, atol=1e-12)
     assert np.std(weights) > 0.05  # the weight does vary between resamples
     drawn_alike = added_in_resamples(method, bar)
-    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, [0.025, 0.975])))
+    clusters = NETWORKS // 3
+    reach = np.sqrt(clusters / (clusters - 1)) * t_distribution.ppf(0.975, clusters - 1)
+    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, norm.cdf([-reach, reach]))))
 
 
 def test_where_a_method_differs_from_the_bar_in_one_fold_alone_nothing_can_be_fitted_for_it(truth: np.ndarray) -> None:

@@ -92,7 +92,7 @@ def test_a_dry_run_lists_what_would_go_and_sends_nothing(empty_hub: HubStandIn, 
 def test_the_command_publishes_and_a_second_time_there_is_nothing_new(empty_hub: HubStandIn, packed: Path) -> None:
     done = CliRunner().invoke(app, ["publish", str(packed), "--repo", REPOSITORY])
     assert done.exit_code == 0, done.output
-    with pytest.raises(PublishError, match=f"{REPOSITORY} has every version"):
+    with pytest.raises(PublishError, match=f"nothing to publish: {REPOSITORY} lacks none of the versions packed in"):
         plan_upload(packed, REPOSITORY)
 
 
@@ -116,7 +116,7 @@ def test_a_new_version_needs_a_reason_to_supersede_the_old(empty_hub: HubStandIn
     new = old.with_name("9.0.0")
     shutil.copytree(old, new)
     (new / "subset.json").write_text(read_manifest(old).model_copy(update={"version": "9.0.0"}).model_dump_json())
-    with pytest.raises(PublishError, match=rf'9.0.0 supersedes {old.name}: say .* superseded."{old.name}" = '):
+    with pytest.raises(PublishError, match=rf'9.0.0 supersedes {old.name}: give the reason .* superseded."{old.name}" = '):
         plan_upload(packed, REPOSITORY)
 
 

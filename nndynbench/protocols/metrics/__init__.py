@@ -4,9 +4,9 @@ They are computed here because the board needs tens of thousands of them, and sc
 validate their input than these take in all. A metric is an entry of one of these modules: its function, the same in every
 resample, its direction, and its words.
 
-Scores of different fits share no scale, so ROC AUC and the metrics of `selection` are means over folds. The metrics of
-`within` compare the seeds of a recipe. Every other metric is computed once on all test networks. A metric that is not
-defined raises `UndefinedMetricError`.
+Scores of different fits share no scale, so ROC AUC, the metrics of `selection` and the rank correlations "in folds" are
+means over folds. The metrics of `within` compare the seeds of a recipe. Every other metric is computed once on all test
+networks. A metric that is not defined raises `UndefinedMetricError`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray
-from nndynbench.protocols.intervals import Resamples
+from nndynbench.protocols.intervals import Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 
@@ -52,19 +52,20 @@ def balanced_accuracies(scored: Scored, resamples: Resamples) -> FloatArray:
     recalls = []
     for label in (0, 1):
         inside = scored.truth == label
-        recalls.append(resamples.sums((right & inside).astype(np.float64)) / resamples.sums(inside.astype(np.float64)))
+        recalls.append(ratio(resamples.sums((right & inside).astype(np.float64)), resamples.sums(inside.astype(np.float64))))
     return np.asarray(np.mean(recalls, axis=0))
 
 
 def roc_aucs(scored: Scored, resamples: Resamples) -> FloatArray:
+    """In each resample the mean over those folds of which both classes were drawn."""
     values, weights = [], resamples.weights
     for inside in fold_masks(scored):
         high, low = inside & (scored.truth == 1), inside & (scored.truth == 0)
         above = np.sign(scored.score[high][:, None] - scored.score[low]) / 2 + 0.5
         drawn_high, drawn_low = weights[:, high], weights[:, low]
         pairs = drawn_high.sum(axis=1) * drawn_low.sum(axis=1)
-        values.append(((drawn_high @ above) * drawn_low).sum(axis=1) / pairs)
-    return np.asarray(np.mean(values, axis=0))
+        values.append(ratio(((drawn_high @ above) * drawn_low).sum(axis=1), pairs))
+    return ratio(np.nansum(values, axis=0), np.sum(np.isfinite(values), axis=0))
 
 
 METRICS = (

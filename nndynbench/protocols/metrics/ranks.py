@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +12,7 @@ from nndynbench.arrays import FloatArray
 from nndynbench.protocols.intervals import Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.metrics.regression import explained
-from nndynbench.protocols.scored import Scored, UndefinedMetricError
+from nndynbench.protocols.scored import Scored, UndefinedMetricError, fold_masks
 
 
 def kendall_tau(scored: Scored) -> float:
@@ -152,6 +155,44 @@ def r2s_rank_matched(scored: Scored, resamples: Resamples) -> FloatArray:
     return ratio(variance - errors, variance)
 
 
+def in_folds(of_all: Callable[[Scored], float]) -> Callable[[Scored], float]:
+    """A rank correlation within each fold, as the mean over folds. A fold of equal predictions counts 0; one of equal truths
+    is left out.
+    """
+
+    def mean(scored: Scored) -> float:
+        folds = (scored.drawn(np.flatnonzero(inside)) for inside in fold_masks(scored))
+        varied = [fold for fold in folds if np.ptp(fold.truth)]
+        if not varied:
+            raise UndefinedMetricError("a rank correlation is not defined: all final accuracies of each fold are equal")
+        return float(np.mean([of_all(fold) if np.ptp(fold.prediction) else 0.0 for fold in varied]))
+
+    return mean
+
+
+def resampled_in_folds(
+    of_all: Callable[[Scored, Resamples], FloatArray],
+) -> Callable[[Scored, Resamples], FloatArray]:
+    """As `in_folds`, in every resample."""
+
+    def means(scored: Scored, resamples: Resamples) -> FloatArray:
+        total, count = np.zeros((2, len(resamples.counts)))
+        for inside in fold_masks(scored):
+            drawn = resamples.of_truth("fold", inside, partial(resamples.of_networks, inside))
+            fold = scored.drawn(np.flatnonzero(inside))
+            varied = drawn.of_truth("varied", fold.truth, partial(_has_pairs, fold.truth, drawn))
+            total += np.where(varied, np.nan_to_num(of_all(fold, drawn)), 0.0)
+            count += varied
+        return ratio(total, count)
+
+    return means
+
+
+def _has_pairs(values: FloatArray, resamples: Resamples) -> npt.NDArray[np.bool_]:
+    """Whether a resample has two drawn networks with different values."""
+    return np.asarray(_untied_pairs(values, resamples) > 0)
+
+
 METRICS = (
     Metric(
         "kendall_tau",
@@ -166,6 +207,20 @@ METRICS = (
         meaning="correlation of the ranks",
         value=spearman_rho,
         in_resamples=spearman_rhos,
+    ),
+    Metric(
+        "kendall_tau_in_folds",
+        label="Kendall's τ in folds",
+        meaning="rank correlation within each held-out fold, mean over folds",
+        value=in_folds(kendall_tau),
+        in_resamples=resampled_in_folds(kendall_taus),
+    ),
+    Metric(
+        "spearman_rho_in_folds",
+        label="Spearman's ρ in folds",
+        meaning="correlation of the ranks within each held-out fold, mean over folds",
+        value=in_folds(spearman_rho),
+        in_resamples=resampled_in_folds(spearman_rhos),
     ),
     Metric(
         "r2_rank_matched",

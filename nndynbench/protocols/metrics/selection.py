@@ -196,7 +196,7 @@ def _once(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored) -> flo
 
 @lru_cache(KEPT)
 def _every_network_once(count: int) -> Resamples:
-    return Resamples(np.ones((1, count)), np.arange(count), redrawn=0)
+    return Resamples(np.ones((1, count)), np.arange(count))
 
 
 METRICS = (
