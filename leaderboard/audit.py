@@ -184,7 +184,7 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
         sealed=True,
         order_seed=submission.order_seed,
     )
-    found = {(row["budget"], row["metric"]): row for row in result.scores.to_dict("records") if not row["undefined"]}
+    found = {(row["budget"], row["metric"]): row for row in result.scores.dropna(subset="value").to_dict("records")}
     claimed = _claimed_intervals(accepted)
     scores = []
     for score in submission.scores:

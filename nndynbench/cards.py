@@ -90,7 +90,7 @@ def result_text(result: Result) -> str:
     tables = score_rows(result)
     for title, rows in tables.items():
         parts.append((f"{title}\n" if len(tables) > 1 else "") + text_table(rows))
-    parts += ["\n".join(wrap(f"{NOTHING}: {reason}", WIDTH)) for reason in _reasons(result)]
+    parts += ["\n".join(wrap(reason, WIDTH)) for reason in _reasons(result)]
     return "\n\n".join([*parts, f"In brackets: the 95% interval.{averaged(result)}"])
 
 
@@ -183,8 +183,10 @@ def subset_card(subset: Subset) -> str:
 
 
 def _reasons(result: Result) -> list[str]:
+    """Why there is a dash, and why a number has no interval."""
     scores = result.scores
-    return sorted({str(reason) for reason in scores["undefined"] if reason}) if "undefined" in scores else []
+    pairs = zip(scores["value"], scores.get("undefined", [""] * len(scores)), strict=True)
+    return sorted({f"{NOTHING}: {reason}" if np.isnan(value) else str(reason) for value, reason in pairs if reason})
 
 
 def _block(rows: Rows, names: Sequence[str], wide: Mapping[str, int]) -> str:

@@ -287,10 +287,9 @@ _Task: TypeAlias = tuple[_Unit, str, Callable[[_Unit, str], list[dict[str, Any]]
 
 def _scored(case: Case, beside: Mapping[str, Case], metric: str) -> dict[str, Any]:
     """A metric with its interval, its gain over each reference and, for R², what the method adds to each."""
-    try:
-        row: dict[str, Any] = {**case.estimate(metric)._asdict(), "undefined": ""}
-    except UndefinedMetricError as reason:
-        return {"value": np.nan, "undefined": str(reason)}
+    row: dict[str, Any] = case.row(metric)
+    if np.isnan(row["value"]):
+        return row
     for reference in references():
         if (other := beside.get(reference.key)) is None:
             continue

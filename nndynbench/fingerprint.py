@@ -4,7 +4,9 @@ another.
 They are taken from the code that runs, not from its source file: from the bytecode and constants of a function, of what it
 is closed over, and of every function that it names, however far away. Installed code counts by its name and its files, with
 those of everything that it imports (`nndynbench.sources`), and by every library's version. A function that reaches anything
-else, such as an object or a module of one's own, has no fingerprint.
+else, such as an object or a module of one's own, has no fingerprint. Nor has one that seems to look outside: at files, the
+environment, the network, the clock, or random numbers that it did not seed. That is judged by the names in its code, so a
+function may lose its fingerprint for nothing; it is then only computed again.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from __future__ import annotations
 import dis
 import hashlib
 import platform
+import re
 import site
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -32,11 +35,30 @@ CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
 FACTS_OF_CODE = ("argcount", "code", "exceptiontable", "flags", "kwonlyargcount", "names", "varnames")
 IMPORTING = frozenset({"IMPORT_NAME"})
 NAMING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+
+# What looks outside. These names of functions and attributes, of whatever library; but not torch's `load_state_dict`, which
+# takes weights that are there already.
+OUTSIDE = re.compile(r"open|read|imread|read_\w+|load(?!_state_dict$)(txt|mat|_\w+)?|genfromtxt|fromfile|memmap")
+# Everything from these modules.
+OUTSIDE_MODULES = frozenset(
+    [
+        *("_io", "genericpath", "glob", "h5py", "io", "nt", "ntpath", "os", "pathlib", "posix", "posixpath", "shutil"),
+        *("http", "requests", "socket", "sqlite3", "subprocess", "urllib"),
+        *("datetime", "importlib", "random", "secrets", "time", "uuid"),
+    ]
+)
+# And numpy's `random`, unless the function makes a generator of its own.
+GENERATORS = frozenset({"default_rng", "Generator", "RandomState"})
+
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class _NoFingerprintError(ValueError):
     """Something that may change without being noticed."""
+
+
+class _LooksOutsideError(_NoFingerprintError):
+    """Code that seems to depend on more than its argument."""
 
 
 def fingerprint(function: Callable[..., Any]) -> str | None:
@@ -87,6 +109,8 @@ def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[st
     """What is found in an installed module: its name, the files of its package and, for a function there, what it is now."""
     yield name
     module = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    if _looks_outside([name.rpartition(".")[2]], [module]):
+        raise _LooksOutsideError
     yield from _module_parts(module)
     top = module.partition(".")[0]
     is_looked_through = top != PACKAGE and top not in sys.stdlib_module_names and is_small(top)
@@ -94,6 +118,8 @@ def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[st
         seen[id(value)] = f"function {len(seen)}"
         try:
             yield from list(_function_parts(value, seen))
+        except _LooksOutsideError:
+            raise
         except _NoFingerprintError:  # its files must be enough
             yield "not looked through"
 
@@ -110,6 +136,10 @@ def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[st
     imported = _names(function.__code__, IMPORTING)
     if not all(map(_is_installed, imported)) or vars(function).keys() - {"__wrapped__"}:
         raise _NoFingerprintError
+    names = _all_names(function.__code__)
+    draws_unseeded = "random" in names and GENERATORS.isdisjoint(names)
+    if draws_unseeded or _looks_outside(names, imported):
+        raise _LooksOutsideError
     for module in imported:
         yield from _module_parts(module)
     named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
@@ -119,6 +149,16 @@ def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[st
         raise _NoFingerprintError from not_yet_set
     for part in (function.__code__, function.__defaults__, function.__kwdefaults__, closed_over, named):
         yield from _parts(part, seen)
+
+
+def _looks_outside(names: Iterable[str], modules: Iterable[str]) -> bool:
+    return any(map(OUTSIDE.fullmatch, names)) or not OUTSIDE_MODULES.isdisjoint(each.partition(".")[0] for each in modules)
+
+
+@cache
+def _all_names(code: CodeType) -> frozenset[str]:
+    """All names of globals, attributes and imports in a function, and in the functions defined in it."""
+    return frozenset(code.co_names).union(*(_all_names(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
 @cache

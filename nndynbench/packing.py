@@ -95,7 +95,8 @@ def pack(
     out
         The folder to write to; it is the ``root=`` of all functions that read packs.
     threshold
-        The final accuracy in percent from which a network's label is high; the median by default.
+        The final accuracy in percent from which a network's label is high. By default it is the median, or the second lowest
+        accuracy if more than half of the runs share the lowest.
     blocked
         The hyperparameter over which the split ``blocked`` extrapolates: a fold for each text, or for each band of adjacent
         numbers. By default this is the optimiser if there is one, else the learning rate.
@@ -210,7 +211,7 @@ class _Making:
         described = self.architecture
         networks = self.networks()
         chance = 100 / described.classes if described.classes else 0.0
-        cut = float(networks["final_accuracy"].median()) if threshold is None else _checked_threshold(threshold, chance)
+        cut = self.median_cut(networks["final_accuracy"]) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
             there = ", ".join(map(str, self.hyperparameters)) or "none"
@@ -256,6 +257,20 @@ class _Making:
             files={file: file_facts(folder / file) for tier in tiers.values() for file in tier.files},
         )
         write_manifest(folder, manifest)
+
+    def median_cut(self, accuracies: pd.Series) -> float:
+        """The median; if that is the lowest accuracy, which more than half of the runs share, the next above it, and a note.
+
+        Cut at the lowest accuracy, all labels would be high.
+        """
+        lowest, median = accuracies.min(), float(accuracies.median())
+        above = accuracies[accuracies > lowest]
+        if median > lowest or above.empty:
+            return median
+        cut, alike = float(above.min()), len(accuracies) - len(above)
+        shared = f"{alike} of {len(accuracies)} runs ended at {lowest:.4g}%, the lowest accuracy"
+        self.notes.append(f"{shared}: labels are high from the next, {cut:.4g}%")
+        return cut
 
     @cached_property
     def hyperparameters(self) -> pd.DataFrame:

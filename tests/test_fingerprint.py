@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+import nndynbench as nb
 from nndynbench.fingerprint import fingerprint
+from nndynbench.protocols.method import find_method
 
 SOURCE = """
 import numpy as np
@@ -62,6 +64,30 @@ UNKNOWABLE = {
 }
 
 
+LOOKING_OUTSIDE = {
+    "a file that is opened": "def function(graph):\n    return float(open('scale.txt').read())",
+    "a file that a helper opens": "def text():\n    return open('a').name\ndef function(graph):\n    return text()",
+    "a file that is opened under another name": "READ = open\ndef function(graph):\n    return READ('scale.txt')",
+    "the text of a path": "from pathlib import Path\ndef function(graph):\n    return float(Path('scale.txt').read_text())",
+    "an array from a file": "import numpy as np\ndef function(graph):\n    return np.load('scale.npy')",
+    "an array under another name": "from numpy import load as own\ndef function(graph):\n    return own('scale.npy')",
+    "a table": "import pandas as pd\ndef function(graph):\n    return pd.read_csv('scale.csv').sum()",
+    "weights from a file": "def function(graph):\n    import torch\n    return torch.load('scale.pt')",
+    "another subset": "import nndynbench as nb\ndef function(graph):\n    return len(nb.load('digits-lenet'))",
+    "the environment": "import os\ndef function(graph):\n    return float(os.environ['SCALE'])",
+    "a folder": "def function(graph):\n    from os.path import exists\n    return exists('scale.txt')",
+    "the clock": "from time import time\ndef function(graph):\n    return time()",
+    "the shared random numbers": "import numpy as np\ndef function(graph):\n    return np.random.normal()",
+}
+
+LOOKING_NOWHERE = {
+    "its own random numbers": "import numpy as np\ndef function(graph):\n    return np.random.default_rng(0).random()",
+    "weights that a module takes": "def function(module):\n    return module.load_state_dict({})",
+    "variables with such names": "def function(graph):\n    load, read = 1, 2\n    return load + read",
+    "words that only begin so": "def function(graph):\n    return graph.opening + graph.readout + graph.loadings",
+}
+
+
 def function_of(source: str, name: str = "FUNCTION") -> Any:
     namespace: dict[str, Any] = {"__name__": "a_method_file"}
     exec(compile(source, "somewhere.py", "exec"), namespace)
@@ -104,6 +130,16 @@ def test_what_may_change_unseen_has_none(what: str, monkeypatch: pytest.MonkeyPa
     assert fingerprint(function_of(UNKNOWABLE[what], "function")) is None
 
 
+@pytest.mark.parametrize("what", LOOKING_OUTSIDE)
+def test_what_seems_to_look_outside_has_none(what: str) -> None:
+    assert fingerprint(function_of(LOOKING_OUTSIDE[what], "function")) is None
+
+
+@pytest.mark.parametrize("what", LOOKING_NOWHERE)
+def test_what_looks_nowhere_else_has_one(what: str) -> None:
+    assert fingerprint(function_of(LOOKING_NOWHERE[what], "function")) is not None
+
+
 def test_it_is_the_same_in_every_process_whatever_libraries_add_to_its_path(tmp_path: Path) -> None:
     (tmp_path / "vendored-1.0.dist-info").mkdir()
     added = f"import sys; sys.path.append({str(tmp_path)!r})"
@@ -115,3 +151,15 @@ def test_it_is_the_same_in_every_process_whatever_libraries_add_to_its_path(tmp_
         for seed in ("1", "2")
     }
     assert found == {f"{fingerprint(function_of(SOURCE))}\n".encode()}
+
+
+def test_every_function_of_a_bundled_method_has_one() -> None:
+    functions = {}
+    for name in nb.methods().index:
+        method = find_method(name)
+        for estimator in (method.classifier, method.regressor):
+            for part in [] if estimator is None else estimator.get_params(deep=True).values():
+                if isinstance(part, nb.Columns):
+                    functions |= {(name, each.__qualname__): each for each in part.functions}
+    assert len(functions) > 20
+    assert [where for where, function in functions.items() if fingerprint(function) is None] == []

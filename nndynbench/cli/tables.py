@@ -43,10 +43,7 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
         title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
         table = Table("budget", *heads, title=title)
         for budget, part in rows.items():
-            cells = [
-                escape(row["undefined"]) or f"{row['value']:z.3f} [dim]({row['low']:z.2f} to {row['high']:z.2f})[/dim]"
-                for row in part.to_dict("records")
-            ]
+            cells = [_score(row) for row in part.to_dict("records")]
             cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
             cells += [with_span(own[budget], "added")] * adds + [papers[budget] or NOTHING] * any(papers.values())
             table.add_row(str(budget), *cells)
@@ -55,8 +52,8 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
 
 def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str] = ()) -> Iterator[Table]:
     """A table per tested subset: methods, best at the last budget first, with the metric at every budget, and at the last
-    one its gain over the references and what it adds; on transfer a matrix of the subsets per method. A table of the
-    reasons comes last, where a value is missing.
+    one its gain over the references and what it adds; on transfer a matrix of the subsets per method. Tables of the
+    reasons come last, where a value or an interval is missing.
     """
     from nndynbench.protocols.metrics import METRICS
     from nndynbench.protocols.references import beyond_references
@@ -86,16 +83,19 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
 
 
 def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:
-    """A table of the rows without a value, each with the reason; none where all have one."""
-    empty = rows[rows["value"].isna()]
-    if empty.empty:
-        return
-    columns = [column for column in ("method", "trained_on", "subset", "budget", "undefined") if column in empty]
-    heads = {"trained_on": "trained on", "subset": "tested on", "undefined": "why it has no value"}
-    table = Table(*(heads.get(column, column) for column in columns), title=f"{NOTHING}: no value")
-    for row in empty[columns].itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
-    yield table
+    """A table of the rows without a value, and one of those without an interval, each with the reason."""
+    empty = rows["value"].isna()
+    lacking = {f"{NOTHING}: no value": rows[empty], "no interval": rows[~empty & rows["undefined"].fillna("").ne("")]}
+    for title, part in lacking.items():
+        if part.empty:
+            continue
+        columns = [column for column in ("method", "trained_on", "subset", "budget", "undefined") if column in part]
+        why = f"why it has {title.removeprefix(f'{NOTHING}: ')}"
+        heads = {"trained_on": "trained on", "subset": "tested on", "undefined": why}
+        table = Table(*(heads.get(column, column) for column in columns), title=title)
+        for row in part[columns].itertuples(index=False):
+            table.add_row(*(escape(str(cell)) for cell in row))
+        yield table
 
 
 def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> Iterator[Table]:
@@ -118,6 +118,14 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
         yield table
 
 
+def _score(row: Row) -> str:
+    """A score with its interval, or the reason why it has none."""
+    value, why = row["value"], escape(str(row["undefined"]))
+    if value != value:
+        return why
+    return f"{value:z.3f} [dim]({why or span(row, 'low', 'high')})[/dim]"
+
+
 def number(value: float | None) -> str:
     """Three digits after the point, or a dash."""
     return NOTHING if value is None or value != value else f"{value:z.3f}"
@@ -131,4 +139,7 @@ def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
 def with_span(row: Row, column: str) -> str:
     """A signed number and its interval; a dash where there is none."""
     value = row[column]
-    return f"{value:+z.3f} ({span(row, f'{column}_low', f'{column}_high', digits=3)})" if value == value else NOTHING
+    if value != value:
+        return NOTHING
+    spanned = span(row, f"{column}_low", f"{column}_high", digits=3)
+    return f"{value:+z.3f} ({spanned})" if spanned else f"{value:+z.3f}"

@@ -31,7 +31,7 @@ class Comparison:
     ``gain_over_curves`` and ``added_to_curves`` say the same about the curves alone, where those are compared or submitted.
     ``ceiling`` is the score of a predictor that knows the configuration's expected accuracy, ``reads`` what the method
     reads, and ``draws`` how many draws of the folds the value is the mean over. ``undefined`` gives the reason if there is
-    no value. On transfer, ``trained_on`` is the subset that was trained on.
+    no value or no interval. On transfer, ``trained_on`` is the subset that was trained on.
 
     ``failures``: the methods that gave no result, with the reason (for several subsets the key is "method on subset").
     ``regimes``: the regime that each subset was trained under.

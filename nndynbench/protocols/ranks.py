@@ -1,4 +1,4 @@
-"""Ranks with ties: a method that cannot be told from the first shares its rank.
+"""Ranks with ties: methods that cannot be told from the first share its rank, down to the first that can.
 
 Methods are compared on the same resamples, pair by pair, and all at once: the largest of the standardised differences is
 compared with a threshold. So a hundred methods are no more likely to include one that differs by chance than two are (the
@@ -25,9 +25,10 @@ POWER_DEVIATIONS = 2.80
 def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) -> list[int]:
     """A rank per method, 1 for the best.
 
-    Of the methods not ranked yet, the best shares its rank with all that cannot be told from it; the next rank counts all
-    methods above it. A method that is behind in every single resample can be told from the best, however much its score
-    varies: a few wild predictions do not make a method as good as the best.
+    Of the methods not ranked yet, the best shares its rank with those that cannot be told from it; the next rank counts all
+    methods above it. Once a method can be told from the best, so can every method with a lower score: wild predictions make
+    a score both low and uncertain, and uncertainty must not lift a method above better ones. A method that is behind in
+    every single resample can be told from the best too, however much its score varies.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) ->
         lower, resampled = compare(best, left)
         always_behind = np.all((resampled > 0) | np.isnan(resampled), axis=1)
         apart = ((lower > margins(resampled, clusters=clusters)) | always_behind) & (left != best)
+        apart |= scores[left] < np.max(scores[left[apart]], initial=-np.inf)
         ranks[left[~apart]] = len(scores) - len(left) + 1
         left = left[apart]
     return [int(rank) for rank in ranks]

@@ -31,11 +31,11 @@ class Result:
     """What `nndynbench.evaluate` returns.
 
     ``scores``: a row per subset, budget and metric, with ``value``, its 95% interval from ``low`` to ``high``, and
-    ``draws``, the number of draws of the folds that it is the mean over. ``undefined`` holds the reason if a metric could
-    not be computed, else it is empty. ``predictions``: a row per subset, budget, fold and test network, with ``truth``,
-    ``prediction`` (0/1 or percent), ``score`` (of classifiers), and ``draw`` if there are several. Both have ``trained_on``
-    if the protocol tests another subset than it trains on. ``facts``: method, protocol, what was read, subsets with versions
-    and checksums, library versions, seconds; see `ResultFacts`.
+    ``draws``, the number of draws of the folds that it is the mean over. ``undefined`` holds the reason if a metric has no
+    value or no interval, else it is empty. ``predictions``: a row per subset, budget, fold and test network, with
+    ``truth``, ``prediction`` (0/1 or percent), ``score`` (of classifiers), and ``draw`` if there are several. Both have
+    ``trained_on`` if the protocol tests another subset than it trains on. ``facts``: method, protocol, what was read,
+    subsets with versions and checksums, library versions, seconds; see `ResultFacts`.
 
     Examples
     --------

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 
+NO_INTERVAL = (
+    "no interval: it is drawn from groups of networks (of a recipe, a configuration or a learning rate), and here is one"
+)
+
 SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "undefined", DRAWS)
 
 
@@ -93,6 +97,14 @@ class Case:
     def estimate(self, metric: str) -> Estimate:
         """A metric's value with its interval; raises as `value` does."""
         return Estimate(self.value(metric), *quantiles(self.in_resamples(metric), self.clusters))
+
+    def row(self, metric: str) -> dict[str, float | str]:
+        """The columns of an estimate, with the reason in ``undefined`` if it has no value or no interval, else empty."""
+        try:
+            found = self.estimate(metric)
+        except UndefinedMetricError as reason:
+            return {"value": np.nan, "low": np.nan, "high": np.nan, "undefined": str(reason)}
+        return {**found._asdict(), "undefined": NO_INTERVAL if self.clusters < 2 else ""}
 
     def in_resamples(self, metric: str) -> FloatArray:
         """A metric in every resample, (resamples,). The same clusters are drawn for every method on the same networks."""
@@ -223,7 +235,7 @@ def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.D
 def score(
     predictions: pd.DataFrame, subsets: Sequence[Subset], protocol: Protocol, *, reads: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """A row per case and metric of the protocol; ``undefined`` holds the reason if a metric has no value."""
+    """A row per case and metric of the protocol; ``undefined`` holds the reason if a metric has no value or no interval."""
     columns, by_name = case_columns(predictions), {subset.name: subset for subset in subsets}
     rows = []
     for key, part in predictions.groupby(columns, sort=False):
@@ -234,13 +246,7 @@ def score(
         except UndefinedMetricError as reason:
             rows += [{**facts, "metric": metric, "undefined": str(reason)} for metric in protocol.metrics]
             continue
-        for metric in protocol.metrics:
-            row = {**facts, "metric": metric}
-            try:
-                row |= case.estimate(metric)._asdict()
-            except UndefinedMetricError as reason:
-                row["undefined"] = str(reason)
-            rows.append(row)
+        rows += [{**facts, "metric": metric, **case.row(metric)} for metric in protocol.metrics]
     return pd.DataFrame(rows, columns=[*columns, *(column for column in SCORE_COLUMNS if column not in columns)])
 
 

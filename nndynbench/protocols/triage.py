@@ -8,16 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.arrays import FloatArray
-from nndynbench.protocols.metrics.selection import ranking
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
 
 Replay = tuple[FloatArray, FloatArray]
 """(how high each network is ranked, the epochs that it was trained)"""
+
+TIES_SEED = 0
 
 
 def accuracies_by_epoch(subset: Subset) -> FloatArray:
@@ -49,6 +51,12 @@ def successive_halving(accuracies: FloatArray, epochs: FloatArray) -> Replay:
     ranked[alive] = 1000.0 * rung + accuracies[alive, min(rung, accuracies.shape[1]) - 1]
     trained[alive] = np.minimum(epochs[alive], rung)
     return ranked, trained
+
+
+def ranking(values: FloatArray) -> npt.NDArray[np.int64]:
+    """Positions, the largest value first. Equal values come in an order drawn once, so that the grid's order is no help."""
+    shuffled = np.random.default_rng(TIES_SEED).permutation(len(values))
+    return np.asarray(shuffled[np.argsort(-values[shuffled], kind="stable")])
 
 
 RULES: dict[str, Callable[[FloatArray, FloatArray], Replay]] = {

@@ -174,10 +174,11 @@ def recipe_folds(recipes: pd.Series, subset: str, draw: int = 0) -> list[Fold]:
 
 
 def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:
-    smallest = networks["label"].value_counts().min()
-    if networks["label"].nunique() < 2 or smallest < FOLDS:
+    smallest = int(networks["label"].value_counts().reindex([0, 1], fill_value=0).min())
+    if smallest < FOLDS:
         counted = f"{len(networks)} networks with {smallest} in the smaller class"
-        raise SplitError(f"{counted}: {FOLDS} folds need {FOLDS} of each")
+        remedy = "; another threshold= cuts the labels elsewhere" if len(networks) >= 2 * FOLDS else ""
+        raise SplitError(f"{counted}: {FOLDS} folds need {FOLDS} of each{remedy}")
     groups = networks.get("configuration", networks.index)
     fold_of = _fold_of_each(networks["label"].tolist(), list(groups), seed=seed)
     for fold in range(FOLDS):

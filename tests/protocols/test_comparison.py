@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import nndynbench as nb
 from nndynbench import plots
@@ -87,6 +90,18 @@ def test_what_is_undefined_says_why(compared: nb.Comparison) -> None:
     constant = compared.rows.query("method == 'constant' and metric == 'r2'")
     assert (constant["undefined"] == "").all()
     assert compared.rows["undefined"].notna().all()
+
+
+def test_what_has_no_interval_is_shown_with_its_value_and_says_why(compared: nb.Comparison) -> None:
+    bounds = [column for column in compared.rows if column.endswith(("low", "high"))]
+    rows = compared.rows.assign(undefined="no interval: here is one group", **dict.fromkeys(bounds, np.nan))
+    console = Console(width=2000, record=True, file=StringIO())
+    console.print(*comparison_tables(replace(compared, rows=rows), "r2"))
+    shown = console.export_text()
+    assert all(f"{value:z.3f}" in shown for value in rows.loc[rows["metric"] == "r2", "value"])
+    assert "no interval: here is one group" in shown
+    assert "nan" not in shown
+    assert "()" not in shown
 
 
 def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) -> None:

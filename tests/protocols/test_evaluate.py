@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.impute import SimpleImputer
@@ -22,8 +25,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import nndynbench as nb
+from nndynbench.cli.tables import score_tables
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols import MethodError, find_method, read_result
+from nndynbench.protocols import MethodError, find_method, find_protocol, read_result
+from nndynbench.protocols.scoring import NO_INTERVAL, score
 from nndynbench.subsets import BudgetError
 
 
@@ -144,6 +149,25 @@ class Constant(RegressorMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         return np.full(len(X), self.value)
+
+
+def test_networks_of_one_group_are_scored_without_an_interval_and_it_is_said_why(digits: nb.Subset) -> None:
+    result = nb.evaluate("validation-accuracy", digits, protocol="regression-folds", budgets=3, order_seed=0)
+    rates = digits.networks["learning_rate"].loc[result.predictions["network"]].to_numpy()
+    protocol = find_protocol("regression-folds")
+    alone = result.predictions[rates == rates[0]]
+    one = replace(result, predictions=alone, scores=score(alone, [digits], protocol))
+    own = one.scores.set_index("metric")
+    assert own.loc["r2", "value"] == pytest.approx(r2_score(alone["truth"], alone["prediction"]))
+    assert own[["low", "high"]].isna().all(axis=None)
+    assert own["undefined"].eq(NO_INTERVAL).all()
+    beside = nb.beside_bar(result, [digits]).assign(gain_low=np.nan, gain_high=np.nan)
+    console = Console(width=2000, record=True, file=StringIO())
+    console.print(*score_tables(one, beside, {digits.name: "full"}))
+    for shown in (str(one), console.export_text()):
+        assert f"{own.loc['r2', 'value']:.3f}" in shown
+        assert "no interval: it is drawn from groups" in " ".join(shown.split())
+        assert "nan" not in shown
 
 
 def test_an_undefined_metric_says_why_and_the_others_are_scored(digits: nb.Subset) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 import nndynbench as nb
 from nndynbench.protocols.metrics import METRICS, Scored
-from nndynbench.protocols.metrics.selection import ranking
-from nndynbench.protocols.triage import accuracies_by_epoch, stop_after_one_epoch, successive_halving
+from nndynbench.protocols.triage import accuracies_by_epoch, ranking, stop_after_one_epoch, successive_halving
 
 TRUTH = np.arange(40.0)
 
@@ -54,7 +56,46 @@ def test_who_reads_hyperparameters_alone_need_not_wait_for_the_budget(digits: nb
     assert saved["validation-accuracy"][5] < 20 * (1 - 5 / digits.networks["epochs_trained"].max())
 
 
-def test_equal_predictions_are_not_ranked_in_the_order_of_the_grid() -> None:
+def orders(prediction: np.ndarray) -> Iterator[np.ndarray]:
+    """Predictions without ties, one for each order that those with ties allow."""
+    values, counts = np.unique(prediction, return_counts=True)
+    if (counts == 1).all():
+        yield prediction
+        return
+    places = np.flatnonzero(prediction == values[counts > 1][0])
+    for order in permutations(np.linspace(0, 0.5, len(places))):
+        untied = prediction.copy()
+        untied[places] += order
+        yield from orders(untied)
+
+
+# Which of the ranks of forty predictions are equal. The tenth is four networks, and half of the best tenth are two.
+@pytest.mark.parametrize("folds", [1, 2])
+@pytest.mark.parametrize("ties", [[range(34, 40)], [range(33, 38)], [range(30, 34), range(35, 39)]])
+def test_equal_predictions_score_the_mean_over_all_their_orders(ties: list[range], folds: int) -> None:
+    random = np.random.default_rng(4)
+    truth, remaining, none = random.permutation(40) * 2.5, random.integers(1, 9, 40).astype(float), np.zeros(40)
+    prediction = np.argsort(np.argsort(truth + random.normal(0, 15, 40))).astype(float)
+    for equal in ties:
+        prediction[np.isin(prediction, equal)] = equal[0]
+    tied, *untied = (
+        Scored(truth, each, none, np.arange(40) % folds, spent=none + 2, remaining=remaining)
+        for each in (prediction, *orders(prediction))
+    )
+    for metric in ("regret_top_tenth", "recall_top_tenth", "epochs_saved"):
+        by_order = [METRICS[metric](each) for each in untied]
+        assert len(set(by_order)) > 1
+        assert METRICS[metric](tied) == pytest.approx(np.mean(by_order), abs=1e-9)
+
+
+def test_equal_predictions_for_all_find_a_tenth_of_the_best_tenth_in_every_fold() -> None:
+    fold = np.arange(40) // 20
+    assert METRICS["recall_top_tenth"](scored(np.ones(40), fold)) == pytest.approx(1 / 10)
+    expected = np.mean([18.5 - np.mean(range(20)), 38.5 - np.mean(range(20, 40))])
+    assert METRICS["regret_top_tenth"](scored(np.ones(40), fold)) == pytest.approx(expected)
+
+
+def test_halving_does_not_take_equal_accuracies_in_the_order_of_the_grid() -> None:
     order = ranking(np.ones(100))
     assert sorted(order) == list(range(100))
     assert abs(np.corrcoef(order, np.arange(100))[0, 1]) < 0.3

@@ -88,6 +88,17 @@ class TestAPackIsReadAsASubset:
         cut = nb.pack(runs, name="my-zoo", out=tmp_path, threshold=90)
         assert list(cut.networks["label"]) == list((cut.networks["final_accuracy"] >= 90).astype(int))
 
+    def test_runs_that_share_the_lowest_accuracy_are_low_where_they_are_most(self, tmp_path: Path) -> None:
+        for run in range(30):
+            recorder = nb.Recorder(tmp_path / f"runs/{run:02d}", hyperparameters={"learning_rate": 0.001 * (1 + run)})
+            recorder.epoch(validation_accuracy=50)
+            recorder.finish(test_accuracy=10 if run < 17 else 30 + run)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["label"].tolist() == [0] * 17 + [1] * 13
+        assert packed.manifest.threshold == 47
+        assert "17 of 30 runs ended at 10%, the lowest accuracy: labels are high from the next, 47%" in packed.manifest.notes
+        assert sorted(network for _, test in packed.split("folds") for network in test) == packed.network_ids
+
     def test_splits_test_every_network_once(self, zoo: nb.Subset) -> None:
         tested = [network for _, test in zoo.split("folds") for network in test]
         assert sorted(tested) == zoo.network_ids

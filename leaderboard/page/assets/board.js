@@ -233,7 +233,7 @@
     if (beside.length) beside[0].phone = true;
     return [
       ...(hasLines() ? [{ id: "draw", title: "Chart", cell: (row) => chartBox(row), main: true }] : []),
-      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods that cannot be told from the best share its rank, with all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
+      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods share the best one's rank down to the first that can be told from it, with all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
       { id: "method", title: "Method", cell: (row) => methodCell(row), value: (row) => row.name, better: -1, main: true, phone: true },
       text("sees", "Sees", "which of weights, curves and hyperparameters the method looked at", (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
       metric(first, { main: true, phone: true }),

@@ -2,6 +2,9 @@
 
 The best tenth counts, not the single best network: the bootstrap of a maximum gives no interval. The networks that a method
 learnt from were trained to the end, and their epochs count as costs.
+
+Networks with equal predictions have no order, so each metric is its mean over all their orders. It is computed exactly, not
+drawn: where one draw served all folds, a method that says the same about every network would pick the same places in each.
 """
 
 from __future__ import annotations
@@ -18,8 +21,6 @@ from nndynbench.arrays import FloatArray, RealArray
 from nndynbench.protocols.intervals import KEPT, Resamples, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, fold_masks
-
-TIES_SEED = 0
 
 
 def regret_top_tenth(scored: Scored) -> float:
@@ -48,25 +49,21 @@ def recalls_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
     return _mean_over_folds(_recalls, scored, resamples)
 
 
-def ranking(values: FloatArray) -> npt.NDArray[np.int64]:
-    """Positions, the largest value first. Equal values come in an order drawn once, so that the grid's order is no help."""
-    shuffled = np.random.default_rng(TIES_SEED).permutation(len(values))
-    return np.asarray(shuffled[np.argsort(-values[shuffled], kind="stable")])
-
-
 @dataclass(frozen=True)
 class _Fold:
     """A fold's networks in ranked order, in every resample.
 
-    ``drawn`` (resamples, networks): how often each was drawn; ``count`` (resamples,): a tenth of the number drawn, at least
-    one; ``first`` (resamples, leading networks): how many copies of each are in the tenth ranked first; ``good`` (resamples,
-    networks): whether each is as good as the best tenth; ``best`` (resamples,): the mean of the best tenth.
+    ``ties``: where each group of networks with equal predictions starts; ``drawn`` (resamples, networks): how often each
+    was drawn; ``count`` (resamples,): a tenth of the number drawn, at least one; ``first`` (resamples, leading networks):
+    how many copies of each are in the tenth ranked first, in the mean over all orders of equal predictions; ``good``
+    (resamples, networks): whether each is as good as the best tenth; ``best`` (resamples,): the mean of the best tenth.
     """
 
     networks: npt.NDArray[np.int64]
+    ties: npt.NDArray[np.int64]
     drawn: npt.NDArray[np.float32]
     count: FloatArray
-    first: npt.NDArray[np.float32]
+    first: RealArray
     good: npt.NDArray[np.bool_]
     best: FloatArray
 
@@ -82,10 +79,11 @@ def _folds_of(scored: Scored, resamples: Resamples) -> Iterator[_Fold]:
     known = np.concatenate([scored.truth, scored.fold])
     tenths = resamples.of_truth("best tenths", known, lambda: list(_best_tenths(scored, resamples)))
     for inside, tenth in zip(map(np.flatnonzero, fold_masks(scored)), tenths, strict=True):
-        ranked = inside[ranking(scored.prediction[inside])]
+        ranked = inside[np.argsort(-scored.prediction[inside], kind="stable")]
+        ties = np.flatnonzero(np.diff(scored.prediction[ranked], prepend=np.inf))
         drawn = resamples.whole_counts[:, resamples.cluster[ranked]]
         good = scored.truth[ranked] >= tenth.last[:, None]
-        yield _Fold(ranked, drawn, tenth.size, _in_the_first(drawn, tenth.size), good, tenth.best)
+        yield _Fold(ranked, ties, drawn, tenth.size, _expected_in_the_first(drawn, tenth.size, ties), good, tenth.best)
 
 
 class _Tenth(NamedTuple):
@@ -106,6 +104,25 @@ def _best_tenths(scored: Scored, resamples: Resamples) -> Iterator[_Tenth]:
         first = _in_the_first(drawn, count)
         truth = scored.truth[ranked[: first.shape[1]]]
         yield _Tenth(count, first @ truth / count, np.where(first > 0, truth, np.inf).min(axis=1))
+
+
+def _expected_in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray, ties: npt.NDArray[np.int64]) -> RealArray:
+    """As `_in_the_first`, in the mean over all orders of the networks with equal predictions: each copy is then as likely as
+    any other in its group to be among the first.
+    """
+    together = _in_groups(drawn, ties)
+    first = _in_the_first(together, count)
+    if together is drawn:
+        return first
+    leading = first.shape[1]
+    likely = ratio(first.astype(np.float64), together[:, :leading].astype(np.float64))
+    sizes = np.diff(ties, append=drawn.shape[1])[:leading]
+    return np.nan_to_num(np.repeat(likely, sizes, axis=1)) * drawn[:, : sizes.sum()]
+
+
+def _in_groups(values: npt.NDArray[np.float32], ties: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The sum over each group of networks with equal predictions: (resamples, networks) to (resamples, groups)."""
+    return values if len(ties) == values.shape[1] else np.add.reduceat(values, ties, axis=1)
 
 
 def _in_the_first(drawn: npt.NDArray[np.float32], count: FloatArray) -> npt.NDArray[np.float32]:
@@ -149,19 +166,28 @@ def _shares_saved(scored: Scored, resamples: Resamples) -> FloatArray:
     whole = resamples.sums(scored.spent + scored.remaining)
     shares = []
     for fold in _folds(scored, resamples):
-        remaining = scored.remaining[fold.networks].astype(np.float32)
-        wanted = np.ceil(fold.count / 2).astype(np.float32)
-        copies = fold.drawn * fold.good
-        found = _counted(copies, wanted)
-        rows, hit = np.arange(len(found)), np.argmax(found >= wanted[:, None], axis=1)
-        leading = fold.drawn[:, : found.shape[1]] * remaining[: found.shape[1]]
-        before = np.cumsum(leading, axis=1)[rows, hit] - leading[rows, hit]
-        of_hit = wanted - found[rows, hit] + copies[rows, hit]
-        trained = np.where(
-            found[:, -1] >= wanted, before + of_hit * remaining[hit], 0
-        )  # nothing, where no network was drawn
-        shares.append(100 * ratio((fold.drawn @ remaining - trained).astype(np.float64), whole))
+        epochs = fold.drawn * scored.remaining[fold.networks].astype(np.float32)
+        shares.append(100 * ratio((epochs.sum(axis=1) - _trained_on(fold, epochs)).astype(np.float64), whole))
     return np.asarray(np.mean(shares, axis=0))
+
+
+def _trained_on(fold: _Fold, epochs: npt.NDArray[np.float32]) -> FloatArray:
+    """How many ``epochs`` (resamples, networks) are trained until half of the best tenth are found, (resamples,).
+
+    In the group of equal predictions where the last of them is found, G good networks and others are in a random order. If
+    w of the good ones are wanted from it, each of these comes in time with a probability of w / G, and each of the others
+    with a probability of w / (G + 1): it must lie before the w-th of the good ones, and has G + 1 places among them.
+    """
+    wanted = np.ceil(fold.count / 2).astype(np.float32)
+    copies = _in_groups(fold.drawn * fold.good, fold.ties)
+    found = _counted(copies, wanted)
+    rows, hit = np.arange(len(found)), np.argmax(found >= wanted[:, None], axis=1)
+    of_all, of_good = (_in_groups(each, fold.ties)[:, : found.shape[1]] for each in (epochs, epochs * fold.good))
+    before = np.cumsum(of_all, axis=1)[rows, hit] - of_all[rows, hit]
+    there, of_hit = copies[rows, hit].astype(np.float64), wanted - found[rows, hit] + copies[rows, hit]
+    good, others = of_good[rows, hit], of_all[rows, hit] - of_good[rows, hit]
+    in_time = of_hit * good / np.maximum(there, 1) + of_hit * others / (there + 1)
+    return np.where(found[:, -1] >= wanted, before + in_time, 0)  # nothing, where no network was drawn
 
 
 def _once(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored) -> float:
