@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,12 @@ def check(
     files: Annotated[list[Path] | None, typer.Argument(help="submission files; all by default")] = None,
     submissions: Folder = SUBMISSIONS,
     drafts: Annotated[bool, typer.Option(help="also accept outside submissions to versions below 1.0.0")] = False,
+    bundled: Annotated[
+        bool,
+        typer.Option(
+            help="for maintainers: also accept submissions of methods in baselines/ that were neither rerun nor audited"
+        ),
+    ] = False,
     rerun: Annotated[
         bool, typer.Option(help="rerun methods in baselines/, and record the submissions that are reproduced")
     ] = False,
@@ -50,13 +57,18 @@ def check(
     scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="how many files to check at a time, in processes; -1 for one per core")] = -1,
 ) -> None:
-    """Score submissions again, and refuse each one that is wrong, naming the file, the field and the reason."""
-    from leaderboard.rerun import self_reported
-    from leaderboard.standing import read_records, unrecorded
+    """Score submissions again, and refuse each one that is wrong, naming the file, the field and the reason.
+
+    Predictions do not show which method made them. So a submission of a method in baselines/ is refused unless standing.json
+    has a rerun or an audit of the file as it is, or --rerun reproduces it now.
+    """
+    from leaderboard.rerun import refused_name, self_reported
+    from leaderboard.standing import best_records, read_records, unrecorded
     from nndynbench.sealed.outside import prepare
 
     if rerun:
         prepare(early=True)
+    known = cache(lambda folder: best_records(read_records(folder)))
     refused, outcomes = 0, []
     paths = files or submission_files(submissions)
     if rerun and missing:
@@ -64,10 +76,13 @@ def check(
     for outcome in check_all(paths, below=submissions, store=Store(scores), jobs=jobs):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
+        if rerun and isinstance(outcome, Accepted):
+            # Another process may have recorded it meanwhile.
+            outcome = _rerun(outcome) if not missing or unrecorded([outcome.path]) else outcome
+        elif not bundled and isinstance(outcome, Accepted):
+            reason = refused_name(outcome, known(outcome.path.resolve().parents[1]))
+            outcome = Refusal(outcome.path, "method", reason) if reason else outcome
         outcomes.append(outcome)
-        # Another process may have recorded it meanwhile.
-        if rerun and isinstance(outcome, Accepted) and (not missing or unrecorded([outcome.path])):
-            outcome = _rerun(outcome)
         if isinstance(outcome, Refusal):
             refused += 1
             console.print(f"[red]refused[/red] {escape(str(outcome))}")
@@ -86,7 +101,7 @@ def check(
 
 
 def _rerun(accepted: Accepted) -> Accepted | Refusal:
-    """Fit a submission's method again, and record that it was reproduced; refused if its scores differ."""
+    """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ."""
     from leaderboard.rerun import NoRerunError, rerun
     from leaderboard.standing import add_record
 
@@ -96,7 +111,7 @@ def _rerun(accepted: Accepted) -> Accepted | Refusal:
         console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
         return accepted
     if not compared.reproduced:
-        return Refusal(accepted.path, "scores", f"differs by {compared.difference:.3g} when rerun: {compared.where}")
+        return Refusal(accepted.path, *compared.fault)
     add_record(accepted.path, "rerun", sha256=accepted.sha256)
     console.print(f"reproduced {escape(str(accepted.path))}: largest difference {compared.difference:.3g}")
     return accepted

@@ -1,7 +1,8 @@
 """The audit: since labels are public, methods are tried on a zoo that did not exist when they were submitted.
 
 A zoo's seed is drawn at random. Before the first network is trained, the seed is written down, together with what is
-submitted by then. So nobody can draw again unnoticed after seeing an outcome, or submit after seeing it.
+submitted by then. So nobody can submit after seeing an outcome. Audits are recorded by their zoos' seeds, and none replaces
+another: a second zoo's outcome stands beside the first one's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from leaderboard.check import Accepted, Refusal, check_all
 from leaderboard.facts import board_facts
-from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, name_of, record_of
+from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, audits_of, name_of
 from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
 from nndynbench.protocols.metrics import UndefinedMetricError
@@ -59,9 +60,8 @@ class DrawnZoo(BaseModel):
 
     def has_audited(self, accepted: Accepted, records: list[StandingRecord], budgets: Collection[int] = ()) -> bool:
         """Whether an audit of a submission on this zoo is recorded at ``budgets``, by default at all of the submission's."""
-        record = record_of(accepted.path, records)
-        audited = record.budgets if record is not None and record.zoo_seed == self.seed else set()
-        return audited >= set(_chosen(accepted, budgets))
+        audited = [record.budgets for record in audits_of(accepted.path, records) if record.zoo_seed == self.seed]
+        return set().union(*audited) >= set(_chosen(accepted, budgets))
 
 
 def audited_subsets() -> list[str]:

@@ -14,6 +14,7 @@ from nndynbench.protocols.method import find_method, method_names, seeded
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.storage.files import write_whole
 from nndynbench.submissions import RefusedError, read_submission
+from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import History, load
 from nndynbench.subsets.reader import Reader
 
@@ -104,5 +105,6 @@ def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
             continue
         scores = {(score.budget, score.metric): score.value for score in submission.scores}
         value = scores.get((BUDGET, METRIC))
-        if value is not None and submission.method in bundled and find_method(submission.method).regressor is not None:
+        own = submission.method in bundled and is_bundled(submission)
+        if own and value is not None and find_method(submission.method).regressor is not None:
             yield submission.method, " ".join(sorted(submission.reads)), submission.subset.name, value

@@ -47,7 +47,7 @@ class View:
 
     ``ceiling``: by metric, what a recipe's mean can reach (see `nndynbench.protocols.worth`). ``leading``: by budget and
     reference, the method that adds most to the reference, of those that see weights and otherwise no more than the reference
-    does. ``claims``: the paper's claims that the rows test, each with our estimate.
+    does, and that were rerun or audited. ``claims``: the paper's claims that the rows test, each with our estimate.
     """
 
     protocol: Protocol
@@ -93,7 +93,9 @@ def views(
     """
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []
-    done, total, units = 0, len(accepted), units_of(accepted)
+    best = best_records(records)
+    units = units_of(accepted, {a.path for a in accepted if (name_of(a.path), a.sha256) in best})
+    done, total = 0, len(accepted)
     for unit in units:
         found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}
         absent = [p for p in unit.served if any(found[key] is None for key in unit.keys(p))]
@@ -107,7 +109,6 @@ def views(
         done += len(unit.accepted)
         if progress:
             progress(done, total)
-    best = best_records(records)
     made = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
     order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])

@@ -13,7 +13,7 @@ from leaderboard.audit import keep_audit
 from leaderboard.check import Accepted, Refusal, check, subsets_at_hand
 from leaderboard.facts import board_facts
 from leaderboard.staleness import changed_code
-from leaderboard.standing import StandingRecord, read_records, record_of
+from leaderboard.standing import StandingRecord, audits_of, read_records
 from leaderboard.store import Store
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
@@ -153,7 +153,7 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
         stored, what = StoredResults(results), (task.method, task.subsets, task.protocol)
-        audits: dict[Path, tuple[StandingRecord, Submission]] = {}
+        audits: list[tuple[Path, StandingRecord, Submission]] = []
         kept: list[int] = []
         if (first := _submitted_before(task, folder)) is not None:
             stored.adopt(first, *what)
@@ -170,19 +170,18 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
     except ValueError as failure:  # the method failed, or its predictions are refused
         return Submitted(task, failure=str(failure))
     files = [write_submission(submission, folder) for submission in made]
-    for path, (record, before) in audits.items():
+    for path, record, before in audits:
         outcome = check(path, {subset.name: subset for subset in task.subsets})
         if isinstance(outcome, Accepted):
             keep_audit(record, before, outcome)
     return Submitted(task, files)
 
 
-def _audits(task: Task, folder: Path) -> dict[Path, tuple[StandingRecord, Submission]]:
-    """The audits of a task's files, by file: each with its record, and the submission that was audited."""
+def _audits(task: Task, folder: Path) -> list[tuple[Path, StandingRecord, Submission]]:
+    """The audits of a task's files: each file, its record, and the submission that was audited."""
     records = read_records(folder)
-    found = {path: record_of(path, records) for path in task.files(folder)}
-    audits = {path: record for path, record in found.items() if record is not None and record.standing == "audited"}
-    return {path: (record, read_submission(path)) for path, record in audits.items()}
+    found = ((path, audits_of(path, records)) for path in task.files(folder))
+    return [(path, record, read_submission(path)) for path, audits in found for record in audits]
 
 
 def _submitted_before(task: Task, folder: Path) -> Result | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard.check import Accepted
@@ -28,20 +29,34 @@ class NoRerunError(NndynbenchError, ValueError):
 
 @dataclass(frozen=True)
 class Rerun:
-    """The largest difference between a submitted and a rerun score, and where it is."""
+    """The largest difference between a submitted and a rerun score, and where it is.
+
+    ``claimed``: what the submission says that its method reads. ``read``: what the method read.
+    """
 
     difference: float
     where: str
+    claimed: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
 
     @property
     def reproduced(self) -> bool:
-        return self.difference <= RERUN_TOLERANCE
+        return self.difference <= RERUN_TOLERANCE and self.read == self.claimed
+
+    @property
+    def fault(self) -> tuple[str, str]:
+        """The field of the submission that was not reproduced, and how it differs."""
+        if self.read != self.claimed:
+            claimed, read = (", ".join(sorted(names)) or "nothing" for names in (self.claimed, self.read))
+            return "reads", f"says {claimed}, but the method read {read} when rerun"
+        return "scores", f"differs by {self.difference:.3g} when rerun: {self.where}"
 
 
-def rerun(accepted: Accepted) -> Rerun:
-    """Run a submission's method again and compare its scores.
+def rerun(accepted: Accepted, *, pick: Callable[[int], int] = secrets.randbelow) -> Rerun:
+    """Run a submission's method again, and compare its scores and what it reads.
 
-    Of several draws of the folds at a budget, one is run again, picked by the file's checksum.
+    Of several draws of the folds at a budget, one is run again. ``pick`` chooses it, given how many there are: by default by
+    chance, so that nobody can know it when submitting.
 
     Raises
     ------
@@ -53,8 +68,8 @@ def rerun(accepted: Accepted) -> Rerun:
         raise NoRerunError(f"{submission.method} is not a method in baselines/: only those are rerun")
     references = [submission.subset, *submission.trained_on]
     subsets = [load(reference.name, version=reference.version) for reference in references]
-    tested, protocol, under = subsets[0], find_protocol(submission.protocol), _draws_to_run(accepted)
-    parts = [
+    tested, protocol, under = subsets[0], find_protocol(submission.protocol), _draws_to_run(accepted, pick)
+    results = [
         evaluate(
             submission.method,
             subsets,
@@ -63,16 +78,33 @@ def rerun(accepted: Accepted) -> Rerun:
             sealed=True,
             order_seed=submission.order_seed,
             draws=[draw],
-        ).predictions
+        )
         for draw in dict.fromkeys(under.values())
     ]
+    parts = [result.predictions for result in results]
     again = together([part[part["subset"] == tested.name] for part in parts])
     there = accepted.predictions({subset.name: subset for subset in subsets})
     claimed, found = (_scores(cases_by_budget(table, tested, protocol), under) for table in (there, again))
     differences = {key: _difference(claimed[key], value) for key, value in found.items()}
     worst = max(differences, key=lambda key: differences[key])
     (budget, _), metric = worst
-    return Rerun(differences[worst], f"{metric} at budget {budget}")
+    read = frozenset(name for result in results for name in result.facts.reads)
+    return Rerun(differences[worst], f"{metric} at budget {budget}", frozenset(submission.reads), read)
+
+
+def refused_name(accepted: Accepted, known: Mapping[tuple[str, str], StandingRecord]) -> str | None:
+    """Why a submission may not stand under a bundled method's name; None if it may, or has a name of its own.
+
+    ``known`` holds the `best_records` of its folder. Anybody can write that a file is of a method in ``baselines/``. That it
+    is so is known of a file that was rerun or audited.
+    """
+    if not is_bundled(accepted.submission) or (name_of(accepted.path), accepted.sha256) in known:
+        return None
+    method = accepted.submission.method
+    return (
+        f"{method} is a method in baselines/, and this file was neither rerun nor audited: "
+        "submit your own method under another name; a maintainer runs check --rerun, or accepts it with --bundled"
+    )
 
 
 def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -> list[Accepted]:
@@ -82,9 +114,11 @@ def self_reported(accepted: Sequence[Accepted], records: list[StandingRecord]) -
     return [a for a in own if not is_unfinished(read_as(a.submission.subset.name, a.submission.subset.version))]
 
 
-def _draws_to_run(accepted: Accepted) -> dict[int, int]:
-    """The draw of the folds that is run again, by budget."""
-    return {budget: int(accepted.sha256, 16) % draws for budget, draws in accepted.draws().items()}
+def _draws_to_run(accepted: Accepted, pick: Callable[[int], int]) -> dict[int, int]:
+    """The draw of the folds that is run again, by budget: the same one at all budgets that have as many."""
+    counts = accepted.draws()
+    picked = {count: pick(count) for count in sorted(set(counts.values()))}
+    return {budget: picked[count] for budget, count in counts.items()}
 
 
 def _scores(found: Mapping[CaseKey, Case], under: Mapping[int, int]) -> dict[tuple[CaseKey, str], float | None]:

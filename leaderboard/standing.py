@@ -87,6 +87,20 @@ def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord
     return best_records(records).get((name_of(submission), _digest(submission)))
 
 
+def audits_by_file(records: list[StandingRecord]) -> dict[tuple[str, str], list[StandingRecord]]:
+    """All audits of each submission file, by its name and the SHA-256 of its content, in the records' order."""
+    found: dict[tuple[str, str], list[StandingRecord]] = {}
+    for record in records:
+        if record.standing == "audited":
+            found.setdefault((record.file, record.sha256), []).append(record)
+    return found
+
+
+def audits_of(submission: Path, records: list[StandingRecord]) -> list[StandingRecord]:
+    """All audits of a submission file as it is now."""
+    return audits_by_file(records).get((name_of(submission), _digest(submission)), [])
+
+
 def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], StandingRecord]:
     """The best record of each submission file, by its name and the SHA-256 of its content."""
     ordered = sorted(records, key=lambda record: STANDINGS.index(record.standing))
@@ -116,9 +130,9 @@ def add_record(
 ) -> StandingRecord:
     """Write down what was done to a submission file. Several processes may do so at a time.
 
-    It replaces an earlier record of the same standing for the same file, but keeps the scores that an audit on the same zoo
-    had at other budgets. ``sha256``: of the content that was rerun or audited, if the file may have changed meanwhile.
-    ``date``: by default today.
+    A rerun replaces an earlier rerun of the same file. An audit replaces none on another zoo, whatever that gave; of one on
+    the same zoo it keeps the scores at other budgets. ``sha256``: of the content that was rerun or audited, if the file may
+    have changed meanwhile. ``date``: by default today.
     """
     made = StandingRecord(
         file=name_of(submission),
@@ -134,14 +148,19 @@ def add_record(
     path = folder.parent / STANDING_NAME
     with locked(path.with_suffix(".lock")):
         known = read_records(folder)
-        before = next((r for r in known if (r.file, r.standing) == (made.file, made.standing)), None)
+        before = next((r for r in known if _work(r) == _work(made)), None)
         record = made if before is None else _joined(made, before)
-        others = [r for r in known if (r.file, r.standing) != (record.file, record.standing)]
-        ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing)))
+        others = [r for r in known if _work(r) != _work(made)]
+        ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing), r.date))
         with written_whole(path) as partial:
             content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return record
+
+
+def _work(record: StandingRecord) -> tuple[str, Standing, int | None]:
+    """What a record is kept by: one of the same work replaces it."""
+    return record.file, record.standing, record.zoo_seed
 
 
 def _joined(record: StandingRecord, before: StandingRecord) -> StandingRecord:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from leaderboard.check import BATCH, Accepted
@@ -24,11 +25,16 @@ from nndynbench.subsets import Subset
 
 @dataclass(frozen=True)
 class Unit:
-    """What is scored in one go: all submissions for one protocol on one subset, under each protocol that they serve."""
+    """What is scored in one go: all submissions for one protocol on one subset, under each protocol that they serve.
+
+    ``verified``: the methods whose submissions were rerun or audited. The others lead nothing and are no reference for what
+    leads.
+    """
 
     fitted: Protocol
     subset: str
     accepted: tuple[Accepted, ...]
+    verified: frozenset[str] = frozenset()
 
     @property
     def served(self) -> list[Protocol]:
@@ -50,15 +56,20 @@ class Unit:
         found, code = {}, deciding_code("scores")
         for protocol in self.served:
             own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
-            found[protocol.name] = [*own, key_of("ranks", sorted(digests.items()), sorted(kinds.items()), protocol, code)]
+            what = (sorted(digests.items()), sorted(kinds.items()), sorted(self.verified))
+            found[protocol.name] = [*own, key_of("ranks", *what, protocol, code)]
         return found
 
 
-def units_of(accepted: Sequence[Accepted]) -> list[Unit]:
+def units_of(accepted: Sequence[Accepted], verified: Collection[Path]) -> list[Unit]:
+    """The units of some submissions, of which those at the paths ``verified`` were rerun or audited."""
     groups: dict[tuple[str, str], list[Accepted]] = {}
     for a in accepted:
         groups.setdefault((a.submission.protocol, a.submission.subset.name), []).append(a)
-    return [Unit(protocols()[name], subset, tuple(group)) for (name, subset), group in groups.items()]
+    return [
+        Unit(protocols()[name], subset, tuple(group), frozenset(a.submission.method for a in group if a.path in verified))
+        for (name, subset), group in groups.items()
+    ]
 
 
 def scored(
@@ -108,8 +119,8 @@ def _alone(
 
 
 def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKey, Case]]) -> dict[str, Any]:
-    """The comparison of a unit's submissions: the methods' ranks at each budget, which of those that see weights adds most
-    to each reference, and the paper's claims that they test.
+    """The comparison of a unit's submissions: the methods' ranks at each budget, which of the verified ones that see weights
+    adds most to each verified reference, and the paper's claims that they test.
     """
     methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
     reads = {a.submission.method: a.submission.reads for a in unit.accepted}
@@ -121,8 +132,10 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
         if not protocol.blended:
             continue
         for reference in references():
-            of_weights = {m: case for (m, _), case in at.items() if reference.allows_beside_weights(reads[m])}
-            own = cases.get(unit.references.get(reference.key, ""), {}).get((budget, None))
+            verified = {m: case for (m, _), case in at.items() if m in unit.verified}
+            of_weights = {m: case for m, case in verified.items() if reference.allows_beside_weights(reads[m])}
+            beside = unit.references.get(reference.key, "")
+            own = cases[beside].get((budget, None)) if beside in unit.verified else None
             if own and (best := most_added(of_weights, own)):
                 leading.append({"budget": budget, "reference": reference.key, **asdict(best)})
     return {"ranks": ranked, "leading": leading, "claims": _claims(protocol, unit.subset, cases)}

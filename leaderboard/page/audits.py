@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from nndynbench.protocols.protocol import find_protocol
 
 @dataclass(frozen=True)
 class Audit:
-    """One submission's record; ``leading`` are its scores in the protocol's first metric, at least one."""
+    """One submission's record of one zoo; ``leading`` are its scores in the protocol's first metric, at least one."""
 
     subset: str
     protocol: str
@@ -22,16 +23,28 @@ class Audit:
     leading: Sequence[AuditScore]
 
 
-def audits_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], StandingRecord]) -> list[Audit]:
-    """The audits of a method's submissions, in their order, of the best record of each file."""
+def audits_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], Sequence[StandingRecord]]) -> list[Audit]:
+    """The audits of a method's submissions, in their order: all audits of each file as it is now, by `audits_by_file`."""
     found = []
     for a in own:
-        record, facts = records.get((name_of(a.path), a.sha256)), a.submission
+        facts = a.submission
         first = find_protocol(facts.protocol).metrics[0]
-        leading = [score for score in record.scores if score.metric == first] if record else []
-        if record and leading:
-            found.append(Audit(facts.subset.name, facts.protocol, record, leading))
+        for record in records.get((name_of(a.path), a.sha256), []):
+            if leading := [score for score in record.scores if score.metric == first]:
+                found.append(Audit(facts.subset.name, facts.protocol, record, leading))
     return found
+
+
+def worst(audits: Iterable[Audit]) -> dict[tuple[int, str], AuditScore]:
+    """By budget and metric, the worst of one submission's fresh scores, so that no better zoo hides it. A score that is not
+    defined on a zoo gives way to one that is.
+    """
+
+    def goodness(score: AuditScore) -> float:
+        return math.inf if score.fresh is None else score.fresh * METRICS[score.metric].direction
+
+    scores = sorted((score for audit in audits for score in audit.record.scores), key=goodness, reverse=True)
+    return {(score.budget, score.metric): score for score in scores}
 
 
 class FreshZoo(NamedTuple):

@@ -1,4 +1,4 @@
-"""The front page's answer: per subset, what the weights alone add to each reference."""
+"""The front page's answer: per subset, what the weights alone add to each reference, by rows that were rerun or audited."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from markupsafe import Markup
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
-from leaderboard.page.audits import Audit, audits_of, differs, fresh_zoos, is_told, verdict
+from leaderboard.page.audits import Audit, audits_of, differs, fresh_zoos, is_told, verdict, worst
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import StandingRecord, best_records, name_of
+from leaderboard.standing import StandingRecord, audits_by_file, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.numbers import NOTHING
@@ -121,9 +121,9 @@ def _write_site(
         by_method.setdefault(a.submission.method, []).append(a)
     write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
     audited: list[Audit] = []
-    best = best_records(records)
+    by_file = audits_by_file(records)
     for method, own in by_method.items():
-        audits = audits_of(own, best)
+        audits = audits_of(own, by_file)
         audited += audits
         write(
             f"methods/{method}.html",
@@ -295,8 +295,8 @@ def _parts_of(
 
 
 def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[Audit]) -> dict[str, Any]:
-    """A method's own entries of a view, what a fresh zoo gave, and the part of the view's chart that is of it and of the
-    references.
+    """A method's own entries of a view, the worst that fresh zoos gave, and the part of the view's chart that is of it and
+    of the references.
     """
     shown_beside = [entry for entry in chart["entries"] if entry["method"] in (method, *chart["references"].values())]
     entries = [entry for entry in view.entries if entry.submission.method == method]
@@ -307,12 +307,7 @@ def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[
         for reference in board_facts().references
         if any(reference.key in getattr(score, name) for score in scores)
     ]
-    fresh = {
-        (score.budget, score.metric): score
-        for audit in audits
-        if (audit.subset, audit.protocol) == (view.subset, view.protocol.name)
-        for score in audit.record.scores
-    }
+    fresh = worst(audit for audit in audits if (audit.subset, audit.protocol) == (view.subset, view.protocol.name))
     budgets = sorted({int(budget) for entry in shown_beside for budget in entry["scores"]})
     part = {**chart, "budgets": budgets, "entries": shown_beside, "paper": []}
     return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": part}

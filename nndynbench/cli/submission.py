@@ -31,7 +31,7 @@ def submit(
     from nndynbench.protocols import read_result
     from nndynbench.protocols.method import SEED
     from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
-    from nndynbench.submissions.admission import checked_name, refused_admission
+    from nndynbench.submissions.admission import checked_name, is_bundled, refused_admission
 
     made = submissions_of(
         read_result(result),
@@ -54,6 +54,11 @@ def submit(
     console.print(escape(f"see it as a row:        python -m leaderboard build {shown} --out site/"))
     if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
         console.print(f"this is a draft: you can build it into a page of your own, but not propose it: {'; '.join(reasons)}")
+    elif is_bundled(made[0]):
+        console.print(
+            f"{made[0].method} is a method in baselines/: the leaderboard takes the file once a maintainer has rerun it "
+            "(python -m leaderboard check --rerun)"
+        )
     else:
         added = escape(quote(str(to / made[0].method)))
         console.print(

@@ -25,7 +25,10 @@ class Bundled:
 
 
 def is_bundled(submission: SubmissionFacts) -> bool:
-    """Whether a submission is of a method in ``baselines/``, under its own name and with its own file as code."""
+    """Whether a submission says that it is of a method in ``baselines/``, under its own name and with its own file as code.
+
+    Anybody can write that. The leaderboard's check therefore asks for a rerun or an audit of the file.
+    """
     return submission.method in bundled() and submission.code == code_of(submission.method)
 
 

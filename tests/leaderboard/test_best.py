@@ -43,6 +43,13 @@ def test_a_method_that_is_not_on_every_subset_has_no_rank(folder: Path) -> None:
     assert sorted(mean_ranks(folder).index) == ["degree-linear", "validation-accuracy"]
 
 
+def test_a_bundled_methods_name_with_other_code_is_not_chosen_from(folder: Path) -> None:
+    path = folder / "constant" / "digits-lenet.regression-folds.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"code": "https://example.org/constant"}))
+    assert sorted(mean_ranks(folder).index) == ["degree-linear", "validation-accuracy"]
+
+
 @pytest.mark.parametrize(("method", "needs"), [("degree-linear", False), ("norms", True), ("validation-accuracy", False)])
 def test_what_reads_the_initialisation_is_found_by_asking(method: str, needs: bool) -> None:
     assert needs_initialisation(method) is needs

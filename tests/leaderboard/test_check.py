@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -103,7 +105,7 @@ def test_draws_of_the_folds_stand_in_one_submission_at_each_budget_as_many_as_it
     assert rerun(outcome).reproduced
 
 
-def test_one_draw_of_several_is_rerun_which_the_files_checksum_picks(
+def test_one_draw_of_several_is_rerun_whichever_is_picked_and_chance_picks(
     drawn_again: Path, tampered: Tamper, at_hand: dict[str, Subset]
 ) -> None:
     def worse_in_the_last(facts: dict[str, Any]) -> None:
@@ -117,7 +119,8 @@ def test_one_draw_of_several_is_rerun_which_the_files_checksum_picks(
     assert isinstance(outcome, Accepted)
     tampered(worse_in_the_last, DRAWN)
     for draw in range(3):
-        assert rerun(replace(outcome, sha256=f"{draw:x}")).reproduced is (draw != 2)
+        assert rerun(outcome, pick=lambda draws, draw=draw: draw % draws).reproduced is (draw != 2)
+    assert inspect.signature(rerun).parameters["pick"].default is secrets.randbelow
 
 
 def without_draw(facts: dict[str, Any], draw: int) -> None:
@@ -309,7 +312,7 @@ def test_a_copy_elsewhere_takes_no_row(place: str, submissions: Path) -> None:
     (submissions / place).mkdir(parents=True, exist_ok=True)
     shutil.copy(submissions / "degree-svm" / name, submissions / place / name)
     files = len(submission_files(submissions))
-    for arguments in (["check"], ["check", str(submissions / place / name)]):
+    for arguments in (["check", "--bundled"], ["check", str(submissions / place / name)]):
         done = runner.invoke(app, [*arguments, "--submissions", str(submissions)])
         assert done.exit_code == 1
         assert f"{place}/{name}: file: belongs at degree-svm/{name}" in done.stdout.replace("/./", "/").replace(
@@ -324,14 +327,14 @@ def test_a_folder_that_is_a_link_is_refused(submissions: Path, tmp_path: Path, a
     assert refusal(submissions / "degree-svm" / "digits-lenet.classification.json", at_hand).reason == (
         "is in a folder that is a symbolic link"
     )
-    assert runner.invoke(app, ["check", "--submissions", str(submissions)]).exit_code == 1
+    assert runner.invoke(app, ["check", "--bundled", "--submissions", str(submissions)]).exit_code == 1
 
 
 def test_everything_in_the_folder_is_checked(submissions: Path) -> None:
     for stray in ("index.html", "degree-svm/run.py", ".hidden/x.json"):
         (submissions / stray).parent.mkdir(exist_ok=True)
         (submissions / stray).write_text("{}")
-    done = runner.invoke(app, ["check", "--submissions", str(submissions)])
+    done = runner.invoke(app, ["check", "--bundled", "--submissions", str(submissions)])
     assert done.exit_code == 1
     assert done.stdout.count("refused") == 3
     files = len(submission_files(submissions))
@@ -433,6 +436,50 @@ def test_another_methods_predictions_are_not_reproduced(submitted: Path, at_hand
     constant = {"method": "constant", "code": "baselines/trivial.py"}
     as_constant = replace(posing, submission=posing.submission.model_copy(update=constant))
     assert not rerun(as_constant).reproduced
+
+
+def test_a_method_that_reads_something_else_than_its_file_says_is_not_reproduced(
+    tampered: Tamper, at_hand: dict[str, Subset]
+) -> None:
+    file = "training-loss/digits-lenet.classification.json"
+    outcome = check(tampered(lambda facts: facts.update(reads=["weights"]), file), at_hand)
+    assert isinstance(outcome, Accepted)
+    found = rerun(outcome)
+    assert (found.difference, found.reproduced) == (pytest.approx(0, abs=1e-12), False)
+    assert found.fault == ("reads", "says weights, but the method read curves when rerun")
+
+
+def test_a_bundled_methods_file_needs_a_record_of_that_very_file(submissions: Path) -> None:
+    path = submissions / "degree-svm" / "digits-lenet.classification.json"
+
+    def checked(*options: str) -> tuple[int, str]:
+        done = runner.invoke(app, ["check", str(path), *options])
+        return done.exit_code, done.stdout
+
+    for options in ((), ("--drafts",)):
+        code, said = checked(*options)
+        assert (code, "method: degree-svm is a method in baselines/, and this file was neither rerun" in said) == (1, True)
+    assert checked("--bundled")[0] == 0
+    add_record(path, "rerun")
+    assert checked()[0] == 0
+    path.write_text(path.read_text() + "\n")
+    assert checked()[0] == 1
+    assert checked("--rerun")[0] == 0
+    assert checked()[0] == 0
+
+
+def test_other_predictions_under_a_bundled_name_are_refused_when_rerun_and_in_the_report(
+    tampered: Tamper, submissions: Path, tmp_path: Path
+) -> None:
+    path = tampered(
+        lambda facts: facts.update(method="constant", reads=[]), "training-loss/digits-lenet.classification.json"
+    )
+    posing = Path(shutil.move(path, submissions / "constant" / path.name))
+    done = runner.invoke(app, ["check", str(posing), "--rerun", "--report", str(tmp_path / "report.md")])
+    assert done.exit_code == 1
+    assert "scores: differs by" in done.stdout
+    assert read_records(submissions) == []
+    assert "**0 of 1 file is accepted.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None:

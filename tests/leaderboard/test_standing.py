@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from leaderboard.__main__ import app
 from leaderboard.audit import audited_subsets
 from leaderboard.check import SUBMISSIONS, Accepted, check_all, submission_files
-from leaderboard.page.audits import verdict
+from leaderboard.page.audits import audits_of as page_audits
+from leaderboard.page.audits import verdict, worst
 from leaderboard.rerun import self_reported
-from leaderboard.standing import AuditScore, add_record, name_of, read_records
+from leaderboard.standing import AuditScore, add_record, audits_by_file, audits_of, name_of, read_records
 from nndynbench.protocols import find_protocol
 from nndynbench.submissions import read_submission
 from nndynbench.subsets import Subset
@@ -46,12 +47,12 @@ def test_every_subset_that_can_be_audited_was() -> None:
 
 def test_the_check_counts_what_is_self_reported(submissions: Path) -> None:
     of_one = str(submissions / FINISHED)
-    before = CliRunner().invoke(app, ["check", of_one, "--submissions", str(submissions)])
+    before = CliRunner().invoke(app, ["check", of_one, "--bundled", "--submissions", str(submissions)])
     assert "self-reported submissions of bundled methods on finished subsets: 1; run check --rerun" in " ".join(
         before.output.split()
     )
     add_record(submissions / FINISHED, "rerun")
-    after = CliRunner().invoke(app, ["check", of_one, "--submissions", str(submissions)])
+    after = CliRunner().invoke(app, ["check", of_one, "--bundled", "--submissions", str(submissions)])
     assert "self-reported" not in after.output
 
 
@@ -73,6 +74,29 @@ def test_an_audit_at_another_budget_keeps_the_scores_of_the_first(submissions: P
     assert audited(5, 1, 2) == [1, 2]
     assert audited(5, 2, 3) == [1, 2, 3]
     assert audited(6, 1) == [1]  # another zoo
+
+
+def test_an_audit_on_another_zoo_replaces_none_and_the_worst_is_shown(submissions: Path, at_hand: dict[str, Subset]) -> None:
+    path = submissions / FINISHED
+
+    def add(zoo_seed: int, **fresh: float | None) -> None:
+        scores = [AuditScore(budget=1, metric=metric, claimed=0.9, fresh=value) for metric, value in fresh.items()]
+        add_record(path, "audited", zoo_seed=zoo_seed, networks=240, draws=1, scores=scores)
+
+    add(5, r2=0.5, mae=9.0, kendall_tau=None)
+    add(6, r2=0.91, mae=12.0, kendall_tau=0.3)
+    add_record(path, "rerun")
+    assert [record.zoo_seed for record in audits_of(path, read_records(submissions))] == [5, 6]
+    [outcome] = check_all([path], below=submissions)
+    assert isinstance(outcome, Accepted)
+    on_the_page = page_audits([outcome], audits_by_file(read_records(submissions)))
+    assert [audit.record.zoo_seed for audit in on_the_page] == [5, 6]
+    shown = {metric: score.fresh for (_, metric), score in worst(on_the_page).items()}
+    assert shown == {"r2": 0.5, "mae": 12.0, "kendall_tau": 0.3}
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    add(7, r2=0.9)  # of other content: no earlier record goes
+    assert {record.zoo_seed for record in read_records(submissions)} == {None, 5, 6, 7}
+    assert [record.zoo_seed for record in audits_of(path, read_records(submissions))] == [7]
 
 
 def test_a_row_is_self_reported_again_when_its_file_changes(submissions: Path, at_hand: dict[str, Subset]) -> None:

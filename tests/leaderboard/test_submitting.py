@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,7 @@ from leaderboard.__main__ import app as leaderboard
 from leaderboard.check import Refusal, check
 from leaderboard.facts import board_facts
 from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
-from leaderboard.standing import AuditScore, add_record, read_records, record_of
+from leaderboard.standing import AuditScore, add_record, audits_of, read_records, record_of
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import find_protocol, method_names, stored
@@ -79,6 +84,17 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
     with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, but the predictions give 0\."):
         run("nndynbench", "submit", path.name, *about)
     assert not (tmp_path / "leaderboard").exists()
+
+
+def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--budgets", "2", "--out", ".")
+    about = ["--author", "Ada", "--code", "baselines/trivial.py", "--commit", "1234567"]
+    printed = run("nndynbench", "submit", "constant.digits-lenet.classification.json", *about)
+    assert "takes the file once a maintainer has rerun it" in printed
+    assert "git add" not in printed
 
 
 def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
@@ -208,11 +224,12 @@ def test_an_audit_stays_when_draws_are_added_to_what_was_audited(tmp_path: Path)
     folder, results = tmp_path / "submissions", tmp_path / "results"
     [path] = submit_bundled(one, folder, results).files
     fresh = AuditScore(budget=2, metric="r2", claimed=0.0, fresh=0.5, claimed_interval=(0, 0), fresh_interval=(0.4, 0.6))
-    add_record(path, "audited", zoo_seed=5, networks=240, draws=1, scores=[fresh])
+    for seed, score in ((5, fresh), (6, fresh.model_copy(update={"fresh": 0.1}))):
+        add_record(path, "audited", zoo_seed=seed, networks=240, draws=1, scores=[score])
     submit_bundled(two, folder, results)
-    record = record_of(path, read_records(folder))
-    assert record is not None
+    record, other = audits_of(path, read_records(folder))
     assert (record.standing, record.zoo_seed, record.networks, record.draws) == ("audited", 5, 240, 1)
+    assert (other.zoo_seed, [score.fresh for score in other.scores]) == (6, [0.1])
     [score] = record.scores
     assert (score.fresh, score.fresh_interval) == (0.5, (0.4, 0.6))
     scored = nb.evaluate("training-loss", "digits-lenet", protocol="regression-folds", budgets=2, draws=2)
@@ -319,3 +336,55 @@ def test_the_workflow_checks_and_builds_with_commands_that_exist() -> None:
     assert set(commands) == {"check", "build"}
     help_text = run("python", "-m", "leaderboard", "--help")
     assert all(command in help_text for command in commands)
+
+
+STAND_IN = "constant/digits-lenet.regression-folds.json"
+
+
+@pytest.fixture
+def pull_request(tmp_path: Path, submissions: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the script by which the workflow checks a pull request that adds one bundled method's file, with or without a
+    record of a rerun.
+    """
+    workflow = pytest.importorskip("yaml").safe_load((ROOT / ".github" / "workflows" / "leaderboard.yml").read_text())
+    [script] = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "--report" in step.get("run", "")]
+    clone = tmp_path / "clone"
+    (clone / "leaderboard" / "submissions" / "constant").mkdir(parents=True)
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    environment = os.environ | {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT)}
+
+    def git(*words: str) -> str:
+        about = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        return subprocess.run(["git", *about, *words], cwd=clone, check=True, capture_output=True, text=True).stdout.strip()
+
+    def check_it(*, maintainer: bool, recorded: bool) -> subprocess.CompletedProcess[str]:
+        git("init")
+        git("commit", "--allow-empty", "-m", "base")
+        base = git("rev-parse", "HEAD")
+        added = Path(shutil.copy(submissions / STAND_IN, clone / "leaderboard" / "submissions" / STAND_IN))
+        if recorded:
+            add_record(added, "rerun")
+        git("add", ".")
+        git("commit", "-m", "a file")
+        given = environment | {"BASE": base, "MAINTAINER": str(maintainer).lower()}
+        command = ["bash", "-eo", "pipefail", "-c", script]
+        return subprocess.run(command, cwd=clone, env=given, capture_output=True, text=True, check=False)
+
+    return check_it
+
+
+@pytest.mark.parametrize(
+    ("maintainer", "recorded", "code", "said"),
+    [
+        (False, False, 1, "this file was neither rerun nor audited"),
+        (True, False, 1, "this file was neither rerun nor audited"),
+        (False, True, 1, "leaderboard/standing.json is written by maintainers alone"),
+        (True, True, 0, "1 of 1 submissions accepted"),
+    ],
+)
+def test_a_pull_request_adds_a_bundled_methods_file_only_with_a_maintainers_record(
+    maintainer: bool, recorded: bool, code: int, said: str, pull_request: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = pull_request(maintainer=maintainer, recorded=recorded)
+    assert done.returncode == code, done.stderr
+    assert said in " ".join(done.stdout.split())

@@ -1,0 +1,71 @@
+"""What leads the front page: only rows that were rerun or audited, beside references that were."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import nndynbench as nb
+from leaderboard.board import views
+from leaderboard.check import Accepted
+from leaderboard.scores import Leading
+from leaderboard.standing import StandingRecord, name_of
+from leaderboard.store import Store
+from nndynbench.submissions import read_submission, write_submission
+
+FILE = "digits-lenet.regression-folds.json"
+REFERENCES = ("bar", "curve-extrapolation")
+BUDGET = 3
+
+
+@pytest.fixture
+def rows(submissions: Path, digits: nb.Subset) -> dict[str, Accepted]:
+    """The references, a method that sees weights, and one from outside that says so and gives the labels back."""
+    honest = read_submission(submissions / "degree-linear" / FILE)
+    labels = [float(digits.networks["final_accuracy"].loc[network]) for network in honest.predictions.network]
+    fields = {"method": "mine", "predictions": honest.predictions.model_copy(update={"prediction": labels})}
+    write_submission(honest.model_copy(update=fields), submissions)
+    found = {}
+    for method in (*REFERENCES, "degree-linear", "mine"):
+        path = submissions / method / FILE
+        found[method] = Accepted(path, read_submission(path).facts, hashlib.sha256(path.read_bytes()).hexdigest(), None)
+    return found
+
+
+def leading(
+    rows: Mapping[str, Accepted], verified: tuple[str, ...], digits: nb.Subset, store: Store
+) -> Mapping[str, Leading]:
+    """What leads at the budget, by reference, if some methods' rows were audited."""
+    records = [
+        StandingRecord(file=name_of(a.path), sha256=a.sha256, standing="audited", date=datetime.date(2026, 1, 1))
+        for a in (rows[method] for method in verified)
+    ]
+    made = views(list(rows.values()), {digits.name: digits}, records, store=store)
+    [view] = [view for view in made if view.protocol.name == "regression-folds" and view.entries]
+    return view.leading.get(BUDGET, {})
+
+
+def test_a_self_reported_row_leads_nothing_however_good_it_says_it_is(
+    rows: dict[str, Accepted], digits: nb.Subset, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "scores")
+    assert leading(rows, (), digits, store) == {}
+    found = leading(rows, (*REFERENCES, "degree-linear"), digits, store)
+    assert {key: (best.method, best.compared) for key, best in found.items()} == {
+        "bar": ("degree-linear", 1),
+        "curves": ("degree-linear", 1),
+    }
+    # What was kept for other standings is not taken for these.
+    audited = leading(rows, (*REFERENCES, "degree-linear", "mine"), digits, store)
+    assert {best.method for best in audited.values()} == {"mine"}
+
+
+def test_nothing_leads_beside_a_self_reported_reference(
+    rows: dict[str, Accepted], digits: nb.Subset, tmp_path: Path
+) -> None:
+    found = leading(rows, ("curve-extrapolation", "degree-linear"), digits, Store(tmp_path / "scores"))
+    assert list(found) == ["curves"]
