@@ -358,7 +358,7 @@ class TestBadInput:
         content = json.loads(path.read_text())
         content["epochs"][1]["train_loss"] = "low"
         path.write_text(json.dumps(content))
-        with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss: 'low' in row 2 \(epoch 2\)"):
+        with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss .*'low' in row 2 \(epoch 2\)"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
     @pytest.mark.parametrize("name", ["device", "network", "fold", "blocked_fold", "holdout", "label", "late_accuracy"])
