@@ -20,7 +20,8 @@ def sides(protocol: Protocol, source: Subset, goal: Subset, draw: int = 0) -> li
     """The two sides of each fold of a draw: (ids of ``source`` to learn from, ids of ``goal`` to test).
 
     If the protocol keeps cells of the grid apart, only networks of the goal are tested whose hyperparameters no network
-    learnt from had. A digest, the same for every subset, deals the cells to two halves, and each half is tested once.
+    learnt from had. A digest, the same for every subset, deals the cells to two halves, and each half is tested once. So a
+    learning rate may be on both sides, in cells that differ otherwise: see `share_of_known_rates`.
 
     Raises
     ------
@@ -33,6 +34,15 @@ def sides(protocol: Protocol, source: Subset, goal: Subset, draw: int = 0) -> li
         return [(source.network_ids, goal.network_ids)]
     learnt, tested = halves(source), halves(goal)
     return [(_ids(learnt != half), _ids(tested == half)) for half in range(HALVES)]
+
+
+def share_of_known_rates(protocol: Protocol, source: Subset, goal: Subset) -> float:
+    """The share of the tested networks whose learning rate a network learnt from had."""
+    known: list[bool] = []
+    for learnt, tested in sides(protocol, source, goal):
+        rates = set(source.networks.loc[learnt, "learning_rate"])
+        known += goal.networks.loc[tested, "learning_rate"].isin(rates).tolist()
+    return sum(known) / len(known)
 
 
 def halves(subset: Subset) -> pd.Series:
