@@ -473,3 +473,18 @@ def test_transfer_says_which_subset_free_parameters_were_chosen_on(tmp_path: Pat
     compared = nb.Comparison(find_protocol("transfer"), pd.DataFrame(rows), {})
     text = "\n".join(sections.transfer(compared, tmp_path, {}))
     assert "Free parameters were chosen on digits-lenet" in text
+    assert "learning rate" not in text
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ([0.917, 0.9166], "92% of the tested networks."),
+        ([0.1, 0, 1], "0% to 100% of the tested networks, depending on the pair."),
+    ],
+)
+def test_transfer_says_how_many_learning_rates_were_learnt_from(shares: list[float], said: str, tmp_path: Path) -> None:
+    rows = [scored("bar", 0.5, subset="small", trained_on="large") | {"metric": "kendall_tau"}]
+    compared = nb.Comparison(find_protocol("transfer-apart"), pd.DataFrame(rows), {})
+    text = "\n".join(sections.transfer(compared, tmp_path, {}, known_rates=shares))
+    assert f"Its learning rate alone may have been: that holds for {said}" in text

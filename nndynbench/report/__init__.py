@@ -10,6 +10,7 @@ from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import all_at_hand
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.references import BAR
+from nndynbench.protocols.sides import share_of_known_rates
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.board import Board, read_board
 from nndynbench.report.findings import prediction_finding, seeds_finding
@@ -145,9 +146,15 @@ def _transfer(board: Board, folder: Path) -> bool:
     found = board.groups(TRANSFER)
     if found:
         networks = {subset.name: subset.manifest.networks for subset in board.subsets.values()}
-        lines = [line for compared in found for line in transfer(compared, folder, networks)]
+        sections = [transfer(each, folder, networks, known_rates=_known_rates(each, board)) for each in found]
+        lines = [line for section in sections for line in section]
         _write(folder / f"{TRANSFER_PAGE}.md", [f"# {TRANSFER_TITLE}\n\n{BACK}", *lines])
     return bool(found)
+
+
+def _known_rates(compared: Comparison, board: Board) -> list[float]:
+    pairs = compared.rows[["trained_on", "subset"]].drop_duplicates().itertuples(index=False)
+    return [share_of_known_rates(compared.protocol, board.subsets[source], board.subsets[goal]) for source, goal in pairs]
 
 
 def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,7 @@ from nndynbench.report.sentences import (
     beside_controls,
     best_on_weights,
     what_adds,
+    what_is_known_of_the_rates,
     what_learning_gives,
     what_the_ranking_says,
     what_triage_says,
@@ -130,14 +131,20 @@ that fits nothing judges all networks at once.
     yield from failures(compared)
 
 
-def transfer(compared: Comparison, folder: Path, networks: Mapping[str, int]) -> Iterator[str]:
-    """Trained on one subset, tested on another; ``networks`` are those at hand of each."""
+def transfer(
+    compared: Comparison, folder: Path, networks: Mapping[str, int], *, known_rates: Collection[float] = ()
+) -> Iterator[str]:
+    """Trained on one subset, tested on another; ``networks`` are those at hand of each. ``known_rates`` are the shares of
+    tested networks whose learning rate was learnt from, one for each pair of subsets; none where no cells are kept apart.
+    """
     rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
     rows = rows[rows["budget"] == rows["budget"].max()]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
     yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['budget'].iloc[0])}, trained on → tested on.\n"
+    if known_rates:
+        yield f"{what_is_known_of_the_rates(known_rates)}\n"
     if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:
         yield f"{', '.join(few)}: few networks to train on and to test, so these scores are uncertain.\n"
     if TUNING_SUBSET in names:

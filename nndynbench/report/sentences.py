@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
@@ -167,6 +167,18 @@ def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
             f"- It is easy to tell which networks learned nothing. Among those that learned something, {named(best)} ranks "
             f"best by weights alone: τ {estimate(ranks[best])}. The bar has {estimate(ranks[BAR])}."
         )
+
+
+def what_is_known_of_the_rates(shares: Collection[float]) -> str:
+    """How much is new under a protocol that keeps cells of the grid apart; ``shares`` are those of the tested networks whose
+    learning rate was learnt from, one for each pair of subsets.
+    """
+    shown = sorted({f"{share:.0%}" for share in shares}, key=lambda text: float(text[:-1]))
+    often, by_pair = (shown[0], "") if len(shown) == 1 else (f"{shown[0]} to {shown[-1]}", ", depending on the pair")
+    return (
+        "No network is tested whose hyperparameters, all together, were learnt from. Its learning rate alone may have been: "
+        f"that holds for {often} of the tested networks{by_pair}."
+    )
 
 
 def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[str]:

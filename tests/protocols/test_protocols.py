@@ -14,7 +14,7 @@ import nndynbench as nb
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol, protocols, read_budgets
-from nndynbench.protocols.sides import sides
+from nndynbench.protocols.sides import share_of_known_rates, sides
 from nndynbench.subsets.splits import DRAWN, RULES
 
 
@@ -77,6 +77,18 @@ def test_no_network_learnt_from_has_the_hyperparameters_of_a_tested_one(digits: 
         ]
         assert min(map(len, cells)) > 80
         assert not cells[0] & cells[1]
+
+
+def test_most_learning_rates_that_are_tested_were_learnt_from_in_other_cells(digits: nb.Subset, half: nb.Subset) -> None:
+    protocol = find_protocol("transfer-apart")
+    rates = [
+        (digits.networks.loc[learnt, "learning_rate"].to_numpy(), half.networks.loc[tested, "learning_rate"].to_numpy())
+        for learnt, tested in sides(protocol, digits, half)
+    ]
+    known = [rate in learnt for learnt, tested in rates for rate in tested]
+    assert len(known) == len(half.networks)
+    assert 0.5 < share_of_known_rates(protocol, digits, half) == np.mean(known) < 1
+    assert share_of_known_rates(find_protocol("transfer"), digits, half) == 1
 
 
 class Remembering(RegressorMixin, BaseEstimator):
