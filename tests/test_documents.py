@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -84,11 +85,13 @@ def test_a_pages_snippets_run_one_after_the_other(page: str, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     if page == "your-own-runs.md":
         pytest.importorskip("torch")
-    names = {"__name__": "__main__"}
+    names: dict[str, Any] = {"__name__": "__main__"}
     found = snippets("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     assert found
     for snippet in found:
         exec(compile(snippet, page, "exec"), names)
+    if page == "your-own-runs.md":
+        assert names["new"].name not in set(names["zoo"].networks["run"])  # what is predicted was not learnt from
 
 
 @pytest.mark.parametrize("module", [nb, nb.centralities, nb.features, nb.graphs], ids=lambda module: module.__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from generation.device import CPU
 from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
 from nndynbench.cli.console import console
+from nndynbench.cli.runs import say_splits_left_out
 from nndynbench.storage.files import locked
 from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.subset import Subset as Packed
@@ -43,7 +43,6 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
     """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
     from generation.pack import pack_subset
-    from nndynbench.storage.tables import SPLITS_FILE
     from nndynbench.subsets import catalogue
 
     left: list[Path] = []
@@ -54,8 +53,7 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
             left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
-    for split, reason in json.loads((packed.folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
-        console.print(f"  the split {split} is left out: {reason}")
+    say_splits_left_out(packed.folder)
     for path in left:
         console.print(escape(f"  {path} is left as it is: this project did not write it"))
     if len(packed.devices) > 1:

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from nndynbench.cli.console import console, print_table, progress_bar
 from nndynbench.cli.options import Root
-from nndynbench.cli.tables import comparison_tables, score_tables
+from nndynbench.cli.tables import comparison_tables, said_of_draws, score_tables
 from nndynbench.names import check_name
 from nndynbench.storage.elsewhere import need_writable
 
@@ -115,8 +115,9 @@ def said_of_intervals(draws: int, protocol: Protocol) -> str:
     most = protocol.fitted.draws
     averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
     resampled = "recipes" if protocol.within == "recipe" else "learning rates (or configurations)"
+    same = "; the bar's values use the same draws, as far as the board has them" if draws > 1 else ""
     one = f"; values, also the bar's, use one draw of the folds: --draws {most} gives means" if draws == 1 < most else ""
-    return f"each value{averaged} is followed by its 95% interval, from resampling whole {resampled}{one}"
+    return f"each value{averaged} is followed by its 95% interval, from resampling whole {resampled}{same}{one}"
 
 
 def compare_command(
@@ -189,6 +190,8 @@ def compare(
     written = [written_somewhere(compared.save, each) for each in asked]
     for table in comparison_tables(compared, shown, bold={compared_as(name) for name in method or ()}):
         print_table(table)
+    if said := said_of_draws(compared, shown):
+        console.print(f"[dim]{said}[/dim]")
     for name, reason in compared.failures.items():
         console.print(f"[yellow]no result[/yellow] {escape(name)}: {escape(reason)}")
     if root is None and (missing := subsets_missing()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -36,4 +37,13 @@ def pack(
         console.print(f"[yellow]note[/yellow]: {escape(note)}")
     manifest = made.manifest
     console.print(escape(f"packed {manifest.networks} of {manifest.networks_planned} runs: {made.folder}, {size:.2f} MB"))
+    say_splits_left_out(made.folder)
     console.print(escape(f"next: nndynbench info {name} --root {out}"))
+
+
+def say_splits_left_out(folder: Path) -> None:
+    """Print the splits that a pack lacks, each with the reason."""
+    from nndynbench.storage.tables import SPLITS_FILE
+
+    for split, reason in json.loads((folder / SPLITS_FILE).read_text(encoding="utf-8"))["left_out"].items():
+        console.print(escape(f"  the split {split} is left out: {reason}"))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from nndynbench.cli.console import opened
+
+if TYPE_CHECKING:
+    from nndynbench.submissions.schema import Submission
 
 console = opened(soft_wrap=True)
 
@@ -47,9 +51,17 @@ def submit(
         checked_name(submission)
         accepted_predictions(submission)
     for submission in made:
+        replaced = said_of_replaced(submission, to)
         path = write_submission(submission, to)
         checked = f"{len(submission.scores)} scores of {submission.method} recomputed"
         console.print(escape(f"checked: {checked}; wrote {path}"))
+        if replaced:
+            console.print(f"[yellow]note[/yellow]: {replaced}")
+    if looks_like_an_estimator(made[0].description):
+        console.print(
+            f"[yellow]note[/yellow]: the board will show {escape(repr(made[0].description))} as the description: "
+            "say in one line what the method does, with --description"
+        )
     shown = f"--only {made[0].method} --submissions {quote(str(to))}"
     console.print(escape(f"see it as a row:        python -m leaderboard build {shown} --out site/"))
     if reasons := sorted({reason for submission in made if (reason := refused_admission(submission))}):
@@ -66,3 +78,25 @@ def submit(
             f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
             "docs/submitting.md says what is checked there"
         )
+
+
+def said_of_replaced(submission: Submission, folder: Path) -> str:
+    """What is lost when a submission takes the place of an earlier one with other budgets; empty where nothing is."""
+    from nndynbench.submissions.files import RefusedError, read_submission, submission_path
+
+    path = folder / submission_path(submission)
+    if not path.exists():
+        return ""
+    try:
+        earlier = set(read_submission(path).budgets)
+    except RefusedError:
+        return "the earlier file there, which was no valid submission, is replaced"
+    before, now = (", ".join(map(str, sorted(budgets))) for budgets in (earlier, set(submission.budgets)))
+    if before == now:
+        return ""
+    return f"the earlier file there had the budgets {before}; it is replaced by this one, with {now}"
+
+
+def looks_like_an_estimator(description: str) -> bool:
+    """Whether a description is only how Python shows an estimator, such as "Ridge(alpha=2)"."""
+    return re.fullmatch(r"[A-Za-z_]\w*\(.*\)", description) is not None

@@ -71,15 +71,39 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
         beyond = beyond_references(last)
         heads = [f"{budget} ep." for budget in budgets]
-        table = Table("method", *heads, "95% interval", *beyond.values(), "reads", title=title)
+        draws = _draws_where_they_differ(part)
+        columns = [*heads, "95% interval", *beyond.values(), *["draws"] * bool(draws), "reads"]
+        table = Table("method", *columns, title=title)
         values = part.pivot_table(index="method", columns="budget", values="value", sort=False, dropna=False)
         for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [span(row, "low", "high"), *(with_span(row, column) for column in beyond)]
+            cells += [draws[str(name)]] if draws else []
             table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
         yield table
     yield from _tables_of_reasons(rows)
+
+
+def said_of_draws(compared: Comparison, metric: str) -> str:
+    """What a comparison's scores are means over, and its gains; empty where there is one natural division."""
+    if compared.protocol.fitted.draws == 1 or "draws" not in compared.rows:
+        return ""
+    counts = set(compared.rows.loc[compared.rows["metric"] == metric, "draws"])
+    if counts == {1}:
+        return "each score, gain and addition is from one draw of the folds, the same for all methods"
+    over = "as many draws of the folds as its row says" if len(counts) > 1 else f"{counts.pop()} draws of the folds"
+    return f"each score is the mean over {over}; gains and additions pair the draws that both methods have"
+
+
+def _draws_where_they_differ(rows: pd.DataFrame) -> dict[str, str]:
+    """How many draws of the folds each method's scores are means over, budget by budget where it varies; empty where all
+    have the same number.
+    """
+    if "draws" not in rows or rows["draws"].nunique() < 2:
+        return {}
+    counts = {str(name): list(part.sort_values("budget")["draws"]) for name, part in rows.groupby("method", sort=False)}
+    return {name: ", ".join(map(str, each if len(set(each)) > 1 else each[:1])) for name, each in counts.items()}
 
 
 def _tables_of_reasons(rows: pd.DataFrame) -> Iterator[Table]:

@@ -79,7 +79,7 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     ``metric`` is the protocol's first, ``value`` the result's score, ``bar`` the bar's under the same draws of the folds,
     and ``gain`` how much better the result is. ``added``, for regressions, is how much R² rises when the bar is blended with
     the result. ``gain`` and ``added`` have their 95% intervals beside them (``…_low``, ``…_high``). Numbers are NaN where
-    the leaderboard has no bar.
+    the leaderboard has no bar. ``print(beside.T)`` shows all of them on 80 columns.
 
     Parameters
     ----------

@@ -129,6 +129,7 @@ def test_a_bad_value_gives_one_line_and_exit_status_2(
 def test_evaluate_says_what_its_values_are_means_over(draws: int, protocol: str, said: str) -> None:
     assert said in said_of_intervals(draws, find_protocol(protocol))
     assert ("--draws" in said_of_intervals(draws, find_protocol(protocol))) == ("also the bar's" in said)
+    assert ("the bar's values use the same draws" in said_of_intervals(draws, find_protocol(protocol))) == (draws > 1)
 
 
 def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.dummy import DummyRegressor
 from typer.testing import CliRunner
 
 import nndynbench as nb
@@ -95,6 +96,28 @@ def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
     printed = run("nndynbench", "submit", "constant.digits-lenet.classification.json", *about)
     assert "takes the file once a maintainer has rerun it" in printed
     assert "git add" not in printed
+
+
+def test_a_draft_with_other_budgets_is_replaced_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--method", "mine"]
+    printed = []
+    for folder, budgets in (("a", "1,2"), ("a", "1,2"), ("b", "5")):
+        asked = ["--protocol", "regression-folds", "--budgets", budgets, "--out", folder]
+        run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", *asked)
+        printed.append(run("nndynbench", "submit", f"{folder}/constant.digits-lenet.regression-folds.json", *about))
+    assert [text.count("the earlier file there") for text in printed] == [0, 0, 1]
+    assert "the earlier file there had the budgets 1, 2; it is replaced by this one, with 5" in printed[2]
+    assert "--description" not in printed[0]
+
+
+def test_whoever_submits_a_bare_estimator_is_asked_for_a_description(tmp_path: Path, digits: Subset) -> None:
+    bare = nb.evaluate(DummyRegressor(), digits, protocol="regression-folds", budgets=1, name="mean")
+    saved = bare.save(tmp_path / "mean.json")
+    about = [saved, "--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--to", tmp_path / "board"]
+    asked = "as the description: say in one line what the method does, with --description"
+    assert asked in run("nndynbench", "submit", *map(str, about))
+    assert asked not in run("nndynbench", "submit", *map(str, about), "--description", "the mean (of all networks)")
 
 
 def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: dict[str, Subset]) -> None:

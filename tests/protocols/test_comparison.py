@@ -13,7 +13,7 @@ from rich.console import Console
 
 import nndynbench as nb
 from nndynbench import plots
-from nndynbench.cli.tables import comparison_tables
+from nndynbench.cli.tables import comparison_tables, said_of_draws
 from nndynbench.protocols import find_method, find_protocol, read_comparison
 from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.stored import StoredResults
@@ -120,6 +120,24 @@ def test_what_was_trained_under_a_reduced_protocol_is_named_so(compared: nb.Comp
     [reduced] = comparison_tables(replace(compared, regimes={"digits-lenet": "reduced"}), "r2")
     assert "on digits-lenet:" in str(full.title)
     assert "on digits-lenet (reduced regime):" in str(reduced.title)
+
+
+def test_how_many_draws_a_score_is_the_mean_over_is_shown_where_rows_differ(compared: nb.Comparison) -> None:
+    [same] = comparison_tables(compared, "r2")
+    assert "draws" not in [column.header for column in same.columns]
+    assert said_of_draws(compared, "r2") == (
+        "each score, gain and addition is from one draw of the folds, the same for all methods"
+    )
+    draws = compared.rows["draws"].where(compared.rows["method"] != "bar", 10)
+    ten = replace(compared, rows=compared.rows.assign(draws=draws))
+    [table] = comparison_tables(ten, "r2")
+    shown = {column.header: list(column.cells) for column in table.columns}
+    assert dict(zip(shown["method"], shown["draws"], strict=True))["[bold]bar[/bold]"] == "10"
+    assert set(shown["draws"]) == {"1", "10"}
+    assert said_of_draws(ten, "r2").endswith("gains and additions pair the draws that both methods have")
+    last = compared.rows["budget"] == compared.rows["budget"].max()
+    [varied] = comparison_tables(replace(compared, rows=compared.rows.assign(draws=draws.where(last, 1))), "r2")
+    assert "1, 10" in list(next(column for column in varied.columns if column.header == "draws").cells)
 
 
 def test_its_plot_is_a_picture(compared: nb.Comparison, tmp_path: Path) -> None:

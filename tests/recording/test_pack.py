@@ -400,6 +400,16 @@ class TestCommands:
         assert "packed 24 of 24 runs" in said.replace("\n", " ")
         assert "regime own" in self.said("info", "my-zoo", "--root", "zoo")
 
+    def test_each_split_that_is_left_out_is_said_with_the_reason(self) -> None:
+        for number in range(12):  # 4 configurations, with 3 seeds each
+            recorder = nb.Recorder(f"runs/{number:02d}", hyperparameters={"learning_rate": number % 4, "seed": number})
+            recorder.epoch(validation_accuracy=50.0 + number)
+            recorder.finish(test_accuracy=60.0 + number)
+        said = self.said("pack", "runs", "--name", "my-zoo", "--out", "zoo").splitlines()
+        assert "  the split folds is left out: 4 configurations: 5 folds need 5" in said
+        assert "  the split blocked is left out: 4 learning rates: bands of 4 need at least 8" in said
+        assert "  the split sample_folds is left out: 6 high and 6 low networks: a class needs at least 15" in said
+
     def test_its_texts_are_shown_as_they_are_also_in_brackets(self) -> None:
         for rate in range(1, 15):
             recorder = nb.Recorder(f"runs/{rate:02d}", hyperparameters={"[b]rate": rate % 7})

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sklearn.metrics import r2_score
 
@@ -15,6 +16,15 @@ from nndynbench.submissions import beside
 
 ROOT = Path(__file__).parents[2]
 FOLDS, SUBMITTED = "regression-folds", ROOT / "leaderboard" / "submissions"
+
+
+def test_turned_round_it_is_printed_whole_on_80_columns(digits: nb.Subset) -> None:
+    rows = nb.beside_bar(nb.evaluate("constant", digits, protocol=FOLDS, budgets=[1, 3, 5]))
+    with pd.option_context("display.width", 80, "display.max_columns", 0, "display.large_repr", "truncate"):
+        shown = str(rows.T)
+    assert "..." not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert len(shown.splitlines()) == 1 + len(rows.columns)
 
 
 def test_the_bar_is_the_one_that_is_submitted(digits: nb.Subset) -> None:
