@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -40,6 +40,28 @@ def test_it_says_what_a_method_does_and_reads() -> None:
     assert (check.tasks, check.reads) == (("regression",), ("curves",))
     assert nb.check_method("degree-svm").tasks == ("classification",)
     assert nb.check_method("hyperparameters").tasks == ("classification", "regression")
+
+
+def layers(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [float(len(graph.blocks))]
+
+
+def test_equal_predictions_for_all_networks_are_remarked_on() -> None:
+    check = nb.check_method(make_pipeline(nb.Signature(layers), StandardScaler(), LinearRegression()))
+    assert check.remarks == ("regression: predicts the same for all 20 networks: does what it reads vary?",)
+    assert nb.check_method(make_pipeline(nb.Columns([curves]), LinearRegression())).remarks == ()
+
+
+def test_a_classifier_is_remarked_on_if_its_scores_do_not_vary_either() -> None:
+    always_high = LogisticRegression(class_weight={0: 1e-6, 1: 1.0})
+    assert nb.check_method(make_pipeline(nb.Columns([curves]), always_high)).remarks == ()
+    same = nb.check_method(make_pipeline(nb.Signature(layers), SVC())).remarks
+    assert same == ("classification: predicts the same for all 20 networks: does what it reads vary?",)
+
+
+def test_a_method_that_reads_nothing_is_remarked_on() -> None:
+    [remark] = nb.check_method("constant").remarks
+    assert remark.startswith("reads nothing of any network")
 
 
 def test_open_seeds_are_fixed_for_the_method() -> None:
