@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.harness import Fit, Fitting
+from nndynbench.protocols.harness import Fit, Fitting, check_reads
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, label_of, tasks_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
@@ -69,8 +69,8 @@ def check_method(method: Any) -> Check:
                 )
             varies = varies or _varies(first["prediction"]) or _varies(first["score"])
         constant += [] if varies else [task]
-    if isinstance(resolved, Method) and (undeclared := read - set(resolved.reads)):
-        raise MethodError(f"{label} declares that it reads {sorted(resolved.reads)}, but also read {sorted(undeclared)}")
+    if isinstance(resolved, Method):
+        check_reads(resolved.reads, read, label)
     return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), _remarks(constant, read))
 
 

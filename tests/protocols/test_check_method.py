@@ -77,7 +77,9 @@ def test_a_tier_that_is_not_declared_is_named() -> None:
     method = nb.Method(
         description="", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([curves]), LinearRegression())
     )
-    with pytest.raises(MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]"):
+    with pytest.raises(
+        MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]: add 'curves' to its reads"
+    ):
         nb.check_method(method)
 
 
