@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -57,6 +58,16 @@ def test_a_classifier_is_remarked_on_if_its_scores_do_not_vary_either() -> None:
     assert nb.check_method(make_pipeline(nb.Columns([curves]), always_high)).remarks == ()
     same = nb.check_method(make_pipeline(nb.Signature(layers), SVC())).remarks
     assert same == ("classification: predicts the same for all 20 networks: does what it reads vary?",)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features")
+def test_a_function_that_is_nan_for_every_network_is_told_so() -> None:
+    def undefined(graph: nb.graphs.LayeredGraph) -> float:
+        return float("nan")
+
+    method = make_pipeline(nb.Signature(undefined), SimpleImputer(), StandardScaler(), LinearRegression())
+    with pytest.raises(MethodError, match="no column is left: its functions return only NaN, or nothing, for every network"):
+        nb.check_method(method)
 
 
 def test_a_method_that_reads_nothing_is_remarked_on() -> None:
