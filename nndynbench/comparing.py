@@ -89,8 +89,8 @@ def compare(
     Raises
     ------
     UnknownNameError, BudgetError, SplitError, ValueError
-        For names, budgets and splits that do not exist. A method that fails, or that does not do the protocol's task, raises
-        nothing: see ``Comparison.failures``.
+        For names, budgets and splits that do not exist, and if no method that is named does the protocol's task. Of several
+        methods, one that fails or does not do the task raises nothing: see ``Comparison.failures``.
 
     Examples
     --------
@@ -104,6 +104,9 @@ def compare(
     jobs, named = checked_jobs(jobs), _fitted_among_all(chosen) if methods is None else checked_names(methods)
     asked = list(dict.fromkeys([BAR, *named]))
     failures = {name: reason for name in asked if (reason := _why_not(name, chosen)) is not None}
+    if named and all(name in failures for name in named):
+        reasons = "; ".join(f"{name}: {failures[name]}" for name in dict.fromkeys(named))
+        raise ValueError(f"none of the methods can be compared under {chosen.name}: {reasons}")
     folder = None if submissions is None else Path(submissions)
     units = [
         _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)

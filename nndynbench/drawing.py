@@ -157,12 +157,19 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     ------
     ValueError
         For a subset without a single validation accuracy.
+    UnknownNetworkError
+        For an id that is not in the subset.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LogNorm
 
+    from nndynbench.subsets.subset import unknown_networks
+
+    chosen = subset.network_ids if network_ids is None else list(network_ids)
+    if unknown := sorted(set(chosen) - set(subset.network_ids)):
+        raise unknown_networks(subset, unknown)
     axes: Axes = _axes(ax)
-    networks = subset.networks if network_ids is None else subset.networks.loc[list(network_ids)]
+    networks = subset.networks.loc[chosen]
     every = subset.curves.pivot_table(values="validation_accuracy", index="network", columns="epoch")
     if every.empty:
         raise ValueError(f"no network of {subset.name} has a validation accuracy: there is no curve to draw")

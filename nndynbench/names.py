@@ -12,8 +12,9 @@ class UnknownNameError(NndynbenchError, ValueError):
     """A name (of a subset, tier, split, protocol, …) that does not exist."""
 
 
-def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = "") -> str:
+def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = "", more: str = "") -> str:
     """Return ``name`` if it is among ``valid``. The error suggests ``instead`` or, by default, the most similar valid name.
+    After the valid names it says ``more``.
 
     Raises
     ------
@@ -25,4 +26,5 @@ def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = 
         return name
     close = [instead] if instead else difflib.get_close_matches(str(name), choices, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""
-    raise UnknownNameError(f"unknown {what} {name!r}{guess} (valid: {', '.join(choices) or 'none'})")
+    more = f"; {more}" if more else ""
+    raise UnknownNameError(f"unknown {what} {name!r}{guess} (valid: {', '.join(choices) or 'none'}{more})")

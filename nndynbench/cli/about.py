@@ -52,6 +52,8 @@ def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.
         f"{escape(method)}: fits, predicts and predicts the same again; tasks {', '.join(found.tasks)}; "
         f"looked at {', '.join(found.reads) or 'nothing'}; {found.seconds:.1f} seconds"
     )
+    for remark in found.remarks:
+        console.print(f"[yellow]remark[/yellow] {escape(remark)}")
 
 
 def cite(

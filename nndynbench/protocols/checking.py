@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from nndynbench.protocols.harness import Fit, Fitting
+from nndynbench.protocols.harness import Fit, Fitting, check_reads
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, label_of, tasks_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
@@ -19,11 +21,15 @@ TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
 
 @dataclass(frozen=True)
 class Check:
-    """What `check_method` found: the tasks that the method does, what it read, and how many seconds the check took."""
+    """What `check_method` found: the tasks that the method does, what it read, and how many seconds the check took.
+
+    ``remarks``: what stops no evaluation but may be a mistake, such as equal predictions for all networks.
+    """
 
     tasks: tuple[Task, ...]
     reads: tuple[str, ...]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
 
 def check_method(method: Any) -> Check:
@@ -51,18 +57,34 @@ def check_method(method: Any) -> Check:
     start = time.perf_counter()
     read: set[str] = set()
     tasks = tasks_of(resolved)
+    constant: list[Task] = []
     for task in tasks:
-        estimator = _estimator(resolved, task)
+        estimator, varies = _estimator(resolved, task), False
         for budget in BUDGETS:
             fit = _small_fit(task, budget, read)
-            first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED))["prediction"] for _ in range(2))
-            if not np.array_equal(first, again):
+            first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED)) for _ in range(2))
+            if not np.array_equal(first["prediction"], again["prediction"]):
                 raise MethodError(
                     f"{label}, {task}, budget {budget}: a second fit gives different predictions; fix its random seeds"
                 )
-    if isinstance(resolved, Method) and (undeclared := read - set(resolved.reads)):
-        raise MethodError(f"{label} declares that it reads {sorted(resolved.reads)}, but also read {sorted(undeclared)}")
-    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3))
+            varies = varies or _varies(first["prediction"]) or _varies(first["score"])
+        constant += [] if varies else [task]
+    if isinstance(resolved, Method):
+        check_reads(resolved.reads, read, label)
+    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), _remarks(constant, read))
+
+
+def _varies(numbers: pd.Series) -> bool:
+    """Whether numbers differ by more than rounding."""
+    return not np.allclose(numbers, numbers.iloc[0], rtol=1e-9, atol=0, equal_nan=True)
+
+
+def _remarks(constant: Sequence[Task], read: Collection[str]) -> tuple[str, ...]:
+    """What may be a mistake: nothing is read, or the predictions for a task are the same for all networks."""
+    if not read:
+        return ("reads nothing of any network, so its predictions cannot depend on the networks",)
+    same = f"predicts the same for all {TEST} networks: does what it reads vary?"
+    return tuple(f"{task}: {same}" for task in constant)
 
 
 def _estimator(method: Any, task: Task) -> Any:

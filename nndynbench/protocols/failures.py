@@ -11,6 +11,9 @@ LONGEST_REASON = 500
 # Words in which numpy and scikit-learn refuse histories where they expect numbers.
 HISTORIES_AS_NUMBERS = ("not 'History'", "[History(")
 
+# Words in which scikit-learn refuses a table without columns, such as one whose columns an imputer dropped.
+NO_COLUMNS = "Found array with 0 feature(s)"
+
 PACKAGE = Path(__file__).parents[1]
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 
@@ -22,6 +25,8 @@ def why_it_failed(error: BaseException) -> str:
     said, cause = told(error), f" ({told(error.__cause__)})" if error.__cause__ else ""
     if any(refusal in said for refusal in HISTORIES_AS_NUMBERS):
         return "it takes numbers, not histories: put nndynbench.Signature first, as in make_pipeline(Signature(function), …)"
+    if NO_COLUMNS in said:
+        return f"no column is left: its functions return only NaN, or nothing, for every network ({said})"
     return f"{said}{cause}{place_in_user_code(error)}"
 
 

@@ -60,7 +60,8 @@ def fitted_on(
 ) -> Any:
     """The estimator, cloned, seeded and fitted, with the best of the choices.
 
-    A ``fit`` that has a parameter named ``groups`` or ``accuracies`` is passed it.
+    A ``fit`` that has a parameter named ``groups`` or ``accuracies`` after those of the histories and the target is passed
+    it.
     """
     from sklearn.base import clone
 

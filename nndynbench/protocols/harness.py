@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import permutations
@@ -144,9 +144,7 @@ def evaluate(
     fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, numbers, read)]
     with reporting(progress, f"evaluating {label}") as report:
         fitting, predictions = _predictions(fits, fitting, jobs, report, must_be_sealed=bool(sealed))
-    declared = set(resolved.reads) if isinstance(resolved, Method) else set(READABLE)
-    if undeclared := read - declared:
-        raise MethodError(f"{label} declares that it reads {sorted(declared)}, but also read {sorted(undeclared)}")
+    check_reads(resolved.reads if isinstance(resolved, Method) else READABLE, read, label)
     facts = ResultFacts(
         method=label,
         description=resolved.description if isinstance(resolved, Method) else described(estimator),
@@ -316,6 +314,15 @@ def loaded_subsets(subsets: str | Subset | Sequence[str | Subset]) -> list[Subse
         if loaded.setdefault(subset.name, subset).checksum != subset.checksum:
             raise ValueError(f"{subset.name} is given in two versions, {loaded[subset.name].version} and {subset.version}")
     return list(loaded.values())
+
+
+def check_reads(declared: Collection[str], read: Collection[str], label: str) -> None:
+    """Raise `MethodError` if a method read what it does not declare, saying what to add."""
+    if undeclared := sorted(set(read) - set(declared)):
+        added = " and ".join(map(repr, undeclared))
+        raise MethodError(
+            f"{label} declares that it reads {sorted(declared)}, but also read {undeclared}: add {added} to its reads"
+        )
 
 
 def check_predictions(predicted: FloatArray, count: int, task: Task, where: str) -> None:

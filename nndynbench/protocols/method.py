@@ -121,8 +121,13 @@ class Method:
             raise ValueError(f"the method is only for {', '.join(self.protocols)}, not for {protocol.name}")
         estimator = self.estimators.get(protocol.task)
         if estimator is None:
-            other = "regressor" if protocol.task == "classification" else "classifier"
-            raise ValueError(f"the method has only a {other}, but {protocol.name} is a {protocol.task} protocol")
+            own, needed, other = "regressor", "classifier", DEFAULT_PROTOCOLS["regression"]
+            if protocol.task == "regression":
+                own, needed, other = "classifier", "regressor", DEFAULT_PROTOCOLS["classification"]
+            raise ValueError(
+                f"the method has only a {own}, but {protocol.name} is a {protocol.task} protocol: give it {needed}=… too, "
+                f"or use another protocol, such as {other}"
+            )
         if chosen := self.chosen.get(protocol.task):
             from sklearn.base import clone
 

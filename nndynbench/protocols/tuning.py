@@ -66,9 +66,14 @@ def best_of(
 
 
 def asked_for(estimator: Any, **known: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Copies of what the estimator's ``fit`` has parameters for, of what is ``known`` about the training networks."""
-    named = inspect.signature(estimator.fit).parameters
-    return {name: np.array(values) for name, values in known.items() if name in named}
+    """Copies of what the estimator's ``fit`` has parameters for, of what is ``known`` about the training networks.
+
+    The first two positional parameters are the histories and the target, whatever they are called.
+    """
+    named = list(inspect.signature(estimator.fit).parameters.values())
+    positional = [one.name for one in named if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    free = {one.name for one in named} - set(positional[:2])
+    return {name: np.array(values) for name, values in known.items() if name in free}
 
 
 def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) -> Folds:

@@ -7,7 +7,7 @@ from nndynbench.subsets.export import export
 from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.loading import SupersededWarning, as_subset, download, load, subsets
 from nndynbench.subsets.splits import SplitError
-from nndynbench.subsets.subset import Subset
+from nndynbench.subsets.subset import Subset, UnknownNetworkError
 from nndynbench.subsets.targets import TargetError
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Subset",
     "SupersededWarning",
     "TargetError",
+    "UnknownNetworkError",
     "as_subset",
     "catalogue",
     "catalogue_entry",

@@ -98,7 +98,10 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
 
 def _load_own(name: str, version: str | None, root: str | Path | None) -> Subset:
     """A pack of one's own runs (`nndynbench.pack`), below ``root`` or the home folder."""
-    check_name(name, [*catalogue(), *own_names(root)], what="subset")
+    more = (
+        "" if root is not None else "a pack of your own needs its folder: --root FOLDER, or load(…, root=FOLDER) in Python"
+    )
+    check_name(name, [*catalogue(), *own_names(root)], what="subset", more=more)
     found = find(name, version=version, root=root)
     if not found:
         raise NotAtHandError(f"{name} {version} is not in {', '.join(map(str, places(root)))}")

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.places import NotAtHandError, to_download
+from nndynbench.subsets.subset import unknown_networks
 
 if TYPE_CHECKING:
     from nndynbench.subsets.subset import Subset
@@ -45,7 +46,7 @@ class Snapshots(Dataset[dict[str, Any]]):
             raise NotAtHandError(f"{named} is not at hand: {remedy}")
         chosen = subset.network_ids if network_ids is None else network_ids
         if unknown := sorted(set(chosen) - set(subset.network_ids)):
-            raise KeyError(f"{subset.name} {subset.version} has no network {', '.join(map(str, unknown))}")
+            raise unknown_networks(subset, unknown)
         self._items = [
             (network, epoch)
             for network in chosen

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.deprecation import renamed_keyword
+from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
     from nndynbench.subsets.snapshots import Snapshots
 
 FINAL_ACCURACY = "final_accuracy"
+
+
+class UnknownNetworkError(NndynbenchError, KeyError):
+    """An id that no network of a subset has; says which ids there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError shows its message in quotation marks
 
 
 class Subset:
@@ -227,8 +235,8 @@ class Subset:
 
         Raises
         ------
-        KeyError
-            For an id that is not in this version.
+        UnknownNetworkError
+            For an id that is not in this version; it is a KeyError.
         BudgetError
             For a budget that is not a whole number from 1 to the most epochs that a network may have trained.
         """
@@ -268,10 +276,10 @@ class Subset:
         return range(1, epochs_before_late(self.networks, late) + 1)
 
     def reader(self, network: int) -> Reader:
-        """The reader of a network, which reads all epochs, later ones too. Raises `KeyError` as `history` does."""
+        """The reader of a network, which reads all epochs, later ones too. Raises what `history` raises for an id."""
         whole = isinstance(network, (int, np.integer)) and not isinstance(network, bool)
         if not whole or network not in self.pack.facts:
-            raise KeyError(f"{self.name} {self.version} has no network {network!r} (it has {len(self.networks)})")
+            raise unknown_networks(self, [network])
         return Reader(PackedNetwork(self.pack, int(network)))
 
     def export(
@@ -300,6 +308,14 @@ class Subset:
         from nndynbench.subsets.snapshots import Snapshots
 
         return Snapshots(self, tier, network_ids=network_ids, epochs=epochs)
+
+
+def unknown_networks(subset: Subset, networks: Sequence[object]) -> UnknownNetworkError:
+    """The error that names ids which are not in a subset, and says which ids are."""
+    ids, no = sorted(subset.network_ids), "no network" if len(networks) == 1 else "no networks"
+    valid = f"from {ids[0]} to {ids[-1]}" if len(ids) == ids[-1] - ids[0] + 1 else f"between {ids[0]} and {ids[-1]}"
+    named = ", ".join(f"{network!r:.100}" for network in networks)
+    return UnknownNetworkError(f"{subset.name} {subset.version} has {no} {named} (it has {len(ids)}, {valid})")
 
 
 @lru_cache(maxsize=16)

@@ -60,6 +60,8 @@ def test_check_says_what_a_method_did() -> None:
     assert re.match(
         r"constant: fits, predicts and predicts the same again; .* looked at nothing", output("check", "constant")
     )
+    assert "remark reads nothing of any network" in output("check", "constant")
+    assert "remark" not in output("check", "degree-linear")
 
 
 def test_cite_prints_package_version_and_paper(digits: nb.Subset) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -42,6 +43,38 @@ def test_it_says_what_a_method_does_and_reads() -> None:
     assert nb.check_method("hyperparameters").tasks == ("classification", "regression")
 
 
+def layers(graph: nb.graphs.LayeredGraph) -> list[float]:
+    return [float(len(graph.blocks))]
+
+
+def test_equal_predictions_for_all_networks_are_remarked_on() -> None:
+    check = nb.check_method(make_pipeline(nb.Signature(layers), StandardScaler(), LinearRegression()))
+    assert check.remarks == ("regression: predicts the same for all 20 networks: does what it reads vary?",)
+    assert nb.check_method(make_pipeline(nb.Columns([curves]), LinearRegression())).remarks == ()
+
+
+def test_a_classifier_is_remarked_on_if_its_scores_do_not_vary_either() -> None:
+    always_high = LogisticRegression(class_weight={0: 1e-6, 1: 1.0})
+    assert nb.check_method(make_pipeline(nb.Columns([curves]), always_high)).remarks == ()
+    same = nb.check_method(make_pipeline(nb.Signature(layers), SVC())).remarks
+    assert same == ("classification: predicts the same for all 20 networks: does what it reads vary?",)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features")
+def test_a_function_that_is_nan_for_every_network_is_told_so() -> None:
+    def undefined(graph: nb.graphs.LayeredGraph) -> float:
+        return float("nan")
+
+    method = make_pipeline(nb.Signature(undefined), SimpleImputer(), StandardScaler(), LinearRegression())
+    with pytest.raises(MethodError, match="no column is left: its functions return only NaN, or nothing, for every network"):
+        nb.check_method(method)
+
+
+def test_a_method_that_reads_nothing_is_remarked_on() -> None:
+    [remark] = nb.check_method("constant").remarks
+    assert remark.startswith("reads nothing of any network")
+
+
 def test_open_seeds_are_fixed_for_the_method() -> None:
     nb.check_method(make_pipeline(nb.Columns([curves]), RandomForestRegressor(5)))
 
@@ -55,7 +88,9 @@ def test_a_tier_that_is_not_declared_is_named() -> None:
     method = nb.Method(
         description="", source="", reads={"weights"}, regressor=make_pipeline(nb.Columns([curves]), LinearRegression())
     )
-    with pytest.raises(MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]"):
+    with pytest.raises(
+        MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]: add 'curves' to its reads"
+    ):
         nb.check_method(method)
 
 

@@ -81,6 +81,23 @@ def test_each_subset_on_which_a_method_fails_is_listed(digits: nb.Subset, folder
     assert set(both.rows["method"]) == {"bar"}
 
 
+def test_methods_of_which_none_does_the_task_are_refused_at_once(digits: nb.Subset, folder: Path) -> None:
+    fitted: list[str] = []
+    options = {"protocol": "classification", "results": folder, "progress": lambda name, *_: fitted.append(name)}
+    said = "failing.py: the method has only a regressor, but classification is a classification protocol"
+    with pytest.raises(ValueError, match=f"none of the methods can be compared under classification: .*{said}"):
+        nb.compare([str(folder / "failing.py")], digits, **options)
+    assert fitted == []
+
+
+def test_of_several_methods_one_that_does_not_do_the_task_is_listed(digits: nb.Subset, folder: Path) -> None:
+    both = nb.compare(
+        ["constant", str(folder / "failing.py")], digits, protocol="classification", budgets=1, results=folder, jobs=1
+    )
+    assert [name.endswith("failing.py") for name in both.failures] == [True]
+    assert "constant" in set(both.rows["method"])
+
+
 def test_what_is_named_twice_is_compared_once(digits: nb.Subset, folder: Path, compared: nb.Comparison) -> None:
     twice = nb.compare(["constant", "constant"], [digits, digits], budgets=[1, 1], results=folder, jobs=1)
     assert twice.rows.groupby(["method", "metric"]).size().eq(1).all()

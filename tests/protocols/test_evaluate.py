@@ -344,7 +344,9 @@ class ReadsCurves(Constant):
 
 def test_a_method_that_reads_what_it_did_not_declare_is_refused(digits: nb.Subset) -> None:
     method = nb.Method(description="", source="", reads={"weights"}, regressor=ReadsCurves())
-    with pytest.raises(MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]"):
+    with pytest.raises(
+        MethodError, match=r"declares that it reads \['weights'\], but also read \['curves'\]: add 'curves' to its reads"
+    ):
         nb.evaluate(method, digits, protocol="regression", budgets=1)
 
 

@@ -75,6 +75,24 @@ def test_a_classifier_that_asks_is_handed_the_accuracies_that_labels_are_a_cut_o
         np.testing.assert_array_equal(told["target"], told["accuracies"] >= digits.manifest.threshold)
 
 
+class CallsTheTargetAccuracies(RegressorMixin, BaseEstimator):
+    def fit(self, histories: Any, accuracies: Any, groups: Any = None) -> CallsTheTargetAccuracies:
+        HANDED.append({"target": accuracies, "groups": groups})
+        return self
+
+    def predict(self, histories: Any) -> Any:
+        return np.zeros(len(histories))
+
+
+def test_a_fit_may_call_its_target_accuracies(digits: nb.Subset) -> None:
+    ids = digits.network_ids[:3]
+    known = Known(np.array([70.0, 80.0, 90.0]), np.array([0, 0, 1]), np.array([1.0, 2.0, 3.0]))
+    fitted_on(CallsTheTargetAccuracies(), {}, digits.histories(ids, 1), known, "regression")
+    [told] = HANDED
+    np.testing.assert_array_equal(told["target"], known.target)
+    np.testing.assert_array_equal(told["groups"], known.groups)
+
+
 class Chooses(Asks):
     """Has a parameter to choose, and requires both groups and accuracies."""
 

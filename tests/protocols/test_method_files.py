@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
@@ -257,3 +258,17 @@ def test_a_method_file_that_cannot_be_executed_says_why(tmp_path: Path, content:
     with pytest.raises(ValueError, match=f"mine.py cannot be executed: {message}"):
         find_method(str(tmp_path / "mine.py"))
     assert not {name for name in set(sys.modules) - before if name.startswith("mine")}
+
+
+@pytest.mark.parametrize(
+    ("given", "protocol", "instead"),
+    [
+        ("regressor", "classification", "give it classifier=… too, or use another protocol, such as regression-folds"),
+        ("classifier", "regression-folds", "give it regressor=… too, or use another protocol, such as classification"),
+    ],
+)
+def test_a_method_without_the_protocols_estimator_is_told_what_to_do(given: str, protocol: str, instead: str) -> None:
+    dummies = {"regressor": DummyRegressor(), "classifier": DummyClassifier()}
+    method = nb.Method(description="", source="", reads=(), **{given: dummies[given]})
+    with pytest.raises(ValueError, match=f"only a {given}, but {protocol} is .*: {instead}"):
+        nb.evaluate(method, "digits-lenet", protocol=protocol, budgets=1)

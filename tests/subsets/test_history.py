@@ -40,8 +40,12 @@ def test_a_bad_budget_is_refused_with_the_valid_ones(digits: nb.Subset, budget: 
 
 
 def test_an_unknown_network_is_refused(digits: nb.Subset) -> None:
-    with pytest.raises(KeyError, match="no network 240"):
-        digits.history(240, 1)
+    for kind in (KeyError, nb.NndynbenchError):
+        with pytest.raises(kind) as refused:
+            digits.history(240, 1)
+        assert str(refused.value) == f"digits-lenet {digits.version} has no network 240 (it has 240, from 0 to 239)"
+    with pytest.raises(nb.NndynbenchError, match=r"has no networks 300, 500 \(it has 240, from 0 to 239\)"):
+        digits.plot_curves(network_ids=[3, 500, 300])
 
 
 def test_no_public_attribute_leads_to_the_zoo_the_id_the_label_or_the_future(digits: nb.Subset) -> None:

@@ -61,6 +61,14 @@ def test_an_unknown_subset_is_guessed_and_the_valid_ones_listed(name: str, meant
         nb.load(name)
 
 
+def test_an_unknown_subset_without_a_root_says_how_to_name_the_folder_of_ones_own_packs(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"a pack of your own needs its folder: --root FOLDER, or load\(…, root="):
+        nb.load("my-zoo")
+    with pytest.raises(UnknownNameError) as refused:
+        nb.load("my-zoo", root=tmp_path)
+    assert "--root" not in str(refused.value)
+
+
 def test_a_subset_that_is_nowhere_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(NotAtHandError, match="python -m generation train imagenet-resnet50"):
         nb.load("imagenet-resnet50", root=tmp_path)

@@ -129,7 +129,9 @@ def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> N
     assert (snapshots[1]["final_accuracy"], snapshots[1]["label"]) == (facts["final_accuracy"], facts["label"])
     with pytest.raises(ValueError, match=r"unknown tier of arrays 'networks'"):
         digits.to_torch("networks")
-    with pytest.raises(KeyError, match=r"has no network 9999"):
+    with pytest.raises(KeyError, match=r"has no network 9999 \(it has 240, from 0 to 239\)"):
         digits.to_torch("weights", network_ids=[3, 9999])
+    with pytest.raises(nb.NndynbenchError, match=r"has no networks 300, 9999 \(it"):
+        digits.to_torch("weights", network_ids=[3, 9999, 300])
     with pytest.raises(NotAtHandError, match="holds none of the chosen epochs of the chosen networks"):
         digits.to_torch("weights", epochs=[99])
