@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -37,7 +37,9 @@ UNBOUNDED = 1000
 # This project's own: an error in importing those is a fault of it.
 PACKAGES = ("nndynbench", "generation", "leaderboard")
 
-# The cell of a value that does not exist.
+# Where a table is too wide: how far a row's values stand in, and what is between two of them.
+INDENT = 2
+GAP = "   "
 
 
 class CommandLine(typer.Typer):
@@ -250,8 +252,8 @@ def progress_bar(doing: str) -> AbstractContextManager[ReportProgress]:
 
 
 def print_table(table: Table, *, on: Console = console) -> None:
-    """Print a table; on a terminal that is narrower than it, row after row with the headings beside the values, so that no
-    value is cut.
+    """Print a table; on a terminal that is narrower than it, row after row with the headings before the values, so that no
+    value is cut. A row that a mere number names, such as a budget, is named with its heading.
     """
     if on.measure(table, options=on.options.update(width=UNBOUNDED)).maximum <= on.width:
         on.print(table)
@@ -261,6 +263,19 @@ def print_table(table: Table, *, on: Console = console) -> None:
     headings = [" ".join(str(column.header).split()) for column in table.columns]
     for name, *cells in zip(*(map(str, column.cells) for column in table.columns), strict=True):
         pairs = [pair for pair in zip(headings[1:], cells, strict=True) if pair[1] not in ("", NOTHING)]
-        values = [f"[dim]{heading}[/dim] {cell}" for heading, cell in pairs]
-        on.print(Text.from_markup(name, style="bold"))
-        on.print(Padding(Text.from_markup(" · ".join(values)), (0, 0, 0, 2)))
+        values = [Text.from_markup(f"[dim]{heading}:[/dim] {cell}" if heading else cell) for heading, cell in pairs]
+        numbered = not any(map(str.isalpha, name))
+        on.print(Text.from_markup(f"{headings[0]} {name}".strip() if numbered else name, style="bold"))
+        for line in _filled(values, on.width - INDENT):
+            on.print(Padding(line, (0, 0, 0, INDENT)))
+
+
+def _filled(parts: Iterable[Text], width: int) -> list[Text]:
+    """Parts side by side, as many in a line as are at most ``width`` wide."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + len(GAP) + part.cell_len <= width:
+            lines[-1].append(GAP).append_text(part)
+        else:
+            lines.append(part)
+    return lines

@@ -18,6 +18,7 @@ from nndynbench.storage.elsewhere import need_writable
 
 if TYPE_CHECKING:
     from nndynbench.protocols import Protocol
+    from nndynbench.protocols.result_facts import SubsetVersion
 
 
 def evaluate(
@@ -106,8 +107,21 @@ def evaluate(
         console.print(escape(f"an earlier result of another method, version or subset was kept: {kept.earlier}"))
     console.print(escape(f"result: {kept.path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
     console.print(escape(f"plot: {score_over_budget([kept.result], kept.path.with_name(f'{kept.path.stem}.png'))}"))
+    console.print(f"[dim]{escape(said_of_citing(result.facts.subsets, chosen, draws))}[/dim]")
     if kept.path != path:
         raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+
+
+def said_of_citing(subsets: Sequence[SubsetVersion], protocol: Protocol, draws: int) -> str:
+    """What to state beside a score so that others can make it again, and the commands that print the entries."""
+    from nndynbench.citing import citation
+    from nndynbench.subsets import catalogue
+
+    named = " and ".join(f"{subset.name} {subset.version}" for subset in subsets)
+    counted = f"{draws} draw" if draws == 1 else f"{draws} draws"
+    public = [f"nndynbench cite {subset.name}" for subset in subsets if subset.name in catalogue()]
+    commands = "; ".join(public or ["nndynbench cite"])
+    return f"cite: {named} with nndynbench {citation().version}, protocol {protocol.name}, {counted} ({commands})"
 
 
 def said_of_intervals(draws: int, protocol: Protocol) -> str:

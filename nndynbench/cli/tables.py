@@ -19,8 +19,8 @@ Row: TypeAlias = "pd.Series | Mapping[Hashable, Any]"
 
 
 def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str]) -> Iterator[Table]:
-    """A table per subset (and subset trained on): a row per budget with every metric, the bar's first one, and what the
-    method is worth beside it; the paper's numbers where there are any.
+    """A table per subset (and subset trained on): a row per budget with the first metric, the bar's, and what the method is
+    worth beside it; then all other metrics, and the paper's numbers where there are any.
     """
     from nndynbench.paper import paper_score
     from nndynbench.protocols import find_protocol
@@ -37,15 +37,15 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
         own = {budget: worth[tuple({**facts, "budget": budget}[key] for key in keys)] for budget in rows}
         papers = {b: paper_score(subset=subset, protocol=chosen.name, method=label, budget=b) for b in rows}
         adds = any(row["added"] == row["added"] for row in own.values())
-        first = METRICS[chosen.metrics[0]].label
-        heads = [*(METRICS[metric].label for metric in chosen.metrics), f"the bar's {first}", "gain over the bar"]
-        heads += ["added to the bar's R²"] * adds + ["paper"] * any(papers.values())
+        first, *others = (METRICS[metric].label for metric in chosen.metrics)
+        heads = [first, f"the bar's {first}", "gain over the bar", *["added to the bar's R²"] * adds, *others]
+        heads += ["paper"] * any(papers.values())
         title = f"{escape(label)} on {subset} ({regimes[subset]} regime){trained_on}, {chosen.name}"
         table = Table("budget", *heads, title=title)
         for budget, part in rows.items():
-            cells = [_score(row) for row in part.to_dict("records")]
-            cells += [number(own[budget]["bar"]), with_span(own[budget], "gain")]
-            cells += [with_span(own[budget], "added")] * adds + [papers[budget] or NOTHING] * any(papers.values())
+            score, *further = (_score(row) for row in part.to_dict("records"))
+            cells = [score, number(own[budget]["bar"]), with_span(own[budget], "gain")]
+            cells += [with_span(own[budget], "added")] * adds + further + [papers[budget] or NOTHING] * any(papers.values())
             table.add_row(str(budget), *cells)
         yield table
 

@@ -36,4 +36,14 @@ def test_no_value_is_cut_whatever_the_width(rows: list[list[str]], width: int) -
 def test_a_narrow_terminal_has_a_record_a_row_with_the_headings_beside_the_values() -> None:
     shown = printed([["bar", "0.877", "–"], ["norms", "0.531", "weights"]], width=24)
     lines = [line.rstrip() for line in shown.splitlines()]
-    assert lines == ["a title", "bar", "  head1 0.877", "norms", "  head1 0.531 · head2", "  weights"]
+    assert lines == ["a title", "bar", "  head1: 0.877", "norms", "  head1: 0.531", "  head2: weights"]
+
+
+def test_as_many_values_stand_in_a_line_as_fit_and_none_is_parted_from_its_heading() -> None:
+    shown = printed([["bar", "0.877 (0.85 to 0.90)", "0.1", "0.2"]], width=44)
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert lines == ["a title", "bar", "  head1: 0.877 (0.85 to 0.90)   head2: 0.1", "  head3: 0.2"]
+
+
+def test_a_row_named_by_a_number_is_named_with_its_heading() -> None:
+    assert printed([["5", "0.877", "weights"]], width=24).splitlines()[1].rstrip() == "head0 5"

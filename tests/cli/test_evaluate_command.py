@@ -9,9 +9,11 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner
 
+import nndynbench as nb
 from nndynbench.cli import app
-from nndynbench.cli.evaluation import compare_command, said_of_intervals
+from nndynbench.cli.evaluation import compare_command, said_of_citing, said_of_intervals
 from nndynbench.protocols.protocol import find_protocol, read_budgets
+from nndynbench.protocols.result_facts import SubsetVersion
 
 runner = CliRunner(env={"COLUMNS": "160"})
 
@@ -24,6 +26,8 @@ def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> 
     assert f"{first['value']:.3f}" in printed
     assert f"({first['low']:.2f} to {first['high']:.2f})" in printed
     assert "full regime" in printed
+    stated = f"cite: digits-lenet 1.0.0 with nndynbench {nb.__version__}, protocol classification, 1 draw"
+    assert printed.splitlines()[-1] == f"{stated} (nndynbench cite digits-lenet)"
     plot = matplotlib.image.imread(tmp_path / "degree-svm.digits-lenet.classification.png")
     assert plot.shape[0] > 300
     assert plot.std() > 0
@@ -130,6 +134,14 @@ def test_evaluate_says_what_its_values_are_means_over(draws: int, protocol: str,
     assert said in said_of_intervals(draws, find_protocol(protocol))
     assert ("--draws" in said_of_intervals(draws, find_protocol(protocol))) == ("also the bar's" in said)
     assert ("the bar's values use the same draws" in said_of_intervals(draws, find_protocol(protocol))) == (draws > 1)
+
+
+def test_a_pack_of_ones_own_is_cited_by_name_and_version_beside_the_package() -> None:
+    own = SubsetVersion(name="mine", version="1.2.0", checksum="0" * 64)
+    other = SubsetVersion(name="digits-lenet", version="1.0.0", checksum="0" * 64)
+    said = said_of_citing([own], find_protocol("seeds"), 5)
+    assert said == f"cite: mine 1.2.0 with nndynbench {nb.__version__}, protocol seeds, 5 draws (nndynbench cite)"
+    assert "mine 1.2.0 and digits-lenet 1.0.0 with" in said_of_citing([own, other], find_protocol("seeds"), 5)
 
 
 def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() -> None:
