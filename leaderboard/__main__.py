@@ -293,7 +293,7 @@ def build(
     ] = -1,
 ) -> None:
     """Build the static page. A refused submission is left out, and makes the exit status 1."""
-    from leaderboard.board import views
+    from leaderboard.board import views, without_ranks
     from leaderboard.dates import changed_dates
     from leaderboard.page import build_site, need_free_or_older
     from leaderboard.standing import read_records
@@ -306,8 +306,12 @@ def build(
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records, dates = subsets_at_hand(), read_records(submissions), changed_dates(submissions)
+    if only and submissions.resolve() != SUBMISSIONS.resolve():
+        records += read_records(SUBMISSIONS)  # reference rows may be from there
     with progress_bar("scoring") as report:
         scored = views(accepted, subsets, records, dates=dates, store=store, jobs=jobs, progress=report)
+    if only:
+        scored = without_ranks(scored)
     index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")

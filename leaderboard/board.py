@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,11 @@ def views(
     order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
+
+
+def without_ranks(made: Sequence[View]) -> list[View]:
+    """The same views without ranks, which mean nothing among a few methods that somebody chose."""
+    return [replace(view, entries=[replace(entry, ranks={}) for entry in view.entries]) for view in made]
 
 
 def _view(

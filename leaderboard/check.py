@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from leaderboard.store import Store, key_of
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
+from nndynbench.protocols.references import Reference
 from nndynbench.sources import deciding_code
 from nndynbench.submissions import (
     RefusedError,
@@ -183,6 +184,8 @@ def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
 def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
     """The submissions of some methods, and those of the reference rows that they are compared with.
 
+    A reference row that the folder lacks is taken from the board's own submissions, if they have it.
+
     Raises
     ------
     UnknownNameError
@@ -196,9 +199,15 @@ def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
         for method in methods
         for path in sorted((folder / check_name(method, there, what="submitted method")).iterdir())
     ]
-    references = [method for reference in board_facts().references for method in reference.methods]
-    beside = [folder / method / name for method in references for name in dict.fromkeys(path.name for path in own)]
-    return list(dict.fromkeys([*own, *(path for path in beside if path.is_file())]))
+    names = dict.fromkeys(path.name for path in own)
+    beside = [path for one in board_facts().references for name in names for path in _rows_of(one, name, folder)]
+    return list(dict.fromkeys([*own, *beside]))
+
+
+def _rows_of(reference: Reference, name: str, folder: Path) -> list[Path]:
+    """A reference's files of a name in a folder, else the first in `SUBMISSIONS`."""
+    own, boards = ([root / method / name for method in reference.methods] for root in (folder, SUBMISSIONS))
+    return [path for path in own if path.is_file()] or [path for path in boards if path.is_file()][:1]
 
 
 def subsets_at_hand() -> dict[str, Subset]:

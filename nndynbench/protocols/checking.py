@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.harness import Fit, Fitting, check_reads
-from nndynbench.protocols.method import SEED, Method, MethodError, as_method, label_of, tasks_of
+from nndynbench.protocols.harness import Fit, Fitting, all_predictions, carried_over, check_reads
+from nndynbench.protocols.method import SEED, Method, MethodError, as_method, is_file_name, label_of, tasks_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.subsets import load
 
@@ -35,6 +35,8 @@ class Check:
 def check_method(method: Any) -> Check:
     """Fit a method on 60 networks of digits-lenet and have it predict 20 others, at budgets 1 and 2, twice each.
 
+    A method that is not bundled is also fitted in a sealed process, where `evaluate` would do so.
+
     Parameters
     ----------
     method
@@ -44,7 +46,7 @@ def check_method(method: Any) -> Check:
     ------
     MethodError
         If the method fails, returns anything but predictions, or predicts something else when it is fitted again on the same
-        networks, naming budget and task; and if it reads something that it does not declare.
+        networks, naming budget and task; if it reads something that it does not declare; and if it reads the subset.
 
     Examples
     --------
@@ -69,9 +71,23 @@ def check_method(method: Any) -> Check:
                 )
             varies = varies or _varies(first["prediction"]) or _varies(first["score"])
         constant += [] if varies else [task]
+        if not _is_bundled(method):
+            _fit_sealed(fit, Fitting(estimator, {}, label, order_seed=SEED))
     if isinstance(resolved, Method):
         check_reads(resolved.reads, read, label)
     return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), _remarks(constant, read))
+
+
+def _is_bundled(method: Any) -> bool:
+    return isinstance(method, str) and not is_file_name(method)
+
+
+def _fit_sealed(fit: Fit, fitting: Fitting) -> None:
+    """Fit and ask as `evaluate` does where it can: in a process that can read nothing but the histories.
+
+    That fit is compared with no other: the process sets the seeds of the libraries' own generators.
+    """
+    all_predictions([fit], carried_over(fitting, None, asked=None), 1, lambda *_: None, must_be_sealed=False)
 
 
 def _varies(numbers: pd.Series) -> bool:

@@ -136,14 +136,14 @@ def evaluate(
     choices = dict(resolved.choices) if isinstance(resolved, Method) else {}
     seed = secrets.randbits(ORDER_BITS) if order_seed == "drawn" else checked_seed(order_seed)
     fitting = Fitting(estimator, choices, label, seed, most=checked_count(reference_networks, "reference_networks"))
-    fitting = _sealed(fitting, method, asked=sealed)
+    fitting = carried_over(fitting, method, asked=sealed)
     loaded = loaded_subsets(subsets)
     start = time.perf_counter()
     read: set[str] = set()
     numbers = checked_draws(draws, chosen)
     fits = [fit for budget in asked for fit in _fits(loaded, chosen.fitted, budget, numbers, read)]
     with reporting(progress, f"evaluating {label}") as report:
-        fitting, predictions = _predictions(fits, fitting, jobs, report, must_be_sealed=bool(sealed))
+        fitting, predictions = all_predictions(fits, fitting, jobs, report, must_be_sealed=bool(sealed))
     check_reads(resolved.reads if isinstance(resolved, Method) else READABLE, read, label)
     facts = ResultFacts(
         method=label,
@@ -369,7 +369,7 @@ def _histories(subset: Subset, ids: Sequence[int], budget: int, read: set[str]) 
     return dict(zip(ids, subset.histories(ids, budget, read=read), strict=True))
 
 
-def _sealed(fitting: Fitting, method: Any, *, asked: bool | None) -> Fitting:
+def carried_over(fitting: Fitting, method: Any, *, asked: bool | None) -> Fitting:
     """The same fitting, set up for sealed processes if that was asked for, or if it is possible and costs little."""
     from nndynbench.sealed import outside
 
@@ -390,7 +390,7 @@ def _sealed(fitting: Fitting, method: Any, *, asked: bool | None) -> Fitting:
     return replace(fitting, sealed=carried)
 
 
-def _predictions(
+def all_predictions(
     fits: Sequence[Fit], fitting: Fitting, jobs: int, report: ReportProgress, *, must_be_sealed: bool
 ) -> tuple[Fitting, pd.DataFrame]:
     """Every fit's predictions, and how they were fitted. If the method turns out not to be readable in another process, all
@@ -411,7 +411,7 @@ def _predictions(
         outside.stop_what_runs()
         if must_be_sealed:
             raise MethodError(f"{fitting.label}: {reason}") from reason
-        return _predictions(fits, replace(fitting, sealed=None, unsealed=str(reason)), jobs, report, must_be_sealed=False)
+        return all_predictions(fits, replace(fitting, sealed=None, unsealed=str(reason)), jobs, report, must_be_sealed=False)
     except BaseException:
         outside.stop_what_runs()
         raise

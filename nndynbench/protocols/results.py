@@ -96,6 +96,8 @@ def read_result(path: str | Path) -> Result:
     ------
     ValueError
         For a file that is cut short, or of another format.
+    FileNotFoundError
+        For a file that does not exist.
 
     Examples
     --------
@@ -104,8 +106,15 @@ def read_result(path: str | Path) -> Result:
     >>> nndynbench.read_result(result.save("constant.json"))
     Result('constant', 'regression', on digits-lenet, epochs 1)
     """
+    if not (file := user_path(path)).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if file.suffix == ".py":
+        raise ValueError(
+            f"{path} is a method file, not a result file: evaluate it first (nndynbench evaluate {path} --subset …), "
+            "then give the result file that this writes"
+        )
     try:
-        content = json.loads(user_path(path).read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as damage:
         raise ValueError(f"{path} is not a result file: {damage}") from damage
     if not isinstance(content, dict) or content.pop("format", None) != RESULT_FORMAT:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import write_whole
@@ -17,13 +18,22 @@ FactsT = TypeVar("FactsT", bound=SubmissionFacts)
 
 LARGEST_FILE = 8_000_000
 LONGEST_QUOTE = 120
+LONGEST_REASON = 1000
+
+
+PATTERNS_IN_WORDS = {
+    "method": "must be lower-case letters and digits, joined by single - or _, such as edge-entropy",
+    "licence": "must be an SPDX expression such as Apache-2.0 or MIT",
+    "code": "must be an https address, such as https://github.com/ada/x",
+    "commit": "must be 7 to 64 hexadecimal digits (git rev-parse HEAD)",
+}
 
 
 class RefusedError(NndynbenchError, ValueError):
     """A submission that is not accepted. ``field`` says where, ``reason`` why; both are safe to print."""
 
     def __init__(self, field: str, reason: str) -> None:
-        self.field, self.reason = quoted(field), quoted(reason, longest=4 * LONGEST_QUOTE)
+        self.field, self.reason = quoted(field), quoted(reason, longest=LONGEST_REASON)
         super().__init__(f"{self.field}: {self.reason}")
 
 
@@ -119,15 +129,23 @@ def _no_constant(name: str) -> NoReturn:
     raise RefusedError("file", f"holds {name}, but every number must be finite")
 
 
-def refusal(invalid: ValidationError) -> RefusedError:
+def refusal(invalid: ValidationError, *, most: int = 1) -> RefusedError:
+    """The error that tells at most so many of the faults, and how many more there are."""
     errors = invalid.errors(include_url=False, include_context=False)
-    first = errors[0]
-    field = ".".join(str(part) for part in first["loc"]) or "file"
-    found = "" if first["type"] in ("missing", "extra_forbidden") else f", not {_shown(first['input'])}"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    (field, first), *others = [_fault(error) for error in errors[:most]]
+    more = f" (and {len(errors) - most} more)" if len(errors) > most else ""
+    return RefusedError(field, "; ".join([first, *(f"{where}: {why}" for where, why in others)]) + more)
+
+
+def _fault(error: ErrorDetails) -> tuple[str, str]:
+    """Where a fault is, and what it is, in words."""
+    field = ".".join(str(part) for part in error["loc"]) or "file"
+    found = "" if error["type"] in ("missing", "extra_forbidden") else f", not {_shown(error['input'])}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":
+        message = PATTERNS_IN_WORDS.get(field, message)
     own = {"extra_forbidden": "is not a field of a submission", "missing": "is missing"}
-    message = own.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return RefusedError(field, f"{message}{found}{more}")
+    return field, f"{own.get(error['type'], message)}{found}"
 
 
 def _shown(value: object) -> str:

@@ -16,6 +16,8 @@ from nndynbench.submissions.schema import Submission
 if TYPE_CHECKING:
     from nndynbench.protocols.results import Result
 
+MOST_FAULTS = 5  # of one submission that are told at once
+
 
 def submissions_of(
     result: Result,
@@ -44,7 +46,7 @@ def submissions_of(
     Raises
     ------
     RefusedError
-        Naming the field that is not as the schema wants it.
+        Naming the fields that are not as the schema wants them.
     """
     facts = result.facts
     if (few := facts.reference_networks) is not None:
@@ -82,7 +84,7 @@ def submissions_of(
         try:
             made.append(Submission.model_validate(fields))
         except ValidationError as invalid:
-            raise refusal(invalid) from None
+            raise refusal(invalid, most=MOST_FAULTS) from None
     return made
 
 

@@ -800,6 +800,22 @@ def test_only_shows_a_method_beside_the_references(submissions: Path, scores: Pa
     assert "did you mean 'degree-linear'" in str(unknown.exception)
 
 
+def test_only_takes_reference_rows_that_the_folder_lacks_from_those_at_hand_and_ranks_nothing(
+    submitted: Path, scores: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine" / "degree-linear" / "digits-lenet.regression-folds.json"
+    own.parent.mkdir(parents=True)
+    shutil.copy(submitted / "degree-linear" / own.name, own)
+    options = ["--submissions", str(tmp_path / "mine"), "--scores", str(scores), "--jobs", "1"]
+    done = runner.invoke(app, ["build", "--only", "degree-linear", "--out", str(tmp_path / "site"), *options])
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(tmp_path / "site" / "data" / "digits-lenet.regression-folds.csv").set_index("method")
+    assert set(rows.index) == {"degree-linear", "bar", "curve-bar"}
+    assert rows["rank"].isna().all()
+    assert rows.loc["degree-linear", "gain_bar"].notna().all()
+    assert (rows.loc["bar", "standing"] != "self-reported").all()
+
+
 def test_a_strangers_text_is_no_formula_in_a_spreadsheet() -> None:
     assert [as_text(value) for value in ("=1+1", "@SUM(A1)", "Ada")] == ["'=1+1", "'@SUM(A1)", "Ada"]
 

@@ -27,7 +27,7 @@ from leaderboard.standing import AuditScore, add_record, audits_of, read_records
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import find_protocol, method_names, stored
-from nndynbench.submissions import RefusedError, read_submission
+from nndynbench.submissions import RefusedError, read_submission, submissions_of
 from nndynbench.submissions.files import parsed
 from nndynbench.subsets import Subset, catalogue
 
@@ -56,11 +56,12 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
     run(*evaluate)
     printed = run(*submit)
     assert "git add" in printed
-    # A newcomer's clone has all other submissions too; the new one is enough here.
+    # A newcomer's clone has all other submissions too; here the reference rows are taken from there.
     run(*build, "--submissions", "leaderboard/submissions", "--jobs", "1")
 
     view = (tmp_path / "site" / "data" / "digits-lenet.regression-folds.js").read_text()
-    [entry] = json.loads(view.removeprefix("window.receiveView(").removesuffix(");\n"))["entries"]
+    entries = json.loads(view.removeprefix("window.receiveView(").removesuffix(");\n"))["entries"]
+    [entry] = [entry for entry in entries if entry["kind"] != "reference"]
     claimed = {(str(s.budget), s.metric): s.value for s in read_submission(tmp_path / SUBMISSION).scores}
     assert entry["method"] == "edge-entropy"
     assert set(entry["scores"]) == {"1", "2", "3", "4", "5"}
@@ -85,6 +86,27 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
     with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, but the predictions give 0\."):
         run("nndynbench", "submit", path.name, *about)
     assert not (tmp_path / "leaderboard").exists()
+
+
+def test_everything_that_is_wrong_with_what_is_typed_is_told_at_once_in_words(digits: nb.Subset) -> None:
+    result = nb.evaluate("constant", digits, protocol="regression-folds", budgets=1)
+    typed = {"code": "example.org/ada/x", "commit": "main", "method": "Mine"}
+    with pytest.raises(RefusedError) as refused:
+        submissions_of(result, authors=["Ada"], licence="MIT", seeds=[0], **typed)
+    assert str(refused.value).split("; ") == [
+        "method: must be lower-case letters and digits, joined by single - or _, such as edge-entropy, not 'Mine'",
+        "code: must be an https address, such as https://github.com/ada/x, not 'example.org/ada/x'",
+        "commit: must be 7 to 64 hexadecimal digits (git rev-parse HEAD), not 'main'",
+    ]
+
+
+def test_what_is_no_result_file_is_told_what_to_do(tmp_path: Path) -> None:
+    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567"]
+    (tmp_path / "mine.py").write_text("METHODS = {}")
+    with pytest.raises(ValueError, match=r"mine\.py is a method file, not a result file: evaluate it first \(nndynb"):
+        run("nndynbench", "submit", str(tmp_path / "mine.py"), *about)
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.json"):
+        run("nndynbench", "submit", str(tmp_path / "nothing.json"), *about)
 
 
 def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(

@@ -20,6 +20,7 @@ from sklearn.utils import all_estimators
 import nndynbench as nb
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.failures import why_it_failed
+from nndynbench.sealed.outside import is_cheap
 
 
 def curves(history: nb.History) -> dict[str, float]:
@@ -73,6 +74,24 @@ def test_a_function_that_is_nan_for_every_network_is_told_so() -> None:
 def test_a_method_that_reads_nothing_is_remarked_on() -> None:
     [remark] = nb.check_method("constant").remarks
     assert remark.startswith("reads nothing of any network")
+
+
+class LoadsTheSubset(Draws):
+    """Reads the zoo that it is tested on, where it is fitted."""
+
+    def fit(self, X: Any, y: Any) -> LoadsTheSubset:
+        self.mean_ = float(nb.load("digits-lenet").networks["final_accuracy"].mean())
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.mean_)
+
+
+@pytest.mark.skipif(not is_cheap(), reason="needs Linux, to fork sealed processes")
+def test_a_method_that_loads_the_subset_is_refused_as_by_evaluate(digits: nb.Subset) -> None:
+    for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, budgets=1)):
+        with pytest.raises(MethodError, match="may not be loaded where a method is fitted"):
+            ask(LoadsTheSubset())
 
 
 def test_open_seeds_are_fixed_for_the_method() -> None:
