@@ -145,7 +145,7 @@ def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half
 
 
 def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -> None:
-    with pytest.raises((ValueError, MethodError), match="classifier alone"):
+    with pytest.raises((ValueError, MethodError), match="only a classifier"):
         nb.predict(run, digits, method="degree-svm", budget=EPOCHS)
 
 

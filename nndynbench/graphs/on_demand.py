@@ -12,6 +12,15 @@ class SnapshotsOnDemand(Mapping[int, Weights]):
     """Snapshots by epoch, each read by ``read`` when it is asked for. The latest few of all networks are remembered.
 
     It can be pickled if ``read`` can.
+
+    Examples
+    --------
+    >>> import nndynbench
+    >>> def read(epoch):
+    ...     return nndynbench.graphs.random_weights("digits-lenet", seed=epoch)
+    >>> snapshots = nndynbench.graphs.SnapshotsOnDemand([0, 1, 5], read)
+    >>> list(snapshots), snapshots[5]["conv1.weight"].shape
+    ([0, 1, 5], (4, 1, 3, 3))
     """
 
     def __init__(self, epochs: Iterable[int], read: Callable[[int], Weights]) -> None:

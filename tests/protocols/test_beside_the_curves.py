@@ -114,7 +114,7 @@ def test_what_is_written_and_shown_has_both_references(compared: nb.Comparison, 
     assert "added_to_curves_high" in compared.save(tmp_path / "compared.csv").read_text().splitlines()[0]
     heads = [column.header for column in next(iter(comparison_tables(compared, "r2"))).columns]
     both = ["gain over the bar", "added to the bar", "gain over the curves alone", "added to the curves alone"]
-    assert heads[-5:] == [*both, "reads"]
+    assert heads[-6:] == [*both, "draws", "reads"]
     assert "added to the curves alone" in str(compared)
     assert "added to the curves alone" in compared._repr_html_()
 
@@ -127,7 +127,7 @@ def test_a_comparison_from_before_the_curves_is_read(compared: nb.Comparison, tm
     older = read_comparison(path)
     assert cell(older, METHOD, "r2", "gain") == cell(compared, METHOD, "r2", "gain")
     heads = [column.header for column in next(iter(comparison_tables(older, "r2"))).columns]
-    assert heads[-3:] == ["gain over the bar", "added to the bar", "reads"]
+    assert heads[-4:] == ["gain over the bar", "added to the bar", "draws", "reads"]
     assert "curves alone" not in str(older)
 
 

@@ -79,7 +79,7 @@ def test_a_function_of_the_graph_that_returns_a_vector_is_taken_as_it_is(digits:
 
 def test_a_function_is_called_once_per_snapshot(digits: nb.Subset) -> None:
     def drawn(graph: nb.graphs.LayeredGraph) -> list[float]:
-        return [np.random.random()]  # noqa: NPY002  # another number each time that it is called
+        return [np.random.default_rng().random()]  # another number each time that it is called
 
     histories = digits.histories([0, 1], 3)
     first = nb.Signature(drawn).fit_transform(histories)
