@@ -264,9 +264,8 @@ def audit(
 
 def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int) -> Table:
     def shown(value: float | None, interval: Interval | None) -> str:
-        return (
-            NOTHING if value is None else f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
-        )
+        span = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        return NOTHING if value is None else f"{value:.3f}{span}"
 
     submission = accepted.submission
     title = f"{submission.method}, {submission.protocol}, on {networks} fresh networks of {submission.subset.name}"

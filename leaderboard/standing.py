@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
 
-from nndynbench.storage.files import locked, written_whole
+from nndynbench.storage.files import locked, write_whole
 
 STANDING_NAME = "standing.json"
 
@@ -152,9 +152,8 @@ def add_record(
         record = made if before is None else _joined(made, before)
         others = [r for r in known if _work(r) != _work(made)]
         ordered = sorted([*others, record], key=lambda r: (r.file, STANDINGS.index(r.standing), r.date))
-        with written_whole(path) as partial:
-            content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        content = [r.model_dump(mode="json", exclude_defaults=True) for r in ordered]
+        write_whole(path, json.dumps(content, indent=1) + "\n")
     return record
 
 
