@@ -97,7 +97,7 @@ def compare(
     >>> import nndynbench
     >>> compared = nndynbench.compare(["constant"], "digits-lenet", protocol="regression-folds", budgets=5)
     >>> compared.rows["metric"].unique().tolist()
-    ['r2', 'mae', 'rmse', 'kendall_tau', 'spearman_rho']
+    ['r2', 'mae', 'rmse', 'kendall_tau_in_folds', 'spearman_rho_in_folds']
     """
     chosen = find_protocol(protocol)
     loaded = loaded_subsets(subsets)

@@ -118,7 +118,7 @@ def _plain_entry(entry: Entry, beside: Mapping[tuple[str, int], Any]) -> dict[st
 
 def _tau_by_method(trained: View) -> dict[tuple[str, int], Any]:
     return {
-        (entry.submission.method, budget): _plain(scores.metrics["kendall_tau"])
+        (entry.submission.method, budget): _plain(scores.metrics["kendall_tau_in_folds"])
         for entry in trained.entries
         for budget, scores in entry.scores.items()
     }

@@ -24,7 +24,7 @@ SHOWN = {
     "regression-folds": ("r2",),
     "late-folds": ("r2",),
     "regression": ("mae",),
-    "trained": ("kendall_tau",),
+    "trained": ("kendall_tau_in_folds",),
     "triage": ("regret_top_tenth", "recall_top_tenth", "epochs_saved"),
     "blocked": ("r2",),
     "classification": ("accuracy",),

@@ -318,8 +318,8 @@ def test_the_chart_draws_what_the_table_shows_first_and_what_is_ticked(watched: 
     page.wait_for_selector("text=No method is drawn: tick some in the table.")
     page.check("input[aria-label='draw mine']")
     page.wait_for_selector("#chart[data-drawn='1']")
-    page.select_option("#metric", "kendall_tau")
-    page.wait_for_selector("#chart svg >> text=Kendall's τ")
+    page.select_option("#metric", "kendall_tau_in_folds")
+    page.wait_for_selector("#chart svg >> text=Kendall's τ in folds")
 
 
 def test_the_rank_correlation_among_the_trained_stands_beside(watched: Watched) -> None:
@@ -327,7 +327,7 @@ def test_the_rank_correlation_among_the_trained_stands_beside(watched: Watched) 
     beside = watched.by_method("τ, trained")
     page.select_option("#protocol", "trained")
     page.wait_for_selector("#scores-table:has-text('digits-lenet, trained, after 3 epochs')")
-    assert beside == watched.by_method("Kendall's τ")
+    assert beside == watched.by_method("Kendall's τ in folds")
     assert len(set(beside.values())) > 2
 
 
@@ -445,8 +445,8 @@ def test_the_ceiling_is_drawn_and_stands_among_the_references(watched: Watched) 
         assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
         assert line["width"] == pytest.approx(inside["width"], abs=4)
     assert "A method that sees a run may pass it" in page.inner_text("#chart-caption")
-    page.select_option("#metric", "kendall_tau")
-    page.wait_for_selector("#chart svg >> text=Kendall's τ")
+    page.select_option("#metric", "kendall_tau_in_folds")
+    page.wait_for_selector("#chart svg >> text=Kendall's τ in folds")
     assert page.locator(f"#chart svg {CEILING_LINE}").count() == 0
 
 
@@ -670,7 +670,7 @@ def test_heads_stand_over_their_columns_and_references_over_no_row_however_it_is
     width: int, browser: Any, site: Path
 ) -> None:
     low = Watched(browser, site, viewport={"width": width, "height": 420})
-    all_columns = "draw,rank,r2,added-bar,added-curves,trained_tau,gain-bar,gain-curves,mae,rmse,kendall_tau,standing,date"
+    all_columns = "draw,rank,r2,added-bar,added-curves,trained_tau,gain-bar,gain-curves,mae,rmse,kendall_tau_in_folds,standing,date"
     for columns in ("", f"&columns={all_columns}"):
         page = low.open(FIRST + columns)
         page.evaluate("[...document.querySelectorAll('#scores-table tr')].at(-1).scrollIntoView({block: 'end'})")
