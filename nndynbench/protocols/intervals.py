@@ -164,6 +164,12 @@ def _of_part(counts: FloatArray, cluster: npt.NDArray[np.int64]) -> Resamples:
     return Resamples(np.ascontiguousarray(counts[:, there]), own.astype(np.int64))
 
 
+@lru_cache(KEPT)
+def every_network_once(count: int) -> Resamples:
+    """One resample, in which each network is drawn once."""
+    return Resamples(np.ones((1, count)), np.arange(count))
+
+
 def quantiles(values: FloatArray, clusters: int) -> tuple[float, float]:
     """The 95% interval of a metric from its values in the resamples, (resamples,); NaN for a single cluster.
 

@@ -7,14 +7,13 @@ on the same draw, and what is fitted to the predictions is fitted anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nndynbench.arrays import FloatArray
-from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, ratio
+from nndynbench.protocols.intervals import Resamples, draw_resamples, every_network_once, quantiles, ratio
 from nndynbench.protocols.metrics import METRICS, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.scored import Scored, fold_masks
@@ -69,10 +68,14 @@ def gain(case: Case, bar: Case, metric: str) -> Estimate:
 
 
 def added(case: Case, bar: Case) -> Estimate:
-    """R² of the best blend of bar and method, minus the bar's R²; 0 if the bar already knew what the method says. It is the
+    """How much the R² of the bar rises when the method is blended in: (1 − w)·bar + w·method, with w in [0, 1]. It is the
     mean over the draws of the folds that both have.
 
-    A forecast-encompassing test; see `blend`.
+    In each fold, w is fitted on the predictions for the other folds' networks: a forecast-encompassing test. This is also
+    done with a calibrated bar: the mean accuracy of these networks + s·(bar − its mean over them), with s in [0, 1]. The
+    smaller of the two rises counts. So a method that says the same about every network adds nothing. To the bar as it is, it
+    would add something where the bar's predictions lie too far apart. Nor does a method add anything that says what the bar
+    says.
 
     Raises
     ------
@@ -82,69 +85,82 @@ def added(case: Case, bar: Case) -> Estimate:
         For cases of different networks.
     """
     case, bar = paired(case, bar)
-    metric = case.protocol.blended or "r2"
-    value = blend(case, bar).value(metric) - bar.value(metric)
+    metric = METRICS[case.protocol.blended or "r2"]
+    bar.value(metric.name)  # raises where there is no R² to add to
+    once = [every_network_once(len(draw.scored.truth)) for draw in case.draws]
+    [value] = _added(case, bar, once)
     low, high = quantiles(added_in_resamples(case, bar), case.clusters)
-    return Estimate(value + 0.0, low + 0.0, high + 0.0)  # no negative zeros
+    return Estimate(float(value) + 0.0, low + 0.0, high + 0.0)  # no negative zeros
 
 
 def added_in_resamples(case: Case, bar: Case) -> FloatArray:
-    """`added` in every resample, (resamples,). The weight of each fold is fitted on the drawn networks of the other
-    folds.
-    """
+    """`added` in every resample, (resamples,). The blends are fitted on the drawn networks of the other folds."""
     case, bar = paired(case, bar)
+    return _added(case, bar, case.resamples)
+
+
+def _added(case: Case, bar: Case, resamples: Sequence[Resamples]) -> FloatArray:
     total = METRICS[case.protocol.blended or "r2"].total
     assert total is not None
-    parts = zip(case.draws, bar.draws, case.resamples, strict=True)
-    lowered = [ratio(_lowered(own.scored, other.scored, drawn), total(own.scored, drawn)) for own, other, drawn in parts]
-    return np.asarray(np.mean(lowered, axis=0))
+    parts = zip(case.draws, bar.draws, resamples, strict=True)
+    lowered = [_lowered(own.scored, other.scored, drawn) / total(own.scored, drawn) for own, other, drawn in parts]
+    return np.asarray(np.mean([each.min(axis=0) for each in lowered], axis=0))
 
 
 def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
-    """By how much the blend's sum of squared errors is lower than the bar's, in every resample.
+    """By how much blending the method in lowers the sum of squared errors of the bar as it is, and of the calibrated bar, in
+    every resample: (2, resamples).
 
-    In a fold with weight w, let d be the method's prediction minus the bar's, and m the truth minus the bar's prediction.
-    The sum is then lower by 2w·Σdm − w²·Σd², so a resample needs only these sums over each cluster's networks.
+    What the bar misses, and how far the method is from it, are linear in 1, the truth, the bar's and the method's
+    prediction. So a resample needs only the sums of the products of these four.
     """
-    difference, missing = _apart(case, bar)
-    folds = np.array(list(fold_masks(case)), dtype=np.float64)
-    products, squares = (
-        np.stack([resamples.sums(values * inside) for inside in folds], axis=1)
-        for values in (difference * missing, difference**2)
-    )
-    others = 1 - np.eye(len(folds))
-    weights = np.clip(np.nan_to_num(ratio(products @ others, squares @ others)), 0, 1)
-    return np.asarray(np.sum(2 * weights * products - weights**2 * squares, axis=1))
+    of_fold = _products(case, bar, resamples)
+    of_others = of_fold.sum(axis=1, keepdims=True) - of_fold
+    intercept, slope = _calibrated(of_others)
+    zero, one = np.zeros_like(slope), np.ones_like(slope)
+    missed, apart = np.stack([-intercept, one, -slope, zero], axis=-1), np.stack([-intercept, zero, -slope, one], axis=-1)
+    weight = np.clip(np.nan_to_num(ratio(*(_summed(apart, each, of_others) for each in (missed, apart)))), 0, 1)
+    lowered = 2 * weight * _summed(apart, missed, of_fold) - weight**2 * _summed(apart, apart, of_fold)
+    return np.asarray(lowered.sum(axis=-1))
 
 
-def blend(case: Case, bar: Case) -> Case:
-    """(1 − w)·bar + w·method. In each fold, w in [0, 1] has the least squared error on the predictions for the other folds'
-    networks.
+def _products(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
+    """For each fold the sums over its drawn networks of the products of 1, the truth, the bar's and the method's prediction:
+    (resamples, folds, 4, 4).
     """
-    case, bar = paired(case, bar)
-    draws = [replace(own, scored=_blend(own.scored, other.scored)) for own, other in zip(case.draws, bar.draws, strict=True)]
-    return Case(case.protocol, tuple(draws))
-
-
-def _blend(case: Scored, bar: Scored) -> Scored:
-    difference, missing = _apart(case, bar)
-    blended = bar.prediction.copy()
-    for inside in fold_masks(case):
-        blended[inside] += blend_weight(difference[~inside], missing[~inside]) * difference[inside]
-    return replace(case, prediction=blended)
-
-
-def _apart(case: Scored, bar: Scored) -> tuple[FloatArray, FloatArray]:
-    """The method's predictions minus the bar's, and the truths minus the bar's predictions."""
-    if len(np.unique(case.fold)) < 2:
+    folds = list(fold_masks(case))
+    if len(folds) < 2:
         raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
-    return case.prediction - bar.prediction, bar.truth - bar.prediction
+    inside = np.array(folds, dtype=np.float64).T
+
+    def sums(*products: FloatArray) -> FloatArray:
+        by_fold = inside[:, :, None] * np.stack(products, axis=-1)[:, None, :]
+        summed = resamples.counts @ resamples.by_cluster(by_fold.reshape(len(inside), -1))
+        return np.asarray(summed.reshape(len(summed), len(folds), -1))
+
+    # The shift changes no blend, and removes most of the rounding error.
+    truth, said, method = (values - case.truth.mean() for values in (case.truth, bar.prediction, case.prediction))
+    one = np.ones(len(inside))
+    known = np.concatenate([truth, said, case.fold])
+    pairs = (one, truth, said, truth**2, truth * said, said**2)
+    without = resamples.of_truth("bar's products", known, lambda: sums(*pairs))
+    found = np.concatenate([without, sums(method, truth * method, said * method, method**2)], axis=-1)
+    return found[..., [[0, 1, 2, 6], [1, 3, 4, 7], [2, 4, 5, 8], [6, 7, 8, 9]]]
 
 
-def blend_weight(difference: FloatArray, missing: FloatArray) -> float:
-    """The weight w in [0, 1] that minimises Σ (missing − w·difference)²; 0 if the method says what the bar says."""
-    scale = float(difference @ difference)
-    return float(np.clip(difference @ missing / scale, 0, 1)) if scale > 0 else 0.0
+def _calibrated(products: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The intercept and the slope of the bar as it is, 0 and 1, and of the calibrated bar; each (2, resamples, folds)."""
+    count, truth, said = (products[..., 0, place] for place in range(3))
+    covariance = products[..., 1, 2] - ratio(truth * said, count)
+    variance = products[..., 2, 2] - ratio(said**2, count)
+    slope = np.clip(np.nan_to_num(ratio(covariance, variance)), 0, 1)
+    intercept = np.nan_to_num(ratio(truth - slope * said, count))
+    return np.stack([np.zeros_like(slope), intercept]), np.stack([np.ones_like(slope), slope])
+
+
+def _summed(one: FloatArray, other: FloatArray, products: FloatArray) -> FloatArray:
+    """The sum of the products of two linear combinations, from the sums of the products of what they combine."""
+    return np.asarray(np.einsum("brfi,rfij,brfj->brf", one, products, other, optimize=True))
 
 
 def ceiling(networks: pd.DataFrame, metric: str) -> float | None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray, RealArray
-from nndynbench.protocols.intervals import KEPT, Resamples, ratio
+from nndynbench.protocols.intervals import Resamples, every_network_once, ratio
 from nndynbench.protocols.metrics.metric import Metric
 from nndynbench.protocols.scored import Scored, fold_masks
 
@@ -38,7 +37,7 @@ def epochs_saved(scored: Scored) -> float:
 
     After the budget, training continues one network at a time, as ranked, until half of the best tenth are found.
     """
-    return float(_shares_saved(scored, _every_network_once(len(scored.truth)))[0])
+    return float(_shares_saved(scored, every_network_once(len(scored.truth)))[0])
 
 
 def regrets_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
@@ -46,7 +45,20 @@ def regrets_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def recalls_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
-    return _mean_over_folds(_recalls, scored, resamples)
+    return _shifted(_mean_over_folds(_recalls, scored, resamples), recall_top_tenth(scored))
+
+
+def epochs_saved_in_resamples(scored: Scored, resamples: Resamples) -> FloatArray:
+    return _shifted(_shares_saved(scored, resamples), epochs_saved(scored))
+
+
+def _shifted(resampled: FloatArray, value: float) -> FloatArray:
+    """The resamples, with the value as their mean.
+
+    All copies of the last network of the best tenth are as good as it, so in a resample more are as good than in the sample:
+    predictions that say nothing would seem to save a tenth more epochs than they do.
+    """
+    return resampled - np.nanmean(resampled) + value
 
 
 @dataclass(frozen=True)
@@ -191,12 +203,7 @@ def _trained_on(fold: _Fold, epochs: npt.NDArray[np.float32]) -> FloatArray:
 
 
 def _once(compute: Callable[[_Fold, Scored], FloatArray], scored: Scored) -> float:
-    return float(_mean_over_folds(compute, scored, _every_network_once(len(scored.truth)))[0])
-
-
-@lru_cache(KEPT)
-def _every_network_once(count: int) -> Resamples:
-    return Resamples(np.ones((1, count)), np.arange(count))
+    return float(_mean_over_folds(compute, scored, every_network_once(len(scored.truth)))[0])
 
 
 METRICS = (
@@ -220,6 +227,6 @@ METRICS = (
         label="epochs saved (%)",
         meaning="percent of all epochs, of the networks learnt from too, saved until half of the best tenth are found",
         value=epochs_saved,
-        in_resamples=_shares_saved,
+        in_resamples=epochs_saved_in_resamples,
     ),
 )
