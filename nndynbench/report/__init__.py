@@ -166,9 +166,10 @@ def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
 Written by `{COMMAND}` from the board's submissions: change no number here by hand. Every method is measured against two
 **references**, which see no weights: the **bar** sees all hyperparameters and the curves so far, the other sees the curves
 alone. A method's **gain** is its score minus the reference's. What it **adds** is how much the reference's R² rises when the
-method's predictions are blended in. Brackets hold 95% intervals: whole learning rates, configurations or recipes are
-resampled. These intervals do not allow for a method having been picked as the best of many. Those on the leaderboard's front
-page do, and begin lower: cite them for a method that is named because it adds most.{absent}"""
+method's predictions are blended in, whether or not the reference is calibrated first: the smaller number counts. Brackets
+hold 95% intervals: whole learning rates, configurations or recipes are resampled. These intervals do not allow for a method
+having been picked as the best of many. Those on the leaderboard's front page do, and begin lower: cite them for a method
+that is named because it adds most.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from nndynbench.subsets import Subset
 
 # The metrics that the pages show, by protocol; of others none is computed.
 SHOWN = {
-    "seeds": ("r2_within", "regret_keeping_3"),
+    "seeds": ("r2_within", "kendall_tau_within", "regret_keeping_3"),
     "seeds-on-plateau": ("r2_within",),
     "seeds-off-plateau": ("r2_within",),
     "regression-folds": ("r2",),
@@ -28,7 +28,7 @@ SHOWN = {
     "triage": ("regret_top_tenth", "recall_top_tenth", "epochs_saved"),
     "blocked": ("r2",),
     "classification": ("accuracy",),
-    "transfer-apart": ("kendall_tau",),
+    "transfer-apart": ("kendall_tau_in_folds",),
 }
 
 # The protocols whose networks are also compared by optimiser apart: each trains them in another way.

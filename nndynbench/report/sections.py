@@ -137,12 +137,14 @@ def transfer(
     """Trained on one subset, tested on another; ``networks`` are those at hand of each. ``known_rates`` are the shares of
     tested networks whose learning rate was learnt from, one for each pair of subsets; none where no cells are kept apart.
     """
-    rows = compared.rows[compared.rows["metric"] == "kendall_tau"]
+    metric = compared.protocol.metrics[0]
+    rows = compared.rows[compared.rows["metric"] == metric]
     rows = rows[rows["budget"] == rows["budget"].max()]
     names = list(dict.fromkeys([*rows["subset"], *rows["trained_on"]]))
     pairs = [(source, goal) for source in names for goal in names if source != goal]
     yield f"\n## Transfer: {', '.join(map(compared.title_of, names))}\n"
-    yield f"{compared.protocol.source}. Kendall's τ at {epochs(rows['budget'].iloc[0])}, trained on → tested on.\n"
+    budget, label = rows["budget"].iloc[0], METRICS[metric].label
+    yield f"{compared.protocol.source}. {label} at {epochs(budget)}, trained on → tested on.\n"
     if known_rates:
         yield f"{what_is_known_of_the_rates(known_rates)}\n"
     if few := [f"{name} ({networks[name]} networks)" for name in names if networks.get(name, FEW_NETWORKS) < FEW_NETWORKS]:

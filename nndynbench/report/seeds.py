@@ -17,14 +17,14 @@ from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
 from nndynbench.report.markdown import estimate, table_head, table_line
 from nndynbench.report.prose import prose
-from nndynbench.report.ranking import Row, by_method
+from nndynbench.report.ranking import Row, by_method, role_of
 from nndynbench.report.scores import score_table
 from nndynbench.subsets import Subset
 
 PROTOCOL = "seeds"
 PLATEAU = {"on the plateau": "seeds-on-plateau", "off the plateau": "seeds-off-plateau"}
 OVERALL = "over all networks"
-SCORE, REGRET = "r2_within", "regret_keeping_3"
+SCORE, ORDER, REGRET = "r2_within", "kendall_tau_within", "regret_keeping_3"
 BUDGETS = (1, 3, 5)
 
 # Of so many 95% intervals of what is 0 one lies above it.
@@ -56,6 +56,10 @@ CURVES = Beside(
 )
 REFERENCES = (BAR, CURVES)
 ALONE = {"within-distance": "distance alone"}
+
+# What predicts nothing, and orders seeds all the same.
+LATEST = {"validation-accuracy": "the latest validation accuracy"}
+CHANCE = "constant"
 
 
 def can_be_said(compared: Comparison) -> bool:
@@ -181,6 +185,9 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield ""
     yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
+    yield "\n### How well seeds are ranked\n"
+    yield from ranking_tables(compared, budgets_of(compared))
+    yield f"\n- {what_the_ranking_says(compared, budgets_of(compared)[-1])}"
     if left := leaving(subset, budgets_of(compared)):
         yield "\n### Which networks leave the plateau first\n"
         yield from leaving_table(left)
@@ -195,6 +202,34 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{PROTOCOL}.png", methods=shown)
     yield f"\n![R² within recipes over the budget]({path.name})\n"
     yield from score_table(compared, SCORE)
+
+
+def ranking_tables(compared: Comparison, budgets: Sequence[int]) -> Iterator[str]:
+    """Kendall's τ within recipes, and what is lost where three seeds of each recipe are kept: they forgive a method its
+    scale, as R² does not.
+    """
+    shown = {method: label for reference in _known(compared) for method, label in reference.labels.items()} | ALONE | LATEST
+    heads = {ORDER: "Kendall's τ within recipes", REGRET: "points short of the recipe's best, three seeds kept"}
+    for metric, head in heads.items():
+        rows = {budget: by_method(compared, metric, budget) for budget in budgets}
+        labels = shown | ({CHANCE: "three at random"} if metric == REGRET else {})
+        yield from table_head([head, *map(epochs, budgets)])
+        for method, label in labels.items():
+            if any(method in own for own in rows.values()):
+                yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
+        if metric == ORDER:
+            yield ""
+
+
+def what_the_ranking_says(compared: Comparison, budget: int) -> str:
+    """How many methods rank the seeds of a recipe better than chance, and which does best."""
+    rows = {name: row for name, row in by_method(compared, ORDER, budget).items() if role_of(name) != "control"}
+    better = sum(row["low"] > 0 for row in rows.values())
+    best, row = next(iter(rows.items()))
+    return (
+        f"After {epochs(budget)}, {better} of {len(rows)} methods rank the seeds of a recipe better than chance: their τ "
+        f"has an interval above 0. `{best}` has the highest, {estimate(row)}."
+    )
 
 
 def _regret(compared: Comparison, budget: int) -> Iterator[str]:

@@ -193,9 +193,7 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
     for rule in RULES:
         if rule in last and on_weights:
             fewer = sum(last[name]["value"] < last[rule]["value"] for name in on_weights)
-            more = sum(saved[name]["value"] > saved[rule]["value"] for name in on_weights)
             yield (
                 f"- `{rule}`, which fits nothing, has a regret of {estimate(last[rule])} and saves {estimate(saved[rule])}% "
-                f"of the epochs. Of the methods that read only weights, {count(fewer, len(on_weights))} have less regret "
-                f"and {count(more, len(on_weights))} save more."
+                f"of the epochs. Of the methods that read only weights, {count(fewer, len(on_weights))} have less regret."
             )

@@ -133,6 +133,7 @@ def test_the_papers_numbers_stand_beside_ours_in_a_figure(results: Path, monkeyp
 @pytest.mark.parametrize("claim", paper_claims(), ids=lambda claim: claim["claim"][:50])
 def test_a_claims_facts_name_what_exists(claim: dict) -> None:
     chosen = find_protocol(claim["protocol"])
+    assert not chosen.superseded
     assert claim["subset"] in catalogue()
     assert claim["metric"] in chosen.metrics
     methods = [claim[key] for key in ("method", "better", "worse") if key in claim]
