@@ -5,7 +5,7 @@ from __future__ import annotations
 from generation.cli import borrowing, packing, planning, publishing, repeating, training
 from nndynbench.cli.console import CommandLine
 
-app = CommandLine(help="``python -m generation``: plan, train, watch, pack and repeat a subset.")
+app = CommandLine(help="Plan, train, watch, pack and repeat a subset.")
 
 app.command("plan")(planning.plan)
 app.command("train")(training.train)

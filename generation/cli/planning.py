@@ -72,7 +72,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def draw_grid(name: Annotated[str, typer.Argument(help="a grid with a [draw] section")]) -> None:
+def draw_grid(name: Annotated[str, typer.Argument(help="a grid whose file has a section named draw")]) -> None:
     """Draw the rows of a random grid into its CSV file."""
     from generation.grids.draw import draw_rows
 

@@ -39,7 +39,9 @@ def evaluate(
     root: Root = None,
     sealed: Annotated[
         bool | None,
-        typer.Option(help="fit in processes that hold only histories and training labels; by default where that is cheap"),
+        typer.Option(
+            help="fit in processes that hold only histories and labels learnt from; by default where these can be forked"
+        ),
     ] = None,
     order_seed: Annotated[
         int | None, typer.Option(help="the order seed of an earlier result, to get the same predictions; drawn by default")
@@ -146,7 +148,8 @@ def compare_command(
 def compare(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="a method or method file; repeat for several; all bundled ones by default")
+        list[str] | None,
+        typer.Option(help="a method or method file; repeat for several; by default all bundled ones that need no torch"),
     ] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     budgets: Annotated[

@@ -41,7 +41,7 @@ class Result:
     --------
     >>> import nndynbench
     >>> nndynbench.evaluate("constant", "digits-lenet", protocol="regression", budgets=[1, 2])
-    Result('constant', 'regression', on digits-lenet, epochs 1, 2)
+    Result('constant', 'regression', on digits-lenet, budgets 1, 2)
     """
 
     scores: pd.DataFrame
@@ -51,7 +51,7 @@ class Result:
     def __repr__(self) -> str:
         named = " ".join(subset.name for subset in self.facts.subsets)
         budgets = ", ".join(map(str, dict.fromkeys(self.scores["budget"]))) if len(self.scores) else "none"
-        return f"Result({self.facts.method!r}, {self.facts.protocol!r}, on {named or 'nothing'}, epochs {budgets})"
+        return f"Result({self.facts.method!r}, {self.facts.protocol!r}, on {named or 'nothing'}, budgets {budgets})"
 
     def __str__(self) -> str:
         from nndynbench.cards import result_text
@@ -104,7 +104,7 @@ def read_result(path: str | Path) -> Result:
     >>> import nndynbench
     >>> result = nndynbench.evaluate("constant", "digits-lenet", protocol="regression", budgets=1)
     >>> nndynbench.read_result(result.save("constant.json"))
-    Result('constant', 'regression', on digits-lenet, epochs 1)
+    Result('constant', 'regression', on digits-lenet, budgets 1)
     """
     if not (file := user_path(path)).exists():
         raise FileNotFoundError(f"there is no file {path}")
