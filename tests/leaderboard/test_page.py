@@ -670,7 +670,9 @@ def test_heads_stand_over_their_columns_and_references_over_no_row_however_it_is
     width: int, browser: Any, site: Path
 ) -> None:
     low = Watched(browser, site, viewport={"width": width, "height": 420})
-    all_columns = "draw,rank,r2,added-bar,added-curves,trained_tau,gain-bar,gain-curves,mae,rmse,kendall_tau_in_folds,standing,date"
+    all_columns = (
+        "draw,rank,r2,added-bar,added-curves,trained_tau,gain-bar,gain-curves,mae,rmse,kendall_tau_in_folds,standing,date"
+    )
     for columns in ("", f"&columns={all_columns}"):
         page = low.open(FIRST + columns)
         page.evaluate("[...document.querySelectorAll('#scores-table tr')].at(-1).scrollIntoView({block: 'end'})")
