@@ -31,6 +31,7 @@ from nndynbench.recording.record import (
 )
 from nndynbench.recording.run import Run, described
 from nndynbench.storage.files import remove_partial, user_path
+from nndynbench.storage.manifest import FileFacts
 
 # The epochs whose snapshots are kept by default.
 KEEP = range(6)
@@ -120,8 +121,7 @@ class Recorder:
         if begun.is_file():
             self._go_on(read_record(self.folder), resume)
         else:
-            self._keep(0, network)
-            write_record(self.folder, self._record)
+            self._change(snapshots=self._kept(0, network))
         self._since = time.perf_counter()
 
     def __repr__(self) -> str:
@@ -187,15 +187,15 @@ class Recorder:
             if value is not None
         }
         self._check_curves(row, unmeasured, where=where)
-        if not all(map(np.isfinite, row.values())) or not self._keep(epoch, weights, where=where):
-            self._record.diverged = True
-            write_record(self.folder, self._record)
+        kept = self._kept(epoch, weights, where=where) if all(map(np.isfinite, row.values())) else None
+        if kept is None:
+            self._change(diverged=True)
             warnings.warn(f"{where}: a loss or a weight is not finite; the run has diverged", DivergedWarning, stacklevel=2)
             return
         now = time.perf_counter()
-        self._record.epochs.append({"epoch": epoch, **row, SECONDS: round(now - self._since, 3)})
+        row = {"epoch": epoch, **row, SECONDS: round(now - self._since, 3)}
+        self._change(epochs=[*self._record.epochs, row], snapshots=self._record.snapshots | kept)
         self._since = now
-        write_record(self.folder, self._record)
 
     def finish(self, *, test_accuracy: float) -> Run:
         """End the run with its outcome, and return the run. The outcome is the accuracy in percent on images that were not
@@ -209,17 +209,21 @@ class Recorder:
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
         where = f"the outcome of {self.folder}"
-        self._record.test_accuracy = checked_value("test_accuracy", test_accuracy, chance=self._chance, where=where)
-        write_record(self.folder, self._record)
+        self._change(test_accuracy=checked_value("test_accuracy", test_accuracy, chance=self._chance, where=where))
         return self.run
 
     def stop(self, reason: str) -> Run:
         """End the run without an outcome, for a reason; packs leave such runs out."""
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
-        self._record.stopped = reason
-        write_record(self.folder, self._record)
+        self._change(stopped=reason)
         return self.run
+
+    def _change(self, **facts: Any) -> None:
+        """Change facts of the record: in the folder first, so that a call whose write failed can be made again."""
+        changed = self._record.model_copy(update=facts)
+        write_record(self.folder, changed)
+        self._record = changed
 
     def _check_curves(self, row: Mapping[str, float], unmeasured: Collection[str], *, where: str) -> None:
         """Raise if an epoch does not have the same curves as the first one."""
@@ -242,23 +246,23 @@ class Recorder:
         classes = 0 if self._architecture is None else self._architecture.classes
         return 100 / classes if classes > 1 else 0.0
 
-    def _keep(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> bool:
-        """Write a snapshot if it is to be kept; return False, and write nothing, if weights at hand are not finite."""
+    def _kept(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> dict[int, FileFacts] | None:
+        """Write a snapshot if it is to be kept, and return the facts of its file. Return None, and write nothing, if weights
+        at hand are not finite.
+        """
         if self._architecture is None:
-            return True
+            return {}
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
             if epoch in self.keep:
                 raise RunError(
                     f"{where} is to be kept, but the recorder has no module: pass weights=, or leave the epoch out of keep="
                 )
-            return True
+            return {}
         weights = snapshot(network, self._architecture)
         if epoch and not all(np.isfinite(values).all() for values in weights.values()):
-            return False
-        if epoch in self.keep:
-            self._record.snapshots[epoch] = write_weights(self.folder, epoch, weights)
-        return True
+            return None
+        return {epoch: write_weights(self.folder, epoch, weights)} if epoch in self.keep else {}
 
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:
         """Resume a run, without anything that comes after the epoch from which it is resumed."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,37 @@ class TestDisk:
         arrays_run(tmp_path / "run")
         with pytest.raises(RunError, match=r"holds a run \(3 epochs.*resume=True"):
             nb.Recorder(tmp_path / "run", WEIGHTS)
+
+    @pytest.mark.parametrize("diverges", [False, True])
+    def test_what_could_not_be_written_can_be_recorded_again(
+        self, diverges: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorder, whole = arrays_run(tmp_path / "run"), Path.write_bytes
+
+        def until_the_disk_is_full(path: Path, content: bytes) -> int:
+            if path.name.startswith("run.json"):
+                raise OSError("No space left on device")
+            return whole(path, content)
+
+        def twice(call: Callable[..., object], **facts: object) -> None:
+            before = recorder.run.record
+            with monkeypatch.context() as disk:
+                disk.setattr(Path, "write_bytes", until_the_disk_is_full)
+                with pytest.raises(OSError, match="No space left"):
+                    call(**facts)
+            assert recorder.run.record == nb.read_run(tmp_path / "run").record == before
+            call(**facts)
+            assert recorder.run.record == nb.read_run(tmp_path / "run").record != before
+
+        if diverges:
+            with pytest.warns(DivergedWarning):
+                twice(recorder.epoch, weights=WEIGHTS, train_loss=float("nan"), validation_accuracy=50.0)
+            twice(recorder.stop, reason="it diverged")
+        else:
+            twice(recorder.epoch, weights=WEIGHTS, train_loss=0.5, validation_accuracy=50.0)
+            twice(recorder.finish, test_accuracy=55.0)
+        run = nb.read_run(tmp_path / "run")
+        assert run.curves.index.tolist() == list(run.weights)[1:] == [1, 2, 3, 4][: 3 if diverges else 4]
 
 
 class TestResuming:
