@@ -8,13 +8,16 @@ another file:
 - the protocol, and the code that decides predictions (`nndynbench.sources.DECIDES`)
 - the version of scikit-learn
 
-Stored predictions are scored again whenever they are read.
+Stored predictions are scored again whenever they are read. One process at a time fits for a file: all its budgets need one
+order of the networks, which others know only when the first of them is stored.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,11 +30,15 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, at_budgets, budgets_and_draws, joined, readable_result
 from nndynbench.sources import deciding_code
 from nndynbench.storage.elsewhere import written_somewhere
-from nndynbench.storage.files import user_path
+from nndynbench.storage.files import LONGEST_STEM, locked, user_path
 from nndynbench.subsets.history import WEIGHTS
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
+
+
+class FittedElsewhereWarning(UserWarning):
+    """Another process fits the same method on the same networks: this one waits, then fits only what is still missing."""
 
 
 class ResultSource(TypingProtocol):
@@ -81,32 +88,39 @@ class StoredResults:
 
         Budgets and draws of the folds that are missing or cannot be read are evaluated and stored first (`written_somewhere`
         else, if the folder cannot be written). Stored predictions under more draws are returned too. The scores are those of
-        when the result was stored.
+        when the result was stored. While another process fits for the same file, this one waits.
 
         Raises
         ------
         MethodError
             If the method fails.
+
+        Warns
+        -----
+        FittedElsewhereWarning
+            Before it waits for another process.
         """
         method, fitted = find_method(name), protocol.fitted
         budgets = list(dict.fromkeys(budgets))
         path = self._path(method, subsets, fitted)
         stored = readable_result(path)
-        if missing := _missing(stored, budgets, draws):
-            order: Any = stored.facts.order_seed if stored is not None else self.order_seed
-            for numbers, at in missing.items():
-                fresh = evaluate(
-                    name,
-                    subsets,
-                    protocol=fitted,
-                    budgets=at,
-                    name=label_of(method),
-                    jobs=jobs,
-                    order_seed=order,
-                    draws=numbers,
-                )
-                stored, order = fresh if stored is None else joined(stored, fresh), fresh.facts.order_seed
-                written_somewhere(stored.save, path)
+        if _missing(stored, budgets, draws):
+            with _alone_with(path):
+                stored = readable_result(path)
+                order: Any = stored.facts.order_seed if stored is not None else self.order_seed
+                for numbers, at in _missing(stored, budgets, draws).items():
+                    fresh = evaluate(
+                        name,
+                        subsets,
+                        protocol=fitted,
+                        budgets=at,
+                        name=label_of(method),
+                        jobs=jobs,
+                        order_seed=order,
+                        draws=numbers,
+                    )
+                    stored, order = fresh if stored is None else joined(stored, fresh), fresh.facts.order_seed
+                    written_somewhere(stored.save, path)
         assert stored is not None
         return at_budgets(stored, budgets)
 
@@ -115,8 +129,11 @@ class StoredResults:
         already.
         """
         path = self._path(find_method(name), subsets, protocol.fitted)
-        if readable_result(path) is None:
-            written_somewhere(rescore(result, subsets, protocol.fitted).save, path)
+        if readable_result(path) is not None:
+            return
+        with _alone_with(path):
+            if readable_result(path) is None:
+                written_somewhere(rescore(result, subsets, protocol.fitted).save, path)
 
     def holds(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, draws: int = 1
@@ -147,3 +164,16 @@ def _missing(stored: Result | None, budgets: Sequence[int], draws: int) -> dict[
         if absent := tuple(draw for draw in range(draws) if (budget, draw) not in known):
             missing.setdefault(absent, []).append(budget)
     return missing
+
+
+@contextmanager
+def _alone_with(path: Path) -> Iterator[None]:
+    """Makes others that would write the same result wait. Where nothing can be locked or written, nobody waits."""
+    lock = path.with_name(f"{path.stem[-LONGEST_STEM:]}.lock")  # the end of a name tells it from others
+    with ExitStack() as held:
+        with suppress(OSError):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            if not held.enter_context(locked(lock, blocking=False)):
+                warnings.warn(f"another process is fitting {path}: waiting for it", FittedElsewhereWarning, stacklevel=4)
+                held.enter_context(locked(lock))
+        yield

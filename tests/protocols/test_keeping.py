@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 from joblib import Parallel, delayed
 
 import nndynbench as nb
-from nndynbench.protocols import Result, SubsetVersion, read_result
-from nndynbench.protocols.results import keep
+from nndynbench.protocols import Result, SubsetVersion, read_result, stored
+from nndynbench.protocols.protocol import find_protocol
+from nndynbench.protocols.results import budgets_and_draws, keep
+from nndynbench.protocols.stored import FittedElsewhereWarning, StoredResults
+from tests.patience import PATIENCE_SECONDS
 
 
 def constant(subset: nb.Subset | str, *epochs: int) -> Result:
@@ -78,3 +83,45 @@ def test_budgets_that_several_processes_write_at_once_are_all_there(digits: nb.S
     results = [constant(digits, budget) for budget in range(1, 7)]
     Parallel(n_jobs=3)(delayed(keep)(result, tmp_path / "r.json") for result in results)
     assert sorted(set(read_result(tmp_path / "r.json").scores["budget"])) == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_that_fit_other_budgets_at_once_lose_nothing_and_have_one_order(
+    digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol, asked = find_protocol("regression-folds"), []
+    results = StoredResults(tmp_path)
+    found: list[Result] = []
+
+    def fit(budgets: list[int]) -> None:
+        found.append(results.fitted("constant", [digits], protocol, budgets))
+
+    other = threading.Thread(target=fit, args=([2, 3],))
+
+    def until_the_other_waits_or_has_written(*arguments: object, **named: object) -> Result:
+        asked.append(named["budgets"])
+        if len(asked) == 1:
+            other.start()
+            until = time.monotonic() + PATIENCE_SECONDS
+            while other.is_alive() and not warned and time.monotonic() < until:
+                time.sleep(0.01)
+        return nb.evaluate(*arguments, **named)
+
+    monkeypatch.setattr(stored, "evaluate", until_the_other_waits_or_has_written)
+    with pytest.warns(FittedElsewhereWarning, match="another process is fitting .*constant") as warned:
+        fit([1, 2])
+    other.join()
+    assert asked == [[1, 2], [3]]
+    [path] = tmp_path.rglob("*.json")
+    assert budgets_and_draws(read_result(path)) == {(1, 0), (2, 0), (3, 0)}
+    assert {result.facts.order_seed for result in found} == {read_result(path).facts.order_seed}
+
+
+def test_results_are_fitted_where_nothing_can_be_locked(
+    digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*arguments: object, **named: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(stored, "locked", none)
+    StoredResults(tmp_path).fitted("constant", [digits], find_protocol("regression-folds"), [1])
+    assert StoredResults(tmp_path).holds("constant", [digits], find_protocol("regression-folds"), [1])
