@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from generation.retrain import stored_plan
 from nndynbench.storage import writing
-from nndynbench.storage.files import file_facts
+from nndynbench.storage.files import file_facts, folder_written_whole
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, TierFacts, TierName
 from nndynbench.subsets.catalogue import Bundled, catalogue_entry
 from nndynbench.subsets.subset import Subset
@@ -22,6 +22,7 @@ from nndynbench.subsets.subset import Subset
 
 def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | None = None) -> Path:
     """Write ``<subset>/<version>/`` below ``into``, which may be where ``zoo`` is read from; returns the folder.
+    An earlier one stays until the new one is whole.
 
     ``parts`` say what to take of each tier, by default what the catalogue says. An HDF5 file that holds just that is copied.
 
@@ -31,8 +32,7 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
         For a tier of which nothing is at hand.
     """
     target = into / zoo.name / zoo.version
-    with TemporaryDirectory(dir=into) as temporary:
-        folder = Path(temporary)
+    with folder_written_whole(target) as folder:
         tables = zoo.manifest.tiers["networks"]
         for name in tables.files:
             shutil.copyfile(zoo.pack.file(name), folder / name)
@@ -40,11 +40,6 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
         for tier, part in (catalogue_entry(zoo.name).bundle if parts is None else parts).items():
             described[tier] = _write(zoo, folder, tier, part)
         write_manifest(folder, zoo.manifest, described)
-        target.mkdir(parents=True, exist_ok=True)
-        for old in target.iterdir():
-            old.unlink()
-        for path in folder.iterdir():
-            shutil.copyfile(path, target / path.name)
     return target
 
 
@@ -56,11 +51,10 @@ def write_beside(zoo: Subset, into: Path) -> Path | None:
     if not parts:
         return None
     folder = into / zoo.name / zoo.version
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=into) as temporary:
+    with folder_written_whole(folder) as fresh, TemporaryDirectory(dir=into) as temporary:
         whole = bundle_subset(zoo, Path(temporary), parts)
         for name in (MANIFEST_NAME, *(f"{tier}.h5" for tier in parts)):
-            shutil.copyfile(whole / name, folder / name)
+            shutil.copyfile(whole / name, fresh / name)
     return folder
 
 
