@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -100,16 +101,14 @@ class SnapshotArrays:
     @cached_property
     def _index(self) -> _Index:
         file = self._values.file
-        parts = {
-            name: (slice(offset, offset + math.prod(shape)), tuple(shape))
-            for name, offset, shape in json.loads(file.attrs["parts"])
-        }
         networks, epochs = _own_dataset(file, "networks"), _own_dataset(file, "epochs")
-        if (self._values.shape[:1], self._values.shape[:2]) != (networks.shape, epochs.shape):
+        shape = self._values.shape
+        if len(shape) != 3 or (shape[:1], shape[:2]) != (networks.shape, epochs.shape):
             raise DamagedFileError(f"{self.path} is damaged: the sizes of its networks, epochs and values do not match")
         rows = {int(network): row for row, network in enumerate(networks[:])}
         slots = [{epoch: slot for slot, epoch in enumerate(kept) if epoch >= 0} for kept in epochs[:].tolist()]
-        return _Index(parts, rows, slots, self._values.shape[2], whole_network=self._values.chunks[1] > 1)
+        whole_network = self._values.chunks is not None and self._values.chunks[1] > 1
+        return _Index(_own_parts(file, shape[2]), rows, slots, shape[2], whole_network)
 
 
 def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
@@ -128,6 +127,32 @@ def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     if math.prod(found.shape[:2]) > MOST_SNAPSHOTS or math.prod(found.shape[2:]) > MOST_VALUES:
         raise DamagedFileError(f"{file.filename} gives {name!r} the shape {found.shape}: no subset is that large")
     return found
+
+
+def _own_parts(file: h5py.File, values: int) -> dict[str, tuple[slice, tuple[int, ...]]]:
+    """The place and shape of each part of a snapshot.
+
+    Raises
+    ------
+    DamagedFileError
+        If they are not given, or do not follow each other up to the end of a snapshot's values.
+    """
+    stated = file.attrs.get("parts")
+    parts, end = {}, 0
+    try:
+        for name, offset, sizes in json.loads(stated):
+            shape = tuple(map(operator.index, sizes))
+            if offset != end or min(shape, default=0) < 0:
+                raise ValueError(f"{name} has the place {offset} and the shape {shape}")
+            end += math.prod(shape)
+            parts[name] = slice(offset, end), shape
+        if end != values:
+            raise ValueError(f"they have {end} values")
+    except (TypeError, ValueError, RecursionError) as reason:
+        raise DamagedFileError(
+            f"{file.filename} is damaged: its parts are {stated!r:.100}, but a snapshot has {values} values ({reason})"
+        ) from reason
+    return parts
 
 
 def write_snapshot_arrays(

@@ -86,9 +86,9 @@ class Pack:
         return max((f.manifest.tiers[tier].networks for f in self.folders if f.holds_tier(tier)), default=0)
 
     def table(self, name: TableName) -> pd.DataFrame:
-        """A table, indexed by its keys."""
+        """A table, indexed by its keys; raises `DamagedFileError` if it is not of the manifest's networks and epochs."""
         if name not in self._tables:
-            self._tables[name] = read_table(self.file(table_file(name)), name)
+            self._tables[name] = read_table(self.file(table_file(name)), name, of=self.manifest)
         return self._tables[name]
 
     @cached_property
@@ -177,6 +177,9 @@ class Pack:
         index = cast(pd.MultiIndex, table.index)
         values = table.to_numpy(dtype=np.float64)
         networks = self.table("networks").index.get_indexer(index.levels[0])[index.codes[0]]
+        if (networks < 0).any():
+            strange = index.levels[0][index.codes[0][networks < 0][0]]
+            raise DamagedFileError(f"the signatures in {self.folder} are damaged: there is no network {strange}")
         epochs = index.levels[1].to_numpy(dtype=np.intp)[index.codes[1]]
         shape = (len(self.table("networks")), int(epochs.max(initial=0)) + 1, values.shape[1])
         sizes = [len(level) for level in index.levels[2:]]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from nndynbench.storage.files import written_whole
+from nndynbench.storage.files import DamagedFileError, written_whole
+
+if TYPE_CHECKING:
+    from nndynbench.storage.manifest import Manifest
 
 # The fixed splits, as network ids, lie beside the tables.
 SPLITS_FILE = "splits.json"
@@ -21,6 +24,10 @@ KEYS: dict[TableName, list[str]] = {
     "signatures": ["network", "epoch", "representation", "sign", "centrality"],
     "features": ["network", "epoch", "layer"],
 }
+
+# Limits on what a file holds: it may come from anywhere, and a small one may unpack to more than the memory.
+MOST_ROWS = 100_000_000
+MOST_ROWS_OF_AN_EPOCH: dict[TableName, int] = {"curves": 1, "signatures": 100, "features": 10_000}  # of one network
 
 
 def table_file(table: TableName) -> str:
@@ -42,6 +49,39 @@ def write_table(folder: Path, table: TableName, frame: pd.DataFrame) -> None:
         )
 
 
-def read_table(path: Path, table: TableName) -> pd.DataFrame:
-    """Read one table, indexed by its keys."""
-    return pd.read_parquet(path).set_index(KEYS[table])
+def read_table(path: Path, table: TableName, *, of: Manifest | None = None) -> pd.DataFrame:
+    """Read one table, indexed by its keys.
+
+    Raises
+    ------
+    DamagedFileError
+        For more rows, or other epochs, than the networks of a manifest can have. Too many rows are never read.
+    """
+    if of is not None:
+        _check_rows(path, table, of)
+    frame = pd.read_parquet(path)
+    if of is not None and "epoch" in KEYS[table] and len(frame):
+        _check_epochs(path, frame, of)
+    return frame.set_index(KEYS[table])
+
+
+def _check_rows(path: Path, table: TableName, of: Manifest) -> None:
+    from pyarrow import parquet
+
+    found = parquet.read_metadata(path)
+    rows = sum(found.row_group(group).num_rows for group in range(found.num_row_groups))
+    most = of.networks * (of.epochs + 1) * MOST_ROWS_OF_AN_EPOCH[table] if "epoch" in KEYS[table] else of.networks
+    if rows > min(most, MOST_ROWS):
+        raise DamagedFileError(
+            f"{path} is damaged: it has {rows} rows, but {of.networks} networks of up to {of.epochs} epochs have at most "
+            f"{min(most, MOST_ROWS)}"
+        )
+
+
+def _check_epochs(path: Path, frame: pd.DataFrame, of: Manifest) -> None:
+    epochs = frame["epoch"]
+    if not pd.api.types.is_integer_dtype(epochs.dtype):
+        raise DamagedFileError(f"{path} is damaged: its epochs are no whole numbers, but {epochs.dtype}")
+    for epoch in (epochs.min(), epochs.max()):
+        if not 0 <= epoch <= of.epochs:
+            raise DamagedFileError(f"{path} is damaged: it has epoch {epoch}, but its networks have epochs 0 to {of.epochs}")

@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -25,6 +26,7 @@ from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
 from nndynbench.storage.files import (
     DamagedFileError,
     NoLocksError,
+    file_facts,
     folder_written_whole,
     locked,
     written_whole,
@@ -33,6 +35,7 @@ from nndynbench.storage.hub import DownloadError, Origin, fetch
 from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import NotAtHandError
+from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
@@ -279,6 +282,87 @@ def test_shapes_that_no_subset_has_are_refused_at_once(arrays: Path, name: str, 
         file.create_dataset(name, shape, kind, chunks=tuple(min(size, 1000) for size in shape))
     with pytest.raises(DamagedFileError, match="no subset is that large"):
         SnapshotArrays(arrays).read(0, [1])
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        None,
+        3,
+        "{",
+        "[[]]",
+        "[" * 100_000,
+        '[["weight", 0, [-1]]]',
+        '[["weight", 0, [2]]]',
+        '[["weight", 1, [3]]]',
+        '[["weight", 0, ["3"]]]',
+        '[["weight", 0, [3]], ["bias", 2, [1]]]',
+    ],
+)
+def test_parts_that_are_not_those_of_the_values_are_refused(arrays: Path, parts: object) -> None:
+    with h5py.File(arrays, "r+") as file:
+        del file.attrs["parts"]
+        if parts is not None:
+            file.attrs["parts"] = parts
+    with pytest.raises(DamagedFileError, match=r"weights\.h5 is damaged: its parts are .* a snapshot has 3 values"):
+        SnapshotArrays(arrays).read(0, [1])
+
+
+def test_values_that_are_no_snapshots_are_refused(arrays: Path) -> None:
+    with h5py.File(arrays, "r+") as file:
+        del file["values"]
+        file["values"] = np.ones((2, 1), np.float32)
+    with pytest.raises(DamagedFileError, match="the sizes of its networks, epochs and values do not match"):
+        SnapshotArrays(arrays).read(0, [1])
+
+
+def changed(bundled: Path, root: Path, table: TableName, change: Callable[[pd.DataFrame], pd.DataFrame]) -> nb.Subset:
+    """A copy of the bundled zoo with another table, and its checksum in the manifest."""
+    folder = root / "digits-lenet" / bundled.name
+    shutil.copytree(bundled, folder)
+    path = folder / table_file(table)
+    write_table(folder, table, change(pd.read_parquet(path)).set_index(KEYS[table]))
+    manifest = read_manifest(folder)
+    files = manifest.files | {path.name: file_facts(path)}
+    (folder / "subset.json").write_text(manifest.model_copy(update={"files": files}).model_dump_json(), encoding="utf-8")
+    return nb.load("digits-lenet", root=root)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("epoch", 200_000, r"signatures\.parquet is damaged: it has epoch 200000, but its networks have epochs 0 to 15"),
+        ("epoch", -1, r"signatures\.parquet is damaged: it has epoch -1, but its networks have epochs 0 to 15"),
+        ("epoch", 0.5, r"signatures\.parquet is damaged: its epochs are no whole numbers, but float64"),
+        ("network", 999, r"the signatures in .* are damaged: there is no network 999"),
+    ],
+)
+def test_epochs_and_networks_that_a_subset_does_not_have_are_named(
+    bundled: Path, tmp_path: Path, key: str, value: float, says: str
+) -> None:
+    def with_a_strange_row(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(**{key: [*frame[key][:-1], value]})
+
+    zoo = changed(bundled, tmp_path, "signatures", with_a_strange_row)
+    with pytest.raises(DamagedFileError, match=says):
+        zoo.pack.stores_signature("rolled", "absolute", "degree")
+
+
+@pytest.mark.parametrize(
+    ("table", "times", "says"),
+    [
+        ("curves", 2, "it has 6976 rows, but 240 networks of up to 15 epochs have at most 3840"),
+        ("networks", 2, "it has 480 rows, but 240 networks of up to 15 epochs have at most 240"),
+        ("signatures", 13, "it has 387712 rows, but 240 networks of up to 15 epochs have at most 384000"),
+    ],
+)
+def test_more_rows_than_a_subset_can_have_are_not_read(
+    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: TableName, times: int, says: str
+) -> None:
+    zoo = changed(bundled, tmp_path, table, lambda frame: pd.concat([frame] * times))
+    monkeypatch.setattr(pd, "read_parquet", lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(DamagedFileError, match=says):
+        zoo.pack.table(table)
 
 
 @pytest.mark.parametrize("fact", ["networks", "networks_planned", "epochs", "keep"])
