@@ -62,6 +62,7 @@ def check(
     Predictions do not show which method made them. So a submission of a method in baselines/ is refused unless standing.json
     has a rerun or an audit of the file as it is, or --rerun reproduces it now.
     """
+    from leaderboard.authors import of_one_origin
     from leaderboard.rerun import refused_name, self_reported
     from leaderboard.standing import best_records, read_records, unrecorded
     from nndynbench.sealed.outside import prepare
@@ -73,7 +74,7 @@ def check(
     paths = files or submission_files(submissions)
     if rerun and missing:
         paths = unrecorded(paths)
-    for outcome in check_all(paths, below=submissions, store=Store(scores), jobs=jobs):
+    for outcome in of_one_origin(check_all(paths, below=submissions, store=Store(scores), jobs=jobs)):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if rerun and isinstance(outcome, Accepted):
@@ -292,6 +293,7 @@ def build(
     ] = -1,
 ) -> None:
     """Build the static page. A refused submission is left out, and makes the exit status 1."""
+    from leaderboard.authors import of_one_origin
     from leaderboard.board import views, without_ranks
     from leaderboard.dates import changed_dates
     from leaderboard.page import build_site, need_free_or_older
@@ -301,7 +303,7 @@ def build(
     store = Store(scores)
     files = files_of(only, submissions) if only else submission_files(submissions)
     checked = check_all(files, below=submissions, store=store, jobs=jobs)
-    outcomes = list(track(checked, "checking", len(files), console=console, transient=True))
+    outcomes = of_one_origin(track(checked, "checking", len(files), console=console, transient=True))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     subsets, records, dates = subsets_at_hand(), read_records(submissions), changed_dates(submissions)

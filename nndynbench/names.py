@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from nndynbench.errors import NndynbenchError
+
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?")
+"""Names that Windows treats as devices, also with an ending: no file or folder can have them there."""
 
 
 class UnknownNameError(NndynbenchError, ValueError):

@@ -20,6 +20,7 @@ from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
+from nndynbench.names import DEVICES
 from nndynbench.recording.record import RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
 from nndynbench.signatures import snapshot_signatures
@@ -36,9 +37,6 @@ from nndynbench.subsets.targets import LATE_ACCURACY
 TABLES: tuple[TableName, ...] = ("networks", "curves", "signatures", "features")
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?")
-
-# Names that Windows treats as devices, also with an ending.
-DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?")
 
 # Columns of the networks table that are not hyperparameters and are not made below.
 RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configuration", "label"}

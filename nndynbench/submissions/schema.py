@@ -11,6 +11,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from nndynbench.arrays import LARGEST_NUMBER
+from nndynbench.names import DEVICES
 
 METHOD_PATTERN = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 # An address that every browser reads alike. Names have single hyphens only (browsers decode or refuse xn-- names), the last
@@ -43,16 +44,18 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-def _no_page(name: str) -> str:
+def _free(name: str) -> str:
     if name == "index":
         raise ValueError("must be another name: the page that lists all methods uses this one")
+    if DEVICES.fullmatch(name):
+        raise ValueError("must be another name: Windows treats this one as a device")
     return name
 
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN), AfterValidator(_no_page)]
+MethodName = Annotated[str, Field(max_length=64, pattern=METHOD_PATTERN), AfterValidator(_free)]
 Readable = Literal["weights", "curves", "hyperparameters"]
 Budget = Annotated[int, Field(ge=1, le=10_000)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
