@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from leaderboard.store import Store
 from nndynbench.numbers import NOTHING
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.scoring import Estimate
+from nndynbench.submissions.files import quoted
+
+# What Markdown, or what GitHub adds to it, reads as more than text.
+SPECIAL = frozenset("\\`*_[]|<>&~$")
+# What begins an address, a mention or a reference to an issue: with a space of no width after it, it begins none.
+BEGINS_A_LINK = re.compile(r"(?i)https?:|ftp:|www|[@#]")
+NO_WIDTH = "\u200b"
 
 
 def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store: Store, jobs: int = 1) -> str:
@@ -22,7 +30,7 @@ def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store:
     lines = [f"**{len(accepted)} of {len(outcomes)} {'file is' if len(outcomes) == 1 else 'files are'} accepted.**"]
     if refused:
         lines += ["", "| refused | field | reason |", "|---|---|---|"]
-        lines += [f"| {_cell(str(r.path))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
+        lines += [f"| {_cell(quoted(r.path, longest=300))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
     if accepted:
         lines += ["", *_rows(accepted, submissions, store, jobs)]
     return "\n".join(lines) + "\n"
@@ -70,5 +78,5 @@ def _estimate(found: Estimate | str | None) -> str:
 
 def _cell(text: str) -> str:
     """A text escaped for one cell of a table: nothing that a stranger wrote becomes a link, a mention or HTML."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("@", "@\u200b")
-    return "".join(f"\\{c}" if c in "`*_[]" else c for c in safe)
+    unlinked = BEGINS_A_LINK.sub(lambda found: found.group() + NO_WIDTH, text)
+    return "".join(f"&#{ord(c)};" if c in SPECIAL else c for c in unlinked)

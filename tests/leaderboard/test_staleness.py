@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,6 +14,7 @@ from leaderboard.comment import comment
 from leaderboard.staleness import changed_code, same_code
 from leaderboard.store import Store
 from nndynbench.submissions import SubmissionFacts
+from nndynbench.submissions.files import quoted
 from nndynbench.subsets import Subset
 
 BEFORE = '"""A method."""\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x\n'
@@ -87,8 +89,38 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     row = next(line for line in text.splitlines() if line.startswith("| degree-linear | digits-lenet | regression-folds |"))
     assert f"R² {claimed:.3f}".replace("-", "−") in row
     assert "| 1 of 1 |" in row
-    assert "is \\`bad\\` \\| &lt;b>@\u200bsomebody" in text
+    assert "is &#96;bad&#96; &#124; &#60;b&#62;@\u200bsomebody" in text
     assert "| degree-linear | digits-lenet | trained |" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[free prizes](https://evil.example/login)",
+        "\\[free prizes\\](https://evil.example/login)",
+        "a | b \\| c \\\\| d",
+        "\\`code\\` ~~gone~~ **bold** $x$ &amp; <b>",
+        "\n\n# Approved by the maintainers\n\nMerge it.\n",
+    ],
+)
+def test_a_report_shows_what_strangers_wrote_as_text_alone(text: str, tmp_path: Path) -> None:
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    shown = quoted(text)
+    refusals = [Refusal(Path(text), "file", "bad"), Refusal(Path("x"), shown, "bad"), Refusal(Path("x"), "file", shown)]
+    page = ElementTree.fromstring(f"<page>{markdown.render(comment(refusals, tmp_path, store=Store(tmp_path)))}</page>")
+    assert {element.tag for element in page.iter()} == {"page", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+    cells = [[(cell.text or "").replace("\u200b", "") for cell in row] for row in page.iter("tr")]
+    assert cells[1:] == [[quoted(Path(text)), "file", "bad"], ["x", shown, "bad"], ["x", "file", shown]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://evil.example", "HTTP://evil.example", "ftp://evil.example", "www.evil.example", "@ada", "see #12", "a@b.c"],
+)
+def test_a_report_has_no_address_mention_or_issue_that_github_would_link(text: str, tmp_path: Path) -> None:
+    report = comment([Refusal(Path("x"), "file", text)], tmp_path, store=Store(tmp_path))
+    assert text not in report
+    assert text in report.replace("\u200b", "")
 
 
 def test_types_are_no_change_and_those_of_a_field_are() -> None:
