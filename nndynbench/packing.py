@@ -21,7 +21,7 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
 from nndynbench.names import DEVICES
-from nndynbench.recording.record import RunError, checked_value
+from nndynbench.recording.record import SECONDS, RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
 from nndynbench.signatures import snapshot_signatures
 from nndynbench.storage.files import file_facts, folder_written_whole, user_path
@@ -292,8 +292,7 @@ class _Making:
         table = self.hyperparameters.copy()
         names = list(table.columns)
         facts = []
-        for run, seed in zip(self.runs, _seeds(self.runs), strict=True):
-            accuracies = [row["validation_accuracy"] for row in run.record.epochs if "validation_accuracy" in row]
+        for run, seed, curves in zip(self.runs, _seeds(self.runs), self.curves_by_run, strict=True):
             facts.append(
                 {
                     SEED: seed,
@@ -302,8 +301,8 @@ class _Making:
                     "diverged": run.record.diverged,
                     "final_accuracy": run.test_accuracy,
                     "final_accuracy_all": np.nan,
-                    "best_accuracy": max(accuracies, default=np.nan),
-                    "seconds": sum(row.get("seconds", 0.0) for row in run.record.epochs),
+                    "best_accuracy": max(curves["validation_accuracy"].dropna(), default=np.nan),
+                    "seconds": sum(curves[SECONDS].dropna()),
                     "device": run.record.device or "not said",
                     "run": run.name,
                 }
@@ -313,9 +312,12 @@ class _Making:
         twins = table.groupby(names, dropna=False, sort=False).ngroup() if names else pd.Series(table.index, table.index)
         return table.assign(configuration=twins).join(pd.DataFrame(facts, index=table.index))
 
+    @cached_property
+    def curves_by_run(self) -> list[pd.DataFrame]:
+        return [run.curves for run in self.runs]
+
     def curves(self) -> pd.DataFrame:
-        tables = [run.curves for run in self.runs]
-        return pd.concat(tables, keys=range(len(tables)), names=KEYS["curves"])
+        return pd.concat(self.curves_by_run, keys=range(len(self.runs)), names=KEYS["curves"])
 
     def derived(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of signatures and features, of every kept epoch; NaN for a snapshot that is missing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import numbers
 import pathlib
 import re
@@ -118,16 +119,20 @@ def _metadata(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} is not a safetensors file, or it is truncated")
         try:
             header = json.loads(file.read(length))
-        except ValueError as reason:
+        except (ValueError, RecursionError) as reason:
             raise CheckpointError(f"{path} is not a safetensors file: its header is not JSON") from reason
-    texts = header.get("__metadata__") if isinstance(header, dict) else None
-    return {key: _number(text) for key, text in (texts or {}).items()}
+    texts = (header.get("__metadata__") if isinstance(header, dict) else None) or {}
+    if not isinstance(texts, dict):
+        raise CheckpointError(
+            f"{path} is not a safetensors file: its __metadata__ is a {type(texts).__name__}, not texts by name"
+        )
+    return {key: _number(text) for key, text in texts.items()}
 
 
 def _number(text: Any) -> Any:
     try:
         return float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return text
 
 
@@ -260,12 +265,12 @@ def _said_by_trainer(record: Path) -> Said | None:
         return None
     try:
         state = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     done, steps = _at(state, "epoch"), _whole(_at(state, "global_step"))
-    if not isinstance(done, (int, float)):
-        return None
     whole = _whole(done)
+    if whole is None and not (isinstance(done, float) and math.isfinite(done)):
+        return None
     return Said(whole, whole, steps, within=whole is None)
 
 
@@ -308,5 +313,8 @@ def _whole(value: Any) -> int | None:
         value = value.item()
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of more than 308 digits, which no count has
+        return None
     return int(number) if number.is_integer() and number >= 0 else None

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.given import ACCURACIES
@@ -46,6 +47,15 @@ class RunRecord(BaseModel):
     """Why the run was ended before it had an outcome."""
     device: str = ""
     libraries: dict[str, str] = {}
+
+    @field_validator("epochs")
+    @classmethod
+    def _of_numbers_that_a_table_holds(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for place, row in enumerate(rows, start=1):
+            for name, value in row.items():
+                if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+                    raise ValueError(f"{name} in row {place} is a number beyond {LARGEST_NUMBER:g}")
+        return rows
 
     @property
     def finished(self) -> bool:

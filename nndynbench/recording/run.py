@@ -81,7 +81,7 @@ class Run:
         table = pd.DataFrame(self.record.epochs, columns=["epoch", *CURVES, SECONDS])
         own, classes = self.folder / RUN_FILE, self.architecture.classes
         where = f"the curves in {own if own.is_file() else self.folder}"  # an imported run has no record
-        unmeasured = {name: {row.get("epoch") for row in self.record.epochs if name not in row} for name in self.columns}
+        unmeasured = {name: [row.get("epoch") for row in self.record.epochs if name not in row] for name in self.columns}
         checked = checked_curves(
             table, self.epochs, classes=classes, columns=self.columns, source=where, unmeasured=unmeasured
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nndynbench.checkpoints import CheckpointError, read_folder
+from nndynbench.checkpoints.content import Said, read_content, said_by
 from nndynbench.convert import checkpoint_files
 from tests.checkpoints.written import named, saying
 
@@ -276,3 +277,46 @@ def test_an_empty_or_cut_file_is_of_the_epoch_of_its_name_unless_more_is_needed(
     (tmp_path / "epoch=0-step=32.ckpt").touch()
     with pytest.raises(CheckpointError, match=r"epoch=0-step=32\.ckpt \(epoch 0 by its name, step 32, cannot be read\)"):
         checkpoint_files(tmp_path)
+
+
+def headed(path: Path, header: bytes) -> Path:
+    """A safetensors file with this header and no tensor."""
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (b'{"__metadata__": "epoch 1"}', "its __metadata__ is a str, not texts by name"),
+        (b'{"__metadata__": [1]}', "its __metadata__ is a list, not texts by name"),
+        (b"[" * 200_000, "its header is not JSON"),
+        (b'{"__metadata__": ' + b'{"a":' * 200_000, "its header is not JSON"),
+    ],
+    ids=["text", "list", "deep", "deep metadata"],
+)
+def test_a_hostile_header_is_told_with_its_file_and_leaves_the_name_to_decide(tmp_path, header, reason):
+    path = headed(tmp_path / "epoch_1.safetensors", header)
+    assert said_by(path).unreadable == f"{path} is not a safetensors file: {reason}"
+    assert list(checkpoint_files(tmp_path)) == [1]
+    with pytest.raises(CheckpointError, match=r"epoch_1\.safetensors is not a safetensors file"):
+        read_content(path)
+
+
+HUGE = b"1" + b"0" * 400
+
+
+def test_an_epoch_of_hundreds_of_digits_is_none(tmp_path):
+    path = headed(tmp_path / "epoch_2.safetensors", b'{"__metadata__": {"epoch": ' + HUGE + b', "step": "64"}}')
+    assert (said_by(path).epoch, said_by(path).steps) == (None, 64)
+    torch = pytest.importorskip("torch")
+    torch.save({"state_dict": {}, "epoch": int(HUGE), "global_step": 64}, tmp_path / "epoch_3.ckpt")
+    assert (said_by(tmp_path / "epoch_3.ckpt").epoch, said_by(tmp_path / "epoch_3.ckpt").steps) == (None, 64)
+
+
+@pytest.mark.parametrize("record", [b'{"epoch": ' + HUGE + b"}", b"[" * 200_000, b'{"epoch": true}', b'{"epoch": NaN}'])
+def test_a_trainers_record_that_says_no_epoch_is_passed_over(tmp_path, record):
+    named(tmp_path, "epoch_1.safetensors")
+    (tmp_path / "trainer_state.json").write_bytes(record)
+    assert said_by(tmp_path / "epoch_1.safetensors") == Said()
+    assert list(checkpoint_files(tmp_path)) == [1]

@@ -43,6 +43,16 @@ def record(folder: Path, network: int, *, epochs: int = 5, **options: Any) -> nb
     return recorder
 
 
+def rewritten(folder: Path, row: int, values: dict[str, Any]) -> dict[str, Any]:
+    """A run of three epochs in ``runs/a``, with other values in a row of its record, which is returned."""
+    record(folder / "runs" / "a", CHOSEN[0], epochs=3)
+    path = folder / "runs" / "a" / "run.json"
+    content: dict[str, Any] = json.loads(path.read_text())
+    content["epochs"][row] |= values
+    path.write_text(json.dumps(content))
+    return content
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
@@ -353,13 +363,33 @@ class TestBadInput:
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
 
     def test_curves_that_are_wrong_are_named_with_their_file(self, tmp_path: Path) -> None:
-        record(tmp_path / "runs" / "a", CHOSEN[0], epochs=3)
-        path = tmp_path / "runs" / "a" / "run.json"
-        content = json.loads(path.read_text())
-        content["epochs"][1]["train_loss"] = "low"
-        path.write_text(json.dumps(content))
+        rewritten(tmp_path, 1, {"train_loss": "low"})
         with pytest.raises(NotGivenError, match=r"runs/a/run\.json .* train_loss .*'low' in row 2 \(epoch 2\)"):
             nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+    @pytest.mark.parametrize(
+        ("row", "column", "value", "says"),
+        [
+            (1, "validation_accuracy", "high", r"validation_accuracy .*'high' in row 2 \(epoch 2\)"),
+            (1, "validation_accuracy", None, r"validation_accuracy .*nan.* in row 2 \(epoch 2\)"),
+            (0, "epoch", [1], r"\[1\] in row 1 for the epoch"),
+            (2, "train_loss", 10**400, r"train_loss in row 3 is a number beyond 1e\+100"),
+            (2, "seconds", 10**400, r"seconds in row 3 is a number beyond 1e\+100"),
+        ],
+    )
+    def test_a_record_written_by_hand_is_named_with_what_is_wrong_in_it(
+        self, row: int, column: str, value: object, says: str, tmp_path: Path
+    ) -> None:
+        rewritten(tmp_path, row, {column: value})
+        with pytest.raises(nb.NndynbenchError, match=rf"(?s)runs/a/run\.json .*{says}"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+    @pytest.mark.parametrize("seconds", [None, "long"])
+    def test_seconds_that_are_no_number_count_as_not_measured(self, seconds: object, tmp_path: Path) -> None:
+        record = rewritten(tmp_path, 1, {"seconds": seconds})
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.networks["seconds"][0] == record["epochs"][0]["seconds"] + record["epochs"][2]["seconds"]
+        assert packed.networks["best_accuracy"][0] == max(row["validation_accuracy"] for row in record["epochs"])
 
     @pytest.mark.parametrize("name", ["device", "network", "fold", "blocked_fold", "holdout", "label", "late_accuracy"])
     def test_a_column_of_the_tables_cannot_be_a_hyperparameter(self, name: str, tmp_path: Path) -> None:
