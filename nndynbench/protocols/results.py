@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from pandas.api.types import is_integer_dtype
 
 from nndynbench.protocols.result_facts import ResultFacts, read_facts, written_facts
 from nndynbench.storage.elsewhere import written_somewhere
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 RESULT_FORMAT = 1
 DRAW, DRAWS = "draw", "draws"
 FLOATS = ("value", "low", "high", "truth", "prediction", "score")
+WHOLE = ("budget", "fold", "network", DRAW)
+
+SCORES, PREDICTIONS = "scores", "predictions"
+# The columns that every result file has.
+COLUMNS = {
+    SCORES: ("subset", "budget", "metric", "value", "low", "high", "undefined"),
+    PREDICTIONS: ("subset", "budget", "fold", "network", "truth", "prediction", "score"),
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +104,8 @@ def read_result(path: str | Path) -> Result:
     Raises
     ------
     ValueError
-        For a file that is cut short, or of another format.
+        For a file that is cut short, of another format, or whose tables lack columns or rows, or hold something other than
+        numbers or the result's subsets in them; names the file.
     FileNotFoundError
         For a file that does not exist.
 
@@ -125,8 +135,45 @@ def read_result(path: str | Path) -> Result:
         facts = read_facts(content)
     except ValueError as damage:
         raise ValueError(f"{path} is not a result file: {damage}") from damage
-    scores, predictions = (_numbered(pd.DataFrame(content[table])) for table in ("scores", "predictions"))
+    try:
+        scores, predictions = (_checked_table(content[name], name, facts) for name in (SCORES, PREDICTIONS))
+    except ValueError as damage:
+        raise ValueError(f"{path} is not a result file: its {damage}") from damage
     return Result(scores, predictions, facts)
+
+
+def _checked_table(rows: Any, name: str, facts: ResultFacts) -> pd.DataFrame:
+    """A table of a result file. It may have no scores: `joined` leaves out those that are over some of the draws alone.
+
+    Raises
+    ------
+    ValueError
+        Naming the table, the column and the value.
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{name} are not a list of rows")
+    if not rows:
+        if name == PREDICTIONS:
+            raise ValueError(f"{name} have no row")
+        return _numbered(pd.DataFrame(columns=[*COLUMNS[name], DRAWS]))
+    try:
+        table = _numbered(pd.DataFrame(rows))
+    except (ValueError, TypeError, OverflowError) as damage:
+        raise ValueError(f"{name} are not numbers: {damage}") from damage
+    if missing := [column for column in COLUMNS[name] if column not in table]:
+        raise ValueError(f"{name} lack {', '.join(missing)}")
+    for column in WHOLE:
+        if column in table and not is_integer_dtype(table[column]):
+            wrong = [value for value in table[column] if not isinstance(value, int) or isinstance(value, bool)]
+            raise ValueError(f"{name} have {(wrong or list(table[column]))[0]!r} for {column}, which must be a whole number")
+    for column in ("truth", "prediction"):
+        if column in table and not np.isfinite(table[column]).all():
+            raise ValueError(f"{name} lack a finite {column} in some rows")
+    known = {subset.name for subset in facts.subsets}
+    for column in ("subset", "trained_on"):
+        if unknown := set(map(str, table.get(column, ()))) - known:
+            raise ValueError(f"{name} are of {', '.join(sorted(unknown))}, but its subsets are {', '.join(sorted(known))}")
+    return table
 
 
 def at_budgets(result: Result, budgets: Iterable[int]) -> Result:

@@ -18,6 +18,7 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import DRAW, DRAWS
 from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.subsets.history import CURVES, WEIGHTS
+from nndynbench.subsets.subset import UnknownNetworkError, unknown_networks
 
 if TYPE_CHECKING:
     from nndynbench.subsets import Subset
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 NO_INTERVAL = (
     "no interval: it is drawn from groups of networks (of a recipe, a configuration or a learning rate), and here is one"
 )
+
+# How many of the networks that a subset does not have are named.
+NAMED = 5
 
 SCORE_COLUMNS = ("subset", "budget", "metric", "value", "low", "high", "undefined", DRAWS)
 
@@ -193,9 +197,11 @@ class _Known:
 
     def draw(self, number: int, part: pd.DataFrame, first: Draw | None, *, waits: bool) -> Draw:
         """One draw of a case, in the order of the ``first`` draw if that tests the same networks; raises
-        `UndefinedMetricError`.
+        `UndefinedMetricError`, and `UnknownNetworkError` for networks that the subset does not have.
         """
         subset = self.subsets[str(part["subset"].iloc[0])]
+        if unknown := named_unknown(part["network"], subset):
+            raise UnknownNetworkError(unknown)
         kept = _scored_part(part, subset, self.protocol)
         # Draws in the same order have the same resamples, which are then computed once.
         if first is not None and set(kept["network"]) == set(first.networks):
@@ -230,6 +236,12 @@ def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.D
     if kept.empty:
         raise UndefinedMetricError(f"{subset.name} has no network {which}".rstrip())
     return kept
+
+
+def named_unknown(networks: pd.Series, subset: Subset) -> str:
+    """What to say of networks that a subset does not have, naming some; empty if it has all."""
+    unknown = networks[~networks.isin(subset.networks.index)].unique().tolist()
+    return str(unknown_networks(subset, unknown[:NAMED])) if unknown else ""
 
 
 def score(

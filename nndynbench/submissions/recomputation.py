@@ -12,7 +12,7 @@ import pandas as pd
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.results import DRAW
-from nndynbench.protocols.scoring import Case, cases
+from nndynbench.protocols.scoring import Case, cases, named_unknown
 from nndynbench.protocols.sides import sides
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.submissions.files import RefusedError
@@ -138,6 +138,8 @@ def _predictions(submission: Submission, chosen: Protocol, tested: Subset, other
         raise RefusedError(f"predictions.{surplus}", f"is not a column of {chosen.name}")
     merged = given
     if not _same_rows(given, expected):
+        if unknown := named_unknown(given["network"], tested):
+            raise RefusedError("predictions.network", unknown)
         _check_rows(given[keys], expected)
         merged = expected.merge(given, on=keys, how="left", sort=False)
     truth = tested.target(chosen.target).loc[merged["network"]].to_numpy(dtype=np.float64)

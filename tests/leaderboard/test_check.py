@@ -199,7 +199,7 @@ TAMPERINGS = [
     (lambda f: f["scores"][0].update(value=None), "scores: accuracy at budget 1", "no value is claimed"),
     (drop_row, "predictions", "rows that are missing: 1"),
     (repeat_row, "predictions", "rows that are repeated: 1"),
-    (in_predictions("network", 999_999), "predictions", "rows that are missing: 1"),
+    (in_predictions("network", 999_999), "predictions.network", "digits-lenet 1.0.0 has no network 999999"),
     (in_predictions("fold", 17), "predictions", "rows that are missing: 1"),
     (in_predictions("prediction", 0.5), "predictions.prediction", "must be 0 or 1, not 0.5"),
     (in_predictions("prediction", True), "predictions.prediction.7", "not True"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -27,9 +28,11 @@ from sklearn.svm import SVC
 import nndynbench as nb
 from nndynbench.cli.tables import score_tables
 from nndynbench.names import UnknownNameError
-from nndynbench.protocols import MethodError, find_method, find_protocol, read_result
+from nndynbench.protocols import MethodError, Result, find_method, find_protocol, read_result
+from nndynbench.protocols.results import at_budgets, joined
 from nndynbench.protocols.scoring import NO_INTERVAL, score
-from nndynbench.subsets import BudgetError
+from nndynbench.submissions import RefusedError, accepted_predictions, submissions_of
+from nndynbench.subsets import BudgetError, UnknownNetworkError
 
 
 def degree_signatures_by_hand(digits: nb.Subset, epochs: int) -> dict[int, np.ndarray]:
@@ -136,6 +139,69 @@ def test_a_result_file_with_other_facts_is_refused(tmp_path: Path, changed: dict
     (tmp_path / "r.json").write_text(json.dumps({k: v for k, v in content.items() if v is not None}), encoding="utf-8")
     with pytest.raises(ValueError, match=rf"r\.json is not a result file: {complaint}"):
         read_result(tmp_path / "r.json")
+
+
+def without(column: str) -> Callable[[dict[str, Any]], None]:
+    return lambda row: row.pop(column)
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "complaint"),
+    [
+        ("predictions", without("network"), "its predictions lack network"),
+        ("predictions", without("prediction"), "its predictions lack prediction"),
+        ("scores", without("budget"), "its scores lack budget"),
+        ("predictions", lambda row: row.update(network=0.5), "its predictions have 0.5 for network, .* whole number"),
+        ("predictions", lambda row: row.update(fold="x"), "its predictions have 'x' for fold, .* whole number"),
+        ("predictions", lambda row: row.update(budget=True), "its predictions have True for budget, .* whole number"),
+        ("predictions", lambda row: row.update(prediction="x"), "its predictions are not numbers: .*'x'"),
+        ("predictions", lambda row: row.update(prediction=10**400), "its predictions are not numbers"),
+        ("predictions", lambda row: row.update(truth=None), "its predictions lack a finite truth"),
+        ("predictions", lambda row: row.update(subset="x"), "its predictions are of x, but its subsets are digits-lenet"),
+    ],
+)
+def test_a_result_file_says_which_column_of_its_tables_is_wrong(
+    tmp_path: Path, table: str, change: Callable[[dict[str, Any]], None], complaint: str
+) -> None:
+    content = json.loads(STORED.read_text(encoding="utf-8"))
+    for row in content[table]:
+        change(row)
+    (tmp_path / "r.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"r\.json is not a result file: {complaint}"):
+        read_result(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("predictions", "complaint"), [([], "have no row"), (5, "are not a list of rows"), ([1], "are not a list of rows")]
+)
+def test_a_result_file_without_predictions_is_refused(tmp_path: Path, predictions: object, complaint: str) -> None:
+    content = {**json.loads(STORED.read_text(encoding="utf-8")), "predictions": predictions}
+    (tmp_path / "r.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"r\.json is not a result file: its predictions {complaint}"):
+        read_result(tmp_path / "r.json")
+
+
+def test_a_result_file_without_scores_is_read_and_joined(tmp_path: Path) -> None:
+    stored = read_result(STORED)
+    empty = at_budgets(stored, []).scores
+    again = read_result(Result(empty, stored.predictions, stored.facts).save(tmp_path / "r.json"))
+    assert (len(again.scores), len(at_budgets(again, [1]).predictions)) == (0, len(stored.predictions))
+    assert joined(again, stored).scores.columns.tolist()[:4] == ["subset", "budget", "metric", "value"]
+
+
+def test_a_network_that_a_subset_does_not_have_is_named_beside_the_bar_and_when_submitted(
+    digits: nb.Subset, tmp_path: Path
+) -> None:
+    result = nb.evaluate("constant", digits, protocol="regression-folds", budgets=1)
+    result.predictions.loc[0, "network"] = 99_999
+    again = read_result(result.save(tmp_path / "r.json"))
+    said = r"digits-lenet 1\.0\.0 has no network 99999 \(it has 240, from 0 to 239\)"
+    with pytest.raises(UnknownNetworkError, match=said):
+        nb.beside_bar(again)
+    facts = {"authors": ["Ada"], "licence": "MIT", "code": "https://example.org", "commit": "1234567", "seeds": []}
+    [submission] = submissions_of(again, method="mine", **facts)
+    with pytest.raises(RefusedError, match=rf"^predictions\.network: {said}"):
+        accepted_predictions(submission)
 
 
 class Constant(RegressorMixin, BaseEstimator):
