@@ -110,57 +110,64 @@ def _added(case: Case, bar: Case, resamples: Sequence[Resamples]) -> FloatArray:
 def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
     """By how much blending the method in lowers the sum of squared errors of the bar as it is, and of the calibrated bar, in
     every resample: (2, resamples).
-
-    What the bar misses, and how far the method is from it, are linear in 1, the truth, the bar's and the method's
-    prediction. So a resample needs only the sums of the products of these four.
     """
-    of_fold = _products(case, bar, resamples)
-    of_others = of_fold.sum(axis=1, keepdims=True) - of_fold
-    intercept, slope = _calibrated(of_others)
-    zero, one = np.zeros_like(slope), np.ones_like(slope)
-    missed, apart = np.stack([-intercept, one, -slope, zero], axis=-1), np.stack([-intercept, zero, -slope, one], axis=-1)
-    weight = np.clip(np.nan_to_num(ratio(*(_summed(apart, each, of_others) for each in (missed, apart)))), 0, 1)
-    lowered = 2 * weight * _summed(apart, missed, of_fold) - weight**2 * _summed(apart, apart, of_fold)
-    return np.asarray(lowered.sum(axis=-1))
+    of_fold = _sums_of(case, bar, resamples)
+    of_others = _Sums(*(each.sum(axis=1, keepdims=True) - each for each in of_fold))
+    lowered = []
+    for intercept, slope in ((0.0, 1.0), _calibrated(of_others)):
+        weight = np.clip(np.nan_to_num(ratio(*_apart(of_others, intercept, slope))), 0, 1)
+        missed, apart = _apart(of_fold, intercept, slope)
+        lowered.append(np.sum(2 * weight * missed - weight**2 * apart, axis=1))
+    return np.stack(lowered)
 
 
-def _products(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
-    """For each fold the sums over its drawn networks of the products of 1, the truth, the bar's and the method's prediction:
-    (resamples, folds, 4, 4).
+class _Sums(NamedTuple):
+    """Sums over the drawn networks of each fold, (resamples, folds) each: how many they are, the truth, what the bar and the
+    method say, and products of these. All that a blend needs follows from them.
     """
+
+    networks: FloatArray
+    truth: FloatArray
+    bar: FloatArray
+    truth_bar: FloatArray
+    bar_bar: FloatArray
+    method: FloatArray
+    truth_method: FloatArray
+    bar_method: FloatArray
+    method_method: FloatArray
+
+
+def _sums_of(case: Scored, bar: Scored, resamples: Resamples) -> _Sums:
     folds = list(fold_masks(case))
     if len(folds) < 2:
         raise UndefinedMetricError("a blend is fitted on the predictions of the other folds, and this split has only one")
     inside = np.array(folds, dtype=np.float64).T
 
-    def sums(*products: FloatArray) -> FloatArray:
-        by_fold = inside[:, :, None] * np.stack(products, axis=-1)[:, None, :]
+    def sums(*values: FloatArray) -> FloatArray:
+        by_fold = np.stack(values, axis=1)[:, :, None] * inside[:, None, :]
         summed = resamples.counts @ resamples.by_cluster(by_fold.reshape(len(inside), -1))
-        return np.asarray(summed.reshape(len(summed), len(folds), -1))
+        return np.moveaxis(summed.reshape(len(summed), len(values), len(folds)), 1, 0)
 
     # The shift changes no blend, and removes most of the rounding error.
     truth, said, method = (values - case.truth.mean() for values in (case.truth, bar.prediction, case.prediction))
-    one = np.ones(len(inside))
     known = np.concatenate([truth, said, case.fold])
-    pairs = (one, truth, said, truth**2, truth * said, said**2)
-    without = resamples.of_truth("bar's products", known, lambda: sums(*pairs))
-    found = np.concatenate([without, sums(method, truth * method, said * method, method**2)], axis=-1)
-    return found[..., [[0, 1, 2, 6], [1, 3, 4, 7], [2, 4, 5, 8], [6, 7, 8, 9]]]
+    alone = (np.ones(len(inside)), truth, said, truth * said, said**2)
+    without = resamples.of_truth("sums of the bar", known, lambda: sums(*alone))
+    return _Sums(*without, *sums(method, truth * method, said * method, method**2))
 
 
-def _calibrated(products: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The intercept and the slope of the bar as it is, 0 and 1, and of the calibrated bar; each (2, resamples, folds)."""
-    count, truth, said = (products[..., 0, place] for place in range(3))
-    covariance = products[..., 1, 2] - ratio(truth * said, count)
-    variance = products[..., 2, 2] - ratio(said**2, count)
-    slope = np.clip(np.nan_to_num(ratio(covariance, variance)), 0, 1)
-    intercept = np.nan_to_num(ratio(truth - slope * said, count))
-    return np.stack([np.zeros_like(slope), intercept]), np.stack([np.ones_like(slope), slope])
+def _calibrated(of: _Sums) -> tuple[FloatArray, FloatArray]:
+    """The intercept and the slope, in [0, 1], of the line through the means from the bar's predictions to the truths."""
+    covariance = of.truth_bar - ratio(of.truth * of.bar, of.networks)
+    slope = np.clip(np.nan_to_num(ratio(covariance, of.bar_bar - ratio(of.bar**2, of.networks))), 0, 1)
+    return np.nan_to_num(ratio(of.truth - slope * of.bar, of.networks)), slope
 
 
-def _summed(one: FloatArray, other: FloatArray, products: FloatArray) -> FloatArray:
-    """The sum of the products of two linear combinations, from the sums of the products of what they combine."""
-    return np.asarray(np.einsum("brfi,rfij,brfj->brf", one, products, other, optimize=True))
+def _apart(of: _Sums, intercept: float | FloatArray, slope: float | FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Let d be the method's prediction minus intercept + slope·bar, and m the truth minus that: the sums Σdm and Σd²."""
+    squared = intercept**2 * of.networks + 2 * intercept * slope * of.bar + slope**2 * of.bar_bar
+    missed = of.truth_method - intercept * (of.truth + of.method) - slope * (of.truth_bar + of.bar_method) + squared
+    return missed, of.method_method - 2 * intercept * of.method - 2 * slope * of.bar_method + squared
 
 
 def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
