@@ -70,7 +70,7 @@ def test_there_is_none_where_budget_subset_or_networks_are_not_the_submitted_one
     assert nb.beside_bar(result, [digits])["bar"].isna().all()
 
 
-def test_the_bar_travels_with_the_package_within_one_and_a_half_megabytes() -> None:
+def test_the_bar_travels_with_the_package_within_two_megabytes() -> None:
     packed = (zlib.compress(file.read_bytes()) for file in (SUBMITTED / "bar").glob("*.json"))  # as a wheel does
-    assert sum(map(len, packed)) < 1.5e6
+    assert sum(map(len, packed)) < 2e6
     assert '"leaderboard/submissions/bar" = "nndynbench/submissions/stored/bar"' in (ROOT / "pyproject.toml").read_text()
