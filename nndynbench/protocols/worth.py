@@ -103,8 +103,8 @@ def _added(case: Case, bar: Case, resamples: Sequence[Resamples]) -> FloatArray:
     total = METRICS[case.protocol.blended or "r2"].total
     assert total is not None
     parts = zip(case.draws, bar.draws, resamples, strict=True)
-    lowered = [_lowered(own.scored, other.scored, drawn) / total(own.scored, drawn) for own, other, drawn in parts]
-    return np.asarray(np.mean([each.min(axis=0) for each in lowered], axis=0))
+    rises = [ratio(_lowered(own.scored, other.scored, drawn), total(own.scored, drawn)) for own, other, drawn in parts]
+    return np.asarray(np.mean([each.min(axis=0) for each in rises], axis=0))
 
 
 def _lowered(case: Scored, bar: Scored, resamples: Resamples) -> FloatArray:
