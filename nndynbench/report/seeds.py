@@ -17,7 +17,7 @@ from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
 from nndynbench.report.markdown import estimate, table_head, table_line
 from nndynbench.report.prose import prose
-from nndynbench.report.ranking import Row, by_method, role_of
+from nndynbench.report.ranking import Row, by_method, is_control
 from nndynbench.report.scores import score_table
 from nndynbench.subsets import Subset
 
@@ -223,7 +223,7 @@ def ranking_tables(compared: Comparison, budgets: Sequence[int]) -> Iterator[str
 
 def what_the_ranking_says(compared: Comparison, budget: int) -> str:
     """How many methods rank the seeds of a recipe better than chance, and which does best."""
-    rows = {name: row for name, row in by_method(compared, ORDER, budget).items() if role_of(name) != "control"}
+    rows = {name: row for name, row in by_method(compared, ORDER, budget).items() if not is_control(name)}
     better = sum(row["low"] > 0 for row in rows.values())
     best, row = next(iter(rows.items()))
     return (
