@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nndynbench.numbers import NOTHING
+from nndynbench.numbers import NOTHING, epochs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nndynbench.subsets.subset import Subset
 
 WIDTH = 80
+BRACKETS = "In brackets: the 95% interval."
 
 # A card of a comparison shows at most this many methods.
 MOST_ROWS = 15
@@ -59,12 +60,16 @@ def html_card(title: str, facts: Mapping[str, object], rows: Rows = (), *, note:
 
 
 def estimate(row: Mapping[str, object] | pd.Series, column: str = "value") -> str:
-    """A number with its 95% interval, "0.812 (0.76 to 0.86)"."""
+    """A number with its 95% interval, "0.812 (0.76 to 0.86)"; a difference has a sign, and its interval is in thousandths,
+    which often decide on it: "+0.008 (0.001 to 0.014)".
+    """
     prefix = "" if column == "value" else f"{column}_"
     value, low, high = (float(row.get(name, np.nan)) for name in (column, f"{prefix}low", f"{prefix}high"))  # type: ignore[arg-type]
     if not np.isfinite(value):
         return NOTHING
-    return f"{value:z.3f} ({low:z.2f} to {high:z.2f})" if np.isfinite([low, high]).all() else f"{value:z.3f}"
+    sign, digits = ("", 2) if column == "value" else ("+", 3)
+    shown = f"{value:{sign}z.3f}"
+    return f"{shown} ({low:z.{digits}f} to {high:z.{digits}f})" if np.isfinite([low, high]).all() else shown
 
 
 def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:
@@ -91,7 +96,7 @@ def result_text(result: Result) -> str:
     for title, rows in tables.items():
         parts.append((f"{title}\n" if len(tables) > 1 else "") + text_table(rows))
     parts += ["\n".join(wrap(reason, WIDTH)) for reason in _reasons(result)]
-    return "\n\n".join([*parts, f"In brackets: the 95% interval.{averaged(result)}"])
+    return "\n\n".join([*parts, f"{BRACKETS}{averaged(result)}"])
 
 
 def result_card(result: Result) -> str:
@@ -99,7 +104,7 @@ def result_card(result: Result) -> str:
     tables = score_rows(result)
     rows = [{**({"subset": name} if len(tables) > 1 else {}), **row} for name, part in tables.items() for row in part]
     facts: dict[str, object] = {"read": ", ".join(result.facts.reads) or "nothing", "seconds": result.facts.seconds}
-    note = " ".join([f"In brackets: the 95% interval.{averaged(result)}", *_reasons(result)])
+    note = " ".join([f"{BRACKETS}{averaged(result)}", *_reasons(result)])
     return html_card(result_title(result), facts, rows, note=note)
 
 
@@ -127,7 +132,7 @@ def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str
     for key, part in rows.groupby(apart, sort=False):
         last = part[part["budget"] == part["budget"].max()].sort_values("value", ascending=METRICS[metric].direction < 0)
         beside = _beside(last)
-        title = ", trained on ".join(map(str, key)) + f", {last['budget'].iloc[0]} epochs"
+        title = ", trained on ".join(map(str, key)) + f", {epochs(int(last['budget'].iloc[0]))}"
         found[title] = [
             {"method": str(row["method"]), METRICS[metric].label: estimate(row)}
             | {head: estimate(row, column) for column, head in beside.items()}
@@ -152,7 +157,7 @@ def comparison_text(compared: Comparison) -> str:
     parts = [compared.protocol.name]
     parts += [f"{title}\n{text_table(rows)}" for title, rows in comparison_rows(compared).items()]
     parts += ["\n".join(wrap(f"no result: {name}: {reason}", WIDTH)) for name, reason in compared.failures.items()]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, BRACKETS])
 
 
 def comparison_card(compared: Comparison) -> str:
@@ -160,10 +165,9 @@ def comparison_card(compared: Comparison) -> str:
     tables = comparison_rows(compared)
     rows = [{"subset": name, **row} for name, part in tables.items() for row in part[:MOST_ROWS]]
     facts = {"methods": compared.rows["method"].nunique(), "no result": ", ".join(compared.failures) or NOTHING}
-    note = (
-        f"The best {MOST_ROWS} at the last budget; .table() has all." if len(rows) < sum(map(len, tables.values())) else ""
-    )
-    return html_card(f"Comparison: {compared.protocol.name}", facts, rows, note=note)
+    cut = len(rows) < sum(map(len, tables.values()))
+    note = f" The best {MOST_ROWS} at the last budget; .table() has all." if cut else ""
+    return html_card(f"Comparison: {compared.protocol.name}", facts, rows, note=f"{BRACKETS}{note}")
 
 
 def subset_card(subset: Subset) -> str:

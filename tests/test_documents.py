@@ -80,6 +80,24 @@ def test_the_readmes_findings_are_numbers_of_the_results() -> None:
     assert [number for number in sorted(numbers) if number not in results] == []
 
 
+def test_the_readmes_table_is_that_of_the_results() -> None:
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("\ncifar10-lenet-seeds, ")[0]
+    rows = {
+        "the bar: hyperparameters and curves": "the bar",
+        "the bar and each layer's distance": "the bar and each layer's distance from its initialisation",
+        "what distance adds": "**what distance adds to the bar**",
+    }
+    for said, meant in rows.items():
+        pairs = zip(cells(README, said), cells(results, meant), strict=True)
+        assert all(full.startswith(short) for short, full in pairs), said
+
+
+def cells(document: str, head: str) -> list[str]:
+    """Of the one row of the document's tables that begins with a head."""
+    [line] = [line for line in document.splitlines() if line.startswith(f"| {head} |")]
+    return [cell.strip(" *") for cell in line.strip("| ").split("|")[1:]]
+
+
 @pytest.mark.parametrize("page", ["index.md", "your-own-runs.md", "zoos.md"])
 def test_a_pages_snippets_run_one_after_the_other(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

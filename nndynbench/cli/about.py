@@ -39,7 +39,8 @@ def protocols() -> None:
     table = Table("protocol", "task", "split", "metrics", "budgets", "what it is")
     for name, protocol in all_protocols().items():
         needs = protocol.split or "two subsets"
-        table.add_row(name, protocol.task, needs, ", ".join(protocol.metrics), protocol.budgets, protocol.source)
+        what = f"superseded by {protocol.superseded}" if protocol.superseded else protocol.source
+        table.add_row(name, protocol.task, needs, ", ".join(protocol.metrics), protocol.budgets, what)
     print_table(table)
 
 

@@ -16,6 +16,7 @@ from nndynbench import plots
 from nndynbench.arrays import FloatArray
 from nndynbench.centralities import MOMENTS
 from nndynbench.graphs import Weights, random_weights
+from nndynbench.numbers import epochs
 from nndynbench.paper import contradictions, paper_values
 from nndynbench.paper.reproduction import Reproduction, notes_on, standing_for
 from nndynbench.protocols import MethodError, Result, find_protocol
@@ -132,7 +133,7 @@ def _accuracies(result: Result, paper_subset: str, subset: str) -> dict[str, Any
     scores = result.scores[result.scores["metric"] == "accuracy"].set_index("budget")
     values: dict[Any, float] = scores["value"].to_dict()
     row = {"paper's subset": paper_subset, "subset": subset, "method": result.facts.method}
-    row |= {f"{budget} epochs": f"{values[budget]:.3f}" for budget in SHOWN_BUDGETS if budget in values}
+    row |= {epochs(budget): f"{values[budget]:.3f}" for budget in SHOWN_BUDGETS if budget in values}
     last = scores[["low", "high"]].to_numpy(dtype=np.float64)[-1]
     paper = _stated(paper_subset, result.facts.method)
     return {**row, "95%": " to ".join(f"{end:.2f}" for end in last), "paper": paper}

@@ -3,14 +3,8 @@
 A window "a-b" is read in two ways: half-open, as epochs a+1 to b ("two consecutive epochs"), and closed, as epochs a to b.
 The paper does not say whether epoch 0, the initialisation, counts. In both readings here, windows start at epoch 1 at the
 earliest.
-
-Besides these there are "relative" methods: they take how the same signatures differ from epoch 0, which the paper does not
-do.
 """
 
-from collections.abc import Callable
-
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -43,40 +37,4 @@ def on_window(window: str, reading: str) -> nb.Method:
     )
 
 
-def since_initialisation(epochs: list[int]) -> Callable[[nb.History], dict[str, float]]:
-    """How training has changed the degree signatures at some epochs, times 100."""
-
-    def columns(history: nb.History) -> dict[str, float]:
-        changes = history.signature("degree", epochs=epochs) - history.signature("degree", epochs=[0])
-        return {str(place): 100 * value for place, value in enumerate(changes.ravel())}
-
-    return columns
-
-
-def relative_on_window(window: str, learner: object, words: str) -> nb.Method:
-    epochs = window_epochs(window, "half-open")
-    return nb.Method(
-        description=f"degree signatures of epochs {epochs[0]} to {epochs[-1]} relative to epoch 0, {words}",
-        source="Vahedian et al. 2021, arXiv 2111.05410, Tables 3 and 4, relative to the initialisation",
-        reads={"weights"},
-        regressor=make_pipeline(
-            nb.Columns([since_initialisation(epochs)]),
-            nb.SignedLogarithm(),
-            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-            StandardScaler(),
-            learner,
-        ),
-    )
-
-
-RELATIVE = {
-    "relative": (LinearRegression(), "linear regression"),
-    "relative-forest": (ExtraTreesRegressor(50, max_features=0.5), "forest of randomised trees"),
-}
-
 METHODS = {f"degree-{window}-{reading}": on_window(window, reading) for window in WINDOWS for reading in READINGS}
-METHODS |= {
-    f"degree-{window}-{suffix}": relative_on_window(window, learner, words)
-    for window in WINDOWS
-    for suffix, (learner, words) in RELATIVE.items()
-}

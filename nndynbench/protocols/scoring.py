@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nndynbench.arrays import FloatArray
+from nndynbench.numbers import epochs
 from nndynbench.protocols.intervals import Resamples, draw_alike, quantiles
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
@@ -230,7 +231,7 @@ def _scored_part(part: pd.DataFrame, subset: Subset, protocol: Protocol) -> pd.D
     if protocol.plateau is not None:
         budget = int(part["budget"].iloc[0])
         is_on = subset.on_plateau(budget).loc[kept["network"]].to_numpy()
-        kept, which = kept[is_on == (protocol.plateau == "on")], f"{protocol.plateau} the plateau after {budget} epochs"
+        kept, which = kept[is_on == (protocol.plateau == "on")], f"{protocol.plateau} the plateau after {epochs(budget)}"
     if protocol.within == "recipe":
         kept = kept[with_siblings(subset.recipes.loc[kept["network"]].to_numpy())]
     if kept.empty:

@@ -28,7 +28,9 @@ BACK = f"Written by `{COMMAND}`. The findings in short: [results](../results.md)
 
 @dataclass(frozen=True)
 class Page:
-    """A question's page: its file's name, its title, and the section of each subset's comparison under a protocol."""
+    """A question's page: its file's name, its title, and the section of each subset's comparison under a protocol. What is
+    predicted and tested there stands in `prose`.
+    """
 
     name: str
     title: str
@@ -115,7 +117,8 @@ def _page(page: Page, board: Board, folder: Path) -> bool:
     found = [(subset, compared) for subset, compared in _compared(board, page.protocol) if _has_bar(compared)]
     lines = [line for subset, compared in found for line in page.section(compared, subset, board, folder)]
     if found:
-        _write(folder / f"{page.name}.md", [f"# {page.title}\n\nProtocol `{page.protocol}`. {BACK}", *lines])
+        head = f"# {page.title}\n\n{prose(page.name)}\n\nProtocol `{page.protocol}`. {BACK}"
+        _write(folder / f"{page.name}.md", [head, *lines])
     return bool(found)
 
 
@@ -165,9 +168,10 @@ def _head(at_hand: Sequence[Subset], root: str | Path | None) -> Iterator[str]:
 
 Written by `{COMMAND}` from the board's submissions: change no number here by hand. Every method is measured against two
 **references**, which see no weights: the **bar** sees all hyperparameters and the curves so far, the other sees the curves
-alone. A method's **gain** is its score minus the reference's. What it **adds** is how much the reference's R² rises when the
-method's predictions are blended in, whether or not the reference is calibrated first: the smaller number counts. Brackets
-hold 95% intervals: whole learning rates, configurations or recipes are resampled. These intervals do not allow for a method
+alone. A method's **gain** is how much better it scores than the reference: the difference, positive where the method is
+better, also for errors and regrets. What it **adds** is how much the reference's R² rises when the method's predictions are
+blended in, whether or not the reference is calibrated first: the smaller number counts. Brackets hold 95% intervals: whole
+learning rates or recipes are resampled. These intervals do not allow for a method
 having been picked as the best of many. Those on the leaderboard's front page do, and begin lower: cite them for a method
 that is named because it adds most.{absent}"""
 

@@ -11,9 +11,9 @@ from nndynbench.report.board import Board
 from nndynbench.report.leaving import leaving, what_leaving_says
 from nndynbench.report.markdown import estimate, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
+from nndynbench.report.seeds import BAR, can_be_said, seeds_table, what_the_seeds_say
 from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS
 from nndynbench.report.seeds import PROTOCOL as SEEDS
-from nndynbench.report.seeds import can_be_said, seeds_table, what_the_seeds_say
 
 FOLDS, METRIC = "regression-folds", "r2"
 FIRST = "cifar10-lenet-diverse"
@@ -21,7 +21,7 @@ BUDGETS = (1, 5)
 
 # Of each reference its row's words, and the methods that see distance, or permuted distance, beside what it sees.
 REFERENCE_ROWS = {
-    "bar": ("the bar: hyperparameters and curves", "bar-and-layer-distance", "bar-and-permuted-layer-distance"),
+    "bar": ("the bar: hyperparameters and curves", BAR.with_distance, BAR.permuted),
     "curves": ("the curves alone", "curve-bar-and-layer-distance", "curve-bar-and-permuted-layer-distance"),
 }
 

@@ -12,14 +12,11 @@ from nndynbench.arrays import FloatArray
 from nndynbench.columns import CURVES
 from nndynbench.numbers import epochs, written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
-from nndynbench.protocols.metrics import Scored
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations, with_siblings
 from nndynbench.report.distance import log_distances
 from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
-
-# What is known of every epoch without weights.
 
 # Fewer networks that have not left the plateau than these say nothing.
 FEWEST = 50
@@ -128,10 +125,6 @@ def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leavin
         ends_better=told(lambda sums: _correlation(sums, EARLY, BETTER)),
         distance_and_ends_better=told(lambda sums: _correlation(sums, FARTHER, BETTER)),
     )
-
-
-def _unfolded(apart: FloatArray) -> Scored:
-    return Scored(apart[:, EARLY], apart[:, FARTHER], apart[:, FARTHER], np.zeros(len(apart), dtype=np.int64))
 
 
 def _correlation(sums: FloatArray, one: int, other: int) -> FloatArray:

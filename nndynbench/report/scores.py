@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -22,7 +22,8 @@ def score_table(compared: Comparison, metric: str) -> Iterator[str]:
     """The table of one metric, at the budgets that most methods have."""
     rows = compared.rows[compared.rows["metric"] == metric]
     budgets = shown_budgets(rows)
-    yield from table_of_scores(rows, ranked(rows[rows["budget"] == budgets[-1]], metric), budgets)
+    last = ranked(rows[rows["budget"] == budgets[-1]], metric)
+    yield from table_of_scores(rows, last, budgets, protocol=compared.protocol.name)
 
 
 def shown_budgets(rows: pd.DataFrame) -> list[int]:
@@ -33,18 +34,20 @@ def shown_budgets(rows: pd.DataFrame) -> list[int]:
     return budgets_of_most(dict(zip(map(int, counts.index), map(int, counts), strict=True)))
 
 
-def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int]) -> Iterator[str]:
+def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[int], *, protocol: str) -> Iterator[str]:
     """Scores over the budgets, gain and added over the references at the last one, whose rows are ``last``, the best first.
 
     Below it how many methods it hides, and why there is a dash.
     """
     values = {(row["method"], int(row["budget"])): row["value"] for row in rows.to_dict("records")}
     kept, shown = beyond_references(rows), board_methods(last)
-    fewer = under_fewer_draws(last)
     trained = ["τ among the trained"] if any("trained" in row for row in last.values()) else []
     if len(known := rows.dropna(subset="ceiling")):
         reached = estimate(dict(known.iloc[0]), "ceiling") if "ceiling_low" in known else number(known["ceiling"].iloc[0])
-        yield f"What a recipe's mean can reach, by the spread between its seeds: {reached}. What sees a run may pass it.\n"
+        yield (
+            f"What a recipe's mean can reach, by the spread between its seeds: {reached}. What sees the run itself can do "
+            "better.\n"
+        )
     heads = [*map(epochs, budgets[:-1]), f"{epochs(budgets[-1])} (95%)"]
     yield from table_head(["method", *heads, *kept.values(), *trained, "reads"])
     for name in shown:
@@ -52,14 +55,28 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
         cells = [number(values.get((name, budget))) for budget in budgets[:-1]] + [estimate(row)]
         cells += [estimate(row, column, signed=True) for column in kept]
         cells += [number(row.get("trained"))] if trained else []
-        yield table_line([f"`{name}`{FEWER if name in fewer else ''}", *cells, str(row["reads"])])
-    if fewer:
-        yield f"\n{FEWER} Under fewer draws of the folds than a reference; gain and added use the draws that both have."
+        yield table_line([marked(name, last), *cells, str(row["reads"])])
+    yield from said_of_fewer_draws(shown, last)
     if hidden := len(last.keys() - set(shown)):
-        yield f"\n{hidden} more methods are not shown; `nndynbench compare` prints them all."
+        command = (
+            f"nndynbench compare --method bar --subset {rows['subset'].iloc[0]} --protocol {protocol} "
+            f"--budgets {budgets[-1]} --submissions leaderboard/submissions"
+        )
+        yield f"\n{hidden} more methods are not shown. In a clone, `{command}` prints them all."
     yield from no_values(rows[rows["method"].isin(shown) & rows["budget"].isin(budgets)], at_budget)
-    absent = [(name, budget) for name in shown for budget in budgets if (name, budget) not in values]
-    yield from lines((f"`{name}`{at_budget({'budget': budget})}", UNSUBMITTED) for name, budget in absent)
+    absent = {name: [budget for budget in budgets if (name, budget) not in values] for name in shown}
+    yield from lines((f"`{name}` at {epochs(*missing)}", UNSUBMITTED) for name, missing in absent.items() if missing)
+
+
+def marked(name: str, last: Mapping[str, Row]) -> str:
+    """A method's name, with a mark where its score is a mean over fewer draws of the folds than a reference's."""
+    return f"`{name}`{FEWER if name in under_fewer_draws(last) else ''}"
+
+
+def said_of_fewer_draws(shown: Iterable[str], last: Mapping[str, Row]) -> Iterator[str]:
+    """What the mark means, if a method that is shown has it."""
+    if under_fewer_draws(last) & set(shown):
+        yield f"\n{FEWER} Under fewer draws of the folds than a reference; gain and added use the draws that both have."
 
 
 def under_fewer_draws(last: Mapping[str, Row]) -> set[str]:

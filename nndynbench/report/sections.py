@@ -19,7 +19,7 @@ from nndynbench.report.board import Board
 from nndynbench.report.markdown import count, estimate, number, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
 from nndynbench.report.reasons import at_budget, failures, lines, no_values
-from nndynbench.report.scores import shown_budgets, table_of_scores
+from nndynbench.report.scores import marked, said_of_fewer_draws, shown_budgets, table_of_scores
 from nndynbench.report.sentences import (
     among_the_trained,
     beside_controls,
@@ -60,7 +60,7 @@ def ranking(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
             last[name]["trained"] = ranks[name]["value"]
     yield ""
     shown = board_methods(last)
-    yield from table_of_scores(rows, last, budgets)
+    yield from table_of_scores(rows, last, budgets, protocol=compared.protocol.name)
     if ranks:
         yield from lines(_unranked(shown, ranks))
     yield from failures(compared)
@@ -108,13 +108,7 @@ def triage(compared: Comparison, subset: Subset, board: Board, folder: Path) -> 
     budget = int(last[BAR]["budget"])
     saved = by_method(compared, "epochs_saved", budget)
     yield from _heading(compared, subset)
-    yield f"""All networks are trained for {epochs(budget)}. A method then ranks the networks of each fold. It is fitted on
-the other folds, whose networks were trained to the end. Regret is how far the mean accuracy of the top-ranked tenth falls
-short of that of the best tenth. After ranking, networks are trained one after the other, as ranked, until half of the best
-tenth are found: this saves the epochs of the networks not reached. The epochs of the networks learnt from count too, so a
-method with five folds can save at most a fifth. A method that reads hyperparameters alone ranks before any training. A rule
-that fits nothing judges all networks at once.
-"""
+    yield f"All networks are trained for {epochs(budget)}.\n"
     yield from what_triage_says(last, saved)
     yield ""
     by_metric = {metric: by_method(compared, metric, budget) for metric in compared.protocol.metrics}
@@ -125,7 +119,8 @@ that fits nothing judges all networks at once.
     for name in shown:
         cells = [estimate(rows[name]) for rows in by_metric.values()]
         cells += [estimate(last[name], column, signed=True) for column in beyond]
-        yield table_line([f"`{name}`", *cells, last[name]["reads"]])
+        yield table_line([marked(name, last), *cells, last[name]["reads"]])
+    yield from said_of_fewer_draws(shown, last)
     rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
     yield from no_values(rows, lambda row: f", {METRICS[row['metric']].label}")
     yield from failures(compared)
@@ -177,12 +172,11 @@ def reproduced_rows(reproduced: Reproduction, command: str) -> Iterator[str]:
 
 
 def _heading(compared: Comparison, subset: Subset) -> Iterator[str]:
-    source = compared.protocol.source
     yield f"\n## {subset.name}\n"
     trained, planned = subset.manifest.networks, subset.manifest.networks_planned
-    unfinished = f" Unfinished: {trained} of {planned} networks are trained." if trained < planned else ""
-    reduced = " Trained under a reduced regime, not the paper's." if subset.manifest.reduced else ""
-    yield f"{source[0].upper()}{source[1:]}.{unfinished}{reduced}{_few_networks(compared, subset)}\n"
+    unfinished = f"{trained} of {planned} networks" if trained < planned else f"{trained} networks"
+    regime = ", trained under a reduced regime, not the paper's" if subset.manifest.reduced else ""
+    yield f"{unfinished}{regime}.{_few_networks(compared, subset)}\n"
 
 
 def _few_networks(compared: Comparison, subset: Subset) -> str:

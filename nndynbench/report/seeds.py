@@ -187,7 +187,7 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
     yield "\n### How well seeds are ranked\n"
     yield from ranking_tables(compared, budgets_of(compared))
-    yield f"\n- {what_the_ranking_says(compared, budgets_of(compared)[-1])}"
+    yield f"\n- {what_ranking_seeds_says(compared, budgets_of(compared)[-1])}"
     if left := leaving(subset, budgets_of(compared)):
         yield "\n### Which networks leave the plateau first\n"
         yield from leaving_table(left)
@@ -221,7 +221,7 @@ def ranking_tables(compared: Comparison, budgets: Sequence[int]) -> Iterator[str
             yield ""
 
 
-def what_the_ranking_says(compared: Comparison, budget: int) -> str:
+def what_ranking_seeds_says(compared: Comparison, budget: int) -> str:
     """How many methods rank the seeds of a recipe better than chance, and which does best."""
     rows = {name: row for name, row in by_method(compared, ORDER, budget).items() if not is_control(name)}
     better = sum(row["low"] > 0 for row in rows.values())

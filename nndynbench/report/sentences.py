@@ -65,10 +65,13 @@ def _bar(last: dict[str, Row], metric: str, method: str | None = None) -> str:
         return f"{text}: {lacking}. A gain over such a bar, or what is added to it, says nothing"
     if method is None:
         return text
-    # Where they have not the same draws, the two values do not differ by it.
-    same = last[method].get("draws") == last[BAR].get("draws")
     gain = f"{text}. Over it, `{method}` has a gain of {estimate(last[method], 'gain', signed=True)}"
-    return gain + ("" if same else ", under the draws that both have")
+    return gain + (", under the draws that both have" if _draws_differ(method, last) else "")
+
+
+def _draws_differ(method: str, last: dict[str, Row]) -> bool:
+    """Whether a method and the bar have other draws of the folds, so that their scores do not differ by the gain."""
+    return bool(last[method].get("draws") != last[BAR].get("draws"))
 
 
 def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
@@ -99,7 +102,8 @@ def what_adds(last: dict[str, Row], metric: str) -> Iterator[str]:
     if adding := [name for name, row in last.items() if row.get("added_low", 0) > 0]:
         names = (f"{named(name)}, {estimate(last[name], 'added', signed=True)}" for name in adding)
         weighty = [named(name) for name in adding if "weights" in last[name]["reads"]]
-        whose = f"Weights are read by {listed(weighty)}" if weighty else "None of them reads weights"
+        reading = f"Of these, {listed(weighty)} read{'s' * (len(weighty) == 1)} weights" if weighty else ""
+        whose = reading or "None of them reads weights"
         yield f"- These methods add to the bar's R² with an interval above 0: {'; '.join(names)}. {whose}."
     elif _have(last, "added"):
         yield "- No method adds to the bar's R² with an interval above 0."
@@ -115,8 +119,8 @@ def _what_adds_to_curves(last: dict[str, Row]) -> Iterator[str]:
         return
     told = sum(last[name][f"{curves.added}_low"] > 0 for name in beside_weights(last, curves))
     yield (
-        f"- Of the methods that see weights and otherwise at most curves, {count(told, compared)} add to the curves alone "
-        f"with an interval above 0. `{most}` adds most: {estimate(last[most], curves.added, signed=True)}."
+        f"- Of the methods that see weights and otherwise at most curves, {count(told, compared)} add{'s' * (told == 1)} to "
+        f"the curves alone with an interval above 0. `{most}` adds most: {estimate(last[most], curves.added, signed=True)}."
     )
 
 
@@ -185,10 +189,11 @@ def what_triage_says(last: dict[str, Row], saved: dict[str, Row]) -> Iterator[st
     """Of the methods against the rules that fit nothing; ``last`` are their rows of regret, ``saved`` of epochs saved."""
     on_weights = weights_only(last)
     if on_weights:
+        under_its_own = ", each under its own draws of the folds" if _draws_differ(on_weights[0], last) else ""
         least = [named(name) for name in on_weights if last[name]["value"] == last[on_weights[0]]["value"]]
         yield (
             f"- The least regret of a method that reads only weights is {estimate(last[on_weights[0]])}, by "
-            f"{', '.join(least)}. The bar has {estimate(last[BAR])}."
+            f"{', '.join(least)}. The bar has {estimate(last[BAR])}{under_its_own}."
         )
     for rule in RULES:
         if rule in last and on_weights:
