@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import fingerprint
+from nndynbench.storage.places import NotAtHandError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,13 +198,13 @@ def _shapes(form: str, epochs: int) -> tuple[FloatArray, FloatArray]:
 
 def last_features(history: History) -> dict[str, float]:
     """The layers' features at the last kept epoch within the budget, ``{"mean conv1": …}``."""
-    features = history.features
+    features = _features(history)
     return _by_layer(features.loc[features.index.get_level_values("epoch").max()])
 
 
 def initial_features(history: History) -> dict[str, float]:
     """The layers' features at epoch 0, before any training. This is what a control sees."""
-    return _by_layer(history.features.loc[[0]].droplevel("epoch"))
+    return _by_layer(_features(history, initial=True).loc[[0]].droplevel("epoch"))
 
 
 def layer_distances(history: History) -> dict[str, float]:
@@ -213,7 +214,7 @@ def layer_distances(history: History) -> dict[str, float]:
     kept, or if training ended earlier; NaN if it ended in its first epoch. A layer that does not move at all counts as moved
     by 1e-12. A layer that begins at 0 is NaN, since nothing is relative to its norm.
     """
-    features = history.features
+    features = _features(history, initial=True)
     kept, initial = features.index.unique("epoch"), cast("pd.Series[float]", features.loc[0, "l2_norm"])
     initial = initial.where(initial > 0)
     columns: dict[str, float] = {}
@@ -223,6 +224,16 @@ def layer_distances(history: History) -> dict[str, float]:
         relative = np.log10(np.maximum(cast("pd.Series[float]", last).to_numpy() / initial.to_numpy(), NO_DISTANCE))
         columns |= {f"distance {layer} {epoch}": float(value) for layer, value in zip(initial.index, relative, strict=True)}
     return columns
+
+
+def _features(history: History, *, initial: bool = False) -> pd.DataFrame:
+    """A history's features; raises `NotAtHandError` if there are none or, where they are needed, none of epoch 0."""
+    features = history.features
+    epochs = [int(epoch) for epoch in features.index.unique("epoch")]
+    if not epochs or (initial and 0 not in epochs):
+        which = " of epoch 0, the initialisation" if initial else ""
+        raise NotAtHandError(f"a network has no features{which} (it has those of epochs: {epochs or 'none'})")
+    return features
 
 
 def _by_layer(features: pd.DataFrame) -> dict[str, float]:

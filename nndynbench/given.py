@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from nndynbench.columns import CURVES
 from nndynbench.names import check_name
 from nndynbench.own_run import NotGivenError
+from nndynbench.storage.files import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def checked_curves(
             named = "; ".join(f"{checked[name][epoch]:g} in {rows.place(epoch)}" for epoch in below[:NAMED])
             raise NotGivenError(f"{source} have values below 0 for {name}, which is a mean cross-entropy: {named}")
         if name in ACCURACIES:
-            _check_percent(checked[name], name, rows, chance=100 / classes if classes else 0.0)
+            _check_percent(checked[name], name, rows, chance=chance_of(classes))
     return checked
 
 
@@ -104,7 +104,7 @@ def _table(curves: CurvesLike) -> tuple[pd.DataFrame, str]:
     import pandas as pd
 
     if isinstance(curves, (str, PathLike)):
-        path = Path(curves).expanduser()
+        path = user_path(curves)
         try:
             return pd.read_csv(path), f"the curves in {path}"
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
@@ -160,11 +160,23 @@ def _check_percent(column: pd.Series, name: str, rows: _Rows, *, chance: float) 
     if outside:
         named = "; ".join(f"{column[epoch]:g} in {rows.place(epoch)}" for epoch in outside[:NAMED])
         raise NotGivenError(f"{rows.source} have values outside 0 to 100 for {name}, which is in percent: {named}")
-    if column.max() <= 1 < chance:
+    if looks_like_a_fraction(float(column.max()), chance=chance):
         raise NotGivenError(
             f"{rows.source} have values up to {column.max():g} for {name}: give percent, not fractions (chance is "
             f"{chance:g})"
         )
+
+
+def chance_of(classes: int) -> float:
+    """The accuracy of guessing, in percent; 0 if it is not known: without classes, or with a single output."""
+    return 100 / classes if classes > 1 else 0.0
+
+
+def looks_like_a_fraction(accuracy: float, *, chance: float) -> bool:
+    """Whether an accuracy, or the highest of several, must be a fraction where percent are asked for: it is far below
+    chance. With 20 classes or more, nothing can be told.
+    """
+    return 0 < accuracy <= 1 < chance / 5
 
 
 def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
+from nndynbench.given import chance_of
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
 from nndynbench.names import DEVICES
 from nndynbench.recording.record import SECONDS, RunError, checked_value
@@ -198,6 +199,13 @@ class _Making:
         """The kept epochs that a run reached; if it ended before all of them, its last epoch, without a snapshot."""
         return [epoch for epoch in self.kept if epoch <= run.epochs] or [run.epochs] * bool(self.kept)
 
+    def epochs_and_last(self, run: Run) -> list[int]:
+        """The same and, if the run ended between two kept epochs, its last one, which stands for later ones: it has no
+        snapshot.
+        """
+        reached = self.epochs(run)
+        return [*reached, run.epochs] if reached and reached[-1] < run.epochs < self.kept[-1] else reached
+
     def note(self, runs: Sequence[Run], what: str) -> None:
         names = ", ".join(run.name for run in runs[:NAMED])
         more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
@@ -208,7 +216,7 @@ class _Making:
     ) -> None:
         described = self.architecture
         networks = self.networks()
-        chance = 100 / described.classes if described.classes else 0.0
+        chance = chance_of(described.classes)
         cut = self.median_cut(networks["final_accuracy"]) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
@@ -330,13 +338,17 @@ class _Making:
                 signatures += [
                     (network, epoch, *key, *values) for key, values in snapshot_signatures(weights, described).items()
                 ]
+            if epoch not in self.epochs(self.runs[network]):
+                continue  # features of the last kept epoch count
             initial = self.read(network, 0)
             features.append(layer_features(weights, weights if initial is None else initial, described).to_numpy(copy=True))
             if initial is None:
                 features[-1][:, FEATURES.index("distance_from_initial")] = np.nan
         table = pd.DataFrame(signatures, columns=[*KEYS["signatures"], *MOMENTS])
         kinds = dict.fromkeys(("representation", "sign", "centrality"), "category")
-        places = [(network, epoch, layer) for network, epoch in self.places() for layer in layers]
+        places = [
+            (number, epoch, layer) for number, run in enumerate(self.runs) for epoch in self.epochs(run) for layer in layers
+        ]
         index = pd.MultiIndex.from_tuples(places, names=KEYS["features"])
         values = np.concatenate(features) if features else np.empty((0, len(FEATURES)))
         own = pd.DataFrame(values.astype(np.float32), columns=list(FEATURES), index=index).reset_index()
@@ -346,39 +358,51 @@ class _Making:
         )
 
     def places(self) -> Iterator[tuple[int, int]]:
-        return ((network, epoch) for network, run in enumerate(self.runs) for epoch in self.epochs(run))
+        return ((network, epoch) for network, run in enumerate(self.runs) for epoch in self.epochs_and_last(run))
 
     def snapshots(self) -> Iterator[tuple[int, int, Weights]]:
         return ((network, epoch, self.snapshot(network, epoch)) for network, epoch in self.places())
 
     def epochs_by_network(self) -> dict[int, list[int]]:
-        return {network: self.epochs(run) for network, run in enumerate(self.runs)}
+        return {network: self.epochs_and_last(run) for network, run in enumerate(self.runs)}
 
     def snapshot(self, network: int, epoch: int) -> Weights:
         """A snapshot in the order of the layers; NaN if it was not kept."""
         found = self.read(network, epoch)
         if found is None:
             return {name: np.full(shape, np.nan, np.float32) for name, shape in self.shapes.items()}
+        if differing := [name for name in self.tensors if (name in found) != (name in self.shapes)]:
+            first = next(run for run in self.runs if run.weights)
+            raise PackError(
+                f"{first.folder} and {self.runs[network].folder} have different architectures: only one of them has "
+                f"{', '.join(differing)}; a pack can have only one"
+            )
         return {name: found[name] for name in self.shapes}
+
+    @cached_property
+    def tensors(self) -> list[str]:
+        """The names that a snapshot's tensors may have, in the order of the layers."""
+        return [f"{layer.name}.{part}" for layer in self.architecture.weighted_layers for part in ("weight", "bias")]
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of a snapshot's tensors."""
         network, epoch = next((n, e) for n, run in enumerate(self.runs) for e in run.weights)
         found = self.runs[network].weights[epoch]
-        order = [f"{layer.name}.{part}" for layer in self.architecture.weighted_layers for part in ("weight", "bias")]
-        return {name: found[name].shape for name in order if name in found}
+        return {name: found[name].shape for name in self.tensors if name in found}
 
     def read(self, network: int, epoch: int) -> Weights | None:
         return self.runs[network].weights.get(epoch)
 
     def note_what_is_missing(self) -> None:
         """Note which epochs and curves are few, unequal or missing, and what that means."""
-        if shorter := [run for run in self.runs if run.epochs < self.longest]:
+        if diverged := [run for run in self.runs if run.record.diverged]:
+            self.note(diverged, "diverged: from there on, their signatures are missing")
+        if shorter := [run for run in self.runs if run.epochs < self.longest and not run.record.diverged]:
             self.note(shorter, f"trained fewer epochs than {self.longest}: after their end, their last epoch is repeated")
         partly = defaultdict[tuple[int, ...], list[Run]](list)
         for run in self.runs:
-            if missing := tuple(epoch for epoch in self.epochs(run) if epoch not in run.weights):
+            if missing := tuple(epoch for epoch in self.epochs_and_last(run) if epoch not in run.weights):
                 partly[missing].append(run)
         for missing, runs in partly.items():
             self.note(

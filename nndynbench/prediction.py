@@ -248,7 +248,7 @@ class _Asked:
         """Raise if a history is not of a network like the subset's, up to the budget."""
         if any(part is not None for part in apart):
             raise NotGivenError("a history has its own epochs, curves and hyperparameters: leave these arguments out")
-        budget = self.subset.check_budget(self.asked or history.epochs)
+        budget = self.subset.check_budget(history.epochs if self.asked is None else self.asked)
         if history.epochs != budget:
             raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
         self._check_layers(history.layer_sizes, of="the history's network")

@@ -138,6 +138,8 @@ def test_a_history_must_be_a_whole_one_of_such_a_network(digits: nb.Subset, half
     history = digits.history(NETWORK, EPOCHS)
     with pytest.raises(BudgetError, match="the history ends at epoch 3, not at the budget of 5"):
         nb.predict(history, digits, budget=5)
+    with pytest.raises(BudgetError):
+        nb.predict(history, digits, budget=0)
     with pytest.raises(NotGivenError, match="the networks of digits-lenet-half have"):
         nb.predict(history, half, budget=EPOCHS)
     with pytest.raises(NotGivenError, match="a history has its own"):

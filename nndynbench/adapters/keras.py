@@ -65,15 +65,18 @@ class RecordRun(keras.callbacks.Callback):
 
 
 def weights_of(model: Any) -> Weights:
-    """A model's conv and dense weights, by the names of its layers, in torch's layout."""
+    """A model's conv and dense weights by the names of its layers, in torch's layout. A layer of a model within the model is
+    called ``MODEL.LAYER``.
+    """
     kernels = {}
-    for layer in _layers(model):
+    for name, layer in _layers(model):
         if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)):
             bias = keras.ops.convert_to_numpy(layer.bias) if layer.use_bias else None
-            kernels[layer.name] = (keras.ops.convert_to_numpy(layer.kernel), bias)
+            kernels[name] = (keras.ops.convert_to_numpy(layer.kernel), bias)
     return from_channels_last(kernels)
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def _layers(model: Any, within: str = "") -> Iterator[tuple[str, Any]]:
     for layer in model.layers:
-        yield from _layers(layer) if hasattr(layer, "layers") else (layer,)
+        name = f"{within}{layer.name}"
+        yield from _layers(layer, f"{name}.") if hasattr(layer, "layers") else ((name, layer),)

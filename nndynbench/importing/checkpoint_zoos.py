@@ -7,13 +7,12 @@ epoch), and ``checkpoint_000000/checkpoints`` and on, each a torch file of a sta
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nndynbench.checkpoints import read_content
 from nndynbench.graphs import SnapshotsOnDemand, Weights
@@ -64,7 +63,13 @@ def model_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterator[R
         if description is None:
             description = describe(read_content(checkpoints[min(checkpoints)]), name=root.name).description
         weights = SnapshotsOnDemand(checkpoints, partial(_read, checkpoints, description))
-        yield Run(path, _record(path, description), weights=weights, name=path.name)
+        try:
+            record = _record(path, description)
+        except ZooLayoutError:
+            raise
+        except (TypeError, ValueError, OverflowError) as reason:
+            raise ZooLayoutError(f"{path} has a {PARAMETERS_FILE} or {RESULT_FILE} that is not valid: {reason}") from reason
+        yield Run(path, record, weights=weights, name=path.name)
 
 
 def _checkpoints(path: Path) -> dict[int, Path]:
@@ -112,7 +117,7 @@ def _hyperparameters(path: Path) -> dict[str, int | float | str]:
     kept: dict[str, int | float | str] = {}
     for name, value in given.items():
         plain = int(value) if isinstance(value, bool) else value
-        is_number = isinstance(plain, (int, float)) and np.isfinite(plain)
+        is_number = isinstance(plain, (int, float)) and math.isfinite(plain)
         if (is_number or isinstance(plain, str)) and not BESIDE.fullmatch(name):
             kept[SEED if name.rpartition("::")[2] == SEED else name.replace("::", ".")] = plain
     return kept

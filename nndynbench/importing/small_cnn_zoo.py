@@ -44,7 +44,8 @@ def small_cnn_zoo_runs(folder: str | Path, *, runs: int | None = None) -> Iterat
     Steps 0, 1, 2 and 3 are epochs with a snapshot. Later steps are not one per epoch, so neither their curves nor their
     snapshots are read; the outcome is the test accuracy at the last step. There is no validation half, so
     ``validation_accuracy`` is missing: the test accuracy of an epoch in its place would be of the outcome's own images. All
-    runs share one seed. A run has diverged at the first step whose loss is not finite, and its curves end before that.
+    runs share one seed. A run has diverged if its loss is not finite at step 1, 2 or 3, and its curves end before that;
+    later steps are not looked at.
 
     Raises
     ------

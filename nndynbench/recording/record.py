@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
-from nndynbench.given import ACCURACIES
+from nndynbench.given import ACCURACIES, looks_like_a_fraction
 from nndynbench.graphs import Weights
 from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import EpochNumber, FileFacts
@@ -165,6 +165,6 @@ def checked_value(name: str, value: object, *, chance: float, where: str) -> flo
         return number
     if not 0 <= number <= 100:
         raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")
-    if 0 < number <= 1 < chance:
+    if looks_like_a_fraction(number, chance=chance):
         raise RunError(f"{where}: {name} must be in percent, but {number:g} looks like a fraction (chance is {chance:g}%)")
     return number

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nndynbench.columns import CURVES
+from nndynbench.given import chance_of
 from nndynbench.graphs import Architecture
 from nndynbench.graphs.architecture import architecture as described_by
 from nndynbench.graphs.describing import describe, snapshot
@@ -243,8 +244,7 @@ class Recorder:
 
     @property
     def _chance(self) -> float:
-        classes = 0 if self._architecture is None else self._architecture.classes
-        return 100 / classes if classes > 1 else 0.0
+        return 0.0 if self._architecture is None else chance_of(self._architecture.classes)
 
     def _kept(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> dict[int, FileFacts] | None:
         """Write a snapshot if it is to be kept, and return the facts of its file. Return None, and write nothing, if weights

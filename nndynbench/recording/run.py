@@ -17,7 +17,7 @@ from nndynbench.own_run import OwnRun
 from nndynbench.recording.record import RUN_FILE, SECONDS, RunError, RunRecord, read_record, read_weights
 from nndynbench.storage.files import user_path
 from nndynbench.storage.manifest import FileFacts
-from nndynbench.subsets.history import History
+from nndynbench.subsets.history import BudgetError, History
 from nndynbench.subsets.reader import Reader
 
 __all__ = ["Run", "RunError", "read_run", "read_runs"]
@@ -91,7 +91,12 @@ class Run:
 
     def history(self, budget: int | None = None) -> History:
         """The run's history up to a budget of epochs, by default all that it trained."""
-        return History(Reader(self.source()), self.epochs if budget is None else budget)
+        chosen = self.epochs if budget is None else budget
+        if chosen < 1:
+            raise BudgetError(
+                f"{self.folder} has no epoch yet" if budget is None else f"a budget is at least 1, not {budget}"
+            )
+        return History(Reader(self.source()), chosen)
 
     def source(self) -> OwnRun:
         """The run as a source for the reader of networks. A run that has ended repeats its last epoch."""

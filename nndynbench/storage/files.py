@@ -110,12 +110,12 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(workshop: Path) -> bool:
-    """Whether the writer of a partial folder was killed: then nobody holds the folder's lock. False where there are no
-    locks.
+    """Whether the writer of a partial folder was killed: then nobody holds the folder's lock. False where that cannot be
+    told: without locks, or if the lock is another user's.
     """
     if not (workshop / WORKSHOP_LOCK).is_file():
         return False
-    with suppress(NoLocksError, FileNotFoundError), locked(workshop / WORKSHOP_LOCK, blocking=False) as free:
+    with suppress(OSError), locked(workshop / WORKSHOP_LOCK, blocking=False) as free:
         return free
     return False
 

@@ -65,11 +65,12 @@ class TierFacts(_Facts):
 
     @property
     def epochs_in_words(self) -> str:
-        """Such as "0 to 5", "0 to last", or "1, 3, 5" if some in between are not kept; empty if there are none."""
+        """Such as "0 to 5", "0 to 5 and last", or "1, 3, 5" if some in between are not kept; empty if there are none."""
         numbers = [epoch for epoch in self.epochs if isinstance(epoch, int)]
-        if len(self.epochs) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-            return f"{self.epochs[0]} to {self.epochs[-1]}"
-        return ", ".join(map(str, self.epochs))
+        words = ", ".join(map(str, numbers))
+        if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+            words = f"{numbers[0]} to {numbers[-1]}"
+        return " and ".join(filter(None, [words, "last" if "last" in self.epochs else ""]))
 
 
 class ImageFacts(_Facts):

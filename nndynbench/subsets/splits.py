@@ -28,6 +28,7 @@ LARGEST_CLASS_SAMPLE = 125  # the paper's 250 networks, half of them high (appen
 SMALLEST_CLASS = 15
 BAND = 4  # adjacent learning rates left out together
 MOST_BANDS = 10  # of a column that the user names, which may have another value in every network
+MOST_TEXTS = 128  # of a column of texts: each is a fold, and the table has 8 bits for a fold's number
 
 
 class SplitError(NndynbenchError, ValueError):
@@ -116,8 +117,10 @@ def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Itera
         raise SplitError(f"there is no column {column}: say which column to extrapolate over")
     values = networks[column]
     if not pd.api.types.is_numeric_dtype(values):
-        if values.nunique() < 2:
+        if (count := values.nunique()) < 2:
             raise SplitError(f"all networks have the same {column}")
+        if count > MOST_TEXTS:
+            raise SplitError(f"{count} values of {column}, and a fold for each: there can be {MOST_TEXTS}")
         for value in sorted(values.unique()):
             inside = values == value
             yield _ids(networks.index[~inside]), _ids(networks.index[inside])

@@ -249,6 +249,17 @@ class TestKeras:
         assert np.isnan(curves["validation_accuracy"]).tolist() == [False, True, False]
         assert np.isfinite(curves["train_loss"]).all()
 
+    def test_layers_of_models_within_a_model_are_told_apart(self) -> None:
+        import keras
+
+        from nndynbench.adapters.keras import weights_of
+
+        first, second = (keras.Sequential([keras.layers.Conv2D(4, 3, name="conv")], name=name) for name in ("one", "two"))
+        inputs, out = keras.layers.Input((8, 8, 1)), keras.layers.Dense(10, name="out")
+        weights = weights_of(keras.Sequential([inputs, first, second, keras.layers.Flatten(), out]))
+        shapes = {name: values.shape for name, values in weights.items() if name.endswith("weight")}
+        assert shapes == {"one.conv.weight": (4, 1, 3, 3), "two.conv.weight": (4, 4, 3, 3), "out.weight": (10, 64)}
+
 
 def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:
     rng = np.random.default_rng(0)

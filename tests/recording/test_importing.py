@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,22 @@ class TestModelZoo:
         assert run.curves["train_accuracy"].tolist() == pytest.approx([20, 40, 60])
         assert run.test_accuracy == pytest.approx(40)
         assert set(run.hyperparameters) == {"seed", "optim.lr", "model.nlin"}
+
+    @pytest.mark.parametrize(
+        ("file", "old", "new"), [("params.json", "}", ""), ("result.json", '"train_acc": 0.4', '"train_acc": null')]
+    )
+    def test_what_is_not_valid_is_named_with_the_runs_folder(self, file: str, old: str, new: str, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=1)
+        [path] = folder.glob(f"*/{file}")
+        path.write_text(path.read_text().replace(old, new))
+        with pytest.raises(ZooLayoutError, match=f"{re.escape(path.parent.name)} has a .* that is not valid"):
+            next(model_zoo_runs(folder))
+
+    def test_a_seed_may_be_of_any_size(self, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=1)
+        [path] = folder.glob("*/params.json")
+        path.write_text(path.read_text().replace('"seed": 0', f'"seed": {2**127}'))
+        assert next(model_zoo_runs(folder)).hyperparameters["seed"] == 2**127
 
     def test_it_is_packed(self, tmp_path: Path) -> None:
         zoo = nb.pack(model_zoo_runs(written_model_zoo(tmp_path / "mnist")), name="mnist-zoo", out=tmp_path / "zoo")

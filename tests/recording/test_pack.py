@@ -22,6 +22,8 @@ from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
 from nndynbench.subsets.plateau import PlateauError
+from nndynbench.subsets.splits import SplitError
+from nndynbench.subsets.targets import TargetError
 
 OFFICIAL = nb.load("digits-lenet")
 
@@ -241,6 +243,32 @@ class TestWhatIsMissing:
         features = packed.history(0, 2).features
         assert features["distance_from_initial"].isna().all()
         assert np.isfinite(features["l2_norm"]).all()
+        with pytest.raises(NotAtHandError, match=r"no features of epoch 0.*epochs: \[1, 2\]"):
+            nb.columns.layer_distances(packed.history(0, 2))
+
+    def test_a_run_that_ended_between_two_kept_epochs_has_no_signature_from_then_on(self, tmp_path: Path) -> None:
+        for network in CHOSEN[:3]:
+            record(tmp_path / "runs" / f"whole-{network}", network, keep=[0, 1, 3, 5])
+        record(tmp_path / "runs" / "few", CHOSEN[3], epochs=2, keep=[0, 1, 3, 5])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        [few] = packed.networks.index[packed.networks["run"] == "few"]
+        signature = packed.history(few, 5).signature("degree", epochs=[1, 3, 5])
+        assert np.isfinite(signature).all(axis=1).tolist() == [True, False, False]
+        assert np.isfinite(packed.history(few, 5).features["distance_from_initial"]).all()
+        assert any("no snapshot of epoch 2" in note and "few" in note for note in packed.manifest.notes)
+
+    @pytest.mark.parametrize("weights", [None, {"fc.weight": np.ones((1, 4), np.float32)}], ids=["none", "one output"])
+    def test_chance_is_unknown_without_classes_and_with_one_output(self, weights: Any, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", weights)
+        recorder.epoch(weights=weights, train_loss=0.7, validation_accuracy=50.0)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights=weights, train_loss=float("nan"), validation_accuracy=50.0)
+        recorder.finish(test_accuracy=50.0)
+        packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
+        with pytest.raises(TargetError, match="the number of classes is unknown"):
+            packed.target("late_validation_accuracy")
+        with pytest.raises(PlateauError, match="the number of classes is unknown"):
+            packed.on_plateau(1)
 
     def test_a_run_that_diverged_before_its_first_snapshot_has_none(self, tmp_path: Path) -> None:
         lost = nb.Recorder(
@@ -344,6 +372,26 @@ class TestTwins:
 
 
 class TestBadInput:
+    @pytest.mark.parametrize("first", ["with", "without"])
+    def test_runs_with_and_without_biases_are_refused(self, first: str, tmp_path: Path) -> None:
+        weight, bias = {"fc.weight": np.ones((3, 4), np.float32)}, {"fc.bias": np.ones(3, np.float32)}
+        given = [weight | bias, weight] if first == "with" else [weight, weight | bias]
+        for place, weights in zip("ab", given, strict=True):
+            recorder = nb.Recorder(tmp_path / "runs" / place, weights)
+            recorder.epoch(weights=weights, train_loss=1.0)
+            recorder.finish(test_accuracy=50.0)
+        with pytest.raises(nb.PackError, match=r"a and .*b have different architectures: .*fc\.bias"):
+            nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+
+    def test_a_text_with_a_value_for_each_of_many_runs_is_not_blocked_by(self, tmp_path: Path) -> None:
+        for run in range(130):
+            recorder = nb.Recorder(tmp_path / f"runs/{run:03d}", hyperparameters={"policy": f"p{run}"})
+            recorder.epoch(validation_accuracy=50.0)
+            recorder.finish(test_accuracy=20.0 + run / 2)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", blocked="policy")
+        with pytest.raises(SplitError, match="130 values of policy, and a fold for each"):
+            packed.split("blocked")
+
     def test_runs_of_different_architectures_are_refused_with_the_two(self, tmp_path: Path) -> None:
         record(tmp_path / "runs" / "a", CHOSEN[0], epochs=1)
         other = nb.graphs.random_weights("digits-lenet@0.5", seed=0)

@@ -18,6 +18,7 @@ from nndynbench.own_run import NotGivenError
 from nndynbench.recording import RunError, read_runs
 from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.storage.files import DamagedFileError
+from nndynbench.subsets import BudgetError
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,21 @@ def arrays_run(folder: Path, epochs: int = 3, **options: object) -> nb.Recorder:
         grown = {name: values * (1 + epoch) for name, values in WEIGHTS.items()}
         recorder.epoch(weights=grown, train_loss=1 / epoch, validation_accuracy=20.0 + epoch)
     return recorder
+
+
+@pytest.mark.parametrize(("classes", "accuracy"), [(90, 0.9), (10, 0.0)])
+def test_a_low_percentage_is_no_fraction(classes: int, accuracy: float, tmp_path: Path) -> None:
+    weights = {"fc.weight": np.ones((classes, 4), np.float32)}
+    nb.Recorder(tmp_path / "run", weights).epoch(weights=weights, validation_accuracy=accuracy)
+    assert nb.read_run(tmp_path / "run").curves.loc[1, "validation_accuracy"] == accuracy
+
+
+def test_a_run_without_an_epoch_has_no_history(tmp_path: Path) -> None:
+    run = nb.Recorder(tmp_path / "run", WEIGHTS).run
+    with pytest.raises(BudgetError, match="no epoch yet"):
+        run.history()
+    with pytest.raises(BudgetError, match="a budget is at least 1, not 0"):
+        run.history(0)
 
 
 class TestPlainPyTorch:

@@ -77,7 +77,7 @@ def test_info_names_the_processor_that_trained_a_subset(digits: nb.Subset) -> No
 
 def test_info_names_kept_epochs_one_by_one_where_some_between_are_not() -> None:
     assert "tier weights: 1536 networks, epochs 1, 3, 5, 8.9 MB" in run("info", "digits-lenet-seeds").output
-    assert "tier weights: 240 networks, epochs 1 to last" in run("info", "digits-lenet").output
+    assert "tier weights: 240 networks, epochs 1 to 10 and last" in run("info", "digits-lenet").output
 
 
 def test_verify_checks_all_at_hand_and_names_what_is_bad(bundled: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import pytest
 from pydantic import ValidationError
 
 import nndynbench as nb
+from nndynbench.storage import files
 from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
 from nndynbench.storage.files import (
     DamagedFileError,
@@ -423,3 +424,21 @@ def test_a_mirror_takes_no_longer_than_its_bytes_may(
 def test_a_pack_in_its_own_folder_is_read_whatever_the_path_to_it(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bundled.parent)
     assert PackedFolder(Path(bundled.name)).manifest.subset == "digits-lenet"
+
+
+def test_what_another_users_killed_writer_left_stays_and_hinders_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, acquire = tmp_path / "1.0.0.0123.partial", files.FileLock.acquire
+    left.mkdir()
+    (left / "lock").touch()
+
+    def refused(lock: files.FileLock, *arguments: object, **options: object) -> object:
+        if Path(lock.lock_file).parent == left:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), lock.lock_file)
+        return acquire(lock, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(files.FileLock, "acquire", refused)
+    with folder_written_whole(tmp_path / "1.0.0") as fresh:
+        (fresh / "file").write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.0.0", left.name]
