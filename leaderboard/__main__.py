@@ -54,6 +54,12 @@ def check(
     report: Annotated[
         Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
     ] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            help="the folder of submissions before a change: a method that is there keeps its authors and its code"
+        ),
+    ] = None,
     scores: Scores = SCORES,
     jobs: Annotated[int, typer.Option(help="how many files to check at a time, in processes; -1 for one per core")] = -1,
 ) -> None:
@@ -74,7 +80,7 @@ def check(
     paths = files or submission_files(submissions)
     if rerun and missing:
         paths = unrecorded(paths)
-    for outcome in of_one_origin(check_all(paths, below=submissions, store=Store(scores), jobs=jobs)):
+    for outcome in of_one_origin(check_all(paths, below=submissions, store=Store(scores), jobs=jobs), before=before):
         if isinstance(outcome, Accepted) and outcome.draft and not drafts:
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if rerun and isinstance(outcome, Accepted):
@@ -105,12 +111,16 @@ def _rerun(accepted: Accepted) -> Accepted | Refusal:
     """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ."""
     from leaderboard.rerun import NoRerunError, rerun
     from leaderboard.standing import add_record
+    from nndynbench.protocols import MethodError
+    from nndynbench.subsets import SplitError
 
     try:
         compared = rerun(accepted)
     except NoRerunError as impossible:
         console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
         return accepted
+    except (MethodError, SplitError) as failure:
+        return Refusal(accepted.path, "method", f"failed when it was rerun: {failure}")
     if not compared.reproduced:
         return Refusal(accepted.path, *compared.fault)
     add_record(accepted.path, "rerun", sha256=accepted.sha256)

@@ -204,7 +204,7 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
     return scores
 
 
-def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -> None:
+def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted, path: Path) -> None:
     """Record an audit again after draws of the folds were added to the audited submission: the new claims, beside the same
     fresh scores. Nothing is recorded if any of the audited predictions has changed.
 
@@ -215,7 +215,9 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -
     before
         What the submission's file held when it was audited.
     accepted
-        What the file holds now.
+        What the file is to hold.
+    path
+        Where the file lies on the board.
     """
     if not _predictions(before).items() <= _predictions(read_submission(accepted.path)).items():
         return
@@ -226,7 +228,7 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted) -
         place = score.budget, score.metric
         scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
-    add_record(accepted.path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
+    add_record(path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
 
 
 def _predictions(submission: Submission) -> dict[tuple[int, int, int], float]:

@@ -8,13 +8,17 @@ from pathlib import Path
 
 
 def changed_dates(folder: Path) -> dict[Path, datetime.date]:
-    """The date of the last commit of each file below a folder; empty without a repository, or before its first commit."""
+    """When each file below a folder last changed on the branch itself: the dates of a merged commit are its author's to
+    choose. Empty without a repository, or before its first commit.
+    """
     command = [
         "git",
         "-c",
         "core.quotePath=off",
         "log",
-        "--format=:%as",
+        "--first-parent",
+        "-m",
+        "--format=:%cs",
         "--name-only",
         "--relative",
         "--no-renames",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from leaderboard.audit import keep_audit
 from leaderboard.check import Accepted, Refusal, check, subsets_at_hand
@@ -27,6 +28,7 @@ from nndynbench.submissions import (
     Submission,
     accepted_predictions,
     read_submission,
+    submission_path,
     submissions_of,
     write_submission,
 )
@@ -169,12 +171,14 @@ def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
             accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})
     except ValueError as failure:  # the method failed, or its predictions are refused
         return Submitted(task, failure=str(failure))
-    files = [write_submission(submission, folder) for submission in made]
-    for path, record, before in audits:
-        outcome = check(path, {subset.name: subset for subset in task.subsets})
-        if isinstance(outcome, Accepted):
-            keep_audit(record, before, outcome)
-    return Submitted(task, files)
+    # Audits are recorded for the new content before it takes its place: if that is interrupted, the task is not done yet.
+    with TemporaryDirectory() as apart:
+        fresh = {folder / submission_path(submission): write_submission(submission, Path(apart)) for submission in made}
+        for path, record, before in audits:
+            outcome = check(fresh[path], {subset.name: subset for subset in task.subsets})
+            if isinstance(outcome, Accepted):
+                keep_audit(record, before, outcome, path)
+    return Submitted(task, [write_submission(submission, folder) for submission in made])
 
 
 def _audits(task: Task, folder: Path) -> list[tuple[Path, StandingRecord, Submission]]:

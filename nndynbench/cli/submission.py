@@ -50,6 +50,7 @@ def submit(
     for submission in made:
         checked_name(submission)
         accepted_predictions(submission)
+    taken = said_of_taken_name(made[0], to)  # before anything is written: the file may be another's
     for submission in made:
         replaced = said_of_replaced(submission, to)
         path = write_submission(submission, to)
@@ -57,6 +58,8 @@ def submit(
         console.print(escape(f"checked: {checked}; wrote {path}"))
         if replaced:
             console.print(f"[yellow]note[/yellow]: {replaced}")
+    if taken:
+        console.print(f"[yellow]note[/yellow]: {escape(taken)}")
     if looks_like_an_estimator(made[0].description):
         console.print(
             f"[yellow]note[/yellow]: the board will show {escape(repr(made[0].description))} as the description: "
@@ -95,6 +98,19 @@ def said_of_replaced(submission: Submission, folder: Path) -> str:
     if before == now:
         return ""
     return f"the earlier file there had the budgets {before}; it is replaced by this one, with {now}"
+
+
+def said_of_taken_name(submission: Submission, folder: Path) -> str:
+    """How the method's files that are there are somebody else's; empty where they are not."""
+    from nndynbench.submissions.admission import is_bundled
+    from nndynbench.submissions.origins import origin_of, origins_in, other_origin
+
+    if is_bundled(submission):
+        return ""
+    differs = other_origin(submission.method, origin_of(submission), origins_in(folder / submission.method))
+    return (
+        f"{differs}: if that file is on the board, the check refuses yours; --method gives another name" if differs else ""
+    )
 
 
 def looks_like_an_estimator(description: str) -> bool:

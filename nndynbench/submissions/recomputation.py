@@ -98,11 +98,14 @@ def _protocol(submission: Submission) -> Protocol:
 
 def _subset(named: SubsetReference, at_hand: Mapping[str, Subset] | None, field: str) -> Subset:
     subset = (at_hand or {}).get(named.name)
-    if subset is None or subset.version not in (named.version, read_as(named.name, named.version)):
+    if subset is None:
         try:
             subset = load(named.name, version=named.version)
         except (UnknownNameError, NotAtHandError) as error:
             raise RefusedError(f"{field}.name", str(error)) from None
+    elif subset.version not in (named.version, read_as(named.name, named.version)):
+        # Another version, from some cache or the hub, may have other labels.
+        raise RefusedError(f"{field}.name", f"{named.name} is scored as version {subset.version}, not {named.version}")
     if subset.checksum != named.checksum:
         raise RefusedError(
             f"{field}.checksum", f"{subset.name} {subset.version} has {subset.checksum}, not {named.checksum}"

@@ -23,7 +23,9 @@ from leaderboard.__main__ import app
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, submission_files
 from leaderboard.rerun import NoRerunError, Rerun, rerun
 from leaderboard.standing import add_record, read_records, record_of
+from nndynbench.protocols import MethodError
 from nndynbench.protocols.results import joined
+from nndynbench.storage import places
 from nndynbench.submissions import json_schema, read_submission, submission_path, submissions_of, write_submission
 from nndynbench.submissions.files import LARGEST_FILE, RefusedError, parsed
 from nndynbench.subsets import Subset
@@ -565,3 +567,29 @@ def test_transfer_from_the_tested_subset_or_from_one_twice_is_refused(
     path = tampered(lambda f: f.update(protocol="transfer", trained_on=trained_on))
     outcome = refusal(path.rename(path.with_name("digits-lenet.transfer.json")), at_hand)
     assert (outcome.field, outcome.reason) == (f"trained_on.{len(sources) - 1}.name", reason)
+
+
+def test_another_version_that_lies_in_the_cache_is_not_what_a_file_is_scored_by(
+    tampered: Tamper, at_hand: dict[str, Subset], digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(shutil.copytree(digits.folder, tmp_path / "home" / "digits-lenet" / "9.9.9")) / "subset.json"
+    other.write_text(other.read_text().replace(f'"version": "{digits.version}"', '"version": "9.9.9"'))
+    monkeypatch.setattr(places, "default_home", lambda: tmp_path / "home")
+    refused = refusal(tampered(lambda facts: facts["subset"].update(version="9.9.9")), at_hand)
+    assert refused.field == "subset.name"
+    assert "not 9.9.9" in refused.reason
+
+
+def test_a_method_that_fails_when_rerun_stops_no_other(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (submissions / name / "digits-lenet.regression-folds.json" for name in ("bar", "degree-linear"))
+
+    def fails(accepted: Accepted) -> Rerun:
+        if accepted.path == first:
+            raise MethodError("out of memory")
+        return Rerun(0.0, "", frozenset(accepted.submission.reads), frozenset(accepted.submission.reads))
+
+    monkeypatch.setattr("leaderboard.rerun.rerun", fails)
+    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["check", str(first), str(second), "--rerun"])
+    assert done.exit_code == 1
+    assert "method: failed when it was rerun: out of memory" in done.stdout
+    assert [record.file for record in read_records(submissions)] == [f"degree-linear/{second.name}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import json
 import os
 import re
@@ -20,7 +22,8 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from leaderboard.__main__ import app as leaderboard
-from leaderboard.check import Refusal, check
+from leaderboard.check import Refusal, _key, check
+from leaderboard.dates import changed_dates
 from leaderboard.facts import board_facts
 from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
 from leaderboard.standing import AuditScore, add_record, audits_of, read_records, record_of
@@ -383,35 +386,39 @@ def test_the_workflow_checks_and_builds_with_commands_that_exist() -> None:
     assert all(command in help_text for command in commands)
 
 
-STAND_IN = "constant/digits-lenet.regression-folds.json"
+STAND_IN, OF_ADA = "constant/digits-lenet.regression-folds.json", "ada-net/digits-lenet.regression-folds.json"
+PullRequest = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def pull_request(tmp_path: Path, submissions: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the script by which the workflow checks a pull request that adds one bundled method's file, with or without a
-    record of a rerun.
+def pull_request(tmp_path: Path, submissions: Path) -> PullRequest:
+    """Runs the script by which the workflow checks a pull request, in a clone whose board has one file, of Ada's method.
+    What it does to the folder of submissions is given.
     """
     workflow = pytest.importorskip("yaml").safe_load((ROOT / ".github" / "workflows" / "leaderboard.yml").read_text())
     [script] = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "--report" in step.get("run", "")]
-    clone = tmp_path / "clone"
-    (clone / "leaderboard" / "submissions" / "constant").mkdir(parents=True)
+    clone, runner = tmp_path / "clone", tmp_path / "runner"
+    board = clone / "leaderboard" / "submissions"
+    (board / OF_ADA).parent.mkdir(parents=True)
+    runner.mkdir()
     path = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    environment = os.environ | {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "RUNNER_TEMP": str(runner)}
 
-    def git(*words: str) -> str:
+    def git(*words: str) -> None:
         about = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
-        return subprocess.run(["git", *about, *words], cwd=clone, check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["git", *about, *words], cwd=clone, check=True, capture_output=True)
 
-    def check_it(*, maintainer: bool, recorded: bool) -> subprocess.CompletedProcess[str]:
+    def check_it(change: Callable[[Path], object], *, maintainer: bool) -> subprocess.CompletedProcess[str]:
+        facts = json.loads((submissions / "training-loss" / Path(OF_ADA).name).read_text())
+        facts |= {"method": "ada-net", "authors": ["Ada"], "code": "https://example.org/ada"}
+        (board / OF_ADA).write_text(json.dumps(facts))
         git("init")
-        git("commit", "--allow-empty", "-m", "base")
-        base = git("rev-parse", "HEAD")
-        added = Path(shutil.copy(submissions / STAND_IN, clone / "leaderboard" / "submissions" / STAND_IN))
-        if recorded:
-            add_record(added, "rerun")
         git("add", ".")
-        git("commit", "-m", "a file")
-        given = environment | {"BASE": base, "MAINTAINER": str(maintainer).lower()}
+        git("commit", "-m", "the board")
+        change(board)
+        git("add", "--force", ".")
+        git("commit", "-m", "a pull request")
+        given = environment | {"MAINTAINER": str(maintainer).lower()}
         command = ["bash", "-eo", "pipefail", "-c", script]
         return subprocess.run(command, cwd=clone, env=given, capture_output=True, text=True, check=False)
 
@@ -428,8 +435,121 @@ def pull_request(tmp_path: Path, submissions: Path) -> Callable[..., subprocess.
     ],
 )
 def test_a_pull_request_adds_a_bundled_methods_file_only_with_a_maintainers_record(
-    maintainer: bool, recorded: bool, code: int, said: str, pull_request: Callable[..., subprocess.CompletedProcess[str]]
+    maintainer: bool, recorded: bool, code: int, said: str, pull_request: PullRequest, submissions: Path
 ) -> None:
-    done = pull_request(maintainer=maintainer, recorded=recorded)
+    def with_a_bundled_methods_file(board: Path) -> None:
+        (board / STAND_IN).parent.mkdir()
+        added = Path(shutil.copy(submissions / STAND_IN, board / STAND_IN))
+        if recorded:
+            add_record(added, "rerun")
+
+    done = pull_request(with_a_bundled_methods_file, maintainer=maintainer)
     assert done.returncode == code, done.stderr
     assert said in " ".join(done.stdout.split())
+
+
+def by_mallory(board: Path) -> None:
+    (board / OF_ADA).write_text((board / OF_ADA).read_text().replace('"Ada"', '"Mallory"'))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (by_mallory, "ada-net has other authors in digits-lenet.regression-folds.json (Ada): choose another name"),
+        (lambda board: (board / OF_ADA).unlink(), "rows are taken down by maintainers alone"),
+    ],
+)
+def test_nobody_but_a_maintainer_takes_a_method_over_or_down(
+    change: Callable[[Path], object], said: str, pull_request: PullRequest
+) -> None:
+    done = pull_request(change, maintainer=False)
+    assert done.returncode == 1, done.stderr
+    assert said in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("change", [by_mallory, lambda board: (board / OF_ADA).unlink()])
+def test_a_maintainer_may_do_both(change: Callable[[Path], object], pull_request: PullRequest) -> None:
+    done = pull_request(change, maintainer=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_scores_that_a_pull_request_brings_along_are_not_believed(pull_request: PullRequest) -> None:
+    def forged(board: Path) -> None:
+        path = board / "mine" / Path(OF_ADA).name
+        path.parent.mkdir()
+        facts = json.loads((board / OF_ADA).read_text()) | {"method": "mine"}
+        facts["scores"][0]["value"] += 0.5
+        path.write_text(json.dumps(facts))
+        del facts["predictions"]
+        kept = board.parents[1] / "results" / "scores" / f"{_key(hashlib.sha256(path.read_bytes()).hexdigest())}.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_text(json.dumps({"trained_on": [], **facts}))
+
+    done = pull_request(forged, maintainer=False)
+    assert done.returncode == 1, done.stderr
+    assert "is claimed, but the predictions give" in done.stdout
+
+
+def test_the_report_is_posted_on_a_forks_pull_request_which_is_said_to_change_other_files(tmp_path: Path) -> None:
+    workflow = pytest.importorskip("yaml").safe_load(
+        (ROOT / ".github" / "workflows" / "leaderboard-comment.yml").read_text()
+    )
+    [script] = [step["run"] for step in workflow["jobs"]["comment"]["steps"] if "run" in step]
+    (tmp_path / "report.md").write_text("**1 of 1 file is accepted.**" + "x" * 70_000)
+    (tmp_path / "gh").write_text(
+        'case "$*" in\n'
+        "  *head=ada:row*) echo 7 ;;\n"
+        "  *pulls/7/files*) printf 'leaderboard/check.py\\nleaderboard/submissions/a/b.json\\n' ;;\n"
+        '  "pr comment 7 --body-file said.md"*) cp said.md posted.md ;;\n'
+        "  *) exit 1 ;;\n"
+        "esac\n"
+    )
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "gh").write_text("#!/bin/sh\n" + (tmp_path / "gh").read_text())
+    given = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "GH_REPO": "o/r", "HEAD": "abc", "FROM": "ada:row"}
+    subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=os.environ | given, check=True)
+    posted = (tmp_path / "posted.md").read_text()
+    assert posted.startswith("**This pull request also changes other files than submissions")
+    assert "1 of 1 file is accepted" in posted
+    assert len(posted) < 65_536
+
+
+def test_a_rows_date_is_that_of_the_merge_not_its_authors(tmp_path: Path) -> None:
+    def git(*words: str, when: str = "2026-01-02T00:00:00Z") -> None:
+        environment = os.environ | {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+        about = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        subprocess.run(["git", *about, *words], cwd=tmp_path, check=True, capture_output=True, env=environment)
+
+    git("init", "-b", "main")
+    git("commit", "--allow-empty", "-m", "base")
+    git("switch", "-c", "theirs")
+    (tmp_path / "row.json").write_text("{}")
+    git("add", ".")
+    git("commit", "-m", "row", when="2099-01-01T00:00:00Z")
+    git("switch", "main")
+    git("merge", "--no-ff", "-m", "merged", "theirs")
+    assert changed_dates(tmp_path) == {tmp_path / "row.json": datetime.date(2026, 1, 2)}
+
+
+def test_an_audit_outlives_an_interruption_while_draws_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder, results = tmp_path / "submissions", tmp_path / "results"
+    [path] = submit_bundled(training_loss_under(1), folder, results).files
+    add_record(path, "audited", zoo_seed=5)
+    with monkeypatch.context() as patched:
+        patched.setattr("leaderboard.audit._claimed_intervals", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            submit_bundled(training_loss_under(2), folder, results)
+    submit_bundled(training_loss_under(2), folder, results)
+    assert [record.zoo_seed for record in audits_of(path, read_records(folder))] == [5]
+
+
+def test_whoever_takes_the_name_of_anothers_method_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--budgets", "2", "--out", ".")
+    about = ["constant.digits-lenet.classification.json", "--code", "https://example.org", "--commit", "1234567"]
+    submit = ["nndynbench", "submit", *about, "--method", "mine", "--author"]
+    assert [("has other" in run(*submit, author)) for author in ("Ada", "Ada", "Mallory")] == [False, False, True]
+    assert json.loads((tmp_path / "leaderboard/submissions/mine" / "digits-lenet.classification.json").read_text())
