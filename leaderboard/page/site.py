@@ -36,6 +36,7 @@ from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
 from nndynbench.protocols.scoring import Estimate
+from nndynbench.storage.files import folder_written_whole
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions import json_schema
 from nndynbench.subsets import Subset
@@ -69,13 +70,10 @@ def build_site(
         For a folder with something else in it.
     """
     need_free_or_older(out)
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    libraries = write_libraries(partial / "assets", store.folder)
-    _write_site(partial, views, accepted, subsets, records, libraries, only)
-    _write_downloads(partial / ARCHIVE, accepted, older=out / ARCHIVE)
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
+    with folder_written_whole(out) as fresh:
+        libraries = write_libraries(fresh / "assets", store.folder)
+        _write_site(fresh, views, accepted, subsets, records, libraries, only)
+        _write_downloads(fresh / ARCHIVE, accepted, older=out / ARCHIVE)
     return out / "index.html"
 
 

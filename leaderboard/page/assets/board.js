@@ -4,10 +4,10 @@
 
 (() => {
   const DRAWN_AT_FIRST = 4;
-  const CEILING = "what a recipe's mean can reach: the score of a method that knew the mean accuracy of the recipe's seeds. A method that sees a run may pass it.";
+  const CEILING = "what a recipe's mean can reach: the score of a method that knew the mean accuracy of the recipe's seeds. A method that sees the run itself can do better.";
   const READABLE = ["weights", "curves", "hyperparameters"];
   const STANDINGS = ["self-reported", "rerun", "audited"];
-  const { make, fill, choose, number, estimate } = window.cells;
+  const { make, fill, estimate } = window.cells;
   const index = JSON.parse(document.getElementById("index").textContent);
   const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((found) => [found.id, found]));
   const narrow = window.matchMedia("(max-width: 40rem)");

@@ -38,5 +38,5 @@ window.cells = (() => {
     return cell;
   }
 
-  return { make, fill, choose, number, estimate };
+  return { make, fill, number, estimate };
 })();
