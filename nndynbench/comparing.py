@@ -30,6 +30,7 @@ from nndynbench.protocols.scoring import Case, Draw, Estimate, case_columns, cas
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling_of, gain
+from nndynbench.storage.files import user_path
 from nndynbench.submissions.beside import submitted
 from nndynbench.subsets import Subset, catalogue
 from nndynbench.subsets.loading import own_names
@@ -107,7 +108,7 @@ def compare(
     if named and all(name in failures for name in named):
         reasons = "; ".join(f"{name}: {failures[name]}" for name in dict.fromkeys(named))
         raise ValueError(f"none of the methods can be compared under {chosen.name}: {reasons}")
-    folder = None if submissions is None else Path(submissions)
+    folder = None if submissions is None else user_path(submissions)
     units = [
         _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)
     ]
@@ -257,7 +258,9 @@ class _Unit:
 
     def _cases(self, result: Result) -> Cases:
         by_name = {subset.name: subset for subset in self.subsets}
-        return cases(result.predictions, by_name, self.protocol, reads=result.facts.reads)
+        found = cases(result.predictions, by_name, self.protocol, reads=result.facts.reads, leave_out=True)
+        # Where none is left, this raises the reason.
+        return found or cases(result.predictions, by_name, self.protocol, reads=result.facts.reads)
 
     def replayed_rows(self) -> list[dict[str, Any]]:
         """The rows of triage's rules, which fit nothing. They are the same at every budget, since each rule sets its own."""
@@ -277,11 +280,8 @@ class _Unit:
                         "budget": budget,
                         "reads": "curves",
                         "draws": 1,
-                        "undefined": "",
                     }
-                    rows += [
-                        {**facts, "metric": metric, **case.estimate(metric)._asdict()} for metric in self.protocol.metrics
-                    ]
+                    rows += [{**facts, "metric": metric, **case.row(metric)} for metric in self.protocol.metrics]
         return rows
 
 

@@ -187,11 +187,16 @@ def _tops(files: Iterable[Path]) -> set[str]:
     return {module.partition(".")[0] for path in sources for module, _ in _imports(path) if module}
 
 
-@cache
 def _imports(path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What a file imports anywhere: modules, each with the names that are taken from it."""
+    return _imports_of(path, path.read_bytes())
+
+
+@cache
+def _imports_of(path: Path, source: bytes) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The same of what the file holds now: a user's file may be edited while this process runs."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):  # for another version of Python, or never imported
         return ()
     found: list[tuple[str, tuple[str, ...]]] = []

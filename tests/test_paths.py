@@ -125,3 +125,12 @@ def test_a_submission_is_known_by_its_place_from_inside_its_folder(
 def test_a_folder_of_submissions_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"the folder of submissions .*nowhere does not exist"):
         CliRunner().invoke(leaderboard, ["check", "--submissions", str(tmp_path / "nowhere")], catch_exceptions=False)
+
+
+def test_submissions_are_read_where_the_path_says(folder: str, meant: Path, digits: nb.Subset, tmp_path: Path) -> None:
+    for name in ("bar", "constant"):
+        (meant / name).mkdir(parents=True)
+        board = Path(__file__).parents[1] / "leaderboard" / "submissions"
+        shutil.copy(board / name / "digits-lenet.regression-folds.json", meant / name)
+    nb.compare(["constant"], digits, budgets=5, submissions=folder, results=tmp_path / "results", jobs=1)
+    assert not (tmp_path / "results").exists()  # nothing was fitted

@@ -40,7 +40,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def forget() -> None:
     """Forget what is cached, as if a new process began."""
-    for remembering in (package_code, code_of, sources._package_files, sources._imports):
+    for remembering in (package_code, code_of, sources._package_files, sources._imports_of):
         remembering.cache_clear()
 
 
@@ -147,3 +147,14 @@ def test_how_values_are_shown_and_scored_changes_no_key_of_what_a_function_compu
     found = {str(path.relative_to(sources.ROOT)) for path in deciding_files("graphs")}
     assert not [name for name in found if name.startswith("nndynbench/protocols/")]
     assert not {"nndynbench/cards.py", "nndynbench/drawing.py"} & found
+
+
+def test_what_a_file_imports_since_it_was_edited_counts_in_the_same_process(tmp_path: Path) -> None:
+    path, helper = tmp_path / "mine.py", tmp_path / "own_helper.py"
+    path.write_text("VALUE = 1\n")
+    script_code(path)
+    path.write_text("from own_helper import VALUE\n")
+    helper.write_text("VALUE = 1\n")
+    before = script_code(path)
+    helper.write_text("VALUE = 2\n")
+    assert script_code(path) != before

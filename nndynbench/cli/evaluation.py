@@ -100,7 +100,7 @@ def evaluate(
     console.print(f"[dim]{said_of_intervals(draws, chosen)}[/dim]")
     if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
-    if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna(), "budget"]}):
+    if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna() & beside["value"].notna(), "budget"]}):
         command = compare_command(method, [part.name for part in loaded], chosen, unknown, root)
         console.print(escape(f"no bar is stored at budget {', '.join(map(str, unknown))}; to fit it, run: {command}"))
     if kept is None:

@@ -6,6 +6,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+from nndynbench.fingerprint import INSTALLED
+
 LONGEST_REASON = 500
 
 # Words in which numpy and scikit-learn refuse histories where they expect numbers.
@@ -39,7 +41,7 @@ def place_in_user_code(error: BaseException) -> str:
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if PACKAGE not in Path(frame.filename).parents
-        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
+        and INSTALLED.isdisjoint(Path(frame.filename).parts)
         and Path(frame.filename).is_file()
         and LIBRARY not in Path(frame.filename).parents
     ]

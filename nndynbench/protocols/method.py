@@ -346,12 +346,16 @@ def is_bundled(path: Path) -> bool:
     return any(folder.resolve() in path.resolve().parents for folder in own)
 
 
+def method_files(folder: Path) -> list[Path]:
+    """The method files of a folder, in order; a name that begins with _ is a helper's."""
+    return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
+
+
 @cache
 def _bundled_methods() -> dict[str, Method]:
     found: dict[str, Method] = {}
-    for path in sorted(baselines_folder().glob("*.py")):
-        if not path.name.startswith("_"):
-            found |= read_methods(path)
+    for path in method_files(baselines_folder()):
+        found |= read_methods(path)
     return found
 
 

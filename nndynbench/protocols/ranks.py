@@ -41,6 +41,8 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) ->
         From how many clusters a resample is drawn; few make margins wider, see `widened`.
     """
     scores = np.asarray(values, dtype=np.float64)
+    if clusters < 2:  # there is no interval that could exclude 0
+        return [1] * len(scores)
     ranks = np.zeros(len(scores), dtype=np.int64)
     left = np.arange(len(scores))
     while len(left):

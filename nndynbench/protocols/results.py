@@ -197,6 +197,7 @@ def joined(stored: Result, fresh: Result) -> Result:
         update={
             "reads": tuple(sorted({*stored.facts.reads, *fresh.facts.reads})),
             "sealed": bool(stored.facts.sealed and fresh.facts.sealed),
+            "unsealed": fresh.facts.unsealed or stored.facts.unsealed,
             "seconds": round(stored.facts.seconds + fresh.facts.seconds, 3),
         }
     )

@@ -53,7 +53,7 @@ def halves(subset: Subset) -> pd.Series:
 
 
 def half_of(cell: dict[Any, Any]) -> int:
-    """The half of a network's hyperparameters, whatever its subset. RealArray are equal if they print equally."""
+    """The half of a network's hyperparameters, whatever its subset. Numbers are equal if they print equally."""
     shown = [f"{name}={float(value)!r}" if not isinstance(value, str) else f"{name}={value}" for name, value in cell.items()]
     return hashlib.sha256("\n".join(sorted(shown)).encode()).digest()[0] % HALVES
 

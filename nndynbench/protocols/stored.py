@@ -1,7 +1,7 @@
 """Results on disk: a method is fitted once per subset, protocol and budget, and its result is read back afterwards.
 
-A result is in ``<folder>/<subset>/<protocol>/<method>.<key>.json``. A change of any of these gives another key, and so
-another file:
+A result is in ``<folder>/<subset>-<version>/<protocol>/<method>.<key>.json``. A change of any of these gives another key,
+and so another file:
 
 - the subset's checksum (with its arrays, if the method reads weights, since those at hand may be rounded)
 - the method's file, with all that it imports and its chosen parameters

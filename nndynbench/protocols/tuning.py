@@ -117,10 +117,10 @@ def record_choices(folder: Path) -> Path:
     ValueError
         For a value that TOML cannot hold, such as None.
     """
-    from nndynbench.protocols.method import CHOSEN_FILE, read_methods
+    from nndynbench.protocols.method import CHOSEN_FILE, method_files, read_methods
 
     lines = [f"# Chosen by cross-validation on {TUNING_SUBSET} at {TUNING_BUDGET} epochs, written by `nndynbench tune`."]
-    for path in sorted(folder.glob("*.py")):
+    for path in method_files(folder):
         for name, method in read_methods(path).items():
             for task, parameters in choose(method).items():
                 lines += ["", f"[{_key(name)}.{task}]", *(_line(name, *chosen) for chosen in parameters.items())]

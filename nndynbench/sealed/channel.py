@@ -12,12 +12,18 @@ import pickle
 import struct
 from typing import Any, BinaryIO
 
+from nndynbench.errors import NndynbenchError
+
 LENGTH = struct.Struct("!Q")
 LONGEST = 1 << 30  # bytes that a message from inside may have
 
 
+class GoneError(NndynbenchError, RuntimeError):
+    """The process at the other end of a channel is gone."""
+
+
 class Channel:
-    """One end of a conversation. Every method raises EOFError if the other end is gone."""
+    """One end of a conversation. Every method raises `GoneError` if the other end is gone."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
@@ -52,7 +58,7 @@ class Channel:
             self._outgoing.write(content)
             self._outgoing.flush()
         except (OSError, ValueError) as gone:
-            raise EOFError("the other process is gone") from gone
+            raise GoneError("the other process is gone") from gone
 
     def _receive(self, longest: int | None = None) -> bytes:
         [length] = LENGTH.unpack(self._read(LENGTH.size))
@@ -64,7 +70,7 @@ class Channel:
         try:
             content = self._incoming.read(length)
         except (OSError, ValueError) as gone:
-            raise EOFError("the other process is gone") from gone
+            raise GoneError("the other process is gone") from gone
         if len(content) < length:
-            raise EOFError("the other process is gone")
+            raise GoneError("the other process is gone")
         return content

@@ -27,7 +27,7 @@ from nndynbench.protocols.fitting import Known, fit_and_ask
 from nndynbench.protocols.method import SEED, as_method, method_names
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.seal import seal
-from nndynbench.sealed.channel import Channel
+from nndynbench.sealed.channel import Channel, GoneError
 from nndynbench.subsets.history import History, Place
 from nndynbench.subsets.reader import graph_of
 
@@ -140,7 +140,7 @@ def _answer(job: Job, questions: _Questions) -> dict[str, Any]:
         choices = choices if job.tunes else {}
         predicted, scores = fit_and_ask(estimator, choices, seen, job.known, asked, job.protocol.task)
         return {"predictions": predicted.tolist(), "scores": None if scores is None else scores.tolist()}
-    except EOFError:
+    except GoneError:
         raise
     except BaseException as error:  # even KeyboardInterrupt: Ctrl-C does not reach this process, so the method raised it
         return {"failed": why_it_failed(error), "trace": traceback.format_exc()}

@@ -17,16 +17,15 @@ import numpy as np
 
 from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
+from nndynbench.fingerprint import INSTALLED
 from nndynbench.protocols.fitting import Known
 from nndynbench.protocols.method import is_file_name
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.sealed import server
-from nndynbench.sealed.channel import Channel
+from nndynbench.sealed.channel import Channel, GoneError
 from nndynbench.sealed.desk import Desk, networks_of
 from nndynbench.sealed.inside import FINGERPRINTING, Job, Surroundings
 from nndynbench.subsets.history import History
-
-INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class NotCarriedError(NndynbenchError, ValueError):
@@ -138,7 +137,7 @@ def _served(channel: Channel, desk: Desk) -> dict[str, Any]:
                     desk.keep(message)
             else:
                 return message
-    except EOFError:
+    except GoneError:
         raise SealedMethodError("its process ended without an answer: it crashed or ran out of memory") from None
 
 

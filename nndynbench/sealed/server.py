@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nndynbench.seal import holds_data
-from nndynbench.sealed.channel import LENGTH, Channel
+from nndynbench.sealed.channel import LENGTH, Channel, GoneError
 
 # Apple's libraries may not be used after a fork.
 CAN_FORK = sys.platform == "linux"
@@ -50,20 +50,20 @@ class Server:
 
         Raises
         ------
-        EOFError
+        GoneError
             If the server is gone.
         """
         ours, theirs = socket.socketpair()
         with self._lock, theirs:
             request = json.dumps({"modules": sorted(_needed - self._imported), "bundled": bundled}).encode()
             self._imported |= _needed
+            self._running += 1  # also where the server is gone: it is not idle then, so it is ended and a new one is started
             try:
                 socket.send_fds(self._control, [LENGTH.pack(len(request))], [theirs.fileno()])
                 self._control.sendall(request)
             except OSError as gone:
                 ours.close()
-                raise EOFError("the server of sealed processes is gone") from gone
-            self._running += 1
+                raise GoneError("the server of sealed processes is gone") from gone
         with ours:
             channel = Channel(ours.makefile("rb"), ours.makefile("wb"))
         channel.hear()  # it is there: the server has read this request, so the next one is a message of its own

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
-from nndynbench.protocols.method import Role, baselines_folder, read_methods
+from nndynbench.protocols.method import Role, baselines_folder, method_files, read_methods
 from nndynbench.sources import code_of as source_of
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.versions import is_unfinished
@@ -64,15 +64,14 @@ def bundled() -> dict[str, Bundled]:
     """The bundled methods by name. If an earlier process executed the same files, they are not executed again, since that
     imports scikit-learn.
     """
-    files = sorted(baselines_folder().glob("*.py"))
+    files = method_files(baselines_folder())
     contents = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     key = key_of(source_of("nndynbench.protocols.method"), "bundled methods", contents)
     found = stored_value(key)
     if found is None:
         began, found = time.perf_counter(), {}
         for path in files:
-            if not path.name.startswith("_"):
-                for name, method in read_methods(path).items():
-                    found.setdefault(name, [f"baselines/{path.name}", method.role])
+            for name, method in read_methods(path).items():
+                found.setdefault(name, [f"baselines/{path.name}", method.role])
         store_value(key, found, time.perf_counter() - began)
     return {name: Bundled(*facts) for name, facts in found.items()}

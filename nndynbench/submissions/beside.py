@@ -100,19 +100,21 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     loaded = subsets or [load(subset.name, version=subset.version) for subset in result.facts.subsets]
     by_name = {subset.name: subset for subset in loaded}
     bars = _bars(loaded, protocol)
-    rows = []
-    for key, case in cases(result.predictions, by_name, protocol).items():
-        row = dict(zip(case_columns(result.predictions), key, strict=True))
-        rows.append({**row, **_numbers(case, bars.get(key))})
+    own, columns, rows = cases(result.predictions, by_name, protocol, leave_out=True), case_columns(result.predictions), []
+    for key in result.predictions[columns].drop_duplicates().itertuples(index=False, name=None):
+        rows.append({**dict(zip(columns, key, strict=True)), **_numbers(protocol, own.get(key), bars.get(key))})
     return pd.DataFrame(rows).astype({"value": float, "bar": float})
 
 
-def _numbers(case: Case, bar: Case | None) -> dict[str, Any]:
-    metric = case.protocol.metrics[0]
-    beside = None if bar is None else bar.of_draws(draw.number for draw in case.draws)
+def _numbers(protocol: Protocol, case: Case | None, bar: Case | None) -> dict[str, Any]:
+    """A row's numbers; ``case`` is None where the protocol scores none of its networks."""
+    metric = protocol.metrics[0]
+    beside = None if case is None or bar is None else bar.of_draws(draw.number for draw in case.draws)
     of_bar = None if beside is None else beside.value_or_none(metric)
-    numbers: dict[str, Any] = {"metric": metric, "value": case.value_or_none(metric), "bar": of_bar}
-    for name, estimate in (Worth(None, None) if bar is None else worth(case, bar))._asdict().items():
+    own = None if case is None else case.value_or_none(metric)
+    numbers: dict[str, Any] = {"metric": metric, "value": own, "bar": of_bar}
+    both = Worth(None, None) if case is None or bar is None else worth(case, bar)
+    for name, estimate in both._asdict().items():
         value, low, high = estimate or (np.nan,) * 3
         numbers |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return numbers
@@ -122,4 +124,9 @@ def _bars(subsets: Sequence[Subset], protocol: Protocol) -> Mapping[tuple[object
     groups = [subsets] if protocol.test == "another" else [[subset] for subset in subsets]
     results = [submitted(BAR, group, protocol) for group in groups]
     by_name = {subset.name: subset for subset in subsets}
-    return {k: case for r in results if r is not None for k, case in cases(r.predictions, by_name, protocol).items()}
+    return {
+        k: case
+        for r in results
+        if r is not None
+        for k, case in cases(r.predictions, by_name, protocol, leave_out=True).items()
+    }

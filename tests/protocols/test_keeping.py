@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 import nndynbench as nb
 from nndynbench.protocols import Result, SubsetVersion, read_result, stored
 from nndynbench.protocols.protocol import find_protocol
-from nndynbench.protocols.results import budgets_and_draws, keep
+from nndynbench.protocols.results import budgets_and_draws, joined, keep
 from nndynbench.protocols.stored import FittedElsewhereWarning, StoredResults
 from tests.patience import PATIENCE_SECONDS
 
@@ -125,3 +125,10 @@ def test_results_are_fitted_where_nothing_can_be_locked(
     monkeypatch.setattr(stored, "locked", none)
     StoredResults(tmp_path).fitted("constant", [digits], find_protocol("regression-folds"), [1])
     assert StoredResults(tmp_path).holds("constant", [digits], find_protocol("regression-folds"), [1])
+
+
+def test_why_one_of_two_joined_results_was_not_sealed_is_kept(digits: nb.Subset) -> None:
+    first, second = constant(digits, 1), constant(digits, 2)
+    apart = replace(first, facts=first.facts.model_copy(update={"sealed": False, "unsealed": "it holds a lock"}))
+    for pair in ((apart, second), (second, apart)):
+        assert joined(*pair).facts.unsealed == "it holds a lock"

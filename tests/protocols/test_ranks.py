@@ -203,3 +203,14 @@ def test_with_few_clusters_margins_and_chances_are_larger() -> None:
     assert of_clusters.margins(noise, clusters=10)[0] == pytest.approx(1.2166 * margins(noise)[0], rel=1e-3)
     resampled = values[:, None] + noise
     assert of_clusters.chance_of_largest(values, resampled, clusters=10) > 2 * chance_of_largest(values, resampled)
+
+
+def test_from_a_single_cluster_nothing_can_be_told_apart() -> None:
+    values = np.array([0.9, 0.5])
+
+    def differences(best: int, others: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        apart = values[best] - values[others]
+        return apart, np.repeat(apart[:, None], 9, axis=1)
+
+    assert of_clusters.shared_ranks(values, differences, clusters=1) == [1, 1]
+    assert of_clusters.shared_ranks(values, differences, clusters=MANY) == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nndynbench as nb
+from nndynbench import comparing
 from nndynbench.protocols import rescore
 from nndynbench.protocols.intervals import draw_resamples
 from nndynbench.protocols.metrics import METRICS, Scored
@@ -197,3 +199,17 @@ def test_a_submission_is_accepted_with_its_scores_and_refused_with_others(zoo: n
     forged = submission.model_copy(update={"scores": [wrong, *submission.scores[1:]]})
     with pytest.raises(RefusedError, match="r2_within at budget 1"):
         accepted_predictions(forged, subsets={zoo.name: zoo})
+
+
+def test_a_budget_without_networks_to_score_hides_no_other(
+    zoo: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nb.Subset, "on_plateau", lambda self, budget: pd.Series(budget == 1, index=self.networks.index))
+    beside = nb.beside_bar(nb.evaluate("constant", zoo, protocol="seeds-on-plateau", budgets=[1, 2]), [zoo])
+    assert beside.set_index("budget")["value"].isna().to_dict() == {1: False, 2: True}
+    some, none = (
+        comparing._Unit((zoo,), find_protocol("seeds-on-plateau"), budgets, tmp_path).rows("constant")
+        for budgets in ((1, 2), (2,))
+    )
+    assert {row["budget"] for row in some} == {1}  # type: ignore[index]
+    assert "no network on the plateau after 2 epochs" in none

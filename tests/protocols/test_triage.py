@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nndynbench as nb
+from nndynbench import comparing
+from nndynbench.protocols import find_protocol
 from nndynbench.protocols.metrics import METRICS, Scored
+from nndynbench.protocols.scoring import NO_INTERVAL
 from nndynbench.protocols.triage import accuracies_by_epoch, ranking, stop_after_one_epoch, successive_halving
 
 TRUTH = np.arange(40.0)
@@ -126,3 +131,9 @@ def test_stopping_after_one_epoch_ranks_by_its_validation_accuracy(digits: nb.Su
     first = digits.curves.xs(1, level="epoch")["validation_accuracy"].reindex(digits.networks.index)
     np.testing.assert_array_equal(ranked, first)
     assert (trained == 1).all()
+
+
+def test_a_rule_without_an_interval_says_why(digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "cluster_of", lambda networks: pd.Series(0, index=networks.index))
+    unit = comparing._Unit((digits,), find_protocol("triage"), (5,), tmp_path)
+    assert {row["undefined"] for row in unit.replayed_rows()} == {NO_INTERVAL}

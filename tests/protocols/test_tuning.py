@@ -57,6 +57,7 @@ def test_a_choice_is_read_back_whatever_the_methods_name(tmp_path: Path, monkeyp
     monkeypatch.setattr(tuning, "TUNING_BUDGET", 1)
     path = tmp_path / "mine.py"
     path.write_text(FILE.replace("VALUES", "[0.0, 50.0]"))
+    (tmp_path / "_helper.py").write_text("VALUE = 1\n")
     record_choices(tmp_path)
     assert {name: method.chosen for name, method in read_methods(path).items()} == {
         name: {"regression": {"constant": 50.0}} for name in ("my method", "a.b")

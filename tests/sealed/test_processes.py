@@ -82,7 +82,18 @@ def test_a_process_that_dies_is_an_error_and_the_next_one_works(digits: nb.Subse
     assert nb.evaluate(Does(nothing), digits, **OPTIONS).facts.sealed
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit, RecursionError])
+def test_a_server_that_died_is_an_error_once_and_then_replaced(digits: nb.Subset) -> None:
+    nb.evaluate(Does(nothing), digits, **OPTIONS)
+    pid = server.server().pid
+    os.kill(pid, signal.SIGKILL)
+    while is_running(pid):
+        time.sleep(0.01)
+    with pytest.raises(MethodError, match="is gone"):
+        nb.evaluate(Does(nothing), digits, **OPTIONS)
+    assert nb.evaluate(Does(nothing), digits, **OPTIONS).facts.sealed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit, RecursionError, EOFError])
 def test_what_a_sealed_method_raises_is_named_whatever_it_is(digits: nb.Subset, error: type[BaseException]) -> None:
     def fail() -> None:
         raise error
