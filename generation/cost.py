@@ -12,6 +12,7 @@ import numpy as np
 from generation.architectures import build_module, snapshot
 from generation.images import SIZES, Images
 from generation.plan import SubsetPlan
+from generation.runs import STATES_KEPT
 from generation.training.network import Training, one_core
 from generation.training.plan import NetworkPlan
 from nndynbench.features import layer_features
@@ -21,10 +22,8 @@ from nndynbench.signatures import snapshot_signatures
 MEASURED_STEPS = 3
 EVALUATED_IMAGES = 256
 
-# The size of a network's state, in sizes of its weights: the weights, and the optimiser's numbers (none of plain SGD). Two
-# states are on disk: the newest, and the one before.
+# The size of a network's state, in sizes of its weights: the weights, and the optimiser's numbers (none of plain SGD).
 STATE_SIZES = {"sgd": 1, "momentum": 2, "adam": 3}
-STATES = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def disk(plan: SubsetPlan, networks: Sequence[int], *, weights_of: int | None = 
     kept = sorted((len(_kept(made)) for made in plans), reverse=True)
     with_weights = kept if weights_of is None else kept[: 2 * weights_of]
     largest = max(STATE_SIZES[made.recipe["optimiser"]] for made in plans)
-    return Disk(snapshots=weights * sum(with_weights), states=weights * STATES * largest)
+    return Disk(snapshots=weights * sum(with_weights), states=weights * STATES_KEPT * largest)
 
 
 def _kept(made: NetworkPlan) -> set[int]:

@@ -139,13 +139,14 @@ class SubsetPlan:
             As `known_threshold` does.
         """
         threshold = self.known_threshold
-        labels = {
-            other: record.final_accuracy >= threshold
-            for other in self.order
-            if self.run(other).epochs_with_snapshots() and (record := self.run(other).record()) is not None
-        }
-        if network in labels and sum(label == labels[network] for label in labels.values()) > count:
-            self.run(network).drop_snapshots()
+        with locked(self.folder / "weights.lock"):  # two that end at once would each count on the other's
+            labels = {
+                other: record.final_accuracy >= threshold
+                for other in self.order
+                if self.run(other).epochs_with_snapshots() and (record := self.run(other).record()) is not None
+            }
+            if network in labels and sum(label == labels[network] for label in labels.values()) > count:
+                self.run(network).drop_snapshots()
 
     def bind(self, images: Images) -> None:
         """Write the plan, or check that the folder's is the same.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from generation.plan import SubsetPlan
+from generation.plan import SIDE_BY_SIDE, SubsetPlan
 from generation.training import FinishedRecord, Record
 
 # A network counts as being trained if its latest epoch is no older than this plus the time of five epochs.
@@ -112,7 +112,7 @@ def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> 
                 paces.append(1 / max(seconds, 1e-3))
     if paces:
         # Networks side by side divide the seconds of an epoch among themselves: each one's pace is that of the group.
-        progress.rate = float(np.mean(paces) if plan.trainer == "side by side" else np.sum(paces))
+        progress.rate = float(np.mean(paces) if plan.trainer == SIDE_BY_SIDE else np.sum(paces))
     return progress
 
 

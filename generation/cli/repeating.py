@@ -55,7 +55,10 @@ def retrain(
     mean, error = again.mean_change(compared)
     if error == error:
         console.print(f"mean change in their final accuracy: {mean:+.2f} points (standard error {error:.2f})")
-    if not again.reproduced(compared) or len(compared) < len(job.networks):
+    if len(compared) < len(job.networks):
+        console.print(f"stopped: {len(job.networks) - len(compared)} of {len(job.networks)} networks were not compared")
+        raise typer.Exit(STOPPED)
+    if not again.reproduced(compared):
         console.print("[bold]not reproduced[/bold]")
         raise typer.Exit(1)
 

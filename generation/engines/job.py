@@ -94,7 +94,8 @@ class Job:
                     for network in self.plan.finished(ours):
                         self.plan.keep_weights_of(self.weights_of, network)
             except OSError as error:
-                raise TrainingFailedError(f"{self.plan.folder}, network {ours[0]}: {error}") from error
+                failed = f"network {ours[0]}" if len(ours) == 1 else f"one of {len(ours)} networks side by side"
+                raise TrainingFailedError(f"{self.plan.folder}, {failed}: {error}") from error
 
 
 def _yield_to_others() -> None:

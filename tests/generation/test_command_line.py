@@ -122,6 +122,19 @@ def test_networks_trained_side_by_side_are_trained_again_so(tmp_path: Path) -> N
     assert "not reproduced" not in told
 
 
+def test_networks_that_were_not_trained_again_are_not_said_to_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from generation.cli import repeating
+    from generation.engines.job import Outcome
+
+    monkeypatch.setattr(repeating, "train_here", lambda *_, **__: Outcome(0, stopped=True))
+    stopped = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["retrain", "digits-lenet", "--sample", "2"])
+    assert stopped.exit_code == os.EX_TEMPFAIL, stopped.output
+    assert "stopped: 2 of 2 networks were not compared" in stopped.output
+    assert "not reproduced" not in stopped.output
+
+
 @pytest.mark.parametrize("together", [1, 2], ids=["one by one", "side by side"])
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command", "to all of its processes"])
 def test_training_stops_cleanly_at_a_signal_and_goes_on(

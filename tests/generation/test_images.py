@@ -77,6 +77,17 @@ def test_an_unchanged_folder_is_not_decoded_again(folders: Path, monkeypatch: py
         load_images("digits", source=folders / "one", cache=folders / "cache")
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("test", "train"):
+        (folders / "one" / part).mkdir()
+        (folders / "one" / part / "0000.parquet").write_text("a")
+    load_images("digits", source=folders / "one", cache=folders / "cache")
+    (folders / "one" / "test" / "0000.parquet").write_text("abc")
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda source: pytest.fail("decoded again"))
+    with pytest.raises(pytest.fail.Exception, match="decoded again"):
+        load_images("digits", source=folders / "one", cache=folders / "cache")
+
+
 def test_a_damaged_cache_is_found_when_opened(tmp_path: Path) -> None:
     load_images("digits", cache=tmp_path)
     path = tmp_path / "digits" / "train-pixels.npy"

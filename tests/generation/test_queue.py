@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from generation.images import Images
 from generation.pack import pack_subset
 from generation.plan import SubsetPlan, begun_plan, subset_plan
 from generation.queue import read_queue, to_train
+from generation.runs import NetworkRun
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.subsets.catalogue import catalogue
@@ -141,6 +143,26 @@ def test_the_first_of_each_label_to_end_keeps_its_weights(tmp_path: Path) -> Non
     assert networks_with_snapshots(made) == sorted([7, 5], key=made.order.index)
     records = {network: made.run(network).record() for network in accuracies}
     assert [network for network, record in records.items() if record and record.weights_dropped] == [3, 1, 9]
+
+
+def test_of_two_that_end_at_once_one_keeps_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = subset_plan("digits-lenet", tmp_path)
+    for network in (1, 3):
+        made.run(network).folder.mkdir(parents=True)
+        made.run(network).write_snapshot(0, {"w": np.zeros(3, np.float32)})
+        made.run(network).finish(untrained_record(network, 90.0))
+    drop, other = NetworkRun.drop_snapshots, threading.Thread(target=made.keep_weights_of, args=(1, 3))
+
+    def while_the_other_looks(run: NetworkRun) -> None:
+        if threading.current_thread() is threading.main_thread():
+            other.start()
+            other.join(1)
+        drop(run)
+
+    monkeypatch.setattr(NetworkRun, "drop_snapshots", while_the_other_looks)
+    made.keep_weights_of(1, 1)
+    other.join()
+    assert len(networks_with_snapshots(made)) == 1
 
 
 def test_a_pack_has_all_networks_and_the_weights_of_those_that_kept_them(tmp_path: Path, digit_images: Images) -> None:
