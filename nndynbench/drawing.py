@@ -73,7 +73,7 @@ def draw_sample_efficiency(curve: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     """
     axes: Axes = _axes(ax)
     for budget, part in curve.groupby("budget", sort=True):
-        label = f"after {epochs(int(budget))}"
+        label = f"after {epochs(int(str(budget)))}"
         spread = [part["gain"] - part["gain_low"], part["gain_high"] - part["gain"]]
         axes.errorbar(part["networks"], part["gain"], yerr=spread, marker="o", markersize=4, capsize=3, label=label)
     axes.axhline(0, color="grey", linestyle=":", linewidth=1)

@@ -127,7 +127,7 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
 
     names = list(dict.fromkeys([*rows["trained_on"], *rows["subset"]]))
     for (method, budget), part in rows.groupby(["method", "budget"], sort=False):
-        title = f"{method}, {epochs(int(budget))}: {METRICS[metric].label}; trained on ↓ tested on →"
+        title = f"{method}, {epochs(int(str(budget)))}: {METRICS[metric].label}; trained on ↓ tested on →"
         table = Table("", *map(compared.title_of, names), title=title)
         cells = part.set_index(["trained_on", "subset"])
         for source in names:
