@@ -97,7 +97,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"functions must be functions of a history, not {self.functions!r:.100}")
         functions = [(function, fingerprint(function)) for function in several]
         histories = as_histories(X)
-        rows = [{key: value for f, code in functions for key, value in each._row(f, code).items()} for each in histories]
+        rows = [_one_row(each, functions) for each in histories]
         frame = pd.DataFrame(rows)
         texts = frame.select_dtypes(exclude="number")
         shown = pd.get_dummies(texts) if len(texts.columns) else texts
@@ -107,6 +107,17 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
+
+
+def _one_row(history: History, functions: Sequence[tuple[ColumnFunction, str | None]]) -> dict[str, Any]:
+    """What all functions return for a history; raises ValueError for a name that two of them return."""
+    row: dict[str, Any] = {}
+    for function, code in functions:
+        own = history._row(function, code)
+        if twice := sorted(row.keys() & own.keys()):
+            raise ValueError(f"two functions return a column named {twice[0]!r}: have one of them return another name")
+        row |= own
+    return row
 
 
 def hyperparameters(history: History) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def compare(
         raise ValueError(f"none of the methods can be compared under {chosen.name}: {reasons}")
     folder = None if submissions is None else user_path(submissions)
     units = [
-        _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder) for part in _parts(loaded, chosen)
+        _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder, asked=tuple(asked))
+        for part in _parts(loaded, chosen)
     ]
     rows: list[dict[str, Any]] = []
     with reporting(progress, "the bar", named=True) as report:
@@ -173,6 +174,7 @@ class _Unit:
     folder: Path
     submissions: Path | None = None
     beside: Mapping[str, str] = field(default_factory=dict)  # the method of each reference, by its key
+    asked: tuple[str, ...] = ()  # all that are compared, among which each needs a name of its own
 
     def __str__(self) -> str:
         return " and ".join(subset.name for subset in self.subsets)
@@ -221,7 +223,7 @@ class _Unit:
         """A method's rows, or the reason why there are none."""
         try:
             result = self.result(name)
-            return self.scored_rows(compared_as(name), result, self._cases(result), self.reference_cases)
+            return self.scored_rows(compared_as(name, self.asked), result, self._cases(result), self.reference_cases)
         except (MethodError, UndefinedMetricError) as failure:
             return str(failure)
 
@@ -331,10 +333,14 @@ def _why_not(name: str, protocol: Protocol) -> str | None:
     return None
 
 
-def compared_as(name: str) -> str:
-    """What a method is called in the rows: its own name, or its file's if a bundled method has the same name."""
-    own = find_method(name).name if is_file_name(name) else name
-    return name if is_file_name(name) and own in method_names() else own
+def compared_as(name: str, asked: Collection[str] = ()) -> str:
+    """What a method is called in the rows: its own name, or its file's if a bundled method, or one of another file that is
+    asked for too, has the same name.
+    """
+    if not is_file_name(name):
+        return name
+    own, files = find_method(name).name, [other for other in asked if other != name and is_file_name(other)]
+    return name if own in method_names() or any(find_method(other).name == own for other in files) else own
 
 
 def _fitted_among_all(protocol: Protocol) -> list[str]:

@@ -18,7 +18,7 @@ import re
 import site
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -47,7 +47,8 @@ OUTSIDE_MODULES = frozenset(
         *("datetime", "importlib", "random", "secrets", "time", "uuid"),
     ]
 )
-# And numpy's `random`, unless the function makes a generator of its own.
+# And what draws numbers, unless the function makes a generator of its own.
+DRAWING = frozenset({"random", "rand", "randn", "randint", "randperm"})
 GENERATORS = frozenset({"default_rng", "Generator", "RandomState"})
 
 INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -93,6 +94,8 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         yield from sorted("\n".join(_parts(item, seen)) for item in value)
     elif kind is dict:
         yield from _parts(list(value.items()), seen)
+    elif kind is partial and not vars(value):
+        yield from _parts([value.func, value.args, value.keywords], seen)
     elif isinstance(value, CodeType):
         yield from (repr(getattr(value, f"co_{fact}")) for fact in FACTS_OF_CODE)
         yield from _parts(value.co_consts, seen)
@@ -137,12 +140,13 @@ def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[st
     if not all(map(_is_installed, imported)) or vars(function).keys() - {"__wrapped__"}:
         raise _NoFingerprintError
     names = _all_names(function.__code__)
-    draws_unseeded = "random" in names and GENERATORS.isdisjoint(names)
+    named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
+    modules = {value.__name__.rpartition(".")[2] for value in named.values() if isinstance(value, ModuleType)}
+    draws_unseeded = not DRAWING.isdisjoint(names | modules) and GENERATORS.isdisjoint(names)
     if draws_unseeded or _looks_outside(names, imported):
         raise _LooksOutsideError
     for module in imported:
         yield from _module_parts(module)
-    named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
     try:
         closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError as not_yet_set:

@@ -30,6 +30,10 @@ SOURCE = ".py"
 STUB = ".pyi"
 DATA = re.compile(r"""(?P<quote>["'])(?P<name>[\w.-]+\.(?:toml|json|csv))(?P=quote)""")
 
+# What may be the name of a file in a user's file, and up to how many bytes such a file is read.
+NAMED = re.compile(r"""["'](?P<name>[\w./-]{1,200}\.\w{1,10})["']""")
+LARGEST_NAMED = 1 << 24
+
 # The fields of a statement that hold statements.
 STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -107,11 +111,25 @@ def files_behind(*modules: str) -> set[Path]:
 
 
 def script_code(path: Path) -> str:
-    """SHA-256 of a user's file and of what it imports, from beside it or installed, except this package."""
-    digest = hashlib.sha256(path.read_bytes())
+    """SHA-256 of a user's file, of the files beside it that it names, and of what it imports, from beside it or installed,
+    except this package.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content)
+    for name in sorted({found["name"] for found in NAMED.finditer(content.decode(errors="replace"))}):
+        if (named := path.resolve().parent / name).is_file():
+            digest.update(f"{name} {_state_of(named)}".encode())
     for code in _packages_behind([path], (str(path.resolve().parent), *sys.path)):
         digest.update(code.encode())
     return digest.hexdigest()
+
+
+def _state_of(data: Path) -> str:
+    """The SHA-256 of a data file; size and time of one that would take long to read."""
+    facts = data.stat()
+    if facts.st_size > LARGEST_NAMED:
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+    return hashlib.sha256(data.read_bytes()).hexdigest()
 
 
 @cache

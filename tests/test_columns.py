@@ -128,3 +128,15 @@ def test_a_curve_of_one_epoch_stands_where_it_is(form: str) -> None:
 def test_it_is_a_scikit_learn_transformer(histories: list[nb.History]) -> None:
     columns = nb.Columns([nb.columns.curves])
     pd.testing.assert_frame_equal(clone(columns).fit(histories).transform(histories), columns.fit_transform(histories))
+
+
+def test_a_name_that_two_functions_return_is_refused(histories: list[nb.History]) -> None:
+    with pytest.raises(ValueError, match=r"two functions return a column named '.*conv"):
+        nb.Columns([nb.columns.initial_features, nb.columns.last_features]).fit(histories)
+
+
+def test_truths_are_numbers_whether_or_not_some_are_missing(histories: list[nb.History]) -> None:
+    known = dict(zip(histories, [True, None, False, True], strict=False))
+    columns = nb.Columns([lambda history: {"left": known[history]}]).fit(histories[:3])
+    assert columns.transform(histories[2:4]).to_dict("list") == {"left": [0.0, 1.0]}
+    assert np.isnan(columns.transform(histories[1:2])["left"].iloc[0])

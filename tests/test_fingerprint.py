@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,12 +60,15 @@ UNKNOWABLE = {
     "a long table": "TABLE = list(range(5000))\ndef function(graph):\n    return TABLE",
     "a number of one's own kind": "class Own(float):\n    pass\nNUMBER = Own(1)\ndef function(graph):\n    return NUMBER",
     "a list of one's own kind": "class Own(list):\n    pass\nITEMS = Own()\ndef function(graph):\n    return ITEMS",
-    "a part of a function": "from functools import partial\nPART = partial(max, 1)\ndef function(graph):\n    return PART",
+    "a part of a function, with an array": "from functools import partial\nimport numpy as np\n"
+    "PART = partial(max, np.ones(3))\ndef function(graph):\n    return PART",
     "an attribute of its own": "def function(graph):\n    return function.count\nfunction.count = 1",
 }
 
 
 LOOKING_OUTSIDE = {
+    "shared random numbers under another name": "import numpy.random as npr\ndef function(graph):\n    return npr.normal()",
+    "torch's shared random numbers": "def function(graph):\n    import torch\n    return torch.randn(3)",
     "a file that is opened": "def function(graph):\n    return float(open('scale.txt').read())",
     "a file that a helper opens": "def text():\n    return open('a').name\ndef function(graph):\n    return text()",
     "a file that is opened under another name": "READ = open\ndef function(graph):\n    return READ('scale.txt')",
@@ -81,6 +85,8 @@ LOOKING_OUTSIDE = {
 }
 
 LOOKING_NOWHERE = {
+    "its own random numbers, under another name": "import numpy.random as npr\ndef function(graph):\n"
+    "    return npr.default_rng(0).random()",
     "its own random numbers": "import numpy as np\ndef function(graph):\n    return np.random.default_rng(0).random()",
     "weights that a module takes": "def function(module):\n    return module.load_state_dict({})",
     "variables with such names": "def function(graph):\n    load, read = 1, 2\n    return load + read",
@@ -163,3 +169,13 @@ def test_every_function_of_a_bundled_method_has_one() -> None:
                     functions |= {(name, each.__qualname__): each for each in part.functions}
     assert len(functions) > 20
     assert [where for where, function in functions.items() if fingerprint(function) is None] == []
+
+
+def test_a_part_of_a_function_is_its_function_and_its_arguments() -> None:
+    helper = function_of(SOURCE, "helper")
+    other = function_of(SOURCE.replace("max(value, floor)", "min(value, floor)"), "helper")
+    parts = [partial(helper, floor=0.1), partial(helper, floor=0.2), partial(other, floor=0.1), partial(helper)]
+    found = [fingerprint(part) for part in parts]
+    assert None not in found
+    assert len(set(found)) == 4
+    assert fingerprint(partial(helper, floor=0.1)) == found[0]

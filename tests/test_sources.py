@@ -158,3 +158,14 @@ def test_what_a_file_imports_since_it_was_edited_counts_in_the_same_process(tmp_
     before = script_code(path)
     helper.write_text("VALUE = 2\n")
     assert script_code(path) != before
+
+
+def test_a_file_that_a_method_file_names_counts(tmp_path: Path) -> None:
+    path, settings = tmp_path / "mine.py", tmp_path / "settings.toml"
+    path.write_text("from pathlib import Path\nTEXT = Path(__file__).with_name('settings.toml').read_text()\n")
+    settings.write_text("cut = 0.1\n")
+    before = script_code(path)
+    (tmp_path / "another.toml").write_text("")
+    assert script_code(path) == before
+    settings.write_text("cut = 0.2\n")
+    assert script_code(path) != before

@@ -205,7 +205,7 @@ def compare(
         )
     asked = [path.with_suffix(f".{suffix}") for suffix in ("csv", "json")]
     written = [written_somewhere(compared.save, each) for each in asked]
-    for table in comparison_tables(compared, shown, bold={compared_as(name) for name in method or ()}):
+    for table in comparison_tables(compared, shown, bold={compared_as(name, method or ()) for name in method or ()}):
         print_table(table)
     if said := said_of_draws(compared, shown):
         console.print(f"[dim]{said}[/dim]")

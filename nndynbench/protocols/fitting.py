@@ -71,7 +71,8 @@ def fitted_on(
     more = asked_for(fresh, groups=known.groups, accuracies=known.accuracies)
     if choices:
         fresh.set_params(**best_of(choices, fresh, seen, target, groups=known.groups, task=task, more=more))
-    return fresh.fit(seen, target, **more)
+    fitted = fresh.fit(seen, target, **more)
+    return fresh if fitted is None else fitted  # a pipeline, too, allows a `fit` that returns nothing
 
 
 def real_numbers(values: Any, *, what: str) -> FloatArray:

@@ -66,14 +66,27 @@ def best_of(
 
 
 def asked_for(estimator: Any, **known: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Copies of what the estimator's ``fit`` has parameters for, of what is ``known`` about the training networks.
+    """Copies of what the estimator's ``fit`` has parameters for, of what is ``known`` about the training networks. A
+    pipeline hands on what its last step's has; a search of scikit-learn's hands ``groups`` to a ``cv`` that needs them.
 
     The first two positional parameters are the histories and the target, whatever they are called.
     """
     named = list(inspect.signature(estimator.fit).parameters.values())
     positional = [one.name for one in named if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     free = {one.name for one in named} - set(positional[:2])
-    return {name: np.array(values) for name, values in known.items() if name in free}
+    if _splits_by_groups(estimator):
+        free.add("groups")
+    found = {name: np.array(values) for name, values in known.items() if name in free}
+    if hasattr(estimator, "steps") and hasattr(last := estimator.steps[-1][1], "fit"):
+        found |= {f"{estimator.steps[-1][0]}__{name}": values for name, values in asked_for(last, **known).items()}
+    return found
+
+
+def _splits_by_groups(estimator: Any) -> bool:
+    """Whether it is a search whose ``cv`` needs groups: its ``fit`` takes them without naming them."""
+    if not (hasattr(estimator, "refit") and hasattr(getattr(estimator, "cv", None), "get_metadata_routing")):
+        return False
+    return estimator.cv.get_metadata_routing().split.requests.get("groups") is True
 
 
 def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) -> Folds:

@@ -25,6 +25,7 @@ from nndynbench.sealed import server
 from nndynbench.sealed.channel import Channel, GoneError
 from nndynbench.sealed.desk import Desk, networks_of
 from nndynbench.sealed.inside import FINGERPRINTING, Job, Surroundings
+from nndynbench.sources import PACKAGE, is_small
 from nndynbench.subsets.history import History
 
 
@@ -54,7 +55,7 @@ class Sealed:
         if isinstance(method, str):
             return cls(method)
         try:
-            return cls(_pickled(method))
+            return cls(_pickled_as_it_is_now(method))
         except Exception as error:  # whatever its parts raise
             raise NotCarriedError(f"it cannot be pickled: {' '.join(str(error).split())[:300]}") from error
 
@@ -91,6 +92,33 @@ class Sealed:
             raise failure
         scores = said.get("scores")
         return _numbers(said["predictions"]), None if scores is None else _numbers(scores)
+
+
+def _pickled_as_it_is_now(value: Any) -> bytes:
+    """A value, pickled with what the user's own modules hold now: a sealed process would import them anew, as their files
+    are.
+    """
+    import cloudpickle
+
+    known = cloudpickle.list_registry_pickle_by_value()
+    own = [module for name, module in list(sys.modules.items()) if name not in known and _is_own(name, module)]
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        with contextlib.suppress(Exception):  # a module may hold what cannot be pickled: then it is imported there
+            return _pickled(value)
+    finally:
+        for module in own:
+            cloudpickle.unregister_pickle_by_value(module)
+    return _pickled(value)
+
+
+def _is_own(name: str, module: object) -> bool:
+    """Whether a module comes from a file of the user's own."""
+    top = name.partition(".")[0]
+    if name == "__main__" or top == PACKAGE or _is_library(name) or not getattr(module, "__file__", None):
+        return False
+    return isinstance(module, ModuleType) and module.__name__ == name and is_small(top)
 
 
 def _pickled(value: Any) -> bytes:

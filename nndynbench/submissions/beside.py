@@ -99,6 +99,12 @@ def beside_bar(result: Result, subsets: Sequence[Subset] | None = None) -> pd.Da
     protocol = find_protocol(result.facts.protocol)
     loaded = subsets or [load(subset.name, version=subset.version) for subset in result.facts.subsets]
     by_name = {subset.name: subset for subset in loaded}
+    for of in result.facts.subsets:
+        if by_name[of.name].checksum != of.checksum:
+            raise ValueError(
+                f"the result is of other networks than the {of.name} {of.version} in {by_name[of.name].folder}: give the "
+                "subset that was evaluated, as in beside_bar(result, [subset])"
+            )
     bars = _bars(loaded, protocol)
     own, columns, rows = cases(result.predictions, by_name, protocol, leave_out=True), case_columns(result.predictions), []
     for key in result.predictions[columns].drop_duplicates().itertuples(index=False, name=None):

@@ -241,6 +241,8 @@ def _checked_row(function: Callable[..., Any], row: Any) -> dict[str, Any]:
     for name, value in plain.items():
         if value is None:
             plain[name] = float("nan")
+        elif isinstance(value, bool):
+            plain[name] = float(value)  # a column of truths is one of numbers, also where some are missing
         elif not isinstance(value, (int, float, str)):
             raise ValueError(f"{what}, not {value!r:.100} for {name}")
     return plain

@@ -161,3 +161,15 @@ def test_a_method_of_numbers_alone_is_a_method_error_that_says_so(digits: nb.Sub
     for ask in (nb.check_method, lambda method: nb.evaluate(method, digits, budgets=1)):
         with pytest.raises(MethodError, match=r"fold 0: it takes numbers, not histories: put nndynbench.Signature"):
             ask(SVC())
+
+
+class ReturnsNothing(RegressorMixin, BaseEstimator):
+    def fit(self, X: Any, y: Any) -> None:
+        self.mean_ = float(np.mean(y))
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.mean_)
+
+
+def test_a_fit_that_returns_nothing_is_a_fit() -> None:
+    assert nb.check_method(ReturnsNothing()).tasks == ("regression",)

@@ -216,3 +216,21 @@ def test_a_changed_method_file_is_another_result(digits: nb.Subset, tmp_path: Pa
     before = find_method(f"{path}:constant").fingerprint
     path.write_text(path.read_text() + "\n# changed\n")
     assert find_method(f"{path}:constant").fingerprint != before
+
+
+NAMED_ALIKE = """
+from sklearn.dummy import DummyRegressor
+import nndynbench as nb
+METHODS = {"mine": nb.Method(description="", source="", reads=set(),
+                             regressor=DummyRegressor(strategy="constant", constant=VALUE))}
+"""
+
+
+def test_methods_of_one_name_in_two_files_are_told_apart(digits: nb.Subset, folder: Path, tmp_path: Path) -> None:
+    files = [str(tmp_path / "first.py"), str(tmp_path / "second.py")]
+    for value, file in zip(("10.0", "90.0"), files, strict=True):
+        Path(file).write_text(NAMED_ALIKE.replace("VALUE", value))
+    both = nb.compare(files, digits, protocol="regression-folds", budgets=1, results=folder, jobs=1)
+    assert set(both.rows["method"]) == {"bar", *files}
+    assert not both.rows[["method", "budget", "metric"]].duplicated().any()
+    assert len(list(comparison_tables(both, "r2", bold=set(files)))) >= 1

@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
 
 import nndynbench as nb
 from nndynbench.protocols.fitting import Known, fitted_on
@@ -18,6 +22,17 @@ HANDED: list[dict[str, Any]] = []
 class Asks(RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, groups: Any = None) -> Asks:
         HANDED.append({"rows": [history.hyperparameters for history in X], "groups": groups, "target": y})
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X))
+
+
+class AsksForGroups(RegressorMixin, BaseEstimator):
+    """As a pipeline's last step, which is handed numbers."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> AsksForGroups:
+        HANDED.append({"groups": groups})
         return self
 
     def predict(self, X: Any) -> Any:
@@ -137,3 +152,14 @@ def test_a_sealed_method_is_handed_the_same(digits: nb.Subset) -> None:
     )
     np.testing.assert_array_equal(sealed, open_)
     assert sealed.iloc[0] == 48
+
+
+def test_the_learner_of_a_pipeline_and_a_search_over_groups_are_told_too(digits: nb.Subset) -> None:
+    ids = digits.network_ids[:60]
+    truth, groups = digits.networks.loc[ids, "final_accuracy"].to_numpy(), np.repeat(np.arange(12), 5)
+    known, histories = Known(truth, groups, truth), digits.histories(ids, 1)
+    fitted_on(make_pipeline(nb.Signature("degree"), AsksForGroups()), {}, histories, known, "regression")
+    np.testing.assert_array_equal(HANDED[0]["groups"], groups)
+    learner = make_pipeline(nb.Signature("degree"), SimpleImputer(), Ridge())
+    search = GridSearchCV(learner, {"ridge__alpha": [1.0, 10.0]}, cv=GroupKFold(3))
+    assert "ridge__alpha" in fitted_on(search, {}, histories, known, "regression").best_params_

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -150,3 +151,20 @@ def is_running(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_a_module_of_ones_own_is_sent_as_it_is_now(
+    digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_method.py").write_text(
+        "import numpy as np\nfrom sklearn.base import BaseEstimator, RegressorMixin\nVALUE = 1.0\n"
+        "class Own(RegressorMixin, BaseEstimator):\n    def fit(self, X, y):\n        return self\n"
+        "    def predict(self, X):\n        return np.full(len(X), VALUE)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("own_method")
+    for value in (2.0, 3.0):
+        monkeypatch.setattr(module, "VALUE", value)
+        result = nb.evaluate(module.Own(), digits, **OPTIONS)
+        assert result.facts.sealed
+        assert set(result.predictions["prediction"]) == {value}

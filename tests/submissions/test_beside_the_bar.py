@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -74,3 +75,12 @@ def test_the_bar_travels_with_the_package_within_two_megabytes() -> None:
     packed = (zlib.compress(file.read_bytes()) for file in (SUBMITTED / "bar").glob("*.json"))  # as a wheel does
     assert sum(map(len, packed)) < 2e6
     assert '"leaderboard/submissions/bar" = "nndynbench/submissions/stored/bar"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_result_of_other_networks_under_the_same_version_is_refused(digits: nb.Subset) -> None:
+    result = nb.evaluate("constant", digits, protocol=FOLDS, budgets=1)
+    [own] = result.facts.subsets
+    others = (own.model_copy(update={"checksum": "0" * 64}),)
+    other = replace(result, facts=result.facts.model_copy(update={"subsets": others}))
+    with pytest.raises(ValueError, match=r"of other networks than the digits-lenet 1\.0\.0 in .*: give the subset that was"):
+        nb.beside_bar(other)
