@@ -180,7 +180,8 @@ def looks_like_a_fraction(accuracy: float, *, chance: float) -> bool:
 
 
 def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[str, Any]:
-    """A run's hyperparameters: a value for every column of the subset's grid, and for no other.
+    """A run's hyperparameters: a value for every column of the subset's grid, and for no other. What some networks of the
+    subset lack, the run may lack too.
 
     Raises
     ------
@@ -196,11 +197,13 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
         raise NotGivenError(f"hyperparameters must be a mapping from names to values, not {type(given).__name__}")
     values = {str(name): given[name] for name in given.keys()}  # noqa: SIM118  # a Series goes through its values
     wanted = subset.manifest.hyperparameters
-    if missing := [name for name in wanted if name not in values]:
+    # What networks of the subset lack, a run may lack too: it is missing there in the same way.
+    lacking = {name: _missing_in(subset.networks[name]) for name in wanted if name not in values}
+    if missing := [name for name, blank in lacking.items() if blank is None]:
         raise NotGivenError(f"hyperparameters lack {', '.join(missing)} (given: {', '.join(values) or 'none'})")
     if unknown := [name for name in values if name not in wanted]:
         raise NotGivenError(f"{subset.name} has no hyperparameter {', '.join(unknown)} (it has {', '.join(wanted)})")
-    for name in wanted:
+    for name in values:
         column, value = subset.networks[name], values[name]
         if pd.api.types.is_numeric_dtype(column):
             if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
@@ -211,4 +214,13 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
             raise NotGivenError(f"{name} must be a text in {subset.name}, not {value!r}")
         else:
             check_name(value, sorted(set(column)), what=f"{name} of {subset.name}")
-    return values
+    return values | lacking
+
+
+def _missing_in(column: pd.Series) -> float | str | None:
+    """What stands in a column of the grid for a network without a value; None if each has one."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return float("nan") if column.isna().any() else None
+    return "" if (column == "").any() else None

@@ -21,6 +21,7 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
 from nndynbench.given import chance_of
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
+from nndynbench.graphs.describing import same_network
 from nndynbench.names import DEVICES
 from nndynbench.recording.record import SECONDS, RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
@@ -179,7 +180,9 @@ class _Making:
     def architecture(self) -> Architecture:
         first = self.runs[0]
         for run in self.runs[1:]:
-            if run.record.architecture != first.record.architecture and not _same(run.architecture, first.architecture):
+            if run.record.architecture != first.record.architecture and not same_network(
+                run.architecture, first.architecture
+            ):
                 raise PackError(
                     f"{first.folder} and {run.folder} have different architectures: {_in_words(first.architecture)} and "
                     f"{_in_words(run.architecture)}; a pack can have only one"
@@ -217,6 +220,8 @@ class _Making:
         described = self.architecture
         networks = self.networks()
         chance = chance_of(described.classes)
+        if 0 < (best := float(networks["final_accuracy"].max())) <= 1:
+            self.notes.append(f"the best run ends at {best:.4g}%: if accuracies are fractions, record them in percent")
         cut = self.median_cut(networks["final_accuracy"]) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
@@ -442,14 +447,6 @@ def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
     return seeds
 
 
-def _same(one: Architecture, other: Architecture) -> bool:
-    return one == other or (one.no_graph == other.no_graph and _shapes(one) == _shapes(other))
-
-
-def _shapes(described: Architecture) -> list[tuple[str, tuple[int, ...]]]:
-    return [(layer.name, layer.weight_shape) for layer in described.weighted_layers]
-
-
 def _in_words(described: Architecture) -> str:
-    layers = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in _shapes(described))
+    layers = ", ".join(f"{layer.name} {'×'.join(map(str, layer.weight_shape))}" for layer in described.weighted_layers)
     return f"{described.name} ({layers or 'no weights'})"

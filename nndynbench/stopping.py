@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nndynbench.prediction import Forecaster, Given, given_of
-from nndynbench.protocols.board import best_method
+from nndynbench.prediction import FITTED_AS, Forecaster, Given, given_of
+from nndynbench.protocols import find_method, find_protocol
+from nndynbench.protocols.board import NoMethodError, best_method
 from nndynbench.recording import Recorder, Run
 from nndynbench.subsets import Subset, load
-from nndynbench.subsets.history import READABLE
+from nndynbench.subsets.history import CURVES, READABLE
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class StopEarly:
     Raises
     ------
     ValueError
-        If the accuracy is not a percentage, or the probability is not one.
+        If the accuracy is not a percentage, or the probability is not one; `SplitError` if the subset has too few networks.
 
     Examples
     --------
@@ -102,6 +103,7 @@ class StopEarly:
         if not 0 <= below <= 1:
             raise ValueError(f"below must be a probability, from 0 to 1, not {below!r}")
         self.subset = load(subset) if isinstance(subset, str) else subset
+        self.subset.split(find_protocol(FITTED_AS).split)  # too few networks are an error now, not within a training
         self.at_least = at_least
         self.below = below
         self.method = method
@@ -122,8 +124,8 @@ class StopEarly:
         return stops
 
     def probability(self, run: Recorder | Run) -> float | None:
-        """The probability that the run reaches the accuracy; None after an epoch at which runs are not judged. It is 0 for a
-        run that has diverged.
+        """The probability that the run reaches the accuracy; None after an epoch at which runs are not judged, or if the
+        method reads curves that were not measured in some epoch. It is 0 for a run that has diverged.
         """
         recorded = run.run if isinstance(run, Recorder) else run
         if recorded.record.diverged:
@@ -131,7 +133,16 @@ class StopEarly:
         if recorded.epochs not in self.budgets:
             return None
         given = given_of(recorded, self.subset, recorded.epochs)
-        forecaster = self._forecaster(self._method_for(given), recorded.epochs)
+        has_gaps = any(name not in row for row in recorded.record.epochs for name in recorded.columns)
+        try:
+            method = self._method_for(given)
+        except NoMethodError:
+            if has_gaps:
+                return None
+            raise
+        if has_gaps and CURVES not in given.reads and CURVES in find_method(method).reads:
+            return None
+        forecaster = self._forecaster(method, recorded.epochs)
         return forecaster.probability(forecaster.predict(given).accuracy, self.at_least)
 
     def replay(self) -> Replay:

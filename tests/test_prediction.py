@@ -16,7 +16,7 @@ from nndynbench.prediction import NotGivenError
 from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.board import NoMethodError, best_method, board
 from nndynbench.protocols.method import SEED, seeded
-from nndynbench.subsets import BudgetError
+from nndynbench.subsets import BudgetError, SplitError
 
 NETWORK, EPOCHS = 100, 3
 
@@ -251,6 +251,21 @@ class TestOtherForms:
 
 
 class TestStopping:
+    def test_a_run_is_not_judged_by_curves_that_were_not_measured(self, digits: nb.Subset, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run")
+        recorder.epoch(train_loss=2.3, train_accuracy=10, validation_accuracy=10)
+        recorder.epoch(train_loss=2.3, train_accuracy=10, unmeasured=["validation_accuracy"])
+        for method in ("validation-accuracy", None):
+            assert nb.StopEarly(digits, at_least=90, method=method, budgets=[2]).probability(recorder) is None
+
+    def test_too_few_networks_are_an_error_before_any_training(self, tmp_path: Path) -> None:
+        for run in range(4):
+            recorder = nb.Recorder(tmp_path / f"runs/{run}", hyperparameters={"learning_rate": 0.1 + run})
+            recorder.epoch(validation_accuracy=50.0)
+            recorder.finish(test_accuracy=50.0 + run)
+        with pytest.raises(SplitError, match="5 folds need 5"):
+            nb.StopEarly(nb.pack(tmp_path / "runs", name="few", out=tmp_path / "zoo"), at_least=60)
+
     def test_a_run_that_learns_nothing_is_stopped_and_one_that_learns_is_not(
         self, digits: nb.Subset, tmp_path: Path
     ) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nndynbench.adapters.metrics import EpochCurves, percent
+from nndynbench.adapters.metrics import ONE_RUN, EpochCurves, in_step, percent
 from nndynbench.recording import Recorder
+from nndynbench.recording.record import RunError
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "train_loss", "train_accuracy": "train_accuracy", "validation_accuracy": "validation_accuracy"}
@@ -58,25 +59,35 @@ class RecordRun(Callback):
         self._test_accuracy, self._fractions = test_accuracy, fractions
         self._network, self._stop = network, stop
         self._before: dict[str, Any] = {}
+        self._recorded: LightningModule | None = None
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero and self.recorder is None:
-            folder, hyperparameters, options = self._opening
-            given = dict(pl_module.hparams) if hyperparameters is None else hyperparameters
-            network = pl_module if self._network is None else self._network(pl_module)
-            self.recorder = Recorder(folder, network, hyperparameters=given, **options)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not on_fit_start: the trainer does not know yet how many epochs it has behind it.
+        if not trainer.is_global_zero:
+            return
+        if self.recorder is not None:
+            if self.recorder.finished or self._recorded is not pl_module:
+                raise RunError(ONE_RUN.format(self.recorder.folder))
+            return
+        folder, hyperparameters, options = self._opening
+        given = dict(pl_module.hparams) if hyperparameters is None else hyperparameters
+        network = pl_module if self._network is None else self._network(pl_module)
+        self.recorder = Recorder(folder, network, hyperparameters=given, **in_step(options, trainer.current_epoch))
+        self._recorded = pl_module
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._before = dict(trainer.callback_metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.recorder is None or self.recorder.finished:
-            return
-        # The trainer keeps a metric's tensor until it is logged anew, so an unchanged one is from an earlier epoch.
-        logged = {name: value for name, value in trainer.callback_metrics.items() if value is not self._before.get(name)}
-        self._curves.record(self.recorder, logged)
-        if self._stop is not None and self._stop.ends(self.recorder):
-            trainer.should_stop = True
+        metrics, stops = trainer.callback_metrics, False  # every process asks: some are computed by all of them together
+        if self.recorder is not None and not self.recorder.finished:
+            # The trainer keeps a metric's tensor until it is logged anew, so an unchanged one is from an earlier epoch.
+            logged = {name: value for name, value in metrics.items() if value is not self._before.get(name)}
+            self._curves.record(self.recorder, logged)
+            stops = self._stop is not None and self._stop.ends(self.recorder)
+        if self._stop is not None:
+            # The first process alone records and judges; the others would wait forever for one that stopped without them.
+            trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stops, all=False)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = trainer.callback_metrics

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nndynbench.given import ACCURACIES
+from nndynbench.given import ACCURACIES, LOSS
 from nndynbench.graphs.weights import WeightsLike
 from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
@@ -16,12 +16,25 @@ class CurvesWarning(UserWarning):
     """A library logs a metric only in some epochs: says what is not recorded of it, and which setting mends that."""
 
 
+ONE_RUN = "this callback has recorded the training in {}: make a new one, with another folder, for each training"
+
+
+def in_step(options: Mapping[str, Any], done: int) -> dict[str, Any]:
+    """A recorder's options for a training that has ``done`` epochs behind it: ``resume=True`` goes on after these. A
+    library's checkpoint may be older than the last recorded epoch; epochs after it are trained, and recorded, again.
+    """
+    resume = options.get("resume", False)
+    if done and resume is False:
+        raise RunError(f"the training goes on after epoch {done}: pass resume=True, and the folder of its run")
+    return {**options, "resume": done} if done and resume is True else dict(options)
+
+
 class EpochCurves:
     """Records epochs with what a library logged in each. A run has the curves of its first epoch, since all its epochs have
     the same.
 
-    A curve that is logged only later is left out; one that is missing later is NaN there. Each is warned about once, and
-    neither ends a training.
+    A curve that is logged only later is left out; one that is missing later, or a loss below 0, is NaN there. Each is warned
+    about once, and none ends a training.
 
     Parameters
     ----------
@@ -40,6 +53,9 @@ class EpochCurves:
     def record(self, recorder: Recorder, logged: Mapping[str, Any], *, weights: WeightsLike | None = None) -> None:
         """Record the epoch that has ended; ``logged`` are the library's metrics of this epoch alone."""
         given = curves_from(logged, self._names, fractions=self._fractions)
+        below = [name for name, value in given.items() if name == LOSS and value < 0]
+        self._warn(recorder, below, f"below 0 in epoch {recorder.epochs + 1}, as no mean cross-entropy is, so not recorded")
+        given = {name: value for name, value in given.items() if name not in below}
         first = recorder.run.columns if recorder.epochs else list(given)
         late, missing = [name for name in given if name not in first], [name for name in first if name not in given]
         epoch = recorder.epochs + 1

@@ -8,8 +8,9 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from nndynbench.adapters.metrics import EpochCurves
+from nndynbench.adapters.metrics import EpochCurves, in_step
 from nndynbench.recording import Recorder
+from nndynbench.recording.record import RunError
 from nndynbench.stopping import StopEarly
 
 CURVES = {"train_loss": "loss", "validation_accuracy": "eval_accuracy"}
@@ -54,6 +55,10 @@ class RecordRun(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
+        if self._stop is not None and args.world_size > 1:
+            raise RunError(
+                "stop= ends only the process that records, and the others would wait for it: train in one process"
+            )
         self._has_ended = False
         if state.is_world_process_zero:
             folder, hyperparameters, options = self._opening
@@ -64,7 +69,7 @@ class RecordRun(TrainerCallback):
                 "seed": args.seed,
             }
             given = own if hyperparameters is None else hyperparameters
-            self.recorder = Recorder(folder, model, hyperparameters=given, **options)
+            self.recorder = Recorder(folder, model, hyperparameters=given, **in_step(options, int(state.epoch or 0)))
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._record(control)

@@ -68,7 +68,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         raise ValueError(
             f"the network has no weight of two axes or more with a name such as conv1.weight (tensors: {listed})"
         )
-    no_graph = None
+    no_graph, is_sorted = None, isinstance(network, Mapping) and list(shapes) == sorted(shapes)
     if isinstance(network, Mapping):
         shapes = _by_number(shapes)
         no_graph = _in_parts(found) or _other_layers(found) or _broken_chain(shapes)
@@ -85,7 +85,17 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         "name": name or default,
         "layers": [{"kind": TENSOR, "name": layer, "shape": list(shape)} for layer, shape in shapes.items()],
     }
-    return architecture(description | ({"no_graph": no_graph} if no_graph is not None else {}))
+    if no_graph is not None:
+        description["no_graph"] = no_graph
+        if is_sorted and len(shapes) > 1:
+            description["classes"] = 0  # in alphabetical order, the last layer need not be the output
+    return architecture(description)
+
+
+def same_network(one: Architecture, other: Architecture) -> bool:
+    """Whether both have the same layers. Why they are no graph may be said in other words by other versions of torch."""
+    layers, others = ([(layer.name, layer.weight_shape) for layer in each.weighted_layers] for each in (one, other))
+    return one == other or ((one.no_graph is None) == (other.no_graph is None) and layers == others)
 
 
 def snapshot(network: WeightsLike, described: Architecture) -> Weights:
@@ -111,7 +121,8 @@ def snapshot(network: WeightsLike, described: Architecture) -> Weights:
             value: np.ndarray[Any, Any] = copied(found[key])
             if value.shape != shape and key.endswith(WEIGHT):
                 raise ValueError(f"{key!r} has shape {value.shape}; the network was described with {shape}")
-            taken[key] = value.astype(np.float32)
+            # In C order, which safetensors takes for granted: channels_last and transposed arrays have another.
+            taken[key] = np.ascontiguousarray(value, dtype=np.float32)
     return taken
 
 

@@ -162,6 +162,11 @@ def checked_value(name: str, value: object, *, chance: float, where: str) -> flo
         raise RunError(f"{where}: {name} must be a number, not {value!r}")
     number = float(plain)
     if name in CURVES and name not in ACCURACIES:
+        if -math.inf < number < 0:
+            raise RunError(
+                f"{where}: {name} must be at least 0, as a mean cross-entropy is, not {number:g}: record that part of the "
+                "loss alone, or leave it out"
+            )
         return number
     if not 0 <= number <= 100:
         raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")

@@ -16,7 +16,7 @@ from nndynbench.columns import CURVES
 from nndynbench.given import chance_of
 from nndynbench.graphs import Architecture
 from nndynbench.graphs.architecture import architecture as described_by
-from nndynbench.graphs.describing import describe, snapshot
+from nndynbench.graphs.describing import describe, same_network, snapshot
 from nndynbench.graphs.weights import WeightsLike
 from nndynbench.recording.record import (
     RUN_FILE,
@@ -68,8 +68,9 @@ class Recorder:
     keep
         The epochs whose snapshots are kept; 0 is the initialisation.
     resume
-        Go on with the run that the folder holds, if there is one. It must have the same hyperparameters and network. True
-        goes on after its last recorded epoch, a number after that epoch; later epochs are forgotten.
+        Go on with the run that the folder holds. It must have the same hyperparameters and network. True goes on after its
+        last recorded epoch, and begins a run if there is none. A number goes on after that epoch, which must be recorded;
+        later epochs are forgotten.
 
     Raises
     ------
@@ -116,6 +117,8 @@ class Recorder:
         if begun.is_file() and resume is False:
             there = described(self.folder, read_record(self.folder))
             raise RunError(f"{self.folder} holds a run ({there}): choose another folder, or continue it with resume=True")
+        if not begun.is_file() and resume is not True and resume > 0:
+            raise RunError(f"{self.folder} holds no run that could be resumed after epoch {resume}")
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_partial(self.folder)
         self._record = fresh
@@ -175,6 +178,7 @@ class Recorder:
             raise RunError(f"the run in {self.folder} has ended: nothing more can be recorded")
         if self._record.diverged:
             return
+        self._check_alone()
         epoch = self.epochs + 1
         where = f"epoch {epoch} of {self.folder}"
         given = {
@@ -209,6 +213,7 @@ class Recorder:
         """
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
+        self._check_alone()
         where = f"the outcome of {self.folder}"
         self._change(test_accuracy=checked_value("test_accuracy", test_accuracy, chance=self._chance, where=where))
         return self.run
@@ -217,8 +222,17 @@ class Recorder:
         """End the run without an outcome, for a reason; packs leave such runs out."""
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
+        self._check_alone()
         self._change(stopped=reason)
         return self.run
+
+    def _check_alone(self) -> None:
+        """Raise if something else has written to the folder since this recorder did."""
+        if read_record(self.folder) != self._record:
+            raise RunError(
+                f"another recorder writes to {self.folder}: give each run a folder of its own and, if training is "
+                "distributed, record in the first process alone"
+            )
 
     def _change(self, **facts: Any) -> None:
         """Change facts of the record: in the folder first, so that a call whose write failed can be made again."""
@@ -267,7 +281,8 @@ class Recorder:
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:
         """Resume a run, without anything that comes after the epoch from which it is resumed."""
         for fact in ("architecture", "hyperparameters"):
-            if (there := getattr(record, fact)) != (here := getattr(self._record, fact)):
+            there, here = getattr(record, fact), getattr(self._record, fact)
+            if there != here and not (fact == "architecture" and _is_same(there, here)):
                 raise RunError(f"{self.folder} holds a different run: {fact} {there} there, {here} now")
         if record.finished:
             raise RunError(f"the run in {self.folder} has ended and cannot be resumed ({described(self.folder, record)})")
@@ -290,6 +305,13 @@ def _architecture_of(network: WeightsLike | None, given: str | PathLike[str] | A
     if network is None:
         return None
     return describe(network) if given is None else described_by(given)
+
+
+def _is_same(there: str | dict[str, Any] | None, here: str | dict[str, Any] | None) -> bool:
+    """Whether two recorded architectures are of one network."""
+    if there is None or here is None:
+        return False
+    return same_network(described_by(there), described_by(here))
 
 
 def _plain(described: Architecture) -> str | dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 
 from nndynbench.graphs import describe
@@ -87,3 +88,10 @@ def test_layers_in_the_order_of_a_safetensors_file_are_taken_by_their_numbers(tm
 def test_a_state_dict_keeps_its_own_order_where_that_is_not_the_alphabet():
     layers = {f"{name}.weight": torch.ones(4, 4) for name in ("stem", "block2", "block1")}
     assert list(describe(layers).layer_sizes)[1:] == ["stem", "block2", "block1"]
+
+
+def test_the_last_of_layers_in_alphabetical_order_is_not_taken_for_the_output() -> None:
+    layers = {"classifier.0": (10, 64), "features.0": (8, 3, 3, 3), "features.3": (16, 8, 3, 3)}
+    described = describe({f"{name}.weight": np.ones(shape, np.float32) for name, shape in layers.items()})
+    assert described.no_graph is not None
+    assert described.classes == 0

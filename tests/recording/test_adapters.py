@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench.adapters.metrics import CurvesWarning
+from nndynbench.recording import RunError
 from nndynbench.recording.layouts import from_channels_last
 
 torch = pytest.importorskip("torch")
@@ -70,6 +72,44 @@ class TestLightning:
         curves = nb.read_run(tmp_path / "run").curves
         assert np.isnan(curves["train_accuracy"]).tolist() == [False, True, False]
         assert np.isfinite(curves[["train_loss", "validation_accuracy"]]).all(axis=None)
+
+    def test_epochs_that_are_trained_again_are_recorded_once(self, tmp_path: Path) -> None:
+        """A killed job goes on from its checkpoint, which may be older than the last recorded epoch."""
+        lightning = pytest.importorskip("lightning.pytorch")
+        from nndynbench.adapters.lightning import RecordRun
+        from tests.recording.lightning_runs import Classifier
+
+        data = torch.utils.data.TensorDataset(*(part[:200] for part in digits()))
+        loader = torch.utils.data.DataLoader(data, batch_size=100)
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False)
+
+        def fit(epochs: int, **given: Any) -> Any:
+            recording = RecordRun(tmp_path / "run", resume=True)
+            trainer = lightning.Trainer(
+                max_epochs=epochs, accelerator="cpu", num_sanity_val_steps=0, callbacks=[recording], **quiet
+            )
+            trainer.fit(Classifier(0.01, 0), loader, loader, **given)
+            return trainer
+
+        fit(1).save_checkpoint(tmp_path / "one.ckpt")
+        for epochs in (3, 4):
+            fit(epochs, ckpt_path=tmp_path / "one.ckpt")
+            assert nb.read_run(tmp_path / "run").epochs == epochs
+
+    def test_a_process_that_records_nothing_stops_with_the_one_that_does(self, tmp_path: Path) -> None:
+        pytest.importorskip("lightning")
+        from nndynbench.adapters.lightning import RecordRun
+
+        asked: list[bool] = []
+
+        def of_any(decision: bool, **_: bool) -> bool:
+            asked.append(decision)
+            return True
+
+        strategy = SimpleNamespace(reduce_boolean_decision=of_any)
+        trainer = SimpleNamespace(callback_metrics={}, should_stop=False, strategy=strategy)
+        RecordRun(tmp_path / "run", stop=Never()).on_train_epoch_end(trainer, None)
+        assert (asked, trainer.should_stop) == ([False], True)
 
 
 class TestTransformers:
@@ -248,6 +288,30 @@ class TestKeras:
         curves = nb.read_run(tmp_path / "run").curves
         assert np.isnan(curves["validation_accuracy"]).tolist() == [False, True, False]
         assert np.isfinite(curves["train_loss"]).all()
+
+    @pytest.mark.parametrize("kind", ["LSTM", "DepthwiseConv2D"])
+    def test_a_layer_that_no_graph_can_hold_leaves_no_graph_of_the_others(self, kind: str) -> None:
+        import keras
+
+        from nndynbench.adapters.keras import described
+
+        layers = keras.layers
+        first = {
+            "LSTM": [layers.Input((8, 8)), layers.LSTM(6, name="middle")],
+            "DepthwiseConv2D": [
+                *(layers.Input((8, 8, 1)), layers.Conv2D(4, 3)),
+                *(layers.DepthwiseConv2D(3, name="middle"), layers.Flatten()),
+            ],
+        }[kind]
+        found = described(keras.Sequential([*first, layers.Dense(10)]))
+        assert str(found.no_graph).startswith(f"'middle' is a {kind}: ")
+
+    def test_a_callback_records_one_training(self, tmp_path: Path) -> None:
+        recording, model = self.trained(tmp_path / "run")
+        recording.recorder.finish(test_accuracy=80.0)
+        images, classes = digits()
+        with pytest.raises(RunError, match="make a new one, with another folder"):
+            model.fit(images[:100].numpy().reshape(-1, 8, 8, 1), classes[:100].numpy(), verbose=0, callbacks=[recording])
 
     def test_layers_of_models_within_a_model_are_told_apart(self) -> None:
         import keras

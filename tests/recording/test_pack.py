@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,40 @@ class TestTwins:
 
 
 class TestBadInput:
+    def test_a_best_outcome_below_one_percent_is_noted(self, tmp_path: Path) -> None:
+        for run in range(12):
+            recorder = nb.Recorder(tmp_path / f"runs/{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
+            recorder.epoch(validation_accuracy=0.4)
+            recorder.finish(test_accuracy=0.5 + run / 100)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert "the best run ends at 0.61%: if accuracies are fractions, record them in percent" in packed.manifest.notes
+
+    def test_why_a_network_is_no_graph_may_be_said_in_other_words(self, tmp_path: Path) -> None:
+        weights = {"a.weight": np.ones((3, 4), np.float32), "b.weight": np.ones((5, 7), np.float32)}
+
+        def recorder(run: int, why: str, **options: Any) -> nb.Recorder:
+            told = replace(nb.graphs.describe(weights), no_graph=why)
+            hyperparameters = {"learning_rate": 0.1 + run}
+            return nb.Recorder(
+                tmp_path / f"runs/{run}", weights, architecture=told, hyperparameters=hyperparameters, **options
+            )
+
+        for run in range(2):
+            recorder(run, f"as torch 2.{run} says").epoch(weights=weights, train_loss=1.0)
+            recorder(run, f"as torch 2.{run + 5} says", resume=True).finish(test_accuracy=50.0 + run)
+        assert nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo").manifest.networks == 2
+
+    def test_a_run_may_lack_a_hyperparameter_that_others_lack(self, tmp_path: Path) -> None:
+        for run in range(12):
+            own = {"learning_rate": 0.01 * (1 + run)} | ({"momentum": 0.9} if run % 2 else {})
+            recorder = nb.Recorder(tmp_path / f"runs/{run:02d}", hyperparameters=own)
+            recorder.epoch(validation_accuracy=40.0 + run)
+            recorder.finish(test_accuracy=50.0 + run)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        new = nb.Recorder(tmp_path / "new", hyperparameters={"learning_rate": 0.05})
+        new.epoch(validation_accuracy=45.0)
+        assert nb.predict(new, packed, method="learning-rate", budget=1).outside == ()
+
     @pytest.mark.parametrize("first", ["with", "without"])
     def test_runs_with_and_without_biases_are_refused(self, first: str, tmp_path: Path) -> None:
         weight, bias = {"fc.weight": np.ones((3, 4), np.float32)}, {"fc.bias": np.ones(3, np.float32)}

@@ -94,6 +94,19 @@ class TestPlainPyTorch:
 
 
 class TestArrays:
+    def test_weights_are_kept_whatever_their_order_in_memory(self, tmp_path: Path) -> None:
+        run = nb.Recorder(tmp_path / "run", {name: np.asfortranarray(values) for name, values in WEIGHTS.items()}).run
+        for name, values in run.weights[0].items():
+            np.testing.assert_array_equal(values, WEIGHTS[name])
+
+    def test_a_network_in_channels_last_is_kept_as_it_is(self, tmp_path: Path) -> None:
+        torch = pytest.importorskip("torch")
+        from tests.recording.loops import small_cnn
+
+        model = small_cnn().to(memory_format=torch.channels_last)
+        kept = nb.Recorder(tmp_path / "run", model).run.weights[0]["4.weight"]
+        np.testing.assert_array_equal(kept, model[4].weight.detach().numpy())
+
     def test_snapshots_are_given_where_there_is_no_module(self, tmp_path: Path) -> None:
         run = arrays_run(tmp_path / "run").finish(test_accuracy=30.0)
         for epoch, weights in run.weights.items():
@@ -182,6 +195,19 @@ class TestDisk:
 
 
 class TestResuming:
+    def test_a_folder_without_a_run_has_no_epoch_to_go_on_after(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="holds no run that could be resumed after epoch 7"):
+            nb.Recorder(tmp_path / "run", WEIGHTS, resume=7)
+        assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=0).epochs == 0
+
+    def test_a_second_recorder_of_a_folder_is_noticed_and_nothing_lost(self, tmp_path: Path) -> None:
+        first = arrays_run(tmp_path / "run", epochs=1)
+        second = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        second.epoch(weights=WEIGHTS, train_loss=0.5, validation_accuracy=30.0)
+        with pytest.raises(RunError, match="another recorder writes to"):
+            first.epoch(weights=WEIGHTS, train_loss=0.4, validation_accuracy=31.0)
+        assert nb.read_run(tmp_path / "run").curves["train_loss"].tolist() == [1.0, 0.5]
+
     def test_it_goes_on_after_the_last_epoch(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run", epochs=2)
         again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
@@ -248,6 +274,13 @@ class TestResuming:
 
 
 class TestBadInput:
+    def test_a_loss_that_could_not_be_read_back_is_refused(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run")
+        with pytest.raises(RunError, match=r"epoch 1 of .*train_loss must be at least 0, .* not -0\.5"):
+            recorder.epoch(train_loss=-0.5)
+        recorder.epoch(train_loss=0.5)
+        assert nb.read_run(tmp_path / "run").curves["train_loss"].tolist() == [0.5]
+
     @pytest.mark.parametrize("value", [float("nan"), None, [1, 2], float("inf")])
     def test_a_hyperparameter_that_is_none_is_named(self, value: object, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="hyperparameter momentum must be a finite number or a text"):
