@@ -180,7 +180,8 @@ def refresh(
         for reason, count in Counter(filter(None, reasons)).most_common():
             console.print(f"  {count} {escape(reason)}")
     failed = 0
-    for done, (result, left) in enumerate(submit_all(todo, submissions, results, jobs=jobs), start=1):
+    made = submit_all(todo, submissions, results, jobs=jobs, shared=shared)
+    for done, (result, left) in enumerate(made, start=1):
         progress = f"[dim]{done} of {len(todo)}, about {math.ceil(left / 60)} min left[/dim]"
         if result.failure:
             failed += 1

@@ -226,7 +226,8 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted, p
     scores = []
     for score in record.scores:
         place = score.budget, score.metric
-        scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
+        if place in values:  # metrics of an earlier version are claimed no more
+            scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
     add_record(path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
 

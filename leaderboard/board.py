@@ -116,8 +116,8 @@ def views(
 
 
 def without_ranks(made: Sequence[View]) -> list[View]:
-    """The same views without ranks, which mean nothing among a few methods that somebody chose."""
-    return [replace(view, entries=[replace(entry, ranks={}) for entry in view.entries]) for view in made]
+    """The same views without ranks and without what adds most: both mean nothing among a few methods that somebody chose."""
+    return [replace(view, entries=[replace(entry, ranks={}) for entry in view.entries], leading={}) for view in made]
 
 
 def _view(

@@ -32,14 +32,17 @@ def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store:
         lines += ["", "| refused | field | reason |", "|---|---|---|"]
         lines += [f"| {_cell(quoted(r.path, longest=300))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
     if accepted:
-        lines += ["", *_rows(accepted, submissions, store, jobs)]
+        lines += ["", *_rows(accepted, refused, submissions, store, jobs)]
     return "\n".join(lines) + "\n"
 
 
-def _rows(accepted: Sequence[Accepted], submissions: Path, store: Store, jobs: int) -> Iterator[str]:
+def _rows(
+    accepted: Sequence[Accepted], refused: Sequence[Refusal], submissions: Path, store: Store, jobs: int
+) -> Iterator[str]:
     new = {(a.submission.method, a.submission.subset.name, a.submission.protocol): a for a in accepted}
     names = {a.path.name for a in accepted}
-    others = [path for path in submission_files(submissions) if path.name in names]
+    left_out = {outcome.path.resolve() for outcome in refused}
+    others = [path for path in submission_files(submissions) if path.name in names and path.resolve() not in left_out]
     beside = [o for o in check_all(others, store=store, jobs=jobs) if isinstance(o, Accepted)]
     together = {(a.submission.method, a.path.name): a for a in (*beside, *accepted)}
     references = board_facts().references

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -137,12 +137,18 @@ def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
     return [task.predictions * rates.get(task.method, slowest) for task in todo]
 
 
-def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int = 1) -> Iterator[tuple[Submitted, float]]:
-    """Do the tasks, the quickest first; yields what became of each, with the seconds that the remaining ones may take."""
+def submit_all(
+    todo: Sequence[Task], folder: Path, results: Path, *, jobs: int = 1, shared: bool = False
+) -> Iterator[tuple[Submitted, float]]:
+    """Do the tasks, the quickest first; yields what became of each, with the seconds that the remaining ones may take.
+
+    ``shared``: as `out_of_date` takes it; what was predicted by other shared code is then fitted anew.
+    """
     from joblib import delayed
 
     expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
-    work = [delayed(submit_bundled)(task, folder, results) for task in sorted(todo, key=lambda task: expected[str(task)])]
+    ordered = sorted(todo, key=lambda task: expected[str(task)])
+    work = [delayed(submit_bundled)(task, folder, results, shared=shared) for task in ordered]
     start, total, done = time.monotonic(), sum(expected.values()), 0.0
     for count, submitted in enumerate(in_processes(work, jobs=jobs, in_order=False), start=1):
         done += expected[str(submitted.task)]
@@ -151,19 +157,22 @@ def submit_all(todo: Sequence[Task], folder: Path, results: Path, *, jobs: int =
         yield submitted, (time.monotonic() - start) * ahead / max(done, 1e-9)
 
 
-def submit_bundled(task: Task, folder: Path, results: Path) -> Submitted:
+def submit_bundled(task: Task, folder: Path, results: Path, *, shared: bool = False) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
         stored, what = StoredResults(results), (task.method, task.subsets, task.protocol)
         audits: list[tuple[Path, StandingRecord, Submission]] = []
         kept: list[int] = []
-        if (first := _submitted_before(task, folder)) is not None:
+        if (first := _submitted_before(task, folder, shared=shared)) is not None:
             stored.adopt(first, *what)
             audits = _audits(task, folder)
             kept = sorted({int(budget) for budget in first.predictions["budget"]} - set(task.budgets))
         result = stored.result(*what, task.budgets, draws=task.draws)
         if kept:
-            result = joined(stored.result(*what, kept), result)
+            others = stored.result(*what, kept)
+            both = joined(others, result)
+            # Both are parts of one stored result, whose seconds are those of all its budgets.
+            result = replace(both, facts=both.facts.model_copy(update={"seconds": others.facts.seconds}))
         made = submissions_of(
             result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
         )
@@ -188,12 +197,12 @@ def _audits(task: Task, folder: Path) -> list[tuple[Path, StandingRecord, Submis
     return [(path, record, read_submission(path)) for path, audits in found for record in audits]
 
 
-def _submitted_before(task: Task, folder: Path) -> Result | None:
+def _submitted_before(task: Task, folder: Path, *, shared: bool) -> Result | None:
     """What was submitted by the same code and need not be fitted again: budgets other than the task's, and also the
     task's own where it adds draws of the folds to them.
     """
     try:
-        changed = [changed_code(read_submission(path), shared=False) for path in task.files(folder)]
+        changed = [changed_code(read_submission(path), shared=shared) for path in task.files(folder)]
     except RefusedError:
         return None
     before = None if any(changed) else submitted_result(task.method, task.subsets, task.protocol, folder)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from leaderboard.__main__ import app
-from leaderboard.board import View
+from leaderboard.board import View, without_ranks
 from leaderboard.check import Accepted, Refusal, check, submission_files
 from leaderboard.facts import board_facts
 from leaderboard.page.headline import answers
@@ -444,7 +444,7 @@ def test_the_ceiling_is_drawn_and_stands_among_the_references(watched: Watched) 
         line, inside = (page.locator(f"#chart svg {part}").first.bounding_box() for part in (CEILING_LINE, ".background"))
         assert inside["y"] <= line["y"] <= inside["y"] + inside["height"]
         assert line["width"] == pytest.approx(inside["width"], abs=4)
-    assert "A method that sees a run may pass it" in page.inner_text("#chart-caption")
+    assert "A method that sees the run itself can do better" in page.inner_text("#chart-caption")
     page.select_option("#metric", "kendall_tau_in_folds")
     page.wait_for_selector("#chart svg >> text=Kendall's τ in folds")
     assert page.locator(f"#chart svg {CEILING_LINE}").count() == 0
@@ -836,3 +836,45 @@ def test_the_page_has_words_for_every_metric_and_protocol() -> None:
 
 def test_what_a_module_exports_is_dropped() -> None:
     assert "export" not in as_classic_script("const x=1;export{x as y};")
+
+
+def test_the_references_stand_first_in_their_order(digits: nb.Subset, scores: Path, tmp_path: Path, browser: Any) -> None:
+    for method, name, code in (
+        ("hyperparameters", "bar", "baselines/bar.py"),
+        ("validation-accuracy", "curve-bar", "baselines/bar.py"),
+        ("curve-extrapolation", "curve-extrapolation", "baselines/learning_curves.py"),
+    ):
+        result = nb.evaluate(method, digits, protocol="regression-folds", budgets=3)
+        for submission in submissions_of(result, method=name, code=code, **BUNDLED):
+            write_submission(submission, tmp_path / "submissions")
+    page = Watched(browser, built(tmp_path / "submissions", tmp_path / "site", scores)).open(FIRST)
+    pinned = page.locator("#scores-table thead th[scope=row] a").all_inner_texts()
+    assert pinned == ["bar", "curve-bar", "curve-extrapolation"]
+    page.close()
+
+
+def test_what_a_phone_folds_is_open_when_it_is_turned(browser: Any, site: Path) -> None:
+    page = Watched(browser, site, viewport={"width": 390, "height": 844}).open(FIRST)
+    assert page.locator("#subset").is_hidden()
+    page.set_viewport_size({"width": 844, "height": 390})
+    page.wait_for_selector("#subset", state="visible")
+    page.close()
+
+
+def test_a_page_of_a_few_methods_names_none_that_adds_most() -> None:
+    two = {"bar": Leading("a", Estimate(0.02, 0.01, 0.03), 1, 0.001, 0.015)}
+    view = View(protocols()["regression-folds"], "digits-lenet", [], leading={5: two})
+    assert (len(answers([view])), answers(without_ranks([view]))) == (1, [])
+
+
+def test_a_methods_page_names_the_commit_of_each_row(submissions: Path, scores: Path, tmp_path: Path) -> None:
+    path = submissions / "degree-linear" / "digits-lenet.regression.json"
+    path.write_text(path.read_text().replace("0" * 40, "1" * 40))
+    page = (built(submissions, tmp_path / "site", scores) / "methods" / "degree-linear.html").read_text(encoding="utf-8")
+    assert "2 commits, named with the scores" in page
+    # regression-folds also serves trained and triage
+    assert [page.count(f"<code>{digit * 12}</code>") for digit in "01"] == [3, 1]
+
+
+def test_no_page_loads_the_chart_library_before_a_chart_is_seen(site: Path) -> None:
+    assert [page.name for page in site.rglob("*.html") if "charts.js" in page.read_text(encoding="utf-8")] == []

@@ -146,3 +146,15 @@ def test_what_a_method_is_there_for_is_no_change_of_its_code() -> None:
     assert same_code("def a(b, *, c=1): return b", 'def a(b, *, control_of="", c=1): return b')
     assert not same_code("def a(b, *, c=1): return b", 'def a(b, *, control_of="", c=1): return control_of')
     assert not same_code(before, before.replace("mean", "median"))
+
+
+def test_a_refused_file_decides_nothing_about_the_rows_beside_it(
+    submissions: Path, at_hand: dict[str, Subset], tmp_path: Path
+) -> None:
+    file = "digits-lenet.regression-folds.json"
+    refused = Refusal(submissions / "bar" / file, "method", "was neither rerun nor audited")
+    text = comment([check(submissions / "degree-linear" / file, at_hand), refused], submissions, store=Store(tmp_path))
+    row = next(line for line in text.splitlines() if line.startswith("| degree-linear | digits-lenet | regression-folds |"))
+    *_, bar, curves = (cell.strip() for cell in row.strip("|").split("|"))
+    assert bar == "–"
+    assert curves != "–"

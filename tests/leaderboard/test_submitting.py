@@ -272,8 +272,9 @@ def test_an_audit_stays_when_draws_are_added_to_what_was_audited(tmp_path: Path)
     folder, results = tmp_path / "submissions", tmp_path / "results"
     [path] = submit_bundled(one, folder, results).files
     fresh = AuditScore(budget=2, metric="r2", claimed=0.0, fresh=0.5, claimed_interval=(0, 0), fresh_interval=(0.4, 0.6))
+    earlier = AuditScore(budget=2, metric="kendall_tau", claimed=0.5, fresh=0.4)  # as earlier files may claim
     for seed, score in ((5, fresh), (6, fresh.model_copy(update={"fresh": 0.1}))):
-        add_record(path, "audited", zoo_seed=seed, networks=240, draws=1, scores=[score])
+        add_record(path, "audited", zoo_seed=seed, networks=240, draws=1, scores=[score, earlier])
     submit_bundled(two, folder, results)
     record, other = audits_of(path, read_records(folder))
     assert (record.standing, record.zoo_seed, record.networks, record.draws) == ("audited", 5, 240, 1)
@@ -301,6 +302,7 @@ def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.M
 
     folder = tmp_path / "submissions"
     [path] = submit_bundled(at([1, 2]), folder, tmp_path / "results").files
+    path.write_text(re.sub(r'"seconds": ?[0-9.e-]+', '"seconds": 1000.0', path.read_text()))
     before = read_submission(path)
     fitted = []
 
@@ -313,6 +315,7 @@ def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.M
     assert fitted == [(2, 3)]
     after = read_submission(path)
     assert (after.budgets, after.order_seed) == ([1, 2, 3], before.order_seed)
+    assert 1000 <= after.seconds < 1500
     assert after.predictions.prediction[: len(before.predictions.prediction)] == before.predictions.prediction
     # Once the code has changed, earlier predictions are not kept.
     monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])
@@ -553,3 +556,22 @@ def test_whoever_takes_the_name_of_anothers_method_is_told(tmp_path: Path, monke
     submit = ["nndynbench", "submit", *about, "--method", "mine", "--author"]
     assert [("has other" in run(*submit, author)) for author in ("Ada", "Ada", "Mallory")] == [False, False, True]
     assert json.loads((tmp_path / "leaderboard/submissions/mine" / "digits-lenet.classification.json").read_text())
+
+
+def test_what_other_shared_code_predicted_is_fitted_anew_where_that_code_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two, folder, fitted = training_loss_under(2), tmp_path / "submissions", []
+    submit_bundled(two, folder, tmp_path / "results")
+
+    def watched(*arguments: Any, **options: Any) -> nb.Result:
+        fitted.append(options["draws"])
+        return nb.evaluate(*arguments, **options)
+
+    def changed(submission: Any, *, shared: bool) -> list[str]:
+        return ["nndynbench/columns.py"] if shared else []
+
+    monkeypatch.setattr(stored, "evaluate", watched)
+    monkeypatch.setattr("leaderboard.refresh.changed_code", changed)
+    submit_bundled(two, folder, tmp_path / "other-results", shared=True)
+    assert fitted == [(0, 1)]

@@ -46,7 +46,8 @@
   // ---- choosing
 
   function start() {
-    for (const details of document.querySelectorAll("details[data-wide]")) details.open = !narrow.matches;
+    const folded = document.querySelectorAll("details[data-wide]");
+    for (const details of folded) details.open = !narrow.matches;
     readAddress(addressed());
     element.subset.addEventListener("change", () => {
       fillProtocols(element.protocol.value);
@@ -57,7 +58,11 @@
     element.reads.addEventListener("change", () => show());
     element.find.addEventListener("input", () => show());
     element.metric.addEventListener("change", () => drawChart());
-    narrow.addEventListener("change", () => view && show());
+    narrow.addEventListener("change", () => {
+      // On a wide screen there is no summary to open them by.
+      if (!narrow.matches) for (const details of folded) details.open = true;
+      if (view) show();
+    });
     for (const select of [element["matrix-method"], element["matrix-metric"]]) select.addEventListener("change", () => drawMatrix());
     element["show-none"].addEventListener("click", () => {
       chosen.drawn = new Set();
@@ -260,7 +265,9 @@
       .map((entry) => ({ ...entry, group: entry.kind, name: window.charting.nameOf(entry), scores: entry.scores[budget] }));
     const [pinned, others] = [own.filter((row) => row.kind === "reference"), own.filter((row) => row.kind !== "reference")];
     const order = Object.values(view.references);
-    pinned.sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
+    // One in whose place another stands comes after those that the others are compared with.
+    const place = ({ method }) => (order.includes(method) ? order.indexOf(method) : order.length);
+    pinned.sort((a, b) => place(a) - place(b));
     return [...pinned, ...ceilingRow(), ...others.filter((row) => row.reads.every((read) => reads.has(read)) && found(row)), ...paperRows(budget).filter(found)];
   }
 
