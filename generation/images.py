@@ -83,12 +83,18 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     images = SOURCES[name](source if source is not None else local_copy(name))
     if folder is None:
         return images
-    if cached and _facts(cached)["digest"] != images.digest:
+    if not cached:
+        _write(folder, images, source)
+        return _read(folder)
+    facts = _facts(cached)
+    if facts["digest"] != images.digest:
         raise OtherImagesError(
-            f"{folder} was made from images with the digest {_facts(folder)['digest']}, but {source} has {images.digest}: "
-            "choose another --out, or the same images"
+            f"{folder} was made from images with the digest {facts['digest']}, but {source} has {images.digest}: choose "
+            "another --out, or the same images"
         )
-    _write(folder, images, source)
+    # The arrays stay: other processes, on other machines too, have them mapped.
+    facts["sources"] |= {str(source): _fingerprint(str(source))}
+    write_whole(folder / FACTS_FILE, json.dumps(facts))
     return _read(folder)
 
 
@@ -136,7 +142,8 @@ def _digits(source: str | Path | None) -> Images:
 
 def _cifar10(source: str | Path | None) -> Images:
     data = _load_dataset(source or "uoft-cs/cifar10")
-    parts = [_decoded(data[split], "img", "label") for split in ("train", "test")]
+    column = _image_column(data, "train", "test")
+    parts = [_decoded(data[split], column, "label") for split in ("train", "test")]
     return _cut("cifar10", *(_in_canonical_order(*part) for part in parts))
 
 
@@ -144,10 +151,11 @@ def _imagenet_sample(source: str | Path | None) -> Images:
     """100 classes of Tiny ImageNet, drawn by seed 0 and renumbered, at 32×32 by the mean of 2×2 pixels."""
     data = _load_dataset(source or "zh-plus/tiny-imagenet")
     classes = np.sort(np.random.default_rng(0).choice(200, IMAGENET_SAMPLE_CLASSES, replace=False))
-    parts = []
-    for split in ("train", "valid" if "valid" in data else "validation"):
+    splits = ("train", "valid" if "valid" in data else "validation")
+    column, parts = _image_column(data, *splits), []
+    for split in splits:
         kept = np.flatnonzero(np.isin(data[split]["label"], classes))
-        pixels, labels = _decoded(data[split].select(kept), "image", "label")
+        pixels, labels = _decoded(data[split].select(kept), column, "label")
         pixels, labels = _in_canonical_order(pixels, np.searchsorted(classes, labels))
         blocks = pixels.reshape(*pixels.shape[:2], 32, 2, 32, 2).astype(np.uint16)
         parts.append((((blocks.sum(axis=(3, 5)) + 2) // 4).astype(np.uint8), labels))
@@ -205,6 +213,18 @@ def _is_known(host: str) -> bool:
         return bool(socket.getaddrinfo(host, None))
     except OSError:
         return False
+
+
+def _image_column(data: Any, *splits: str) -> str:
+    """The column of the images; raises `NoImagesError` for data that are laid out otherwise."""
+    for column in ("img", "image"):
+        if all(split in data and {column, "label"} <= set(data[split].column_names) for split in splits):
+            return column
+    found = "; ".join(f"{split}: {', '.join(data[split].column_names)}" for split in data)
+    raise NoImagesError(
+        f"images must have the splits {' and '.join(splits)} with the columns image (or img) and label, as "
+        f"datasets.load_dataset reads them; these have {found}"
+    )
 
 
 def _decoded(split: Any, image_column: str, label_column: str) -> tuple[Pixels, Labels]:

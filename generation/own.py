@@ -48,7 +48,13 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
         raise OwnZooError(f'name a subset with the images that {name} is trained on: {LIKE} = "digits-lenet" in {grid}')
     entry = catalogue_entry(base)
     own = entry.architecture if described is None else str(_same(user_path(described), runs / ARCHITECTURE_FILE))
-    summary = f"{architecture(own).name} on the images of {entry.name}, by the grid {Path(grid).stem}"
+    ours, fitting = architecture(own), architecture(entry.architecture)
+    if (ours.input_shape, ours.classes) != (fitting.input_shape, fitting.classes):
+        raise OwnZooError(
+            f"{ours.name} has the input_shape {list(ours.input_shape)} and {ours.classes} classes, but the images of "
+            f"{entry.name} have {list(fitting.input_shape)} and {fitting.classes}"
+        )
+    summary = f"{ours.name} on the images of {entry.name}, by the grid {Path(grid).stem}"
     return CatalogueEntry(name, own, entry.images, grid, "median", VERSION, summary)
 
 

@@ -10,11 +10,12 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import DamagedFileError, user_path, write_whole
 
-FACTS_FILE = "parcel.json"
+FACTS_FILE = "{folder}.parcel.json"
 
 
 class MissingPartsError(NndynbenchError, FileNotFoundError):
@@ -22,7 +23,8 @@ class MissingPartsError(NndynbenchError, FileNotFoundError):
 
 
 def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
-    """Write all of a folder's files as parts of at most ``part_bytes``, and ``parcel.json``, which says what they are.
+    """Write all of a folder's files as parts of at most ``part_bytes``, and ``<folder>.parcel.json``, which says what they
+    are.
 
     Joined in their order, the parts are a tar archive. Returns the parts' paths.
 
@@ -42,12 +44,13 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
         write_whole(path, content)
         names.append(path)
         checksums[path.name] = hashlib.sha256(content).hexdigest()
-    write_whole(into / FACTS_FILE, json.dumps({"folder": folder.name, "parts": checksums}, indent=1))
+    facts = json.dumps({"folder": folder.name, "parts": checksums}, indent=1)
+    write_whole(into / FACTS_FILE.format(folder=folder.name), facts)
     return names
 
 
-def join(parts: Path, into: Path) -> Path:
-    """Join the parts of a folder again, below ``into``; returns the folder.
+def join(parts: Path, into: Path) -> list[Path]:
+    """Join the parts of every folder that was cut into ``parts`` again, below ``into``; returns the folders.
 
     Raises
     ------
@@ -57,7 +60,13 @@ def join(parts: Path, into: Path) -> Path:
         Naming a part that is not as it was cut.
     """
     parts, into = user_path(parts), user_path(into)
-    facts = json.loads((parts / FACTS_FILE).read_text(encoding="utf-8"))
+    found = sorted(parts.glob(FACTS_FILE.format(folder="*")))
+    if not found:
+        raise MissingPartsError(f"{parts} has no {FACTS_FILE.format(folder='FOLDER')}, which says what the parts are")
+    return [_joined(json.loads(path.read_text(encoding="utf-8")), parts, into) for path in found]
+
+
+def _joined(facts: dict[str, Any], parts: Path, into: Path) -> Path:
     missing = [name for name in facts["parts"] if not (parts / name).exists()]
     if missing:
         raise MissingPartsError(f"{parts} lacks {len(missing)} of {len(facts['parts'])} parts: {', '.join(missing)}")

@@ -171,7 +171,13 @@ class SubsetPlan:
         PlanMismatchError
             Naming what differs.
         """
-        self._check({"device_kind": device_kind(self.device), "images": _facts_of(images).model_dump()})
+        kind = device_kind(self.device)
+        with locked(self.folder / "plan.lock"):
+            facts = self.facts()
+            if facts.device_kind is None and facts.trainer == SIDE_BY_SIDE and kind is not None:
+                # Begun on a machine without a GPU that only hands out work: the first to train says which GPU it is.
+                write_plan(self.folder, facts.model_copy(update={"device_kind": kind}))
+        self._check({"device_kind": kind, "images": _facts_of(images).model_dump()})
 
     def facts(self) -> PlanFacts:
         """The plan as it was written."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from generation.card import CARD_NAME, dataset_card
 from generation.card.croissant import CROISSANT_NAME, croissant_json
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.hub import Origin, endpoint, published_versions, tag_of
-from nndynbench.storage.manifest import MANIFEST_NAME
+from nndynbench.storage.hub import Origin, adopt, endpoint, published_versions, tag_of
+from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import versions_at
 from nndynbench.storage.versions import version_numbers
@@ -62,8 +63,9 @@ def plan_upload(root: Path, repository: str) -> Upload:
         for file in packed.manifest.files:
             files[f"{name}/{version}/{file}"] = packed.path(file, again=True)
         files[f"{name}/{version}/{MANIFEST_NAME}"] = packed.folder / MANIFEST_NAME
-    afterwards = _subsets_afterwards(root, published)
-    return Upload(versions, files, dataset_card(afterwards, repository=repository), croissant_json(afterwards))
+    with TemporaryDirectory() as fetched:
+        afterwards = _subsets_afterwards(root, published, Path(fetched))
+        return Upload(versions, files, dataset_card(afterwards, repository=repository), croissant_json(afterwards))
 
 
 def publish(upload: Upload, repository: str) -> str:
@@ -99,13 +101,19 @@ def _check_superseding(name: str, version: str, published: list[str]) -> None:
         )
 
 
-def _subsets_afterwards(root: Path, published: dict[str, dict[str, Origin]]) -> list[Subset]:
-    """The newest version of every subset, packed here or published there."""
+def _subsets_afterwards(root: Path, published: dict[str, dict[str, Origin]], fetched: Path) -> list[Subset]:
+    """The newest version of every subset. One that is published is as it is there, whatever has its number here."""
     afterwards = []
     for name in catalogue():
-        here, there = versions_at(root, name), list(published[name])
+        here, there = versions_at(root, name), published[name]
         if not here and not there:
             continue
         newest = max([*here, *there], key=version_numbers)
-        afterwards.append(load(name, version=newest, root=root if newest in here else None))
+        folder = fetched / name / newest
+        if newest in there:
+            adopt(there[newest], name, newest, folder)
+        if newest in here and (newest not in there or read_manifest(root / name / newest) == read_manifest(folder)):
+            afterwards.append(load(name, version=newest, root=root))
+        else:
+            afterwards.append(Subset(folder, offline=False))
     return afterwards

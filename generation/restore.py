@@ -79,6 +79,7 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
         with run.locked() as ours:
             if not ours or run.finished:
                 continue
+            run.clear()  # arrays of another training would be packed beside this one's tables
             for tier, bits, arrays in held:
                 for epoch in arrays.epochs(network):
                     parts = arrays.parts(arrays.read(network, [epoch])[0])

@@ -92,6 +92,11 @@ class NetworkRun:
         for state in self._states():
             state.unlink()
 
+    def clear(self) -> None:
+        """Remove what a training that did not end, or a restoring that was interrupted, left."""
+        for path in self.folder.glob("*.safetensors"):
+            path.unlink()
+
     def write_state(self, state: TrainingState) -> None:
         arrays = {f"weights/{key}": value for key, value in state.weights.items()}
         arrays |= {f"optimiser/{key}": value for key, value in state.optimiser.items()}

@@ -173,7 +173,7 @@ def _of(held: int, subset: Subset) -> str:
 
 def _rank_correlation(subset: Subset, epoch: int) -> str:
     """Spearman's correlation of the validation accuracy after an epoch, or the last before it, with the final one."""
-    accuracies = subset.curves["validation_accuracy"].unstack("epoch").ffill(axis=1)
-    seen = accuracies[min(epoch, subset.manifest.epochs)].reindex(subset.networks.index).fillna(subset.manifest.chance)
+    accuracies = subset.curves["validation_accuracy"].unstack("epoch").reindex(columns=range(1, epoch + 1)).ffill(axis=1)
+    seen = accuracies[epoch].reindex(subset.networks.index).fillna(subset.manifest.chance)
     final = subset.networks["final_accuracy"]
     return f"{seen.corr(final, method='spearman'):.2f}" if min(seen.nunique(), final.nunique()) > 1 else NOTHING

@@ -102,7 +102,7 @@ def _files(subset: Subset) -> Iterator[dict[str, Any]]:
 def _records(subset: Subset, table: TableName) -> dict[str, Any]:
     name = configuration_name(subset.name, table)
     frame: pd.DataFrame = getattr(subset, table).reset_index()
-    described = described_fields()[table]
+    described = {column: ("", f"the grid's setting {column}") for column in map(str, frame)} | described_fields()[table]
     fields = [
         {
             "@type": "cr:Field",

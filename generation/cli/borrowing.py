@@ -30,10 +30,10 @@ def join_folder(
     parts: Annotated[Path, typer.Argument(help="the folder that `cut` wrote")],
     into: Annotated[Path, typer.Option(help="where to put the joined folder")],
 ) -> None:
-    """Join the parts of a folder that was cut."""
+    """Join the parts of the folders that were cut."""
     from generation.parcels import join
 
-    console.print(f"joined {join(parts, into)}")
+    console.print(f"joined {', '.join(map(str, join(parts, into)))}")
 
 
 def borrow(

@@ -12,7 +12,7 @@ from pathlib import Path
 from generation.engines.processes import worker_processes
 from generation.images import Images, load_images
 from generation.plan import SubsetPlan
-from generation.training import Record, train_network
+from generation.training import FinishedRecord, Record, train_network
 from nndynbench.errors import NndynbenchError
 
 Report = Callable[[Record], None]
@@ -80,19 +80,22 @@ class Job:
             if not ours or stop():
                 return
             plans, runs = [self.plan.network(n) for n in ours], [self.plan.run(n) for n in ours]
+
+            def reported(record: Record) -> None:
+                if self.weights_of is not None and isinstance(record, FinishedRecord):
+                    self.plan.keep_weights_of(self.weights_of, record.network)
+                report(record)
+
             try:
                 if self.side_by_side == 1:
-                    train_network(plans[0], images, runs[0], stop=stop, report=report)
+                    train_network(plans[0], images, runs[0], stop=stop, report=reported)
                 else:
                     from generation.training.side_by_side import train_side_by_side
 
                     with worker_processes(self.describers, _yield_to_others) as describers:
                         train_side_by_side(
-                            plans, images, runs, device=self.device, describers=describers, stop=stop, report=report
+                            plans, images, runs, device=self.device, describers=describers, stop=stop, report=reported
                         )
-                if self.weights_of is not None:
-                    for network in self.plan.finished(ours):
-                        self.plan.keep_weights_of(self.weights_of, network)
             except OSError as error:
                 failed = f"network {ours[0]}" if len(ours) == 1 else f"one of {len(ours)} networks side by side"
                 raise TrainingFailedError(f"{self.plan.folder}, {failed}: {error}") from error

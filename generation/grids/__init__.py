@@ -131,7 +131,12 @@ class Grid:
     def recipe(self, network: int) -> dict[str, Any]:
         """Everything that decides how one network is trained, but its seed."""
         row = {str(column): _plain(value) for column, value in self.networks.loc[network].items()}
-        return {**DEFAULTS, **self.settings, **row}
+        # To pandas a row of numbers alone is one of floats, and evenly spaced values are floats anyway.
+        return {name: _whole(name, value) for name, value in {**DEFAULTS, **self.settings, **row}.items()}
+
+
+def _whole(setting: str, value: Any) -> Any:
+    return int(value) if setting in NUMBERS and NUMBERS[setting].whole else value
 
 
 def grid_names() -> list[str]:
@@ -184,6 +189,8 @@ def _facts(name: str, file: Traversable) -> dict[str, Any]:
         check_name(part, PARTS, what=f"part of grid {name!r}")
     if ("rows" in facts) == ("product" in facts):
         raise GridError(f"grid {name!r} must give what varies either in a [product] section or in a CSV file named by rows")
+    if "product" in facts and (needless := [part for part in ("first_rows", "seeds") if part in facts]):
+        raise GridError(f"grid {name!r}: {' and '.join(needless)} need a CSV file named by rows, not a [product] section")
     for section in ("settings", "product"):
         if not isinstance(facts.get(section, {}), dict):
             raise GridError(f"grid {name!r}: {section} must be a section, [{section}], not {facts[section]!r}")
@@ -209,7 +216,10 @@ def _rows(name: str, facts: dict[str, Any], beside: Traversable) -> pd.DataFrame
         return pd.DataFrame()
     except (pd.errors.ParserError, UnicodeDecodeError) as damage:
         raise GridError(f"{table} is not a CSV table: {damage}") from damage
-    return pd.concat([whole.head(counts.get("first_rows", len(whole)))] * counts.get("seeds", 1))
+    rows, seeds = whole.head(counts.get("first_rows", len(whole))), counts.get("seeds", 1)
+    if seeds > 1 and "configuration" not in rows:
+        rows = rows.assign(configuration=range(len(rows)))  # by which splits keep a recipe's seeds together
+    return pd.concat([rows] * seeds)
 
 
 def _empty(name: str, facts: dict[str, Any]) -> str:

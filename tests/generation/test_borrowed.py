@@ -36,7 +36,7 @@ def test_what_was_cut_is_joined_again(tmp_path: Path, folder: Path) -> None:
     parts = cut(folder, tmp_path / "parts", part_bytes=20_000)
     assert len(parts) > 3
     assert max(part.stat().st_size for part in parts) <= 20_000
-    joined = join(tmp_path / "parts", tmp_path / "elsewhere")
+    [joined] = join(tmp_path / "parts", tmp_path / "elsewhere")
     for path in ("a", "below/b", "c"):
         assert (joined / path).read_bytes() == (folder / path).read_bytes()
 
@@ -110,3 +110,14 @@ def test_a_pack_of_another_trainer_or_kind_of_device_is_not_gone_on_with() -> No
     imagenet = earlier_pack("imagenet-lenet", "cpu")
     assert imagenet is not None
     assert imagenet.name == "imagenet-lenet"
+
+
+def test_folders_that_were_cut_into_one_place_are_all_joined(tmp_path: Path, folder: Path) -> None:
+    other = folder.rename(tmp_path / "others")
+    (tmp_path / "things").mkdir()
+    (tmp_path / "things" / "d").write_bytes(b"d")
+    for each in (other, tmp_path / "things"):
+        cut(each, tmp_path / "parts", part_bytes=20_000)
+    joined = join(tmp_path / "parts", tmp_path / "elsewhere")
+    assert [path.name for path in joined] == ["others", "things"]
+    assert (joined[0] / "below/b").read_bytes() == (other / "below/b").read_bytes()

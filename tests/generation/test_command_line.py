@@ -215,3 +215,10 @@ def test_errors_that_a_user_can_mend_come_without_a_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stderr.startswith("error: nothing was trained in")
     assert "Traceback" not in done.stderr
+
+
+def test_a_catalogue_subset_whose_epochs_vary_gets_its_card(tmp_path: Path) -> None:
+    grid = Path(write_grid(tmp_path / "small.toml", epochs=1))
+    grid.write_text(grid.read_text().replace("epochs = 1\n", "") + "epochs = [1, 2]\n")
+    generation("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--keep", 0)
+    assert '"digits-lenet/epochs"' in (tmp_path / "croissant.json").read_text(encoding="utf-8")

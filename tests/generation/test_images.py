@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation import images as sources
-from generation.images import Images, OtherImagesError, canonical_order, halves, load_images
+from generation.images import Images, NoImagesError, OtherImagesError, canonical_order, halves, load_images
 from generation.training.batches import CROP_PADDING, normalised, shifted_and_flipped
 
 
@@ -128,3 +128,26 @@ def test_cifar10_is_cut_into_50_000_and_twice_5_000(images_folder: Path, tmp_pat
     assert images.train[0].shape == (50_000, 3, 32, 32)
     for part in (images.validation, images.test):
         assert np.bincount(part[1]).tolist() == [500] * 10
+
+
+def test_a_second_source_of_the_same_images_is_remembered_and_rewrites_nothing(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = []
+    for name in ("one", "one-again"):
+        (folders / "one-again").mkdir(exist_ok=True)
+        (folders / "one-again" / "data").write_text("a")
+        load_images("digits", source=folders / name, cache=folders / "cache")
+        arrays.append({path: path.stat().st_ino for path in (folders / "cache").rglob("*.npy")})
+    assert arrays[0] == arrays[1]
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda source: pytest.fail("decoded again"))
+    for name in ("one", "one-again"):
+        load_images("digits", source=folders / name, cache=folders / "cache")
+
+
+def test_images_laid_out_otherwise_are_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    split = datasets.Dataset.from_dict({"picture": [0], "label": [0]})
+    monkeypatch.setattr(sources, "_load_dataset", lambda source: {"train": split, "test": split})
+    with pytest.raises(NoImagesError, match=r"columns image \(or img\) and label.*these have train: picture, label"):
+        load_images("cifar10")

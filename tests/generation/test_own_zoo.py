@@ -114,3 +114,12 @@ def test_the_grid_and_the_architecture_of_the_documents_are_trained_as_they_stan
     zoo = nb.load("my-zoo", root="zoo")
     assert zoo.manifest.regime == "own"
     assert zoo.architecture.layer_sizes == {"input": 1, "conv1": 6, "fc1": 12, "fc2": 10}
+
+
+@pytest.mark.parametrize(("said", "wrong"), [("[1, 8, 8]", "[3, 8, 8]"), ("units = 10", "units = 7")])
+def test_an_architecture_that_does_not_fit_the_images_is_refused(
+    tmp_path: Path, grid: str, architecture: str, said: str, wrong: str
+) -> None:
+    Path(architecture).write_text(ARCHITECTURE.replace(said, wrong))
+    with pytest.raises(OwnZooError, match=r"but the images of digits-lenet have \[1, 8, 8\] and 10"):
+        own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)

@@ -14,7 +14,9 @@ from generation import plan as plans
 from generation.grids import DEFAULTS, GridError, read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
+from generation.training import train_network
 from nndynbench.names import UnknownNameError
+from nndynbench.subsets.splits import draw_splits
 from tests.generation.small_runs import begin, write_grid
 
 
@@ -200,6 +202,7 @@ def test_what_a_grid_cannot_say_is_refused_before_anything_is_trained(
 
 
 EMPTY = {
+    "seeds of a product": ("seeds = 3\n[product]\nlearning_rate = [0.1]\ndropout = [0.0]\n", "seeds need a CSV file"),
     "nothing": ("", r"must give what varies either in a \[product\] section or in a CSV file"),
     "no axis": ("[product]\n", r"\[product\] is empty; give learning_rate and dropout a list such as \[0.1, 0.2\]"),
     "an axis without a value": (
@@ -283,3 +286,42 @@ def test_epochs_may_vary_or_be_left_at_their_default(tmp_path: Path) -> None:
     assert read_grid(str(path)).longest == DEFAULTS["epochs"]
     path.write_text(text.replace("epochs = 7\n", "").replace("dropout =", "epochs = [2, 3]\ndropout ="))
     assert read_grid(str(path)).longest == 3
+
+
+def test_whole_numbers_stay_whole_where_nothing_but_numbers_varies(tmp_path: Path, digit_images: Images) -> None:
+    path = tmp_path / "odd.toml"
+    text = Path(write_grid(path, epochs=1)).read_text()
+    text = text.replace("batch_size = 16\n", "").replace("training_images = 320\n", "")
+    path.write_text(text + "batch_size = { from = 8, to = 32, count = 3 }\ntraining_images = [320]\n")
+    made = subset_plan("digits-lenet", tmp_path, grid=str(path))
+    made.bind(digit_images)
+    recipe = made.network(0).recipe
+    assert [type(recipe[name]) for name in ("batch_size", "training_images", "epochs")] == [int] * 3
+    with made.run(0).locked():
+        assert train_network(made.network(0), digit_images, made.run(0))
+
+
+def test_seeds_of_a_row_are_on_one_side_of_every_fold(tmp_path: Path) -> None:
+    rates = [0.001 * (i + 1) for i in range(20)]
+    (tmp_path / "rows.csv").write_text("learning_rate,dropout\n" + "".join(f"{rate},0.1\n" for rate in rates))
+    (tmp_path / "mine.toml").write_text('rows = "rows.csv"\nseeds = 4\n')
+    networks = read_grid(str(tmp_path / "mine.toml")).networks
+    labelled = networks.assign(label=(networks["learning_rate"] > 0.01).astype(int))
+    for train, test in draw_splits(labelled, subset="mine").folds["folds"]:
+        assert set(networks["learning_rate"][train]).isdisjoint(networks["learning_rate"][test])
+
+
+def test_a_plan_begun_where_no_gpu_is_is_bound_by_the_first_that_trains(
+    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = subset_plan("digits-lenet", tmp_path, trainer="side by side", device="cuda")
+    monkeypatch.setattr(plans, "device_kind", lambda device: None)
+    made.bind(digit_images)
+    monkeypatch.setattr(plans, "device_kind", lambda device: "an abacus")
+    made.check_device(digit_images)
+    assert made.facts().device_kind == "an abacus"
+    monkeypatch.setattr(plans, "device_kind", lambda device: "a slide rule")
+    with pytest.raises(PlanMismatchError, match="device_kind 'an abacus', but it is now 'a slide rule'"):
+        made.check_device(digit_images)
+    monkeypatch.setattr(plans, "device_kind", lambda device: None)
+    made.bind(digit_images)

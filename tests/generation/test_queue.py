@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -14,11 +15,13 @@ import pytest
 pytest.importorskip("torch")
 
 import nndynbench as nb
+from generation.engines import TrainingFailedError
 from generation.images import Images
 from generation.pack import pack_subset
 from generation.plan import SubsetPlan, begun_plan, subset_plan
 from generation.queue import read_queue, to_train
 from generation.runs import NetworkRun
+from generation.training import FinishedRecord, Record
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.subsets.catalogue import catalogue
@@ -189,3 +192,19 @@ def test_weights_of_few_are_refused_before_any_training_where_no_threshold_is_kn
         generation(*train, "--weights-of", 1)
     assert not list(tmp_path.rglob("state-*"))
     assert not list(tmp_path.rglob("network.json"))
+
+
+def test_a_network_of_a_group_drops_its_weights_when_it_ends_not_when_the_group_does(
+    tmp_path: Path, digit_images: Images
+) -> None:
+    made = begin(tmp_path, digit_images, trainer="side by side", rates=(0.002, 1e30), dropouts=(0.0,), epochs=2)
+
+    def full(record: Record) -> None:
+        if isinstance(record, FinishedRecord):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    group = replace(job(made), side_by_side=2, weights_of=0)
+    with pytest.raises(TrainingFailedError, match="No space left"):
+        group.train(made.order, digit_images, stop=lambda: False, report=full)
+    [diverged] = made.finished(made.order)
+    assert made.run(diverged).epochs_with_snapshots() == []

@@ -20,6 +20,7 @@ from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan, subset_plan
 from generation.restore import plan_beyond, restore
 from generation.runs import NetworkRun
+from nndynbench.graphs import initial_weights
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import bundled_folder
 from nndynbench.subsets.subset import Subset
@@ -187,3 +188,18 @@ def test_a_pack_of_another_library_version_is_refused(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace(f'"{libraries["torch"]}"', '"1.0.0"'))
     with pytest.raises(PlanMismatchError, match=r"trained with torch 1\.0\.0, but .* is installed"):
         run("restore", "digits-lenet-half", "--root", str(tmp_path / "pack"), "--out", str(tmp_path / "runs"))
+
+
+def test_what_an_unfinished_training_left_is_not_mixed_with_the_pack(half: Path, grid: str, tmp_path: Path) -> None:
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path / "exact"), "--grid", grid)
+    rounded = {"graphs": Selection(mantissa_bits=12)}
+    pack_subset(begun_plan("digits-lenet", tmp_path / "exact"), tiers=rounded, into=tmp_path / "light")
+    light = nb.load("digits-lenet", root=tmp_path / "light")
+    made = plan_beyond(light, tmp_path / "again", grid=grid)
+    made.bind(load_images("digits", cache=tmp_path / "images"))
+    begun = made.run(light.network_ids[0])
+    begun.folder.mkdir(parents=True)
+    begun.write_snapshot(1, initial_weights("digits-lenet", seed=1))
+    restore(light, made)
+    assert begun.epochs_with_snapshots() == []
+    assert nb.load("digits-lenet", root=pack_subset(made).parents[1]).tiers == ["networks"]

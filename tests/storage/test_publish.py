@@ -139,3 +139,18 @@ def test_an_upload_that_fails_publishes_no_version(empty_hub: HubStandIn, packed
     empty_hub.faults.clear()
     publish(plan_upload(packed, REPOSITORY), REPOSITORY)
     assert len(nb.load("digits-lenet").networks) == 240
+
+
+def test_the_card_describes_what_is_published_not_what_was_packed_again_under_its_number(
+    empty_hub: HubStandIn, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(plan_upload(packed, REPOSITORY), REPOSITORY)
+    monkeypatch.delenv("NNDYNBENCH_HUB")  # the repository is the one that is named
+    old = next((packed / "digits-lenet").glob("*.*.*"))
+    before, other = read_manifest(old), packed / "digits-lenet-half" / "1.0.0"
+    shutil.copytree(old, other)
+    named = before.model_copy(update={"subset": "digits-lenet-half", "version": "1.0.0"})
+    (other / "subset.json").write_text(named.model_dump_json())
+    (old / "subset.json").write_text(before.model_copy(update={"summary": "packed again"}).model_dump_json())
+    commit = publish(plan_upload(packed, REPOSITORY), REPOSITORY)
+    assert "packed again" not in empty_hub.commits[commit]["README.md"].decode()
