@@ -178,7 +178,8 @@ def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax:
     # A network that diverged in its first epoch has no curve.
     shown = every.reindex(networks.index).dropna(how="all")
     lines = [np.column_stack([row.dropna().index, row.dropna()]) for _, row in shown.iterrows()]
-    by_rate = "learning_rate" in networks and bool((networks["learning_rate"] > 0).all())
+    rates = networks.get("learning_rate")
+    by_rate = rates is not None and pd.api.types.is_numeric_dtype(rates) and bool((rates > 0).all())
     values = networks.loc[shown.index, "learning_rate" if by_rate else "final_accuracy"]
     norm = LogNorm() if by_rate else None
     drawn = LineCollection(lines, array=values, cmap="plasma", norm=norm, linewidths=0.7, alpha=0.6)

@@ -127,3 +127,13 @@ def test_a_comparison_draws_one_subset_on_axes_of_ones_own() -> None:
     for wrong, why in unknown:
         with pytest.raises(UnknownNameError, match=why):
             compared.plot(**wrong)  # type: ignore[arg-type]
+
+
+def test_learning_rates_that_are_texts_leave_the_colours_to_the_final_accuracy(tmp_path: Path) -> None:
+    for number in range(3):
+        recorder = nb.Recorder(tmp_path / f"runs/{number}", hyperparameters={"learning_rate": f"cosine from 0.{number}"})
+        recorder.epoch(validation_accuracy=40.0 + number)
+        recorder.finish(test_accuracy=50.0 + number)
+    zoo = nb.pack(tmp_path / "runs", name="mine", out=tmp_path / "zoo")
+    axes = zoo.plot_curves(ax=Figure().add_subplot())
+    np.testing.assert_array_equal(lines_of(axes).get_array(), [50.0, 51.0, 52.0])

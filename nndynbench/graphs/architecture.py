@@ -148,12 +148,17 @@ class Architecture:
         return tuple(layer for layer in self.layers if layer.kind in ("conv", "fc"))
 
     @property
+    def input_layer(self) -> str:
+        """The name of the graph's first layer: "input", unless another layer is called so."""
+        return input_beside(layer.name for layer in self.layers)
+
+    @property
     def layer_sizes(self) -> dict[str, int]:
         """Nodes of each layer of the rolled graph: ``{"input": 3, "conv1": 6, …}``."""
         layers = self.weighted_layers
         if not layers:
             return {}
-        return {"input": layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
+        return {self.input_layer: layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
 
     @property
     def projections(self) -> tuple[Layer, ...]:
@@ -282,6 +287,14 @@ def _check_initialisation(given: object, *, where: str) -> None:
 def check_rule(rule: object, *, what: str) -> str:
     """Return a rule by which weights may be drawn; raises `UnknownNameError` for any other, with the valid ones."""
     return rule if isinstance(rule, str) and _is_normal(rule) else check_name(rule, RULES, what=what)
+
+
+def input_beside(layers: Iterable[str]) -> str:
+    """What the layer of the input's nodes is called beside these: "input", with underscores if one has that name."""
+    name, taken = "input", set(layers)
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _is_normal(rule: str) -> bool:

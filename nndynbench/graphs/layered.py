@@ -100,6 +100,8 @@ class LayeredGraph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"each layer needs a name of its own, not {', '.join(map(str, self.layers))}")
         if not self.blocks:
             raise ValueError("a layered graph needs a block or more")
         if len(self.blocks) != len(self.layers) - 1:
@@ -225,7 +227,7 @@ class LayeredGraph:
         )
         if self.sign is None:
             return edges
-        kept = edges.weights > 0
+        kept = edges.weights != 0  # NaN is of neither sign, and stays
         return Edges(edges.ends[kept], edges.starts[kept], edges.weights[kept])
 
     def to_scipy(self) -> scipy.sparse.csr_array:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.arrays import copied
+from nndynbench.graphs.architecture import input_beside
 from nndynbench.graphs.derived import TENSORS, DerivedWeightError, current_tensor, in_evaluation_mode, unwrapped
 from nndynbench.graphs.layered import LayeredGraph, NodeTensors, NotRepresentableError
 from nndynbench.graphs.rolled import rolled_blocks, slices_between
@@ -153,10 +154,7 @@ def from_module(
     for weight, _ in tensors.values():
         slices.append(slices_between(weight, weight.shape, nodes))
         nodes = len(weight)
-    first = "input"
-    while first in tensors:
-        first += "_"
-    return LayeredGraph(rolled_blocks(slices, dtype=dtype), (first, *tensors), tensors=tensors)
+    return LayeredGraph(rolled_blocks(slices, dtype=dtype), (input_beside(tensors), *tensors), tensors=tensors)
 
 
 def _tensors(name: str, layer: Any) -> NodeTensors:

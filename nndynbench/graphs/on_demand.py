@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from functools import lru_cache
 
 from nndynbench.graphs.weights import Weights
@@ -30,7 +31,7 @@ class SnapshotsOnDemand(Mapping[int, Weights]):
     def __getitem__(self, epoch: int) -> Weights:
         if epoch not in self._epochs:
             raise KeyError(epoch)
-        return dict(_latest(self._read, epoch))
+        return deepcopy(dict(_latest(self._read, epoch)))  # what a caller writes into it reaches nobody else
 
     def __contains__(self, epoch: object) -> bool:
         return epoch in self._epochs

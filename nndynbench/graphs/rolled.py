@@ -49,7 +49,7 @@ def rolled(
     layers = described.weighted_layers
     tensors = node_tensors(weights, layers, stacked=True, copy=copy)
     slices = [slices_between(tensors[layer.name].weight, layer.weight_shape, layer.input_shape[0]) for layer in layers]
-    return LayeredGraph(rolled_blocks(slices, dtype=dtype), ("input", *tensors), tensors=tensors)
+    return LayeredGraph(rolled_blocks(slices, dtype=dtype), (described.input_layer, *tensors), tensors=tensors)
 
 
 def slices_between(weight: RealArray, shape: tuple[int, ...], inputs: int) -> RealArray:

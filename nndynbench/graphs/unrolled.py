@@ -67,7 +67,7 @@ def unrolled(
             weight = tensors[layer.name].weight.astype(dtype)
             convolution = QuirkyConvolutionEdges if reference_quirks else ConvolutionEdges
             blocks.append(convolution(layer, weight) if layer.kind == "conv" else weight)
-    return LayeredGraph(tuple(blocks), ("input", *(layer.name for layer in layers)), tensors=tensors)
+    return LayeredGraph(tuple(blocks), (described.input_layer, *(layer.name for layer in layers)), tensors=tensors)
 
 
 def has_unrolled_graph(name: str | Architecture) -> bool:

@@ -35,7 +35,7 @@ class Pack:
         self.folder = folder
         self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
         self.manifest = self.folders[0].manifest
-        self._opening = (folder, tuple(also), offline)
+        self._opening = (folder.absolute(), tuple(path.absolute() for path in also), offline)
         self._tables: dict[TableName, pd.DataFrame] = {}
         self._arrays: dict[TierName, list[SnapshotArrays]] = {}
         # What functions returned, by network, fingerprint and place. Each fold, budget and copy of a method asks again.

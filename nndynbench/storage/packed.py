@@ -24,6 +24,7 @@ class PackedFolder:
     def __init__(self, folder: Path, *, offline: bool | None = None) -> None:
         refuse_where_sealed(f"the subset at {folder}")
         self.folder = folder
+        self._place = folder.absolute()  # the current folder may be another one by the time a file is read
         self.manifest: Manifest = read_manifest(folder)
         if (named := (self.manifest.subset, self.manifest.version)) != folder.absolute().parts[-2:]:
             right = "/".join(named)
@@ -33,11 +34,11 @@ class PackedFolder:
     @cached_property
     def origin(self) -> Origin | None:
         """Where the folder was downloaded from, or None."""
-        return read_origin(self.folder)
+        return read_origin(self._place)
 
     def holds(self, name: str) -> bool:
         """Whether a file of the manifest is here, good or bad."""
-        return name in self.manifest.files and (self.folder / name).is_file()
+        return name in self.manifest.files and (self._place / name).is_file()
 
     def holds_tier(self, tier: TierName) -> bool:
         """Whether all files of a tier are here.
@@ -59,7 +60,7 @@ class PackedFolder:
             For a file that was not fetched yet and cannot be: offline, or no host delivered it.
         """
         note_data()
-        path, expected = self.folder / name, self.manifest.files[name]
+        path, expected = self._place / name, self.manifest.files[name]
         try:
             check(path, expected, again=again)
         except DamagedFileError as damage:

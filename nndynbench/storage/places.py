@@ -76,6 +76,15 @@ def places(root: str | Path | None = None) -> list[Path]:
     return [home(), *own] if os.environ.get("NNDYNBENCH_HOME") else [*own, home()]
 
 
+def root_meant(subset: str, root: str | Path) -> Path | None:
+    """The root that was meant, where ``root`` is a subset's own folder or that of one of its versions; else None."""
+    if versions_at(user_path(root), subset):
+        return None
+    place = user_path(root).absolute()
+    above = place.parent if place.name == subset else place.parent.parent
+    return above if place.is_relative_to(above / subset) and versions_at(above, subset) else None
+
+
 def versions_at(place: Path, subset: str) -> list[str]:
     """Versions of a subset at one place, lowest first; none if this user may not look there. A folder with any other name
     (``1.0.0.bak``) is no version.

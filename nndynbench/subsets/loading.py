@@ -18,6 +18,7 @@ from nndynbench.storage.places import (
     is_offline,
     not_at_hand,
     places,
+    root_meant,
     to_regenerate,
     versions_at,
 )
@@ -75,6 +76,8 @@ def load(name: str, *, version: str | None = None, root: str | Path | None = Non
     >>> nndynbench.load("digits-lenet").name
     'digits-lenet'
     """
+    if root is not None and (meant := root_meant(name, root)) is not None:
+        raise NotAtHandError(f"{root} is the own folder of {name}: root= is the folder that holds it, {meant}")
     if name not in catalogue():
         return _load_own(name, version, root)
     entry = catalogue_entry(name)

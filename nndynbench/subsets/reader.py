@@ -268,7 +268,8 @@ def graph_of(tier: TierName, parts: Snapshot, described: Architecture, represent
     from nndynbench.signatures import snapshot_graph
 
     if tier == "graphs":
-        return LayeredGraph(tuple(np.asarray(block, dtype=np.float64) for block in parts.values()), ("input", *parts))
+        blocks = tuple(np.asarray(block, dtype=np.float64) for block in parts.values())
+        return LayeredGraph(blocks, (described.input_layer, *parts))
     return snapshot_graph(parts, described, representation)
 
 

@@ -62,7 +62,7 @@ class Snapshots(Dataset[dict[str, Any]]):
     def __getitem__(self, item: int) -> dict[str, Any]:
         network, epoch = self._items[item]
         values = self._subset.reader(network).snapshot(self._tier, epoch)
-        facts = self._subset.networks.loc[network]
+        facts = self._subset.pack.facts[network]
         return {
             "network": network,
             "epoch": epoch,

@@ -122,7 +122,8 @@ class Subset:
 
     def networks_in(self, tier: TierName) -> int:
         """For how many networks a tier can be read, by the manifests at hand; a bundled tier may hold only some."""
-        return max(self.pack.networks_in(part) for part in (tier, *RICHER.get(tier, ())))
+        is_graph = (self.manifest.network or {}).get("no_graph") is None
+        return max(self.pack.networks_in(part) for part in (tier, *(RICHER.get(tier, ()) if is_graph else ())))
 
     @property
     def networks(self) -> pd.DataFrame:
@@ -131,24 +132,28 @@ class Subset:
         label (1 is high), seconds, device, precision, and the splits as sample_fold, fold, blocked_fold and holdout (see
         `nndynbench.subsets.splits.fold_columns`).
         """
-        return self.pack.table("networks")
+        return self._own("networks")
 
     @property
     def curves(self) -> pd.DataFrame:
         """A row per (network, epoch): train_loss, train_accuracy, validation_accuracy (percent), seconds."""
-        return self.pack.table("curves")
+        return self._own("curves")
 
     @property
     def signatures(self) -> pd.DataFrame:
         """A row per (network, epoch, representation, sign, centrality): the five moments, for every trained epoch. In a zoo
         whose setting ``signatures`` is "kept epochs", only kept epochs have them.
         """
-        return self.pack.table("signatures")
+        return self._own("signatures")
 
     @property
     def features(self) -> pd.DataFrame:
         """A row per (network, kept epoch, layer), with the columns `nndynbench.features.FEATURES`."""
-        return self.pack.table("features")
+        return self._own("features")
+
+    def _own(self, table: TableName) -> pd.DataFrame:
+        """A table as its caller's own: what is written into it reaches no history and no score."""
+        return self.pack.table(table).copy()
 
     @property
     def devices(self) -> list[str]:
@@ -157,7 +162,7 @@ class Subset:
 
     @property
     def network_ids(self) -> list[int]:
-        return [int(network) for network in self.networks.index]
+        return [int(network) for network in self.pack.table("networks").index]
 
     @property
     def budgets(self) -> range:

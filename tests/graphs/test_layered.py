@@ -157,3 +157,13 @@ def test_without_torch_geometric_the_error_says_what_to_install(graph, monkeypat
     monkeypatch.setitem(sys.modules, "torch_geometric.data", None)
     with pytest.raises(ImportError, match="pip install torch-geometric"):
         graph.to_torch_geometric()
+
+
+def test_a_subgraph_keeps_edges_that_are_not_finite(weights):
+    broken = weights["fc3.weight"].copy()
+    broken[0, 0] = np.nan
+    for sign in ("positive", "negative"):
+        graph = unrolled(weights | {"fc3.weight": broken}, "digits-lenet").subgraph(sign)
+        assert np.isnan(graph.edges().weights).sum() == 1
+        degrees = graph.to_scipy().sum(axis=1)
+        np.testing.assert_array_equal(np.isnan(degrees), np.isnan(graph.degree()))

@@ -44,3 +44,9 @@ def test_however_many_networks_are_read_few_snapshots_stay_in_memory() -> None:
 def test_they_can_be_pickled_where_reading_can() -> None:
     snapshots = pickle.loads(pickle.dumps(SnapshotsOnDemand([1, 2], partial(read, 0.5))))
     assert float(snapshots[2]["fc.weight"][0, 0]) == 1.0
+
+
+def test_what_is_read_is_the_callers_own() -> None:
+    snapshots = SnapshotsOnDemand([1], partial(read, 1.0))
+    snapshots[1]["fc.weight"][:] = 0
+    assert float(snapshots[1]["fc.weight"][0, 0]) == 1.0

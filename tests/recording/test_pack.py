@@ -565,3 +565,16 @@ def test_runs_without_weights_are_scored_beside_the_bar(tmp_path: Path) -> None:
     zoo = nb.load("curves-alone", root=tmp_path / "zoo")
     compared = nb.compare(["curve-bar"], zoo, protocol="regression-folds", budgets=2, results=tmp_path / "results")
     assert {"bar", "curve-bar"} <= set(compared.rows.dropna(subset="value")["method"])
+
+
+def test_networks_that_are_no_graph_have_no_tiers_of_graphs(tmp_path: Path) -> None:
+    weights = {"a.weight": np.ones((3, 4), np.float32), "b.weight": np.ones((5, 7), np.float32)}
+    for run in range(2):
+        recorder = nb.Recorder(tmp_path / f"runs/{run}", weights, hyperparameters={"learning_rate": 0.1 + run})
+        recorder.epoch(weights=weights, train_loss=1.0)
+        recorder.finish(test_accuracy=50.0 + run)
+    packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+    assert packed.tiers == ["networks", "weights"]
+    pytest.importorskip("torch")
+    with pytest.raises(NotAtHandError, match="the graphs tier of my-zoo"):
+        packed.to_torch("graphs")

@@ -397,3 +397,16 @@ class TestBadInput:
             NotGivenError, match=rf"the curves in .*run\.json {says}" if "lack" in says or "have" in says else says
         ):
             nb.read_run(tmp_path / "run").curves  # noqa: B018
+
+
+def test_a_layer_called_input_is_told_from_the_input(tmp_path: Path) -> None:
+    weights = {"input.weight": np.ones((8, 4), np.float32), "output.weight": np.ones((2, 8), np.float32)}
+    recorder = nb.Recorder(tmp_path / "run", weights)
+    recorder.epoch(weights=weights, train_loss=1.0)
+    history = recorder.run.history(1)
+    graph = history.graph(1)
+    assert history.layer_sizes == {"input_": 4, "input": 8, "output": 2}
+    assert graph.layers == tuple(history.layer_sizes)
+    assert graph.nodes("input") == range(4, 12)
+    assert graph.node_attributes("input").shape == (8, 4)
+    assert all("layer" in data for _, data in graph.to_networkx().nodes(data=True))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from huggingface_hub import DatasetCard
@@ -13,7 +19,14 @@ pytest.importorskip("jinja2")
 
 
 import nndynbench as nb
-from generation.card import configuration_name, dataset_card, described_fields, packed_subsets, write_card
+from generation.card import (
+    _rank_correlation,
+    configuration_name,
+    dataset_card,
+    described_fields,
+    packed_subsets,
+    write_card,
+)
 from nndynbench.storage.places import bundled_folder
 from nndynbench.storage.tables import KEYS
 
@@ -115,3 +128,21 @@ def test_the_folds_are_columns_that_agree_with_the_splits(digits: nb.Subset) -> 
     [(train, test)] = digits.split("holdout")
     assert sorted(networks.index[networks["holdout"]]) == sorted(test)
     assert sorted(networks.index[~networks["holdout"]]) == sorted(train)
+
+
+def test_arrays_are_read_without_the_package_as_the_card_says(digits: nb.Subset) -> None:
+    import hdf5plugin  # noqa: F401
+
+    with h5py.File(digits.folder / "weights.h5") as file:
+        row = file["networks"][:].tolist().index(100)
+        values = file["values"][row, file["epochs"][row].tolist().index(3)]
+        parts = json.loads(file.attrs["parts"])
+    read = {name: values[start : start + math.prod(shape)].reshape(shape) for name, start, shape in parts}
+    for name, weights in digits.history(100, 3).weights(3).items():
+        np.testing.assert_array_equal(read[name], weights)
+
+
+def test_the_card_can_be_written_when_no_network_reached_epoch_5(digits: nb.Subset) -> None:
+    early = digits.curves[digits.curves.index.get_level_values("epoch") <= 3]
+    short: Any = SimpleNamespace(curves=early, networks=digits.networks, manifest=digits.manifest)
+    assert _rank_correlation(short, 5) == _rank_correlation(digits, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -442,3 +443,16 @@ def test_what_another_users_killed_writer_left_stays_and_hinders_nobody(
     with folder_written_whole(tmp_path / "1.0.0") as fresh:
         (fresh / "file").write_text("whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.0.0", left.name]
+
+
+def test_a_subset_is_read_although_the_current_folder_changes(
+    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundled, tmp_path / "zoo" / "digits-lenet" / bundled.name)
+    monkeypatch.chdir(tmp_path)
+    zoo = nb.load("digits-lenet", root="zoo")
+    sent = pickle.dumps(zoo)
+    monkeypatch.chdir(tmp_path.parent)
+    for each in (zoo, pickle.loads(sent)):
+        assert len(each.networks) == 240
+        assert each.history(7, 2).graph(2).number_of_nodes == 51

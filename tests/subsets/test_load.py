@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -163,3 +164,13 @@ def test_scoring_a_method_imports_no_torch() -> None:
         "print([m for m in ('torch', 'torchvision', 'datasets') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("own", ["digits-lenet", "digits-lenet/1.0.0"])
+def test_a_root_that_is_the_subsets_own_folder_names_the_one_that_holds_it(
+    own: str, digits: nb.Subset, tmp_path: Path
+) -> None:
+    shutil.copytree(digits.folder, tmp_path / "digits-lenet" / "1.0.0")
+    said = f"is the own folder of digits-lenet: root= is the folder that holds it, {re.escape(str(tmp_path))}"
+    with pytest.raises(NotAtHandError, match=said):
+        nb.load("digits-lenet", root=tmp_path / own)

@@ -135,3 +135,16 @@ def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> N
         digits.to_torch("weights", network_ids=[3, 9999, 300])
     with pytest.raises(NotAtHandError, match="holds none of the chosen epochs of the chosen networks"):
         digits.to_torch("weights", epochs=[99])
+
+
+@pytest.mark.parametrize("table", ["networks", "curves", "signatures", "features"])
+def test_a_table_is_its_callers_own(table: str) -> None:
+    zoo, untouched = nb.load("digits-lenet"), nb.load("digits-lenet")
+    frame = getattr(zoo, table)
+    frame[frame.select_dtypes("float").columns] = 0.0
+    pd.testing.assert_frame_equal(getattr(zoo, table), getattr(untouched, table))
+    ours, theirs = (each.history(100, 3) for each in (zoo, untouched))
+    pd.testing.assert_frame_equal(ours.curves, theirs.curves)
+    pd.testing.assert_frame_equal(ours.features, theirs.features)
+    np.testing.assert_array_equal(ours.signature("degree"), theirs.signature("degree"))
+    assert ours.hyperparameters == theirs.hyperparameters
