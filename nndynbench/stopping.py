@@ -103,7 +103,9 @@ class StopEarly:
         if not 0 <= below <= 1:
             raise ValueError(f"below must be a probability, from 0 to 1, not {below!r}")
         self.subset = load(subset) if isinstance(subset, str) else subset
-        self.subset.split(find_protocol(FITTED_AS).split)  # too few networks are an error now, not within a training
+        folds = find_protocol(FITTED_AS).split
+        assert folds is not None
+        self.subset.split(folds)  # too few networks are an error now, not within a training
         self.at_least = at_least
         self.below = below
         self.method = method
