@@ -59,7 +59,7 @@ def compare(zoo: Subset, plan: SubsetPlan, network: int, tier: TierName, *, mant
         raise ValueError(f"network {network} is not finished in {plan.folder}")
     reader, stored = reader_of_run(plan, network), zoo.reader(network)
     losses = pd.Series({row.epoch: row.train_loss for row in record.epochs}, dtype=float)
-    before = rows_of(zoo.curves, network).droplevel("network")["train_loss"].reindex(losses.index)
+    before = rows_of(zoo.pack.table("curves"), network).droplevel("network")["train_loss"].reindex(losses.index)
     epochs = list(losses.index)
     ours, theirs = (part.signature("degree", "rolled", None, epochs)[:, :3] for part in (reader, stored))
     differences = [_difference(ours[i], theirs[i]) for i in range(len(epochs))]

@@ -115,15 +115,17 @@ def _arrays(folder: Path) -> list[_Arrays]:
 
 def record_of(zoo: Subset, network: int) -> FinishedRecord:
     """A network's record, as its training wrote it, from the tables of its subset."""
-    facts: dict[str, Any] = {str(column): value for column, value in zoo.networks.loc[network].to_dict().items()}
+    facts: dict[str, Any] = {
+        str(column): value for column, value in zoo.pack.table("networks").loc[network].to_dict().items()
+    }
     layers = [layer.name for layer in architecture(zoo.manifest.architecture).weighted_layers]
     signatures: dict[int, dict[str, list[float]]] = {}
-    for (epoch, *name), values in _keyed(zoo.signatures, network):
+    for (epoch, *name), values in _keyed(zoo.pack.table("signatures"), network):
         signatures.setdefault(int(epoch), {})["/".join(name)] = values
     features: dict[int, dict[str, list[float]]] = {}
-    for (epoch, layer), values in _keyed(zoo.features[list(FEATURES)], network):
+    for (epoch, layer), values in _keyed(zoo.pack.table("features")[list(FEATURES)], network):
         features.setdefault(int(epoch), {})[layer] = values
-    curves = rows_of(zoo.curves, network).reset_index().drop(columns="network")
+    curves = rows_of(zoo.pack.table("curves"), network).reset_index().drop(columns="network")
     return FinishedRecord(
         network=network,
         restored_from=zoo.version,

@@ -157,26 +157,28 @@ def compare_network(zoo: Subset, run: NetworkRun, network: int) -> Retrained:
     if record is None:
         raise ValueError(f"network {network} is not finished in {run.folder}")
     initial, weights = _compare_weights(zoo, run, record)
-    stored = zoo.networks.loc[network]
-    new_signatures, old_signatures = signatures_table({network: record}), rows_of(zoo.signatures, network)
+    stored = zoo.pack.table("networks").loc[network]
+    new_signatures, old_signatures = signatures_table({network: record}), rows_of(zoo.pack.table("signatures"), network)
     if initial is None:
         new, old = (table[table.index.get_level_values("epoch") == 0] for table in (new_signatures, old_signatures))
         initial = _equal(new, old, within=SIGNATURE_TOLERANCE)
     alone = trainer_of(zoo) == ONE_BY_ONE
     same_libraries = all(version(library) == zoo.manifest.libraries[library] for library in BINDING_LIBRARIES)
-    stored_losses = rows_of(zoo.curves, network)["train_loss"]
+    stored_losses = rows_of(zoo.pack.table("curves"), network)["train_loss"]
     losses = [row.train_loss for row in record.epochs]
     first = abs(losses[0] / float(stored_losses.iloc[0]) - 1) if losses and len(stored_losses) else float("nan")
     return Retrained(
         network=network,
         initial_weights=initial,
         weights=weights,
-        curves=_equal(curves_table({network: record})[list(CURVES)], rows_of(zoo.curves, network)[list(CURVES)]),
+        curves=_equal(
+            curves_table({network: record})[list(CURVES)], rows_of(zoo.pack.table("curves"), network)[list(CURVES)]
+        ),
         signatures=_equal(new_signatures, old_signatures, within=SIGNATURE_TOLERANCE),
         outcome=all(value == stored[column] for column, value in record.outcomes.items()),
         same_arithmetic=alone and same_libraries and record.device == stored["device"],
         loss_difference=first,
-        accuracy_change=record.final_accuracy - zoo.networks["final_accuracy"].loc[network],
+        accuracy_change=record.final_accuracy - zoo.pack.table("networks")["final_accuracy"].loc[network],
     )
 
 

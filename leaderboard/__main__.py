@@ -57,7 +57,9 @@ def check(
     before: Annotated[
         Path | None,
         typer.Option(
-            help="the folder of submissions before a change: a method that is there keeps its authors and its code"
+            exists=True,
+            file_okay=False,
+            help="the folder of submissions before a change: a method that is there keeps its authors and its code",
         ),
     ] = None,
     scores: Scores = SCORES,

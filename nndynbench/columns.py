@@ -46,7 +46,8 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     functions
         A function, or several. Each takes a history and returns numbers or texts by name. A name that a history lacks is
-        NaN, and so is None. A text becomes a column of 0 and 1 for each value that was seen in fitting.
+        NaN, and so is None. A text becomes a column of 0 and 1 for each value that was seen in fitting. True and False are
+        1 and 0. Two functions may not return the same name (ValueError).
 
     Examples
     --------

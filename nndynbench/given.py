@@ -198,13 +198,14 @@ def checked_hyperparameters(given: Mapping[str, Any], subset: Subset) -> dict[st
     values = {str(name): given[name] for name in given.keys()}  # noqa: SIM118  # a Series goes through its values
     wanted = subset.manifest.hyperparameters
     # What networks of the subset lack, a run may lack too: it is missing there in the same way.
-    lacking = {name: _missing_in(subset.networks[name]) for name in wanted if name not in values}
+    networks = subset.networks
+    lacking = {name: _missing_in(networks[name]) for name in wanted if name not in values}
     if missing := [name for name, blank in lacking.items() if blank is None]:
         raise NotGivenError(f"hyperparameters lack {', '.join(missing)} (given: {', '.join(values) or 'none'})")
     if unknown := [name for name in values if name not in wanted]:
         raise NotGivenError(f"{subset.name} has no hyperparameter {', '.join(unknown)} (it has {', '.join(wanted)})")
     for name in values:
-        column, value = subset.networks[name], values[name]
+        column, value = networks[name], values[name]
         if pd.api.types.is_numeric_dtype(column):
             if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
                 raise NotGivenError(f"{name} must be a number in {subset.name}, not {value!r}")

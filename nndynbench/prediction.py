@@ -328,7 +328,8 @@ def given_of(run: Recorder | Run, subset: Subset, budget: int) -> Given:
 
 def _curves_of(subset: Subset) -> list[str]:
     """The curves that the subset's networks have."""
-    return [name for name in subset.curves.columns if name != "seconds" and subset.curves[name].notna().any()]
+    curves = subset.curves
+    return [name for name in curves.columns if name != "seconds" and curves[name].notna().any()]
 
 
 def _is_measured(run: Run, name: str, budget: int) -> bool:

@@ -111,14 +111,16 @@ def files_behind(*modules: str) -> set[Path]:
 
 
 def script_code(path: Path) -> str:
-    """SHA-256 of a user's file, of the files beside it that it names, and of what it imports, from beside it or installed,
-    except this package.
+    """SHA-256 of a user's file, of the files that it names, and of what it imports, from beside it or installed, except this
+    package.
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content)
     for name in sorted({found["name"] for found in NAMED.finditer(content.decode(errors="replace"))}):
-        if (named := path.resolve().parent / name).is_file():
-            digest.update(f"{name} {_state_of(named)}".encode())
+        named = path.resolve().parent / name
+        with suppress(OSError):  # what this user may not look at
+            if named.is_file():
+                digest.update(f"{name} {_state_of(named)}".encode())
     for code in _packages_behind([path], (str(path.resolve().parent), *sys.path)):
         digest.update(code.encode())
     return digest.hexdigest()

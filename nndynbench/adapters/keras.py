@@ -62,7 +62,7 @@ class RecordRun(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.recorder is None:  # ``epoch`` counts from 0: the training has so many behind it
             folder, hyperparameters, options = self._opening
-            options = {"architecture": described(self.model), **in_step(options, epoch)}
+            options = {"architecture": described(self.model), **in_step(options, epoch, is_sure=False)}
             self.recorder = Recorder(folder, weights_of(self.model), hyperparameters=hyperparameters, **options)
             self._recorded = self.model
 

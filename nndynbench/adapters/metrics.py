@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,20 +14,22 @@ from nndynbench.recording.record import RunError
 
 
 class CurvesWarning(UserWarning):
-    """A library logs a metric only in some epochs: says what is not recorded of it, and which setting mends that."""
+    """A metric is not recorded in every epoch: says why, and which setting makes a library log it in each."""
 
 
 ONE_RUN = "this callback has recorded the training in {}: make a new one, with another folder, for each training"
 
 
-def in_step(options: Mapping[str, Any], done: int) -> dict[str, Any]:
+def in_step(options: Mapping[str, Any], done: int, *, is_sure: bool = True) -> dict[str, Any]:
     """A recorder's options for a training that has ``done`` epochs behind it: ``resume=True`` goes on after these. A
     library's checkpoint may be older than the last recorded epoch; epochs after it are trained, and recorded, again.
+
+    ``is_sure``: whether 0 means that the training begins. If not, it goes on after the last recorded epoch.
     """
     resume = options.get("resume", False)
     if done and resume is False:
         raise RunError(f"the training goes on after epoch {done}: pass resume=True, and the folder of its run")
-    return {**options, "resume": done} if done and resume is True else dict(options)
+    return {**options, "resume": done} if resume is True and (done or is_sure) else dict(options)
 
 
 class EpochCurves:
@@ -53,7 +56,7 @@ class EpochCurves:
     def record(self, recorder: Recorder, logged: Mapping[str, Any], *, weights: WeightsLike | None = None) -> None:
         """Record the epoch that has ended; ``logged`` are the library's metrics of this epoch alone."""
         given = curves_from(logged, self._names, fractions=self._fractions)
-        below = [name for name, value in given.items() if name == LOSS and value < 0]
+        below = [name for name, value in given.items() if name == LOSS and -math.inf < value < 0]
         self._warn(recorder, below, f"below 0 in epoch {recorder.epochs + 1}, as no mean cross-entropy is, so not recorded")
         given = {name: value for name, value in given.items() if name not in below}
         first = recorder.run.columns if recorder.epochs else list(given)

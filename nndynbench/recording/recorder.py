@@ -124,7 +124,7 @@ class Recorder:
         self._record = fresh
         if begun.is_file():
             self._go_on(read_record(self.folder), resume)
-        else:
+        if not self._record.epochs:  # also where a run begins again: its initialisation may be another one
             self._change(snapshots=self._kept(0, network))
         self._since = time.perf_counter()
 
@@ -171,8 +171,8 @@ class Recorder:
         Raises
         ------
         RunError
-            If values are not numbers, or accuracies are not in percent; if other epochs have different curves; if weights
-            are missing; and if the run has ended.
+            If values are not numbers, a loss is below 0, or accuracies are not in percent; if other epochs have different
+            curves; if weights are missing; if the run has ended; and if something else has written to the folder.
         """
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has ended: nothing more can be recorded")
@@ -209,7 +209,7 @@ class Recorder:
         Raises
         ------
         RunError
-            If the accuracy is not a percentage, or the run has already ended.
+            If the accuracy is not a percentage, the run has already ended, or something else has written to the folder.
         """
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
@@ -228,7 +228,7 @@ class Recorder:
 
     def _check_alone(self) -> None:
         """Raise if something else has written to the folder since this recorder did."""
-        if read_record(self.folder) != self._record:
+        if read_record(self.folder).model_dump_json() != self._record.model_dump_json():
             raise RunError(
                 f"another recorder writes to {self.folder}: give each run a folder of its own and, if training is "
                 "distributed, record in the first process alone"

@@ -158,7 +158,7 @@ class Subset:
     @property
     def devices(self) -> list[str]:
         """The processors that trained the networks. They are of one kind: several models of CPU, or one GPU."""
-        return sorted(set(self.networks["device"]))
+        return sorted(set(self.pack.table("networks")["device"]))
 
     @property
     def network_ids(self) -> list[int]:
@@ -172,7 +172,7 @@ class Subset:
     @property
     def recipes(self) -> pd.Series:
         """By network id, the number of its recipe: networks of one recipe have equal hyperparameters and different seeds."""
-        return recipe_of_each(self.networks, self.manifest.hyperparameters)
+        return recipe_of_each(self.pack.table("networks"), self.manifest.hyperparameters)
 
     def target(self, name: str) -> pd.Series:
         """By network id, the value that a protocol predicts: a column of `networks`, or "late_validation_accuracy", which
@@ -183,18 +183,20 @@ class Subset:
         TargetError
             For a target that this version does not have; names the subsets that have it.
         """
+        networks = self.pack.table("networks")
         if name == LATE_VALIDATION_ACCURACY:
-            return late_validation_accuracy(self.networks, self.curves, chance=self.manifest.chance)
-        if name not in self.networks:
+            return late_validation_accuracy(networks, self.pack.table("curves"), chance=self.manifest.chance)
+        if name not in networks:
             having = ", ".join(entry.name for entry in catalogue().values() if entry.seeds) or "none"
             raise TargetError(f"{self.name} {self.version} has no {name}; subsets that have it: {having}")
-        return self.networks[name]
+        return networks[name].copy()
 
     def on_plateau(self, budget: int) -> pd.Series:
         """By network id, whether its loss is still within 0.03 of that of chance at a budget. For details and errors, see
         `nndynbench.subsets.plateau.on_plateau`.
         """
-        return on_plateau(self.networks, self.curves, budget=budget, chance=self.manifest.chance)
+        networks, curves = self.pack.table("networks"), self.pack.table("curves")
+        return on_plateau(networks, curves, budget=budget, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:
         """A split as a list of (training ids, test ids), the same every time.
@@ -221,7 +223,7 @@ class Subset:
             raise SplitError(f"{self.name} {self.version} has no split {name!r}: {stored['left_out'][name]}")
         if draw:
             if (name, draw) not in self._redrawn:
-                self._redrawn[name, draw] = list(REDRAWN[name](self.networks, self.name, draw))
+                self._redrawn[name, draw] = list(REDRAWN[name](self.pack.table("networks"), self.name, draw))
             # New lists each time, as for all other splits: shuffling them changes no later split.
             return [(list(train), list(test)) for train, test in self._redrawn[name, draw]]
         return [(fold["train"], fold["test"]) for fold in stored["folds"][name]]
@@ -278,7 +280,7 @@ class Subset:
         if target not in LATE:
             return self.budgets
         late = int(self.manifest.settings.get("late_epochs", LATE_EPOCHS)) if target == LATE_ACCURACY else LATE_EPOCHS
-        return range(1, epochs_before_late(self.networks, late) + 1)
+        return range(1, epochs_before_late(self.pack.table("networks"), late) + 1)
 
     def reader(self, network: int) -> Reader:
         """The reader of a network, which reads all epochs, later ones too. Raises what `history` raises for an id."""

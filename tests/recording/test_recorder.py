@@ -410,3 +410,21 @@ def test_a_layer_called_input_is_told_from_the_input(tmp_path: Path) -> None:
     assert graph.nodes("input") == range(4, 12)
     assert graph.node_attributes("input").shape == (8, 4)
     assert all("layer" in data for _, data in graph.to_networkx().nodes(data=True))
+
+
+def test_a_run_that_begins_again_has_its_own_initialisation(tmp_path: Path) -> None:
+    arrays_run(tmp_path / "run", epochs=2)
+    other = nb.graphs.random_weights("digits-lenet", seed=1)
+    begun = nb.Recorder(tmp_path / "run", other, hyperparameters={"learning_rate": 0.01}, resume=0)
+    assert begun.epochs == 0
+    assert list(begun.run.weights) == [0]
+    np.testing.assert_array_equal(begun.run.weights[0]["conv1.weight"], other["conv1.weight"])
+
+
+def test_an_architecture_given_with_tuples_is_recorded(tmp_path: Path) -> None:
+    mine = nb.graphs.architecture({"name": "mine", "layers": [{"kind": "tensor", "name": "fc", "shape": (10, 64)}]})
+    weights = {"fc.weight": np.ones((10, 64), np.float32)}
+    recorder = nb.Recorder(tmp_path / "run", weights, architecture=mine)
+    for _ in range(2):
+        recorder.epoch(weights=weights, train_loss=1.0)
+    assert recorder.finish(test_accuracy=50.0).epochs == 2
