@@ -63,10 +63,11 @@ def test_table_4_shows_the_papers_numbers_and_says_what_is_missing(results: Path
     assert lenet["paper: mae"].tolist() == [14.95, 14.67, 17.09, 12.49]
     assert lenet["paper: r2"].tolist() == [0.16, 0.3, 0.67, 0.75]
     notes = "\n".join(reproduced.notes)
+    whole = {"cifar10-lenet", "cifar10-alexnet", "cifar10-resnet44"}
     for name in set(columns.values()):
         trained = nb.subsets().loc[name, "networks"]
         missing = f"{name} holds {trained} of" if trained else f"not at hand: {name}"
-        assert (missing in notes) == (name not in {"cifar10-lenet", "cifar10-alexnet", "cifar10-resnet44"})  # which are whole
+        assert (missing in notes) == (name not in whole)
     assert "5.74 and 0.91" in notes
     assert "epoch 0, the initialisation, is in neither" in notes
 
