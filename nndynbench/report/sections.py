@@ -119,7 +119,7 @@ def triage(compared: Comparison, subset: Subset, board: Board, folder: Path) -> 
     for name in shown:
         cells = [estimate(rows[name]) for rows in by_metric.values()]
         cells += [estimate(last[name], column, signed=True) for column in beyond]
-        yield table_line([f"`{name}`" if name in RULES else marked(name, last), *cells, last[name]["reads"]])
+        yield table_line([marked(name, last), *cells, last[name]["reads"]])
     yield from said_of_fewer_draws(shown, last)
     rows = pd.DataFrame([rows[name] for rows in by_metric.values() for name in shown])
     yield from no_values(rows, lambda row: f", {METRICS[row['metric']].label}")
