@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nndynbench.numbers import NOTHING, epochs
+from nndynbench.numbers import NOTHING, epochs, estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,19 +57,6 @@ def html_card(title: str, facts: Mapping[str, object], rows: Rows = (), *, note:
     if note:
         parts.append(f'<div style="font-size:85%">{escape(note)}</div>')
     return f"<div>{''.join(parts)}</div>"
-
-
-def estimate(row: Mapping[str, object] | pd.Series, column: str = "value") -> str:
-    """A number with its 95% interval, "0.812 (0.76 to 0.86)"; a difference has a sign, and its interval is in thousandths,
-    which often decide on it: "+0.008 (0.001 to 0.014)".
-    """
-    prefix = "" if column == "value" else f"{column}_"
-    value, low, high = (float(row.get(name, np.nan)) for name in (column, f"{prefix}low", f"{prefix}high"))  # type: ignore[arg-type]
-    if not np.isfinite(value):
-        return NOTHING
-    sign, digits = ("", 2) if column == "value" else ("+", 3)
-    shown = f"{value:{sign}z.3f}"
-    return f"{shown} ({low:z.{digits}f} to {high:z.{digits}f})" if np.isfinite([low, high]).all() else shown
 
 
 def score_rows(result: Result) -> dict[str, list[dict[str, str]]]:
@@ -135,7 +122,7 @@ def comparison_rows(compared: Comparison, metric: str | None = None) -> dict[str
         title = ", trained on ".join(map(str, key)) + f", {epochs(int(last['budget'].iloc[0]))}"
         found[title] = [
             {"method": str(row["method"]), METRICS[metric].label: estimate(row)}
-            | {head: estimate(row, column) for column, head in beside.items()}
+            | {head: estimate(row, column, signed=True) for column, head in beside.items()}
             for _, row in last.iterrows()
         ]
     return found

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Stands where there is no number.
 NOTHING = "–"
@@ -14,6 +19,23 @@ def written(value: float, *, digits: int = 3, signed: bool = False) -> str:
     if signed and value > 0 and float(text):
         return f"+{text}"
     return text.replace("-", "−")
+
+
+def number(value: float | None) -> str:
+    """A number with three digits after the point, or a dash where there is none."""
+    return NOTHING if value is None or math.isnan(value) else written(value)
+
+
+def estimate(row: pd.Series | Mapping[Hashable, Any], column: str = "value", *, signed: bool = False) -> str:
+    """A row's value with its interval, where it has one: "0.712 (0.65 to 0.77)"; that of a signed one, which hundredths
+    decide on, in thousandths: "+0.017 (0.005 to 0.029)".
+    """
+    prefix = "" if column == "value" else f"{column}_"
+    value, low, high = (float(row.get(name, math.nan)) for name in (column, f"{prefix}low", f"{prefix}high"))
+    if math.isnan(value):
+        return NOTHING
+    shown = written(value, signed=signed)
+    return shown if math.isnan(low) else f"{shown} ({written_interval(low, high, digits=3 if signed else 2)})"
 
 
 def listed(names: Iterable[object], *, by: str = "and") -> str:

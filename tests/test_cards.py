@@ -85,7 +85,7 @@ def test_a_printed_result_fits_80_columns_and_has_every_value_with_its_interval(
     assert max(map(len, text.splitlines())) <= 80
     for _, row in result.scores.iterrows():
         if not row["undefined"]:
-            assert f"{row['value']:z.3f} ({row['low']:z.2f} to {row['high']:z.2f})" in text
+            assert f"{row['value']:z.3f} ({row['low']:z.2f} to {row['high']:z.2f})".replace("-", "−") in text
         else:
             assert row["undefined"].split()[0] in text
 

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from nndynbench.cli.console import console, print_table, progress_bar
 from nndynbench.cli.options import Root
-from nndynbench.cli.tables import number, span, with_span
+from nndynbench.cli.tables import dimmed
+from nndynbench.numbers import number
 from nndynbench.storage.elsewhere import need_writable
 
 ALL = "all"
@@ -61,8 +62,8 @@ def sample_efficiency(
         "budget", "networks", metric, f"{reference}'s", "gain", title=f"{escape(label)} on {loaded.name}, {protocol}"
     )
     for row in curve.to_dict("records"):
-        own = f"{number(row['value'])} {span(row, 'low', 'high')}"
-        table.add_row(str(row["budget"]), str(row["networks"]), own, number(row["beside"]), with_span(row, "gain"))
+        cells = [dimmed(row), number(row["beside"]), dimmed(row, "gain", signed=True)]
+        table.add_row(str(row["budget"]), str(row["networks"]), *cells)
     print_table(table)
     with written_whole(path) as partial:
         curve.to_csv(partial, index=False)

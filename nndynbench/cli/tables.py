@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.numbers import NOTHING, epochs
+from nndynbench.numbers import NOTHING, epochs, estimate, number, written_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,10 @@ def score_tables(result: Result, beside: pd.DataFrame, regimes: Mapping[str, str
         table = Table("budget", *heads, title=title)
         for budget, part in rows.items():
             score, *further = (_score(row) for row in part.to_dict("records"))
-            cells = [score, number(own[budget]["bar"]), with_span(own[budget], "gain")]
-            cells += [with_span(own[budget], "added")] * adds + further + [papers[budget] or NOTHING] * any(papers.values())
+            cells = [score, number(own[budget]["bar"]), dimmed(own[budget], "gain", signed=True)]
+            if adds:
+                cells.append(dimmed(own[budget], "added", signed=True))
+            cells += further + [papers[budget] or NOTHING] * any(papers.values())
             table.add_row(str(budget), *cells)
         yield table
 
@@ -78,7 +80,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         for name in last["value"].sort_values(ascending=METRICS[metric].direction < 0, kind="stable").index:
             row = last.loc[name]
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
-            cells += [span(row, "low", "high"), *(with_span(row, column) for column in beyond)]
+            cells += [interval(row), *(dimmed(row, column, signed=True) for column in beyond)]
             cells += [draws[str(name)]] if draws else []
             table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
         yield table
@@ -133,7 +135,7 @@ def _transfer_tables(compared: Comparison, rows: pd.DataFrame, metric: str) -> I
         for source in names:
             found = [(source, goal) in cells.index for goal in names]
             texts = [
-                f"{number(cells.loc[(source, goal), 'value'])} {span(cells.loc[(source, goal)], 'low', 'high')}"
+                dimmed(cells.loc[(source, goal)])
                 if there
                 else ("" if goal == source else NOTHING)  # none is tested on what it was trained on
                 for goal, there in zip(names, found, strict=True)
@@ -147,23 +149,15 @@ def _score(row: Row) -> str:
     value, why = row["value"], escape(str(row["undefined"]))
     if value != value:
         return why
-    return f"{value:z.3f} [dim]({why or span(row, 'low', 'high')})[/dim]"
+    return f"{number(value)} [dim]({why})[/dim]" if why else dimmed(row)
 
 
-def number(value: float | None) -> str:
-    """Three digits after the point, or a dash."""
-    return NOTHING if value is None or value != value else f"{value:z.3f}"
+def interval(row: Row) -> str:
+    """The interval of a score alone, dimmed; empty where there is none."""
+    return f"[dim]{written_interval(row['low'], row['high'])}[/dim]" if row["low"] == row["low"] else ""
 
 
-def span(row: Row, low: str, high: str, *, digits: int = 2) -> str:
-    """An interval, dimmed; empty where there is none."""
-    return f"[dim]{row[low]:z.{digits}f} to {row[high]:z.{digits}f}[/dim]" if row[low] == row[low] else ""
-
-
-def with_span(row: Row, column: str) -> str:
-    """A signed number and its interval; a dash where there is none."""
-    value = row[column]
-    if value != value:
-        return NOTHING
-    spanned = span(row, f"{column}_low", f"{column}_high", digits=3)
-    return f"{value:+z.3f} ({spanned})" if spanned else f"{value:+z.3f}"
+def dimmed(row: Row, column: str = "value", *, signed: bool = False) -> str:
+    """A number with its interval in brackets, the interval dimmed; a dash where there is none."""
+    value, bracket, spanned = estimate(row, column, signed=signed).partition(" (")
+    return f"{value} [dim]({spanned}[/dim]" if bracket else value

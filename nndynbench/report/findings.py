@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nndynbench.numbers import NOTHING, epochs
+from nndynbench.numbers import NOTHING, epochs, estimate
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.references import Reference, references, references_among
 from nndynbench.report.board import Board
 from nndynbench.report.leaving import leaving, what_leaving_says
-from nndynbench.report.markdown import estimate, table_head, table_line
+from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
 from nndynbench.report.seeds import BAR, can_be_said, seeds_table, what_the_seeds_say
 from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from nndynbench.numbers import epochs
+from nndynbench.numbers import epochs, estimate, number
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.references import beyond_references, references_among
 from nndynbench.protocols.triage import RULES
-from nndynbench.report.markdown import estimate, number, table_head, table_line
+from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
 from nndynbench.report.reasons import at_budget, lines, no_values
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nndynbench import plots
-from nndynbench.numbers import NOTHING, epochs
+from nndynbench.numbers import NOTHING, epochs, estimate, number
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import Comparison, find_protocol
 from nndynbench.protocols.metrics import METRICS
@@ -16,7 +16,7 @@ from nndynbench.protocols.references import BAR, beyond_references
 from nndynbench.protocols.triage import RULES
 from nndynbench.protocols.tuning import TUNING_SUBSET
 from nndynbench.report.board import Board
-from nndynbench.report.markdown import count, estimate, number, table_head, table_line
+from nndynbench.report.markdown import count, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
 from nndynbench.report.reasons import at_budget, failures, lines, no_values
 from nndynbench.report.scores import marked, said_of_fewer_draws, shown_budgets, table_of_scores

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nndynbench import plots
-from nndynbench.numbers import NOTHING, epochs, listed
+from nndynbench.numbers import NOTHING, epochs, estimate, listed
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.board import Board
 from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
-from nndynbench.report.markdown import estimate, table_head, table_line
+from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.prose import prose
 from nndynbench.report.ranking import Row, by_method, is_control
 from nndynbench.report.scores import score_table

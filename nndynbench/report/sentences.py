@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 
 import pandas as pd
 
-from nndynbench.numbers import epochs, listed
+from nndynbench.numbers import epochs, estimate, listed, number
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.references import BAR, references
 from nndynbench.protocols.triage import RULES
-from nndynbench.report.markdown import count, estimate, named, number
+from nndynbench.report.markdown import count, named
 from nndynbench.report.ranking import (
     Row,
     beside_weights,

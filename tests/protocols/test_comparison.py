@@ -115,7 +115,7 @@ def test_what_has_no_interval_is_shown_with_its_value_and_says_why(compared: nb.
     console = Console(width=2000, record=True, file=StringIO())
     console.print(*comparison_tables(replace(compared, rows=rows), "r2"))
     shown = console.export_text()
-    assert all(f"{value:z.3f}" in shown for value in rows.loc[rows["metric"] == "r2", "value"])
+    assert all(f"{value:z.3f}".replace("-", "−") in shown for value in rows.loc[rows["metric"] == "r2", "value"])
     assert "no interval: here is one group" in shown
     assert "nan" not in shown
     assert "()" not in shown

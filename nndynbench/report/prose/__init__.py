@@ -6,9 +6,8 @@ import re
 from importlib.resources import files
 
 from nndynbench.errors import NndynbenchError
-from nndynbench.numbers import NOTHING
+from nndynbench.numbers import NOTHING, estimate
 from nndynbench.report.board import Board
-from nndynbench.report.markdown import estimate
 from nndynbench.report.ranking import by_method
 
 OPTIONAL = re.compile(r" ?\[\[(.*?)\]\]")
