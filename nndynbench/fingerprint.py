@@ -18,7 +18,7 @@ import re
 import site
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import _lru_cache_wrapper, cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -37,8 +37,8 @@ IMPORTING = frozenset({"IMPORT_NAME"})
 NAMING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 # What looks outside. These names of functions and attributes, of whatever library; but not torch's `load_state_dict`, which
-# takes weights that are there already.
-OUTSIDE = re.compile(r"open|read|imread|read_\w+|load(?!_state_dict$)(txt|mat|_\w+)?|genfromtxt|fromfile|memmap")
+# takes weights that are there already, nor `load_digits`, whose images come with scikit-learn.
+OUTSIDE = re.compile(r"open|read|imread|read_\w+|load(?!_state_dict$|_digits$)(txt|mat|_\w+)?|genfromtxt|fromfile|memmap")
 # Everything from these modules.
 OUTSIDE_MODULES = frozenset(
     [
@@ -94,6 +94,10 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         yield from sorted("\n".join(_parts(item, seen)) for item in value)
     elif kind is dict:
         yield from _parts(list(value.items()), seen)
+    elif kind is slice:  # a constant of bytecode from Python 3.14 on
+        yield from _parts([value.start, value.stop, value.step], seen)
+    elif kind is _lru_cache_wrapper:
+        yield from _parts(value.__wrapped__, seen)
     elif kind is partial and not vars(value):
         yield from _parts([value.func, value.args, value.keywords], seen)
     elif isinstance(value, CodeType):

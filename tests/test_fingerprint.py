@@ -17,6 +17,7 @@ from nndynbench.fingerprint import fingerprint
 from nndynbench.protocols.method import find_method
 
 SOURCE = """
+from functools import cache
 import numpy as np
 from numpy.linalg import norm
 
@@ -27,8 +28,12 @@ FORMS = {"power": lambda t: t**2}
 def deepest(values):
     return np.sort(values)
 
+@cache
+def lowest():
+    return 0.5
+
 def helper(values, *, floor=0.1):
-    return [max(value, floor) for value in deepest(values)]
+    return [max(value, floor, lowest()) for value in deepest(values)]
 
 def within(limit):
     def own(graph):
@@ -42,7 +47,8 @@ FUNCTION = within(5)
 EDITS = {
     "the function itself": ("+ limit", "- limit"),
     "a function inside it": ("norm(values) *", "norm(values) /"),
-    "the function that it calls": ("max(value, floor)", "min(value, floor)"),
+    "the function that it calls": ("max(value, floor", "min(value, floor"),
+    "what is remembered of a function": ("return 0.5", "return 0.6"),
     "what that one calls": ("np.sort", "np.argsort"),
     "a default": ("floor=0.1", "floor=0.2"),
     "a constant": ("SCALE = 2.0", "SCALE = 2"),
@@ -90,6 +96,11 @@ LOOKING_NOWHERE = {
     "its own random numbers": "import numpy as np\ndef function(graph):\n    return np.random.default_rng(0).random()",
     "weights that a module takes": "def function(module):\n    return module.load_state_dict({})",
     "variables with such names": "def function(graph):\n    load, read = 1, 2\n    return load + read",
+    "the digits that come with scikit-learn": "from sklearn.datasets import load_digits\ndef function(graph):\n"
+    "    return load_digits().images.sum()",
+    "a part of a list": "def function(graph):\n    return [1, 2, 3][1:]",
+    "what is remembered of a function": "from functools import cache\n@cache\ndef own():\n    return 1\n"
+    "def function(graph):\n    return own()",
     "words that only begin so": "def function(graph):\n    return graph.opening + graph.readout + graph.loadings",
 }
 
@@ -173,7 +184,7 @@ def test_every_function_of_a_bundled_method_has_one() -> None:
 
 def test_a_part_of_a_function_is_its_function_and_its_arguments() -> None:
     helper = function_of(SOURCE, "helper")
-    other = function_of(SOURCE.replace("max(value, floor)", "min(value, floor)"), "helper")
+    other = function_of(SOURCE.replace("max(value, floor", "min(value, floor"), "helper")
     parts = [partial(helper, floor=0.1), partial(helper, floor=0.2), partial(other, floor=0.1), partial(helper)]
     found = [fingerprint(part) for part in parts]
     assert None not in found
