@@ -12,10 +12,13 @@ from nndynbench.own_run import NotGivenError, OwnRun
 from nndynbench.protocols.board import BOARD_FILE, BestMethod, board_path
 from nndynbench.protocols.method import find_method, method_names, seeded
 from nndynbench.protocols.protocol import find_protocol
+from nndynbench.protocols.results import DRAW
+from nndynbench.protocols.scoring import cases
 from nndynbench.storage.files import write_whole
 from nndynbench.submissions import RefusedError, read_submission
 from nndynbench.submissions.admission import is_bundled
-from nndynbench.subsets import History, load
+from nndynbench.submissions.recomputation import predictions_with_truths
+from nndynbench.subsets import History, Subset, load
 from nndynbench.subsets.reader import Reader
 
 PROTOCOL, METRIC, BUDGET = "regression-folds", "r2", 5
@@ -46,7 +49,10 @@ def best_methods(folder: Path = SUBMISSIONS) -> list[BestMethod]:
 
 
 def mean_ranks(folder: Path) -> pd.DataFrame:
-    """For each method that has a score on every subset: what it ``reads``, separated by blanks, and its mean ``rank``."""
+    """For each method that has a score on every subset: what it ``reads``, separated by blanks, and its mean ``rank``.
+
+    Scores are of the first draw of the folds, which all methods have.
+    """
     table = pd.DataFrame(_scores(folder), columns=["method", "reads", "subset", "value"])
     table["rank"] = table.groupby("subset")["value"].rank(ascending=False)
     subsets = table.groupby("method")["subset"].nunique()
@@ -98,13 +104,18 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
 def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
     # Only methods that anybody can run: a user who names no method is given none that needs a library of its own.
     bundled = [name for name in method_names() if not find_method(name).needs]
+    protocol, loaded = find_protocol(PROTOCOL), dict[str, Subset]()
     for path in (path for path in submission_files(folder) if path.match(f"*/*.{PROTOCOL}.json")):
         try:
             submission = read_submission(path)
         except RefusedError:
             continue
-        scores = {(score.budget, score.metric): score.value for score in submission.scores}
-        value = scores.get((BUDGET, METRIC))
         own = submission.method in bundled and is_bundled(submission)
-        if own and value is not None and find_method(submission.method).regressor is not None:
-            yield submission.method, " ".join(sorted(submission.reads)), submission.subset.name, value
+        if not own or find_method(submission.method).regressor is None:
+            continue
+        name, version = submission.subset.name, submission.subset.version
+        loaded[name] = loaded.get(name) or load(name, version=version)
+        predictions = predictions_with_truths(submission, subsets=loaded)
+        first = predictions[(predictions["budget"] == BUDGET) & (predictions.get(DRAW, 0) == 0)]
+        for case in cases(first, loaded, protocol).values():
+            yield submission.method, " ".join(sorted(submission.reads)), name, case.value(METRIC)

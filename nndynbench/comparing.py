@@ -143,12 +143,18 @@ def submitted_results(subsets: Sequence[Subset], protocol: str | Protocol, submi
 
 
 def compare_results(
-    results: Mapping[str, Result], subsets: Sequence[Subset], protocol: str | Protocol, *, metrics: Sequence[str] = ()
+    results: Mapping[str, Result],
+    subsets: Sequence[Subset],
+    protocol: str | Protocol,
+    *,
+    metrics: Sequence[str] = (),
+    beside: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compares methods from their predictions; nothing is fitted.
 
-    ``results`` maps each method's name to its result; references among them are what the others are compared with. All
-    budgets are compared, by the protocol's metrics or by the ``metrics`` given.
+    ``results`` maps each method's name to its result. All budgets are compared, by the protocol's metrics or by the
+    ``metrics`` given. What the methods are compared with are the references among them or, by the key of the reference that
+    it stands in for, the method that ``beside`` names.
     """
     chosen, by_name = find_protocol(protocol), {subset.name: subset for subset in subsets}
     budgets = sorted({int(budget) for result in results.values() for budget in result.predictions["budget"].unique()})
@@ -157,8 +163,8 @@ def compare_results(
         name: cases(result.predictions, by_name, chosen, reads=result.facts.reads, leave_out=True)
         for name, result in results.items()
     }
-    beside = {key: scored[name] for key, name in references_among(results).items()}
-    rows = [row for name, own in scored.items() for row in unit.scored_rows(name, results[name], own, beside, metrics)]
+    there = {key: scored[name] for key, name in (beside or references_among(results)).items()}
+    rows = [row for name, own in scored.items() for row in unit.scored_rows(name, results[name], own, there, metrics)]
     if chosen.name == TRIAGE and rows:
         rows += unit.replayed_rows()
     return Comparison(chosen, frame_of(rows), {}, {subset.name: subset.manifest.regime for subset in subsets})

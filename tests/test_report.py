@@ -216,7 +216,7 @@ def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_eq
     assert at_3["networks that have not left the plateau"] == f"{len(columns):,}"
     assert at_3["leaving early and distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
     assert at_3["leaving early and the curves so far"] == written(best, signed=True)
-    assert at_3["**leaving early and distance, for equal curves**"].startswith(f"**{written(partial, signed=True)} (")
+    assert at_3["**leaving early and distance, curves partialled out**"].startswith(f"**{written(partial, signed=True)} (")
     assert partial > 0.5
     assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
     assert f"After 15 epochs {(~off.any(axis=1)).sum()} of the 1,536 networks are still on it." in page

@@ -72,10 +72,10 @@ def added(case: Case, bar: Case) -> Estimate:
     mean over the draws of the folds that both have.
 
     In each fold, w is fitted on the predictions for the other folds' networks: a forecast-encompassing test. This is also
-    done with a calibrated bar: the mean accuracy of these networks + s·(bar − its mean over them), with s in [0, 1]. The
-    smaller of the two rises counts. So a method that says the same about every network adds nothing. To the bar as it is, it
-    would add something where the bar's predictions lie too far apart. Nor does a method add anything that says what the bar
-    says.
+    done with a calibrated bar: the mean accuracy of these networks + s·(bar − its mean over them), with s at least 0. The
+    smaller of the two rises counts. So a method adds nothing that says what the bar says, or the same about every network,
+    or what the bar says on another scale. To the bar as it is, the latter would add something where the bar's predictions
+    lie too far apart or too close together.
 
     Raises
     ------
@@ -157,9 +157,9 @@ def _sums_of(case: Scored, bar: Scored, resamples: Resamples) -> _Sums:
 
 
 def _calibrated(of: _Sums) -> tuple[FloatArray, FloatArray]:
-    """The intercept and the slope, in [0, 1], of the line through the means from the bar's predictions to the truths."""
+    """The intercept and the slope, at least 0, of the line through the means from the bar's predictions to the truths."""
     covariance = of.truth_bar - ratio(of.truth * of.bar, of.networks)
-    slope = np.clip(np.nan_to_num(ratio(covariance, of.bar_bar - ratio(of.bar**2, of.networks))), 0, 1)
+    slope = np.clip(np.nan_to_num(ratio(covariance, of.bar_bar - ratio(of.bar**2, of.networks))), 0, None)
     return np.nan_to_num(ratio(of.truth - slope * of.bar, of.networks)), slope
 
 

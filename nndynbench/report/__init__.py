@@ -170,10 +170,12 @@ Written by `{COMMAND}` from the board's submissions: change no number here by ha
 **references**, which see no weights: the **bar** sees all hyperparameters and the curves so far, the other sees the curves
 alone. A method's **gain** is how much better it scores than the reference: the difference, positive where the method is
 better, also for errors and regrets. What it **adds** is how much the reference's R² rises when the method's predictions are
-blended in, whether or not the reference is calibrated first: the smaller number counts. Brackets hold 95% intervals: whole
-learning rates or recipes are resampled. These intervals do not allow for a method
-having been picked as the best of many. Those on the leaderboard's front page do, and begin lower: cite them for a method
-that is named because it adds most.{absent}"""
+blended in, whether or not the reference is calibrated first: the smaller number counts.
+
+Brackets hold 95% intervals: whole learning rates or recipes are resampled. They are of these networks, fits and folds;
+networks trained anew may score outside them, and [audits](submitting.md#what-a-row-is-worth) count how often. Nor do they allow
+for a method having been picked as the best of many. Those on the leaderboard's front page do, and begin lower: cite them for a
+method that is named because it adds most.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from nndynbench.comparing import compare_results, submitted_results
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Comparison, find_protocol, protocols
 from nndynbench.protocols.results import Result
+from nndynbench.report.beside import REFERENCES, Beside
 from nndynbench.report.reasons import without_data
 from nndynbench.subsets import Subset
 
@@ -31,12 +32,23 @@ SHOWN = {
     "transfer-apart": ("kendall_tau_in_folds",),
 }
 
+# Those in which seeds of a recipe are told apart.
+SEEDS = ("seeds", "seeds-on-plateau", "seeds-off-plateau")
+
 # The protocols whose networks are also compared by optimiser apart: each trains them in another way.
 BY_OPTIMISER = ("seeds",)
 
 Work: TypeAlias = tuple[tuple[Subset, ...], tuple[str, ...]]
-# A protocol, and the optimiser whose networks are compared; empty for all networks.
-Part: TypeAlias = tuple[str, str]
+
+
+class Part(NamedTuple):
+    """A protocol, the optimiser whose networks are compared (empty for all networks), and the method that stands in for the
+    bar (empty for the bar itself).
+    """
+
+    protocol: str
+    optimiser: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,18 +58,20 @@ class Board:
     subsets: Mapping[str, Subset]
     comparisons: Mapping[tuple[tuple[str, ...], Part], Comparison]
 
-    def of(self, subset: str, protocol: str, *, optimiser: str = "") -> Comparison | None:
-        """The comparison on one subset, of one optimiser's networks or all; None where nothing is submitted."""
-        return self.comparisons.get(((subset,), (protocol, optimiser)))
+    def of(self, subset: str, protocol: str, *, optimiser: str = "", beside: str = "") -> Comparison | None:
+        """The comparison on one subset, of one optimiser's networks or all, beside the references or beside a method that
+        stands in for the bar; None where nothing is submitted.
+        """
+        return self.comparisons.get(((subset,), Part(protocol, optimiser, beside)))
 
     def optimisers(self, subset: str, protocol: str) -> list[str]:
         """Those whose networks are compared apart."""
         parts = (part for names, part in self.comparisons if names == (subset,))
-        return [optimiser for name, optimiser in parts if name == protocol and optimiser]
+        return [part.optimiser for part in parts if part.protocol == protocol and part.optimiser and not part.beside]
 
     def groups(self, protocol: str) -> list[Comparison]:
         """The comparisons on several subsets at once."""
-        return [found for (names, part), found in self.comparisons.items() if part == (protocol, "") and len(names) > 1]
+        return [found for (names, part), found in self.comparisons.items() if part == Part(protocol) and len(names) > 1]
 
 
 def read_board(
@@ -100,12 +114,22 @@ def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: P
         compared = compare_results(results, subsets, name, metrics=SHOWN[name])
         if not compared.rows.empty:
             missing = without_data(subsets[0], name, results) if len(subsets) == 1 else {}
-            found[name, ""] = _of_shared_budgets(Comparison(compared.protocol, compared.rows, missing, compared.regimes))
-        if name in BY_OPTIMISER:
-            parts = _by_optimiser(results, subsets)
-            apart = {(name, each): compare_results(own, subsets, name, metrics=SHOWN[name]) for each, own in parts}
-            found |= {part: each for part, each in apart.items() if not each.rows.empty}
-    return found
+            found[Part(name)] = _of_shared_budgets(Comparison(compared.protocol, compared.rows, missing, compared.regimes))
+        groups = {"": results, **(dict(_by_optimiser(results, subsets)) if name in BY_OPTIMISER else {})}
+        for optimiser, own in groups.items():
+            if optimiser:
+                found[Part(name, optimiser)] = compare_results(own, subsets, name, metrics=SHOWN[name])
+            for reference in stand_ins(own) if name in SEEDS else ():
+                family = {method: own[method] for method in reference.labels if method in own}
+                found[Part(name, optimiser, reference.method)] = compare_results(
+                    family, subsets, name, metrics=SHOWN[name], beside={reference.key: reference.method}
+                )
+    return {part: compared for part, compared in found.items() if not compared.rows.empty}
+
+
+def stand_ins(methods: Collection[str]) -> list[Beside]:
+    """The references that stand in for the bar, of those that are there with distance beside them."""
+    return [each for each in REFERENCES if each.stands_in and {each.method, each.with_distance} <= set(methods)]
 
 
 def _by_optimiser(results: Mapping[str, Result], subsets: tuple[Subset, ...]) -> Iterator[tuple[str, dict[str, Result]]]:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from nndynbench.numbers import NOTHING, epochs, estimate
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.references import Reference, references, references_among
+from nndynbench.report.beside import BAR, Beside
 from nndynbench.report.board import Board
 from nndynbench.report.leaving import leaving, what_leaving_says
 from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
-from nndynbench.report.seeds import BAR, can_be_said, seeds_table, what_the_seeds_say
 from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS
 from nndynbench.report.seeds import PROTOCOL as SEEDS
+from nndynbench.report.seeds import can_be_said, known_references, seeds_table, what_the_seeds_say
+from nndynbench.subsets import Subset
 
 FOLDS, METRIC = "regression-folds", "r2"
 FIRST = "cifar10-lenet-diverse"
@@ -34,10 +36,19 @@ def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
     yield f"\n**[{title}]({page})**"
     for subset in known:
         yield f"\n{subset.name}, {subset.recipes.nunique()} recipes:\n"
-        yield from seeds_table(board, subset, parts=False)
+        shown = _two_of(board, subset)
+        yield from seeds_table(board, subset, shown, parts=False)
         yield ""
         left = what_leaving_says(subset, leaving(subset, SEEDS_BUDGETS))
-        yield " ".join([*what_the_seeds_say(board, subset), *left])
+        yield " ".join([*what_the_seeds_say(board, subset, shown), *left])
+
+
+def _two_of(board: Board, subset: Subset) -> list[Beside]:
+    """The bar and, of the references that tell seeds apart, the one that sees most."""
+    compared = board.of(subset.name, SEEDS)
+    assert compared is not None
+    first, *others = known_references(compared)
+    return [first, *others[-1:]]
 
 
 def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:

@@ -29,7 +29,8 @@ EARLY, BETTER, FARTHER, SEEN = 0, 1, 2, slice(3, None)
 class Leaving:
     """Correlations within recipes, of the networks that have not left the plateau at a budget, have all curves up to it, and
     have a sibling there: how leaving it early goes with distance, with the curves so far (in the combination that fits these
-    very networks best), with distance for equal curves, and with ending better; and how distance goes with ending better.
+    very networks best), with distance when the curves are partialled out, and with ending better; and how distance goes with
+    ending better.
 
     They are fewer than those scored on the plateau: one that left it and is on it again at the budget is not among them.
     """
@@ -37,7 +38,7 @@ class Leaving:
     networks: int
     distance: Estimate
     curves: float
-    distance_for_equal_curves: Estimate
+    distance_beyond_curves: Estimate
     ends_better: Estimate
     distance_and_ends_better: Estimate
 
@@ -77,7 +78,9 @@ def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
         "networks that have not left the plateau": lambda own: f"{own.networks:,}",
         "leaving early and distance": lambda own: correlation(own.distance),
         "leaving early and the curves so far": lambda own: written(own.curves, signed=True),
-        "**leaving early and distance, for equal curves**": lambda own: f"**{correlation(own.distance_for_equal_curves)}**",
+        "**leaving early and distance, curves partialled out**": lambda own: (
+            f"**{correlation(own.distance_beyond_curves)}**"
+        ),
         "leaving early and ending better": lambda own: correlation(own.ends_better),
         "distance and ending better": lambda own: correlation(own.distance_and_ends_better),
     }
@@ -89,16 +92,19 @@ def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str
     """Whether farther seeds leave earlier where the curves are equal, what leaving early is worth in the end, and how many
     never leave.
     """
-    told = [budget for budget, own in found.items() if own.distance_for_equal_curves.low > 0]
+    told = [budget for budget, own in found.items() if own.distance_beyond_curves.low > 0]
     if told:
         first = found[told[0]]
         yield (
-            f"Of the seeds still on the plateau at {epochs(*told)}, those whose layers moved farther leave it earlier, for "
-            f"equal curves too: r = {correlation(first.distance_for_equal_curves)} at {epochs(told[0])}. "
+            f"Of the seeds still on the plateau at {epochs(*told)}, those whose layers moved farther leave it earlier, "
+            f"also with the curves partialled out: r = {correlation(first.distance_beyond_curves)} at {epochs(told[0])}. "
             f"Leaving early and ending better correlate there with r = {correlation(first.ends_better)}."
         )
     elif found:
-        yield f"For equal curves, distance after {epochs(*found)} does not tell which networks leave the plateau first."
+        yield (
+            f"With the curves partialled out, distance after {epochs(*found)} does not tell which networks leave the "
+            "plateau first."
+        )
     if found:
         stayed = epochs_on_plateau(subset)
         last = int(subset.networks["epochs_trained"].max())
@@ -121,7 +127,7 @@ def _correlations(columns: FloatArray, recipes: npt.NDArray[np.int64]) -> Leavin
         networks=len(columns),
         distance=told(lambda sums: _correlation(sums, EARLY, FARTHER)),
         curves=float(_by_curves(products)),
-        distance_for_equal_curves=told(lambda sums: _correlation(_for_equal_curves(sums), EARLY, FARTHER)),
+        distance_beyond_curves=told(lambda sums: _correlation(_beyond_curves(sums), EARLY, FARTHER)),
         ends_better=told(lambda sums: _correlation(sums, EARLY, BETTER)),
         distance_and_ends_better=told(lambda sums: _correlation(sums, FARTHER, BETTER)),
     )
@@ -133,7 +139,7 @@ def _correlation(sums: FloatArray, one: int, other: int) -> FloatArray:
     return ratio(sums[..., one, other], np.sqrt(squares))
 
 
-def _for_equal_curves(sums: FloatArray) -> FloatArray:
+def _beyond_curves(sums: FloatArray) -> FloatArray:
     """The sums of products of what is left of every column when the curves' best fit is taken from it."""
     across = sums[..., SEEN]
     return sums - across @ np.linalg.pinv(sums[..., SEEN, SEEN], hermitian=True) @ across.swapaxes(-1, -2)
@@ -141,5 +147,5 @@ def _for_equal_curves(sums: FloatArray) -> FloatArray:
 
 def _by_curves(sums: FloatArray) -> FloatArray:
     """The multiple correlation of leaving early with the curves."""
-    left = _for_equal_curves(sums)[..., EARLY, EARLY] / sums[..., EARLY, EARLY]
+    left = _beyond_curves(sums)[..., EARLY, EARLY] / sums[..., EARLY, EARLY]
     return np.asarray(np.sqrt(np.clip(1 - left, 0, 1)))

@@ -4,14 +4,14 @@ optimiser.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from nndynbench import plots
 from nndynbench.numbers import NOTHING, epochs, estimate, listed
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
+from nndynbench.report.beside import BAR, REFERENCES, Beside
 from nndynbench.report.board import Board
 from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
@@ -31,30 +31,6 @@ BUDGETS = (1, 3, 5)
 BY_CHANCE = 40
 
 
-class Beside(NamedTuple):
-    """What distance adds to one reference: the reference's method, that with distance, that with permuted distance."""
-
-    words: str
-    method: str
-    with_distance: str
-    permuted: str
-    added: str
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The words of each method's row."""
-        return {
-            self.method: self.words,
-            self.with_distance: f"{self.words} and each layer's distance from its initialisation",
-            self.permuted: f"control: {self.words} and permuted distance",
-        }
-
-
-BAR = Beside("the bar", "bar", "bar-and-layer-distance", "bar-and-permuted-layer-distance", "added")
-CURVES = Beside(
-    "curves", "within-curves", "within-curves-and-distance", "within-curves-and-permuted-distance", "added_to_curves"
-)
-REFERENCES = (BAR, CURVES)
 ALONE = {"within-distance": "distance alone"}
 
 # What predicts nothing, and orders seeds all the same.
@@ -64,18 +40,24 @@ CHANCE = "constant"
 
 def can_be_said(compared: Comparison) -> bool:
     """Whether a reference, and it with distance, are submitted."""
-    return bool(_known(compared))
+    return bool(known_references(compared))
+
+
+def known_references(compared: Comparison) -> list[Beside]:
+    """The references that are submitted, with distance too."""
+    there = set(compared.rows["method"])
+    return [reference for reference in REFERENCES if {reference.method, reference.with_distance} <= there]
 
 
 def budgets_of(compared: Comparison) -> list[int]:
     """Those of the table: 1, 3 and 5 where they are there, or else all."""
-    told = compared.rows["method"].isin([reference.with_distance for reference in _known(compared)])
+    told = compared.rows["method"].isin([reference.with_distance for reference in known_references(compared)])
     there = sorted(int(budget) for budget in compared.rows.loc[told, "budget"].unique())
     return [budget for budget in BUDGETS if budget in there] or there
 
 
-def seeds_table(board: Board, subset: Subset, *, parts: bool = True) -> Iterator[str]:
-    """R² within recipes of each reference, with distance and with permuted distance; what distance adds to it, of all
+def seeds_table(board: Board, subset: Subset, shown: Sequence[Beside], *, parts: bool = True) -> Iterator[str]:
+    """R² within recipes of each reference shown, with distance and with permuted distance; what distance adds to it, of all
     networks and, where parts are asked for, by the plateau and by the optimiser.
     """
     compared = board.of(subset.name, PROTOCOL)
@@ -83,31 +65,43 @@ def seeds_table(board: Board, subset: Subset, *, parts: bool = True) -> Iterator
     budgets = budgets_of(compared)
     rows = {budget: by_method(compared, SCORE, budget) for budget in budgets}
     yield from table_head(["R² within recipes", *map(epochs, budgets)])
-    for reference in _known(compared):
-        for method, label in reference.labels.items():
-            if any(method in own for own in rows.values()):
-                yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
-        adds = (_bold(_adds(own, reference)) for own in rows.values())
+    for reference in shown:
+        yield from _lines(rows, reference.labels)
+        adds = (_bold(_adds(board, subset, reference, budget)) for budget in budgets)
         yield table_line([f"**what distance adds to {reference.words}**", *adds])
         if parts:
             yield from _by_plateau(board, subset, budgets, reference)
             yield from _by_optimiser(board, subset, budgets, reference)
-    for method, label in ALONE.items():
-        if any(method in own for own in rows.values()):
-            yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
-
-
-def _known(compared: Comparison) -> list[Beside]:
-    there = set(compared.rows["method"])
-    return [reference for reference in REFERENCES if {reference.method, reference.with_distance} <= there]
+    yield from _lines(rows, ALONE)
 
 
 def _bold(text: str) -> str:
     return text if text == NOTHING else f"**{text}**"
 
 
-def _adds(rows: dict[str, Row], reference: Beside) -> str:
-    return estimate(rows.get(reference.with_distance, {}), reference.added, signed=True)
+def _adds(
+    board: Board, subset: Subset, reference: Beside, budget: int, *, protocol: str = PROTOCOL, optimiser: str = ""
+) -> str:
+    row = _beside(board, subset, reference, SCORE, budget, protocol=protocol, optimiser=optimiser).get(
+        reference.with_distance, {}
+    )
+    return estimate(row, reference.reference.added, signed=True)
+
+
+def _beside(
+    board: Board,
+    subset: Subset,
+    reference: Beside,
+    metric: str,
+    budget: int,
+    *,
+    protocol: str = PROTOCOL,
+    optimiser: str = "",
+) -> dict[str, Row]:
+    """The rows of a comparison beside a reference; none where there is no such comparison."""
+    beside = reference.method if reference.stands_in else ""
+    compared = board.of(subset.name, protocol, optimiser=optimiser, beside=beside)
+    return {} if compared is None else by_method(compared, metric, budget)
 
 
 def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int], reference: Beside) -> Iterator[str]:
@@ -115,17 +109,15 @@ def _by_plateau(board: Board, subset: Subset, budgets: Sequence[int], reference:
         if (compared := board.of(subset.name, protocol)) is not None:
             on = compared.protocol.plateau == "on"
             counts = [f"{_networks(subset, budget, on=on):,}" for budget in budgets]
-            values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
+            values = [_adds(board, subset, reference, budget, protocol=protocol) for budget in budgets]
             cells = [f"{value}, {count} networks" for value, count in zip(values, counts, strict=True)]
             yield table_line([label, *cells])
 
 
 def _by_optimiser(board: Board, subset: Subset, budgets: Sequence[int], reference: Beside) -> Iterator[str]:
     for optimiser in board.optimisers(subset.name, PROTOCOL):
-        compared = board.of(subset.name, PROTOCOL, optimiser=optimiser)
-        assert compared is not None
         recipes = subset.recipes[subset.networks["optimiser"] == optimiser].nunique()
-        values = [_adds(by_method(compared, SCORE, budget), reference) for budget in budgets]
+        values = [_adds(board, subset, reference, budget, optimiser=optimiser) for budget in budgets]
         yield table_line([f"with {optimiser_name(optimiser)}, {recipes} recipes", *values])
 
 
@@ -136,19 +128,21 @@ def _networks(subset: Subset, budget: int, *, on: bool) -> int:
     return int(with_siblings(subset.recipes.loc[kept].to_numpy()).sum()) if len(kept) else 0
 
 
-def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
+def what_the_seeds_say(board: Board, subset: Subset, shown: Sequence[Beside]) -> Iterator[str]:
     """Where distance adds to each reference by an interval above 0, and where nothing that can be told from 0."""
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     budgets = budgets_of(compared)
-    parts = {OVERALL: compared}
-    parts |= {label: part for label, name in PLATEAU.items() if (part := board.of(subset.name, name)) is not None}
-    for optimiser in board.optimisers(subset.name, PROTOCOL):
-        if (part := board.of(subset.name, PROTOCOL, optimiser=optimiser)) is not None:
-            parts[f"with {optimiser_name(optimiser)}"] = part
-    for reference in _known(compared):
-        told = {label: _told(part, budgets, reference.with_distance, reference) for label, part in parts.items()}
-        told["where it is permuted between networks"] = _told(compared, budgets, reference.permuted, reference)
+    parts = {OVERALL: (PROTOCOL, "")} | {label: (protocol, "") for label, protocol in PLATEAU.items()}
+    parts |= {f"with {optimiser_name(each)}": (PROTOCOL, each) for each in board.optimisers(subset.name, PROTOCOL)}
+    for reference in shown:
+
+        def is_told(method: str, protocol: str, optimiser: str = "", reference: Beside = reference) -> dict[int, bool]:
+            rows = {b: _beside(board, subset, reference, SCORE, b, protocol=protocol, optimiser=optimiser) for b in budgets}
+            return _told(rows, method, reference)
+
+        told = {label: is_told(reference.with_distance, *part) for label, part in parts.items()}
+        told["where it is permuted between networks"] = is_told(reference.permuted, PROTOCOL)
         intervals = [above for own in told.values() for above in own.values()]
         found = {label: tuple(b for b, above in own.items() if above) for label, own in told.items() if own}
         adds = ", and ".join(
@@ -168,10 +162,11 @@ def what_the_seeds_say(board: Board, subset: Subset) -> Iterator[str]:
                 yield f"It adds something {adds} ({above}; one in {BY_CHANCE} would be by chance alone)."
 
 
-def _told(compared: Comparison, budgets: Sequence[int], method: str, reference: Beside) -> dict[int, bool]:
+def _told(rows: Mapping[int, dict[str, Row]], method: str, reference: Beside) -> dict[int, bool]:
     """By budget, of those at which it is known: whether a method adds to a reference by an interval above 0."""
-    known = {b: row for b in budgets if reference.added in (row := by_method(compared, SCORE, b).get(method, {}))}
-    return {budget: bool(row[f"{reference.added}_low"] > 0) for budget, row in known.items()}
+    added = reference.reference.added
+    known = {budget: row for budget, own in rows.items() if added in (row := own.get(method, {}))}
+    return {budget: bool(row[f"{added}_low"] > 0) for budget, row in known.items()}
 
 
 def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
@@ -181,12 +176,13 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     seeds = subset.recipes.value_counts()
     each = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
     yield f"\n## {subset.name}: {len(seeds)} recipes × {each} seeds\n"
-    yield from seeds_table(board, subset)
+    shown = known_references(compared)
+    yield from seeds_table(board, subset, shown)
     yield ""
-    yield from (f"- {said}" for said in what_the_seeds_say(board, subset))
+    yield from (f"- {said}" for said in what_the_seeds_say(board, subset, shown))
     yield from (f"- {said}" for said in _regret(compared, budgets_of(compared)[0]))
     yield "\n### How well seeds are ranked\n"
-    yield from ranking_tables(compared, budgets_of(compared))
+    yield from ranking_tables(board, subset, budgets_of(compared))
     yield f"\n- {what_ranking_seeds_says(compared, budgets_of(compared)[-1])}"
     if left := leaving(subset, budgets_of(compared)):
         yield "\n### Which networks leave the plateau first\n"
@@ -198,27 +194,38 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
         yield from distance_table(subset, budgets_of(compared))
     if (own := prose(subset.name)) is not None:
         yield f"\n{own}"
-    shown = [method for reference in _known(compared) for method in reference.labels]
-    path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{PROTOCOL}.png", methods=shown)
+    drawn = [method for reference in shown if not reference.stands_in for method in reference.labels]
+    path = plots.comparison_over_budget(compared, folder / f"{subset.name}.{PROTOCOL}.png", methods=drawn)
     yield f"\n![R² within recipes over the budget]({path.name})\n"
     yield from score_table(compared, SCORE)
 
 
-def ranking_tables(compared: Comparison, budgets: Sequence[int]) -> Iterator[str]:
+def ranking_tables(board: Board, subset: Subset, budgets: Sequence[int]) -> Iterator[str]:
     """Kendall's τ within recipes, and what is lost where three seeds of each recipe are kept: they forgive a method its
-    scale, as R² does not.
+    scale, as R² does not. Of both, how much better they are with distance, on the same networks.
     """
-    shown = {method: label for reference in _known(compared) for method, label in reference.labels.items()} | ALONE | LATEST
+    compared = board.of(subset.name, PROTOCOL)
+    assert compared is not None
     heads = {ORDER: "Kendall's τ within recipes", REGRET: "points short of the recipe's best, three seeds kept"}
+    gains = {ORDER: "**what distance adds to that τ**", REGRET: "**how many points distance saves**"}
     for metric, head in heads.items():
         rows = {budget: by_method(compared, metric, budget) for budget in budgets}
-        labels = shown | ({CHANCE: "three at random"} if metric == REGRET else {})
         yield from table_head([head, *map(epochs, budgets)])
-        for method, label in labels.items():
-            if any(method in own for own in rows.values()):
-                yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
+        for reference in known_references(compared):
+            yield from _lines(rows, reference.labels)
+            beside = (_beside(board, subset, reference, metric, b).get(reference.with_distance, {}) for b in budgets)
+            cells = (_bold(estimate(row, reference.reference.gain, signed=True)) for row in beside)
+            yield table_line([gains[metric], *cells])
+        yield from _lines(rows, ALONE | LATEST | ({CHANCE: "three at random"} if metric == REGRET else {}))
         if metric == ORDER:
             yield ""
+
+
+def _lines(rows: Mapping[int, dict[str, Row]], labels: Mapping[str, str]) -> Iterator[str]:
+    """A line of a table for each method that has a row at some budget."""
+    for method, label in labels.items():
+        if any(method in own for own in rows.values()):
+            yield table_line([label, *(estimate(own.get(method, {})) for own in rows.values())])
 
 
 def what_ranking_seeds_says(compared: Comparison, budget: int) -> str:
@@ -235,7 +242,7 @@ def what_ranking_seeds_says(compared: Comparison, budget: int) -> str:
 def _regret(compared: Comparison, budget: int) -> Iterator[str]:
     """What is lost where three seeds of each recipe are kept."""
     rows = by_method(compared, REGRET, budget)
-    for reference in _known(compared):
+    for reference in known_references(compared):
         if {reference.method, reference.with_distance} <= rows.keys():
             said = (
                 f"Of three seeds of a recipe kept after {epochs(budget)}, the best falls short of the recipe's best by "

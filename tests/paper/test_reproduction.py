@@ -165,6 +165,10 @@ def test_relations_are_those_that_the_paper_uses() -> None:
         ({"better": "a", "worse": "b"}, (0.01, 0.05), "held"),
         ({"better": "a", "worse": "b"}, (-0.05, -0.01), "not held"),
         ({"better": "a", "worse": "b"}, (-0.02, 0.03), "undecided"),
+        ({"better": "a", "worse": "b"}, (0.0, 0.0), "not held"),
+        ({"better": "a", "worse": "b", "tolerance": 0.05}, (-0.04, 0.01), "held"),
+        ({"better": "a", "worse": "b", "tolerance": 0.05}, (-0.06, 0.01), "undecided"),
+        ({"better": "a", "worse": "b", "tolerance": 0.05}, (-0.09, -0.06), "not held"),
     ],
 )
 def test_a_claim_is_undecided_where_its_interval_spans_the_line(

@@ -78,8 +78,8 @@ def least_squares(apart: np.ndarray, missed: np.ndarray) -> float:
 
 
 def calibrated_on(others: np.ndarray, said: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Oracle of the calibrated bar: numpy's line through the means, its slope kept in [0, 1]."""
-    slope = np.clip(np.polyfit(said[others], truth[others], 1)[0], 0, 1)
+    """Oracle of the calibrated bar: numpy's line through the means, its slope kept at 0 or above."""
+    slope = max(np.polyfit(said[others], truth[others], 1)[0], 0)
     return np.asarray(truth[others].mean() + slope * (said - said[others].mean()))
 
 
@@ -135,6 +135,15 @@ def test_a_method_that_says_the_same_about_every_network_adds_nothing_however_fa
     bar = case(truth, 50 + spread * (noisy(truth, 1, 20) - 50))
     constant = case(truth, np.full(NETWORKS, said))
     assert added(constant, bar).value <= 1e-12
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 2.0, 3.0])
+@pytest.mark.parametrize("spread", [0.3, 1.0, 2.0])
+def test_a_method_that_says_what_the_bar_says_on_another_scale_adds_nothing(
+    truth: np.ndarray, spread: float, scale: float
+) -> None:
+    said = spread * (noisy(truth, 1, 20) - 50)
+    assert added(case(truth, 50 + scale * said), case(truth, 50 + said)).value <= 1e-3
 
 
 def test_blending_in_a_constant_raises_the_r2_of_predictions_that_lie_too_far_apart(truth: np.ndarray) -> None:
