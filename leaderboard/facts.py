@@ -32,10 +32,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Headline:
-    """Where the front page takes what weights add from: the first of ``protocols`` that a subset has, at ``budget``."""
+    """Where the front page takes what weights add from: the first of ``protocols`` that a subset has, at ``budget``.
+
+    ``notes``: what must be known of a subset wherever its number stands first.
+    """
 
     protocols: tuple[str, ...]
     budget: int
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def board_facts() -> BoardFacts:
         tuple(Shown(**facts) for facts in content["first"]),
         references(),
         tuple(Group(**facts) for facts in content["groups"]),
-        Headline(tuple(content["headline"]["protocols"]), content["headline"]["budget"]),
+        Headline(**{**content["headline"], "protocols": tuple(content["headline"]["protocols"])}),
         frozenset(content["draws"]["methods"]),
         {(view["subset"], view["protocol"]): frozenset(view["methods"]) for view in content["draws"]["views"]},
         frozenset(content["audit"]["images"]),

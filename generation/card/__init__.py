@@ -32,6 +32,7 @@ CARD_MARK = "---\npretty_name: nndynbench\n"  # by which our own is known
 SPLIT = "train"
 
 NEAR_CHANCE = 5.0  # points above chance
+FEWEST_RANKED = 10
 
 CAPTIONS: dict[TableName, str] = {
     "networks": "One row per network. The columns of the grid differ from subset to subset.",
@@ -172,7 +173,11 @@ def _of(held: int, subset: Subset) -> str:
 
 
 def _rank_correlation(subset: Subset, epoch: int) -> str:
-    """Spearman's correlation of the validation accuracy after an epoch, or the last before it, with the final one."""
+    """Spearman's correlation of the validation accuracy after an epoch, or the last before it, with the final one; none of
+    too few networks.
+    """
+    if len(subset.networks) < FEWEST_RANKED:
+        return NOTHING
     accuracies = subset.curves["validation_accuracy"].unstack("epoch").reindex(columns=range(1, epoch + 1)).ffill(axis=1)
     seen = accuracies[epoch].reindex(subset.networks.index).fillna(subset.manifest.chance)
     final = subset.networks["final_accuracy"]

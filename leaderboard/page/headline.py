@@ -14,13 +14,16 @@ from nndynbench.protocols.metrics import METRICS
 
 @dataclass(frozen=True)
 class Answer:
-    """What weights add on one subset, by reference, to which metric, and when its submissions last changed."""
+    """What weights add on one subset, by reference, to which metric, when its submissions last changed, and what must be
+    known of the subset.
+    """
 
     subset: str
     metric: str
     budget: int
     leading: Mapping[str, Leading]
     updated: datetime.date | None
+    note: str = ""
 
 
 def answers(views: Sequence[View]) -> list[Answer]:
@@ -31,7 +34,8 @@ def answers(views: Sequence[View]) -> list[Answer]:
         for view in views:
             if view.protocol.name == protocol and (leading := view.leading.get(headline.budget)):
                 label = METRICS[view.protocol.metrics[0]].label
-                answer = Answer(view.subset, label, headline.budget, leading, last_changed([view]))
+                note = headline.notes.get(view.subset, "")
+                answer = Answer(view.subset, label, headline.budget, leading, last_changed([view]), note)
                 found.setdefault(view.subset, answer)
     first = [shown.subset for shown in board_facts().first]
     return sorted(found.values(), key=lambda answer: first.index(answer.subset) if answer.subset in first else len(first))

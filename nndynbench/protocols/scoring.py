@@ -277,10 +277,10 @@ def cluster_of(networks: pd.DataFrame) -> pd.Series:
 
 def groups_of(subset: Subset, protocol: Protocol) -> pd.Series:
     """The group of each network, by network id. A method that holds out some of its training networks holds out whole
-    groups, as the protocol itself does.
+    groups.
 
     The group is the recipe, or the block that the network is tested in, if the protocol splits by recipes or blocks; else it
-    is the cluster.
+    is the cluster. On a grid that is stricter than the protocol, whose folds split single networks.
     """
     if protocol.within == "recipe":
         return subset.recipes

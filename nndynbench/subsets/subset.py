@@ -192,7 +192,7 @@ class Subset:
         return networks[name].copy()
 
     def on_plateau(self, budget: int) -> pd.Series:
-        """By network id, whether its loss is still within 0.03 of that of chance at a budget. For details and errors, see
+        """By network id, whether its loss is still no more than 0.03 below that of chance at a budget. Details and errors: see
         `nndynbench.subsets.plateau.on_plateau`.
         """
         networks, curves = self.pack.table("networks"), self.pack.table("curves")
