@@ -1,9 +1,9 @@
 """The paper's methods as it may have meant them: it names no C, no kernel and no scaling, so these are chosen here.
 
 They are chosen inside each training fold, by cross-validation that holds out whole groups, such as learning rates. Methods
-called ``relative`` see how signatures differ from those of the network's own initialisation: what training has changed. These
-differences are small beside the signatures, so they are multiplied by 100 before the logarithm is taken, which is then close
-to linear for small ones.
+called ``relative`` see how signatures differ from those of the network's own initialisation: what training has changed.
+These differences are small beside the signatures, so they are multiplied by 100 before the logarithm is taken, which is then
+close to linear for small ones.
 """
 
 from collections.abc import Callable, Sequence

@@ -19,7 +19,8 @@ class PlateauError(NndynbenchError, ValueError):
 def on_plateau(networks: pd.DataFrame, curves: pd.DataFrame, *, budget: int, chance: float) -> pd.Series:
     """By network id, whether its training loss is no more than 0.03 below that of chance at a budget.
 
-    If training ended before the budget, the last loss counts. A network that has diverged by then has no loss, and counts as on the plateau.
+    If training ended before the budget, the last loss counts. A network that has diverged by then has no loss, and counts as
+    on the plateau.
 
     Raises
     ------

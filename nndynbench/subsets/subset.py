@@ -192,7 +192,7 @@ class Subset:
         return networks[name].copy()
 
     def on_plateau(self, budget: int) -> pd.Series:
-        """By network id, whether its loss is still no more than 0.03 below that of chance at a budget. Details and errors: see
+        """By network id, whether its loss is still no more than 0.03 below that of chance at a budget. See
         `nndynbench.subsets.plateau.on_plateau`.
         """
         networks, curves = self.pack.table("networks"), self.pack.table("curves")
