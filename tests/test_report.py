@@ -18,11 +18,12 @@ from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import find_protocol, stored
 from nndynbench.report import sections
-from nndynbench.report.board import Board
+from nndynbench.report.beside import CURVES as BESIDE_CURVES
+from nndynbench.report.beside import LOSSES, Beside
+from nndynbench.report.board import Board, Part
 from nndynbench.report.prose import with_numbers
 from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
 from nndynbench.report.reasons import without_data
-from nndynbench.report.seeds import CURVES as BESIDE_CURVES
 from nndynbench.report.seeds import what_the_seeds_say
 from nndynbench.report.sentences import beside_controls, what_learning_gives, what_the_ranking_says
 from nndynbench.submissions.beside import submitted
@@ -32,7 +33,7 @@ SUBMITTED = Path(__file__).parents[1] / "leaderboard" / "submissions"
 SUBMISSIONS = {
     "digits-lenet.regression-folds": ["bar", "curve-bar", "constant", "degree-linear", "validation-accuracy"],
     "digits-lenet.blocked": ["bar", "curve-bar", "constant", "degree-linear"],
-    "digits-lenet-seeds.seeds": [CURVES, "within-distance", BOTH, CONTROL],
+    "digits-lenet-seeds.seeds": [CURVES, "within-distance", BOTH, CONTROL, *LOSSES.labels],
 }
 
 
@@ -144,7 +145,10 @@ def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str
     assert "(document/classification.md)" not in first  # nothing is submitted
 
 
-def test_the_first_question_is_of_seeds_with_what_distance_adds(document: str, submissions: Path, seeds: nb.Subset) -> None:
+@pytest.mark.parametrize("reference", [BESIDE_CURVES, LOSSES], ids=["curves", "exact losses"])
+def test_the_first_question_is_of_seeds_with_what_distance_adds(
+    document: str, submissions: Path, seeds: nb.Subset, reference: Beside
+) -> None:
     def deviations(values: pd.Series) -> pd.Series:
         return values - values.groupby(seeds.recipes.loc[values.index]).transform("mean")
 
@@ -158,10 +162,11 @@ def test_the_first_question_is_of_seeds_with_what_distance_adds(document: str, s
         errors = [((truth - predicted) ** 2).sum() / (truth**2).sum() for predicted in (without, blended)]
         return errors[0] - errors[1]
 
-    curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in (CURVES, BOTH))
+    methods = (reference.method, reference.with_distance)
+    curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in methods)
     draws = [(part, both[both["draw"] == draw].loc[part.index]) for draw, part in curves.groupby("draw")]
     assert len(draws) == 5
-    [line] = [line for line in document.split("\n# ")[0].splitlines() if "what distance adds to curves" in line]
+    [line] = [line for line in document.split("\n# ")[0].splitlines() if f"distance adds to {reference.words}**" in line]
     assert line.split("|")[-2].strip().startswith(f"**{np.mean([gained(*draw) for draw in draws]):+.3f} (")
 
 
@@ -193,7 +198,9 @@ def test_by_optimiser_distances_and_what_they_add_are_of_its_recipes_alone(docum
     assert f"× {factor:.2f}, r = {written(farther.corr(better), signed=True)} (" in correlations.split("|")[-2]
 
 
-def test_who_leaves_the_plateau_first_goes_with_distance_where_the_curves_are_equal(document: str, seeds: nb.Subset) -> None:
+def test_who_leaves_the_plateau_first_goes_with_distance_also_with_the_curves_partialled_out(
+    document: str, seeds: nb.Subset
+) -> None:
     loss = seeds.curves.pivot_table(values="train_loss", index="network", columns="epoch")
     off = loss < np.log(seeds.manifest.chance**-1 * 100) - 0.03
     first = off.idxmax(axis=1).where(off.any(axis=1), loss.columns.max() + 1)
@@ -229,8 +236,8 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
         for budget, added in ((1, 0.05), (3, 0.2))
     ]
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
-    board = Board({}, {(("zoo",), ("seeds", "")): compared})
-    said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
+    board = Board({}, {(("zoo",), Part("seeds")): compared})
+    said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo"), [BESIDE_CURVES]))  # type: ignore[arg-type]
     assert said == ["Distance adds to curves over all networks at 3 epochs (1 of 2 intervals above 0)."]
 
 
@@ -262,8 +269,8 @@ def test_what_holds_over_all_networks_is_said_first_and_beside_it_what_does_not(
         return rows
 
     parts = {"seeds": added(overall), "seeds-on-plateau": added(on), "seeds-off-plateau": added(off)}
-    of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
-    said = what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"))  # type: ignore[arg-type]
+    of = {(("zoo",), Part(name)): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
+    said = what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [BESIDE_CURVES])  # type: ignore[arg-type]
     assert " ".join(said) == expected
 
 
@@ -271,8 +278,8 @@ def test_what_is_known_of_a_part_alone_is_said() -> None:
     rows = [scored(CURVES, 0.0, budget=1, metric="r2_within"), scored(BOTH, 0.1, budget=1, metric="r2_within")]
     known = [rows[0], rows[1] | {"added_to_curves": 0.2, "added_to_curves_low": 0.1, "added_to_curves_high": 0.3}]
     parts = {"seeds": rows, "seeds-on-plateau": known}
-    of = {(("zoo",), (name, "")): nb.Comparison(find_protocol(name), pd.DataFrame(own), {}) for name, own in parts.items()}
-    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo")))  # type: ignore[arg-type]
+    of = {(("zoo",), Part(name)): nb.Comparison(find_protocol(name), pd.DataFrame(own), {}) for name, own in parts.items()}
+    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [BESIDE_CURVES]))  # type: ignore[arg-type]
     assert said == ["Distance adds to curves on the plateau at 1 epoch (1 of 1 intervals above 0)."]
 
 
@@ -286,7 +293,7 @@ def test_what_was_withdrawn_is_kept_with_its_reason(document: str) -> None:
 def test_a_number_of_the_board_stands_in_a_sentence_that_goes_without_it() -> None:
     rows = [scored("bar", 0.9, metric="r2")]
     compared = nb.Comparison(find_protocol("regression-folds"), pd.DataFrame(rows), {})
-    board = Board({}, {(("zoo",), ("regression-folds", "")): compared})
+    board = Board({}, {(("zoo",), Part("regression-folds")): compared})
     text = "| It was weak. [[It has {zoo regression-folds 5 bar value}.]] | [[It has {zoo regression-folds 1 bar value}.]] |"
     assert with_numbers(text, board) == "| It was weak. It has 0.900 (0.90 to 0.90). | – |"
 

@@ -59,6 +59,17 @@ def cell(compared: nb.Comparison, method: str, metric: str, column: str, budget:
     return row[column]
 
 
+def test_any_method_can_stand_in_for_the_bar(digits: nb.Subset, compared: nb.Comparison) -> None:
+    results = submitted_results([digits], FOLDS, SUBMITTED)
+    both = {name: results[name] for name in (CURVES, METHOD)}
+    beside = compare_results(both, [digits], FOLDS, metrics=["r2"], beside={"bar": CURVES})
+    for column, over_curves in {"gain": "gain_over_curves", "added": "added_to_curves"}.items():
+        for end in ("", "_low", "_high"):
+            expected = cell(compared, METHOD, "r2", f"{over_curves}{end}")
+            assert cell(beside, METHOD, "r2", f"{column}{end}") == pytest.approx(expected)
+    assert "gain_over_curves" not in beside.rows
+
+
 @pytest.mark.parametrize("budget", [1, 5])
 def test_gain_over_the_curves_is_the_difference_of_the_scores(
     digits: nb.Subset, compared: nb.Comparison, budget: int
