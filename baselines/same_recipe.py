@@ -47,20 +47,23 @@ class WithinRecipes(RegressorMixin, BaseEstimator):
     def fit(self, X: Sequence[nb.History], y: np.ndarray) -> "WithinRecipes":
         self.middle_ = float(np.mean(y))
         recipes = recipes_of(X)
+        self.parts_, self.permuted_, self.context_ = (
+            [nb.Columns([part]).fit(X) for part in parts] for parts in (self.parts, self.permuted, self.context)
+        )
         self.learner_ = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), FOREST)
-        self.learner_.fit(self._deviations(X, recipes), less_mean(np.asarray(y, dtype=float), recipes))
+        self.learner_.fit(self._columns(X, recipes), less_mean(np.asarray(y, dtype=float), recipes))
         return self
 
     def predict(self, X: Sequence[nb.History]) -> np.ndarray:
-        return self.middle_ + self.learner_.predict(self._deviations(X, recipes_of(X)))
+        return self.middle_ + self.learner_.predict(self._columns(X, recipes_of(X)))
 
-    def _deviations(self, X: Sequence[nb.History], recipes: np.ndarray) -> np.ndarray:
-        columns, shuffled, context = (
-            [nb.Columns([part]).fit_transform(X).to_numpy(dtype=float) for part in parts]
-            for parts in (self.parts, self.permuted, self.context)
+    def _columns(self, X: Sequence[nb.History], recipes: np.ndarray) -> np.ndarray:
+        own, shuffled, context = (
+            [table.transform(X).to_numpy(dtype=float) for table in tables]
+            for tables in (self.parts_, self.permuted_, self.context_)
         )
         order = shuffled_within(recipes)
-        deviations = less_mean(np.hstack([*columns, *(part[order] for part in shuffled)]), recipes)
+        deviations = less_mean(np.hstack([*own, *(part[order] for part in shuffled)]), recipes)
         return np.hstack([deviations, *(part - less_mean(part, recipes) for part in context)])
 
 
