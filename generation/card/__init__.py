@@ -35,7 +35,11 @@ NEAR_CHANCE = 5.0  # points above chance
 FEWEST_RANKED = 10
 
 CAPTIONS: dict[TableName, str] = {
-    "networks": "One row per network. The columns of the grid differ from subset to subset.",
+    "networks": (
+        "One row per network. The columns of the grid differ from subset to subset. The columns before `epochs_trained` are "
+        "known before training. Those from `epochs_trained` to `seconds` are known only at its end: never use them to "
+        "predict. Of the other tables, use only rows up to the budget, the last epoch that a method may see."
+    ),
     "curves": "One row per network and epoch.",
     "signatures": "One row per network, epoch, representation, sign and centrality.",
     "features": "One row per network, kept epoch and layer. Values are missing if a weight is not finite.",
@@ -43,13 +47,16 @@ CAPTIONS: dict[TableName, str] = {
 
 
 def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) -> str:
-    """The card of a repository that holds these subsets, the newest version of each."""
+    """The card of a repository that holds these subsets, the newest version of each. Without the name of a repository on the
+    hub, it is the card of the package's own files, and says that nothing is published.
+    """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(files("generation.card").joinpath("card.md.jinja").read_text(encoding="utf-8"))
     facts = [card_facts(subset) for subset in subsets]
     return template.render(
         metadata=yaml.safe_dump(metadata(subsets), sort_keys=False, allow_unicode=True),
         repository=repository or hub_repository(),
+        published=repository is not None,
         subsets=facts,
         networks=sum(subset["networks"] for subset in facts),
         tables=described_fields(),

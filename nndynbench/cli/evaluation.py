@@ -110,8 +110,15 @@ def evaluate(
     console.print(escape(f"result: {kept.path} (budgets {', '.join(map(str, sorted(set(kept.result.scores['budget']))))})"))
     console.print(escape(f"plot: {score_over_budget([kept.result], kept.path.with_name(f'{kept.path.stem}.png'))}"))
     console.print(f"[dim]{escape(said_of_citing(result.facts.subsets, chosen, draws))}[/dim]")
+    if is_file_name(method) and root is None:
+        console.print(escape(f"next, a row on the leaderboard: {submit_command(kept.path)}"), soft_wrap=True)
     if kept.path != path:
         raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+
+
+def submit_command(result: Path) -> str:
+    """The command that makes a submission of a result, with what its author has to fill in."""
+    return f"nndynbench submit {shlex.quote(str(result))} --author NAME --code https://ADDRESS --commit COMMIT"
 
 
 def said_of_citing(subsets: Sequence[SubsetVersion], protocol: Protocol, draws: int) -> str:
@@ -192,6 +199,8 @@ def compare(
     need_writable(path)  # before hours of fits, not after them
     if submissions is None and method and all(map(is_file_name, method)):
         submissions = submissions_folder()
+        if said := said_of_few_submissions(submissions):
+            console.print(f"[dim]{said}[/dim]")
     with progress_bar("the bar") as report:
         compared = compare_methods(
             method,
@@ -221,6 +230,19 @@ def compare(
     console.print(escape("written: " + ", ".join(map(str, written))))
     if written[: len(asked)] != asked:
         raise typer.Exit(1)  # a warning has said why they are not where they were asked for
+
+
+def said_of_few_submissions(folder: Path) -> str:
+    """That an installed package has no submissions but the bar's, and how to get the rest; empty for a clone's folder."""
+    from nndynbench.protocols.references import BAR
+
+    if any(place.is_dir() and place.name != BAR for place in folder.glob("*")):
+        return ""
+    return (
+        "compared with the bar alone: the installed package has no other submissions. To rank the method among all of "
+        "them, install the package from a clone with pip install -e ., or give a clone's folder: --submissions "
+        "leaderboard/submissions"
+    )
 
 
 def subsets_with_split(protocol: Protocol, root: str | None) -> list[str]:

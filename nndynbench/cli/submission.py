@@ -75,12 +75,11 @@ def submit(
             "(python -m leaderboard check --rerun)"
         )
     else:
-        added = escape(quote(str(to / made[0].method)))
-        console.print(
-            f"propose it, in a clone: git switch -c {made[0].method} && git add {added} && "
-            f'git commit -m "Submit {made[0].method}" && git push -u origin {made[0].method}, then open a pull request; '
-            "docs/submitting.md says what is checked there"
-        )
+        name, added = made[0].method, quote(str(to / made[0].method))
+        commit = f'git add {added} && git commit -m "Submit {name}"'
+        console.print("propose it, in a clone of your own fork of the project:")
+        console.print(escape(f"  git switch -c {name} && {commit} && git push -u origin {name}"))
+        console.print("then open a pull request; docs/submitting.md says what is checked there")
 
 
 def said_of_replaced(submission: Submission, folder: Path) -> str:

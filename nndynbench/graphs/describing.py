@@ -67,6 +67,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         listed = ", ".join(list(found)[:10]) or "none"
         raise ValueError(
             f"the network has no weight of two axes or more with a name such as conv1.weight (tensors: {listed})"
+            f"{_said_of_whole_checkpoint(found)}"
         )
     no_graph, is_sorted = None, isinstance(network, Mapping) and list(shapes) == sorted(shapes)
     if isinstance(network, Mapping):
@@ -128,6 +129,12 @@ def snapshot(network: WeightsLike, described: Architecture) -> Weights:
 
 def _named_tensors(network: WeightsLike) -> dict[str, Any]:
     return {f"{LONE}{key}" if key in TENSORS else str(key): value for key, value in tensors(network).items()}
+
+
+def _said_of_whole_checkpoint(found: Mapping[str, Any]) -> str:
+    """What to pass instead, where a mapping holds state dicts and is none itself; empty where it holds none."""
+    inside = next((key for key, value in found.items() if isinstance(value, Mapping) and any(_weights(value))), None)
+    return "" if inside is None else f": this is a whole checkpoint, so pass the state dict in it, content[{inside!r}]"
 
 
 def _weights(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

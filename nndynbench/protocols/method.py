@@ -48,6 +48,9 @@ class NothingDeclaredWarning(UserWarning):
 class Method:
     """A method: unfitted scikit-learn estimators whose ``X`` is a sequence of histories.
 
+    ``description`` says in one line what the method does. ``source`` says where it comes from, such as "mine", or a paper
+    with its arXiv number or DOI, which the board links.
+
     ``reads`` is the set of what the method looks at, of "weights", "curves" and "hyperparameters"; the harness refuses a
     method that reads anything else. A method has a classifier (predicts 0 or 1), a regressor (predicts percent), or both.
 

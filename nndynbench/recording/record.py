@@ -168,6 +168,11 @@ def checked_value(name: str, value: object, *, chance: float, where: str) -> flo
                 "loss alone, or leave it out"
             )
         return number
+    if math.isnan(number) and name in ACCURACIES:
+        raise RunError(
+            f"{where}: {name} is NaN: if it was not measured in this epoch, leave it out and name it in unmeasured=; leave "
+            "out of every epoch what the first one lacks"
+        )
     if not 0 <= number <= 100:
         raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")
     if looks_like_a_fraction(number, chance=chance):

@@ -115,8 +115,10 @@ class Recorder:
         )
         begun = self.folder / RUN_FILE
         if begun.is_file() and resume is False:
-            there = described(self.folder, read_record(self.folder))
-            raise RunError(f"{self.folder} holds a run ({there}): choose another folder, or continue it with resume=True")
+            record = read_record(self.folder)
+            there = described(self.folder, record)
+            remedy = "remove it first" if record.finished else "continue it with resume=True"
+            raise RunError(f"{self.folder} holds a run ({there}): choose another folder, or {remedy}")
         if not begun.is_file() and resume is not True and resume > 0:
             raise RunError(f"{self.folder} holds no run that could be resumed after epoch {resume}")
         self.folder.mkdir(parents=True, exist_ok=True)

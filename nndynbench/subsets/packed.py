@@ -12,11 +12,12 @@ import pandas as pd
 from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, Weights, architecture, initial_weights, rolled
+from nndynbench.numbers import listed
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.pack import Pack
-from nndynbench.storage.places import NotAtHandError, to_download, to_regenerate
-from nndynbench.subsets.catalogue import catalogue
+from nndynbench.storage.places import NotAtHandError, clone_folder, to_download, to_regenerate
+from nndynbench.subsets.catalogue import Bundled, catalogue, catalogue_entry
 from nndynbench.subsets.history import Place
 from nndynbench.subsets.reader import RICHER
 
@@ -131,7 +132,22 @@ class PackedNetwork:
             )
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(
-            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; subsets at hand with the {tier} "
-            f"of every network: {whole}; get the whole tier from the hub: "
+            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; {in_a_clone(manifest.subset, parts)}"
+            f"subsets at hand with the {tier} of every network: {whole}; get the whole tier from the hub: "
             f"{to_download(manifest.subset, manifest.version, tier)}, or {to_regenerate(manifest.subset, packed=manifest)}"
         )
+
+
+def in_a_clone(subset: str, tiers: Iterable[TierName]) -> str:
+    """What a clone has of these tiers that the package lacks, with how to use it. Empty where a clone is what is in use, or
+    has nothing more.
+    """
+    beside = catalogue_entry(subset).beside
+    if clone_folder() is not None or not (more := [_said_of(tier, beside[tier]) for tier in tiers if tier in beside]):
+        return ""
+    return f"a clone has more in data/, {listed(more)}: install the package from there with pip install -e .; "
+
+
+def _said_of(tier: TierName, part: Bundled) -> str:
+    epochs = "all kept epochs" if part.epochs is None else f"epochs {listed(part.epochs)}"
+    return f"{tier} of {epochs}{' of some networks' if part.networks or part.of_each_label else ''}"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
+from nndynbench.cli.evaluation import said_of_few_submissions
 from nndynbench.cli.prediction import named_value
 from nndynbench.names import UnknownNameError
 from nndynbench.subsets import catalogue, catalogue_entry
@@ -49,6 +50,15 @@ def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path
     output = run("compare", "--subset", "digits-lenet", "--budgets", "1", "--method", failing, *where)
     assert "no [column] in [/data/x.csv]" in output
     assert "regression-folds on digits-lenet: R²" in output
+
+
+@pytest.mark.parametrize(("others", "said"), [((), True), (("curve-bar",), False)])
+def test_an_installed_package_says_that_it_has_no_submissions_but_the_bars(
+    others: tuple[str, ...], said: bool, tmp_path: Path
+) -> None:
+    for name in ("bar", *others):
+        (tmp_path / name).mkdir()
+    assert ("--submissions leaderboard/submissions" in said_of_few_submissions(tmp_path)) == said
 
 
 def test_a_dash_of_the_table_has_its_reason_below(tmp_path: Path) -> None:

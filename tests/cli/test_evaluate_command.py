@@ -17,6 +17,12 @@ from nndynbench.protocols.result_facts import SubsetVersion
 
 runner = CliRunner(env={"COLUMNS": "160"})
 
+MEAN = (
+    "import nndynbench as nb\n"
+    "from sklearn.dummy import DummyRegressor\n"
+    "METHODS = {'mean': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
+)
+
 
 def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> None:
     command = ["evaluate", "degree-svm", "--subset", "digits-lenet", "--budgets", "1-3", "--out", str(tmp_path)]
@@ -35,11 +41,7 @@ def test_evaluate_prints_the_table_and_saves_result_and_plot(tmp_path: Path) -> 
 
 def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(
-        "import nndynbench as nb\n"
-        "from sklearn.dummy import DummyRegressor\n"
-        "METHODS = {'mean': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
-    )
+    file.write_text(MEAN)
     command = [
         "evaluate",
         str(file),
@@ -55,6 +57,19 @@ def test_a_method_file_is_scored_by_its_path(tmp_path: Path) -> None:
     printed = runner.invoke(app, command, catch_exceptions=False).stdout
     assert "mean on digits-lenet" in printed
     assert "predictions are equal" in " ".join(printed.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("own_zoo", [False, True])
+def test_a_method_file_is_followed_by_the_command_that_submits_its_result(
+    own_zoo: bool, tmp_path: Path, digits: nb.Subset
+) -> None:
+    (tmp_path / "mine.py").write_text(MEAN)
+    command = ["evaluate", str(tmp_path / "mine.py"), "--subset", "digits-lenet", "--budgets", "5", "--out", str(tmp_path)]
+    root = ["--root", str(digits.folder.parents[1])] if own_zoo else []
+    printed = runner.invoke(app, [*command, *root], catch_exceptions=False).stdout
+    path = tmp_path / "mean.digits-lenet.regression-folds.json"
+    submit = f"nndynbench submit {path} --author NAME --code https://ADDRESS --commit COMMIT\n"
+    assert (submit in printed) == (not own_zoo)
 
 
 @pytest.mark.parametrize(

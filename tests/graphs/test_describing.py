@@ -90,6 +90,14 @@ def test_a_state_dict_keeps_its_own_order_where_that_is_not_the_alphabet():
     assert list(describe(layers).layer_sizes)[1:] == ["stem", "block2", "block1"]
 
 
+def test_a_whole_checkpoint_is_told_which_part_of_it_to_pass() -> None:
+    checkpoint = {"epoch": 3, "model_state_dict": nn.Linear(4, 2).state_dict(), "optimizer_state_dict": {"state": {}}}
+    with pytest.raises(ValueError, match=r"whole checkpoint, .* content\['model_state_dict'\]$"):
+        describe(checkpoint)
+    with pytest.raises(ValueError, match=r"\(tensors: fc\.bias\)$"):
+        describe({"fc.bias": torch.zeros(3)})
+
+
 def test_the_last_of_layers_in_alphabetical_order_is_not_taken_for_the_output() -> None:
     layers = {"classifier.0": (10, 64), "features.0": (8, 3, 3, 3), "features.3": (16, 8, 3, 3)}
     described = describe({f"{name}.weight": np.ones(shape, np.float32) for name, shape in layers.items()})

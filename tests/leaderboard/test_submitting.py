@@ -58,7 +58,8 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
 
     run(*evaluate)
     printed = run(*submit)
-    assert "git add" in printed
+    assert "propose it, in a clone of your own fork of the project:\n  git switch -c edge-entropy && git add " in printed
+    assert "git push -u origin edge-entropy\nthen open a pull request" in printed
     # A newcomer's clone has all other submissions too; here the reference rows are taken from there.
     run(*build, "--submissions", "leaderboard/submissions", "--jobs", "1")
 

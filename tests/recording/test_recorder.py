@@ -41,6 +41,27 @@ def test_a_low_percentage_is_no_fraction(classes: int, accuracy: float, tmp_path
     assert nb.read_run(tmp_path / "run").curves.loc[1, "validation_accuracy"] == accuracy
 
 
+def test_an_accuracy_that_is_nan_is_told_how_to_be_marked_as_unmeasured(tmp_path: Path) -> None:
+    recorder = nb.Recorder(tmp_path / "run")
+    recorder.epoch(train_loss=2.0, validation_accuracy=30.0)
+    with pytest.raises(RunError, match=r"epoch 2 .*validation_accuracy is NaN: .*name it in unmeasured="):
+        recorder.epoch(train_loss=1.0, validation_accuracy=float("nan"))
+    recorder.epoch(train_loss=1.0, unmeasured=["validation_accuracy"])
+    assert recorder.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("ended", "remedy"), [(False, r"or continue it with resume=True"), (True, r"choose another folder, or remove it first$")]
+)
+def test_a_folder_that_holds_a_run_is_refused_with_a_remedy_that_works(ended: bool, remedy: str, tmp_path: Path) -> None:
+    recorder = nb.Recorder(tmp_path / "run")
+    recorder.epoch(validation_accuracy=30.0)
+    if ended:
+        recorder.finish(test_accuracy=30.0)
+    with pytest.raises(RunError, match=remedy):
+        nb.Recorder(tmp_path / "run")
+
+
 def test_a_run_without_an_epoch_has_no_history(tmp_path: Path) -> None:
     run = nb.Recorder(tmp_path / "run", WEIGHTS).run
     with pytest.raises(BudgetError, match="no epoch yet"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,3 +148,30 @@ def test_the_card_can_be_written_when_no_network_reached_epoch_5(digits: nb.Subs
     early = digits.curves[digits.curves.index.get_level_values("epoch") <= 3]
     short: Any = SimpleNamespace(curves=early, networks=digits.networks, manifest=digits.manifest)
     assert _rank_correlation(short, 5) == _rank_correlation(digits, 3)
+
+
+@pytest.mark.parametrize("repository", [None, "ada/nndynbench"])
+def test_a_card_of_files_that_are_not_published_points_to_a_clone(repository: str | None, digits: nb.Subset) -> None:
+    said = dataset_card([digits], repository=repository)
+    of_a_clone = ("Nothing is published on the hub yet", "a clone holds more, in `data/`")
+    assert [words in said for words in of_a_clone] == [repository is None] * 2
+
+
+def test_the_tables_are_read_with_pandas_as_the_card_says(digits: nb.Subset) -> None:
+    card = (ROOT / "DATASET_CARD.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"```python\n(import pandas .*?)```", card, flags=re.DOTALL)
+    address = "hf://datasets/nndynbench/nndynbench"
+    assert address in snippet
+    names: dict[str, Any] = {}
+    exec(snippet.replace(address, str(bundled_folder())), names)
+    assert names["tested"].index.tolist() == sorted(digits.split("folds")[0][1])
+    assert names["learnt_from"].index.tolist() == sorted(digits.split("folds")[0][0])
+    assert names["curves"].shape[0] == len(digits.curves)
+
+
+def test_the_columns_that_the_card_calls_known_at_the_end_are_those_of_the_outcome() -> None:
+    columns = list(described_fields()["networks"])
+    late = columns[columns.index("epochs_trained") : columns.index("seconds") + 1]
+    for subset in packed_subsets(bundled_folder()):
+        assert not {*subset.manifest.hyperparameters} & {*late}
+    assert {"final_accuracy", "best_accuracy", "late_accuracy", "label", "diverged"} <= {*late}

@@ -11,7 +11,7 @@ import pytest
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.places import NotAtHandError
-from nndynbench.subsets import BudgetError
+from nndynbench.subsets import BudgetError, packed
 
 
 @pytest.mark.parametrize("budget", [1, 5, 10])
@@ -101,6 +101,20 @@ def test_a_snapshot_that_is_not_kept_says_where_to_get_it(digits: nb.Subset) -> 
     longest = digits.networks["epochs_trained"].idxmax()
     with pytest.raises(NotAtHandError, match=r"graphs tier .*epoch 12.*nndynbench download digits-lenet --tier graphs"):
         digits.history(int(longest), 15).graph(12)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("digits-lenet-seeds", "a clone has more in data/, weights of epochs 2 and 4: install the package from there"),
+        ("cifar10-resnet32", "a clone has more in data/, graphs of epochs 1 and 5 of some networks: install"),
+        ("digits-lenet", ""),  # the package has all of it
+    ],
+)
+def test_an_installed_package_names_what_a_clone_has_more(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert packed.in_a_clone(name, ("graphs", "weights")) == ""  # the tests run in a clone
+    monkeypatch.setattr(packed, "clone_folder", lambda: None)
+    assert packed.in_a_clone(name, ("graphs", "weights")).startswith(said)
 
 
 def test_what_a_pack_lacks_is_regenerated_by_the_command_that_trained_it() -> None:
