@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,27 @@ def test_gain_is_the_difference_and_positive_where_the_method_is_better(truth: n
     assert gain(good, bar, "r2").value == pytest.approx(r2)
     assert gain(good, bar, "mae").value == pytest.approx(-mae)
     assert gain(good, bar, "mae").value > 0
+
+
+@pytest.mark.parametrize(("metric", "score"), [("r2", r2_score), ("mae", mean_absolute_error)])
+def test_the_interval_of_a_gain_is_of_differences_on_the_same_drawn_networks(
+    truth: np.ndarray, metric: str, score: Callable[..., float]
+) -> None:
+    """Oracle: each resample's networks written out one by one, and scikit-learn's score of either side."""
+    method, bar = case(truth, noisy(truth, 1, 5)), case(truth, noisy(truth, 2, 20))
+    better = -1 if metric == "mae" else 1
+    expected = []
+    for counts in bar.resamples[0].weights.astype(int):
+        drawn = np.repeat(np.arange(NETWORKS), counts)
+        own, other = (score(truth[drawn], scored_of(each).prediction[drawn]) for each in (method, bar))
+        expected.append(better * (own - other))
+    assert gain(method, bar, metric)[1:] == pytest.approx(tuple(np.quantile(expected, students_levels(NETWORKS // 3))))
+
+
+def students_levels(clusters: int) -> tuple[float, float]:
+    """Oracle of where an interval ends: the normal chances of Student's deviations, for the variance of n - 1 clusters."""
+    reach = np.sqrt(clusters / (clusters - 1)) * t_distribution.ppf(0.975, clusters - 1)
+    return float(norm.cdf(-reach)), float(norm.cdf(reach))
 
 
 def test_a_method_gains_nothing_over_itself_in_any_resample(truth: np.ndarray) -> None:
@@ -115,9 +138,7 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
     np.testing.assert_allclose(added_in_resamples(method, bar)[:200], expected, atol=1e-12)
     assert np.std(weights) > 0.05  # the weight does vary between resamples
     drawn_alike = added_in_resamples(method, bar)
-    clusters = NETWORKS // 3
-    reach = np.sqrt(clusters / (clusters - 1)) * t_distribution.ppf(0.975, clusters - 1)
-    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, norm.cdf([-reach, reach]))))
+    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, students_levels(NETWORKS // 3))))
 
 
 def test_where_a_method_differs_from_the_bar_in_one_fold_alone_nothing_can_be_fitted_for_it(truth: np.ndarray) -> None:
