@@ -7,8 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
-from scipy.stats import t as t_distribution
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
@@ -16,6 +14,7 @@ from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, Draw
 from nndynbench.protocols.worth import added, added_in_resamples, ceiling, ceiling_interval, gain
+from tests.oracles import drawn_whole, students_levels
 
 NETWORKS = 60
 
@@ -58,17 +57,10 @@ def test_the_interval_of_a_gain_is_of_differences_on_the_same_drawn_networks(
     method, bar = case(truth, noisy(truth, 1, 5)), case(truth, noisy(truth, 2, 20))
     better = -1 if metric == "mae" else 1
     expected = []
-    for counts in bar.resamples[0].weights.astype(int):
-        drawn = np.repeat(np.arange(NETWORKS), counts)
+    for drawn in drawn_whole(np.arange(NETWORKS) // 3):
         own, other = (score(truth[drawn], scored_of(each).prediction[drawn]) for each in (method, bar))
         expected.append(better * (own - other))
     assert gain(method, bar, metric)[1:] == pytest.approx(tuple(np.quantile(expected, students_levels(NETWORKS // 3))))
-
-
-def students_levels(clusters: int) -> tuple[float, float]:
-    """Oracle of where an interval ends: the normal chances of Student's deviations, for the variance of n - 1 clusters."""
-    reach = np.sqrt(clusters / (clusters - 1)) * t_distribution.ppf(0.975, clusters - 1)
-    return float(norm.cdf(-reach)), float(norm.cdf(reach))
 
 
 def test_a_method_gains_nothing_over_itself_in_any_resample(truth: np.ndarray) -> None:
