@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from leaderboard.scores import ranks
 from nndynbench.protocols.protocol import find_protocol
@@ -27,6 +28,13 @@ def test_methods_are_ranked_under_the_draws_that_all_of_them_have() -> None:
     better, worse = case_of(2.0, 20.0), case_of(8.0)
     assert better.value("r2") < worse.value("r2")  # a mean over two draws, and the score under the first
     assert ranks(PROTOCOL, {"better": better, "worse": worse}) == {"better": 1, "worse": 2}
+
+
+@pytest.mark.parametrize("protocol", ["regression-folds", "regression"])
+def test_smaller_errors_have_the_better_rank_whichever_way_the_metric_counts(protocol: str) -> None:
+    rows = find_protocol(protocol)
+    assert {"regression-folds": "r2", "regression": "mae"}[protocol] == rows.metrics[0]
+    assert ranks(rows, {"far": case_of(8.0), "near": case_of(2.0)}) == {"near": 1, "far": 2}
 
 
 def test_no_method_has_no_rank() -> None:
