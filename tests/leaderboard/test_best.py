@@ -8,18 +8,15 @@ from pathlib import Path
 import pytest
 
 from leaderboard.best import mean_ranks, needs_initialisation, write_best
-from leaderboard.check import SUBMISSIONS
 from nndynbench.protocols.board import BOARD_FILE
+from tests.submitted import copied
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three methods' submissions on two subsets."""
-    for method in ("degree-linear", "validation-accuracy", "constant"):
-        for subset in ("digits-lenet", "digits-lenet-half"):
-            name = f"{method}/{subset}.regression-folds.json"
-            (tmp_path / method).mkdir(exist_ok=True)
-            (tmp_path / name).write_bytes((SUBMISSIONS / name).read_bytes())
+    for subset in ("digits-lenet", "digits-lenet-half"):
+        copied(tmp_path, "degree-linear", "validation-accuracy", "constant", subset=subset)
     return tmp_path
 
 
