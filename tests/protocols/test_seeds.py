@@ -139,18 +139,6 @@ def test_recipes_are_tested_whole_each_once_and_in_the_same_folds_every_time(zoo
 FIRST_FOLD = [2, 4, 9, 18, 21, 27, 51, 52, 53, 54, 58, 60, 62]
 
 
-@pytest.mark.parametrize(
-    ("name", "checksum"),
-    [
-        ("cifar10-lenet", "81355281d595397b98173135476deba57b9d524c0a7cb36bb78c4d6212e3d9fe"),
-        ("cifar10-lenet-diverse", "a536258ac77a092594c0ea1325cc028bdce8b517fe41df1a1a8d327086ad2110"),
-        ("digits-lenet", "5112c30c9533bf81ca1b0ddc385c7ecf71f65573d9fcb3d0f7b50726cef48f6b"),
-    ],
-)
-def test_published_versions_are_as_they_were(name: str, checksum: str) -> None:
-    assert nb.load(name).checksum == checksum
-
-
 def test_other_subsets_are_refused_by_naming_those_that_have_seeds(digits: nb.Subset) -> None:
     with pytest.raises(SplitError, match=r"several seeds; subsets with enough: digits-lenet-seeds \(24 seeds\)"):
         digits.split("recipes")
