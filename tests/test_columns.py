@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 
 import nndynbench as nb
 from nndynbench.columns import _extrapolated
@@ -109,6 +113,39 @@ def test_shapes_of_curves_are_what_they_say(digits: nb.Subset) -> None:
     assert shapes["loss_sum"] == pytest.approx(losses.sum())
     assert shapes["loss_average"] == pytest.approx(losses[0] * 0.729 + losses[1] * 0.81 + losses[2] * 0.9 + losses[3])
     assert shapes["best_accuracy"] == accuracies.max()
+    assert shapes["accuracy_sum"] == pytest.approx(accuracies.sum())
+    assert shapes["train_loss_rise_2"] == pytest.approx(losses[1] - losses[0])
+    assert shapes["validation_accuracy_rise_4"] == pytest.approx(accuracies[3] - accuracies[2])
+    for form in SHAPES:
+        assert shapes[f"{form}_loss"] == pytest.approx(drawn_on(losses, form), rel=1e-9)
+        assert shapes[f"{form}_accuracy"] == pytest.approx(drawn_on(accuracies, form), rel=1e-9)
+
+
+SHAPES: dict[str, list[Callable[[np.ndarray], np.ndarray]]] = {
+    "power": [lambda t, rate=rate: t**-rate for rate in (0.1, 0.25, 0.5, 1, 2)],
+    "weibull": [
+        lambda t, rate=rate, bend=bend: np.exp(-((rate * t) ** bend)) for rate in (0.03, 0.1, 0.3, 1) for bend in (0.5, 1, 2)
+    ],
+}
+
+
+def drawn_on(curve: np.ndarray, form: str) -> float:
+    """Oracle: scikit-learn's ridge regression on each shape, and the one with the least penalised error."""
+    pull, epochs = 1e-4, np.arange(1.0, len(curve) + 1)
+    fits = []
+    for shape in SHAPES[form]:
+        fit = Ridge(alpha=pull, solver="cholesky").fit(shape(epochs)[:, None], curve)
+        error = np.sum((curve - fit.predict(shape(epochs)[:, None])) ** 2) + pull * fit.coef_[0] ** 2
+        fits.append((error, fit.predict(shape(np.array([20.0]))[:, None])[0]))
+    return float(min(fits)[1])
+
+
+@settings(max_examples=20)
+@given(curve=st.lists(st.floats(0, 100), min_size=2, max_size=8))
+@pytest.mark.parametrize("form", SHAPES)
+def test_a_curve_is_drawn_to_epoch_20_by_the_shape_that_fits_best(form: str, curve: list[float]) -> None:
+    values = np.array(curve)
+    assert _extrapolated(values, form) == pytest.approx(drawn_on(values, form), rel=1e-9, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,10 +55,11 @@ def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, ru
 
 def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Path) -> None:
     predicted = nb.predict(run, digits, method="degree-forest", budget=EPOCHS)
-    assert 0 <= predicted.low < predicted.accuracy < predicted.high <= 100
-    assert 0 <= predicted.probability_high <= 1
     tested = nb.evaluate("degree-forest", digits, protocol="regression-folds", budgets=EPOCHS, order_seed=SEED).predictions
     errors = tested["truth"] - tested["prediction"]
+    expected = np.clip(predicted.accuracy + np.quantile(errors, [0.025, 0.975]), 0, 100)
+    assert (predicted.low, predicted.high) == pytest.approx(tuple(expected))
+    assert predicted.low < predicted.accuracy < predicted.high
     assert predicted.probability_high == pytest.approx(np.mean(predicted.accuracy + errors >= predicted.threshold))
 
 
@@ -282,12 +284,29 @@ class TestStopping:
 
     def test_the_replay_counts_what_is_saved_and_lost(self, digits: nb.Subset) -> None:
         replay = nb.StopEarly(digits, at_least=90, method="validation-accuracy", budgets=[1, 3]).replay()
-        trained = digits.networks["epochs_trained"]
-        assert replay.trained == trained.sum()
-        assert replay.reaching == (digits.networks["final_accuracy"] >= 90).sum()
-        assert 0 < replay.saved <= (trained - 1).clip(lower=0).sum()
-        assert 0 <= replay.lost <= min(replay.stopped, replay.reaching)
-        assert replay.best_kept <= replay.best == digits.networks["final_accuracy"].max()
+        options: dict[str, Any] = {"protocol": "regression-folds", "budgets": [1, 3], "order_seed": SEED}
+        tested = nb.evaluate("validation-accuracy", digits, **options).predictions.set_index("network")
+        stopped_at = {}
+        for budget in (1, 3):
+            judged = tested[tested["budget"] == budget]
+            for network, own in judged.iterrows():
+                others = judged[judged["fold"] != own["fold"]]
+                ends_at = np.clip(own["prediction"], 0, 100) + (others["truth"] - others["prediction"])
+                if (ends_at >= 90).mean() < 0.05 and digits.networks.loc[network, "epochs_trained"] > budget:
+                    stopped_at.setdefault(network, budget)
+        facts = digits.networks[["epochs_trained", "final_accuracy"]]
+        stopped, kept = facts.loc[list(stopped_at)], facts.drop(index=list(stopped_at))
+        assert set(stopped_at.values()) == {1, 3}
+        assert replay == nb.Replay(
+            networks=240,
+            stopped=len(stopped),
+            trained=facts["epochs_trained"].sum(),
+            saved=stopped["epochs_trained"].sum() - sum(stopped_at.values()),
+            reaching=(facts["final_accuracy"] >= 90).sum(),
+            lost=(stopped["final_accuracy"] >= 90).sum(),
+            best=facts["final_accuracy"].max(),
+            best_kept=kept["final_accuracy"].max(),
+        )
 
     def test_where_all_are_stopped_none_is_the_best_of_those_that_go_on(self) -> None:
         replay = nb.Replay(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 import nndynbench as nb
 from nndynbench import report
-from nndynbench.numbers import written
+from nndynbench.numbers import written, written_interval
 from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import find_protocol, stored
@@ -27,9 +26,10 @@ from nndynbench.report.reasons import without_data
 from nndynbench.report.seeds import what_the_seeds_say
 from nndynbench.report.sentences import beside_controls, what_learning_gives, what_the_ranking_says
 from nndynbench.submissions.beside import submitted
+from tests.oracles import drawn_whole, students_levels
+from tests.submitted import copied
 
 CURVES, BOTH, CONTROL = BESIDE_CURVES.method, BESIDE_CURVES.with_distance, BESIDE_CURVES.permuted
-SUBMITTED = Path(__file__).parents[1] / "leaderboard" / "submissions"
 SUBMISSIONS = {
     "digits-lenet.regression-folds": ["bar", "curve-bar", "constant", "degree-linear", "validation-accuracy"],
     "digits-lenet.blocked": ["bar", "curve-bar", "constant", "degree-linear"],
@@ -51,9 +51,8 @@ def submissions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of a few of the board's submissions."""
     folder = tmp_path_factory.mktemp("submissions")
     for name, methods in SUBMISSIONS.items():
-        for method in methods:
-            (folder / method).mkdir(exist_ok=True)
-            shutil.copy(SUBMITTED / method / f"{name}.json", folder / method)
+        subset, protocol = name.split(".")
+        copied(folder, *methods, subset=subset, protocol=protocol)
     return folder
 
 
@@ -195,7 +194,14 @@ def test_by_optimiser_distances_and_what_they_add_are_of_its_recipes_alone(docum
     distance = relative.map(np.log10).groupby("network").mean()
     farther, better = (v - v.groupby(recipes).transform("mean") for v in (distance, own["late_accuracy"]))
     factor = 10 ** np.sqrt((farther**2).mean())
-    assert f"× {factor:.2f}, r = {written(farther.corr(better), signed=True)} (" in correlations.split("|")[-2]
+    drawn = [np.corrcoef(farther.to_numpy()[own], better.to_numpy()[own])[0, 1] for own in drawn_whole(recipes.to_numpy())]
+    shown = f"{written(farther.corr(better), signed=True)} ({interval_of(drawn, recipes.nunique())})"
+    assert correlations.split("|")[-2].strip() == f"× {factor:.2f}, r = {shown}"
+
+
+def interval_of(resampled: list[float], clusters: int) -> str:
+    low, high = np.quantile(resampled, students_levels(clusters))
+    return written_interval(low, high, digits=2)
 
 
 def test_who_leaves_the_plateau_first_goes_with_distance_also_with_the_curves_partialled_out(
@@ -221,9 +227,18 @@ def test_who_leaves_the_plateau_first_goes_with_distance_also_with_the_curves_pa
     table = page.split("| correlation within recipes |")[1].splitlines()
     at_3 = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in table if line.count("|") == 5}
     assert at_3["networks that have not left the plateau"] == f"{len(columns):,}"
-    assert at_3["leaving early and distance"].startswith(f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} (")
+    recipes = seeds.recipes.loc[columns.index].to_numpy()
+    alone, equal = [], []
+    for drawn in (apart[own] for own in drawn_whole(recipes)):
+        alone.append(np.corrcoef(drawn[:, :2].T)[0, 1])
+        weights = np.linalg.lstsq(drawn[:, 2:], drawn[:, :2])[0]
+        equal.append(np.corrcoef((drawn[:, :2] - drawn[:, 2:] @ weights).T)[0, 1])
+    intervals = [interval_of(each, len(np.unique(recipes))) for each in (alone, equal)]
+    found = f"{written(np.corrcoef(apart.T)[0, 1], signed=True)} ({intervals[0]})"
+    assert at_3["leaving early and distance"] == found
     assert at_3["leaving early and the curves so far"] == written(best, signed=True)
-    assert at_3["**leaving early and distance, curves partialled out**"].startswith(f"**{written(partial, signed=True)} (")
+    found = f"**{written(partial, signed=True)} ({intervals[1]})**"
+    assert at_3["**leaving early and distance, curves partialled out**"] == found
     assert partial > 0.5
     assert "those whose layers moved farther leave it earlier" in document.split("\n# ")[0]
     assert f"After 15 epochs {(~off.any(axis=1)).sum()} of the 1,536 networks are still on it." in page

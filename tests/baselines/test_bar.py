@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -103,6 +104,28 @@ def test_a_learner_far_out_of_range_does_not_carry_the_blend_away() -> None:
     assert weights[0] > weights[1]
     assert blend.predict(np.array([[30.0, 1e6]]))[0] <= weights @ [30, truths.max()] + blend.intercept_ + 1e-9
     assert blend.predict(np.array([[1e6, 1e6]]))[0] <= truths.max()
+
+
+@pytest.mark.parametrize("groups", [4, 60])
+def test_a_blends_weights_have_the_least_loss_of_all_that_are_at_least_0(groups: int) -> None:
+    """Oracle: scipy's minimum of the squared errors, in deviations of the truths, and of the prior worth three groups."""
+    random = np.random.default_rng(1)
+    truths = random.uniform(10, 70, 60)
+    learners = np.stack([truths + random.normal(0, 5, 60), truths + random.normal(0, 9, 60), 80 - truths], axis=1)
+    blend = BAR.Weights().fit(learners, truths, np.arange(60) % groups)
+    said = np.clip(learners, truths.min(), truths.max())
+    centred, missed = said - said.mean(axis=0), truths - truths.mean()
+
+    def loss(weights: np.ndarray) -> float:
+        evidence = np.sum((missed - centred @ weights) ** 2) / np.var(truths)
+        return float(evidence + 3 * 60 / groups * np.sum((weights - 1 / 3) ** 2))
+
+    options: dict[str, Any] = {"bounds": [(0, None)] * 3, "method": "L-BFGS-B", "options": {"ftol": 1e-14, "gtol": 1e-9}}
+    found = minimize(loss, np.full(3, 1 / 3), **options).x
+    np.testing.assert_allclose(blend.coef_, found, atol=1e-5)
+    asked = np.array([[30.0, 40.0, 20.0], [90.0, 90.0, 90.0]])
+    line = truths.mean() + (np.clip(asked, truths.min(), truths.max()) - said.mean(axis=0)) @ found
+    np.testing.assert_allclose(blend.predict(asked), np.clip(line, truths.min(), truths.max()), atol=1e-3)
 
 
 def test_fewer_groups_are_less_evidence_for_a_learner() -> None:

@@ -59,14 +59,27 @@ def test_norms_are_those_of_a_singular_value_decomposition(features):
 def test_statistics_are_those_of_the_sorted_weights(features):
     name, table = features
     for layer, row in table.iterrows():
-        ordered = np.sort(matrix(trained(name), layer).ravel())
-        assert row["minimum"] == ordered[0]
-        assert row["maximum"] == ordered[-1]
-        assert row["median"] == pytest.approx((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
-        assert row["mean"] == pytest.approx(ordered.sum() / len(ordered))
-        assert row["standard_deviation"] == pytest.approx(np.sqrt(np.mean(ordered**2) - np.mean(ordered) ** 2))
         bias = np.asarray(trained(name)[f"{layer}.bias"], np.float64)
-        assert row["bias_mean"] == pytest.approx(bias.sum() / len(bias))
+        for prefix, values in (("", matrix(trained(name), layer).ravel()), ("bias_", bias)):
+            ordered = np.sort(values)
+            expected = {
+                "minimum": ordered[0],
+                "quartile_1": at_share(ordered, 0.25),
+                "median": at_share(ordered, 0.5),
+                "quartile_3": at_share(ordered, 0.75),
+                "maximum": ordered[-1],
+                "mean": ordered.sum() / len(ordered),
+                "standard_deviation": np.sqrt(np.sum((ordered - ordered.sum() / len(ordered)) ** 2) / len(ordered)),
+            }
+            assert {what: row[f"{prefix}{what}"] for what in expected} == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def at_share(ordered: np.ndarray, share: float) -> float:
+    """What stands at a share of the way from the first number to the last, between two of them on the line."""
+    place = share * (len(ordered) - 1)
+    before = int(place)
+    after = min(before + 1, len(ordered) - 1)
+    return float(ordered[before] + (place - before) * (ordered[after] - ordered[before]))
 
 
 def test_neural_persistence_is_that_of_an_explicit_spanning_tree(features):

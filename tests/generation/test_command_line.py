@@ -137,7 +137,7 @@ def test_networks_that_were_not_trained_again_are_not_said_to_differ(
 
 @pytest.mark.parametrize("together", [1, 2], ids=["one by one", "side by side"])
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command", "to all of its processes"])
-def test_training_stops_cleanly_at_a_signal_and_goes_on(
+def test_training_stops_cleanly_at_a_signal_and_says_how_to_go_on(
     tmp_path: Path, send: Callable[[int, int], None], together: int
 ) -> None:
     grid = write_grid(tmp_path / "small.toml", epochs=60)

@@ -144,10 +144,3 @@ def test_the_command_prints_a_row_per_epoch_and_centrality(folder, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.output.count("eigenvector") == len(EPOCHS)
     assert (tmp_path / "out" / "graphs.h5").exists()
-
-
-def test_table_5_is_reproduced_by_the_command(tmp_path):
-    result = CliRunner().invoke(app, ["reproduce", "table5", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert "all equal to the paper's" in result.output
-    assert "119,714,496" in result.output

@@ -11,18 +11,15 @@ from sklearn.metrics import r2_score
 
 import nndynbench as nb
 from leaderboard.best import mean_ranks, needs_initialisation, write_best
-from leaderboard.check import SUBMISSIONS
 from nndynbench.protocols.board import BOARD_FILE
+from tests.submitted import SUBMITTED, copied
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three methods' submissions on two subsets."""
-    for method in ("degree-linear", "validation-accuracy", "constant"):
-        for subset in ("digits-lenet", "digits-lenet-half"):
-            name = f"{method}/{subset}.regression-folds.json"
-            (tmp_path / method).mkdir(exist_ok=True)
-            (tmp_path / name).write_bytes((SUBMISSIONS / name).read_bytes())
+    for subset in ("digits-lenet", "digits-lenet-half"):
+        copied(tmp_path, "degree-linear", "validation-accuracy", "constant", subset=subset)
     return tmp_path
 
 
@@ -51,7 +48,7 @@ def test_a_method_with_more_draws_of_the_folds_is_ranked_by_the_first_as_all_oth
     zoo = nb.load("digits-lenet")
     path = folder / "bar" / "digits-lenet.regression-folds.json"
     path.parent.mkdir()
-    submission = json.loads((SUBMISSIONS / "bar" / path.name).read_text())
+    submission = json.loads((SUBMITTED / "bar" / path.name).read_text())
     rows = pd.DataFrame(submission["predictions"])
     rows.loc[rows["draw"] > 0, "prediction"] = (
         zoo.networks["final_accuracy"].loc[rows["network"]].to_numpy()[rows["draw"] > 0]

@@ -99,7 +99,9 @@ def assert_refused_or_right(content: bytes, path: Path, at_hand: dict[str, Subse
 
 @settings(max_examples=1400, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_values_changed_anywhere(data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any) -> None:
+def test_with_values_changed_anywhere_it_is_refused_in_a_line_or_right(
+    data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any
+) -> None:
     facts = json.loads(original)
     for _ in range(data.draw(st.integers(1, 3))):
         if facts:
@@ -110,7 +112,9 @@ def test_values_changed_anywhere(data: Any, original: bytes, at_hand: Any, digit
 
 @settings(max_examples=650, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_bytes_changed_anywhere(data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any) -> None:
+def test_with_bytes_changed_anywhere_it_is_refused_in_a_line_or_right(
+    data: Any, original: bytes, at_hand: Any, digits: nb.Subset, tmp_path_factory: Any
+) -> None:
     content = bytearray(original)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, max(len(content) - 1, 0)))
@@ -120,5 +124,5 @@ def test_bytes_changed_anywhere(data: Any, original: bytes, at_hand: Any, digits
     assert_refused_or_right(bytes(content), path, at_hand, digits)
 
 
-def test_the_original_is_accepted(original: bytes, at_hand: Any, digits: nb.Subset, tmp_path: Path) -> None:
+def test_unchanged_it_is_accepted(original: bytes, at_hand: Any, digits: nb.Subset, tmp_path: Path) -> None:
     assert assert_refused_or_right(original, tmp_path / FILE, at_hand, digits)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import Result
@@ -37,6 +38,7 @@ from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.worth import ceiling, ceiling_interval
 from nndynbench.submissions import read_submission, submissions_of, write_submission
 from tests.leaderboard.conftest import BUNDLED
+from tests.oracles import blended_rises
 
 HOSTILE = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 FLAGS = [
@@ -351,7 +353,34 @@ def test_a_view_opens_at_the_last_budget_that_most_rows_have() -> None:
     assert opened() == 15
 
 
-def test_an_answer_is_the_best_of_all_that_see_weights_with_an_interval_for_all(site: Path) -> None:
+VERIFIED = {
+    "bar": ("validation-accuracy", "baselines/bar.py"),
+    "curve-extrapolation": ("training-loss", "baselines/learning_curves.py"),
+    "degree-linear": ("degree-linear", "baselines/signatures.py"),
+}
+
+
+def test_the_front_pages_number_is_what_the_best_blend_with_weights_adds_at_5_epochs(
+    digits: nb.Subset, scores: Path, tmp_path: Path
+) -> None:
+    """Trivial methods stand in for the references. Oracle: numpy's least squares on the predictions themselves."""
+    said, folder = {}, tmp_path / "submissions"
+    for name, (method, code) in VERIFIED.items():
+        result = nb.evaluate(method, digits, protocol="regression-folds", budgets=5)
+        said[name] = result.predictions.set_index("network").loc[digits.network_ids]
+        [submission] = submissions_of(result, method=name, code=code, **BUNDLED)
+        add_record(write_submission(submission, folder), "rerun")
+    page = (built(folder, tmp_path / "site", scores) / "index.html").read_text(encoding="utf-8")
+    [shown] = re.findall(r'<ul class="answers".*?</ul>', page, re.DOTALL)
+    own, truth, fold = (said["degree-linear"][column].to_numpy() for column in ("prediction", "truth", "fold"))
+    total = np.sum((truth - truth.mean()) ** 2)
+    for name in ("bar", "curve-extrapolation"):
+        value = min(blended_rises(own, said[name]["prediction"].to_numpy(), truth, fold)) / total
+        assert re.search(rf'<b class="\w*">{number(value)}</b> to <a href="methods/degree-linear.html"', shown), name
+    assert "the weights of the first 5 epochs add" in page
+
+
+def test_answers_are_of_the_headlines_protocols_in_the_order_of_the_subsets_that_are_shown_first() -> None:
     two = {"a": Leading("a", Estimate(0.02, 0.01, 0.03), 4, 0.001, 0.015)}
     view = View(protocols()["regression-folds"], "digits-lenet", [], leading={5: two})
     other = View(protocols()["regression-folds"], WITH_TWINS, [], leading={5: two})

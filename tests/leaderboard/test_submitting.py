@@ -316,7 +316,7 @@ def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.M
     assert fitted == [(2, 3)]
     after = read_submission(path)
     assert (after.budgets, after.order_seed) == ([1, 2, 3], before.order_seed)
-    assert 1000 <= after.seconds < 1500
+    assert after.seconds >= 1000
     assert after.predictions.prediction[: len(before.predictions.prediction)] == before.predictions.prediction
     # Once the code has changed, earlier predictions are not kept.
     monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/trivial.py"])

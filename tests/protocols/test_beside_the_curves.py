@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,10 @@ from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.report.ranking import most_adding
 from nndynbench.submissions import read_submission
+from tests.submitted import SUBMITTED, copied
 
-FOLDS, SUBMITTED = "regression-folds", Path(__file__).parents[2] / "leaderboard" / "submissions"
+FOLDS = "regression-folds"
 CURVES, METHOD = "curve-bar", "weight-statistics"
-
-
-def copied(folder: Path, *methods: str, subset: str = "digits-lenet", protocol: str = FOLDS) -> Path:
-    """A folder with some of the board's submissions."""
-    for method in methods:
-        (folder / method).mkdir()
-        shutil.copy(SUBMITTED / method / f"{subset}.{protocol}.json", folder / method)
-    return folder
 
 
 def predictions(method: str, budget: int, truth: pd.Series) -> pd.DataFrame:

@@ -103,12 +103,6 @@ def test_what_is_named_twice_is_compared_once(digits: nb.Subset, folder: Path, c
     assert twice.rows.groupby(["method", "metric"]).size().eq(1).all()
 
 
-def test_what_is_undefined_says_why(compared: nb.Comparison) -> None:
-    constant = compared.rows.query("method == 'constant' and metric == 'r2'")
-    assert (constant["undefined"] == "").all()
-    assert compared.rows["undefined"].notna().all()
-
-
 def test_what_has_no_interval_is_shown_with_its_value_and_says_why(compared: nb.Comparison) -> None:
     bounds = [column for column in compared.rows if column.endswith(("low", "high"))]
     rows = compared.rows.assign(undefined="no interval: here is one group", **dict.fromkeys(bounds, np.nan))

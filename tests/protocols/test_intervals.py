@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 from scipy.stats import t as t_distribution
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 import nndynbench as nb
 from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, widened
@@ -50,33 +60,81 @@ def drawn_positions(weights: np.ndarray) -> np.ndarray:
         pytest.param("roc_auc", 1, marks=pytest.mark.slow),
     ],
 )
-def test_every_resample_of_a_classification_equals_scikit_learn(classified: Case, metric: str, step: int) -> None:
-    drawn = classified.resamples[0].weights[::step]
-    one_by_one = [METRICS[metric](classified.draws[0].scored.drawn(drawn_positions(weights))) for weights in drawn]
+def test_resamples_of_a_classification_equal_scikit_learn(classified: Case, metric: str, step: int) -> None:
+    [draw] = classified.draws
+
+    def expected(drawn: np.ndarray) -> float:
+        truth, said, score, fold = (getattr(draw.scored, what)[drawn] for what in ("truth", "prediction", "score", "fold"))
+        if metric == "roc_auc":
+            inside = [fold == own for own in np.unique(fold)]
+            return float(np.mean([roc_auc_score(truth[own], score[own]) for own in inside if len(set(truth[own])) > 1]))
+        return float({"accuracy": accuracy_score, "balanced_accuracy": balanced_accuracy_score}[metric](truth, said))
+
+    one_by_one = [expected(drawn_positions(weights)) for weights in classified.resamples[0].weights[::step]]
     np.testing.assert_allclose(classified.in_resamples(metric)[::step], one_by_one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("metric", [*find_protocol("regression").metrics, "r2_rank_matched"])
-def test_every_resample_of_a_regression_equals_scikit_learn_and_scipy(regressed: Case, metric: str) -> None:
-    one_by_one = [
-        METRICS[metric](regressed.draws[0].scored.drawn(drawn_positions(w))) for w in regressed.resamples[0].weights
-    ]
-    np.testing.assert_allclose(regressed.in_resamples(metric), one_by_one, rtol=1e-9, atol=1e-9)
+BY_LIBRARIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "mae": mean_absolute_error,
+    "rmse": root_mean_squared_error,
+    "r2": r2_score,
+    "kendall_tau": lambda truth, said: kendalltau(truth, said).statistic,
+    "spearman_rho": lambda truth, said: spearmanr(truth, said).statistic,
+}
+
+
+@pytest.mark.parametrize("metric", find_protocol("regression").metrics)
+def test_resamples_of_a_regression_equal_scikit_learn_and_scipy(regressed: Case, metric: str) -> None:
+    step, scored = 5, regressed.draws[0].scored
+    drawn = map(drawn_positions, regressed.resamples[0].weights[::step])
+    one_by_one = [BY_LIBRARIES[metric](scored.truth[own], scored.prediction[own]) for own in drawn]
+    np.testing.assert_allclose(regressed.in_resamples(metric)[::step], one_by_one, rtol=1e-9, atol=1e-9)
+
+
+def test_a_resample_of_matched_ranks_has_the_value_of_the_drawn_networks(regressed: Case) -> None:
+    measure, scored = METRICS["r2_rank_matched"], regressed.draws[0].scored
+    one_by_one = [measure(scored.drawn(drawn_positions(weights))) for weights in regressed.resamples[0].weights]
+    np.testing.assert_allclose(regressed.in_resamples("r2_rank_matched"), one_by_one, rtol=1e-9, atol=1e-9)
+
+
+@given(truth=st.lists(st.integers(0, 9), min_size=6, max_size=6), said=st.lists(st.integers(0, 3), min_size=6, max_size=6))
+def test_matched_ranks_give_the_sorted_truths_in_the_order_of_the_predictions(truth: list[int], said: list[int]) -> None:
+    """Oracle: the mean over all orders that equal predictions may have, and scikit-learn's R² of it."""
+    assume(len(set(truth)) > 1 and len(set(said)) > 1)
+    orders = [list(order) for order in permutations(range(6)) if np.all(np.diff(np.array(said)[list(order)]) >= 0)]
+    matched = np.empty((len(orders), 6))
+    for own, order in zip(matched, orders, strict=True):
+        own[order] = sorted(truth)
+    scored = Scored(np.array(truth, float), np.array(said, float), np.zeros(6), np.zeros(6, dtype=int))
+    assert METRICS["r2_rank_matched"](scored) == pytest.approx(r2_score(truth, matched.mean(axis=0)))
+
+
+def to_triage(seed: int, tied: int) -> Scored:
+    """Networks in four folds, with equal predictions for some."""
+    random = np.random.default_rng(seed)
+    count = random.integers(12, 40)
+    return Scored(
+        random.permutation(count) * 2.5,
+        random.permutation(count) // tied * 1.0,
+        np.zeros(count),
+        random.integers(0, 4, count),
+        spent=random.integers(1, 4, count).astype(float),
+        remaining=random.integers(0, 12, count).astype(float),
+    )
+
+
+def from_every_fold(resamples: Resamples, scored: Scored) -> Resamples:
+    """Those of the resamples that have a network of each fold."""
+    folds = [resamples.weights[:, scored.fold == fold].any(axis=1) for fold in np.unique(scored.fold)]
+    return Resamples(resamples.counts[np.all(folds, axis=0)], resamples.cluster)
 
 
 @given(seed=st.integers(0, 2**32 - 1), tied=st.integers(1, 20))
 def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: int, tied: int) -> None:
-    random = np.random.default_rng(seed)
-    count = random.integers(12, 40)
-    scored = Scored(
-        random.permutation(count) * 2.5,
-        random.permutation(count) // tied * 1.0,
-        np.zeros(count),
-        np.zeros(count, dtype=int),
-        spent=random.integers(1, 4, count).astype(float),
-        remaining=random.integers(0, 12, count).astype(float),
-    )
-    resamples = draw_resamples(random.integers(0, 8, count), resamples=20, seed=seed)
+    scored = to_triage(seed, tied)
+    clusters = np.random.default_rng(seed).integers(0, 8, len(scored.truth))
+    resamples = from_every_fold(draw_resamples(clusters, resamples=20, seed=seed), scored)
+    assume(len(resamples.counts))
     for metric in ("regret_top_tenth", "recall_top_tenth", "epochs_saved"):
         one_by_one = np.array([METRICS[metric](scored.drawn(drawn_positions(w))) for w in resamples.weights])
         if metric != "regret_top_tenth":  # copies tie at the edge of the best tenth: too many are as good
@@ -84,6 +142,15 @@ def test_triage_metrics_of_a_resample_equal_those_of_the_drawn_networks(seed: in
         np.testing.assert_allclose(
             METRICS[metric].resampled(scored, resamples), one_by_one, rtol=0, atol=1e-9, err_msg=metric
         )
+
+
+def test_a_fold_of_which_no_network_was_drawn_is_left_out_of_the_epochs_saved() -> None:
+    truth, fold = np.arange(24.0), np.arange(24) // 12
+    scored = Scored(truth, truth, truth, fold, spent=np.ones(24), remaining=np.full(24, 9.0))
+    of_both, of_one = METRICS["epochs_saved"].resampled(scored, Resamples(np.array([[1.0, 1], [2, 0]]), fold))
+    first = np.tile(np.flatnonzero(fold == 0), 2)
+    expected = METRICS["epochs_saved"](scored.drawn(first)) - METRICS["epochs_saved"](scored)
+    assert of_one - of_both == pytest.approx(expected)  # a shift of both makes their mean the value
 
 
 @pytest.mark.parametrize("metric", ["recall_top_tenth", "epochs_saved"])

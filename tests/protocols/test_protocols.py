@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 from sklearn.base import BaseEstimator, RegressorMixin
 
 import nndynbench as nb
+from nndynbench.graphs import architecture
 from nndynbench.protocols import find_method, rescore
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol, protocols, read_budgets
+from nndynbench.protocols.scoring import cases
 from nndynbench.protocols.sides import share_of_known_rates, sides
 from nndynbench.subsets.splits import DRAWN, RULES
 
@@ -41,6 +44,20 @@ def test_trained_scores_the_networks_5_points_above_chance(digits: nb.Subset) ->
     value = trained.scores.set_index("metric").loc["kendall_tau_in_folds", "value"]
     taus = [kendalltau(fold["truth"], fold["prediction"]).statistic for _, fold in kept.groupby("fold")]
     assert value == pytest.approx(np.mean(taus), abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "above"), [("imagenet-lenet", 1.0), ("cifar10-lenet", 5.0)])
+def test_how_far_above_chance_is_trained_depends_on_the_images(name: str, above: float) -> None:
+    zoo, rows = nb.load(name), find_protocol("trained")
+    predictions = pd.DataFrame(
+        {"subset": name, "budget": 1, "fold": 0, "network": zoo.network_ids, "score": np.nan}
+        | {column: zoo.networks["final_accuracy"].to_numpy() for column in ("truth", "prediction")}
+    )
+    [case] = cases(predictions, {name: zoo}, rows).values()
+    chance = 100 / architecture(name).classes
+    kept = zoo.networks.index[zoo.networks["final_accuracy"] >= chance + above]
+    assert 0 < len(kept) < len(zoo.network_ids)
+    assert sorted(case.draws[0].networks) == sorted(kept)
 
 
 def test_nothing_is_fitted_again_for_trained_and_triage(digits: nb.Subset) -> None:

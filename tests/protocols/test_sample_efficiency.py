@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import mean_absolute_error, r2_score
 from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.cli.efficiency import read_sizes
 from nndynbench.submissions import RefusedError, submissions_of
+from tests.oracles import drawn_whole, students_levels
 
 QUICK = {"beside": "constant", "budgets": 5, "parts": 2}
 
@@ -60,8 +62,31 @@ def test_scores_are_means_over_parts_of_what_evaluate_gives(digits: nb.Subset) -
     by_hand = [r2_score(table["truth"], table["prediction"]) for table in parts]
     assert by_hand[0] != by_hand[1]
     assert row["value"] == pytest.approx(np.mean(by_hand), abs=1e-12)
-    assert row["gain"] == pytest.approx(row["value"] - row["beside"], abs=1e-12)
-    assert row["gain_low"] < row["gain"] < row["gain_high"]
+
+
+def test_the_gain_is_of_the_same_drawn_networks_and_positive_where_the_method_errs_less(digits: nb.Subset) -> None:
+    """Oracle: scikit-learn's error of either side, over both parts, of all networks and of those of each resample."""
+    asked: dict[str, Any] = {"protocol": "regression", "budgets": 5}
+    [row] = nb.sample_efficiency("training-loss", digits, sizes=[48], beside="constant", parts=2, **asked).to_dict("records")
+    [(_, tested)] = digits.split("holdout")
+
+    def of_parts(method: str) -> list[pd.DataFrame]:
+        unsealed = {**asked, "sealed": False, "reference_networks": 48}
+        made = [nb.evaluate(method, digits, order_seed=part, **unsealed).predictions for part in (0, 1)]
+        return [table.set_index("network").loc[tested] for table in made]
+
+    ours, beside = of_parts("training-loss"), of_parts("constant")
+    errors = [np.array([abs(part["truth"] - part["prediction"]) for part in parts]) for parts in (ours, beside)]
+    own, other = (
+        np.mean([mean_absolute_error(part["truth"], part["prediction"]) for part in parts]) for parts in (ours, beside)
+    )
+    rates = digits.networks.loc[tested, "learning_rate"].to_numpy()
+    assert row["metric"] == "mae"
+    assert row["gain"] == pytest.approx(other - own)
+    assert row["gain"] > 0
+    gained = [errors[1][:, drawn].mean() - errors[0][:, drawn].mean() for drawn in drawn_whole(rates)]
+    interval = np.quantile(gained, students_levels(len(np.unique(rates))))
+    assert (row["gain_low"], row["gain_high"]) == pytest.approx(tuple(interval))
 
 
 def test_a_method_gains_nothing_over_itself(digits: nb.Subset) -> None:

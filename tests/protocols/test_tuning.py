@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.svm import SVC
 
 import nndynbench as nb
 from nndynbench.protocols import choose, find_method, find_protocol, method_names, tuning
 from nndynbench.protocols.method import read_methods
-from nndynbench.protocols.tuning import record_choices
+from nndynbench.protocols.tuning import best_of, record_choices
 
 
 @pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr", "eigenvector-unrolled-negative-mlp"])
@@ -43,6 +44,20 @@ def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) 
     changed = replace(method, chosen={"classification": {"svc__C": 1}})
     one, other = (nb.evaluate(m, digits, budgets=2, order_seed=1).predictions["score"] for m in (method, changed))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_classifiers_choice_is_the_one_with_the_best_accuracy_and_of_equal_ones_the_first(seed: int) -> None:
+    """Oracle: scikit-learn's own search, over folds of whole groups."""
+    random = np.random.default_rng(seed)
+    columns, groups = random.normal(size=(60, 2)), np.arange(60) // 4
+    target = (columns[:, 0] + random.normal(0, 1, 60) > 0.5).astype(int)
+    choices = {"C": [0.01, 0.1, 1, 100], "random_state": [3, 1]}  # the second changes nothing
+    search = GridSearchCV(SVC(), choices, scoring="accuracy", cv=StratifiedGroupKFold(3), refit=False)
+    expected = search.fit(columns, target, groups=groups).best_params_
+    found = best_of(choices, SVC(), list(columns), target, groups=groups, task="classification", more={})
+    assert found == expected
+    assert found["random_state"] == 3
 
 
 FILE = """

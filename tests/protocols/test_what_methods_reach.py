@@ -74,7 +74,8 @@ class ByPlace(RegressorMixin, BaseEstimator):
 
 
 def test_the_order_of_networks_tells_nothing(digits: nb.Subset) -> None:
-    scores = nb.evaluate(ByPlace(), digits, protocol="regression-folds", budgets=1).scores
+    # A fixed order: in some random orders, a network's place in the list scores by luck.
+    scores = nb.evaluate(ByPlace(), digits, protocol="regression-folds", budgets=1, order_seed=0).scores
     assert scores.set_index("metric").loc["r2", "value"] < 0.05
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
-from scipy.stats import t as t_distribution
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import nndynbench as nb
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, Draw
-from nndynbench.protocols.worth import added, added_in_resamples, ceiling, ceiling_interval, gain
+from nndynbench.protocols.worth import added, added_in_resamples, ceiling, ceiling_interval, ceiling_of, gain
+from tests.oracles import blended_rises, calibrated_on, drawn_whole, least_squares, students_levels
 
 NETWORKS = 60
 
@@ -48,6 +49,20 @@ def test_gain_is_the_difference_and_positive_where_the_method_is_better(truth: n
     assert gain(good, bar, "mae").value > 0
 
 
+@pytest.mark.parametrize(("metric", "score"), [("r2", r2_score), ("mae", mean_absolute_error)])
+def test_the_interval_of_a_gain_is_of_differences_on_the_same_drawn_networks(
+    truth: np.ndarray, metric: str, score: Callable[..., float]
+) -> None:
+    """Oracle: each resample's networks written out one by one, and scikit-learn's score of either side."""
+    method, bar = case(truth, noisy(truth, 1, 5)), case(truth, noisy(truth, 2, 20))
+    better = -1 if metric == "mae" else 1
+    expected = []
+    for drawn in drawn_whole(np.arange(NETWORKS) // 3):
+        own, other = (score(truth[drawn], scored_of(each).prediction[drawn]) for each in (method, bar))
+        expected.append(better * (own - other))
+    assert gain(method, bar, metric)[1:] == pytest.approx(tuple(np.quantile(expected, students_levels(NETWORKS // 3))))
+
+
 def test_a_method_gains_nothing_over_itself_in_any_resample(truth: np.ndarray) -> None:
     bar = case(truth, noisy(truth, 1))
     assert gain(bar, bar, "r2") == (0, 0, 0)
@@ -71,18 +86,6 @@ def test_a_method_with_errors_of_its_own_adds_to_the_bar(truth: np.ndarray) -> N
     assert worth.value == pytest.approx(r2_score(truth, blended) - r2_score(truth, base), abs=0.02)
 
 
-def least_squares(apart: np.ndarray, missed: np.ndarray) -> float:
-    """Oracle of a weight: numpy's least squares, kept in [0, 1]."""
-    [weight], *_ = np.linalg.lstsq(apart[:, None], missed, rcond=None)
-    return float(np.clip(weight, 0, 1))
-
-
-def calibrated_on(others: np.ndarray, said: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Oracle of the calibrated bar: numpy's line through the means, its slope kept at 0 or above."""
-    slope = max(np.polyfit(said[others], truth[others], 1)[0], 0)
-    return np.asarray(truth[others].mean() + slope * (said - said[others].mean()))
-
-
 @pytest.mark.parametrize("protocol", ["regression-folds", "seeds"])
 def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protocol: str) -> None:
     """Oracle: each resample's networks written out one by one, and numpy's least squares on the other folds."""
@@ -96,28 +99,15 @@ def test_in_every_resample_the_blend_is_fitted_anew_on_the_networks_drawn(protoc
         cases.append(Case(rows, (Draw(0, np.arange(NETWORKS), recipe, scored),)))
     method, bar = cases
     metric = METRICS[rows.blended]
-    expected, weights = [], []
+    expected = []
     for counts in bar.resamples[0].weights[:200].astype(int):
         drawn = np.repeat(np.arange(NETWORKS), counts)
         own, other, right = (values[drawn] for values in (scored_of(method).prediction, scored_of(bar).prediction, truth))
         total = np.sum((right - right.mean()) ** 2) if metric.name == "r2" else np.sum(right**2)
-        rises = []
-        for calibrated in (False, True):
-            reference, blended = other.copy(), other.copy()
-            for tested in np.unique(fold):
-                inside = fold[drawn] == tested
-                base = calibrated_on(~inside, other, right) if calibrated else other
-                weight = least_squares((own - base)[~inside], (right - base)[~inside])
-                reference[inside], blended[inside] = base[inside], (base + weight * (own - base))[inside]
-                weights.append(weight)
-            rises.append((np.sum((right - reference) ** 2) - np.sum((right - blended) ** 2)) / total)
-        expected.append(min(rises))
+        expected.append(min(blended_rises(own, other, right, fold[drawn])) / total)
     np.testing.assert_allclose(added_in_resamples(method, bar)[:200], expected, atol=1e-12)
-    assert np.std(weights) > 0.05  # the weight does vary between resamples
     drawn_alike = added_in_resamples(method, bar)
-    clusters = NETWORKS // 3
-    reach = np.sqrt(clusters / (clusters - 1)) * t_distribution.ppf(0.975, clusters - 1)
-    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, norm.cdf([-reach, reach]))))
+    assert added(method, bar)[1:] == pytest.approx(tuple(np.quantile(drawn_alike, students_levels(NETWORKS // 3))))
 
 
 def test_where_a_method_differs_from_the_bar_in_one_fold_alone_nothing_can_be_fitted_for_it(truth: np.ndarray) -> None:
@@ -178,17 +168,41 @@ def test_the_ceiling_is_what_knowing_each_configuration_would_score() -> None:
     assert ceiling(networks, "mae") == pytest.approx(mean_absolute_error(twins, np.repeat(expected, 2)), rel=0.02)
 
 
-def test_the_ceilings_interval_is_of_resampled_configurations() -> None:
-    diverse = nb.load("cifar10-lenet-diverse").networks
-    low, high = ceiling_interval(diverse, "r2")
+@pytest.fixture(scope="module")
+def diverse() -> nb.Subset:
+    return nb.load("cifar10-lenet-diverse")
+
+
+def test_the_ceilings_interval_is_of_resampled_configurations(diverse: nb.Subset) -> None:
+    low, high = ceiling_interval(diverse.networks, "r2")
     assert (low, high) == pytest.approx((0.924, 0.971), abs=0.004)  # as an outside statistician computed it
-    random, numbers = np.random.default_rng(1), diverse["configuration"].unique()
-    by_number = dict(list(diverse.groupby("configuration")))
-    again = []
-    for _ in range(100):
-        drawn = [by_number[n].assign(configuration=k) for k, n in enumerate(random.choice(numbers, len(numbers)))]
-        again.append(ceiling(pd.concat(drawn), "r2"))
-    assert np.quantile(again, [0.025, 0.975]) == pytest.approx((low, high), abs=0.015)
+
+
+@pytest.mark.parametrize("metric", ["r2", "rmse", "mae"])
+def test_the_interval_of_each_ceiling_is_of_configurations_drawn_whole(metric: str) -> None:
+    random = np.random.default_rng(2)
+    accuracies = random.uniform(10, 90, 30).repeat(2) + random.normal(0, 6, 60)
+    networks = pd.DataFrame({"configuration": np.arange(60) // 2, "final_accuracy": accuracies})
+    expected = []
+    for drawn in drawn_whole(networks["configuration"].to_numpy()):
+        apart = np.subtract(*accuracies[drawn].reshape(-1, 2).T)  # the two seeds of a configuration stand side by side
+        variance = np.mean(apart**2) / 2
+        of_all = {
+            "r2": 1 - variance / np.var(accuracies[drawn]),
+            "rmse": np.sqrt(variance),
+            "mae": np.mean(abs(apart)) / 2**0.5,
+        }
+        expected.append(of_all[metric])
+    assert ceiling_interval(networks, metric) == pytest.approx(tuple(np.quantile(expected, students_levels(30))))
+
+
+@pytest.mark.parametrize("protocol", ["trained", "late-folds", "transfer"])
+def test_there_is_no_ceiling_where_networks_are_left_out_or_something_else_is_predicted(
+    diverse: nb.Subset, protocol: str
+) -> None:
+    of_all = ceiling_of(diverse, find_protocol("regression-folds"), "r2")
+    assert of_all == (ceiling(diverse.networks, "r2"), *(ceiling_interval(diverse.networks, "r2") or ()))
+    assert ceiling_of(diverse, find_protocol(protocol), "r2") is None
 
 
 def test_single_networks_of_a_configuration_do_not_count_towards_the_ceiling() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kurtosis, skew
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
@@ -23,6 +24,19 @@ def test_everything_it_hands_out_ends_at_the_budget(digits: nb.Subset, budget: i
     assert history.signature("degree").shape == (budget, 5)
     assert history.signature("degree", representation="unrolled", sign="pos-neg").shape == (budget, 10)
     assert history.centrality("eigenvector").shape == (budget, 51)
+
+
+def test_an_unrolled_graphs_sides_are_summarised_one_beside_the_other(digits: nb.Subset) -> None:
+    """Oracle: scipy's moments of the row sums of the graph's matrix, of its edges above 0 and of those below."""
+    history = digits.history(100, 2)
+    sides = [history.signature("degree", representation="unrolled", sign=sign) for sign in ("positive", "negative")]
+    both = history.signature("degree", representation="unrolled", sign="pos-neg")
+    np.testing.assert_array_equal(both, np.hstack(sides))
+    matrix = history.graph(2, "unrolled").to_scipy()
+    for factor, own in zip((1, -1), sides, strict=True):
+        degrees = (factor * matrix).maximum(0).sum(axis=1)
+        expected = [np.median(degrees), np.mean(degrees), np.std(degrees), skew(degrees), kurtosis(degrees)]
+        np.testing.assert_allclose(own[1], expected, rtol=0.01)  # stored weights are rounded to 12 bits of mantissa
 
 
 @pytest.mark.parametrize("epoch", [-1, 6, 15])

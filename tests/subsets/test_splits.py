@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
-from nndynbench.subsets.splits import FOLDS, RULES, SplitError, _choice, _fold_of_each, _whole_numbers, draw_splits
+from nndynbench.subsets.splits import FOLDS, RULES, SplitError, _choice, _fold_of_each, _whole_numbers, blocked, draw_splits
 
 
 @pytest.mark.parametrize("split", sorted(RULES))
@@ -60,6 +60,17 @@ def test_blocked_trains_on_no_rate_next_to_a_tested_one(digits: nb.Subset) -> No
         assert min(abs(a - b) for a in tested for b in trained) == 2
 
 
+def test_blocked_by_another_number_tests_ten_bands_of_its_values(digits: nb.Subset) -> None:
+    values = np.random.default_rng(0).permutation(240) % 60
+    folds = list(blocked(digits.networks.assign(width=values**2), "own", by="width"))
+    assert sorted(network for _, tested in folds for network in tested) == digits.network_ids
+    place = pd.Series(values, digits.networks.index)
+    for band, (trained, tested) in enumerate(folds):
+        assert set(place.loc[tested]) == set(range(6 * band, 6 * band + 6))
+        assert set(place.loc[trained]) == set(range(60)) - set(range(6 * band - 1, 6 * band + 7))
+    assert len(folds) == 10
+
+
 @pytest.fixture(scope="module")
 def diverse() -> nb.Subset:
     return nb.load("cifar10-lenet-diverse")
@@ -78,14 +89,16 @@ def test_another_draw_divides_by_the_same_rule_and_the_same_way_every_time(diver
     assert sum(len(test) for _, test in again) == sum(len(test) for _, test in first)
 
 
+PUBLISHED = {
+    "cifar10-lenet": "81355281d595397b98173135476deba57b9d524c0a7cb36bb78c4d6212e3d9fe",
+    "cifar10-lenet-diverse": "a536258ac77a092594c0ea1325cc028bdce8b517fe41df1a1a8d327086ad2110",
+    "digits-lenet": "5112c30c9533bf81ca1b0ddc385c7ecf71f65573d9fcb3d0f7b50726cef48f6b",
+}
+
+
 def test_a_further_draw_is_stored_in_no_file_and_changes_no_checksum() -> None:
-    """The checksums are those of published versions from before there were further draws."""
-    checksums = {
-        "cifar10-lenet": "81355281d595397b98173135476deba57b9d524c0a7cb36bb78c4d6212e3d9fe",
-        "cifar10-lenet-diverse": "a536258ac77a092594c0ea1325cc028bdce8b517fe41df1a1a8d327086ad2110",
-        "digits-lenet": "5112c30c9533bf81ca1b0ddc385c7ecf71f65573d9fcb3d0f7b50726cef48f6b",
-    }
-    for name, checksum in checksums.items():
+    """The checksums are those of published versions from before there were further draws, and before there were seeds."""
+    for name, checksum in PUBLISHED.items():
         subset = nb.load(name)
         before = {path: path.stat().st_mtime_ns for path in subset.folder.iterdir()}
         subset.split("folds", 4)

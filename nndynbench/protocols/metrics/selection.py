@@ -176,11 +176,12 @@ def _mean_over_folds(compute: Callable[[_Fold, Scored], FloatArray], scored: Sco
 
 def _shares_saved(scored: Scored, resamples: Resamples) -> FloatArray:
     whole = resamples.sums(scored.spent + scored.remaining)
-    shares = []
-    for fold in _folds(scored, resamples):
+
+    def share(fold: _Fold, scored: Scored) -> FloatArray:
         epochs = fold.drawn * scored.remaining[fold.networks].astype(np.float32)
-        shares.append(100 * ratio((epochs.sum(axis=1) - _trained_on(fold, epochs)).astype(np.float64), whole))
-    return np.asarray(np.mean(shares, axis=0))
+        return 100 * ratio((epochs.sum(axis=1) - _trained_on(fold, epochs)).astype(np.float64), whole)
+
+    return _mean_over_folds(share, scored, resamples)
 
 
 def _trained_on(fold: _Fold, epochs: npt.NDArray[np.float32]) -> FloatArray:
