@@ -64,6 +64,7 @@ def evaluate(
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
     from nndynbench.sealed.outside import prepare
+    from nndynbench.storage.files import joined_names
     from nndynbench.submissions.beside import beside_bar
     from nndynbench.subsets import load
 
@@ -75,7 +76,7 @@ def evaluate(
     loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
     checked_draws(draws, chosen)
     label = label_of(found)
-    path = out / f"{label}.{'+'.join(part.name for part in loaded)}.{chosen.name}.json"
+    path = out / f"{label}.{joined_names([part.name for part in loaded])}.{chosen.name}.json"
     need_writable(path)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(

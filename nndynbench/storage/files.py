@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,9 @@ LONGEST_STEM = 50
 
 # The lock that the writer of a folder holds, in the partial folder that it fills.
 WORKSHOP_LOCK = "lock"
+
+# How many characters of a file's name may be names of subsets: Windows has 260 for a whole path.
+LONGEST_NAMES = 120
 
 # Windows renames neither what another process has open, such as a virus scanner, an indexer or a reader, nor over it. For so
 # long it is asked again, after so many seconds each time.
@@ -49,6 +52,16 @@ def user_path(named: str | os.PathLike[str]) -> Path:
     through here.
     """
     return Path(os.path.expanduser(named))
+
+
+def joined_names(names: Sequence[str]) -> str:
+    """Names as a part of a file's name, joined by +. Of too many, the first ones, how many more, and a checksum of all."""
+    whole = "+".join(names)
+    if len(names) == 1 or len(whole) <= LONGEST_NAMES:
+        return whole
+    checksum = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    first = whole[: LONGEST_NAMES - len("+99-more-") - len(checksum)].rpartition("+")[0]
+    return f"{first}+{len(names) - 1 - first.count('+')}-more-{checksum}"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -23,6 +24,7 @@ import pytest
 from pydantic import ValidationError
 
 import nndynbench as nb
+from nndynbench.protocols import comparison_file
 from nndynbench.storage import files, versions
 from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
 from nndynbench.storage.files import (
@@ -40,6 +42,7 @@ from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
+from nndynbench.subsets import catalogue
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
@@ -143,6 +146,17 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
     with written_whole(tmp_path / name) as partial:
         partial.write_text("x")
     assert (tmp_path / name).read_text() == "x"
+
+
+def test_names_of_many_subsets_make_a_file_name_that_every_system_has_and_no_others_make(tmp_path: Path) -> None:
+    names = list(catalogue())
+    some, all_of_them = (comparison_file(tmp_path, n, "regression-folds").name for n in (names[:3], names))
+    assert some == f"compare.{'+'.join(names[:3])}.regression-folds.json"
+    assert len(all_of_them) < 160
+    assert all_of_them.startswith(f"compare.{'+'.join(names[:3])}+")
+    left = int(re.search(r"\+(\d+)-more-", all_of_them)[1])
+    assert all_of_them.split("-more-")[0].count("+") + left == len(names)
+    assert comparison_file(tmp_path, names[:-1], "regression-folds").name not in (some, all_of_them)
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_earlier_file(tmp_path: Path) -> None:
