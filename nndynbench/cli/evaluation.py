@@ -27,7 +27,9 @@ def evaluate(
     budgets: Annotated[
         str | None,
         typer.Option(
-            "--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default, if the subsets have them"
+            "--budgets",
+            "--epochs",
+            help='epochs: 5, 1-10, or "1,3,5"; by default those of the protocol that the subsets have',
         ),
     ] = None,
     protocol: Annotated[
@@ -142,7 +144,7 @@ def compare_command(
 ) -> str:
     """The command that scores a method beside a bar that it fits."""
     where = [f"--subset {shlex.quote(subset)}" for subset in subsets] + ([f"--root {shlex.quote(root)}"] if root else [])
-    asked = f"--protocol {protocol.name} --budgets {','.join(map(str, budgets))}"
+    asked = f'--protocol {protocol.name} --budgets "{",".join(map(str, budgets))}"'  # PowerShell splits what is not quoted
     return f"nndynbench compare --method {shlex.quote(method)} {' '.join(where)} {asked}"
 
 
@@ -154,7 +156,7 @@ def compare(
     ] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default")
+        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="the metric that the table and the plot show; the protocol's first by default")
