@@ -50,7 +50,8 @@ def computes_bfloat16() -> bool:
     """Whether torch has fast kernels for bfloat16 on this CPU; without them it takes many times as long as float32."""
     import torch
 
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # On macOS torch may be built without them.
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def device_kind(device: str = CPU) -> str | None:

@@ -144,7 +144,7 @@ def refresh(
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat for several; all by default")] = None,
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default")
+        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')
     ] = None,
     draws: Annotated[
         int | None,
@@ -203,7 +203,7 @@ def audit(
         list[str] | None, typer.Option(help="a protocol; repeat for several; by default all with a submission")
     ] = None,
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the submission's by default")
+        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the submission\'s')
     ] = None,
     zoo: Annotated[
         Path | None, typer.Option(help="keep the fresh zoo in this folder, so that the same command can continue it")

@@ -26,12 +26,15 @@ from nndynbench.submissions import (
     read_submission,
 )
 from nndynbench.submissions.admission import checked_name, refused_admission
-from nndynbench.submissions.files import content_of, in_its_place, quoted
+from nndynbench.submissions.files import content_of, in_its_place, parsed, quoted
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.catalogue import read_as
 from nndynbench.subsets.loading import names_at_hand
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
+
+# What macOS's Finder leaves in a folder; git ignores it.
+FINDERS = ".DS_Store"
 
 # How many files one process checks in one go: for fewer, a second process is not worth its start.
 BATCH = 25
@@ -90,11 +93,11 @@ def check(
     A file that ``store`` knows as accepted, for the same subsets and by the same code, is not scored again.
     """
     try:
-        if (known := _known(path, at_hand or {}, store, below)) is not None:
+        content, place = content_of(path), _folder_of(path, below)  # read once: the checksum is of what was scored
+        sha256 = hashlib.sha256(content).hexdigest()
+        if (known := _known(path, sha256, at_hand or {}, store, place)) is not None:
             return known
-        place = _folder_of(path, below)
-        sha256 = hashlib.sha256(content_of(path)).hexdigest()
-        submission = read_submission(path, below=place)
+        submission = in_its_place(parsed(content), path, place)
         checked_name(submission.facts)
         accepted_predictions(submission, subsets=at_hand)
         store.write(_key(sha256), submission.facts.model_dump(mode="json"))
@@ -103,22 +106,22 @@ def check(
         return Refusal(path, refused.field, refused.reason)
 
 
-def _known(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path | None) -> Accepted | None:
+def _known(path: Path, sha256: str, at_hand: Mapping[str, Subset], store: Store, place: Path | None) -> Accepted | None:
     """A file that was accepted before, for the same subsets and by the same code, or None; raises `RefusedError` for a file
     in a wrong place.
     """
-    sha256 = hashlib.sha256(content_of(path)).hexdigest()
     facts = store.read(_key(sha256))
     if facts is None or not _are_at_hand(facts, at_hand):
         return None
-    submission = in_its_place(_FACTS.validate_python(facts), path, _folder_of(path, below))
+    submission = in_its_place(_FACTS.validate_python(facts), path, place)
     checked_name(submission)
     return Accepted(path, submission, sha256, refused_admission(submission))
 
 
 def _known_or_none(path: Path, at_hand: Mapping[str, Subset], store: Store, below: Path | None) -> Accepted | None:
     try:
-        return _known(path, at_hand, store, below)
+        sha256 = hashlib.sha256(content_of(path)).hexdigest()
+        return _known(path, sha256, at_hand, store, _folder_of(path, below))
     except RefusedError:
         return None  # the check itself says why
 
@@ -172,13 +175,14 @@ def _are_at_hand(facts: Mapping[str, Any], at_hand: Mapping[str, Subset]) -> boo
 
 
 def submission_files(folder: Path = SUBMISSIONS) -> list[Path]:
-    """All files in a folder of submissions, including those that do not belong there: the check refuses them.
+    """All files in a folder of submissions, including those that do not belong there: the check refuses them. What macOS
+    leaves in every folder that it shows is none.
 
     Raises FileNotFoundError if there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of submissions {folder} does not exist")
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path for path in folder.rglob("*") if path.name != FINDERS and (path.is_symlink() or not path.is_dir()))
 
 
 def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
@@ -198,6 +202,7 @@ def files_of(methods: Sequence[str], folder: Path = SUBMISSIONS) -> list[Path]:
         path
         for method in methods
         for path in sorted((folder / check_name(method, there, what="submitted method")).iterdir())
+        if path.name != FINDERS
     ]
     names = dict.fromkeys(path.name for path in own)
     beside = [path for one in board_facts().references for name in names for path in _rows_of(one, name, folder)]

@@ -47,7 +47,7 @@ def same_code(text: str, other: str) -> bool:
 
 @cache
 def _shared_files() -> tuple[str, ...]:
-    return tuple(sorted(str(file.relative_to(ROOT)) for file in deciding_files("predictions")))
+    return tuple(sorted(file.relative_to(ROOT).as_posix() for file in deciding_files("predictions")))
 
 
 @cache
@@ -68,7 +68,8 @@ def _text(file: str, commit: str | None) -> str | None:
     if commit is None:
         path = ROOT / file
         return path.read_text(encoding="utf-8") if path.is_file() else None
-    done = subprocess.run(["git", "show", f"{commit}:{file}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    shown = ["git", "show", f"{commit}:{file}"]
+    done = subprocess.run(shown, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     return None if done.returncode else done.stdout
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nndynbench.storage.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,7 @@ class Store:
 
     def write(self, key: str, facts: Any) -> None:
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial = self.folder / f"{key}.{os.getpid()}.partial"
-            partial.write_text(json.dumps(facts, separators=(",", ":")), encoding="utf-8")
-            partial.replace(self.folder / f"{key}.json")
+            write_whole(self.folder / f"{key}.json", json.dumps(facts, separators=(",", ":")))
 
 
 def key_of(*parts: object) -> str:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from multiprocessing import connection, parent_process
 from typing import Any
 
 # How often a worker looks whether its parent is still there, in seconds.
@@ -20,19 +21,25 @@ def in_processes(work: Iterable[Any], *, jobs: int, in_order: bool = True) -> It
     """
     from joblib import Parallel, parallel_config
 
-    with parallel_config("loky", inner_max_num_threads=1, initializer=end_with, initargs=(os.getpid(),)):
+    with parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent):
         yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(work)
 
 
-def end_with(parent: int) -> None:
-    """Have this process end when its parent does: otherwise it would go on working, unseen, for hours."""
+def end_with_parent() -> None:
+    """Have this process end when the one that started it does: otherwise it would go on working, unseen, for hours. It may
+    end at any moment, since files are written whole.
+    """
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(LOOKS_EVERY)
+    def watch(parent: Any) -> None:
+        if parent.sentinel is None:  # as in joblib's processes, but not on Windows, where a dead parent's number stays
+            while os.getppid() == parent.pid:
+                time.sleep(LOOKS_EVERY)
+        else:
+            connection.wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 def end_workers() -> None:

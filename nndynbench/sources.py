@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
 import sys
 import time
@@ -272,10 +273,16 @@ def _files(module: str) -> list[Path]:
     if module.partition(".")[0] not in (PACKAGE, "leaderboard", "generation") or module in SHOW:
         return []
     path = ROOT.joinpath(*module.split("."))
-    if path.is_dir():
+    if path.is_dir() and path.name in _names_in(path.parent):
         return [file for file in (path / f"__init__{SOURCE}", path / f"__init__{STUB}") if file.is_file()]
     source = path.with_name(f"{path.name}{SOURCE}")
-    return [source] if source.is_file() else []
+    return [source] if source.is_file() and source.name in _names_in(source.parent) else []
+
+
+@cache
+def _names_in(folder: Path) -> frozenset[str]:
+    """What is in a folder, as it is written: to some disks the class ``Subset`` is the file ``subset.py`` too."""
+    return frozenset(os.listdir(folder))
 
 
 @cache

@@ -80,3 +80,12 @@ def test_every_commit_that_contributing_names_is_one() -> None:
         return  # a shallow clone or an archive has no history to look into
     unknown = [c for c in named if subprocess.run([*git, "cat-file", "-e", c], capture_output=True).returncode]
     assert unknown == []
+
+
+def test_line_ends_stay_as_they_are_on_every_system() -> None:
+    """Submissions and packs are known by their SHA-256; git for Windows would write them with other line ends."""
+    named = "leaderboard/submissions/bar/digits-lenet.regression.json"
+    git = ["git", "-C", str(ROOT), "check-attr", "text", "--", named]
+    if not (ROOT / ".git").exists():
+        return  # an archive
+    assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == f"{named}: text: unset\n"

@@ -137,6 +137,17 @@ def test_what_a_module_imports_late_and_by_re_export_and_the_data_that_it_names_
     assert not [name for name in found if "/cli/" in name or "/report/" in name or name.endswith("plots.py")]
 
 
+def test_a_class_is_not_the_module_of_its_name_in_lower_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor on macOS and Windows, whose disks find the module under the class's name."""
+    exists = Path.exists
+    for name in ("is_file", "is_dir"):
+        found = getattr(Path, name)
+        monkeypatch.setattr(Path, name, lambda path, f=found: f(path if exists(path) else path.with_name(path.name.lower())))
+    assert (sources.ROOT / "nndynbench" / "Columns.py").is_file()
+    assert [path.name for path in files_behind("nndynbench.columns")].count("columns.py") == 1
+    assert files_behind("nndynbench.Columns") == files_behind("nndynbench.Signatures") == set()
+
+
 def test_scores_hang_on_metrics_and_their_words_not_on_fits() -> None:
     found = {path.name for path in deciding_files("scores")}
     assert {"metric.py", "regression.py", "intervals.py", "worth.py", "scores.py", "claims.toml", "board.toml"} <= found

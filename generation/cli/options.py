@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
+import joblib
 import typer
 
 from generation.own import own_entry
@@ -37,8 +37,8 @@ Root = Annotated[Path | None, typer.Option(help="a folder of packed subsets; by 
 Draw = Annotated[int, typer.Option(help="the seed for drawing the sample")]
 DeviceOfGroups = Annotated[str, typer.Option(help="the device for networks trained side by side: cpu or cuda")]
 
-# Of those that this process may use, where the system tells: Linux does.
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# As many as this process may use, also in a container, and on Windows no more than it can wait for.
+CORES: int = joblib.cpu_count()
 
 
 def zoo_of(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from typing import Any
+
+from nndynbench.processes import end_with_parent
 
 
 class WorkerPool(ProcessPoolExecutor):
@@ -61,15 +62,6 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 
 def _start(initialise: Callable[..., object], *arguments: Any) -> None:
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     initialise(*arguments)
-
-
-def _die_with_parent() -> None:
-    # A worker whose parent was killed would otherwise train on unseen, or wait for work for ever. Files are written whole,
-    # so it may end at any moment.
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

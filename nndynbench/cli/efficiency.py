@@ -13,7 +13,7 @@ from nndynbench.cli.console import console, print_table, progress_bar
 from nndynbench.cli.options import Root
 from nndynbench.cli.tables import dimmed
 from nndynbench.numbers import number
-from nndynbench.storage.elsewhere import need_writable
+from nndynbench.storage.elsewhere import need_writable, rows_written_somewhere
 
 ALL = "all"
 
@@ -23,8 +23,8 @@ def sample_efficiency(
     subset: Annotated[str, typer.Option(help="a subset")],
     beside: Annotated[str, typer.Option(help="the reference to compare it with")] = "curve-bar",
     protocol: Annotated[str, typer.Option(help="a protocol that trains and tests on the same subset")] = "regression-folds",
-    budgets: Annotated[str, typer.Option(help="epochs: 5, 1-10, or 1,3,5")] = "1,5",
-    sizes: Annotated[str, typer.Option(help="numbers of networks to fit both on")] = "48,96,192,all",
+    budgets: Annotated[str, typer.Option(help='epochs: 5, 1-10, or "1,3,5"')] = "1,5",
+    sizes: Annotated[str, typer.Option(help='numbers of networks to fit both on, such as "48,all"')] = "48,96,192,all",
     parts: Annotated[
         int, typer.Option("--parts", "--draws", help="how many parts of each size to draw; scores are means over them")
     ] = 3,
@@ -38,7 +38,6 @@ def sample_efficiency(
     from nndynbench.protocols import sample_efficiency as by_size
     from nndynbench.protocols.method import label_of
     from nndynbench.protocols.metrics import METRICS
-    from nndynbench.storage.files import written_whole
     from nndynbench.subsets import load
 
     loaded = load(subset, root=root)
@@ -65,11 +64,12 @@ def sample_efficiency(
         cells = [dimmed(row), number(row["beside"]), dimmed(row, "gain", signed=True)]
         table.add_row(str(row["budget"]), str(row["networks"]), *cells)
     print_table(table)
-    with written_whole(path) as partial:
-        curve.to_csv(partial, index=False)
+    written = rows_written_somewhere(curve, path)
     title = f"{loaded.name}: {label} over {reference}"
-    plot = gain_over_networks(curve, path.with_suffix(".png"), title=title)
-    console.print(escape(f"written: {path}, {plot}"))
+    plot = gain_over_networks(curve, written.with_suffix(".png"), title=title)
+    console.print(escape(f"written: {written}, {plot}"))
+    if written != path:
+        raise typer.Exit(1)  # a warning has said why it is not where it was asked for
 
 
 def read_sizes(text: str) -> list[int | None]:

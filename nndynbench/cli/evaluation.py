@@ -27,7 +27,9 @@ def evaluate(
     budgets: Annotated[
         str | None,
         typer.Option(
-            "--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default, if the subsets have them"
+            "--budgets",
+            "--epochs",
+            help='epochs: 5, 1-10, or "1,3,5"; by default those of the protocol that the subsets have',
         ),
     ] = None,
     protocol: Annotated[
@@ -64,6 +66,7 @@ def evaluate(
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
     from nndynbench.sealed.outside import prepare
+    from nndynbench.storage.files import joined_names
     from nndynbench.submissions.beside import beside_bar
     from nndynbench.subsets import load
 
@@ -75,7 +78,7 @@ def evaluate(
     loaded = [load(name, root=root) for name in dict.fromkeys(subset)]
     checked_draws(draws, chosen)
     label = label_of(found)
-    path = out / f"{label}.{'+'.join(part.name for part in loaded)}.{chosen.name}.json"
+    path = out / f"{label}.{joined_names([part.name for part in loaded])}.{chosen.name}.json"
     need_writable(path)  # before hours of fits, not after them
     with progress_bar(f"evaluating {label}") as report:
         result = evaluate_method(
@@ -148,7 +151,7 @@ def compare_command(
 ) -> str:
     """The command that scores a method beside a bar that it fits."""
     where = [f"--subset {shlex.quote(subset)}" for subset in subsets] + ([f"--root {shlex.quote(root)}"] if root else [])
-    asked = f"--protocol {protocol.name} --budgets {','.join(map(str, budgets))}"
+    asked = f'--protocol {protocol.name} --budgets "{",".join(map(str, budgets))}"'  # PowerShell splits what is not quoted
     return f"nndynbench compare --method {shlex.quote(method)} {' '.join(where)} {asked}"
 
 
@@ -160,7 +163,7 @@ def compare(
     ] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
     budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help="epochs: 5, 1-10, or 1,3,5; the protocol's by default")
+        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="the metric that the table and the plot show; the protocol's first by default")

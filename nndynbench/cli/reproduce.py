@@ -17,6 +17,7 @@ from rich.table import Table
 
 from nndynbench.cli.console import CommandLine, console, print_table
 from nndynbench.cli.options import Root
+from nndynbench.storage.elsewhere import rows_written_somewhere
 
 if TYPE_CHECKING:
     from nndynbench.paper.reproduction import Reproduction
@@ -109,7 +110,9 @@ def show(reproduced: Reproduction, stem: Path) -> None:
     if reproduced.rows.empty:
         console.print("nothing written: there are no rows")
         return
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    reproduced.rows.to_csv(f"{stem}.csv", index=False)
-    drawn = [draw(stem.parent / name) for name, draw in reproduced.plots.items()]
-    console.print("written: " + ", ".join(map(escape, [f"{stem}.csv", *map(str, drawn)])))
+    path = stem.with_suffix(".csv")
+    written = rows_written_somewhere(reproduced.rows, path)
+    drawn = [draw(written.parent / name) for name, draw in reproduced.plots.items()]
+    console.print("written: " + ", ".join(escape(str(each)) for each in [written, *drawn]))
+    if written != path:
+        raise typer.Exit(1)  # a warning has said why it is not where it was asked for

@@ -89,7 +89,7 @@ class LayeredGraph:
     >>> graph.degree()
     array([1., 2., 3.])
     >>> graph
-    LayeredGraph(input 2 → output 1: 3 nodes, 2 edges)
+    LayeredGraph(input 2 -> output 1: 3 nodes, 2 edges)
     """
 
     blocks: tuple[Block, ...]
@@ -116,7 +116,7 @@ class LayeredGraph:
         object.__setattr__(self, "layer_sizes", sizes)
 
     def __repr__(self) -> str:
-        sizes = " → ".join(f"{layer} {size}" for layer, size in zip(self.layers, self.layer_sizes, strict=True))
+        sizes = " -> ".join(f"{layer} {size}" for layer, size in zip(self.layers, self.layer_sizes, strict=True))
         of = f"{self.stack} graphs of " if self.stack else ""
         sign = f", {self.sign} subgraph" if self.sign else ""
         shown = sizes if len(sizes) <= LONGEST_SIZES else f"{len(self.layers)} layers"

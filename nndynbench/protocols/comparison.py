@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.protocols.protocol import Protocol, find_protocol
-from nndynbench.storage.files import user_path, written_whole
+from nndynbench.storage.files import joined_names, user_path, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ class Comparison:
 
 def comparison_file(folder: str | Path, subsets: Sequence[str], protocol: str) -> Path:
     """The file in a folder to which the command ``compare`` writes a comparison."""
-    return user_path(folder) / f"compare.{'+'.join(subsets)}.{protocol}.json"
+    return user_path(folder) / f"compare.{joined_names(subsets)}.{protocol}.json"
 
 
 def read_comparison(path: str | Path) -> Comparison:

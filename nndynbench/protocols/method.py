@@ -32,6 +32,9 @@ SUFFIX = ".py"
 Role: TypeAlias = Literal["method", "reference", "trivial", "control"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
+# What no file's name has on one system or another.
+UNFIT = set('/\\:*?"<>|')
+
 SEED = 0  # of every estimator that leaves its random_state open
 
 
@@ -222,7 +225,7 @@ def is_file_name(name: object) -> TypeGuard[str]:
 
 
 def _path_and_label(name: str) -> tuple[Path, str]:
-    """Splits a name into the file and the method's name in it. Both may contain colons."""
+    """Splits a name into the file and the method's name in it. The path may contain colons."""
     ends = [place + len(SUFFIX) for place in range(len(name)) if name.startswith(SUFFIX, place)]
     parts = [(name[:end], name[end + 1 :]) for end in ends if name[end : end + 1] in ("", ":")]
     files = [(path, label) for text, label in parts if (path := user_path(text)).is_file()]
@@ -256,7 +259,7 @@ def read_methods(path: Path) -> dict[str, Method]:
     found = getattr(module, "METHODS", None)
     if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) and name.strip() for name in found):
         raise ValueError(f"{path} must define METHODS, a dict from names to nndynbench.Method")
-    if unfit := [name for name in found if not name.isprintable() or {"/", "\\"} & set(name)]:
+    if unfit := [name for name in found if not name.isprintable() or UNFIT & set(name)]:
         raise ValueError(f"{path}: {unfit[0]!r} cannot be a method's name: result files are named after it")
     recorded = path.parent / CHOSEN_FILE
     chosen = tomllib.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from pandas.api.types import is_integer_dtype
 
 from nndynbench.protocols.result_facts import ResultFacts, read_facts, written_facts
 from nndynbench.storage.elsewhere import written_somewhere
-from nndynbench.storage.files import user_path, write_whole
+from nndynbench.storage.files import locked, user_path, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -283,16 +282,10 @@ def readable_result(path: Path) -> Result | None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Makes others that write results to the folder wait. Where files cannot be locked, nobody waits."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire()
-    except (NotImplementedError, OSError):
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(locked(folder / ".lock"))
         yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _without_ones(scores: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import Result, at_budgets, budgets_and_draws, joined, readable_result
 from nndynbench.sources import deciding_code
 from nndynbench.storage.elsewhere import written_somewhere
-from nndynbench.storage.files import LONGEST_STEM, locked, user_path
+from nndynbench.storage.files import LONGEST_STEM, joined_names, locked, user_path
 from nndynbench.subsets.history import WEIGHTS
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class StoredResults:
             version("scikit-learn"),
         )
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-        folder = "+".join(f"{subset.name}-{subset.version}" for subset in subsets)
+        folder = joined_names([f"{subset.name}-{subset.version}" for subset in subsets])
         return user_path(self.folder) / folder / protocol.name / f"{label_of(method)}.{key}.json"
 
 

@@ -10,8 +10,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nndynbench.storage.files import write_whole
+from nndynbench.storage.files import write_whole, written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SavedElsewhereWarning(UserWarning):
@@ -45,6 +49,16 @@ def written_somewhere(write: Callable[[Path], object], path: Path) -> Path:
                 )
                 return other
         raise
+
+
+def rows_written_somewhere(rows: pd.DataFrame, path: Path) -> Path:
+    """Have rows `written_somewhere`, as CSV: a spreadsheet that shows a file may keep it from being replaced."""
+
+    def write(place: Path) -> None:
+        with written_whole(place) as partial:
+            rows.to_csv(partial, index=False)
+
+    return written_somewhere(write, path)
 
 
 def need_writable(path: Path) -> None:

@@ -8,7 +8,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -23,11 +24,23 @@ LONGEST_STEM = 50
 # The lock that the writer of a folder holds, in the partial folder that it fills.
 WORKSHOP_LOCK = "lock"
 
+# How many characters of a file's name may be names of subsets: Windows has 260 for a whole path.
+LONGEST_NAMES = 120
+
+# Windows renames neither what another process has open, such as a virus scanner, an indexer or a reader, nor over it. For so
+# long it is asked again, after so many seconds each time.
+WINDOWS = os.name == "nt"
+HELD_SECONDS, ASKED_AFTER = 1.0, 0.05
+
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class NoLocksError(NndynbenchError, OSError):
     """A folder on a file system without locks, where processes cannot wait for each other."""
+
+
+class FolderInUseError(NndynbenchError, PermissionError):
+    """A folder that may not be replaced, as on Windows while one of its files is open; says where the new one is."""
 
 
 class DamagedFileError(NndynbenchError, ValueError):
@@ -39,6 +52,16 @@ def user_path(named: str | os.PathLike[str]) -> Path:
     through here.
     """
     return Path(os.path.expanduser(named))
+
+
+def joined_names(names: Sequence[str]) -> str:
+    """Names as a part of a file's name, joined by +. Of too many, the first ones, how many more, and a checksum of all."""
+    whole = "+".join(names)
+    if len(names) == 1 or len(whole) <= LONGEST_NAMES:
+        return whole
+    checksum = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    first = whole[: LONGEST_NAMES - len("+99-more-") - len(checksum)].rpartition("+")[0]
+    return f"{first}+{len(names) - 1 - first.count('+')}-more-{checksum}"
 
 
 @contextmanager
@@ -89,6 +112,11 @@ def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill. At the end it takes the place of ``folder``, which stays as it is until then, and if
     anything goes wrong. Of several writers at once, the last to end leaves its own. What killed writers left is removed.
+
+    Raises
+    ------
+    FolderInUseError
+        If ``folder`` may not be replaced; then the new folder is kept beside it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f"{glob.escape(folder.name)}.*.partial"):
@@ -103,7 +131,15 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
             with suppress(NoLocksError):
                 held.enter_context(locked(workshop / WORKSHOP_LOCK))
             yield fresh
-            _take_place(fresh, folder, aside=workshop / "old")
+            try:
+                _take_place(fresh, folder, aside=workshop / "old")
+            except PermissionError as held:
+                kept = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.new")
+                _rename(fresh, kept)
+                raise FolderInUseError(
+                    f"{folder} cannot be replaced ({held.strerror}): close what has it open, in this process, its workers "
+                    f"or another program; then rename {kept}, which is the new one, to {folder.name}"
+                ) from held
     finally:
         with suppress(OSError):
             _remove(workshop)
@@ -124,9 +160,9 @@ def _take_place(fresh: Path, folder: Path, *, aside: Path) -> None:
     """Move ``folder`` to ``aside``, and ``fresh`` to ``folder``; if that fails, move ``aside`` back."""
     while True:
         with suppress(FileNotFoundError):
-            folder.rename(aside)
+            _rename(folder, aside)
         try:
-            fresh.rename(folder)
+            _rename(fresh, folder)
             return
         except OSError:
             if folder.exists():  # another writer came between the two renames
@@ -155,7 +191,24 @@ def put_in_place(whole: Path, path: Path) -> None:
     """Rename a whole file to ``path``, replacing what is there. After a power cut it is there whole or not at all."""
     with whole.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
-    whole.replace(path)
+    _unless_held(lambda: whole.replace(path))
+
+
+def _rename(folder: Path, target: Path) -> None:
+    _unless_held(lambda: folder.rename(target))
+
+
+def _unless_held(rename: Callable[[], object]) -> None:
+    """Rename something; on Windows try for a while, if another process holds it."""
+    end = time.monotonic() + HELD_SECONDS
+    while True:
+        try:
+            rename()
+            return
+        except PermissionError:
+            if not WINDOWS or time.monotonic() > end:
+                raise
+        time.sleep(ASKED_AFTER)
 
 
 def file_facts(path: Path) -> FileFacts:

@@ -162,5 +162,5 @@ def test_a_pack_of_ones_own_is_cited_by_name_and_version_beside_the_package() ->
 def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() -> None:
     command = compare_command("my method.py", ["mine"], find_protocol("classification"), [1, 3], "zoo")
     assert command == (
-        "nndynbench compare --method 'my method.py' --subset mine --root zoo --protocol classification --budgets 1,3"
+        "nndynbench compare --method 'my method.py' --subset mine --root zoo --protocol classification --budgets \"1,3\""
     )

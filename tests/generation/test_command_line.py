@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -17,8 +18,8 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from generation.cli import app
-from generation.device import device_name
+from generation.cli import app, options
+from generation.device import computes_bfloat16, device_name
 from generation.engines import shard
 from generation.plan import begun_plan
 from nndynbench.names import UnknownNameError
@@ -76,6 +77,21 @@ def test_shards_are_a_partition() -> None:
         shards = [shard(networks, f"{i}/{parts}") for i in range(1, parts + 1)]
         assert sorted(network for part in shards for network in part) == networks
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize("allowed", [1, 3])
+def test_workers_are_as_many_as_a_container_or_a_user_allows(allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 200)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(100)))
+    monkeypatch.setattr("joblib.externals.loky.backend.context._cpu_count_cgroup", lambda most: allowed)
+    assert runpy.run_path(options.__file__)["CORES"] == allowed
+
+
+def test_a_torch_without_mkldnn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    monkeypatch.setattr("torch.ops.mkldnn", object())
+    assert not computes_bfloat16()
 
 
 @pytest.mark.parametrize("has_instructions", [True, False])

@@ -34,6 +34,11 @@ def test_an_unknown_layer_is_an_error_that_lists_the_layers(graph):
         graph.nodes("conv3")
 
 
+def test_a_graph_is_shown_in_ascii_which_every_console_has(graph):
+    assert str(graph).startswith("LayeredGraph(input 1 -> conv1 4 -> ")
+    assert str(graph).isascii()
+
+
 def test_a_filters_attributes_are_its_flattened_weights_and_its_bias(graph, weights):
     attributes = graph.node_attributes("conv2")
     assert attributes.shape == (8, 4 * 3 * 3 + 1)

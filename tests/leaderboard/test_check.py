@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import math
@@ -18,11 +19,13 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 from typer.testing import CliRunner
 
+import leaderboard.check
 import nndynbench as nb
 from leaderboard.__main__ import app
-from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, submission_files
+from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, files_of, submission_files
 from leaderboard.rerun import NoRerunError, Rerun, rerun
 from leaderboard.standing import add_record, read_records, record_of
+from leaderboard.store import Store
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.results import joined
 from nndynbench.storage import places
@@ -341,6 +344,34 @@ def test_everything_in_the_folder_is_checked(submissions: Path) -> None:
     assert done.stdout.count("refused") == 3
     files = len(submission_files(submissions))
     assert f"{files - 3} of {files} submissions accepted" in done.stdout
+
+
+def test_what_finder_leaves_beside_submissions_is_none(submissions: Path) -> None:
+    files = submission_files(submissions)
+    for folder in (submissions, submissions / "degree-svm"):
+        (folder / ".DS_Store").write_bytes(b"\0")
+    assert submission_files(submissions) == files
+    assert ".DS_Store" not in {path.name for path in files_of(["degree-svm"], submissions)}
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_the_checksum_is_of_what_was_scored_whatever_is_written_meanwhile(
+    remembers: bool, submissions: Path, at_hand: dict[str, Subset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, store = submissions / "degree-svm" / "digits-lenet.classification.json", Store(tmp_path / "store")
+    if remembers:
+        check(path, at_hand, store)
+    right, read = path.read_bytes(), leaderboard.check.content_of
+
+    def replaced_when_read(path: Path) -> bytes:
+        content = read(path)
+        path.write_text("{}")
+        return content
+
+    monkeypatch.setattr(leaderboard.check, "content_of", replaced_when_read)
+    outcome = check(path, at_hand, store)
+    assert isinstance(outcome, Accepted)
+    assert outcome.sha256 == hashlib.sha256(right).hexdigest()
 
 
 def as_mine(path: Path) -> Path:

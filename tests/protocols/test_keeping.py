@@ -12,7 +12,7 @@ import pytest
 from joblib import Parallel, delayed
 
 import nndynbench as nb
-from nndynbench.protocols import Result, SubsetVersion, read_result, stored
+from nndynbench.protocols import Result, SubsetVersion, read_result, results, stored
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.results import budgets_and_draws, joined, keep
 from nndynbench.protocols.stored import FittedElsewhereWarning, StoredResults
@@ -125,6 +125,18 @@ def test_results_are_fitted_where_nothing_can_be_locked(
     monkeypatch.setattr(stored, "locked", none)
     StoredResults(tmp_path).fitted("constant", [digits], find_protocol("regression-folds"), [1])
     assert StoredResults(tmp_path).holds("constant", [digits], find_protocol("regression-folds"), [1])
+
+
+def test_a_result_is_kept_where_nothing_can_be_locked(
+    digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*arguments: object, **named: object) -> None:
+        raise PermissionError("no lock for you")
+
+    monkeypatch.setattr(results, "locked", none)
+    for budget in (1, 2):
+        keep(constant(digits, budget), tmp_path / "r.json")
+    assert budgets_and_draws(read_result(tmp_path / "r.json")) == {(1, 0), (2, 0)}
 
 
 def test_why_one_of_two_joined_results_was_not_sealed_is_kept(digits: nb.Subset) -> None:

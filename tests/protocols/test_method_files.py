@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -177,16 +178,18 @@ def test_a_file_is_named_with_or_without_a_method_behind_it(tmp_path: Path, plac
         find_method(f"{file}:other")
 
 
-def test_a_methods_name_may_have_colons(tmp_path: Path) -> None:
-    file = written(tmp_path / "mine.py", "METHODS = {'a:b': method(1.0), 'c.py:d': method(2.0)}")
-    assert [constant(f"{file}:{name}") for name in ("a:b", "c.py:d")] == [1.0, 2.0]
-
-
 def test_a_file_is_named_from_the_home_folder_and_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     file = written(tmp_path / "mine.py")
     assert find_method("~/mine.py").name == "mine"
     assert nb.check_method(file).tasks == ("regression",)
+
+
+@pytest.mark.parametrize("character", '/\\:*?"<>|')
+def test_a_name_that_no_file_could_have_on_some_system_is_refused(tmp_path: Path, character: str) -> None:
+    name = f"k{character}3"
+    with pytest.raises(ValueError, match=rf"{re.escape(repr(name))} cannot be a method's name: result files are named"):
+        find_method(str(written(tmp_path / "mine.py", f"METHODS = {{{name!r}: method(1.0)}}")))
 
 
 def test_a_name_that_lacks_its_suffix_is_told_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.cli.efficiency import read_sizes
+from nndynbench.storage.elsewhere import SavedElsewhereWarning
 from nndynbench.submissions import RefusedError, submissions_of
 from tests.oracles import drawn_whole, students_levels
 
@@ -118,6 +119,19 @@ def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "training-loss.digits-lenet.regression-folds.by-networks.csv")
     assert table["networks"].tolist() == [48, 192]
     assert (tmp_path / "training-loss.digits-lenet.regression-folds.by-networks.png").stat().st_size > 10_000
+
+
+def test_a_table_that_cannot_be_written_after_the_fits_is_put_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    (tmp_path / "constant.digits-lenet.regression-folds.by-networks.csv").mkdir()
+    command = ["sample-efficiency", "constant", "--subset", "digits-lenet", "--beside", "constant"]
+    command += ["--sizes", "48,all", "--budgets", "5", "--parts", "1", "--out", str(tmp_path)]
+    with pytest.warns(SavedElsewhereWarning):
+        assert CliRunner().invoke(app, command).exit_code == 1
+    assert sorted(path.suffix for path in elsewhere.iterdir()) == [".csv", ".png"]
 
 
 def test_sizes_that_are_no_numbers_are_named() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nndynbench.protocols import find_protocol, read_result
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.storage.elsewhere import SavedElsewhereWarning, written_somewhere
+from nndynbench.storage.elsewhere import SavedElsewhereWarning, rows_written_somewhere, written_somewhere
 from nndynbench.subsets import Subset
 
 
@@ -50,6 +51,24 @@ def test_the_home_and_the_current_folder_are_tried_too(tmp_path: Path, monkeypat
     monkeypatch.chdir(home)
     with pytest.warns(SavedElsewhereWarning):
         assert written_somewhere(write, tmp_path / "a.json").parent == home
+
+
+def test_a_table_that_a_spreadsheet_holds_is_put_elsewhere(
+    tmp_path: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, path, replace = pd.DataFrame({"networks": [48, 96]}), tmp_path / "a.csv", Path.replace
+
+    def held(whole: Path, target: Path) -> Path:
+        if target == path:
+            raise PermissionError("it is open")
+        return replace(whole, target)
+
+    assert rows_written_somewhere(rows, path) == path
+    monkeypatch.setattr(Path, "replace", held)
+    with pytest.warns(SavedElsewhereWarning, match=r"a\.csv could not be written \(it is open\)"):
+        written = rows_written_somewhere(rows, path)
+    assert written.parent == other
+    pd.testing.assert_frame_equal(pd.read_csv(written), rows)
 
 
 def test_where_nothing_can_be_written_the_first_reason_is_raised(tmp_path: Path) -> None:

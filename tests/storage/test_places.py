@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -23,14 +24,17 @@ import pytest
 from pydantic import ValidationError
 
 import nndynbench as nb
-from nndynbench.storage import files
+from nndynbench.protocols import comparison_file
+from nndynbench.storage import files, versions
 from nndynbench.storage.arrays import SnapshotArrays, write_snapshot_arrays
 from nndynbench.storage.files import (
     DamagedFileError,
+    FolderInUseError,
     NoLocksError,
     file_facts,
     folder_written_whole,
     locked,
+    write_whole,
     written_whole,
 )
 from nndynbench.storage.hub import DownloadError, Origin, fetch
@@ -38,6 +42,7 @@ from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
+from nndynbench.subsets import catalogue
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.conftest import PUBLISHED
 from tests.storage.hub_stand_in import HubStandIn
@@ -143,6 +148,17 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
     assert (tmp_path / name).read_text() == "x"
 
 
+def test_names_of_many_subsets_make_a_file_name_that_every_system_has_and_no_others_make(tmp_path: Path) -> None:
+    names = list(catalogue())
+    some, all_of_them = (comparison_file(tmp_path, n, "regression-folds").name for n in (names[:3], names))
+    assert some == f"compare.{'+'.join(names[:3])}.regression-folds.json"
+    assert len(all_of_them) < 160
+    assert all_of_them.startswith(f"compare.{'+'.join(names[:3])}+")
+    left = int(re.search(r"\+(\d+)-more-", all_of_them)[1])
+    assert all_of_them.split("-more-")[0].count("+") + left == len(names)
+    assert comparison_file(tmp_path, names[:-1], "regression-folds").name not in (some, all_of_them)
+
+
 def test_a_full_disk_is_an_error_and_leaves_the_earlier_file(tmp_path: Path) -> None:
     """On a full disk, HDF5 itself would crash the process."""
     random = np.random.default_rng(0)
@@ -200,6 +216,51 @@ def test_another_writer_that_ends_at_the_same_moment_comes_before(tmp_path: Path
             monkeypatch.setattr(Path, "rename", rename_late)
         assert (folder / "file").read_text() == text
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def held_for(tries: float, rename: Callable[[Path, Path], Path], held: Path) -> Callable[[Path, Path], Path]:
+    """A renaming that fails so many times, as that of ``held``, or over it, does on Windows while it is open."""
+
+    def renaming(path: Path, target: Path) -> Path:
+        nonlocal tries
+        if held in (path, target) and tries > 0:
+            tries -= 1
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return rename(path, target)
+
+    return renaming
+
+
+def test_on_windows_a_file_that_another_process_holds_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "WINDOWS", True)
+    path, replace = tmp_path / "state.json", Path.replace
+    for tries, text in enumerate(("first", "second", "third")):
+        monkeypatch.setattr(Path, "replace", held_for(tries, replace, path))
+        write_whole(path, text)
+        assert path.read_text() == text
+    monkeypatch.setattr(Path, "replace", held_for(float("inf"), replace, path))
+    with pytest.raises(PermissionError, match="Access is denied"):
+        write_whole(path, "fourth")
+    assert path.read_text() == "third"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_for_one_that_is_open_is_kept_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "1.0.0"
+    with folder_written_whole(folder) as fresh:
+        (fresh / "file").write_text("old")
+    monkeypatch.setattr(Path, "rename", held_for(float("inf"), Path.rename, folder))
+    with (
+        pytest.raises(FolderInUseError, match=r"1\.0\.0 cannot be replaced \(Access is denied\): close"),
+        folder_written_whole(folder) as fresh,
+    ):
+        (fresh / "file").write_text("new")
+    assert (folder / "file").read_text() == "old"
+    [kept] = set(tmp_path.iterdir()) - {folder}
+    assert (kept / "file").read_text() == "new"
+    assert not versions.is_version(kept.name)
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
