@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import ImageFacts
@@ -29,8 +29,7 @@ class PlanFacts(BaseModel):
     architecture: str | None = None
     zoo_seed: int
     grid: str
-    regime: str = Field(validation_alias=AliasChoices("regime", "protocol"))
-    """Plans from before version 1.0 call it protocol."""
+    regime: str
     settings: dict[str, Any]
     networks: dict[str, list[Any]] | None = None
     """The grid's columns, by name; older plans only name the grid."""

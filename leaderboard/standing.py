@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nndynbench.storage.files import locked, write_whole
 
@@ -30,12 +30,11 @@ Interval = tuple[float, float]
 
 
 class AuditScore(BaseModel):
-    """A score on the fresh zoo beside the claimed one, each with its 95% interval, which records from before 1.0 lack."""
+    """A score on the fresh zoo beside the claimed one, each with its 95% interval if it has one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    budget: Annotated[int, Field(validation_alias=AliasChoices("budget", "epochs"))]
-    """Called ``epochs`` in records from before version 1.0."""
+    budget: int
     metric: str
     claimed: float | None
     fresh: float | None

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nndynbench.deprecation import renamed_keyword, reordered
 from nndynbench.processes import in_processes
 from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_jobs, checked_names
@@ -32,26 +31,13 @@ from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling_of, gain
 from nndynbench.storage.files import user_path
 from nndynbench.submissions.beside import submitted
-from nndynbench.subsets import Subset, catalogue
-from nndynbench.subsets.loading import own_names
+from nndynbench.subsets import Subset
 
 TRIAGE = "triage"
 DEFAULT_FOLDER = Path("results")
 Cases: TypeAlias = "Mapping[tuple[object, ...], Case]"
 
 
-def _are_subsets(value: Any) -> bool:
-    """Whether an argument names subsets, which `compare` took first before version 1.0."""
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return bool(several) and all(isinstance(each, Subset) or _is_name_of_subset(each) for each in several)
-
-
-def _is_name_of_subset(value: Any) -> bool:
-    return isinstance(value, str) and value not in method_names() and (value in catalogue() or value in own_names())
-
-
-@reordered("subsets", "methods", told_by=_are_subsets)
-@renamed_keyword("epochs", "budgets")
 def compare(
     methods: str | Path | Sequence[str | Path] | None = None,
     subsets: str | Subset | Sequence[str | Subset] = (),

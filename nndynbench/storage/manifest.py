@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -116,12 +115,6 @@ class Manifest(_Facts):
         if without := [file for tier in self.tiers.values() for file in tier.files if file not in self.files]:
             raise ValueError(f"its tiers list files without a size and checksum: {', '.join(without)}")
         return self
-
-    @property
-    def protocol(self) -> str:
-        """The regime, under the name that it had before version 1.0; deprecated."""
-        warnings.warn("Manifest.protocol is now called regime", DeprecationWarning, stacklevel=2)
-        return self.regime
 
     @property
     def reduced(self) -> bool:

@@ -105,19 +105,6 @@ def test_a_plan_from_before_trainer_device_and_rows_were_recorded_still_binds(tm
     assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
 
 
-def test_plans_and_grids_that_call_the_regime_a_protocol_are_read(tmp_path: Path, digit_images: Images) -> None:
-    made = begin(tmp_path, digit_images)
-    grid = tmp_path / "small.toml"
-    grid.write_text(grid.read_text(encoding="utf-8").replace("regime =", "protocol ="), encoding="utf-8")
-    assert read_grid(str(grid)).regime == "reduced"
-    path = made.folder / "plan.json"
-    facts = json.loads(path.read_text())
-    facts["protocol"] = facts.pop("regime")
-    path.write_text(json.dumps(facts))
-    made.bind(digit_images)
-    assert begun_plan("digits-lenet", tmp_path).grid.regime == "reduced"
-
-
 def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(NoRunsError, match="python -m generation train digits-lenet"):
         begun_plan("digits-lenet", tmp_path)

@@ -59,10 +59,7 @@ def test_its_manifest_names_the_command_that_trains_and_keeps_the_same(packed: n
 def test_its_manifest_says_regime_and_older_ones_that_say_protocol_are_read(packed: nb.Subset) -> None:
     text = (packed.folder / "subset.json").read_text(encoding="utf-8")
     assert json.loads(text)["regime"] == "full"
-    older = Manifest.model_validate_json(text.replace('"regime"', '"protocol"'))
-    assert older == packed.manifest
-    with pytest.deprecated_call(match="regime"):
-        assert older.protocol == "full"
+    assert Manifest.model_validate_json(text.replace('"regime"', '"protocol"')) == packed.manifest
 
 
 def test_what_a_killed_packing_left_half_written_is_gone(packed: nb.Subset) -> None:
