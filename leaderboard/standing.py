@@ -81,11 +81,6 @@ def read_records(submissions: Path) -> list[StandingRecord]:
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
 
-def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord | None:
-    """The best record of a submission file as it is now."""
-    return best_records(records).get((name_of(submission), _digest(submission)))
-
-
 def audits_by_file(records: list[StandingRecord]) -> dict[tuple[str, str], list[StandingRecord]]:
     """All audits of each submission file, by its name and the SHA-256 of its content, in the records' order."""
     found: dict[tuple[str, str], list[StandingRecord]] = {}
