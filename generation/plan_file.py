@@ -21,20 +21,20 @@ BINDING_LIBRARIES = ("torch", "numpy", "scipy")
 
 
 class PlanFacts(BaseModel):
-    """All that decides a subset's networks. A fact that an older plan did not record is None, and does not bind."""
+    """All that decides a subset's networks. ``device_kind`` binds unless it is None: until a GPU is known."""
 
     model_config = ConfigDict(frozen=True)
 
-    subset: str | None = None
-    architecture: str | None = None
+    subset: str
+    architecture: str
     zoo_seed: int
     grid: str
     regime: str
     settings: dict[str, Any]
-    networks: dict[str, list[Any]] | None = None
-    """The grid's columns, by name; older plans only name the grid."""
+    networks: dict[str, list[Any]]
+    """The grid's columns, by name."""
     kept_epochs: list[int]
-    trainer: Trainer | None = None
+    trainer: Trainer
     images: ImageFacts
     libraries: dict[str, str]
     device_kind: str | None = None
