@@ -124,24 +124,6 @@ class CheckpointFolder:
             left_out = f"; left out: {', '.join(map(str, self.left_out))}" if self.left_out else ""
             raise CheckpointError(f"{self.folder} has no checkpoint of epoch {lacking} (it has {list(files)}{left_out})")
 
-    def in_order(self) -> list[tuple[int | None, Path]]:
-        """Epochs and checkpoints, in ascending order. The epoch is None for checkpoints that all say only steps, and for a
-        single one that says nothing.
-
-        Raises
-        ------
-        CheckpointError
-            If neither epochs nor steps tell the order.
-        """
-        steps = [reading.steps for reading in self.readings]
-        if self.unsure and all(reading.says_nothing for reading in self.readings):
-            if len(steps) == 1:
-                return [(None, self.readings[0].path)]
-            if None not in steps and len({*steps}) == len(steps):
-                ordered = sorted(self.readings, key=lambda reading: reading.steps or 0)
-                return [(None, reading.path) for reading in ordered]
-        return list(self.by_epoch().items())
-
     @property
     def left_out(self) -> list[Reading]:
         """Checkpoints that are not used: those that say no epoch, and those whose epoch another one is of."""
