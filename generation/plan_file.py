@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nndynbench.errors import first_problem
 from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import ImageFacts
 
@@ -58,5 +59,4 @@ def read_plan(folder: Path) -> PlanFacts:
     try:
         return PlanFacts.model_validate_json(path.read_bytes())
     except ValidationError as invalid:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in invalid.errors(include_url=False))
-        raise DamagedFileError(f"{path} is damaged ({problems}): without it {folder} cannot be read") from invalid
+        raise DamagedFileError(f"{path} is damaged ({first_problem(invalid)}): {folder} cannot be read") from invalid

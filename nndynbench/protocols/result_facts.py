@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nndynbench.errors import first_problem
+
 # Facts in which two results may differ and still be of one method on the same networks, so that their budgets can be joined.
 OF_ONE_EVALUATION = {"reads", "seconds", "sealed", "unsealed"}
 
@@ -78,7 +80,6 @@ def read_facts(content: Mapping[str, Any]) -> ResultFacts:
     try:
         return ResultFacts.model_validate(content)
     except ValidationError as invalid:
-        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-        if missing := sorted(str(error["loc"][0]) for error in errors if error["type"] == "missing"):
+        if missing := sorted(str(error["loc"][0]) for error in invalid.errors() if error["type"] == "missing"):
             raise ValueError(f"it lacks {', '.join(missing)}") from invalid
-        raise ValueError(f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}") from invalid
+        raise ValueError(first_problem(invalid)) from invalid
