@@ -4,11 +4,12 @@ these. Results come from the board's submissions, from a folder of stored result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
+from operator import call
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -47,7 +48,7 @@ def compare(
     results: str | Path = DEFAULT_FOLDER,
     submissions: str | Path | None = None,
     jobs: int = -1,
-    progress: Callable[[str, int, int], None] | bool | None = None,
+    progress: Callable[[int, int, str], None] | bool | None = None,
 ) -> Comparison:
     """Score many methods. Each is compared with the bar and, if that is compared or submitted, with the curves alone.
 
@@ -70,8 +71,8 @@ def compare(
     jobs
         How many methods to fit at a time, in processes; -1 for one per core.
     progress
-        True for a bar in a terminal or notebook, or a function that is called with a method's name, how many are done, and
-        how many there are.
+        True for a bar in a terminal or notebook, or a function that is called with how many methods are done, how many
+        there are, and the name of the one that was done.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def compare(
         for part in _parts(loaded, chosen)
     ]
     rows: list[dict[str, Any]] = []
-    with reporting(progress, "the bar", named=True) as report:
+    with reporting(progress, "the bar") as report:
         for unit in units:
             unit.result(BAR, jobs=jobs)
         units = [replace(unit, beside=unit.found_beside(asked, failures, jobs=jobs)) for unit in units]
@@ -108,7 +109,8 @@ def compare(
         if folder is not None:
             others = [name for name in _methods_for(chosen) if name not in asked]
             tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
-        for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+        outcomes = in_processes(call, ((rows_of, unit, name) for unit, name, rows_of in tasks), jobs=jobs)
+        for done, ((unit, name, _), outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
             if isinstance(outcome, str):
                 failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
             else:
@@ -307,12 +309,6 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
     if len(subsets) < 2:
         raise ValueError(f"{protocol.name} trains on one subset and tests on another: name at least two subsets")
     return list(combinations(subsets, 2))
-
-
-def _in_processes(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
-    from joblib import delayed
-
-    return in_processes((delayed(rows)(unit, name) for unit, name, rows in tasks), jobs=jobs)
 
 
 def _why_not(name: str, protocol: Protocol) -> str | None:
