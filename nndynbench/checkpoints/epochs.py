@@ -17,6 +17,7 @@ from typing import TypedDict
 from nndynbench.checkpoints.content import CheckpointError, Said, said_by
 from nndynbench.checkpoints.folder import checkpoint_paths
 from nndynbench.checkpoints.names import Named, matched_numbers, named_numbers
+from nndynbench.names import first_of
 from nndynbench.storage.files import user_path
 
 # Names of files from before the first step.
@@ -193,7 +194,8 @@ def read_folder(
         found, unsure = _counted_by_evidence(readings, trust_names=pattern is not None)
     if unsure is None:
         unsure = _twice(found) or _none(found)
-    question = f"which epochs are the checkpoints in {folder} from? {_listed(readings)}. {unsure}" if unsure else None
+    listed = first_of(readings, LISTED)
+    question = f"which epochs are the checkpoints in {folder} from? {listed}. {unsure}" if unsure else None
     return CheckpointFolder(user_path(folder), tuple(found), question)
 
 
@@ -359,8 +361,3 @@ def _none(readings: Sequence[Reading]) -> str | None:
         "No epoch is certain: name the files epoch_1, epoch_2, …, or say where the epoch stands in a name "
         r"(pattern='model_(\d+)'); if the numbers are steps, say how many make an epoch (steps_per_epoch=)"
     )
-
-
-def _listed(readings: Sequence[Reading]) -> str:
-    listed = ", ".join(map(str, readings[:LISTED]))
-    return listed + (f" and {len(readings) - LISTED} more" if len(readings) > LISTED else "")
