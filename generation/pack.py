@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -52,49 +51,26 @@ class DamagedSnapshotError(DamagedFileError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What of an HDF5 tier goes into a pack; None means all.
-
-    ``networks`` is how many networks, ``of_each_label`` how many high and how many low ones: the first in the order of
-    training, which is spread over the grid. ``epochs`` are some of the kept epochs. Values are rounded to ``mantissa_bits``.
+    """What of an HDF5 tier goes into a pack: some of the kept epochs, or None for all, with values rounded to
+    ``mantissa_bits``.
     """
 
-    networks: int | None = None
-    of_each_label: int | None = None
     epochs: Sequence[int] | None = None
     mantissa_bits: int = FLOAT32_MANTISSA_BITS
-    initial: bool = True
-    """Whether epoch 0 goes in too, which follows from the seeds."""
 
-    def of(
-        self, tier: TierName, plan: SubsetPlan, records: Mapping[int, FinishedRecord], labels: Mapping[int, int]
-    ) -> dict[int, list[int]]:
-        """The epochs of each selected network, by id. A network of which only an earlier pack is left is passed over if that
-        pack has none of this tier.
+    def of(self, tier: TierName, plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> dict[int, list[int]]:
+        """The epochs of each network, by id. A network of which only an earlier pack is left is passed over if that pack has
+        none of this tier.
         """
-        kept: dict[int, list[int]] = {}
-        taken: Counter[int] = Counter()
-        for network in (network for network in plan.order if network in records):
-            if len(kept) == self.networks:
-                break
-            if taken[labels[network]] == self.of_each_label:
-                continue
-            epochs = _kept_epochs(tier, plan, records[network], self.mantissa_bits)
-            wanted = [epoch for epoch in epochs if epoch != 0 or self.initial]
-            if chosen := [epoch for epoch in wanted if self.epochs is None or epoch in self.epochs]:
+        kept = {}
+        for network, record in records.items():
+            epochs = _kept_epochs(tier, plan, record, self.mantissa_bits)
+            if chosen := [epoch for epoch in epochs if self.epochs is None or epoch in self.epochs]:
                 kept[network] = chosen
-                taken[labels[network]] += 1
-        return dict(sorted(kept.items()))
+        return kept
 
 
 WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
-
-
-def bundled_selection(plan: SubsetPlan) -> dict[TierName, Selection]:
-    """What the package bundles of a subset's tiers, as the catalogue says."""
-    return {
-        tier: Selection(part.networks, part.of_each_label, part.epochs, part.bits, initial=False)
-        for tier, part in plan.entry.bundle.items()
-    }
 
 
 def pack_subset(
@@ -152,12 +128,11 @@ def _write_pack(
     write_table(folder, "signatures", signatures_table(records))
     write_table(folder, "features", features_table(plan, records))
     write_splits(folder, splits.folds, splits.left_out)
-    labels = dict(zip(records, map(int, networks["label"]), strict=True))
     described: dict[TierName, TierFacts] = {
         "networks": TierFacts(files=[*map(table_file, TABLES), SPLITS_FILE], networks=len(records))
     }
     for tier, selection in tiers.items():
-        if kept := selection.of(tier, plan, records, labels):
+        if kept := selection.of(tier, plan, records):
             described[tier] = _write_selection(folder, tier, plan, kept, selection)
     manifest = _manifest(plan, folder, version, records, threshold, described, mirrors)
     write_manifest(folder, manifest)
@@ -223,8 +198,7 @@ def _write_selection(
     write_tier(folder / f"{tier}.h5", kept, read, mantissa_bits=selection.mantissa_bits)
     epochs: list[int | Literal["last"]] = [*(plan.kept_epochs if selection.epochs is None else selection.epochs)]
     epochs += ["last"] if selection.epochs is None else []
-    named = [epoch for epoch in epochs if epoch != 0 or selection.initial]
-    return TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=named, mantissa_bits=selection.mantissa_bits)
+    return TierFacts(files=[f"{tier}.h5"], networks=len(kept), epochs=epochs, mantissa_bits=selection.mantissa_bits)
 
 
 class TrainedRun(OwnRun):
@@ -261,9 +235,7 @@ def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, manti
     run, last = plan.run(record.network), record.epochs_trained
     if record.restored_from is not None or record.weights_dropped:
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
-    # Older runs lack a diverged network's last snapshot, which was not kept then.
-    has_last = not record.diverged or run.has_snapshot(last)
-    return sorted({epoch for epoch in plan.kept_epochs if epoch <= last} | ({last} if has_last else set()))
+    return sorted({*(epoch for epoch in plan.kept_epochs if epoch <= last), last})
 
 
 def _manifest(

@@ -184,7 +184,7 @@ class SubsetPlan:
         return read_plan(self.folder)
 
     def _check(self, here: dict[str, Any]) -> None:
-        # An older plan, from before a fact was recorded, leaves that fact open.
+        # A plan that names no kind of device leaves that open.
         there = here | self.facts().binding
         for fact in here:
             if here[fact] != there[fact]:
@@ -257,14 +257,11 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
     if subset in catalogue():
         entry = catalogue_entry(subset)
     else:
-        entry = begun_entry(subset, folder, described=str(facts.architecture), images=facts.images.name, grid=facts.grid)
-    if facts.networks is not None:
-        networks = pd.DataFrame(facts.networks)
-        networks.index = pd.RangeIndex(len(networks), name="network")
-    else:
-        networks = read_grid(facts.grid).networks
+        entry = begun_entry(subset, folder, described=facts.architecture, images=facts.images.name, grid=facts.grid)
+    networks = pd.DataFrame(facts.networks)
+    networks.index = pd.RangeIndex(len(networks), name="network")
     grid = Grid(facts.grid, facts.regime, networks, facts.settings)
-    return SubsetPlan(entry, grid, folder, facts.zoo_seed, tuple(facts.kept_epochs), facts.trainer or ONE_BY_ONE)
+    return SubsetPlan(entry, grid, folder, facts.zoo_seed, tuple(facts.kept_epochs), facts.trainer)
 
 
 def runs_folder(subset: str, out: Path) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nndynbench.errors import first_problem
 from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import ImageFacts
 
@@ -21,21 +22,20 @@ BINDING_LIBRARIES = ("torch", "numpy", "scipy")
 
 
 class PlanFacts(BaseModel):
-    """All that decides a subset's networks. A fact that an older plan did not record is None, and does not bind."""
+    """All that decides a subset's networks. ``device_kind`` binds unless it is None: until a GPU is known."""
 
     model_config = ConfigDict(frozen=True)
 
-    subset: str | None = None
-    architecture: str | None = None
+    subset: str
+    architecture: str
     zoo_seed: int
     grid: str
-    regime: str = Field(validation_alias=AliasChoices("regime", "protocol"))
-    """Plans from before version 1.0 call it protocol."""
+    regime: str
     settings: dict[str, Any]
-    networks: dict[str, list[Any]] | None = None
-    """The grid's columns, by name; older plans only name the grid."""
+    networks: dict[str, list[Any]]
+    """The grid's columns, by name."""
     kept_epochs: list[int]
-    trainer: Trainer | None = None
+    trainer: Trainer
     images: ImageFacts
     libraries: dict[str, str]
     device_kind: str | None = None
@@ -59,5 +59,4 @@ def read_plan(folder: Path) -> PlanFacts:
     try:
         return PlanFacts.model_validate_json(path.read_bytes())
     except ValidationError as invalid:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in invalid.errors(include_url=False))
-        raise DamagedFileError(f"{path} is damaged ({problems}): without it {folder} cannot be read") from invalid
+        raise DamagedFileError(f"{path} is damaged ({first_problem(invalid)}): {folder} cannot be read") from invalid

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 
+from nndynbench.errors import first_problem
+
 # What a record says of how a network ended, by the networks table's columns. Late accuracy is there if the grid has late
 # epochs.
 LATE_OUTCOME = "late_accuracy"
@@ -87,7 +89,7 @@ def read_finished_record(text: str | bytes) -> FinishedRecord:
     try:
         return FinishedRecord.model_validate_json(text)
     except ValidationError as invalid:
-        raise ValueError(_first_problem(invalid)) from invalid
+        raise ValueError(first_problem(invalid)) from invalid
 
 
 def written_state_facts(epoch: int, record: Record) -> str:
@@ -100,11 +102,5 @@ def read_state_facts(text: str | bytes) -> tuple[int, Record]:
     try:
         facts = _StateFacts.model_validate_json(text)
     except ValidationError as invalid:
-        raise ValueError(_first_problem(invalid)) from invalid
+        raise ValueError(first_problem(invalid)) from invalid
     return facts.epoch, facts.record
-
-
-def _first_problem(invalid: ValidationError) -> str:
-    problem = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(map(str, problem["loc"]))
-    return f"{where}: {problem['msg']}" if where else problem["msg"]

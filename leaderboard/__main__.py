@@ -143,9 +143,7 @@ def refresh(
     method: Annotated[list[str] | None, typer.Option(help="a bundled method; repeat for several; all by default")] = None,
     subset: Annotated[list[str] | None, typer.Option(help="a subset; repeat for several; all at hand by default")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="a protocol; repeat for several; all by default")] = None,
-    budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')
-    ] = None,
+    budgets: Annotated[str | None, typer.Option(help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')] = None,
     draws: Annotated[
         int | None,
         typer.Option(help="at most this many draws of the folds; by default all for the methods in board.toml, else 1"),
@@ -202,9 +200,7 @@ def audit(
     protocol: Annotated[
         list[str] | None, typer.Option(help="a protocol; repeat for several; by default all with a submission")
     ] = None,
-    budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the submission\'s')
-    ] = None,
+    budgets: Annotated[str | None, typer.Option(help='epochs: 5, 1-10, or "1,3,5"; by default the submission\'s')] = None,
     zoo: Annotated[
         Path | None, typer.Option(help="keep the fresh zoo in this folder, so that the same command can continue it")
     ] = None,

@@ -145,15 +145,13 @@ def check_all(
     """Check many files of the folder of submissions ``below``, in the order given, in ``jobs`` processes (-1: one per core).
     Each subset is loaded once.
     """
-    from joblib import delayed
-
     listed, at_hand = list(paths), subsets_at_hand()
     # Files that are known are looked up here: starting a process would take longer.
     known = {path: outcome for path in listed if (outcome := _known_or_none(path, at_hand, store, below)) is not None}
     unknown = [path for path in listed if path not in known]
     batches = [unknown[start : start + BATCH] for start in range(0, len(unknown), BATCH)]
-    work = (delayed(_check_batch)(batch, at_hand, store, below) for batch in batches)
-    checked = chain.from_iterable(in_processes(work, jobs=jobs if len(batches) > 1 else 1))
+    work = ((batch, at_hand, store, below) for batch in batches)
+    checked = chain.from_iterable(in_processes(_check_batch, work, jobs=jobs if len(batches) > 1 else 1))
     for path in listed:
         yield known[path] if path in known else next(checked)
 

@@ -34,6 +34,7 @@ from nndynbench.submissions import (
 )
 from nndynbench.submissions.admission import code_of
 from nndynbench.submissions.beside import submitted as submitted_result
+from nndynbench.submissions.files import submission_file
 from nndynbench.subsets import SplitError, Subset
 
 AUTHORS = ("The nndynbench maintainers",)
@@ -54,7 +55,7 @@ class Task:
         return f"{self.method} on {', '.join(s.name for s in self.subsets)}, {self.protocol.name}"
 
     def files(self, folder: Path) -> list[Path]:
-        return [folder / self.method / f"{subset.name}.{self.protocol.name}.json" for subset in self.subsets]
+        return [folder / submission_file(self.method, subset.name, self.protocol.name) for subset in self.subsets]
 
     @property
     def predictions(self) -> int:
@@ -144,20 +145,18 @@ def submit_all(
 
     ``shared``: as `out_of_date` takes it; what was predicted by other shared code is then fitted anew.
     """
-    from joblib import delayed
-
     expected = dict(zip(map(str, todo), expected_seconds(todo, folder), strict=True))
     ordered = sorted(todo, key=lambda task: expected[str(task)])
-    work = [delayed(submit_bundled)(task, folder, results, shared=shared) for task in ordered]
+    work = ((task, folder, results, shared) for task in ordered)
     start, total, done = time.monotonic(), sum(expected.values()), 0.0
-    for count, submitted in enumerate(in_processes(work, jobs=jobs, in_order=False), start=1):
+    for count, submitted in enumerate(in_processes(submit_bundled, work, jobs=jobs, in_order=False), start=1):
         done += expected[str(submitted.task)]
         ahead = total - done if count < len(todo) else 0.0  # the sums may differ in their last bits
         # Expectations come from other subsets and machines: they are taken to stay off by the factor seen so far.
         yield submitted, (time.monotonic() - start) * ahead / max(done, 1e-9)
 
 
-def submit_bundled(task: Task, folder: Path, results: Path, *, shared: bool = False) -> Submitted:
+def submit_bundled(task: Task, folder: Path, results: Path, shared: bool = False) -> Submitted:
     """Evaluate (or read what ``results`` has), check and write one task's submissions."""
     try:
         stored, what = StoredResults(results), (task.method, task.subsets, task.protocol)

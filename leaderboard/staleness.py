@@ -40,11 +40,6 @@ def changed_code(submission: SubmissionFacts, *, shared: bool) -> list[str]:
     return changed
 
 
-def same_code(text: str, other: str) -> bool:
-    """Whether two Python sources are the same apart from comments, docstrings, types, and what a method is there for."""
-    return _substance(text) == _substance(other)
-
-
 @cache
 def _shared_files() -> tuple[str, ...]:
     return tuple(sorted(file.relative_to(ROOT).as_posix() for file in deciding_files("predictions")))
@@ -54,7 +49,7 @@ def _shared_files() -> tuple[str, ...]:
 def _code(file: str, commit: str | None) -> str | None:
     """What a file says at a commit, or now if ``commit`` is None; None if there is no such file."""
     text = _text(file, commit)
-    return _substance(text) if text is not None and file.endswith(".py") else text
+    return substance(text) if text is not None and file.endswith(".py") else text
 
 
 @cache
@@ -73,7 +68,8 @@ def _text(file: str, commit: str | None) -> str | None:
     return None if done.returncode else done.stdout
 
 
-def _substance(text: str) -> str:
+def substance(text: str) -> str:
+    """What a Python source is apart from comments, docstrings, types, and what a method is there for."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if (

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nndynbench.storage.files import locked, write_whole
 
@@ -30,12 +30,11 @@ Interval = tuple[float, float]
 
 
 class AuditScore(BaseModel):
-    """A score on the fresh zoo beside the claimed one, each with its 95% interval, which records from before 1.0 lack."""
+    """A score on the fresh zoo beside the claimed one, each with its 95% interval if it has one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    budget: Annotated[int, Field(validation_alias=AliasChoices("budget", "epochs"))]
-    """Called ``epochs`` in records from before version 1.0."""
+    budget: int
     metric: str
     claimed: float | None
     fresh: float | None
@@ -80,11 +79,6 @@ def read_records(submissions: Path) -> list[StandingRecord]:
     """All records about a folder of submissions; empty if there is no file of them."""
     path = Path(os.path.abspath(submissions)).parent / STANDING_NAME
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
-
-
-def record_of(submission: Path, records: list[StandingRecord]) -> StandingRecord | None:
-    """The best record of a submission file as it is now."""
-    return best_records(records).get((name_of(submission), _digest(submission)))
 
 
 def audits_by_file(records: list[StandingRecord]) -> dict[tuple[str, str], list[StandingRecord]]:

@@ -75,13 +75,11 @@ def units_of(accepted: Sequence[Accepted], verified: Collection[Path]) -> list[U
 def scored(
     missing: Sequence[tuple[Unit, list[Protocol]]], subsets: Mapping[str, Subset], store: Store, jobs: int
 ) -> Iterable[tuple[Unit, dict[str, Any]]]:
-    from joblib import delayed
-
     largest_first = sorted(missing, key=lambda work: -sum(a.path.stat().st_size for a in work[0].accepted))
-    work = (delayed(score)(unit, absent, subsets, store) for unit, absent in largest_first)
+    work = ((unit, absent, subsets, store) for unit, absent in largest_first)
     # Starting a process takes as long as scoring some dozen submissions.
     unknown = sum(store.read(key) is None for unit, absent in missing for p in absent for key in unit.keys(p)[:-1])
-    return in_processes(work, jobs=1 if unknown <= BATCH else jobs, in_order=False)
+    return in_processes(score, work, jobs=1 if unknown <= BATCH else jobs, in_order=False)
 
 
 def score(

@@ -4,17 +4,17 @@ these. Results come from the board's submissions, from a folder of stored result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
+from operator import call
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from nndynbench.deprecation import renamed_keyword, reordered
 from nndynbench.processes import in_processes
 from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_jobs, checked_names
@@ -32,26 +32,13 @@ from nndynbench.protocols.triage import RULES, accuracies_by_epoch
 from nndynbench.protocols.worth import added, ceiling_of, gain
 from nndynbench.storage.files import user_path
 from nndynbench.submissions.beside import submitted
-from nndynbench.subsets import Subset, catalogue
-from nndynbench.subsets.loading import own_names
+from nndynbench.subsets import Subset
 
 TRIAGE = "triage"
 DEFAULT_FOLDER = Path("results")
 Cases: TypeAlias = "Mapping[tuple[object, ...], Case]"
 
 
-def _are_subsets(value: Any) -> bool:
-    """Whether an argument names subsets, which `compare` took first before version 1.0."""
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return bool(several) and all(isinstance(each, Subset) or _is_name_of_subset(each) for each in several)
-
-
-def _is_name_of_subset(value: Any) -> bool:
-    return isinstance(value, str) and value not in method_names() and (value in catalogue() or value in own_names())
-
-
-@reordered("subsets", "methods", told_by=_are_subsets)
-@renamed_keyword("epochs", "budgets")
 def compare(
     methods: str | Path | Sequence[str | Path] | None = None,
     subsets: str | Subset | Sequence[str | Subset] = (),
@@ -61,7 +48,7 @@ def compare(
     results: str | Path = DEFAULT_FOLDER,
     submissions: str | Path | None = None,
     jobs: int = -1,
-    progress: Callable[[str, int, int], None] | bool | None = None,
+    progress: Callable[[int, int, str], None] | bool | None = None,
 ) -> Comparison:
     """Score many methods. Each is compared with the bar and, if that is compared or submitted, with the curves alone.
 
@@ -84,8 +71,8 @@ def compare(
     jobs
         How many methods to fit at a time, in processes; -1 for one per core.
     progress
-        True for a bar in a terminal or notebook, or a function that is called with a method's name, how many are done, and
-        how many there are.
+        True for a bar in a terminal or notebook, or a function that is called with how many methods are done, how many
+        there are, and the name of the one that was done.
 
     Raises
     ------
@@ -114,7 +101,7 @@ def compare(
         for part in _parts(loaded, chosen)
     ]
     rows: list[dict[str, Any]] = []
-    with reporting(progress, "the bar", named=True) as report:
+    with reporting(progress, "the bar") as report:
         for unit in units:
             unit.result(BAR, jobs=jobs)
         units = [replace(unit, beside=unit.found_beside(asked, failures, jobs=jobs)) for unit in units]
@@ -122,7 +109,8 @@ def compare(
         if folder is not None:
             others = [name for name in _methods_for(chosen) if name not in asked]
             tasks += [(unit, name, _Unit.rows_submitted) for name in others for unit in units]
-        for done, ((unit, name, _), outcome) in enumerate(zip(tasks, _in_processes(tasks, jobs), strict=True), 1):
+        outcomes = in_processes(call, ((rows_of, unit, name) for unit, name, rows_of in tasks), jobs=jobs)
+        for done, ((unit, name, _), outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
             if isinstance(outcome, str):
                 failures[name if len(units) == 1 else f"{name} on {unit}"] = outcome
             else:
@@ -321,12 +309,6 @@ def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, 
     if len(subsets) < 2:
         raise ValueError(f"{protocol.name} trains on one subset and tests on another: name at least two subsets")
     return list(combinations(subsets, 2))
-
-
-def _in_processes(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]] | str]:
-    from joblib import delayed
-
-    return in_processes((delayed(rows)(unit, name) for unit, name, rows in tasks), jobs=jobs)
 
 
 def _why_not(name: str, protocol: Protocol) -> str | None:

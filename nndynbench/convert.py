@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -27,30 +27,6 @@ if TYPE_CHECKING:
 NETWORK = 0
 
 
-class Checkpoint(NamedTuple):
-    """One checkpoint: its epoch (None if it does not say), its file, and its weights by the architecture's names."""
-
-    epoch: int | None
-    path: Path
-    weights: Weights
-
-
-def checkpoint_files(folder: Path | str, **options: Unpack[EpochOptions]) -> dict[int, Path]:
-    """A folder's checkpoints by epoch, in ascending order.
-
-    `nndynbench.checkpoints.read_folder` describes how epochs are found, and the options ``first_epoch``, ``pattern`` and
-    ``steps_per_epoch``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no folder, or no checkpoint in it.
-    CheckpointError
-        If their epochs are not sure: what each says about its own, and which option decides.
-    """
-    return read_folder(folder, **options).by_epoch()
-
-
 def read_checkpoint(path: Path, name: str | Architecture) -> Weights:
     """One checkpoint's weights by the architecture's names, in float32.
 
@@ -69,17 +45,6 @@ def read_checkpoint(path: Path, name: str | Architecture) -> Weights:
         raise CheckpointError(f"{path}: {reason}") from reason
 
 
-def checkpoints(folder: Path | str, name: str | Architecture, **options: Unpack[EpochOptions]) -> Iterator[Checkpoint]:
-    """Read a folder's checkpoints in the order of their epochs, one at a time.
-
-    Checkpoints that say only steps, and a single one that says no epoch, are read too, with None as their epochs. The
-    options are those of `checkpoint_files`. Raises what `checkpoint_files` and `read_checkpoint` raise.
-    """
-    described = architecture(name)
-    for epoch, path in read_folder(folder, **options).in_order():
-        yield Checkpoint(epoch, path, read_checkpoint(path, described))
-
-
 def snapshots_on_demand(folder: CheckpointFolder, name: str | Architecture) -> SnapshotsOnDemand:
     """A folder's checkpoints by epoch; each file is read when it is asked for.
 
@@ -94,7 +59,7 @@ def convert(folder: Path | str, name: str | Architecture, out: Path | str, **opt
     ``centralities.h5`` and ``signatures.parquet`` in ``out``, all of network 0.
 
     Returns the signatures: the five moments by (network, epoch, representation, sign, centrality). The options are those of
-    `checkpoint_files`. Raises what `checkpoint_files` and `read_checkpoint` raise; then no file is left behind.
+    `nndynbench.checkpoints.read_folder`. Raises what that and `snapshots_on_demand` raise; then no file is left behind.
     """
     described = architecture(name)
     weights = snapshots_on_demand(read_folder(folder, **options), described)

@@ -1,4 +1,6 @@
-"""Checks names that a user typed: the error for an unknown one lists the valid ones and guesses which was meant."""
+"""Checks names that a user typed (the error for an unknown one lists the valid ones, and guesses which was meant), and
+lists names.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +34,9 @@ def check_name(name: object, valid: Iterable[str], *, what: str, instead: str = 
     guess = f"; did you mean {close[0]!r}?" if close else ""
     more = f"; {more}" if more else ""
     raise UnknownNameError(f"unknown {what} {name!r}{guess} (valid: {', '.join(choices) or 'none'}{more})")
+
+
+def first_of(names: Iterable[object], most: int) -> str:
+    """The first names of a list, and how many more there are: "a, b and 3 more"."""
+    listed = list(map(str, names))
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -22,7 +22,7 @@ from nndynbench.features import FEATURES, layer_features
 from nndynbench.given import chance_of
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
 from nndynbench.graphs.describing import same_network
-from nndynbench.names import DEVICES
+from nndynbench.names import DEVICES, first_of
 from nndynbench.recording.record import SECONDS, RunError, checked_value
 from nndynbench.recording.run import Run, read_runs
 from nndynbench.signatures import snapshot_signatures
@@ -210,9 +210,8 @@ class _Making:
         return [*reached, run.epochs] if reached and reached[-1] < run.epochs < self.kept[-1] else reached
 
     def note(self, runs: Sequence[Run], what: str) -> None:
-        names = ", ".join(run.name for run in runs[:NAMED])
-        more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
-        self.notes.append(f"{len(runs)} of {len(self.given)} runs {what}: {names}{more}")
+        names = first_of((run.name for run in runs), NAMED)
+        self.notes.append(f"{len(runs)} of {len(self.given)} runs {what}: {names}")
 
     def write(
         self, folder: Path, name: str, version: str, threshold: float | None, blocked: str | None, summary: str, images: str

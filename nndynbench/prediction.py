@@ -14,7 +14,6 @@ import numpy as np
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
 from nndynbench.convert import snapshots_on_demand
-from nndynbench.deprecation import renamed_keyword
 from nndynbench.given import CurvesLike, checked_curves, checked_hyperparameters
 from nndynbench.graphs import Architecture, Weights
 from nndynbench.graphs.describing import NO_WEIGHTS, snapshot
@@ -90,7 +89,6 @@ class Prediction:
         return html_card("Prediction", facts)
 
 
-@renamed_keyword("epochs", "budget")
 def predict(
     run: RunLike | None,
     subset: str | Subset,

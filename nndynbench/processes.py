@@ -6,23 +6,28 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import connection, parent_process
-from typing import Any
+from typing import Any, TypeVar
 
 # How often a worker looks whether its parent is still there, in seconds.
 LOOKS_EVERY = 0.5
 
+Result = TypeVar("Result")
 
-def in_processes(work: Iterable[Any], *, jobs: int, in_order: bool = True) -> Iterator[Any]:
-    """Runs calls that ``joblib.delayed`` wraps, and yields what they return as soon as it is there.
 
-    ``jobs`` of them run at a time, each on one thread; -1 for one per core. With one job they run in this process.
+def in_processes(
+    function: Callable[..., Result], arguments: Iterable[Sequence[Any]], *, jobs: int, in_order: bool = True
+) -> Iterator[Result]:
+    """Calls a function with each of these arguments, and yields what it returns as soon as it is there.
+
+    ``jobs`` calls run at a time, each on one thread; -1 for one per core. With one job they run in this process.
     """
-    from joblib import Parallel, parallel_config
+    from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent):
-        yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(work)
+        calls = (delayed(function)(*each) for each in arguments)
+        yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(calls)
 
 
 def end_with_parent() -> None:

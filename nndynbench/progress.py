@@ -32,11 +32,10 @@ class ReportProgress(Protocol):
 
 
 @contextmanager
-def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[ReportProgress]:
+def reporting(asked: Asked, doing: str) -> Iterator[ReportProgress]:
     """Yields what long work calls to report its progress: a bar if ``asked`` is True, else the function that ``asked`` is.
 
-    That function is called with how much is done and how much there is; if pieces of work are ``named``, with the name
-    first.
+    That function is called with how much is done, how much there is and, if the work says so, the name of what was done.
 
     Raises
     ------
@@ -50,7 +49,7 @@ def reporting(asked: Asked, doing: str, *, named: bool = False) -> Iterator[Repo
             yield report
     elif callable(asked):
         told = asked
-        yield lambda done, total, doing=None: told(*([doing] if named else []), done, total)
+        yield lambda done, total, doing=None: told(done, total, *([] if doing is None else [doing]))
     else:
         raise ValueError(f"progress must be True, False or a function, not {asked!r}")
 

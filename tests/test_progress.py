@@ -18,10 +18,10 @@ def test_a_function_is_told_after_each_fit(digits: nb.Subset) -> None:
 
 
 def test_compare_tells_which_method_is_done(digits: nb.Subset, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[int, int, str]] = []
     options: dict[str, Any] = {"protocol": "regression", "budgets": 1, "results": tmp_path, "jobs": 1}
     nb.compare(["constant"], digits, progress=lambda *at: told.append(at), **options)
-    assert told == [("bar", 1, 2), ("constant", 2, 2)]
+    assert told == [(1, 2, "bar"), (2, 2, "constant")]
 
 
 def test_anything_else_than_a_function_is_refused(digits: nb.Subset) -> None:

@@ -23,20 +23,12 @@ def pack(
     subset: Subset,
     out: Out,
     version: Annotated[str | None, typer.Option(help="the version of the pack; the catalogue's by default")] = None,
-    bundle: Annotated[bool, typer.Option(help="write into the package what it bundles")] = False,
     mirror: Annotated[
         list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,
 ) -> None:
     """Write a subset's files from its runs, even if some are not finished."""
-    from generation.pack import bundled_selection
-    from nndynbench.storage.places import bundled_folder
-
-    made = begun_plan(subset, out)
-    if bundle:
-        write_pack(made, version=version, tiers=bundled_selection(made), into=bundled_folder())
-    else:
-        write_pack(made, version=version, mirrors=mirror or [])
+    write_pack(begun_plan(subset, out), version=version, mirrors=mirror or [])
 
 
 def write_pack(made: SubsetPlan, **options: Any) -> None:
@@ -49,7 +41,7 @@ def write_pack(made: SubsetPlan, **options: Any) -> None:
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
         packed = Packed(pack_subset(made, **options))
-        if "into" not in options and made.entry.name in catalogue():
+        if made.entry.name in catalogue():
             left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))

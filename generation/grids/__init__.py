@@ -182,7 +182,7 @@ def _facts(name: str, file: Traversable) -> dict[str, Any]:
     if not file.is_file():
         raise GridError(f"no grid found at {file}: give the path of a .toml file, or one of {', '.join(grid_names())}")
     try:
-        facts = {"settings": {}, **named_regime(tomllib.loads(file.read_text(encoding="utf-8")))}
+        facts = {"settings": {}, **tomllib.loads(file.read_text(encoding="utf-8"))}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as damage:
         raise GridError(f"{file} is not a TOML file: {damage}") from damage
     for part in facts:
@@ -281,11 +281,6 @@ def spread_order(networks: pd.DataFrame) -> npt.NDArray[np.int64]:
         nearest = np.minimum(nearest, np.linalg.norm(ranks - ranks[order[-1]], axis=1))
         nearest[order] = -1.0
     return networks.index.to_numpy(dtype=np.int64)[order]
-
-
-def named_regime(facts: dict[str, Any]) -> dict[str, Any]:
-    """A grid's or plan's facts in today's words: the regime was once called protocol."""
-    return {("regime" if name == "protocol" else name): value for name, value in facts.items()}
 
 
 def _axis(name: str, column: str, values: Any) -> list[Any]:

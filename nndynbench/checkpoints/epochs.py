@@ -17,6 +17,7 @@ from typing import TypedDict
 from nndynbench.checkpoints.content import CheckpointError, Said, said_by
 from nndynbench.checkpoints.folder import checkpoint_paths
 from nndynbench.checkpoints.names import Named, matched_numbers, named_numbers
+from nndynbench.names import first_of
 from nndynbench.storage.files import user_path
 
 # Names of files from before the first step.
@@ -124,24 +125,6 @@ class CheckpointFolder:
             left_out = f"; left out: {', '.join(map(str, self.left_out))}" if self.left_out else ""
             raise CheckpointError(f"{self.folder} has no checkpoint of epoch {lacking} (it has {list(files)}{left_out})")
 
-    def in_order(self) -> list[tuple[int | None, Path]]:
-        """Epochs and checkpoints, in ascending order. The epoch is None for checkpoints that all say only steps, and for a
-        single one that says nothing.
-
-        Raises
-        ------
-        CheckpointError
-            If neither epochs nor steps tell the order.
-        """
-        steps = [reading.steps for reading in self.readings]
-        if self.unsure and all(reading.says_nothing for reading in self.readings):
-            if len(steps) == 1:
-                return [(None, self.readings[0].path)]
-            if None not in steps and len({*steps}) == len(steps):
-                ordered = sorted(self.readings, key=lambda reading: reading.steps or 0)
-                return [(None, reading.path) for reading in ordered]
-        return list(self.by_epoch().items())
-
     @property
     def left_out(self) -> list[Reading]:
         """Checkpoints that are not used: those that say no epoch, and those whose epoch another one is of."""
@@ -211,7 +194,8 @@ def read_folder(
         found, unsure = _counted_by_evidence(readings, trust_names=pattern is not None)
     if unsure is None:
         unsure = _twice(found) or _none(found)
-    question = f"which epochs are the checkpoints in {folder} from? {_listed(readings)}. {unsure}" if unsure else None
+    listed = first_of(readings, LISTED)
+    question = f"which epochs are the checkpoints in {folder} from? {listed}. {unsure}" if unsure else None
     return CheckpointFolder(user_path(folder), tuple(found), question)
 
 
@@ -377,8 +361,3 @@ def _none(readings: Sequence[Reading]) -> str | None:
         "No epoch is certain: name the files epoch_1, epoch_2, …, or say where the epoch stands in a name "
         r"(pattern='model_(\d+)'); if the numbers are steps, say how many make an epoch (steps_per_epoch=)"
     )
-
-
-def _listed(readings: Sequence[Reading]) -> str:
-    listed = ", ".join(map(str, readings[:LISTED]))
-    return listed + (f" and {len(readings) - LISTED} more" if len(readings) > LISTED else "")

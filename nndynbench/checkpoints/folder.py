@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nndynbench.checkpoints.content import SAFETENSORS, CheckpointError
+from nndynbench.names import first_of
 from nndynbench.storage.files import user_path
 
 TORCH_FILES = (".pt", ".pth", ".ckpt", ".th", ".t7", ".pth.tar", ".pt.tar", ".ckpt.tar", ".chkpt", ".ckp")
@@ -116,8 +117,7 @@ def _nothing(root: Path) -> str:
     inner = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     deeper = [path.name for path in inner if any(True for _ in _networks(path))]
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-    listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     elsewhere = f"There are checkpoints in {', '.join(deeper)}: give one of these folders" if deeper else None
-    there = elsewhere or f"It holds {listed or 'nothing'}"
+    there = elsewhere or f"It holds {first_of(names, 10) or 'nothing'}"
     endings = ", ".join((*SAFETENSORS, *TORCH_FILES))
     return f"{root} holds no checkpoint: no file ends in {endings} or begins like a torch file. {there}"

@@ -25,9 +25,7 @@ def sample_efficiency(
     protocol: Annotated[str, typer.Option(help="a protocol that trains and tests on the same subset")] = "regression-folds",
     budgets: Annotated[str, typer.Option(help='epochs: 5, 1-10, or "1,3,5"')] = "1,5",
     sizes: Annotated[str, typer.Option(help='numbers of networks to fit both on, such as "48,all"')] = "48,96,192,all",
-    parts: Annotated[
-        int, typer.Option("--parts", "--draws", help="how many parts of each size to draw; scores are means over them")
-    ] = 3,
+    parts: Annotated[int, typer.Option(help="how many parts of each size to draw; scores are means over them")] = 3,
     out: Annotated[Path, typer.Option(help="folder for the table and its plot")] = Path("results"),
     jobs: Annotated[int, typer.Option(help="how many fits to run at a time")] = 1,
     root: Root = None,

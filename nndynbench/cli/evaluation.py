@@ -26,11 +26,7 @@ def evaluate(
     subset: Annotated[list[str], typer.Option(help="a subset; repeat for several")],
     budgets: Annotated[
         str | None,
-        typer.Option(
-            "--budgets",
-            "--epochs",
-            help='epochs: 5, 1-10, or "1,3,5"; by default those of the protocol that the subsets have',
-        ),
+        typer.Option(help='epochs: 5, 1-10, or "1,3,5"; by default those of the protocol that the subsets have'),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -162,9 +158,7 @@ def compare(
         typer.Option(help="a method or method file; repeat for several; by default all bundled ones that need no torch"),
     ] = None,
     protocol: Annotated[str, typer.Option(help="a protocol")] = "regression-folds",
-    budgets: Annotated[
-        str | None, typer.Option("--budgets", "--epochs", help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')
-    ] = None,
+    budgets: Annotated[str | None, typer.Option(help='epochs: 5, 1-10, or "1,3,5"; by default the protocol\'s')] = None,
     metric: Annotated[
         str | None, typer.Option(help="the metric that the table and the plot show; the protocol's first by default")
     ] = None,
@@ -213,7 +207,7 @@ def compare(
             results=results,
             submissions=submissions,
             jobs=jobs,
-            progress=lambda name, done, total: report(done, total, name),
+            progress=report,
         )
     asked = [path.with_suffix(f".{suffix}") for suffix in ("csv", "json")]
     written = [written_somewhere(compared.save, each) for each in asked]

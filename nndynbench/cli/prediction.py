@@ -19,9 +19,7 @@ def predict(
         Path | None,
         typer.Argument(help="the folder of a recorded run, or of checkpoints, one per epoch; omit it for curves alone"),
     ] = None,
-    budget: Annotated[
-        int | None, typer.Option("--budget", "--epochs", help="how many epochs of the run to use; 5 by default")
-    ] = None,
+    budget: Annotated[int | None, typer.Option(help="how many epochs of the run to use; 5 by default")] = None,
     method: Annotated[
         str | None, typer.Option(help="a bundled method or method file; by default the board's best for what you give")
     ] = None,

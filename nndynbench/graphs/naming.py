@@ -11,6 +11,7 @@ from typing import Any
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs.architecture import Architecture, Layer, architecture
 from nndynbench.graphs.weights import WeightsLike, tensors
+from nndynbench.names import first_of
 
 # The keys under which training code puts the state dict in a checkpoint that holds more.
 STATE_KEYS = (
@@ -138,24 +139,19 @@ def _states(checkpoint: Mapping[str, Any], place: str = "") -> dict[str, Mapping
 
 def _contents(checkpoint: Mapping[str, Any]) -> str:
     """What a checkpoint holds, in words: ``epoch (int), optimizer (dict of 2: state, param_groups)``."""
-    return _listing(f"{key} ({_kind(value)})" for key, value in checkpoint.items()) or "it is empty"
+    return first_of((f"{key} ({_kind(value)})" for key, value in checkpoint.items()), LISTED) or "it is empty"
 
 
 def _kind(value: Any) -> str:
     if hasattr(value, "shape"):
         return f"{tuple(value.shape)} {_dtype(value)}"
     if isinstance(value, Mapping):
-        return f"{type(value).__name__} of {len(value)}: {_listing(map(str, value), 5)}" if value else "empty dict"
+        return f"{type(value).__name__} of {len(value)}: {first_of(value, 5)}" if value else "empty dict"
     return type(value).__name__
 
 
 def _dtype(tensor: Any) -> str:
     return str(getattr(tensor, "dtype", "unknown")).removeprefix("torch.")
-
-
-def _listing(parts: Iterable[str], most: int = LISTED) -> str:
-    listed = list(parts)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 def _without_common_prefix(found: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +241,7 @@ def _matched(shapes: Mapping[str, tuple[int, ...]], wanting: list[Layer], descri
             f"{described.name} has {len(wanting)} layer(s) of shape {shape} ({names}), but not every one has a tensor of "
             f"its name; the checkpoint has {len(candidates)} tensor(s) of this shape"
             f"{': ' if candidates else ''}{', '.join(candidates)}"
-            + (f" (also of this shape, but not named NAME.weight: {_listing(others)})" if others else "")
+            + (f" (also of this shape, but not named NAME.weight: {first_of(others, LISTED)})" if others else "")
             + ("" if candidates or others else f". It holds {_shown(shapes)}")
         )
     order = _in_order(candidates, wanting, shapes, described) if len({*map(_pattern, candidates)}) == 1 else None
@@ -289,7 +285,8 @@ def _in_order(
 
 def _shown(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """The tensors of two axes or more, with their shapes."""
-    return _listing(f"{key} {shape}" for key, shape in shapes.items() if len(shape) > 1) or "no tensor of two axes or more"
+    axes = (f"{key} {shape}" for key, shape in shapes.items() if len(shape) > 1)
+    return first_of(axes, LISTED) or "no tensor of two axes or more"
 
 
 def _pattern(key: str) -> str:

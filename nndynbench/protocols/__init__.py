@@ -1,7 +1,7 @@
 """Protocols (what is predicted, from what, on which split), the harness that runs a method under one, and its scores."""
 
 from nndynbench.protocols.checking import Check, check_method
-from nndynbench.protocols.comparison import Comparison, comparison_file, read_comparison
+from nndynbench.protocols.comparison import Comparison, comparison_file
 from nndynbench.protocols.harness import evaluate, rescore
 from nndynbench.protocols.method import Method, MethodError, find_method, method_names, methods
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
@@ -28,7 +28,6 @@ __all__ = [
     "method_names",
     "methods",
     "protocols",
-    "read_comparison",
     "read_result",
     "rescore",
     "sample_efficiency",

@@ -1,4 +1,4 @@
-"""Methods compared at every budget: rows of scores, gains and additions, as a value that is shown, drawn, saved and read."""
+"""Methods compared at every budget: rows of scores, gains and additions, as a value that is shown, drawn and saved."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.protocols.protocol import Protocol, find_protocol
+from nndynbench.protocols.protocol import Protocol
 from nndynbench.storage.files import joined_names, user_path, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# What columns were called before version 1.0.
-OLDER_COLUMNS = {"tier": "reads", "epochs": "budget"}
 NUMBERS = ("value", "low", "high", "gain", "added", "ceiling")
 
 
@@ -121,21 +119,6 @@ class Comparison:
 def comparison_file(folder: str | Path, subsets: Sequence[str], protocol: str) -> Path:
     """The file in a folder to which the command ``compare`` writes a comparison."""
     return user_path(folder) / f"compare.{joined_names(subsets)}.{protocol}.json"
-
-
-def read_comparison(path: str | Path) -> Comparison:
-    """Read what `Comparison.save` wrote as JSON.
-
-    Raises
-    ------
-    ValueError
-        For a file that is no comparison.
-    """
-    content = json.loads(user_path(path).read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not {"protocol", "rows", "failures"} <= content.keys():
-        raise ValueError(f"{path} is not a saved comparison")
-    chosen, rows = find_protocol(content["protocol"]), frame_of(content["rows"]).rename(columns=OLDER_COLUMNS)
-    return Comparison(chosen, rows, content["failures"], content.get("regimes") or content.get("training") or {})
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from nndynbench.arrays import LARGEST_NUMBER, FloatArray
-from nndynbench.deprecation import renamed_keyword
 from nndynbench.progress import ReportProgress, reporting
 from nndynbench.protocols.arguments import (
     checked_budgets,
@@ -58,7 +57,6 @@ ORDER_BITS = 53
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
 
 
-@renamed_keyword("epochs", "budgets")
 def evaluate(
     method: Any,
     subsets: str | Subset | Sequence[str | Subset],

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
-from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.protocols.failures import place_in_user_code, told
@@ -46,7 +45,6 @@ class NothingDeclaredWarning(UserWarning):
     """An estimator in ``METHODS`` that does not declare what it reads."""
 
 
-@renamed_keyword("tier", "reads")
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method: unfitted scikit-learn estimators whose ``X`` is a sequence of histories.
@@ -102,12 +100,6 @@ class Method:
             raise ValueError(f"a method with control_of={self.control_of!r} must have the role 'control', not {self.role!r}")
         if not self.estimators:
             raise ValueError("a method needs a classifier or a regressor")
-
-    @property
-    def tier(self) -> Collection[str]:
-        """What it reads, under the name that this had before version 1.0; deprecated."""
-        warnings.warn("Method.tier is now called reads", DeprecationWarning, stacklevel=2)
-        return self.reads
 
     @property
     def estimators(self) -> dict[Task, Any]:

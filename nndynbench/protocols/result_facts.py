@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nndynbench.errors import first_problem
 
 # Facts in which two results may differ and still be of one method on the same networks, so that their budgets can be joined.
 OF_ONE_EVALUATION = {"reads", "seconds", "sealed", "unsealed"}
@@ -46,8 +47,8 @@ class ResultFacts(BaseModel):
     """Where the method is from, such as a paper; may be empty."""
     fingerprint: str = ""
     """Fingerprint of the method's file; empty for an estimator, and in results from before it was recorded."""
-    reads: Annotated[tuple[str, ...], Field(validation_alias=AliasChoices("reads", "tier"))]
-    """What the method looked at, in alphabetical order; ``tier`` in files from before version 1.0."""
+    reads: tuple[str, ...]
+    """What the method looked at, in alphabetical order."""
     protocol: str
     subsets: tuple[SubsetVersion, ...]
     libraries: dict[str, str]
@@ -68,22 +69,6 @@ class ResultFacts(BaseModel):
         mine, others = (facts.model_dump(exclude=OF_ONE_EVALUATION) for facts in (self, other))
         return mine == others
 
-    def __getitem__(self, name: str) -> Any:
-        """A fact as its file has it. Deprecated: facts were a dict before version 1.0."""
-        return self._as_dict(name)[name]
-
-    def __contains__(self, name: str) -> bool:
-        """Whether the file has a fact. Deprecated: facts were a dict before version 1.0."""
-        return name in self._as_dict(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """As ``facts[name]``, else the default. Deprecated: facts were a dict before version 1.0."""
-        return self._as_dict(name).get(name, default)
-
-    def _as_dict(self, name: str) -> dict[str, Any]:
-        warnings.warn(f"a result's facts are attributes: result.facts.{name}", DeprecationWarning, stacklevel=3)
-        return written_facts(self)
-
 
 def written_facts(facts: ResultFacts) -> dict[str, Any]:
     """The facts as JSON has them."""
@@ -95,7 +80,6 @@ def read_facts(content: Mapping[str, Any]) -> ResultFacts:
     try:
         return ResultFacts.model_validate(content)
     except ValidationError as invalid:
-        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-        if missing := sorted(str(error["loc"][0]) for error in errors if error["type"] == "missing"):
+        if missing := sorted(str(error["loc"][0]) for error in invalid.errors() if error["type"] == "missing"):
             raise ValueError(f"it lacks {', '.join(missing)}") from invalid
-        raise ValueError(f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}") from invalid
+        raise ValueError(first_problem(invalid)) from invalid

@@ -297,7 +297,6 @@ def _without_ones(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     # A column of nothing but null (the scores of a regression) reads as objects.
-    table = table.rename(columns={"epochs": "budget"})  # its name before version 1.0
     if "metric" in table and DRAWS not in table:
         table = table.assign(**{DRAWS: 1})
     return table.astype({column: np.float64 for column in FLOATS if column in table})

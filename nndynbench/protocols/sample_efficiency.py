@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.deprecation import renamed_keyword
 from nndynbench.progress import reporting
 from nndynbench.protocols.arguments import checked_budgets, checked_count
 from nndynbench.protocols.harness import evaluate
@@ -27,7 +26,6 @@ SIZES = (48, 96, 192, None)
 PARTS = 3
 
 
-@renamed_keyword("draws", "parts")
 def sample_efficiency(
     method: Any,
     subset: str | Subset,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray
 from nndynbench.protocols.intervals import Resamples, draw_resamples, every_network_once, quantiles, ratio
@@ -179,19 +180,8 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
     difference of two seeds over √2. None for other metrics, and for a subset in which no configuration has two seeds. A
     method that sees the weights may exceed the ceiling, since it knows how the seed itself has trained.
     """
-    if "configuration" not in networks:
-        return None
-    by_configuration = [part.to_numpy() for _, part in networks.groupby("configuration")["final_accuracy"] if len(part) > 1]
-    if not by_configuration:
-        return None
-    pairs = [np.subtract(*accuracies[np.stack(np.triu_indices(len(accuracies), 1))]) for accuracies in by_configuration]
-    variance = float(np.mean([np.mean(differences**2) for differences in pairs]) / 2)
-    scores = {
-        "r2": 1 - variance / float(networks["final_accuracy"].var(ddof=0)),
-        "rmse": float(np.sqrt(variance)),
-        "mae": float(np.mean([np.mean(np.abs(differences)) for differences in pairs]) / np.sqrt(2)),
-    }
-    return scores.get(metric)
+    found = _ceilings(networks, metric, lambda own: Resamples(np.ones((1, own.max() + 1)), own))
+    return None if found is None else float(found[0])
 
 
 def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | None:
@@ -206,21 +196,24 @@ def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | No
 
 def ceiling_interval(networks: pd.DataFrame, metric: str) -> tuple[float, float] | None:
     """The 95% interval of the `ceiling`, from resampled configurations; None if there is no ceiling."""
-    if ceiling(networks, metric) is None:
+    found = _ceilings(networks, metric, draw_resamples)
+    return None if found is None else quantiles(found, networks["configuration"].nunique())
+
+
+def _ceilings(networks: pd.DataFrame, metric: str, draw: Callable[[npt.NDArray[np.int64]], Resamples]) -> FloatArray | None:
+    """The `ceiling` in every resample of the configurations; None if there is none."""
+    if "configuration" not in networks:
         return None
-    order, configuration = np.unique(networks["configuration"], return_inverse=True)
-    accuracies = networks["final_accuracy"].to_numpy(dtype=np.float64)
-    parts = [accuracies[configuration == number] for number in range(len(order))]
-    pairs = [np.subtract(*own[np.stack(np.triu_indices(len(own), 1))]) if len(own) > 1 else None for own in parts]
-    twins = np.array([own is not None for own in pairs], dtype=np.float64)
-    squares, sizes = (
-        np.array([0.0 if own is None else np.mean(measure(own)) for own in pairs]) for measure in (np.square, np.abs)
-    )
-    resamples = draw_resamples(configuration)
-    drawn = ratio(resamples.counts @ squares, resamples.counts @ twins) / 2
-    scores = {
-        "r2": 1 - ratio(drawn, resamples.variance(accuracies)),
-        "rmse": np.sqrt(drawn),
-        "mae": ratio(resamples.counts @ sizes, resamples.counts @ twins) / np.sqrt(2),
-    }
-    return quantiles(scores[metric], resamples.clusters)
+    parts = [part.to_numpy() for _, part in networks.groupby("configuration")["final_accuracy"]]
+    pairs = [np.subtract(*accuracies[np.stack(np.triu_indices(len(accuracies), 1))]) for accuracies in parts]
+    twins = np.array([len(differences) > 0 for differences in pairs], dtype=np.float64)
+    if not twins.any():
+        return None
+    resamples = draw(np.unique(networks["configuration"], return_inverse=True)[1])
+
+    def mean(measure: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        of_each = np.array([np.mean(measure(differences)) if len(differences) else 0.0 for differences in pairs])
+        return ratio(resamples.counts @ of_each, resamples.counts @ twins)
+
+    variance, spread = mean(np.square) / 2, resamples.variance(networks["final_accuracy"].to_numpy(dtype=np.float64))
+    return {"r2": 1 - ratio(variance, spread), "rmse": np.sqrt(variance), "mae": mean(np.abs) / np.sqrt(2)}.get(metric)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.columns import CURVES
-from nndynbench.errors import NndynbenchError
+from nndynbench.errors import NndynbenchError, first_problem
 from nndynbench.given import ACCURACIES, looks_like_a_fraction
 from nndynbench.graphs import Weights
 from nndynbench.storage.files import DamagedFileError, write_whole
@@ -78,7 +78,7 @@ def read_record(folder: Path) -> RunRecord:
     try:
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as reason:
-        raise RunError(f"{path} is not a record of a run: {reason}") from reason
+        raise RunError(f"{path} is not a record of a run: {first_problem(reason)}") from reason
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

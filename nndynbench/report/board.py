@@ -82,11 +82,9 @@ def read_board(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Board:
     """Compare what is submitted for the subsets at hand, under every protocol that the pages show."""
-    from joblib import delayed
-
     work = list(_work(at_hand, submissions))
     found: dict[tuple[tuple[str, ...], Part], Comparison] = {}
-    compared = in_processes((delayed(_compared)(*each, submissions) for each in work), jobs=jobs)
+    compared = in_processes(_compared, ((*each, submissions) for each in work), jobs=jobs)
     for done, ((group, _), own) in enumerate(zip(work, compared, strict=True), 1):
         found |= {(tuple(subset.name for subset in group), part): each for part, each in own.items()}
         if progress is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from nndynbench.errors import first_problem
 
 MANIFEST_NAME = "subset.json"
 
@@ -118,12 +119,6 @@ class Manifest(_Facts):
         return self
 
     @property
-    def protocol(self) -> str:
-        """The regime, under the name that it had before version 1.0; deprecated."""
-        warnings.warn("Manifest.protocol is now called regime", DeprecationWarning, stacklevel=2)
-        return self.regime
-
-    @property
     def reduced(self) -> bool:
         """Whether the networks were trained with less than the paper's regime, so that no score is comparable with the
         paper's.
@@ -165,12 +160,12 @@ def read_manifest(folder: Path) -> Manifest:
     content = path.read_bytes()
     try:
         return Manifest.model_validate_json(content)
-    except ValueError as error:
+    except ValidationError as error:
         if (found := _format_of(content)) > FORMAT:
             raise ValueError(
                 f"{path} has format {found}; this version of nndynbench reads up to {FORMAT}: pip install -U nndynbench"
             ) from error
-        raise ValueError(f"{path} is not a valid manifest: {error}") from error
+        raise ValueError(f"{path} is not a valid manifest: {first_problem(error)}") from error
 
 
 def _format_of(content: bytes) -> int:

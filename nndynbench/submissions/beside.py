@@ -18,7 +18,7 @@ from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import Result, together, without_one_draw
 from nndynbench.protocols.scoring import Case, case_columns, cases
 from nndynbench.protocols.worth import Worth, worth
-from nndynbench.submissions.files import RefusedError, read_submission
+from nndynbench.submissions.files import RefusedError, read_submission, submission_file
 from nndynbench.submissions.recomputation import accepted_predictions
 from nndynbench.submissions.schema import Submission
 from nndynbench.subsets import load
@@ -39,7 +39,7 @@ def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder
     root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}
     tables, read = [], list[Submission]()
     for subset in subsets:
-        path = root / method / f"{subset.name}.{protocol.fitted.name}.json"
+        path = root / submission_file(method, subset.name, protocol.fitted.name)
         if not path.is_file():
             return None
         try:

@@ -43,9 +43,14 @@ def quoted(text: object, *, longest: int = LONGEST_QUOTE) -> str:
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
+def submission_file(method: str, subset: str, protocol: str) -> Path:
+    """Where a method's submission on a subset belongs, below ``leaderboard/submissions/``."""
+    return Path(method) / f"{subset}.{protocol}.json"
+
+
 def submission_path(submission: SubmissionFacts) -> Path:
     """Where a submission belongs, below ``leaderboard/submissions/``."""
-    return Path(submission.method) / f"{submission.subset.name}.{submission.protocol}.json"
+    return submission_file(submission.method, submission.subset.name, submission.protocol)
 
 
 def read_submission(path: Path, *, below: Path | None = None) -> Submission:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nndynbench.deprecation import renamed_keyword
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture
 from nndynbench.names import check_name
@@ -236,7 +234,6 @@ class Subset:
             )
         return recipe_folds(recipes, self.name, draw)
 
-    @renamed_keyword("epochs", "budget")
     def history(self, network_id: int, budget: int) -> History:
         """One network's history up to a budget of epochs.
 
@@ -249,7 +246,6 @@ class Subset:
         """
         return History(self.reader(network_id), self.check_budget(budget))
 
-    @renamed_keyword("epochs", "budget")
     def histories(self, network_ids: Sequence[int], budget: int, *, read: set[str] | None = None) -> list[History]:
         """The histories of many networks; ``read`` collects what is read through them."""
         last = self.check_budget(budget)
@@ -269,11 +265,6 @@ class Subset:
                 f"budget {budget} reaches into the late epochs of {self.name}, over which {target} is averaged: {until}"
             )
         return int(budget)
-
-    def budget(self, epochs: object) -> int:
-        """The name of `check_budget` before version 1.0; deprecated."""
-        warnings.warn("Subset.budget is now called check_budget", DeprecationWarning, stacklevel=2)
-        return self.check_budget(epochs)
 
     def budgets_for(self, target: str) -> range:
         """The budgets at which a target is still in the future: they end before any network's late epochs."""

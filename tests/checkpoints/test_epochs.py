@@ -10,8 +10,7 @@ import pytest
 
 from nndynbench.checkpoints import CheckpointError, read_folder
 from nndynbench.checkpoints.content import Said, read_content, said_by
-from nndynbench.convert import checkpoint_files
-from tests.checkpoints.written import named, saying
+from tests.checkpoints.written import checkpoint_files, named, saying
 
 
 def of_names(folder: Path, *names: str) -> list[int]:
@@ -223,10 +222,7 @@ def test_a_trainers_folders_are_of_the_epochs_that_its_record_says(tmp_path):
 def test_a_trainers_folders_without_its_record_say_steps_alone(tmp_path):
     named(tmp_path, *(f"checkpoint-{step}/model.safetensors" for step in (1000, 500)))
     found = read_folder(tmp_path)
-    assert [(epoch, path.parent.name) for epoch, path in found.in_order()] == [
-        (None, "checkpoint-500"),
-        (None, "checkpoint-1000"),
-    ]
+    assert {each.steps: each.path.parent.name for each in found.readings} == {500: "checkpoint-500", 1000: "checkpoint-1000"}
     with pytest.raises(CheckpointError, match="steps_per_epoch="):
         found.by_epoch()
     assert list(read_folder(tmp_path, steps_per_epoch=500).by_epoch()) == [1, 2]

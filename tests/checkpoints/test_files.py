@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nndynbench.checkpoints import CheckpointError, read_content
-from nndynbench.convert import checkpoint_files, checkpoints, read_checkpoint
-from tests.checkpoints.written import named
+from nndynbench.checkpoints import CheckpointError, read_content, read_folder
+from nndynbench.convert import read_checkpoint
+from tests.checkpoints.written import checkpoint_files, named
 
 torch = pytest.importorskip("torch")
 
@@ -33,9 +33,9 @@ def state(digits):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_torch_file_of_any_name_is_read(state, tmp_path, name, zipped):
     torch.save({"state_dict": state, "epoch": 1}, tmp_path / name, _use_new_zipfile_serialization=zipped)
-    [found] = checkpoints(tmp_path, "digits-lenet")
-    assert found.epoch == 1
-    assert all(np.array_equal(found.weights[key], state[key].numpy()) for key in found.weights)
+    [(epoch, path)] = checkpoint_files(tmp_path).items()
+    assert epoch == 1
+    assert all(np.array_equal(w, state[key].numpy()) for key, w in read_checkpoint(path, "digits-lenet").items())
 
 
 def test_hidden_files_and_what_stands_beside_networks_are_none(state, tmp_path):
@@ -58,9 +58,9 @@ def test_a_second_format_of_a_trainers_folder_is_read_once(state, tmp_path):
     folder.mkdir()
     save_file(state, folder / "model.safetensors")
     torch.save(state, folder / "pytorch_model.bin")
-    [found] = checkpoints(tmp_path, "digits-lenet")
+    [found] = read_folder(tmp_path).readings
     assert (found.epoch, found.path.name) == (None, "model.safetensors")
-    [inside] = checkpoints(folder, "digits-lenet")
+    [inside] = read_folder(folder).readings
     assert (inside.epoch, inside.path) == (None, found.path)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from safetensors.numpy import save_file
+
+from nndynbench.checkpoints import EpochOptions, read_folder
 
 WEIGHTS = {"conv1.weight": np.ones((2, 1, 3, 3), np.float32)}
 
@@ -27,3 +29,7 @@ def saying(folder: Path, **contents: dict[str, Any]) -> Path:
         metadata = {key: str(value) for key, value in content.items()}
         save_file(WEIGHTS, folder / f"{name}.safetensors", metadata=metadata)
     return folder
+
+
+def checkpoint_files(folder: Path, **options: Unpack[EpochOptions]) -> dict[int, Path]:
+    return read_folder(folder, **options).by_epoch()

@@ -93,29 +93,15 @@ def test_a_folder_tells_its_own_plan(tmp_path: Path, digit_images: Images) -> No
         assert read.network(network) == made.network(network)
 
 
-def test_a_plan_from_before_trainer_device_and_rows_were_recorded_still_binds(tmp_path: Path, digit_images: Images) -> None:
+def test_a_plan_that_names_no_device_still_binds(tmp_path: Path, digit_images: Images) -> None:
     made = subset_plan("digits-lenet", tmp_path)
     made.bind(digit_images)
     path = made.folder / "plan.json"
     facts = json.loads(path.read_text())
-    for fact in ("trainer", "device_kind", "networks"):
-        del facts[fact]
+    del facts["device_kind"]
     path.write_text(json.dumps(facts))
     made.bind(digit_images)
     assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
-
-
-def test_plans_and_grids_that_call_the_regime_a_protocol_are_read(tmp_path: Path, digit_images: Images) -> None:
-    made = begin(tmp_path, digit_images)
-    grid = tmp_path / "small.toml"
-    grid.write_text(grid.read_text(encoding="utf-8").replace("regime =", "protocol ="), encoding="utf-8")
-    assert read_grid(str(grid)).regime == "reduced"
-    path = made.folder / "plan.json"
-    facts = json.loads(path.read_text())
-    facts["protocol"] = facts.pop("regime")
-    path.write_text(json.dumps(facts))
-    made.bind(digit_images)
-    assert begun_plan("digits-lenet", tmp_path).grid.regime == "reduced"
 
 
 def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:

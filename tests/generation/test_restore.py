@@ -137,15 +137,6 @@ def test_parts_that_were_cut_short_are_named(tmp_path: Path) -> None:
         run.epochs_with_parts("graphs", mantissa_bits=8)
 
 
-def test_a_tier_can_be_of_one_network_of_each_label(whole: Path) -> None:
-    made = begun_plan("digits-lenet", whole)
-    records = {network: made.run(network).record() for network in made.order}
-    first, second, third, fourth = made.order
-    labels = {first: 0, second: 0, third: 1, fourth: 1}
-    chosen = Selection(epochs=[0, 1], of_each_label=1).of("graphs", made, records, labels)
-    assert chosen == dict(sorted({first: [0, 1], third: [0, 1]}.items()))
-
-
 def test_a_network_that_another_process_trains_is_left_to_it(half: Path, grid: str, tmp_path: Path) -> None:
     zoo = nb.load("digits-lenet", root=half)
     made = plan_beyond(zoo, tmp_path, grid=grid)

@@ -8,8 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
+from nndynbench.checkpoints import CheckpointError, read_folder
 from nndynbench.cli import app
-from nndynbench.convert import CheckpointError, checkpoint_files, checkpoints, convert
+from nndynbench.convert import convert, read_checkpoint, snapshots_on_demand
 from nndynbench.graphs import rolled
 from nndynbench.storage.arrays import SnapshotArrays
 
@@ -33,11 +34,11 @@ def folder(history, tmp_path):
 
 
 def test_checkpoints_come_in_the_order_of_their_epochs(folder, history):
-    found = list(checkpoints(folder, "digits-lenet"))
-    assert [checkpoint.epoch for checkpoint in found] == list(EPOCHS)
-    for checkpoint in found:
-        theirs = history.weights(checkpoint.epoch)
-        assert all(np.array_equal(checkpoint.weights[name], theirs[name]) for name in checkpoint.weights)
+    found = snapshots_on_demand(read_folder(folder), "digits-lenet")
+    assert list(found) == list(EPOCHS)
+    for epoch, weights in found.items():
+        theirs = history.weights(epoch)
+        assert all(np.array_equal(weights[name], theirs[name]) for name in weights)
 
 
 def test_the_files_are_those_of_a_subset(folder, history, tmp_path):
@@ -67,13 +68,13 @@ def test_torch_files_are_read_alike(history, tmp_path, suffix):
     torch = pytest.importorskip("torch")
     state = {name: torch.from_numpy(np.array(value)) for name, value in history.weights(3).items()}
     torch.save({"model_state_dict": state, "epoch": 3}, tmp_path / f"last{suffix}")
-    [found] = checkpoints(tmp_path, "digits-lenet")
-    assert all(np.array_equal(found.weights[name], state[name].numpy()) for name in found.weights)
+    found = read_checkpoint(tmp_path / f"last{suffix}", "digits-lenet")
+    assert all(np.array_equal(found[name], state[name].numpy()) for name in found)
 
 
 def test_a_folder_named_as_a_checkpoint_is_none(folder):
     (folder / "epoch-3.pt").mkdir()
-    assert list(checkpoint_files(folder)) == list(EPOCHS)
+    assert list(read_folder(folder).by_epoch()) == list(EPOCHS)
 
 
 def test_tensors_without_real_values_are_named(history, tmp_path):
@@ -85,7 +86,7 @@ def test_tensors_without_real_values_are_named(history, tmp_path):
     ]:
         torch.save(stored, tmp_path / "epoch1.pt")
         with pytest.raises(CheckpointError, match=message):
-            list(checkpoints(tmp_path, "digits-lenet"))
+            read_checkpoint(tmp_path / "epoch1.pt", "digits-lenet")
 
 
 def test_bfloat16_is_read_from_either_kind_of_file(history, tmp_path):
@@ -95,19 +96,20 @@ def test_bfloat16_is_read_from_either_kind_of_file(history, tmp_path):
     state = {name: torch.from_numpy(np.array(value)).bfloat16() for name, value in history.weights(3).items()}
     torch.save(state, tmp_path / "epoch1.pt")
     save_tensors(state | {"steps": torch.tensor(3)}, tmp_path / "epoch2.safetensors")
-    for found in checkpoints(tmp_path, "digits-lenet"):
-        assert all(np.array_equal(found.weights[name], state[name].float().numpy()) for name in state)
+    for path in tmp_path.iterdir():
+        found = read_checkpoint(path, "digits-lenet")
+        assert all(np.array_equal(found[name], state[name].float().numpy()) for name in state)
 
 
 def test_an_empty_file_and_a_sparse_tensor_are_named(history, tmp_path):
     torch = pytest.importorskip("torch")
     (tmp_path / "epoch1.pt").touch()
     with pytest.raises(CheckpointError, match=r"epoch1\.pt is not a torch file, or it is truncated"):
-        list(checkpoints(tmp_path, "digits-lenet"))
+        read_checkpoint(tmp_path / "epoch1.pt", "digits-lenet")
     state = {name: torch.from_numpy(np.array(value)) for name, value in history.weights(3).items()}
     torch.save(state | {"fc1.weight": state["fc1.weight"].to_sparse()}, tmp_path / "epoch1.pt")
     with pytest.raises(CheckpointError, match=r"epoch1\.pt: .*[Ss]parse"):
-        list(checkpoints(tmp_path, "digits-lenet"))
+        read_checkpoint(tmp_path / "epoch1.pt", "digits-lenet")
 
 
 class Payload:
@@ -118,7 +120,7 @@ def test_a_pickled_object_is_refused_and_named(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(Payload(), tmp_path / "model.pt")
     with pytest.raises(CheckpointError, match=r"model\.pt.*nothing is unpickled.*state_dict"):
-        list(checkpoints(tmp_path, "digits-lenet"))
+        read_checkpoint(tmp_path / "model.pt", "digits-lenet")
 
 
 def test_another_architectures_checkpoint_is_an_error_that_names_the_file_and_leaves_nothing_behind(folder, tmp_path):
@@ -130,12 +132,12 @@ def test_another_architectures_checkpoint_is_an_error_that_names_the_file_and_le
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "first.safetensors").write_bytes(b"no header")
     with pytest.raises(CheckpointError, match=r"first\.safetensors is not a safetensors file"):
-        list(checkpoints(tmp_path, "digits-lenet"))
+        read_checkpoint(tmp_path / "first.safetensors", "digits-lenet")
 
 
 def test_a_folder_without_checkpoints_says_what_it_looked_for(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file ends in \.safetensors, \.pt"):
-        list(checkpoints(tmp_path, "digits-lenet"))
+        read_folder(tmp_path)
 
 
 def test_the_command_prints_a_row_per_epoch_and_centrality(folder, tmp_path):

@@ -15,7 +15,7 @@ import nndynbench as nb
 from leaderboard.__main__ import app
 from leaderboard.audit import audit, audited_subsets, draw_zoo, submissions_to_audit, train_fresh_zoo
 from leaderboard.check import SUBMISSIONS, Accepted, check
-from leaderboard.standing import AuditScore, add_record, read_records, record_of
+from leaderboard.standing import AuditScore, add_record, audits_of, read_records
 from nndynbench.names import UnknownNameError
 from nndynbench.subsets import SplitError, Subset
 
@@ -153,8 +153,7 @@ def test_one_zoo_answers_several_methods_and_what_is_audited_on_it_is_left_alone
     assert len(records) == 4
     assert {record.zoo_seed for record in records} == set(trained)
     assert len(trained) == 2
-    record = record_of(submissions / "degree-linear" / "digits-lenet.regression.json", records)
-    assert record is not None
+    [record] = audits_of(submissions / "degree-linear" / "digits-lenet.regression.json", records)
     assert (record.standing, record.networks, record.draws, record.budgets) == ("audited", 240, 1, {1, 3})
     assert all(score.claimed_interval and score.fresh_interval for score in record.scores)
     assert "4 of 4 submissions to audit" in audited(submissions, "degree-linear", "training-loss").output
@@ -197,7 +196,7 @@ def test_a_trial_is_not_recorded(submissions: Path, trained: list[int]) -> None:
 def test_a_record_is_about_the_content_that_was_audited(submissions: Path) -> None:
     path = submissions / "degree-linear" / "digits-lenet.regression.json"
     add_record(path, "audited", sha256="0" * 64, zoo_seed=5)
-    assert record_of(path, read_records(submissions)) is None
+    assert audits_of(path, read_records(submissions)) == []
 
 
 def test_what_is_wrong_with_the_code_is_said_before_anything_is_trained(

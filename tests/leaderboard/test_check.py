@@ -24,7 +24,7 @@ import nndynbench as nb
 from leaderboard.__main__ import app
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, files_of, submission_files
 from leaderboard.rerun import NoRerunError, Rerun, rerun
-from leaderboard.standing import add_record, read_records, record_of
+from leaderboard.standing import add_record, audits_of, read_records, unrecorded
 from leaderboard.store import Store
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.results import joined
@@ -517,18 +517,17 @@ def test_other_predictions_under_a_bundled_name_are_refused_when_rerun_and_in_th
 
 def test_a_record_ends_with_the_file_that_it_is_about(submissions: Path) -> None:
     path = submissions / "degree-svm" / "digits-lenet.classification.json"
-    assert record_of(path, read_records(submissions)) is None
+    assert unrecorded([path]) == [path]
     add_record(path, "audited", zoo_seed=5)
     assert runner.invoke(app, ["check", str(path), "--rerun"]).exit_code == 0
     assert {record.standing for record in read_records(submissions)} == {"rerun", "audited"}
-    found = record_of(path, read_records(submissions))
-    assert found is not None
-    assert (found.standing, found.zoo_seed) == ("audited", 5)
+    [found] = audits_of(path, read_records(submissions))
+    assert found.zoo_seed == 5
     # With --missing, a recorded submission is left alone until its file changes.
     again = ["check", str(path), "--rerun", "--missing"]
     assert "0 of 0 submissions" in runner.invoke(app, again).output
     path.write_text(path.read_text() + " ")
-    assert record_of(path, read_records(submissions)) is None
+    assert unrecorded([path]) == [path]
     assert "1 of 1 submissions" in runner.invoke(app, again).output
 
 

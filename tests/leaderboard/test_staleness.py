@@ -11,7 +11,7 @@ import pytest
 from leaderboard import staleness
 from leaderboard.check import Accepted, Refusal, check
 from leaderboard.comment import comment
-from leaderboard.staleness import changed_code, same_code
+from leaderboard.staleness import changed_code, substance
 from leaderboard.store import Store
 from nndynbench.submissions import SubmissionFacts
 from nndynbench.submissions.files import quoted
@@ -25,6 +25,10 @@ def constant(submitted: Path, at_hand: dict[str, Subset]) -> Accepted:
     outcome = check(submitted / "constant" / "digits-lenet.regression-folds.json", at_hand)
     assert isinstance(outcome, Accepted)
     return outcome
+
+
+def same_code(text: str, other: str) -> bool:
+    return substance(text) == substance(other)
 
 
 def test_comments_and_docstrings_are_no_change_and_code_is() -> None:

@@ -26,7 +26,7 @@ from leaderboard.check import Refusal, _key, check
 from leaderboard.dates import changed_dates
 from leaderboard.facts import board_facts
 from leaderboard.refresh import Task, expected_seconds, out_of_date, submit_all, submit_bundled, tasks
-from leaderboard.standing import AuditScore, add_record, audits_of, read_records, record_of
+from leaderboard.standing import AuditScore, add_record, audits_of, read_records
 from nndynbench.cli import app as nndynbench
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import find_protocol, method_names, stored
@@ -294,7 +294,7 @@ def test_an_audit_ends_when_what_was_audited_is_fitted_anew(tmp_path: Path, monk
     add_record(path, "audited", zoo_seed=5)
     monkeypatch.setattr("leaderboard.refresh.changed_code", lambda *_, **__: ["baselines/curves.py"])
     submit_bundled(training_loss_under(2), folder, tmp_path / "others")
-    assert record_of(path, read_records(folder)) is None
+    assert audits_of(path, read_records(folder)) == []
 
 
 def test_one_budget_again_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,8 +15,9 @@ from rich.console import Console
 import nndynbench as nb
 from nndynbench import plots
 from nndynbench.cli.tables import comparison_tables, said_of_draws
-from nndynbench.protocols import find_method, find_protocol, read_comparison
+from nndynbench.protocols import find_method, find_protocol
 from nndynbench.protocols.budgets import shared_budgets
+from nndynbench.protocols.comparison import frame_of
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.sources import code_of, deciding_code
 from nndynbench.subsets import BudgetError
@@ -118,10 +120,10 @@ def test_what_has_no_interval_is_shown_with_its_value_and_says_why(compared: nb.
 def test_it_is_written_as_csv_and_json(compared: nb.Comparison, tmp_path: Path) -> None:
     table = pd.read_csv(compared.save(tmp_path / "comparison.csv"))
     assert table["value"].tolist() == pytest.approx(compared.rows["value"].tolist())
-    again = read_comparison(compared.save(tmp_path / "comparison.json"))
-    pd.testing.assert_frame_equal(again.rows, compared.rows, check_dtype=False)
-    assert (again.protocol, again.failures) == (compared.protocol, compared.failures)
-    assert again.regimes == compared.regimes == {"digits-lenet": "full"}
+    written = json.loads(compared.save(tmp_path / "comparison.json").read_text(encoding="utf-8"))
+    pd.testing.assert_frame_equal(frame_of(written["rows"]), compared.rows, check_dtype=False)
+    assert (written["protocol"], written["failures"]) == (compared.protocol.name, compared.failures)
+    assert written["regimes"] == compared.regimes == {"digits-lenet": "full"}
     with pytest.raises(ValueError, match=r"\.csv or \.json, not as '.*\.xlsx'"):
         compared.save(tmp_path / "comparison.xlsx")
 

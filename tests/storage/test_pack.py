@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,11 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from generation.cli import app
-from generation.pack import bundled_selection, pack_subset
+from generation.pack import Selection, pack_subset
 from generation.plan import begun_plan
 from nndynbench.storage.arrays import rounded
 from nndynbench.storage.hub import Origin, fetch
 from nndynbench.storage.manifest import MANIFEST_NAME, Manifest, read_manifest
-from nndynbench.subsets.catalogue import Bundled
 from nndynbench.subsets.splits import DrawnSplits, fold_columns
 from tests.storage.hub_stand_in import HubStandIn
 
@@ -59,10 +57,7 @@ def test_its_manifest_names_the_command_that_trains_and_keeps_the_same(packed: n
 def test_its_manifest_says_regime_and_older_ones_that_say_protocol_are_read(packed: nb.Subset) -> None:
     text = (packed.folder / "subset.json").read_text(encoding="utf-8")
     assert json.loads(text)["regime"] == "full"
-    older = Manifest.model_validate_json(text.replace('"regime"', '"protocol"'))
-    assert older == packed.manifest
-    with pytest.deprecated_call(match="regime"):
-        assert older.protocol == "full"
+    assert Manifest.model_validate_json(text.replace('"regime"', '"protocol"')) == packed.manifest
 
 
 def test_what_a_killed_packing_left_half_written_is_gone(packed: nb.Subset) -> None:
@@ -117,13 +112,11 @@ def test_a_split_that_could_not_be_drawn_is_a_column_of_missing_values(packed: n
     pd.testing.assert_frame_equal(drawn[["fold", "holdout"]], expected.astype({"fold": "Int8", "holdout": "boolean"}))
 
 
-def test_what_is_bundled_is_rounded_to_the_bits_that_the_catalogue_says_and_the_manifest_says_so_too(
-    packed: nb.Subset, tmp_path: Path
-) -> None:
+def test_a_tier_is_rounded_to_the_bits_asked_for_and_the_manifest_says_so_too(packed: nb.Subset, tmp_path: Path) -> None:
     made = begun_plan("digits-lenet", packed.folder.parents[1])
-    entry = replace(made.entry, bundle={"weights": Bundled(bits=8, epochs=[1, 2]), "graphs": Bundled(bits=12)})
-    made = replace(made, entry=entry)
-    light = nb.Subset(pack_subset(made, tiers=bundled_selection(made), into=tmp_path))
+    light = nb.Subset(
+        pack_subset(made, tiers={"weights": Selection([1, 2], 8), "graphs": Selection(None, 12)}, into=tmp_path)
+    )
     tiers = light.manifest.tiers
     assert (tiers["weights"].mantissa_bits, tiers["graphs"].mantissa_bits) == (8, 12)
     assert tiers["weights"].epochs == [1, 2]
