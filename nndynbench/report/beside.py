@@ -27,8 +27,8 @@ class Beside(NamedTuple):
         """The words of each method's row."""
         return {
             self.method: self.words,
-            self.with_distance: f"{self.words} and each layer's distance from its initialisation",
-            self.permuted: f"control: {self.words} and permuted distance",
+            self.with_distance: f"{self.words}, with each layer's distance from its initialisation",
+            self.permuted: f"control: {self.words}, with permuted distance",
         }
 
     @property
