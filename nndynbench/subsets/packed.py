@@ -17,7 +17,7 @@ from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.manifest import TierName
 from nndynbench.storage.pack import Pack
 from nndynbench.storage.places import NotAtHandError, clone_folder, to_download, to_regenerate
-from nndynbench.subsets.catalogue import Bundled, catalogue, catalogue_entry
+from nndynbench.subsets.catalogue import Bundled, catalogue
 from nndynbench.subsets.history import Place
 from nndynbench.subsets.reader import RICHER
 
@@ -142,7 +142,7 @@ def in_a_clone(subset: str, tiers: Iterable[TierName]) -> str:
     """What a clone has of these tiers that the package lacks, with how to use it. Empty where a clone is what is in use, or
     has nothing more.
     """
-    beside = catalogue_entry(subset).beside
+    beside = catalogue()[subset].beside if subset in catalogue() else {}
     if clone_folder() is not None or not (more := [_said_of(tier, beside[tier]) for tier in tiers if tier in beside]):
         return ""
     return f"a clone has more in data/, {listed(more)}: install the package from there with pip install -e .; "

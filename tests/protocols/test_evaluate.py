@@ -28,6 +28,7 @@ from sklearn.svm import SVC
 import nndynbench as nb
 from nndynbench.cli.tables import score_tables
 from nndynbench.names import UnknownNameError
+from nndynbench.numbers import written
 from nndynbench.protocols import MethodError, Result, find_method, find_protocol, read_result
 from nndynbench.protocols.results import at_budgets, joined
 from nndynbench.protocols.scoring import NO_INTERVAL, score
@@ -231,7 +232,7 @@ def test_networks_of_one_group_are_scored_without_an_interval_and_it_is_said_why
     console = Console(width=2000, record=True, file=StringIO())
     console.print(*score_tables(one, beside, {digits.name: "full"}))
     for shown in (str(one), console.export_text()):
-        assert f"{own.loc['r2', 'value']:.3f}" in shown
+        assert written(own.loc["r2", "value"]) in shown
         assert "no interval: it is drawn from groups" in " ".join(shown.split())
         assert "nan" not in shown
 

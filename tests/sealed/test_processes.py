@@ -121,7 +121,7 @@ class Sleeps(RegressorMixin, BaseEstimator):
     def predict(self, X):
         return np.zeros(len(X))
 
-nb.evaluate(Sleeps(), "digits-lenet", protocol="regression-folds", epochs=1, jobs={jobs})
+nb.evaluate(Sleeps(), "digits-lenet", protocol="regression-folds", budgets=1, jobs={jobs})
 """
 
 
