@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from nndynbench.protocols.references import BAR as BAR_METHOD
@@ -54,3 +55,8 @@ LOSSES = Beside(
     stands_in=True,
 )
 REFERENCES = (BAR, CURVES, RECIPE, LOSSES)
+
+
+def known_references(methods: Collection[str]) -> list[Beside]:
+    """The references that are among some methods, with distance too."""
+    return [reference for reference in REFERENCES if {reference.method, reference.with_distance} <= set(methods)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -13,7 +13,7 @@ from nndynbench.comparing import compare_results, submitted_results
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Comparison, find_protocol, protocols
 from nndynbench.protocols.results import Result
-from nndynbench.report.beside import REFERENCES, Beside
+from nndynbench.report.beside import known_references
 from nndynbench.report.reasons import without_data
 from nndynbench.subsets import Subset
 
@@ -117,17 +117,13 @@ def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: P
         for optimiser, own in groups.items():
             if optimiser:
                 found[Part(name, optimiser)] = compare_results(own, subsets, name, metrics=SHOWN[name])
-            for reference in stand_ins(own) if name in SEEDS else ():
+            stand_ins = (each for each in known_references(own) if each.stands_in) if name in SEEDS else ()
+            for reference in stand_ins:
                 family = {method: own[method] for method in reference.labels if method in own}
                 found[Part(name, optimiser, reference.method)] = compare_results(
                     family, subsets, name, metrics=SHOWN[name], beside={reference.key: reference.method}
                 )
     return {part: compared for part, compared in found.items() if not compared.rows.empty}
-
-
-def stand_ins(methods: Collection[str]) -> list[Beside]:
-    """The references that stand in for the bar, of those that are there with distance beside them."""
-    return [each for each in REFERENCES if each.stands_in and {each.method, each.with_distance} <= set(methods)]
 
 
 def _by_optimiser(results: Mapping[str, Result], subsets: tuple[Subset, ...]) -> Iterator[tuple[str, dict[str, Result]]]:

@@ -14,7 +14,7 @@ from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
 from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS
 from nndynbench.report.seeds import PROTOCOL as SEEDS
-from nndynbench.report.seeds import can_be_said, known_references, seeds_table, what_the_seeds_say
+from nndynbench.report.seeds import can_be_said, seeds_table, submitted_references, what_the_seeds_say
 from nndynbench.subsets import Subset
 
 FOLDS, METRIC = "regression-folds", "r2"
@@ -47,7 +47,7 @@ def _two_of(board: Board, subset: Subset) -> list[Beside]:
     """The bar and, of the references that tell seeds apart, the one that sees most."""
     compared = board.of(subset.name, SEEDS)
     assert compared is not None
-    first, *others = known_references(compared)
+    first, *others = submitted_references(compared)
     return [first, *others[-1:]]
 
 

@@ -11,7 +11,7 @@ from nndynbench import plots
 from nndynbench.numbers import NOTHING, epochs, estimate, listed
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
-from nndynbench.report.beside import BAR, REFERENCES, Beside
+from nndynbench.report.beside import BAR, Beside, known_references
 from nndynbench.report.board import Board
 from nndynbench.report.distance import distance_table, optimiser_name
 from nndynbench.report.leaving import leaving, leaving_table, what_leaving_says
@@ -40,18 +40,17 @@ CHANCE = "constant"
 
 def can_be_said(compared: Comparison) -> bool:
     """Whether a reference, and it with distance, are submitted."""
-    return bool(known_references(compared))
+    return bool(submitted_references(compared))
 
 
-def known_references(compared: Comparison) -> list[Beside]:
+def submitted_references(compared: Comparison) -> list[Beside]:
     """The references that are submitted, with distance too."""
-    there = set(compared.rows["method"])
-    return [reference for reference in REFERENCES if {reference.method, reference.with_distance} <= there]
+    return known_references(set(compared.rows["method"]))
 
 
 def budgets_of(compared: Comparison) -> list[int]:
     """Those of the table: 1, 3 and 5 where they are there, or else all."""
-    told = compared.rows["method"].isin([reference.with_distance for reference in known_references(compared)])
+    told = compared.rows["method"].isin([reference.with_distance for reference in submitted_references(compared)])
     there = sorted(int(budget) for budget in compared.rows.loc[told, "budget"].unique())
     return [budget for budget in BUDGETS if budget in there] or there
 
@@ -136,13 +135,12 @@ def what_the_seeds_say(board: Board, subset: Subset, shown: Sequence[Beside]) ->
     parts = {OVERALL: (PROTOCOL, "")} | {label: (protocol, "") for label, protocol in PLATEAU.items()}
     parts |= {f"with {optimiser_name(each)}": (PROTOCOL, each) for each in board.optimisers(subset.name, PROTOCOL)}
     for reference in shown:
-
-        def is_told(method: str, protocol: str, optimiser: str = "", reference: Beside = reference) -> dict[int, bool]:
-            rows = {b: _beside(board, subset, reference, SCORE, b, protocol=protocol, optimiser=optimiser) for b in budgets}
-            return _told(rows, method, reference)
-
-        told = {label: is_told(reference.with_distance, *part) for label, part in parts.items()}
-        told["where it is permuted between networks"] = is_told(reference.permuted, PROTOCOL)
+        rows = {
+            label: {b: _beside(board, subset, reference, SCORE, b, protocol=name, optimiser=optimiser) for b in budgets}
+            for label, (name, optimiser) in parts.items()
+        }
+        told = {label: _told(own, reference.with_distance, reference) for label, own in rows.items()}
+        told["where it is permuted between networks"] = _told(rows[OVERALL], reference.permuted, reference)
         intervals = [above for own in told.values() for above in own.values()]
         found = {label: tuple(b for b, above in own.items() if above) for label, own in told.items() if own}
         adds = ", and ".join(
@@ -176,7 +174,7 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     seeds = subset.recipes.value_counts()
     each = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
     yield f"\n## {subset.name}: {len(seeds)} recipes × {each} seeds\n"
-    shown = known_references(compared)
+    shown = submitted_references(compared)
     yield from seeds_table(board, subset, shown)
     yield ""
     yield from (f"- {said}" for said in what_the_seeds_say(board, subset, shown))
@@ -211,7 +209,7 @@ def ranking_tables(board: Board, subset: Subset, budgets: Sequence[int]) -> Iter
     for metric, head in heads.items():
         rows = {budget: by_method(compared, metric, budget) for budget in budgets}
         yield from table_head([head, *map(epochs, budgets)])
-        for reference in known_references(compared):
+        for reference in submitted_references(compared):
             yield from _lines(rows, reference.labels)
             beside = (_beside(board, subset, reference, metric, b).get(reference.with_distance, {}) for b in budgets)
             cells = (_bold(estimate(row, reference.reference.gain, signed=True)) for row in beside)
@@ -242,7 +240,7 @@ def what_ranking_seeds_says(compared: Comparison, budget: int) -> str:
 def _regret(compared: Comparison, budget: int) -> Iterator[str]:
     """What is lost where three seeds of each recipe are kept."""
     rows = by_method(compared, REGRET, budget)
-    for reference in known_references(compared):
+    for reference in submitted_references(compared):
         if {reference.method, reference.with_distance} <= rows.keys():
             said = (
                 f"Of three seeds of a recipe kept after {epochs(budget)}, the best falls short of the recipe's best by "
