@@ -5,10 +5,12 @@ The README's two commands for a fresh machine are run by .ci/run itself.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 import nndynbench as nb
+from nndynbench.protocols import find_protocol
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,7 +75,7 @@ def test_the_librarys_snippets_run_one_after_the_other(tmp_path: Path, monkeypat
 
 def test_the_readmes_findings_are_numbers_of_the_results() -> None:
     [findings] = re.findall(r"## What the numbers say so far\n(.*?)\n## ", README, flags=re.DOTALL)
-    found = [item for item in re.split(r"\n(?=[-|\n])", findings) if "It replicates" not in item]  # is of the audits' table
+    found = [item for item in re.split(r"\n(?=[-|\n])", findings) if "replicate." not in item]  # is of the audits' records
     numbers = {number for item in found for number in re.findall(r"(?<![\d.])\d\.\d{3}(?: \(\S+ to [^\s)]+\))?", item)}
     pages = [ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
     results = "\n".join(page.read_text(encoding="utf-8") for page in pages)
@@ -92,6 +95,47 @@ def test_the_readmes_table_is_that_of_the_results() -> None:
     for said, meant in rows.items():
         pairs = zip(cells(README, said), cells(results, meant), strict=True)
         assert all(full.startswith(short) for short, full in pairs), said
+
+
+def test_the_audits_are_counted_as_they_are_recorded() -> None:
+    # A fresh score inside the claimed interval, better or worse, in the protocol's first metric; all of them are scores that
+    # are better where they are higher.
+    counts: dict[str, Counter[str]] = {}
+    for record, score in audited():
+        low, high = score["claimed_interval"]
+        place = "better" if score["fresh"] > high else "worse" if score["fresh"] < low else "inside"
+        counts.setdefault(record["file"].split("/")[1].split(".")[0], Counter())[place] += 1
+    submitting = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
+    for subset, count in counts.items():
+        expected = [count.total(), count["inside"], count["better"], count["worse"]]
+        assert cells(submitting, f"`{subset}`") == [str(number) for number in expected], subset
+    inside = {subset: f"{count['inside']} of {count.total()}" for subset, count in counts.items()}
+    assert all(text in README for subset, text in inside.items() if subset != "digits-lenet-seeds"), inside
+    [scores, within] = re.findall(r"Of the (\d+)\s+scores of the 13 methods audited there, (\d+) lie inside", README)[0]
+    assert inside["digits-lenet-seeds"] == f"{within} of {scores}"
+
+
+def test_the_readme_tells_what_the_bar_has_on_the_fresh_zoo() -> None:
+    fresh = {
+        (record["file"], score["budget"]): f"{score['fresh']:.3f}"
+        for record, score in audited()
+        if record["file"].endswith("digits-lenet-seeds.seeds.json")
+    }
+    for method in ("bar", "bar-and-layer-distance"):
+        first, third, fifth = (fresh[f"{method}/digits-lenet-seeds.seeds.json", budget] for budget in (1, 3, 5))
+        assert re.search(rf"\bhas {first}, {third}\s+and {fifth}", README), method
+
+
+def audited() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each record of an audit with each of its scores in its protocol's first metric."""
+    records = json.loads((ROOT / "leaderboard" / "standing.json").read_text(encoding="utf-8"))
+    first = {name: find_protocol(name).metrics[0] for name in ("classification", "regression-folds", "seeds")}
+    return [
+        (record, score)
+        for record in records
+        for score in record.get("scores", [])
+        if score["metric"] == first[record["file"].split(".")[-2]]
+    ]
 
 
 def cells(document: str, head: str) -> list[str]:

@@ -6,7 +6,7 @@ The text is card.md.jinja, with what a careful user asks in sections.toml; the f
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,13 +15,16 @@ from typing import Any
 import jinja2
 import yaml
 
+from generation.images import SIZES
 from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
 from nndynbench.numbers import NOTHING
+from nndynbench.paper import paper_table2
+from nndynbench.protocols import find_protocol
 from nndynbench.storage.files import write_whole
 from nndynbench.storage.manifest import TIERS, TierName
 from nndynbench.storage.tables import KEYS, TableName, table_file
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
-from nndynbench.subsets.catalogue import hub_repository
+from nndynbench.subsets.catalogue import hub_repository, paper_column
 from nndynbench.subsets.summary import summarised
 
 CARD_NAME = "README.md"  # the hub's name for a repository's card
@@ -31,8 +34,9 @@ CARD_MARK = "---\npretty_name: nndynbench\n"  # by which our own is known
 # same rows: split="all" loads them.
 SPLIT = "train"
 
-NEAR_CHANCE = 5.0  # points above chance
 FEWEST_RANKED = 10
+
+TRAINED = find_protocol("trained")
 
 CAPTIONS: dict[TableName, str] = {
     "networks": (
@@ -62,6 +66,8 @@ def dataset_card(subsets: Sequence[Subset], *, repository: str | None = None) ->
         tables=described_fields(),
         captions=CAPTIONS,
         said=sections(),
+        images=image_facts({subset.manifest.images.name for subset in subsets}),
+        thresholds=other_thresholds(facts),
         bibtex="\n\n".join([package_bibtex(), subset_bibtex(subsets[0].name, subsets[0].version), paper_bibtex()]),
     )
 
@@ -123,10 +129,11 @@ def card_facts(subset: Subset) -> dict[str, Any]:
     """What the card says of a subset, from its manifest and tables."""
     manifest, summary = subset.manifest, summarised(subset)
     accuracy = subset.networks["final_accuracy"]
+    at_least = TRAINED.lowest_scored(images=manifest.images.name, chance=manifest.chance)
     return {
         "name": subset.name,
         "version": subset.version,
-        "summary": manifest.summary,
+        "summary": catalogue_entry(subset.name).summary,
         "regime": manifest.regime,
         "architecture": manifest.architecture,
         "images": manifest.images.name,
@@ -147,12 +154,29 @@ def card_facts(subset: Subset) -> dict[str, Any]:
         "highest": f"{summary.final_accuracy[1]:.1f}",
         "at_hand": {tier: _at_hand(subset, tier) for tier in TIERS},
         "megabytes": f"{sum(facts.bytes for facts in manifest.files.values()) / 1e6:.1f} MB",
-        "near_chance": f"{100 * (accuracy <= manifest.chance + NEAR_CHANCE).mean():.0f}",
+        "at_chance": f"{100 * (accuracy < at_least).mean():.0f}",
         "larger_class": f"{summary.larger_class:.0f}",
         "after_one": _rank_correlation(subset, 1),
         "after_five": _rank_correlation(subset, 5),
         "superseded": catalogue_entry(subset.name).superseded,
     }
+
+
+def image_facts(names: Collection[str]) -> list[dict[str, Any]]:
+    """What the card says of image data: where they come from, how they were used, how many there are."""
+    found = [source for source in sections()["derived_from"] if source["images"] in names]
+    sizes = {source["images"]: dict(zip(("training", "half"), SIZES[source["images"]], strict=True)) for source in found}
+    return [source | sizes[source["images"]] for source in found]
+
+
+def other_thresholds(facts: Sequence[Mapping[str, Any]]) -> str:
+    """Which subsets have another threshold than the paper's Table 2, and which it is; of `card_facts`."""
+    table, found = paper_table2(), []
+    for subset in facts:
+        column = paper_column(subset["name"])
+        if column is not None and float(subset["threshold"]) != table[column]["threshold"]:
+            found.append(f"{subset['name']} {subset['threshold']}% (the paper: {table[column]['threshold']}%)")
+    return f"They are: {', '.join(found)}." if found else "None of them is here."
 
 
 def _configuration(subset: Subset, table: TableName) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nndynbench.protocols.scoring import Case, Estimate, cases
 from nndynbench.protocols.stored import ResultSource, as_source
 from nndynbench.protocols.worth import gain
 from nndynbench.subsets import BudgetError, SplitError, Subset
+from nndynbench.subsets.catalogue import paper_column
 
 ABOUT = 0.05
 
@@ -46,14 +47,15 @@ def claims(results: Path | ResultSource, root: str | Path | None = None) -> Repr
         "(a linear kernel, C = 1), eigenvector signatures of the unrolled LeNet, and exponential averages (perceptrons "
         "whose penalty was chosen on digits-lenet)",
         '"stands in" does not test the claim: a subset of the same family on other images',
-        '"reduced regime" does not test the claim either: its networks were not trained as the paper\'s',
+        '"reduced regime" and "not a subset of the paper" do not test the claim either: the networks were not trained as '
+        "the paper's, or on other images",
         '"unfinished" is a weak test: not all of the networks that are planned are trained yet',
     ]
     return Reproduction("The paper's claims", pd.DataFrame(rows), notes)
 
 
 def _judged(claim: Mapping[str, Any], results: Path | ResultSource, root: str | Path | None) -> list[dict[str, Any]]:
-    facts = {"claim": claim["claim"], "place": claim["place"]}
+    facts = {"claim": claim["claim"], "place": claim["place"], "judged by": judged_by(claim), "epochs": claim["budget"]}
     needed = [claim["subset"], *([claim["trained_on"]] if "trained_on" in claim else [])]
     found, missing = at_hand(needed, root)
     if not missing:
@@ -100,10 +102,24 @@ def reservations(subsets: Sequence[Subset]) -> str:
     nothing.
     """
     found = ["reduced regime"] if any(subset.manifest.reduced for subset in subsets) else []
+    if any(paper_column(subset.name) is None for subset in subsets):
+        found.append("not a subset of the paper")
     for manifest in (subset.manifest for subset in subsets):
         if manifest.networks < manifest.networks_planned:
             found.append(f"unfinished ({manifest.networks} of {manifest.networks_planned} networks)")
     return f"{', '.join(found)}: " if found else ""
+
+
+def judged_by(claim: Mapping[str, Any]) -> str:
+    """What a claim's score is compared with: "accuracy of degree-tuned-svm > 0.93", "a against b" for two methods."""
+    if "better" in claim:
+        return f"{_name(claim['better'])} against {_name(claim['worse'])}"
+    return f"{claim['metric']} of {_name(claim['method'])} {claim['relation']} {claim['value']:g}"
+
+
+def _name(method: str) -> str:
+    """A method's name without the file that it may be in."""
+    return method.rpartition(":")[2]
 
 
 def _ours(claim: Mapping[str, Any], subsets: list[Subset], results: Path | ResultSource) -> Estimate:

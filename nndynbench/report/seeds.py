@@ -205,7 +205,7 @@ def ranking_tables(board: Board, subset: Subset, budgets: Sequence[int]) -> Iter
     compared = board.of(subset.name, PROTOCOL)
     assert compared is not None
     heads = {ORDER: "Kendall's τ within recipes", REGRET: "points short of the recipe's best, three seeds kept"}
-    gains = {ORDER: "**what distance adds to that τ**", REGRET: "**how many points distance saves**"}
+    gains = {ORDER: "**gain in τ from distance**", REGRET: "**how many points distance saves**"}
     for metric, head in heads.items():
         rows = {budget: by_method(compared, metric, budget) for budget in budgets}
         yield from table_head([head, *map(epochs, budgets)])
