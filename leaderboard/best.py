@@ -102,8 +102,10 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
 
 
 def _scores(folder: Path) -> Iterator[tuple[str, str, str, float]]:
-    # Only methods that anybody can run: a user who names no method is given none that needs a library of its own.
-    bundled = [name for name in method_names() if not find_method(name).needs]
+    # Only methods that anybody can run: a user who names no method is given none that needs a library of its own, and no
+    # control, whose information was removed.
+    found = {name: find_method(name) for name in method_names()}
+    bundled = [name for name, method in found.items() if not method.needs and method.role != "control"]
     protocol, loaded = find_protocol(PROTOCOL), dict[str, Subset]()
     for path in (path for path in submission_files(folder) if path.match(f"*/*.{PROTOCOL}.json")):
         try:

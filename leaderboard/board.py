@@ -12,15 +12,17 @@ from typing import Any
 from leaderboard.check import Accepted
 from leaderboard.facts import kind_of
 from leaderboard.scores import Leading, Scores
-from leaderboard.standing import Standing, StandingRecord, best_records, name_of
+from leaderboard.standing import Standing, StandingRecord, audits_by_file, best_records, name_of
 from leaderboard.store import Store
 from leaderboard.units import Unit, scored, units_of
 from nndynbench.paper import paper_claims, paper_scores
 from nndynbench.protocols.budgets import budgets_of_most
-from nndynbench.protocols.protocol import Protocol, protocols
+from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.submissions import SubmissionFacts
+from nndynbench.submissions.admission import is_bundled
 from nndynbench.subsets import Subset
 
 
@@ -94,7 +96,7 @@ def views(
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []
     best = best_records(records)
-    units = units_of(accepted, {a.path for a in accepted if (name_of(a.path), a.sha256) in best})
+    units = units_of(accepted, {a.path for a in accepted if _may_lead(a, best, audits_by_file(records))})
     done, total = 0, len(accepted)
     for unit in units:
         found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}
@@ -109,10 +111,28 @@ def views(
         done += len(unit.accepted)
         if progress:
             progress(done, total)
-    made = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
+    every = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
+    made = [view for view in every if view.entries or view.paper]  # a protocol may score none of a subset's networks
     order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
+
+
+def _may_lead(
+    a: Accepted,
+    best: Mapping[tuple[str, str], StandingRecord],
+    audits: Mapping[tuple[str, str], Sequence[StandingRecord]],
+) -> bool:
+    """Whether a row may lead, and be a reference for what leads: it was rerun or audited. One whose code is not ours must
+    not have been found worse than it claims on a fresh zoo; of ours such a score tells about the subset.
+    """
+    key = (name_of(a.path), a.sha256)
+    if key not in best or is_bundled(a.submission):
+        return key in best
+    first = find_protocol(a.submission.protocol).metrics[0]
+    worse = "below" if METRICS[first].direction > 0 else "above"
+    own = [score for record in audits[key] for score in record.scores if score.metric == first]
+    return all(score.fresh is not None and score.place != worse for score in own)
 
 
 def without_ranks(made: Sequence[View]) -> list[View]:

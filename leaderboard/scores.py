@@ -70,7 +70,7 @@ def ranks(protocol: Protocol, methods: Mapping[Key, Case]) -> dict[Key, int]:
 
 @dataclass(frozen=True)
 class Leading:
-    """The method that adds most to a reference, of ``compared`` ones. The interval allows for the choice of the largest.
+    """The method that adds most to a reference, of ``compared`` ones. The interval allows for its choice among them.
 
     ``chance``: how probable it is that one of them seems to add so much if none adds anything. ``smallest``: the smallest
     addition by the chosen method that would be distinguished from 0 four times in five.
@@ -84,17 +84,24 @@ class Leading:
 
 
 def most_added(methods: Mapping[str, Case], reference: Case) -> Leading | None:
-    """The method that adds most to the R² of a reference; None if what is added is undefined for all of them."""
-    found = {name: _defined(added, case, reference) for name, case in methods.items()}
+    """The method that adds most to the R² of a reference; None if what is added is undefined for all of them.
+
+    It is chosen by the draws of the folds that all of them have: under other draws the reference is another, to which more
+    or less can be added. What is said of the chosen one is the mean over all of its draws, with the margin of the choice.
+    """
+    numbers = [{draw.number for draw in case.draws} for case in (reference, *methods.values())]
+    alike = {name: case.of_draws(set.intersection(*numbers)) for name, case in methods.items()}
+    found = {name: _defined(added, case, reference) for name, case in alike.items() if case.draws}
     values = {name: estimate.value for name, estimate in found.items() if estimate is not None}
     if not values:
         return None
     best = max(values, key=lambda name: values[name])
-    differences = np.stack([added_in_resamples(methods[name], reference) for name in values])
+    differences = np.stack([added_in_resamples(alike[name], reference) for name in values])
     tried, clusters = list(values.values()), reference.clusters
-    low, high = interval_of_largest(tried, differences, clusters=clusters)
-    most = Estimate(values[best] + 0.0, low + 0.0, high + 0.0)  # no negative zeros
-    smallest = smallest_told(differences[list(values).index(best)], clusters=clusters)
+    margin = values[best] - interval_of_largest(tried, differences, clusters=clusters)[0]
+    own = added(methods[best], reference)
+    most = Estimate(own.value, min(own.low, own.value - margin) + 0.0, own.high)  # no negative zeros
+    smallest = smallest_told(differences[list(values).index(best)], margin=margin, clusters=clusters)
     chance = chance_of_largest(tried, differences, clusters=clusters)
     return Leading(best, most, len(values), chance, smallest)
 

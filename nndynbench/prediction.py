@@ -285,7 +285,7 @@ class Forecaster:
         found = find_method(method)
         self.reads = frozenset(found.reads)
         self.tested = evaluate(found, subset, protocol=FITTED_AS, budgets=budget, name=method, order_seed=SEED).predictions
-        self.errors = (self.tested["truth"] - self.tested["prediction"]).to_numpy()
+        self.errors = (self.tested["truth"] - self.tested["prediction"].clip(0, 100)).to_numpy()
         everyone = zip(subset.network_ids, subset.histories(subset.network_ids, budget), strict=True)
         others = {network: other for network, other in everyone if without is None or not other._is_of(without)}
         self._known = list(others.values())
@@ -298,7 +298,9 @@ class Forecaster:
     def predict(self, given: Given) -> Prediction:
         """The method's prediction for a run, from its epochs up to the budget."""
         accuracy = float(np.clip(self._fitted.predict([given.history])[0], 0, 100))
-        low, high = np.clip(accuracy + np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0, 100)
+        # Weibull's quantiles of n errors hold the next one as often as they say; the usual ones do so less often for small n.
+        ends = np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
+        low, high = np.clip(accuracy + ends, 0, 100)
         threshold = self.subset.manifest.threshold
         outside = [*given.beyond, *(_outside(given.history, self._known) if WEIGHTS in given.reads else ())]
         if given.without_snapshot and WEIGHTS in self.reads:

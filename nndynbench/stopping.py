@@ -159,9 +159,10 @@ class StopEarly:
         for budget in sorted(self.budgets, reverse=True):
             forecaster = self._forecaster(method, budget)
             tested = forecaster.tested.set_index("network").loc[networks.index]
-            errors, folds = (tested["truth"] - tested["prediction"]).to_numpy(), tested["fold"].to_numpy()
-            for place, (fold, accuracy) in enumerate(zip(folds, tested["prediction"].to_numpy(), strict=True)):
-                reaches = np.mean(np.clip(accuracy, 0, 100) + errors[folds != fold] >= self.at_least)
+            predicted, folds = tested["prediction"].clip(0, 100).to_numpy(), tested["fold"].to_numpy()
+            errors = tested["truth"].to_numpy() - predicted
+            for place, (fold, accuracy) in enumerate(zip(folds, predicted, strict=True)):
+                reaches = np.mean(accuracy + errors[folds != fold] >= self.at_least)
                 if budget < trained[place] and reaches < self.below:
                     ended[place] = budget
         stopped, reaching = ended < trained, final >= self.at_least

@@ -326,8 +326,16 @@ def test_what_has_no_data_is_named_and_what_was_not_run_is_not(digits: nb.Subset
 def test_extrapolation_says_what_is_added_to_both_references(document: str) -> None:
     beyond = "gain over the bar | added to the bar | gain over the curves alone | added to the curves alone"
     assert f"| {beyond} | R² in regression-folds |" in page_of(document, "blocked")
-    assert row(document, "blocked", "bar")[2:4] == ["0.000 (0.000 to 0.000)"] * 2
-    assert row(document, "blocked", "curve-bar")[4:6] == ["0.000 (0.000 to 0.000)"] * 2
+    assert "| method | R², 1 epoch | R², 5 epochs |" in page_of(document, "blocked")
+    assert row(document, "blocked", "bar")[3:5] == ["0.000 (0.000 to 0.000)"] * 2
+    assert row(document, "blocked", "curve-bar")[5:7] == ["0.000 (0.000 to 0.000)"] * 2
+
+
+def test_a_control_is_shown_beside_what_it_is_a_control_of() -> None:
+    best = [scored(name, value) for value, name in ((0.9, "bar"), (0.8, "bar-and-permuted-layer-distance"), (0.7, "norms"))]
+    others = [scored(f"other-{place}", 0.6, "curves") for place in range(9)]
+    last = ranked(pd.DataFrame([*best, *others, scored("bar-and-layer-distance", 0.1, "curves+weights")]), "r2")
+    assert {"bar-and-permuted-layer-distance", "bar-and-layer-distance"} <= set(shortlist(last))
 
 
 def scored(method: str, value: float, reads: str = "weights", **facts: object) -> dict[str, object]:

@@ -18,8 +18,11 @@ from nndynbench.protocols.intervals import LEVEL, quantiles, widened
 
 Comparing = Callable[[int, npt.NDArray[np.int64]], tuple[FloatArray, FloatArray]]
 
-# If a number is this many standard deviations from 0, its 95% interval excludes 0 with a probability of 80%: 1.96 + 0.84.
-POWER_DEVIATIONS = 2.80
+# A number whose mean is this many standard deviations above a line lies above it with a probability of 80%.
+POWER_DEVIATIONS = 0.84
+
+# From how many clusters on "behind in every resample" is no accident of the few.
+ALWAYS_CLUSTERS = 20
 
 
 def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) -> list[int]:
@@ -27,8 +30,8 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) ->
 
     Of the methods not ranked yet, the best shares its rank with those that cannot be told from it; the next rank counts all
     methods above it. Once a method can be told from the best, so can every method with a lower score: wild predictions make
-    a score both low and uncertain, and uncertainty must not lift a method above better ones. A method that is behind in
-    every single resample can be told from the best too, however much its score varies.
+    a score both low and uncertain, and uncertainty must not lift a method above better ones. Where there are 20 clusters or
+    more, a method that is behind in every single resample can be told from the best too, however much its score varies.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def shared_ranks(values: npt.ArrayLike, compare: Comparing, *, clusters: int) ->
     while len(left):
         best = int(left[np.argmax(scores[left])])
         lower, resampled = compare(best, left)
-        always_behind = np.all((resampled > 0) | np.isnan(resampled), axis=1)
+        always_behind = np.all((resampled > 0) | np.isnan(resampled), axis=1) & (clusters >= ALWAYS_CLUSTERS)
         apart = ((lower > margins(resampled, clusters=clusters)) | always_behind) & (left != best)
         apart |= scores[left] < np.max(scores[left[apart]], initial=-np.inf)
         ranks[left[~apart]] = len(scores) - len(left) + 1
@@ -124,11 +127,11 @@ def interval_of_largest(values: npt.ArrayLike, resampled: FloatArray, *, cluster
     return min(low, float(numbers[best] - np.quantile(largest, (1 + LEVEL) / 2) * scales[best])), high
 
 
-def smallest_told(resampled: FloatArray, *, clusters: int) -> float:
-    """The smallest number above 0 whose 95% interval excludes 0 four times in five, from its values in resamples,
+def smallest_told(resampled: FloatArray, *, margin: float, clusters: int) -> float:
+    """The smallest number above 0 that is more than a margin above 0 four times in five, from its values in resamples,
     (resamples,).
     """
-    return float(widened(clusters) * POWER_DEVIATIONS * np.nanstd(resampled))
+    return float(margin + widened(clusters) * POWER_DEVIATIONS * np.nanstd(resampled))
 
 
 def _scales(errors: FloatArray) -> FloatArray:

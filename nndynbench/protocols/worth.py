@@ -185,10 +185,12 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
 
 
 def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | None:
-    """The `ceiling` with its interval. None for a protocol that leaves networks out, tests another subset than it trains on,
-    or predicts something other than final accuracies.
+    """The `ceiling` with its interval. None for a protocol that does not score all networks, tests another subset than it
+    trains on, or predicts something other than final accuracies.
     """
     if protocol.split is None or protocol.target != FINAL_ACCURACY or protocol.above_chance:
+        return None
+    if len(np.unique(np.concatenate([test for _, test in subset.split(protocol.split)]))) < len(subset.networks):
         return None
     value, interval = ceiling(subset.networks, metric), ceiling_interval(subset.networks, metric)
     return None if value is None or interval is None else Estimate(value, *interval)

@@ -88,8 +88,11 @@ def most_adding(last: Mapping[str, Row], reference: Reference) -> tuple[str | No
 
 
 def shortlist(last: Mapping[str, Row], *also: str) -> list[str]:
-    """The best methods, the best that read only weights, their controls, and those that are always shown."""
+    """The best methods, the best that read only weights, those that are always shown, their controls, and of each control
+    that is among these what it is a control of.
+    """
     kept = {*list(last)[:FEW], *weights_only(last)[:FEW], *_always(last), *also}
+    kept |= {str(find_method(name).control_of) for name in kept if is_control(name)}
     controls = {name for names in controls_of(kept, last).values() for name in names}
     return [name for name in last if name in kept | controls]
 

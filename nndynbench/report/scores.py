@@ -58,15 +58,20 @@ def table_of_scores(rows: pd.DataFrame, last: dict[str, Row], budgets: Sequence[
         cells += [number(row.get("trained"))] if trained else []
         yield table_line([marked(name, last), *cells, str(row["reads"])])
     yield from said_of_fewer_draws(shown, last)
-    if hidden := len(last.keys() - set(shown)):
-        command = (
-            f"nndynbench compare --method bar --subset {rows['subset'].iloc[0]} --protocol {protocol} "
-            f"--budgets {budgets[-1]} --submissions leaderboard/submissions"
-        )
-        yield f"\n{hidden} more methods are not shown. In a clone, `{command}` prints them all."
+    yield from hidden_methods(len(last.keys() - set(shown)), rows["subset"].iloc[0], protocol, budgets[-1])
     yield from no_values(rows[rows["method"].isin(shown) & rows["budget"].isin(budgets)], at_budget)
     absent = {name: [budget for budget in budgets if (name, budget) not in values] for name in shown}
     yield from lines((f"`{name}` at {epochs(*missing)}", UNSUBMITTED) for name, missing in absent.items() if missing)
+
+
+def hidden_methods(hidden: int, subset: str, protocol: str, budget: int) -> Iterator[str]:
+    """How many methods a table does not show, if any, and the command that does."""
+    if hidden:
+        command = (
+            f"nndynbench compare --method bar --subset {subset} --protocol {protocol} --budgets {budget} "
+            "--submissions leaderboard/submissions"
+        )
+        yield f"\n{hidden} more methods are not shown. In a clone, `{command}` prints them all."
 
 
 def marked(name: str, last: Mapping[str, Row]) -> str:

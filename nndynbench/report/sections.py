@@ -19,7 +19,7 @@ from nndynbench.report.board import Board
 from nndynbench.report.markdown import count, table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, board_methods, by_method, ranked, shortlist
 from nndynbench.report.reasons import at_budget, failures, lines, no_values
-from nndynbench.report.scores import marked, said_of_fewer_draws, shown_budgets, table_of_scores
+from nndynbench.report.scores import hidden_methods, marked, said_of_fewer_draws, shown_budgets, table_of_scores
 from nndynbench.report.sentences import (
     among_the_trained,
     beside_controls,
@@ -70,10 +70,12 @@ def ranking(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
 
 
 def blocked(compared: Comparison, subset: Subset, board: Board, folder: Path) -> Iterator[str]:
-    """Extrapolation: each method's score beside the one that it has where training saw all learning rates."""
+    """Extrapolation: each method's score, also at the first budget, and beside the one that it has where training saw all
+    learning rates.
+    """
     metric = compared.protocol.metrics[0]
     label = METRICS[metric].label
-    last = at_the_last_budget(compared, metric)
+    last, first = at_the_last_budget(compared, metric), by_method(compared, metric, int(compared.rows["budget"].min()))
     budget, shown = int(last[BAR]["budget"]), shortlist(last)
     seen = board.of(subset.name, "regression-folds")
     inside = by_method(seen, metric, budget) if seen is not None else {}
@@ -89,16 +91,21 @@ def blocked(compared: Comparison, subset: Subset, board: Board, folder: Path) ->
     yield from beside_controls({name: last[name] for name in shown})
     yield ""
     beyond = beyond_references(pd.DataFrame(last.values()))
-    heads = [f"{label}, {epochs(budget)}", *beyond.values(), *([f"{label} in regression-folds"] if inside else []), "reads"]
-    yield from table_head(["method", *heads])
+    begun = int(next(iter(first.values()))["budget"])
+    early = [f"{label}, {epochs(begun)}"] if begun < budget else []
+    heads = [*early, f"{label}, {epochs(budget)}", *beyond.values()]
+    heads += [f"{label} in regression-folds"] if inside else []
+    yield from table_head(["method", *heads, "reads"])
     for name in shown:
         row = last[name]
-        cells = [estimate(row), *(estimate(row, column, signed=True) for column in beyond)]
+        cells = [estimate(first.get(name, {}))] if early else []
+        cells += [estimate(row), *(estimate(row, column, signed=True) for column in beyond)]
         cells += [number(inside.get(name, {}).get("value"))] if inside else []
         yield table_line([f"`{name}`", *cells, row["reads"]])
     yield from no_values(pd.DataFrame([last[name] for name in shown]), at_budget)
     if inside:
         yield from lines((f"`{name}` in regression-folds", "not compared there") for name in shown if name not in inside)
+    yield from hidden_methods(len(last) - len(shown), subset.name, compared.protocol.name, budget)
     yield from failures(compared)
 
 

@@ -5,6 +5,7 @@ Every text is one printable line, and every number is finite, so a page can show
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -21,12 +22,21 @@ CODE_PATTERN = (
 )
 
 
+# Letters, to Unicode, that look like white space: the fillers of Hangul.
+BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
+STACKED_MARKS = 5 * "M"
+
+
 def _one_line(text: str) -> str:
     # isprintable also refuses characters that turn the direction of the text around them, and halves of characters.
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     if text != text.strip() or not text:
         raise ValueError("must not be empty, or begin or end with white space")
+    if not any(unicodedata.category(letter)[0] in "LN" for letter in text if letter not in BLANK_LETTERS):
+        raise ValueError("must have a letter or a digit")
+    if STACKED_MARKS in "".join(unicodedata.category(letter)[0] for letter in text):
+        raise ValueError("must not have five marks on one letter, which would cover other lines")
     return text
 
 

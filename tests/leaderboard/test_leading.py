@@ -13,7 +13,7 @@ import nndynbench as nb
 from leaderboard.board import views
 from leaderboard.check import Accepted
 from leaderboard.scores import Leading
-from leaderboard.standing import StandingRecord, name_of
+from leaderboard.standing import AuditScore, StandingRecord, name_of
 from leaderboard.store import Store
 from nndynbench.submissions import read_submission, write_submission
 
@@ -37,11 +37,18 @@ def rows(submissions: Path, digits: nb.Subset) -> dict[str, Accepted]:
 
 
 def leading(
-    rows: Mapping[str, Accepted], verified: tuple[str, ...], digits: nb.Subset, store: Store
+    rows: Mapping[str, Accepted],
+    verified: tuple[str, ...],
+    digits: nb.Subset,
+    store: Store,
+    *,
+    fresh: float | None = 0.9,
 ) -> Mapping[str, Leading]:
-    """What leads at the budget, by reference, if some methods' rows were audited."""
+    """What leads at the budget, by reference, if some methods' rows were audited and had this score on the fresh zoo."""
+    scores = [AuditScore(budget=BUDGET, metric="r2", claimed=0.9, fresh=fresh, claimed_interval=(0.8, 0.95))]
+    day = datetime.date(2026, 1, 1)
     records = [
-        StandingRecord(file=name_of(a.path), sha256=a.sha256, standing="audited", date=datetime.date(2026, 1, 1))
+        StandingRecord(file=name_of(a.path), sha256=a.sha256, standing="audited", date=day, scores=scores)
         for a in (rows[method] for method in verified)
     ]
     made = views(list(rows.values()), {digits.name: digits}, records, store=store)
@@ -62,6 +69,15 @@ def test_a_self_reported_row_leads_nothing_however_good_it_says_it_is(
     # What was kept for other standings is not taken for these.
     audited = leading(rows, (*REFERENCES, "degree-linear", "mine"), digits, store)
     assert {best.method for best in audited.values()} == {"mine"}
+
+
+@pytest.mark.parametrize("fresh", [0.2, None])
+def test_a_row_from_outside_that_is_worse_on_fresh_networks_leads_nothing(
+    rows: dict[str, Accepted], digits: nb.Subset, tmp_path: Path, fresh: float | None
+) -> None:
+    everybody = (*REFERENCES, "degree-linear", "mine")
+    found = leading(rows, everybody, digits, Store(tmp_path / "scores"), fresh=fresh)
+    assert {best.method for best in found.values()} == {"degree-linear"}  # whose code is at hand
 
 
 def test_nothing_leads_beside_a_self_reported_reference(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -10,7 +12,7 @@ from leaderboard.scores import most_added, ranks
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scored import Scored
 from nndynbench.protocols.scoring import Case, Draw
-from nndynbench.protocols.worth import added_in_resamples
+from nndynbench.protocols.worth import added, added_in_resamples
 from tests.oracles import blended_rises, students_levels
 
 PROTOCOL = find_protocol("regression-folds")
@@ -72,6 +74,25 @@ def test_what_adds_most_is_the_best_of_all_with_an_interval_that_allows_for_the_
     assert found.added.low == pytest.approx(min(own_low, values["near"] - np.quantile(upward, 0.975) * scales[0]))
     assert found.added.low < own_low
     assert found.added.high == pytest.approx(own_high)
+
+
+def test_what_adds_most_is_chosen_under_the_draws_that_all_have() -> None:
+    # The bar is worse under the second draw, so that more is added to it there.
+    bar = two_draws(noisy_case(0, 10), noisy_case(1, 40))
+    methods = {"of both": two_draws(noisy_case(2, 20), noisy_case(3, 10)), "of one": noisy_case(4, 15)}
+    alone = {name: added(case, bar).value for name, case in methods.items()}
+    assert alone["of both"] > alone["of one"] > added(methods["of both"].of_draws({0}), bar).value
+    found = most_added(methods, bar)
+    assert found is not None
+    assert found.method == "of one"
+    assert found.added.value == pytest.approx(alone["of one"])
+    leads = most_added({"of both": methods["of both"], "of one": noisy_case(5, 90)}, bar)
+    assert leads is not None
+    assert leads.added.value == pytest.approx(alone["of both"])  # of the chosen one all draws count
+
+
+def two_draws(first: Case, second: Case) -> Case:
+    return Case(PROTOCOL, (first.draws[0], replace(second.draws[0], number=1)))
 
 
 def test_where_nothing_can_be_added_nothing_adds_most() -> None:

@@ -49,6 +49,18 @@ def test_wild_predictions_share_no_rank_with_what_beats_them_in_every_resample()
     assert ranks_of(values, resampled) == [1, 2, 3]
 
 
+def test_of_few_clusters_being_behind_in_every_resample_tells_nothing() -> None:
+    values = np.array([0.9, 0.5])
+    ahead = np.stack([np.zeros(RESAMPLES), 0.4 + np.random.default_rng(0).exponential(9, RESAMPLES)])
+
+    def differences(best: int, others: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return values[best] - values[others], ahead[others]
+
+    assert (ahead[1] > 0).all()
+    assert of_clusters.shared_ranks(values, differences, clusters=20) == [1, 2]
+    assert of_clusters.shared_ranks(values, differences, clusters=8) == [1, 1]
+
+
 def test_one_wild_prediction_does_not_lift_a_method_above_those_with_better_scores() -> None:
     # The last method is as good as the first but for one network, which a third of the resamples lack.
     random = np.random.default_rng(0)
@@ -179,8 +191,8 @@ def test_the_interval_of_the_largest_is_no_narrower_than_its_own(seed: int, coun
     best = int(np.argmax(values))
     low, high = interval_of_largest(values, resampled)
     own_low, own_high = np.quantile(resampled[best], [0.025, 0.975])
-    assert low <= own_low + 1e-12
-    assert high == pytest.approx(own_high)
+    assert low <= own_low + 1e-6  # from a billion clusters, intervals are wider by a billionth
+    assert high == pytest.approx(own_high, abs=1e-6)
 
 
 def test_numbers_that_never_vary_are_certain() -> None:
@@ -192,7 +204,7 @@ def test_numbers_that_never_vary_are_certain() -> None:
 
 def test_the_smallest_effect_is_told_from_none_four_times_in_five() -> None:
     random = np.random.default_rng(0)
-    smallest = smallest_told(random.normal(0, 0.01, 100_000))
+    smallest = smallest_told(random.normal(0, 0.01, 100_000), margin=1.96 * 0.01)
     found = random.normal(smallest, 0.01, 100_000)
     assert np.mean(found - 1.96 * 0.01 > 0) == pytest.approx(0.80, abs=0.01)
 

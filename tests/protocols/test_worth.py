@@ -196,7 +196,7 @@ def test_the_interval_of_each_ceiling_is_of_configurations_drawn_whole(metric: s
     assert ceiling_interval(networks, metric) == pytest.approx(tuple(np.quantile(expected, students_levels(30))))
 
 
-@pytest.mark.parametrize("protocol", ["trained", "late-folds", "transfer"])
+@pytest.mark.parametrize("protocol", ["trained", "late-folds", "transfer", "regression"])
 def test_there_is_no_ceiling_where_networks_are_left_out_or_something_else_is_predicted(
     diverse: nb.Subset, protocol: str
 ) -> None:

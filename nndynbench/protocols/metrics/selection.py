@@ -45,20 +45,20 @@ def regrets_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
 
 
 def recalls_top_tenth(scored: Scored, resamples: Resamples) -> FloatArray:
-    return _shifted(_mean_over_folds(_recalls, scored, resamples), recall_top_tenth(scored))
+    return _shifted(_mean_over_folds(_recalls, scored, resamples), recall_top_tenth(scored), most=1)
 
 
 def epochs_saved_in_resamples(scored: Scored, resamples: Resamples) -> FloatArray:
-    return _shifted(_shares_saved(scored, resamples), epochs_saved(scored))
+    return _shifted(_shares_saved(scored, resamples), epochs_saved(scored), most=100)
 
 
-def _shifted(resampled: FloatArray, value: float) -> FloatArray:
-    """The resamples, with the value as their mean.
+def _shifted(resampled: FloatArray, value: float, *, most: float) -> FloatArray:
+    """The resamples, moved so that the value is their mean, and kept between 0 and the most that there can be.
 
     All copies of the last network of the best tenth are as good as it, so in a resample more are as good than in the sample:
     predictions that say nothing would seem to save a tenth more epochs than they do.
     """
-    return resampled - np.nanmean(resampled) + value
+    return np.clip(resampled - np.nanmean(resampled) + value, 0, most)
 
 
 @dataclass(frozen=True)
