@@ -298,7 +298,7 @@ class Forecaster:
     def predict(self, given: Given) -> Prediction:
         """The method's prediction for a run, from its epochs up to the budget."""
         accuracy = float(np.clip(self._fitted.predict([given.history])[0], 0, 100))
-        # Weibull's quantiles of n errors hold the next one as often as they say; the usual ones do so less often for small n.
+        # Weibull's quantiles of n errors hold one more as often as they say; the usual ones do so less often for small n.
         ends = np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
         low, high = np.clip(accuracy + ends, 0, 100)
         threshold = self.subset.manifest.threshold

@@ -53,8 +53,9 @@ def test_checkpoints_are_predicted_as_the_zoos_own_history(digits: nb.Subset, ru
     assert ours.outside == ()
 
 
-@pytest.mark.parametrize("method", ["degree-forest", "degree-linear"])  # the second one predicts less than 0 and more than 100
+@pytest.mark.parametrize("method", ["degree-forest", "degree-linear"])
 def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Path, method: str) -> None:
+    # The second method predicts less than 0 and more than 100 for some networks.
     predicted = nb.predict(run, digits, method=method, budget=EPOCHS)
     tested = nb.evaluate(method, digits, protocol="regression-folds", budgets=EPOCHS, order_seed=SEED).predictions
     errors = np.sort(tested["truth"] - np.clip(tested["prediction"], 0, 100))

@@ -89,11 +89,9 @@ def _beside_the_weights(name: str, last: dict[str, Row], metric: str) -> str:
     ahead = [METRICS[metric].direction * (last[name]["value"] - last[other]["value"]) for other in weights_only(last)]
     beaten, equal = sum(difference > 0 for difference in ahead), sum(difference == 0 for difference in ahead)
     ties = f", and equal to {equal}" if equal else ""
-    draws = {last[each].get("draws") for each in (name, *weights_only(last))}
-    mixed = " Scores are means over one draw of the folds or over several (¹)." if len(draws) > 1 else ""
     return (
         f"- `{name}` alone has {estimate(last[name])}: better than {count(beaten, len(ahead))} methods that read only "
-        f"weights{ties}.{mixed}"
+        f"weights{ties}."
     )
 
 
