@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,22 @@ def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on
     by_hand = clone(regressor).fit(digits.histories(others, EPOCHS), truth).predict([digits.history(NETWORK, EPOCHS)])
     predicted = nb.predict(digits.history(NETWORK, EPOCHS), digits, method="degree-linear", budget=EPOCHS)
     assert predicted.accuracy == pytest.approx(np.clip(by_hand[0], 0, 100))
+
+
+def test_a_network_of_the_subset_is_known_as_such_also_from_a_folder_with_fewer_tiers(
+    digits: nb.Subset, tmp_path: Path
+) -> None:
+    manifest = digits.manifest.model_copy(update={"tiers": {"networks": digits.manifest.tiers["networks"]}})
+    folder = tmp_path / digits.name / digits.version
+    folder.mkdir(parents=True)
+    (folder / "subset.json").write_text(manifest.model_dump_json())
+    for name in manifest.tiers["networks"].files:
+        shutil.copy(digits.folder / name, folder)
+    history = nb.load(digits.name, root=tmp_path).history(NETWORK, EPOCHS)
+    predicted, expected = (
+        nb.predict(given, digits, method="degree-linear") for given in (history, digits.history(NETWORK, EPOCHS))
+    )
+    assert predicted == expected
 
 
 def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:
