@@ -110,6 +110,11 @@ class History:
         return dict(_held[self].reader.layer_sizes)
 
     @property
+    def _classes(self) -> int:
+        """How many classes the network tells apart; fewer than 2 if that is unknown."""
+        return _held[self].reader.described.classes
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """Every column of the grid."""
         _held[self].read.add(HYPERPARAMETERS)
