@@ -70,7 +70,8 @@ class Recorder:
     resume
         Go on with the run that the folder holds. It must have the same hyperparameters and network. True goes on after its
         last recorded epoch, and begins a run if there is none. A number goes on after that epoch, which must be recorded;
-        later epochs are forgotten.
+        later epochs are forgotten, and so is a divergence. But a run that has diverged stays so after True, and after an
+        epoch from its divergence on.
 
     Raises
     ------
@@ -126,7 +127,8 @@ class Recorder:
         self._record = fresh
         if begun.is_file():
             self._go_on(read_record(self.folder), resume)
-        if not self._record.epochs:  # also where a run begins again: its initialisation may be another one
+        # Also where a run begins again: its initialisation may be another one.
+        if not self._record.epochs and not self._record.diverged:
             self._change(snapshots=self._kept(0, network))
         self._since = time.perf_counter()
 
@@ -288,13 +290,15 @@ class Recorder:
                 raise RunError(f"{self.folder} holds a different run: {fact} {there} there, {here} now")
         if record.finished:
             raise RunError(f"the run in {self.folder} has ended and cannot be resumed ({described(self.folder, record)})")
-        last = len(record.epochs) if resume is True else int(resume)
-        if last > len(record.epochs):
+        is_beyond = resume is not True and resume > len(record.epochs)
+        if is_beyond and not record.diverged:
             raise RunError(
-                f"the run in {self.folder} ends at epoch {len(record.epochs)}: it cannot be resumed after epoch {last}"
+                f"the run in {self.folder} ends at epoch {len(record.epochs)}: it cannot be resumed after epoch {resume}"
             )
+        goes_on = resume is True or is_beyond  # beyond its divergence: nothing is recorded there
+        last = len(record.epochs) if goes_on else int(resume)
         forgotten = [epoch for epoch in record.snapshots if epoch > last]
-        record.diverged = record.diverged and last == len(record.epochs)
+        record.diverged = record.diverged and goes_on
         record.epochs = record.epochs[:last]
         record.snapshots = {epoch: facts for epoch, facts in record.snapshots.items() if epoch <= last}
         self._record = record

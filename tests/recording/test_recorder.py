@@ -254,6 +254,21 @@ class TestResuming:
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, [run.weights[epoch]["conv1.weight"].size for epoch in range(4)]) == (3, [36] * 4)
 
+    @pytest.mark.parametrize("recorded", [0, 2])
+    @pytest.mark.parametrize("beyond", [True, False])
+    def test_a_run_stays_diverged_unless_it_goes_on_from_an_epoch_before(
+        self, recorded: int, beyond: bool, tmp_path: Path
+    ) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=recorded)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights=WEIGHTS, train_loss=float("nan"), validation_accuracy=10.0)
+        trained = {name: values * np.nan for name, values in WEIGHTS.items()} if beyond else WEIGHTS
+        for resume in (True, recorded + 1, recorded + 4) if beyond else (recorded,):
+            again = nb.Recorder(tmp_path / "run", trained, hyperparameters={"learning_rate": 0.01}, resume=resume)
+            again.epoch(weights=trained, train_loss=0.5, validation_accuracy=30.0)
+            assert (again.epochs, again.run.record.diverged) == ((recorded, True) if beyond else (recorded + 1, False))
+        np.testing.assert_array_equal(again.run.weights[0]["conv1.weight"], WEIGHTS["conv1.weight"])
+
     def test_a_folder_without_a_run_is_begun(self, tmp_path: Path) -> None:
         assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=True).epochs == 0
 
