@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import Any
@@ -101,8 +103,7 @@ class Recorder:
         keep: Iterable[int] = KEEP,
         resume: bool | int = False,
     ) -> None:
-        if resume < 0:
-            raise RunError(f"resume must be True, False or an epoch of at least 0, not {resume!r}")
+        resume = checked_resume(resume)
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network
@@ -305,6 +306,16 @@ class Recorder:
         write_record(self.folder, record)
         for epoch in forgotten:
             snapshot_path(self.folder, epoch).unlink(missing_ok=True)
+
+
+def checked_resume(given: object) -> bool | int:
+    """True, False, or the epoch after which a run is to go on; raises `RunError` for anything else."""
+    if isinstance(given, (bool, np.bool_)):
+        return bool(given)
+    with suppress(TypeError):
+        if (epoch := operator.index(given)) >= 0:  # type: ignore[arg-type]
+            return epoch
+    raise RunError(f"resume must be True, False or an epoch of at least 0, not {given!r}")
 
 
 def _architecture_of(network: WeightsLike | None, given: str | PathLike[str] | Architecture | None) -> Architecture | None:

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import nndynbench as nb
+from nndynbench.adapters.metrics import in_step
 from nndynbench.own_run import NotGivenError
 from nndynbench.recording import RunError, read_runs
 from nndynbench.recording.recorder import DivergedWarning
@@ -236,6 +238,15 @@ class TestResuming:
         again.epoch(weights=WEIGHTS, train_loss=0.1, validation_accuracy=40.0)
         assert list(again.run.curves.index) == [1, 2, 3]
 
+    def test_numbers_and_truths_of_numpy_are_those_of_python(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run", epochs=3)
+        for resume, epochs in ((np.True_, 3), (np.int64(2), 2)):
+            options: dict[str, Any] = {"hyperparameters": {"learning_rate": 0.01}, "resume": resume}
+            assert nb.Recorder(tmp_path / "run", WEIGHTS, **options).epochs == epochs
+        assert in_step({"resume": np.True_}, 2) == {"resume": 2}
+        with pytest.raises(RunError, match="the training goes on after epoch 2"):
+            in_step({"resume": np.False_}, 2)
+
     def test_it_goes_on_after_the_epoch_of_a_checkpoint(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run", epochs=3)
         again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=1)
@@ -243,10 +254,17 @@ class TestResuming:
         assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
 
     @pytest.mark.parametrize(
-        ("resume", "says"), [(-1, "an epoch of at least 0, not -1"), (4, "cannot be resumed after epoch 4")]
+        ("resume", "says"),
+        [
+            (-1, "an epoch of at least 0, not -1"),
+            (4, "cannot be resumed after epoch 4"),
+            (np.False_, "continue it with resume=True"),
+            (1.5, r"must be True, False or an epoch of at least 0, not 1\.5"),
+            (None, "must be True, False or an epoch of at least 0, not None"),
+        ],
     )
-    def test_an_epoch_that_the_run_does_not_have_is_refused_and_nothing_lost(
-        self, resume: int, says: str, tmp_path: Path
+    def test_what_the_run_cannot_be_resumed_after_is_refused_and_nothing_lost(
+        self, resume: Any, says: str, tmp_path: Path
     ) -> None:
         arrays_run(tmp_path / "run", epochs=3)
         with pytest.raises(RunError, match=says):
