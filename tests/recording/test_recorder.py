@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nndynbench.adapters.metrics import in_step
 from nndynbench.own_run import NotGivenError
 from nndynbench.recording import RunError, read_runs
 from nndynbench.recording.recorder import DivergedWarning
-from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.files import DamagedFileError, written_whole
 from nndynbench.subsets import BudgetError
 from tests.patience import PATIENCE_SECONDS
 
@@ -215,6 +216,21 @@ class TestDisk:
             twice(recorder.finish, test_accuracy=55.0)
         run = nb.read_run(tmp_path / "run")
         assert run.curves.index.tolist() == list(run.weights)[1:] == [1, 2, 3, 4][: 3 if diverges else 4]
+
+
+    def test_only_what_a_killed_writer_left_is_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        arrays_run(tmp_path / "run")
+        own = {"download.partial", "notes.1.partial"}
+        for name in own:
+            (tmp_path / "run" / name).write_text("the user's own")
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "unlink", lambda path, missing_ok: None)
+            with suppress(KeyboardInterrupt), written_whole(tmp_path / "run" / "run.json") as left:
+                left.touch()
+                raise KeyboardInterrupt
+        assert left.is_file()
+        nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        assert {path.name for path in (tmp_path / "run").glob("*.partial")} == own
 
 
 class TestResuming:
