@@ -224,7 +224,15 @@ class Recorder:
         return self.run
 
     def stop(self, reason: str) -> Run:
-        """End the run without an outcome, for a reason; packs leave such runs out."""
+        """End the run without an outcome, for a reason; packs leave such runs out.
+
+        Raises
+        ------
+        RunError
+            If the reason is not a text, the run has already ended, or something else has written to the folder.
+        """
+        if not isinstance(reason, str):
+            raise RunError(f"the reason to stop {self.folder} must be a text, not {reason!r}")
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
         self._check_alone()

@@ -419,6 +419,14 @@ class TestBadInput:
             recorder.epoch(train_loss=1.0, weights={name: values * np.nan for name, values in WEIGHTS.items()})
         assert recorder.epochs == 1
 
+    @pytest.mark.parametrize("reason", [3, None, ValueError("no memory")])
+    def test_a_reason_to_stop_that_is_no_text_is_refused_and_the_run_goes_on(self, reason: Any, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=1)
+        with pytest.raises(RunError, match="the reason to stop .* must be a text, not"):
+            recorder.stop(reason)
+        assert not nb.read_run(tmp_path / "run").record.finished
+        assert recorder.stop(str(reason)).record.stopped == str(reason)
+
     def test_nothing_is_recorded_after_the_end(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run")
         recorder.finish(test_accuracy=20.0)
