@@ -14,10 +14,11 @@ from sklearn.base import clone
 
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
-from nndynbench.prediction import NotGivenError
+from nndynbench.prediction import NotGivenError, given_of
 from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.board import NoMethodError, best_method, board
 from nndynbench.protocols.method import SEED, seeded
+from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.subsets import BudgetError, SplitError
 
 NETWORK, EPOCHS = 100, 3
@@ -248,6 +249,20 @@ class TestOtherForms:
             assert alike[0].outside[0] == "hyperparameter augmentation: the subset has none of this name"
         ours, expected = (nb.predict(given, digits, method="degree-linear").accuracy for given in (recorder, history))
         assert ours == pytest.approx(expected, abs=2)
+
+    def test_a_run_that_ended_in_its_first_epoch_has_all_snapshots_that_it_can_have(
+        self, digits: nb.Subset, tmp_path: Path
+    ) -> None:
+        weights = digits.history(NETWORK, 1).weights(0)
+        recorder = nb.Recorder(tmp_path / "run", weights, architecture="digits-lenet")
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights=weights, train_loss=float("nan"))
+        run = recorder.finish(test_accuracy=10.0)
+        with pytest.raises(BudgetError, match="the run has ended without an epoch"):
+            nb.predict(run, digits)
+        given = given_of(run, digits, EPOCHS)
+        assert (given.reads, given.without_snapshot) == ({"weights"}, ())
+        assert np.isnan(given.history.signature("degree")).all()
 
     def test_a_curve_that_some_epoch_lacks_is_not_given(self, digits: nb.Subset, tmp_path: Path) -> None:
         history = digits.history(NETWORK, 2)
