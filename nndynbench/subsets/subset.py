@@ -191,10 +191,11 @@ class Subset:
 
     def on_plateau(self, budget: int) -> pd.Series:
         """By network id, whether its loss is still no more than 0.03 below that of chance at a budget. See
-        `nndynbench.subsets.plateau.on_plateau`.
+        `nndynbench.subsets.plateau.on_plateau`; raises `BudgetError` for a budget that the subset does not have.
         """
+        last = self.check_budget(budget)
         networks, curves = self.pack.table("networks"), self.pack.table("curves")
-        return on_plateau(networks, curves, budget=budget, chance=self.manifest.chance)
+        return on_plateau(networks, curves, budget=last, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:
         """A split as a list of (training ids, test ids), the same every time.

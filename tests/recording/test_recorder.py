@@ -69,8 +69,14 @@ def test_a_run_without_an_epoch_has_no_history(tmp_path: Path) -> None:
     run = nb.Recorder(tmp_path / "run", WEIGHTS).run
     with pytest.raises(BudgetError, match="no epoch yet"):
         run.history()
-    with pytest.raises(BudgetError, match="a budget is at least 1, not 0"):
-        run.history(0)
+
+
+@pytest.mark.parametrize("budget", [0, -1, 2.5, "2", True])
+def test_a_bad_budget_of_a_run_is_refused(budget: Any, tmp_path: Path) -> None:
+    run = arrays_run(tmp_path / "run").run
+    with pytest.raises(BudgetError, match=f"a budget is a whole number of at least 1, not {budget!r}"):
+        run.history(budget)
+    assert run.history(np.int64(2)).epochs == 2  # type: ignore[arg-type]
 
 
 class TestPlainPyTorch:
@@ -216,7 +222,6 @@ class TestDisk:
             twice(recorder.finish, test_accuracy=55.0)
         run = nb.read_run(tmp_path / "run")
         assert run.curves.index.tolist() == list(run.weights)[1:] == [1, 2, 3, 4][: 3 if diverges else 4]
-
 
     def test_only_what_a_killed_writer_left_is_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         arrays_run(tmp_path / "run")
