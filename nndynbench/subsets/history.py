@@ -190,6 +190,8 @@ class History:
         if epochs is not None and not isinstance(epochs, Iterable):
             raise BudgetError(f"epochs must be a list, such as [1, 2], not {epochs!r}")
         chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
+        if not chosen:
+            raise BudgetError("epochs must have at least one epoch, such as [1, 2]")
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
         sides = []
         for part in SIGNS if side == "pos-neg" else (side,):

@@ -56,6 +56,13 @@ def test_a_bad_budget_is_refused_with_the_valid_ones(digits: nb.Subset, budget: 
             read()
 
 
+@pytest.mark.parametrize("centrality", ["degree", lambda graph: graph.degree()])
+@pytest.mark.parametrize("options", [{}, {"representation": "unrolled", "sign": "positive"}])
+def test_a_signature_of_no_epochs_is_refused(digits: nb.Subset, centrality: Any, options: dict[str, str]) -> None:
+    with pytest.raises(BudgetError, match="epochs must have at least one epoch, such as"):
+        digits.history(0, 5).signature(centrality, epochs=[], **options)
+
+
 def test_an_unknown_network_is_refused(digits: nb.Subset) -> None:
     for kind in (KeyError, nb.NndynbenchError):
         with pytest.raises(kind) as refused:
