@@ -15,7 +15,7 @@ from nndynbench import sources
 from nndynbench.centralities import moments
 from nndynbench.fingerprint import environment, fingerprint
 from nndynbench.protocols import find_method
-from nndynbench.sources import code_and_time, code_of, deciding_files, files_behind, package_code, script_code
+from nndynbench.sources import code_and_time, deciding_files, files_behind, package_code, script_code
 
 
 @pytest.fixture

@@ -345,7 +345,7 @@ class TestWhatIsMissing:
         folders = [(tmp_path / place).as_posix() for place in ("b/s0", "a/s0")]
         assert packed.networks["run"].tolist() == ["s1", *folders]
         assert packed.networks["final_accuracy"].tolist() == [70.0, 60.0, 50.0]
-        with pytest.raises(nb.PackError, match="the run in .*b/s0 is given twice"):
+        with pytest.raises(nb.PackError, match=r"the run in .*b/s0 is given twice"):
             nb.pack([*given, given[1]], name="my-zoo", out=tmp_path / "zoo")
 
 

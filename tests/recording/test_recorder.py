@@ -427,7 +427,7 @@ class TestBadInput:
     @pytest.mark.parametrize("reason", [3, None, ValueError("no memory")])
     def test_a_reason_to_stop_that_is_no_text_is_refused_and_the_run_goes_on(self, reason: Any, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run", epochs=1)
-        with pytest.raises(RunError, match="the reason to stop .* must be a text, not"):
+        with pytest.raises(RunError, match=r"the reason to stop .* must be a text, not"):
             recorder.stop(reason)
         assert not nb.read_run(tmp_path / "run").record.finished
         assert recorder.stop(str(reason)).record.stopped == str(reason)
