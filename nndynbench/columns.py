@@ -155,7 +155,7 @@ def curve_shapes(history: History) -> dict[str, float]:
     """What learning curves say beyond their values, at epochs 1 to the budget.
 
     - ``below_chance_1``, …: how far the training loss is below that of guessing, arcsinh((ln classes − loss) / 0.002). This
-      is linear while a network is on the plateau, and logarithmic once it has left it.
+      is linear while a network is on the plateau, and logarithmic once it has left it. NaN if the classes are unknown.
     - ``gap_1``, …: training minus validation accuracy; ``below_chance_rise_2``, ``train_loss_rise_2``,
       ``validation_accuracy_rise_2``, …: the rise of each since the epoch before.
     - ``loss_sum``: the sum of training losses (SoTL, also TSE); ``loss_average``: the sum weighted by 0.9 for each epoch
@@ -167,8 +167,7 @@ def curve_shapes(history: History) -> dict[str, float]:
     values = curves(history)
     series = {name: np.array([values[f"{name}_{epoch}"] for epoch in range(1, history.epochs + 1)]) for name in CURVES}
     losses, accuracies = series["train_loss"], series["validation_accuracy"]
-    sizes = list(history.layer_sizes.values())  # none where no weights were recorded
-    classes = sizes[-1] if sizes else np.nan
+    classes = history._classes if history._classes > 1 else np.nan
     below = np.arcsinh((np.log(classes) - losses) / PLATEAU)
     columns = _by_epoch("below_chance", below) | _by_epoch("gap", series["train_accuracy"] - accuracies)
     rising = {"below_chance": below, "train_loss": losses, "validation_accuracy": accuracies}

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.sources import PACKAGE, ChangedCodeError, code_of, deciding_code, is_small, package_code
+from nndynbench.sources import DECIDES, PACKAGE, ChangedCodeError, is_small, package_code, running_code
 
 # A longer container is a user's own data, and slow to go through at each call.
 LARGEST = 1000
@@ -134,7 +134,7 @@ def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[st
 def _module_parts(module: str) -> Iterator[str]:
     top = module.partition(".")[0]
     if top == PACKAGE:
-        yield code_of(module)
+        yield running_code(module)
     elif top not in sys.stdlib_module_names:
         yield package_code(top)
 
@@ -196,8 +196,14 @@ def _is_installed(module: str) -> bool:
 
 @cache
 def environment() -> str:
-    """What all functions run on: the interpreter, the libraries, and this package's code that makes what they are handed."""
+    """What all functions run on: the interpreter, the libraries, and this package's code that makes what they are handed.
+
+    Raises
+    ------
+    ChangedCodeError
+        If that code was changed after this process began.
+    """
     # Not `sys.path`, which libraries change while they are imported.
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
     libraries = sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})
-    return " ".join([sys.version, platform.machine(), deciding_code("graphs"), *libraries])
+    return " ".join([sys.version, platform.machine(), running_code(*DECIDES["graphs"]), *libraries])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,9 +78,10 @@ def pack(
     """Pack runs of one architecture into ``<out>/<name>/<version>/``; ``nndynbench.load(name, root=out)`` reads it.
 
     A pack has the files, checks and splits of a subset of the catalogue, and its manifest describes the architecture. Runs
-    become networks in the order of their names, which `Subset.networks` has in the column ``run``. Runs with equal
-    hyperparameters are twins, whatever their ``seed``, and no split separates them. An earlier pack of the same name and
-    version is replaced.
+    become networks in the order in which they are given, those of a folder in the order of their paths. Their names are in
+    the column ``run`` of `Subset.networks`; runs that share one have their folders there. Runs with equal hyperparameters
+    are twins, whatever their ``seed``, and no split separates them. An earlier pack of the same name and version is
+    replaced.
 
     The ``notes`` of `Subset.manifest` list what is missing: runs without an outcome, which are left out; epochs that were
     not kept, whose signatures and features are NaN, like those of a diverged network; hyperparameters and curves that some
@@ -109,7 +110,7 @@ def pack(
     ------
     PackError
         If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if the
-        threshold is not a percentage; if ``runs`` has anything but runs; and for invalid names and versions.
+        threshold is not a percentage; if ``runs`` has anything but runs, or one twice; and for invalid names and versions.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are invalid or damaged; names the file.
 
@@ -157,7 +158,18 @@ def _runs_of(given: object) -> list[Run]:
     runs: list[Run] = list(given) if isinstance(given, Iterable) else []
     if not isinstance(given, Iterable) or not all(isinstance(run, Run) for run in runs):
         raise PackError(f"runs must be a folder, or several runs as nndynbench.read_run reads them, not {given!r:.100}")
-    return runs
+    return _told_apart(runs)
+
+
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Runs by names of their own: those that share one are named by their folders. Raises `PackError` for one run twice."""
+    shared = {name for name, count in Counter(run.name for run in runs).items() if count > 1}
+    if twice := [folder for folder, count in Counter(r.folder for r in runs if r.name in shared).items() if count > 1]:
+        raise PackError(f"the run in {twice[0]} is given twice")
+    return [
+        Run(run.folder, run.record, weights=run.weights, name=run.folder.as_posix()) if run.name in shared else run
+        for run in runs
+    ]
 
 
 @dataclass

@@ -193,13 +193,13 @@ class _Asked:
     def architecture(self) -> Architecture:
         return self.subset.architecture
 
-    def budget(self, has: int | None = None) -> int:
+    def budget(self, has: int | None = None, *, has_ended: bool = False) -> int:
         """The budget asked for, or else 5, but no more than the run ``has`` epochs or the subset has budgets."""
         if self.asked is not None:
             return self.subset.check_budget(self.asked)
         longest = self.subset.budgets[-1]
         if has == 0:
-            raise BudgetError("the run has no epoch yet")
+            raise BudgetError("the run has ended without an epoch" if has_ended else "the run has no epoch yet")
         return min(BUDGET, longest, has or longest)
 
     def of_weights(self, weights: Mapping[int, Weights], *, where: str) -> Given:
@@ -221,7 +221,7 @@ class _Asked:
         """A recorded run; curves and hyperparameters that are given replace its own."""
         if run.architecture.layers:
             self._check_layers(run.architecture.layer_sizes, of=f"the network of {run.folder}")
-        budget = self.budget(run.epochs)
+        budget = self.budget(run.epochs, has_ended=run.record.finished)
         source = run.source()
         beyond: tuple[str, ...] = ()
         curves_given = self.curves is not None or run.epochs > 0
@@ -266,7 +266,7 @@ class _Asked:
         self, source: OwnRun, budget: int, curves: bool, hyperparameters: bool, beyond: tuple[str, ...] = ()
     ) -> Given:
         kept = set(source.epochs("weights"))
-        needed = {min(epoch, source.last or epoch) for epoch in range(1, budget + 1)}
+        needed = {epoch if source.last is None else min(epoch, source.last) for epoch in range(1, budget + 1)}
         lacking = tuple(sorted(needed - kept)) if kept else ()
         has_weights = bool(kept) and not lacking and source.architecture.no_graph is None
         parts = {WEIGHTS: has_weights, CURVES: curves, HYPERPARAMETERS: hyperparameters}

@@ -77,14 +77,34 @@ class ChangedCodeError(NndynbenchError, ValueError):
     """Code was changed after this process began, so what runs here may be something else."""
 
 
-@cache
 def code_of(*modules: str) -> str:
     """SHA-256 of the sources of some modules of this project and of everything of it that they import."""
-    digest = hashlib.sha256()
+    return code_and_time(*modules)[0]
+
+
+def running_code(*modules: str) -> str:
+    """The same, where it is of the code that this process runs.
+
+    Raises
+    ------
+    ChangedCodeError
+        If one of the files was changed after this process began.
+    """
+    code, changed = code_and_time(*modules)
+    if changed > STARTED:
+        raise ChangedCodeError(f"{PACKAGE} was changed after this process started")
+    return code
+
+
+@cache
+def code_and_time(*modules: str) -> tuple[str, float]:
+    """What `code_of` returns, and when the last of the files was changed. Each is read once, then asked for its time."""
+    digest, changed = hashlib.sha256(), 0.0
     for path in sorted(files_behind(*modules)):
         digest.update(f"{path.relative_to(ROOT)}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+        changed = max(changed, path.stat().st_mtime)
+    return digest.hexdigest(), changed
 
 
 def deciding_code(what: str) -> str:

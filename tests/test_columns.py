@@ -121,6 +121,26 @@ def test_shapes_of_curves_are_what_they_say(digits: nb.Subset) -> None:
         assert shapes[f"{form}_accuracy"] == pytest.approx(drawn_on(accuracies, form), rel=1e-9)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"fc.weight": (10, 8), "layer1.weight": (8, 3, 3, 3), "layer2.weight": (8, 8, 3, 3)},
+        {"layer.weight": (8, 3), "output.weight": (1, 8)},
+    ],
+    ids=["in alphabetical order, the output is not the last layer", "one output"],
+)
+def test_a_loss_is_below_that_of_guessing_only_where_the_classes_are_known(
+    tmp_path: Path, layers: dict[str, tuple[int, ...]]
+) -> None:
+    weights = {name: np.ones(shape, np.float32) for name, shape in layers.items()}
+    recorder = nb.Recorder(tmp_path / "run", weights, keep=[0])
+    recorder.epoch(weights=weights, train_loss=1.0, train_accuracy=50.0, validation_accuracy=50.0)
+    shapes = nb.columns.curve_shapes(recorder.run.history(1))
+    assert np.isnan(shapes["below_chance_1"])
+    assert shapes["loss_sum"] == 1
+
+
 SHAPES: dict[str, list[Callable[[np.ndarray], np.ndarray]]] = {
     "power": [lambda t, rate=rate: t**-rate for rate in (0.1, 0.25, 0.5, 1, 2)],
     "weibull": [

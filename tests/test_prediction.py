@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from sklearn.base import clone
 
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
-from nndynbench.prediction import NotGivenError
+from nndynbench.prediction import NotGivenError, given_of
 from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.board import NoMethodError, best_method, board
 from nndynbench.protocols.method import SEED, seeded
+from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.subsets import BudgetError, SplitError
 
 NETWORK, EPOCHS = 100, 3
@@ -131,6 +133,22 @@ def test_a_network_of_the_subset_is_not_among_those_that_the_method_is_fitted_on
     assert predicted.accuracy == pytest.approx(np.clip(by_hand[0], 0, 100))
 
 
+def test_a_network_of_the_subset_is_known_as_such_also_from_a_folder_with_fewer_tiers(
+    digits: nb.Subset, tmp_path: Path
+) -> None:
+    manifest = digits.manifest.model_copy(update={"tiers": {"networks": digits.manifest.tiers["networks"]}})
+    folder = tmp_path / digits.name / digits.version
+    folder.mkdir(parents=True)
+    (folder / "subset.json").write_text(manifest.model_dump_json())
+    for name in manifest.tiers["networks"].files:
+        shutil.copy(digits.folder / name, folder)
+    history = nb.load(digits.name, root=tmp_path).history(NETWORK, EPOCHS)
+    predicted, expected = (
+        nb.predict(given, digits, method="degree-linear") for given in (history, digits.history(NETWORK, EPOCHS))
+    )
+    assert predicted == expected
+
+
 def test_a_missing_epoch_and_another_architecture_are_named(digits: nb.Subset, half: nb.Subset, run: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint of epoch 4, 5 \(it has \[0, 1, 2, 3\]\)"):
         nb.predict(run, digits, budget=5)
@@ -235,6 +253,20 @@ class TestOtherForms:
             assert alike[0].outside[0] == "hyperparameter augmentation: the subset has none of this name"
         ours, expected = (nb.predict(given, digits, method="degree-linear").accuracy for given in (recorder, history))
         assert ours == pytest.approx(expected, abs=2)
+
+    def test_a_run_that_ended_in_its_first_epoch_has_all_snapshots_that_it_can_have(
+        self, digits: nb.Subset, tmp_path: Path
+    ) -> None:
+        weights = digits.history(NETWORK, 1).weights(0)
+        recorder = nb.Recorder(tmp_path / "run", weights, architecture="digits-lenet")
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights=weights, train_loss=float("nan"))
+        run = recorder.finish(test_accuracy=10.0)
+        with pytest.raises(BudgetError, match="the run has ended without an epoch"):
+            nb.predict(run, digits)
+        given = given_of(run, digits, EPOCHS)
+        assert (given.reads, given.without_snapshot) == ({"weights"}, ())
+        assert np.isnan(given.history.signature("degree")).all()
 
     def test_a_curve_that_some_epoch_lacks_is_not_given(self, digits: nb.Subset, tmp_path: Path) -> None:
         history = digits.history(NETWORK, 2)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from nndynbench import sources
-from nndynbench.fingerprint import fingerprint
+from nndynbench.centralities import moments
+from nndynbench.fingerprint import environment, fingerprint
 from nndynbench.protocols import find_method
-from nndynbench.sources import code_of, deciding_files, files_behind, package_code, script_code
+from nndynbench.sources import code_and_time, deciding_files, files_behind, package_code, script_code
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def forget() -> None:
     """Forget what is cached, as if a new process began."""
-    for remembering in (package_code, code_of, sources._package_files, sources._imports_of):
+    for remembering in (package_code, code_and_time, environment, sources._package_files, sources._imports_of):
         remembering.cache_clear()
 
 
@@ -93,6 +94,21 @@ def test_a_package_changed_after_the_process_began_has_no_fingerprint(
     monkeypatch.setattr(sources, "STARTED", 0.0)
     forget()
     assert fingerprint(function) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_this_package_changed_after_the_process_began_gives_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain(graph: Any) -> Any:
+        return graph.degree()
+
+    def by_name(graph: Any) -> Any:
+        return moments(graph.degree())
+
+    assert None not in (fingerprint(plain), fingerprint(by_name))
+    monkeypatch.setattr(sources, "STARTED", 0.0)
+    assert (fingerprint(plain) is None, fingerprint(by_name) is None) == (False, True)  # what all run on is remembered
+    environment.cache_clear()
+    assert fingerprint(plain) is None
 
 
 def test_a_large_library_counts_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

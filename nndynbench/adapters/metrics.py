@@ -11,6 +11,7 @@ from nndynbench.given import ACCURACIES, LOSS
 from nndynbench.graphs.weights import WeightsLike
 from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
+from nndynbench.recording.recorder import checked_resume
 
 
 class CurvesWarning(UserWarning):
@@ -26,10 +27,10 @@ def in_step(options: Mapping[str, Any], done: int, *, is_sure: bool = True) -> d
 
     ``is_sure``: whether 0 means that the training begins. If not, it goes on after the last recorded epoch.
     """
-    resume = options.get("resume", False)
+    resume = checked_resume(options.get("resume", False))
     if done and resume is False:
         raise RunError(f"the training goes on after epoch {done}: pass resume=True, and the folder of its run")
-    return {**options, "resume": done} if resume is True and (done or is_sure) else dict(options)
+    return {**options, "resume": done if resume is True and (done or is_sure) else resume}
 
 
 class EpochCurves:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nndynbench.errors import NndynbenchError
+from nndynbench.storage.files import user_path
 
 SAFETENSORS = (".safetensors",)
 
@@ -65,7 +67,7 @@ class Said:
     unreadable: str | None = None
 
 
-def read_content(path: Path) -> dict[str, Any]:
+def read_content(path: str | PathLike[str]) -> dict[str, Any]:
     """A checkpoint's content: the tensors of a safetensors file by name, in alphabetical order, or the dict that a torch
     file holds.
 
@@ -77,9 +79,8 @@ def read_content(path: Path) -> dict[str, Any]:
     CheckpointError
         Naming the file, and what in it cannot be read.
     """
-    if path.suffix.lower() in SAFETENSORS:
-        return _safetensors(path)
-    return _torch_file(path)
+    file = user_path(path)
+    return _safetensors(file) if file.suffix.lower() in SAFETENSORS else _torch_file(file)
 
 
 def said_by(path: Path) -> Said:

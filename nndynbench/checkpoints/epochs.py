@@ -160,7 +160,7 @@ def read_folder(
         One network's checkpoints: safetensors or torch files, or folders with one each (``checkpoint-500/``).
     first_epoch
         The epoch of the checkpoint with the lowest number: 0 if that is the initialisation, 1 if it was written after the
-        first epoch of training.
+        first epoch of training. Checkpoints that say they are from the middle of an epoch are left out.
     pattern
         A regular expression that finds the epoch in a path below the folder, by its first group, or by a group named
         ``epoch`` or ``step``: ``"model_(\d+)"``. Files that it does not match are left out.
@@ -224,15 +224,19 @@ def _by_steps(readings: Sequence[Reading], steps_per_epoch: int) -> list[Reading
 
 
 def _counted_from(readings: Sequence[Reading], first_epoch: int) -> list[Reading]:
-    """Epochs from the numbers in the names or, if there are none, in the files; the lowest is ``first_epoch``."""
-    for numbers in ([_number_of(reading) for reading in readings], [reading.said.epoch for reading in readings]):
+    """Epochs from the numbers in the names or, if there are none, in the files; the lowest is ``first_epoch``. A checkpoint
+    from the middle of an epoch is of none.
+    """
+    whole = [None if reading.said.within else reading for reading in readings]
+    for number_of in (_number_of, lambda reading: reading.said.epoch):
+        numbers = [None if reading is None else number_of(reading) for reading in whole]
         known = [number for number in numbers if number is not None]
         if known:
             shift = first_epoch - min(known)
             epochs = [None if number is None else number + shift for number in numbers]
             break
     else:
-        epochs = [first_epoch] if len(readings) == 1 else [None] * len(readings)
+        epochs = [None if reading is None or len(whole) > 1 else first_epoch for reading in whole]
     found = [replace(reading, epoch=epoch) for reading, epoch in zip(readings, epochs, strict=True)]
     for reading in found:
         if not _fits_steps(reading, reading.epoch):
@@ -353,7 +357,7 @@ def _none(readings: Sequence[Reading]) -> str | None:
     """What is unsure if no epoch is known; else None."""
     if any(reading.epoch is not None for reading in readings):
         return None
-    if len(readings) == 1:
+    if len(readings) == 1 and not readings[0].said.within:
         return "Say which epoch it is from with first_epoch="
     if all(reading.steps is not None for reading in readings):
         return "They say only steps: turn these into epochs with steps_per_epoch="

@@ -244,7 +244,9 @@ def architecture(name: str | PathLike[str] | Mapping[str, Any] | Architecture, *
 
         return _from_file(user_path(text), width)
     check_name(text, _descriptions(), what="architecture")
-    return _expanded(text, width)
+    known = _expanded(text, width)
+    # The mappings are the caller's own: what is written into them changes no other architecture.
+    return replace(known, initialisation=dict(known.initialisation), entries=tuple(map(dict, known.entries)))
 
 
 @cache
@@ -312,7 +314,8 @@ def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> 
     if not isinstance(described, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in described):
         raise ArchitectureError(f"{where}: the layers of {name} must be a list of tables")
     try:
-        entries = tuple(described if width == 1 else _scaled(list(described), width))
+        entries = tuple(map(dict, described if width == 1 else _scaled(list(described), width)))
+        initialisation = dict(facts.get("initialisation", DEFAULT_INITIALISATION))
         shape = tuple(facts.get("input_shape", ()))
         layers = tuple(_chain(entries, shape))
         units = next((layer.output_shape[0] for layer in reversed(layers) if layer.kind in ("conv", "fc")), 0)
@@ -324,7 +327,7 @@ def _built(name: str, facts: Mapping[str, Any], width: float, *, where: str) -> 
         family=facts.get("family", name),
         input_shape=shape,
         classes=int(facts.get("classes", units)),
-        initialisation=facts.get("initialisation", DEFAULT_INITIALISATION),
+        initialisation=initialisation,
         entries=entries,
         layers=layers,
         no_graph=facts.get("no_graph"),

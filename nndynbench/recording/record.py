@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nndynbench.arrays import LARGEST_NUMBER
 from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError, first_problem
-from nndynbench.given import ACCURACIES, looks_like_a_fraction
+from nndynbench.given import ACCURACIES, LOSS, looks_like_a_fraction
 from nndynbench.graphs import Weights
 from nndynbench.storage.files import DamagedFileError, write_whole
 from nndynbench.storage.manifest import EpochNumber, FileFacts
@@ -122,11 +122,14 @@ def _facts(content: bytes) -> FileFacts:
 
 
 def up_to_divergence(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-    """The epochs before the first one with a value that is not finite, and whether there is one: then the run diverged."""
-    for place, row in enumerate(rows):
-        if not all(math.isfinite(row[name]) for name in CURVES if name in row):
-            return list(rows[:place]), True
-    return list(rows), False
+    """The epochs before the first one whose loss is not finite, and whether there is one: then the run diverged. Accuracies
+    that are not finite were not measured, and are left out.
+    """
+    ends = next((place for place, row in enumerate(rows) if not math.isfinite(row.get(LOSS, 0))), len(rows))
+    measured = [
+        {name: value for name, value in row.items() if name not in ACCURACIES or math.isfinite(value)} for row in rows[:ends]
+    ]
+    return measured, ends < len(rows)
 
 
 def checked_hyperparameters(given: Mapping[str, Any]) -> dict[str, int | float | str]:

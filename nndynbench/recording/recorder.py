@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import Any
@@ -70,7 +72,8 @@ class Recorder:
     resume
         Go on with the run that the folder holds. It must have the same hyperparameters and network. True goes on after its
         last recorded epoch, and begins a run if there is none. A number goes on after that epoch, which must be recorded;
-        later epochs are forgotten.
+        later epochs are forgotten, and so is a divergence. But a run that has diverged stays so after True, and after an
+        epoch from its divergence on.
 
     Raises
     ------
@@ -100,8 +103,7 @@ class Recorder:
         keep: Iterable[int] = KEEP,
         resume: bool | int = False,
     ) -> None:
-        if resume < 0:
-            raise RunError(f"resume must be True, False or an epoch of at least 0, not {resume!r}")
+        resume = checked_resume(resume)
         self.folder = user_path(folder)
         self.keep = frozenset(keep)
         self._network = network
@@ -126,7 +128,8 @@ class Recorder:
         self._record = fresh
         if begun.is_file():
             self._go_on(read_record(self.folder), resume)
-        if not self._record.epochs:  # also where a run begins again: its initialisation may be another one
+        # Also where a run begins again: its initialisation may be another one.
+        if not self._record.epochs and not self._record.diverged:
             self._change(snapshots=self._kept(0, network))
         self._since = time.perf_counter()
 
@@ -221,7 +224,15 @@ class Recorder:
         return self.run
 
     def stop(self, reason: str) -> Run:
-        """End the run without an outcome, for a reason; packs leave such runs out."""
+        """End the run without an outcome, for a reason; packs leave such runs out.
+
+        Raises
+        ------
+        RunError
+            If the reason is not a text, the run has already ended, or something else has written to the folder.
+        """
+        if not isinstance(reason, str):
+            raise RunError(f"the reason to stop {self.folder} must be a text, not {reason!r}")
         if self._record.finished:
             raise RunError(f"the run in {self.folder} has already ended")
         self._check_alone()
@@ -288,19 +299,31 @@ class Recorder:
                 raise RunError(f"{self.folder} holds a different run: {fact} {there} there, {here} now")
         if record.finished:
             raise RunError(f"the run in {self.folder} has ended and cannot be resumed ({described(self.folder, record)})")
-        last = len(record.epochs) if resume is True else int(resume)
-        if last > len(record.epochs):
+        is_beyond = resume is not True and resume > len(record.epochs)
+        if is_beyond and not record.diverged:
             raise RunError(
-                f"the run in {self.folder} ends at epoch {len(record.epochs)}: it cannot be resumed after epoch {last}"
+                f"the run in {self.folder} ends at epoch {len(record.epochs)}: it cannot be resumed after epoch {resume}"
             )
+        goes_on = resume is True or is_beyond  # beyond its divergence: nothing is recorded there
+        last = len(record.epochs) if goes_on else int(resume)
         forgotten = [epoch for epoch in record.snapshots if epoch > last]
-        record.diverged = record.diverged and last == len(record.epochs)
+        record.diverged = record.diverged and goes_on
         record.epochs = record.epochs[:last]
         record.snapshots = {epoch: facts for epoch, facts in record.snapshots.items() if epoch <= last}
         self._record = record
         write_record(self.folder, record)
         for epoch in forgotten:
             snapshot_path(self.folder, epoch).unlink(missing_ok=True)
+
+
+def checked_resume(given: object) -> bool | int:
+    """True, False, or the epoch after which a run is to go on; raises `RunError` for anything else."""
+    if isinstance(given, (bool, np.bool_)):
+        return bool(given)
+    with suppress(TypeError):
+        if (epoch := operator.index(given)) >= 0:  # type: ignore[arg-type]
+            return epoch
+    raise RunError(f"resume must be True, False or an epoch of at least 0, not {given!r}")
 
 
 def _architecture_of(network: WeightsLike | None, given: str | PathLike[str] | Architecture | None) -> Architecture | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from nndynbench.columns import CURVES
@@ -90,13 +91,19 @@ class Run:
         return full
 
     def history(self, budget: int | None = None) -> History:
-        """The run's history up to a budget of epochs, by default all that it trained."""
+        """The run's history up to a budget of epochs, by default all that it trained.
+
+        Raises
+        ------
+        BudgetError
+            For a budget that is not a whole number of at least 1; without one, if the run has no epoch.
+        """
+        if budget is None and not self.epochs:
+            raise BudgetError(f"{self.folder} has no epoch yet")
         chosen = self.epochs if budget is None else budget
-        if chosen < 1:
-            raise BudgetError(
-                f"{self.folder} has no epoch yet" if budget is None else f"a budget is at least 1, not {budget}"
-            )
-        return History(Reader(self.source()), chosen)
+        if isinstance(chosen, bool) or not isinstance(chosen, (int, np.integer)) or chosen < 1:
+            raise BudgetError(f"a budget is a whole number of at least 1, not {budget!r}")
+        return History(Reader(self.source()), int(chosen))
 
     def source(self) -> OwnRun:
         """The run as a source for the reader of networks. A run that has ended repeats its last epoch."""

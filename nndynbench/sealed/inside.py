@@ -190,7 +190,7 @@ class _SealedNetwork:
     def __init__(self, number: int, questions: _Questions, networks: Networks) -> None:
         self._number = number
         self._questions = questions
-        self._architecture = networks.architecture
+        self.described = networks.architecture
         self.architecture = networks.architecture.family
         self.layer_sizes = networks.layer_sizes
         self._handed: dict[Any, dict[int, Any]] = {}
@@ -211,7 +211,7 @@ class _SealedNetwork:
 
     def graph(self, epoch: int, representation: str) -> LayeredGraph:
         tier, parts = self._next("graph", epoch, representation=representation)
-        return graph_of(tier, parts, self._architecture, representation)
+        return graph_of(tier, parts, self.described, representation)
 
     def centrality(self, name: str, representation: str, sign: str | None, epochs: Sequence[int]) -> FloatArray:
         values: FloatArray = self._ask("centrality", name=name, representation=representation, sign=sign)

@@ -72,7 +72,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         True for the signatures of all epochs side by side (5·t values), False for only that of the last epoch.
     epochs
         Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. The default is all epochs
-        from 1 on. Epochs beyond the budget are left out.
+        from 1 on. They are taken in their order in time, each once; those beyond the budget are left out.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return stacked([self._temporal(history, code) for history in as_histories(X)])
 
     def _temporal(self, history: History, code: str | None) -> FloatArray:
-        chosen = None if self.epochs is None else [epoch for epoch in self.epochs if 0 <= epoch <= history.epochs]
+        chosen = None if self.epochs is None else sorted({epoch for epoch in self.epochs if 0 <= epoch <= history.epochs})
         if chosen == []:
             raise ValueError(f"none of the epochs {self.epochs} lies within the budget of {history.epochs}")
         signatures = history._signature(self.centrality, code, self.representation, self.sign, chosen)

@@ -50,8 +50,8 @@ def remember_good(path: Path, expected: FileFacts) -> None:
 
 def _mark(path: Path, expected: FileFacts) -> str:
     stat = path.stat()
-    facts = f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{expected.sha256}"
-    return hashlib.sha256(facts.encode()).hexdigest()
+    facts = f"\n{stat.st_size}\n{stat.st_mtime_ns}\n{expected.sha256}"
+    return hashlib.sha256(os.fsencode(path.resolve()) + facts.encode()).hexdigest()  # not every path is UTF-8
 
 
 def _is_remembered(mark: str) -> bool:
@@ -66,7 +66,7 @@ def _remember(mark: str, path: Path) -> None:
     for folder in _memories():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / mark).write_text(f"{path.resolve()}\n", encoding="utf-8")
+            (folder / mark).write_bytes(os.fsencode(path.resolve()) + b"\n")
         except OSError:  # read-only, or full
             continue
         return

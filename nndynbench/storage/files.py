@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -20,6 +21,9 @@ from nndynbench.storage.manifest import FileFacts
 
 # A partial file's name begins with this many characters of the file's: a name has at most 255 bytes, a character up to 4.
 LONGEST_STEM = 50
+
+# And it ends in what `written_whole` draws: a user's own file may be called .partial too.
+PARTIAL = re.compile(r"(?s).*\.[0-9a-f]{16}\.partial")
 
 # The lock that the writer of a folder holds, in the partial folder that it fills.
 WORKSHOP_LOCK = "lock"
@@ -182,9 +186,10 @@ def _remove(left: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed writers left in a folder. Nobody else may be writing to it."""
+    """Remove the files that killed writers left in a folder, and no others. Nobody else may be writing to it."""
     for partial in folder.glob("*.partial"):
-        partial.unlink(missing_ok=True)
+        if PARTIAL.fullmatch(partial.name) and not partial.is_dir():
+            partial.unlink(missing_ok=True)
 
 
 def put_in_place(whole: Path, path: Path) -> None:

@@ -33,9 +33,11 @@ class Pack:
 
     def __init__(self, folder: Path, *, also: Sequence[Path] = (), offline: bool | None = None) -> None:
         self.folder = folder
-        self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *also)])
+        named = {path.absolute(): path for path in (*also, folder)}  # each once, although `also` may name ``folder`` too
+        del named[folder.absolute()]
+        self.folders = _same_networks([PackedFolder(path, offline=offline) for path in (folder, *named.values())])
         self.manifest = self.folders[0].manifest
-        self._opening = (folder.absolute(), tuple(path.absolute() for path in also), offline)
+        self._opening = (folder.absolute(), tuple(named), offline)
         self._tables: dict[TableName, pd.DataFrame] = {}
         self._arrays: dict[TierName, list[SnapshotArrays]] = {}
         # What functions returned, by network, fingerprint and place. Each fold, budget and copy of a method asks again.

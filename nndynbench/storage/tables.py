@@ -38,9 +38,10 @@ def write_table(folder: Path, table: TableName, frame: pd.DataFrame) -> None:
     """Write a frame that is indexed by the table's keys."""
     flat = frame.reset_index()
     numbers = [column for column in flat if pd.api.types.is_float_dtype(flat[column].dtype)]
-    with written_whole(folder / table_file(table)) as partial:
+    # Open files, here and below: pyarrow takes no path that is not UTF-8.
+    with written_whole(folder / table_file(table)) as partial, partial.open("wb") as file:
         flat.to_parquet(
-            partial,
+            file,
             index=False,
             compression="zstd",
             compression_level=15,
@@ -59,7 +60,8 @@ def read_table(path: Path, table: TableName, *, of: Manifest | None = None) -> p
     """
     if of is not None:
         _check_rows(path, table, of)
-    frame = pd.read_parquet(path)
+    with path.open("rb") as file:
+        frame = pd.read_parquet(file)
     if of is not None and "epoch" in KEYS[table] and len(frame):
         _check_epochs(path, frame, of)
     return frame.set_index(KEYS[table])
@@ -68,7 +70,8 @@ def read_table(path: Path, table: TableName, *, of: Manifest | None = None) -> p
 def _check_rows(path: Path, table: TableName, of: Manifest) -> None:
     from pyarrow import parquet
 
-    found = parquet.read_metadata(path)
+    with path.open("rb") as file:
+        found = parquet.read_metadata(file)
     rows = sum(found.row_group(group).num_rows for group in range(found.num_row_groups))
     most = of.networks * (of.epochs + 1) * MOST_ROWS_OF_AN_EPOCH[table] if "epoch" in KEYS[table] else of.networks
     if rows > min(most, MOST_ROWS):

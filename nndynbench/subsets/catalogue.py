@@ -91,8 +91,15 @@ def _entry(
     **facts: Any,
 ) -> CatalogueEntry:
     old = {version: Superseded(**successor) for version, successor in (superseded or {}).items()}
-    inside, outside = ({tier: Bundled(**part) for tier, part in (parts or {}).items()} for parts in (bundle, beside))
-    return CatalogueEntry(name, superseded=old, bundle=inside, beside=outside, **facts)
+    inside, outside = (
+        {tier: Bundled(**_unchanging(part)) for tier, part in (parts or {}).items()} for parts in (bundle, beside)
+    )
+    return CatalogueEntry(name, superseded=old, bundle=inside, beside=outside, **_unchanging(facts))
+
+
+def _unchanging(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts with tuples in place of lists: who gets an entry cannot change it for others."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
 
 
 @cache

@@ -110,6 +110,11 @@ class History:
         return dict(_held[self].reader.layer_sizes)
 
     @property
+    def _classes(self) -> int:
+        """How many classes the network tells apart; fewer than 2 if that is unknown."""
+        return _held[self].reader.described.classes
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """Every column of the grid."""
         _held[self].read.add(HYPERPARAMETERS)
@@ -185,6 +190,8 @@ class History:
         if epochs is not None and not isinstance(epochs, Iterable):
             raise BudgetError(f"epochs must be a list, such as [1, 2], not {epochs!r}")
         chosen = [_epoch(held, epoch) for epoch in (range(1, held.epochs + 1) if epochs is None else epochs)]
+        if not chosen:
+            raise BudgetError("epochs must have at least one epoch, such as [1, 2]")
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
         sides = []
         for part in SIGNS if side == "pos-neg" else (side,):

@@ -235,6 +235,12 @@ def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:
     return [subset.name for subset in readable if subset.networks_in(tier) == subset.manifest.networks]
 
 
+def names_with_late_accuracy() -> list[str]:
+    """The subsets at hand whose late epochs were measured on the test half, as their manifests say."""
+    readable = [subset for name in names_at_hand() if (subset := _readable(name, None)) is not None]
+    return [subset.name for subset in readable if subset.manifest.settings.get("late_epochs")]
+
+
 def _part(subset: Subset, tier: TierName) -> str:
     """In words, for how many networks a tier can be read; empty if that is all of them."""
     held = subset.networks_in(tier)

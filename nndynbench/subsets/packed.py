@@ -56,12 +56,20 @@ class PackedNetwork:
         self.network = network
         self._facts = facts
         self.architecture = architecture_of(pack)
-        self.identity: str | None = f"{pack.content} network {network}"
         self.last: int | None = int(facts["epochs_trained"])
         self.diverged = bool(facts["diverged"])
 
     def __reduce__(self) -> tuple[type[PackedNetwork], tuple[Pack, int]]:
         return PackedNetwork, (self.pack, self.network)
+
+    @property
+    def identity(self) -> str | None:
+        return f"{self.pack.checksum} network {self.network}"
+
+    @property
+    def _data(self) -> str:
+        """What names all that functions may read of the network: other arrays at hand have other kept values."""
+        return f"{self.pack.content} network {self.network}"
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
@@ -108,13 +116,13 @@ class PackedNetwork:
 
     def known(self, code: str, place: Place) -> Any:
         key, remembered = (self.network, code, place), self.pack.remembered
-        if key not in remembered and (found := stored_value(key_of(code, self.identity, place))) is not None:
+        if key not in remembered and (found := stored_value(key_of(code, self._data, place))) is not None:
             remembered[key] = found
         return remembered.get(key)
 
     def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
         self.pack.remembered[self.network, code, place] = value
-        store_value(key_of(code, self.identity, place), value, seconds)
+        store_value(key_of(code, self._data, place), value, seconds)
 
     def missing(self, wanted: str, epoch: int) -> Exception:
         from nndynbench.subsets.loading import names_with

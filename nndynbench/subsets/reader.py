@@ -41,13 +41,15 @@ class Source(Protocol):
     """What is stored of one network, wherever it is. None stands for what is not stored."""
 
     architecture: Architecture
-    identity: str | None
-    """What identifies this network's data among all others; None where nothing does."""
     last: int | None
     """The last trained epoch, whose snapshot stands for later ones; None where no snapshot does."""
     diverged: bool
     together: bool
     """Whether all epochs of a small network are read at the cost of one."""
+
+    @property
+    def identity(self) -> str | None:
+        """What identifies this network among all others, whatever is at hand of it; None where nothing does."""
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]: ...

@@ -110,7 +110,7 @@ def holdout(networks: pd.DataFrame, subset: str) -> Iterator[Fold]:
 def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Iterator[Fold]:
     """Extrapolation. Each fold tests a band of four adjacent learning rates, and training leaves out the nearest rate on
     either side. If the optimiser varies, there is one fold per optimiser instead. ``by`` names another column: texts make a
-    fold per value, numbers at most ten bands of four values or more.
+    fold per value, numbers at most ten bands of four values or more. A network that lacks the number is never tested.
     """
     column = by or ("optimiser" if "optimiser" in networks else "learning_rate")
     if column not in networks:
@@ -125,11 +125,12 @@ def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Itera
             inside = values == value
             yield _ids(networks.index[~inside]), _ids(networks.index[inside])
         return
-    rates = np.sort(values.unique())
+    rates = np.sort(values.dropna().unique())
     if len(rates) < 2 * BAND:
         named = "learning rates" if column == "learning_rate" else f"values of {column}"
         raise SplitError(f"{len(rates)} {named}: bands of {BAND} need at least {2 * BAND}")
-    position = np.searchsorted(rates, values)
+    nowhere = -2  # beside no band
+    position = np.where(values.isna(), nowhere, np.searchsorted(rates, values))
     width = BAND if by is None else max(BAND, math.ceil(len(rates) / MOST_BANDS))
     for start in range(0, len(rates), width):
         inside = (position >= start) & (position < start + width)

@@ -179,22 +179,27 @@ class Subset:
         Raises
         ------
         TargetError
-            For a target that this version does not have; names the subsets that have it.
+            For a target that this version does not have; names the subsets at hand that have it.
+        UnknownNameError
+            For a name that is not a target.
         """
         networks = self.pack.table("networks")
         if name == LATE_VALIDATION_ACCURACY:
             return late_validation_accuracy(networks, self.pack.table("curves"), chance=self.manifest.chance)
-        if name not in networks:
-            having = ", ".join(entry.name for entry in catalogue().values() if entry.seeds) or "none"
-            raise TargetError(f"{self.name} {self.version} has no {name}; subsets that have it: {having}")
-        return networks[name].copy()
+        if name == LATE_ACCURACY and name not in networks:
+            from nndynbench.subsets.loading import names_with_late_accuracy
+
+            having = ", ".join(names_with_late_accuracy()) or "none"
+            raise TargetError(f"{self.name} {self.version} has no {name}; subsets at hand that have it: {having}")
+        return networks[check_name(name, dict.fromkeys((*networks, *LATE)), what="target")].copy()
 
     def on_plateau(self, budget: int) -> pd.Series:
         """By network id, whether its loss is still no more than 0.03 below that of chance at a budget. See
-        `nndynbench.subsets.plateau.on_plateau`.
+        `nndynbench.subsets.plateau.on_plateau`; raises `BudgetError` for a budget that the subset does not have.
         """
+        last = self.check_budget(budget)
         networks, curves = self.pack.table("networks"), self.pack.table("curves")
-        return on_plateau(networks, curves, budget=budget, chance=self.manifest.chance)
+        return on_plateau(networks, curves, budget=last, chance=self.manifest.chance)
 
     def split(self, name: str, draw: int = 0) -> list[Fold]:
         """A split as a list of (training ids, test ids), the same every time.

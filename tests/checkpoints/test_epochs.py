@@ -266,6 +266,23 @@ def test_what_is_known_of_the_writers_decides(tmp_path, contents, epochs):
     assert list(checkpoint_files(tmp_path)) == epochs
 
 
+def test_first_epoch_leaves_out_what_was_written_in_the_middle_of_an_epoch(tmp_path):
+    torch = pytest.importorskip("torch")
+    for name, content in {
+        "epoch=1-step=27": lightning(1, 27, begun=2, at_end=False),
+        "epoch=1-step=36": lightning(1, 36, begun=2),
+        "epoch=2-step=54": lightning(2, 54, begun=3),
+    }.items():
+        torch.save({"state_dict": {"conv1.weight": torch.ones(2, 1, 3, 3)}, **content}, tmp_path / f"{name}.ckpt")
+    found = read_folder(tmp_path, first_epoch=2)
+    assert {epoch: path.stem for epoch, path in found.by_epoch().items()} == {2: "epoch=1-step=36", 3: "epoch=2-step=54"}
+    assert [reading.path.stem for reading in found.left_out] == ["epoch=1-step=27"]
+    for name in ("epoch=1-step=36", "epoch=2-step=54"):
+        (tmp_path / f"{name}.ckpt").unlink()
+    with pytest.raises(CheckpointError, match="written in the middle of an epoch"):
+        checkpoint_files(tmp_path, first_epoch=2)
+
+
 def test_an_empty_or_cut_file_is_of_the_epoch_of_its_name_unless_more_is_needed(tmp_path):
     for epoch in (1, 2):
         (tmp_path / f"epoch={epoch}-step={epoch * 32}.ckpt").touch()

@@ -126,7 +126,7 @@ def test_ten_kills_at_random_moments_leave_no_trace(tmp_path: Path, digit_images
     left = job(killed).unfinished()
     assert left
     for network_id in left:
-        (killed.run(network_id).folder / "state-0003.safetensors.1.partial").write_bytes(b"half")
+        (killed.run(network_id).folder / "state-0003.safetensors.0123456789abcdef.partial").write_bytes(b"half")
     train_all(job(killed))
     assert outcome(killed) == outcome(quiet)
     assert not list(killed.folder.rglob("state-*")), "a finished network needs no state, nor what a kill left half written"

@@ -29,6 +29,20 @@ def test_a_description_makes_the_architecture_that_it_is_of(name: str) -> None:
     assert architecture(architecture(name).description) == architecture(name)
 
 
+def test_an_architecture_is_its_callers_own() -> None:
+    names = ("digits-lenet", "imagenet-resnet50")
+    before = [architecture(name).description for name in names]
+    given = described(CONV, FC) | {"initialisation": {"conv": "zero"}}
+    mine = architecture(given)
+    for each in (*map(architecture, names), architecture(described(FC)), mine):
+        each.initialisation["conv"] = "normal-0.01"  # type: ignore[index]
+        each.entries[0]["units"] = 7  # type: ignore[index]
+    assert [architecture(name).description for name in names] == before
+    assert architecture(described(CONV)).initialisation["conv"] == "pytorch"
+    assert given == described(CONV, FC) | {"initialisation": {"conv": "zero"}}
+    assert "units" not in CONV
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [

@@ -19,7 +19,7 @@ from nndynbench.protocols import find_method, find_protocol
 from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.comparison import frame_of
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.sources import code_of, deciding_code
+from nndynbench.sources import code_and_time, deciding_code
 from nndynbench.subsets import BudgetError
 
 FAILING = """
@@ -197,12 +197,12 @@ def test_a_missing_budget_alone_is_fitted_and_joined(digits: nb.Subset, folder: 
 def test_a_change_of_what_makes_columns_and_fits_is_another_result(
     module: str, decides: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code_of.cache_clear()
+    code_and_time.cache_clear()
     before, read = deciding_code("predictions"), Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"\n" if path.name == module else b""))
-    code_of.cache_clear()
+    code_and_time.cache_clear()
     changed = deciding_code("predictions")
-    code_of.cache_clear()
+    code_and_time.cache_clear()
     assert (changed != before) == decides
 
 

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import nndynbench as nb
 from nndynbench import comparing
+from nndynbench.names import UnknownNameError
 from nndynbench.protocols import rescore
 from nndynbench.protocols.intervals import draw_resamples
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
@@ -142,8 +143,15 @@ FIRST_FOLD = [2, 4, 9, 18, 21, 27, 51, 52, 53, 54, 58, 60, 62]
 def test_other_subsets_are_refused_by_naming_those_that_have_seeds(digits: nb.Subset) -> None:
     with pytest.raises(SplitError, match=r"several seeds; subsets with enough: digits-lenet-seeds \(24 seeds\)"):
         digits.split("recipes")
-    with pytest.raises(TargetError, match=r"digits-lenet 1\.0\.0 has no late_accuracy"):
+
+
+def test_a_target_that_a_subset_lacks_is_answered_with_those_that_have_it(digits: nb.Subset) -> None:
+    with pytest.raises(TargetError, match=r"digits-lenet 1\.0\.0 has no late_accuracy; .* have it: ") as refused:
         digits.target("late_accuracy")
+    named = str(refused.value).rpartition(": ")[2].split(", ")
+    assert named == [name for name in nb.subsets().index if "late_accuracy" in nb.load(name).networks]
+    with pytest.raises(UnknownNameError, match="unknown target 'late_acuracy'; did you mean 'late_accuracy'"):
+        digits.target("late_acuracy")
 
 
 def test_the_catalogue_says_how_many_seeds_a_recipe_has(zoo: nb.Subset) -> None:

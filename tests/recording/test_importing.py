@@ -182,6 +182,14 @@ class TestModelZoo:
         degrees = zoo.history(1, 3).signature("degree")
         assert np.isfinite(degrees).all(axis=1).tolist() == [epoch <= epochs for epoch in (1, 2, 3)]
 
+    def test_an_accuracy_that_is_no_number_was_not_measured(self, tmp_path: Path) -> None:
+        folder = written_model_zoo(tmp_path / "mnist", runs=1)
+        [path] = folder.glob("*/result.json")
+        path.write_text(path.read_text().replace('"train_acc": 0.4', '"train_acc": NaN'))
+        [run] = model_zoo_runs(folder)
+        assert (run.epochs, run.record.diverged) == (3, False)
+        np.testing.assert_allclose(run.curves["train_accuracy"], [20, np.nan, 60])
+
     def test_a_run_whose_outcome_is_no_number_has_none(self, tmp_path: Path) -> None:
         folder = written_model_zoo(tmp_path / "mnist", runs=3)
         path = sorted(folder.glob("*/result.json"))[0]

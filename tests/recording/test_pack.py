@@ -335,6 +335,19 @@ class TestWhatIsMissing:
         with pytest.raises(PlateauError, match=r"network 0 has no training loss up to epoch 1 \(networks without one: 1\)"):
             nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo").on_plateau(1)
 
+    def test_runs_that_share_a_name_are_packed_as_given_and_told_apart(self, tmp_path: Path) -> None:
+        for place, accuracy in (("a/s0", 50.0), ("b/s0", 60.0), ("s1", 70.0)):
+            recorder = nb.Recorder(tmp_path / place, hyperparameters={"learning_rate": 0.1})
+            recorder.epoch(validation_accuracy=40.0)
+            recorder.finish(test_accuracy=accuracy)
+        given = [nb.read_run(tmp_path / place) for place in ("s1", "b/s0", "a/s0")]
+        packed = nb.pack(given, name="my-zoo", out=tmp_path / "zoo")
+        folders = [(tmp_path / place).as_posix() for place in ("b/s0", "a/s0")]
+        assert packed.networks["run"].tolist() == ["s1", *folders]
+        assert packed.networks["final_accuracy"].tolist() == [70.0, 60.0, 50.0]
+        with pytest.raises(nb.PackError, match=r"the run in .*b/s0 is given twice"):
+            nb.pack([*given, given[1]], name="my-zoo", out=tmp_path / "zoo")
+
 
 class TestTwins:
     def test_runs_of_equal_hyperparameters_are_on_one_side(self, tmp_path: Path) -> None:

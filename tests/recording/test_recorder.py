@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import nndynbench as nb
+from nndynbench.adapters.metrics import in_step
 from nndynbench.own_run import NotGivenError
 from nndynbench.recording import RunError, read_runs
 from nndynbench.recording.recorder import DivergedWarning
-from nndynbench.storage.files import DamagedFileError
+from nndynbench.storage.files import DamagedFileError, written_whole
 from nndynbench.subsets import BudgetError
 from tests.patience import PATIENCE_SECONDS
 
@@ -66,8 +69,14 @@ def test_a_run_without_an_epoch_has_no_history(tmp_path: Path) -> None:
     run = nb.Recorder(tmp_path / "run", WEIGHTS).run
     with pytest.raises(BudgetError, match="no epoch yet"):
         run.history()
-    with pytest.raises(BudgetError, match="a budget is at least 1, not 0"):
-        run.history(0)
+
+
+@pytest.mark.parametrize("budget", [0, -1, 2.5, "2", True])
+def test_a_bad_budget_of_a_run_is_refused(budget: Any, tmp_path: Path) -> None:
+    run = arrays_run(tmp_path / "run").run
+    with pytest.raises(BudgetError, match=f"a budget is a whole number of at least 1, not {budget!r}"):
+        run.history(budget)
+    assert run.history(np.int64(2)).epochs == 2  # type: ignore[arg-type]
 
 
 class TestPlainPyTorch:
@@ -214,6 +223,20 @@ class TestDisk:
         run = nb.read_run(tmp_path / "run")
         assert run.curves.index.tolist() == list(run.weights)[1:] == [1, 2, 3, 4][: 3 if diverges else 4]
 
+    def test_only_what_a_killed_writer_left_is_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        arrays_run(tmp_path / "run")
+        own = {"download.partial", "notes.1.partial"}
+        for name in own:
+            (tmp_path / "run" / name).write_text("the user's own")
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "unlink", lambda path, missing_ok: None)
+            with suppress(KeyboardInterrupt), written_whole(tmp_path / "run" / "run.json") as left:
+                left.touch()
+                raise KeyboardInterrupt
+        assert left.is_file()
+        nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        assert {path.name for path in (tmp_path / "run").glob("*.partial")} == own
+
 
 class TestResuming:
     def test_a_folder_without_a_run_has_no_epoch_to_go_on_after(self, tmp_path: Path) -> None:
@@ -236,6 +259,15 @@ class TestResuming:
         again.epoch(weights=WEIGHTS, train_loss=0.1, validation_accuracy=40.0)
         assert list(again.run.curves.index) == [1, 2, 3]
 
+    def test_numbers_and_truths_of_numpy_are_those_of_python(self, tmp_path: Path) -> None:
+        arrays_run(tmp_path / "run", epochs=3)
+        for resume, epochs in ((np.True_, 3), (np.int64(2), 2)):
+            options: dict[str, Any] = {"hyperparameters": {"learning_rate": 0.01}, "resume": resume}
+            assert nb.Recorder(tmp_path / "run", WEIGHTS, **options).epochs == epochs
+        assert in_step({"resume": np.True_}, 2) == {"resume": 2}
+        with pytest.raises(RunError, match="the training goes on after epoch 2"):
+            in_step({"resume": np.False_}, 2)
+
     def test_it_goes_on_after_the_epoch_of_a_checkpoint(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run", epochs=3)
         again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=1)
@@ -243,16 +275,38 @@ class TestResuming:
         assert not (tmp_path / "run" / "epoch_2.safetensors").exists()
 
     @pytest.mark.parametrize(
-        ("resume", "says"), [(-1, "an epoch of at least 0, not -1"), (4, "cannot be resumed after epoch 4")]
+        ("resume", "says"),
+        [
+            (-1, "an epoch of at least 0, not -1"),
+            (4, "cannot be resumed after epoch 4"),
+            (np.False_, "continue it with resume=True"),
+            (1.5, r"must be True, False or an epoch of at least 0, not 1\.5"),
+            (None, "must be True, False or an epoch of at least 0, not None"),
+        ],
     )
-    def test_an_epoch_that_the_run_does_not_have_is_refused_and_nothing_lost(
-        self, resume: int, says: str, tmp_path: Path
+    def test_what_the_run_cannot_be_resumed_after_is_refused_and_nothing_lost(
+        self, resume: Any, says: str, tmp_path: Path
     ) -> None:
         arrays_run(tmp_path / "run", epochs=3)
         with pytest.raises(RunError, match=says):
             nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=resume)
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, [run.weights[epoch]["conv1.weight"].size for epoch in range(4)]) == (3, [36] * 4)
+
+    @pytest.mark.parametrize("recorded", [0, 2])
+    @pytest.mark.parametrize("beyond", [True, False])
+    def test_a_run_stays_diverged_unless_it_goes_on_from_an_epoch_before(
+        self, recorded: int, beyond: bool, tmp_path: Path
+    ) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=recorded)
+        with pytest.warns(DivergedWarning):
+            recorder.epoch(weights=WEIGHTS, train_loss=float("nan"), validation_accuracy=10.0)
+        trained = {name: values * np.nan for name, values in WEIGHTS.items()} if beyond else WEIGHTS
+        for resume in (True, recorded + 1, recorded + 4) if beyond else (recorded,):
+            again = nb.Recorder(tmp_path / "run", trained, hyperparameters={"learning_rate": 0.01}, resume=resume)
+            again.epoch(weights=trained, train_loss=0.5, validation_accuracy=30.0)
+            assert (again.epochs, again.run.record.diverged) == ((recorded, True) if beyond else (recorded + 1, False))
+        np.testing.assert_array_equal(again.run.weights[0]["conv1.weight"], WEIGHTS["conv1.weight"])
 
     def test_a_folder_without_a_run_is_begun(self, tmp_path: Path) -> None:
         assert nb.Recorder(tmp_path / "run", WEIGHTS, resume=True).epochs == 0
@@ -369,6 +423,14 @@ class TestBadInput:
         with pytest.warns(DivergedWarning):
             recorder.epoch(train_loss=1.0, weights={name: values * np.nan for name, values in WEIGHTS.items()})
         assert recorder.epochs == 1
+
+    @pytest.mark.parametrize("reason", [3, None, ValueError("no memory")])
+    def test_a_reason_to_stop_that_is_no_text_is_refused_and_the_run_goes_on(self, reason: Any, tmp_path: Path) -> None:
+        recorder = arrays_run(tmp_path / "run", epochs=1)
+        with pytest.raises(RunError, match=r"the reason to stop .* must be a text, not"):
+            recorder.stop(reason)
+        assert not nb.read_run(tmp_path / "run").record.finished
+        assert recorder.stop(str(reason)).record.stopped == str(reason)
 
     def test_nothing_is_recorded_after_the_end(self, tmp_path: Path) -> None:
         recorder = arrays_run(tmp_path / "run")

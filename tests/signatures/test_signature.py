@@ -64,6 +64,15 @@ def test_chosen_epochs_are_windows_of_the_history(digits: nb.Subset) -> None:
         nb.Signature("degree", epochs=[12]).fit_transform(histories)
 
 
+@pytest.mark.parametrize("options", [{"concatenate": False}, {"weighting": "linear"}, {"weighting": "exponential"}])
+def test_chosen_epochs_are_in_the_order_of_time(digits: nb.Subset, options: dict[str, Any]) -> None:
+    histories = digits.histories([0, 100], 5)
+    given, in_order = (
+        nb.Signature("degree", epochs=epochs, **options).fit_transform(histories) for epochs in ([5, 1, 3, 1], [1, 3, 5])
+    )
+    np.testing.assert_array_equal(given, in_order)
+
+
 def test_a_function_of_the_graph_that_returns_node_values_is_summarised(digits: nb.Subset) -> None:
     histories = digits.histories([0, 100], 3)
     own = nb.Signature(lambda graph: graph.degree()).fit_transform(histories)

@@ -39,6 +39,7 @@ from nndynbench.storage.files import (
 )
 from nndynbench.storage.hub import DownloadError, Origin, fetch
 from nndynbench.storage.manifest import FileFacts, Manifest, read_manifest
+from nndynbench.storage.pack import Pack
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.storage.tables import KEYS, TableName, table_file, write_table
@@ -517,3 +518,25 @@ def test_a_subset_is_read_although_the_current_folder_changes(
     for each in (zoo, pickle.loads(sent)):
         assert len(each.networks) == 240
         assert each.history(7, 2).graph(2).number_of_nodes == 51
+
+
+def test_a_folder_that_is_named_twice_is_read_once(bundled: Path, tmp_path: Path) -> None:
+    other = tmp_path / "digits-lenet" / bundled.name
+    shutil.copytree(bundled, other)
+    assert [each.folder for each in Pack(bundled, also=[other, bundled, other]).folders] == [bundled, other]
+    once, twice = Pack(bundled), Pack(bundled, also=[bundled])
+    assert (twice.folders[0].folder, len(twice.folders), len(twice.arrays("weights"))) == (bundled, 1, 1)
+    assert twice.opening == once.opening
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_pack_below_a_name_that_is_not_utf_8_is_read_and_written(bundled: Path, tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(bundled, root / "digits-lenet" / bundled.name)
+    zoo = nb.load("digits-lenet", root=root)
+    assert len(zoo.networks) == 240
+    assert zoo.history(7, 2).graph(2).number_of_nodes == 51
+    recorder = nb.Recorder(root / "run")
+    recorder.epoch(train_loss=1.0)
+    recorder.finish(test_accuracy=50.0)
+    assert nb.pack(root / "run", name="my-zoo", out=root / "zoo").curves["train_loss"].tolist() == [1.0]

@@ -49,8 +49,18 @@ def test_no_later_epoch_can_be_read(digits: nb.Subset, epoch: int) -> None:
 
 @pytest.mark.parametrize("budget", [0, 99, -1, "five", 2.5, None, True])
 def test_a_bad_budget_is_refused_with_the_valid_ones(digits: nb.Subset, budget: Any) -> None:
-    with pytest.raises(BudgetError, match="is not a budget of digits-lenet: valid budgets are whole numbers from 1 to 15"):
-        digits.history(0, budget)
+    for read in (lambda: digits.history(0, budget), lambda: digits.on_plateau(budget)):
+        with pytest.raises(
+            BudgetError, match="is not a budget of digits-lenet: valid budgets are whole numbers from 1 to 15"
+        ):
+            read()
+
+
+@pytest.mark.parametrize("centrality", ["degree", lambda graph: graph.degree()])
+@pytest.mark.parametrize("options", [{}, {"representation": "unrolled", "sign": "positive"}])
+def test_a_signature_of_no_epochs_is_refused(digits: nb.Subset, centrality: Any, options: dict[str, str]) -> None:
+    with pytest.raises(BudgetError, match="epochs must have at least one epoch, such as"):
+        digits.history(0, 5).signature(centrality, epochs=[], **options)
 
 
 def test_an_unknown_network_is_refused(digits: nb.Subset) -> None:

@@ -71,6 +71,15 @@ def test_blocked_by_another_number_tests_ten_bands_of_its_values(digits: nb.Subs
     assert len(folds) == 10
 
 
+def test_a_network_without_a_learning_rate_is_in_no_band(digits: nb.Subset) -> None:
+    without, others = digits.network_ids[::10], [network for network in digits.network_ids if network % 10]
+    rates = digits.networks["learning_rate"].where(~digits.networks.index.isin(without))
+    folds = list(blocked(digits.networks.assign(learning_rate=rates), "own"))
+    alone = list(blocked(digits.networks.loc[others], "own"))
+    assert [tested for _, tested in folds] == [tested for _, tested in alone]
+    assert [trained for trained, _ in folds] == [sorted([*trained, *without]) for trained, _ in alone]
+
+
 @pytest.fixture(scope="module")
 def diverse() -> nb.Subset:
     return nb.load("cifar10-lenet-diverse")
