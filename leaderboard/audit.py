@@ -159,7 +159,7 @@ def submissions_to_audit(
 
 
 def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets: Collection[int] = ()) -> list[AuditScore]:
-    """A submission's scores on a fresh zoo, under the first draw of its folds, beside the claimed ones.
+    """A submission's scores on a fresh zoo, under the first `DRAWS` draws of its folds, beside the claimed ones.
 
     Parameters
     ----------
@@ -180,6 +180,7 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
         fresh,
         protocol=submission.protocol,
         budgets=chosen,
+        draws=DRAWS,
         name=submission.method,
         sealed=True,
         order_seed=submission.order_seed,

@@ -62,6 +62,16 @@ def test_on_another_zoo_they_are_the_methods_scores_there(accepted: Accepted) ->
     assert all(score.fresh != score.claimed for score in scores)
 
 
+def test_a_fresh_score_is_the_mean_over_as_many_draws_as_its_record_says(
+    accepted: Accepted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaderboard.audit.DRAWS", 2)
+    half = nb.load(HALF)
+    there = nb.evaluate("degree-linear", half, protocol="regression-folds", budgets=3, draws=2).scores.set_index("metric")
+    scores = audit(accepted, half, budgets=[3])
+    assert {score.metric: score.fresh for score in scores} == pytest.approx(there["value"].to_dict())
+
+
 @pytest.mark.parametrize(
     ("fresh", "interval", "place"),
     [
