@@ -1,4 +1,4 @@
-"""What the pages say of audits: a method's each claimed score beside the one on a fresh zoo, a subset's how many differ."""
+"""Per method, each claimed score beside the fresh-zoo score; per subset, how many fall outside the claimed interval."""
 
 from __future__ import annotations
 
