@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import tomllib
 import zipfile
@@ -26,6 +25,7 @@ from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
+from leaderboard.shown import number
 from leaderboard.standing import StandingRecord, audits_by_file, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
@@ -172,21 +172,16 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "estimate": estimate, "verdict": verdict}
+    environment.filters |= {"number": _number, "estimate": _estimate, "verdict": verdict}
     environment.tests |= {"differing": differs, "told": is_told}
     return environment
 
 
-def number(value: float | Undefined | None) -> str:
-    """As the page's scripts write it: three decimals, fewer of larger numbers, and no negative zero."""
-    if value is None or isinstance(value, Undefined) or not math.isfinite(value):
-        return NOTHING
-    size = abs(value)
-    written = f"{size:.1e}" if size >= 1e4 else f"{size:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
-    return f"−{written}" if value < 0 and float(written) else written
+def _number(value: float | Undefined | None) -> str:
+    return number(None if isinstance(value, Undefined) else value)
 
 
-def estimate(found: Estimate | str | Undefined | None) -> Markup:
+def _estimate(found: Estimate | str | Undefined | None) -> Markup:
     """A number with its interval; a dash where there is none, and the reason where a text says why."""
     if isinstance(found, str):
         return Markup('<span class="note" title="{}">undefined</span>').format(found)

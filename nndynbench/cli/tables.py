@@ -70,7 +70,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         last = part[part["budget"] == budgets[-1]].set_index("method")
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
         if (known := part["ceiling"].dropna()).size:
-            title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
+            title += f" (a recipe's mean can reach {number(known.iloc[0])})"
         beyond = beyond_references(last)
         heads = [f"{budget} ep." for budget in budgets]
         draws = _draws_where_they_differ(part)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nndynbench import plots
-from nndynbench.numbers import NOTHING, epochs, estimate, listed
+from nndynbench.numbers import NOTHING, epochs, estimate, listed, written, written_interval
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.beside import BAR_TRIO, Trio, seeds_trios_among
@@ -243,9 +243,9 @@ def _regret(compared: Comparison, budget: int) -> Iterator[str]:
                 f"{_points(rows[trio.base])} if {trio.words} rank{'s' * (trio == BAR_TRIO)} the seeds, and by "
                 f"{_points(rows[trio.with_distance])} if {trio.words} and distance rank them"
             )
-            blind = rows.get("constant")
+            blind = rows.get(CHANCE)
             yield said + (f". Of three kept at random it falls short by {blind['value']:.1f} points." if blind else ".")
 
 
 def _points(row: Row) -> str:
-    return f"{row['value']:.1f} points ({row['low']:.1f} to {row['high']:.1f})"
+    return f"{written(row['value'], digits=1)} points ({written_interval(row['low'], row['high'], digits=1)})"

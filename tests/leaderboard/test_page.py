@@ -26,9 +26,10 @@ from leaderboard.check import Accepted, Refusal, check, submission_files
 from leaderboard.facts import board_facts
 from leaderboard.page.headline import answers
 from leaderboard.page.libraries import as_classic_script
-from leaderboard.page.site import number, words
+from leaderboard.page.site import words
 from leaderboard.page.view_data import as_text, paper_link
 from leaderboard.scores import Leading
+from leaderboard.shown import number
 from leaderboard.standing import STANDING_NAME, AuditScore, add_record
 from leaderboard.store import Store
 from nndynbench.protocols.method import method_names
