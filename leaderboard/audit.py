@@ -189,16 +189,16 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
     claimed = _claimed_intervals(accepted)
     scores = []
     for score in submission.scores:
-        place = score.budget, score.metric
+        case = score.budget, score.metric
         if score.budget in chosen:
-            row = found.get(place)
+            row = found.get(case)
             scores.append(
                 AuditScore(
                     budget=score.budget,
                     metric=score.metric,
                     claimed=score.value,
                     fresh=float(row["value"]) if row else None,
-                    claimed_interval=claimed.get(place),
+                    claimed_interval=claimed.get(case),
                     fresh_interval=_interval(row["low"], row["high"]) if row else None,
                 )
             )
@@ -226,9 +226,9 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted, p
     intervals = _claimed_intervals(accepted)
     scores = []
     for score in record.scores:
-        place = score.budget, score.metric
-        if place in values:  # metrics of an earlier version are claimed no more
-            scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
+        case = score.budget, score.metric
+        if case in values:  # metrics of an earlier version are claimed no more
+            scores.append(score.model_copy(update={"claimed": values[case], "claimed_interval": intervals.get(case)}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
     add_record(path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
 

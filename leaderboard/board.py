@@ -110,7 +110,7 @@ def views(
         if progress:
             progress(done, total)
     made = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
-    order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
+    order = {pair: position for position, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
 
@@ -157,7 +157,7 @@ def _view(
         {metric: Estimate(*found) for metric, found in facts[together]["ceiling"].items()},
         _references(unit.subset, protocol.name),
         leading,
-        [(paper_claims()[place], Estimate(*ours)) for place, ours in facts[together]["claims"]],
+        [(paper_claims()[index], Estimate(*ours)) for index, ours in facts[together]["claims"]],
     )
 
 

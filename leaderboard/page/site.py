@@ -20,7 +20,7 @@ from markupsafe import Markup
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
-from leaderboard.page.audits import Audit, audits_of, differs, fresh_zoos, is_told, verdict, worst
+from leaderboard.page.audits import Audit, audit_rows_of, audit_verdict, differs, fresh_zoos, is_told, worst
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
@@ -30,8 +30,7 @@ from leaderboard.standing import StandingRecord, audits_by_file, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.numbers import NOTHING
-from nndynbench.paper.verdicts import reservations, shown
-from nndynbench.paper.verdicts import verdict as verdict_of_claim
+from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
@@ -121,7 +120,7 @@ def _write_site(
     audited: list[Audit] = []
     by_file = audits_by_file(records)
     for method, own in by_method.items():
-        audits = audits_of(own, by_file)
+        audits = audit_rows_of(own, by_file)
         audited += audits
         write(
             f"methods/{method}.html",
@@ -172,7 +171,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "estimate": _estimate, "verdict": verdict}
+    environment.filters |= {"number": _number, "estimate": _estimate, "verdict": audit_verdict}
     environment.tests |= {"differing": differs, "told": is_told}
     return environment
 
@@ -272,7 +271,7 @@ def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, An
     for view in views:
         for claim, ours in view.claims:
             stands_in = "" if claim["subset"] == subset.name else f"stands in for {claim['subset']}: "
-            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict_of_claim(claim, ours)}"))
+            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict(claim, ours)}"))
     return found
 
 
@@ -284,7 +283,7 @@ def _parts_of(
         for view, chart in zip(views, data, strict=True)
         if any(entry.submission.method == method for entry in view.entries)
     ]
-    return [{"place": place, **_of_method(*both, method, audits)} for place, both in enumerate(own, start=1)]
+    return [{"position": position, **_of_method(*both, method, audits)} for position, both in enumerate(own, start=1)]
 
 
 def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[Audit]) -> dict[str, Any]:
