@@ -26,7 +26,7 @@ from leaderboard.page.libraries import write_libraries
 from leaderboard.page.subset_page import page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.shown import number
-from leaderboard.standing import StandingRecord, audits_by_file, name_of
+from leaderboard.standing import STANDINGS, StandingRecord, audits_by_file, name_of
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.numbers import NOTHING
@@ -236,6 +236,7 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[
     return {
         "first": {"subset": first[0], "protocol": first[1]},
         "only": list(only),
+        "standings": STANDINGS,
         "references": [{"key": r.key, "name": r.name, "meaning": r.meaning} for r in board_facts().references],
         "groups": [
             {"kind": METHODS, "name": "", "meaning": ""},
