@@ -305,7 +305,7 @@ def build(
     from leaderboard.authors import of_one_origin
     from leaderboard.board import views, without_ranks
     from leaderboard.dates import changed_dates
-    from leaderboard.page import build_site, need_free_or_older
+    from leaderboard.page import BoardContent, build_site, need_free_or_older
     from leaderboard.standing import read_records
 
     need_free_or_older(out)
@@ -322,7 +322,8 @@ def build(
         scored = views(accepted, subsets, records, dates=dates, store=store, jobs=jobs, progress=report)
     if only:
         scored = without_ranks(scored)
-    index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])
+    content = BoardContent(views=scored, accepted=accepted, subsets=subsets, records=records, only=only or [])
+    index = build_site(out, content, store=store)
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
     console.print(f"submissions on the page {escape(str(index))}: {len(accepted)}")
