@@ -58,7 +58,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
     reasons come last, where a value or an interval is missing.
     """
     from nndynbench.protocols.metrics import METRICS
-    from nndynbench.protocols.references import beyond_references
+    from nndynbench.protocols.references import BAR, beyond_references
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -82,7 +82,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [interval(row), *(dimmed(row, column, signed=True) for column in beyond)]
             cells += [draws[str(name)]] if draws else []
-            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
+            table.add_row(f"[bold]{name}[/bold]" if name in (BAR, *bold) else str(name), *cells, row["reads"])
         yield table
     yield from _tables_of_reasons(rows)
 
