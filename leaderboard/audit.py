@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from leaderboard.check import Accepted, Refusal, check_all
 from leaderboard.facts import board_facts
+from leaderboard.shown import DIGITS
 from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, audits_of, name_of
 from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
@@ -39,7 +40,6 @@ ROOT = Path(__file__).parents[1]
 
 DRAWS = 1
 """How many draws of the folds are scored on a fresh zoo, however many a claim is the mean over."""
-DIGITS = 6
 
 
 class DrawnZoo(BaseModel):

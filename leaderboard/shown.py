@@ -1,4 +1,4 @@
-"""How the board writes numbers, on its pages and in the check's report: as the page's scripts do."""
+"""How the board writes numbers: on its pages and in the check's report, as the page's scripts do, and in its files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 
 from nndynbench.numbers import NOTHING, written
 from nndynbench.protocols.scoring import Estimate
+
+DIGITS = 6
+"""Decimals of the numbers in standing.json, in the page's data and in the tables to download."""
 
 
 def number(value: float | None) -> str:

@@ -254,6 +254,5 @@ def _about(subset: Subset) -> dict[str, Any]:
     return {
         "summary": f"{manifest.summary} ({how})",
         "version": manifest.version,
-        "epochs": manifest.epochs,
         "unfinished": is_unfinished(manifest.version),
     }
