@@ -10,7 +10,7 @@ import pandas as pd
 
 from leaderboard.board import View
 from nndynbench.numbers import NOTHING
-from nndynbench.paper import paper_table2
+from nndynbench.paper.ranges import RANGES, paper_ranges
 from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.subsets import SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
@@ -37,12 +37,9 @@ def page_facts(subset: Subset) -> PageFacts:
 
 
 def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
-    summary, paper = summarised(subset), paper_table2().get(paper_column(subset.name) or "")
-    ours = summary.ranges
+    summary, paper = summarised(subset), paper_ranges(paper_column(subset.name))
     return [
-        ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else NOTHING),
-        ("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else NOTHING),
-        ("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else NOTHING),
+        *((what, summary.ranges[key], paper[key]) for key, what in RANGES.items()),
         ("high and low networks", f"{summary.high} and {summary.low}", NOTHING),
         ("diverged", str(summary.diverged), NOTHING),
     ]
