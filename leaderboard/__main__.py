@@ -20,7 +20,7 @@ from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_o
 from leaderboard.standing import AuditScore, Interval
 from leaderboard.store import Store
 from nndynbench.cli.console import CommandLine, opened, progress_bar, run
-from nndynbench.numbers import NOTHING
+from nndynbench.numbers import NOTHING, written, written_interval
 
 app = CommandLine(help=__doc__)
 console = opened(soft_wrap=True)
@@ -274,8 +274,8 @@ def audit(
 
 def _audit_table(accepted: Accepted, scores: Sequence[AuditScore], networks: int) -> Table:
     def shown(value: float | None, interval: Interval | None) -> str:
-        span = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-        return NOTHING if value is None else f"{value:.3f}{span}"
+        span = f" ({written_interval(*interval, digits=3)})" if interval else ""
+        return NOTHING if value is None else f"{written(value)}{span}"
 
     submission = accepted.submission
     title = f"{submission.method}, {submission.protocol}, on {networks} fresh networks of {submission.subset.name}"
@@ -305,7 +305,7 @@ def build(
     from leaderboard.authors import of_one_origin
     from leaderboard.board import views, without_ranks
     from leaderboard.dates import changed_dates
-    from leaderboard.page import build_site, need_free_or_older
+    from leaderboard.page import BoardContent, build_site, need_free_or_older
     from leaderboard.standing import read_records
 
     need_free_or_older(out)
@@ -322,7 +322,8 @@ def build(
         scored = views(accepted, subsets, records, dates=dates, store=store, jobs=jobs, progress=report)
     if only:
         scored = without_ranks(scored)
-    index = build_site(out, scored, accepted, subsets, records, store=store, only=only or [])
+    content = BoardContent(views=scored, accepted=accepted, subsets=subsets, records=records, only=only or [])
+    index = build_site(out, content, store=store)
     for refusal in refusals:
         console.print(f"[red]left out[/red] {escape(str(refusal))}")
     console.print(f"submissions on the page {escape(str(index))}: {len(accepted)}")

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from leaderboard.check import Accepted, Refusal, check_all
 from leaderboard.facts import board_facts
+from leaderboard.shown import DIGITS
 from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, audits_of, name_of
 from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
@@ -39,7 +40,6 @@ ROOT = Path(__file__).parents[1]
 
 DRAWS = 1
 """How many draws of the folds are scored on a fresh zoo, however many a claim is the mean over."""
-DIGITS = 6
 
 
 class DrawnZoo(BaseModel):
@@ -159,7 +159,7 @@ def submissions_to_audit(
 
 
 def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets: Collection[int] = ()) -> list[AuditScore]:
-    """A submission's scores on a fresh zoo, under the first draw of its folds, beside the claimed ones.
+    """A submission's scores on a fresh zoo, under the first `DRAWS` draws of its folds, beside the claimed ones.
 
     Parameters
     ----------
@@ -180,6 +180,7 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
         fresh,
         protocol=submission.protocol,
         budgets=chosen,
+        draws=DRAWS,
         name=submission.method,
         sealed=True,
         order_seed=submission.order_seed,
@@ -188,16 +189,16 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
     claimed = _claimed_intervals(accepted)
     scores = []
     for score in submission.scores:
-        place = score.budget, score.metric
+        case = score.budget, score.metric
         if score.budget in chosen:
-            row = found.get(place)
+            row = found.get(case)
             scores.append(
                 AuditScore(
                     budget=score.budget,
                     metric=score.metric,
                     claimed=score.value,
                     fresh=float(row["value"]) if row else None,
-                    claimed_interval=claimed.get(place),
+                    claimed_interval=claimed.get(case),
                     fresh_interval=_interval(row["low"], row["high"]) if row else None,
                 )
             )
@@ -225,9 +226,9 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted, p
     intervals = _claimed_intervals(accepted)
     scores = []
     for score in record.scores:
-        place = score.budget, score.metric
-        if place in values:  # metrics of an earlier version are claimed no more
-            scores.append(score.model_copy(update={"claimed": values[place], "claimed_interval": intervals.get(place)}))
+        case = score.budget, score.metric
+        if case in values:  # metrics of an earlier version are claimed no more
+            scores.append(score.model_copy(update={"claimed": values[case], "claimed_interval": intervals.get(case)}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
     add_record(path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
 

@@ -113,7 +113,7 @@ def views(
             progress(done, total)
     every = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
     made = [view for view in every if view.entries or view.paper]  # a protocol may score none of a subset's networks
-    order = {pair: place for place, pair in enumerate((p, s) for p in protocols() for s in subsets)}
+    order = {pair: position for position, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
     return made + _views_of_the_paper_alone(made)
 
@@ -156,14 +156,14 @@ def _view(
         for other in dict.fromkeys(other for _, other in scores):
             entries.append(
                 Entry(
-                    a.submission,
-                    kind_of(a.submission),
-                    record.standing if record else "self-reported",
-                    a.draft,
-                    other,
-                    {budget: found for (budget, o), found in scores.items() if o == other},
-                    {b: rank for (m, (b, o)), rank in ranked.items() if (m, o) == (a.submission.method, other)},
-                    dates.get(a.path),
+                    submission=a.submission,
+                    kind=kind_of(a.submission),
+                    standing=record.standing if record else "self-reported",
+                    draft=a.draft,
+                    trained_on=other,
+                    scores={budget: found for (budget, o), found in scores.items() if o == other},
+                    ranks={b: rank for (m, (b, o)), rank in ranked.items() if (m, o) == (a.submission.method, other)},
+                    date=dates.get(a.path),
                 )
             )
     leading: dict[int, dict[str, Leading]] = {}
@@ -171,13 +171,13 @@ def _view(
         best = Leading(row["method"], Estimate(*row["added"]), row["compared"], row["chance"], row["smallest"])
         leading.setdefault(row["budget"], {})[row["reference"]] = best
     return View(
-        protocol,
-        unit.subset,
-        entries,
-        {metric: Estimate(*found) for metric, found in facts[together]["ceiling"].items()},
-        _references(unit.subset, protocol.name),
-        leading,
-        [(paper_claims()[place], Estimate(*ours)) for place, ours in facts[together]["claims"]],
+        protocol=protocol,
+        subset=unit.subset,
+        entries=entries,
+        ceiling={metric: Estimate(*found) for metric, found in facts[together]["ceiling"].items()},
+        paper=_references(unit.subset, protocol.name),
+        leading=leading,
+        claims=[(paper_claims()[index], Estimate(*ours)) for index, ours in facts[together]["claims"]],
     )
 
 

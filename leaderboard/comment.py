@@ -9,11 +9,10 @@ from pathlib import Path
 from leaderboard.board import Entry, View, views
 from leaderboard.check import Accepted, Refusal, check_all, submission_files, subsets_at_hand
 from leaderboard.facts import board_facts
-from leaderboard.page.site import number
+from leaderboard.shown import estimate
 from leaderboard.store import Store
 from nndynbench.numbers import NOTHING
 from nndynbench.protocols.metrics import METRICS
-from nndynbench.protocols.scoring import Estimate
 from nndynbench.submissions.files import quoted
 
 # What Markdown, or what GitHub adds to it, reads as more than text.
@@ -66,17 +65,11 @@ def _row(view: View, entry: Entry, references: Sequence[str]) -> str:
         view.subset,
         f"{view.protocol.name}{source}",
         str(budget),
-        f"{METRICS[metric].label} {_estimate(scores.metrics[metric])}",
+        f"{METRICS[metric].label} {estimate(scores.metrics[metric])}",
         rank,
-        *(_estimate(scores.added.get(key)) for key in references),
+        *(estimate(scores.added.get(key)) for key in references),
     ]
     return f"| {' | '.join(map(_cell, cells))} |"
-
-
-def _estimate(found: Estimate | str | None) -> str:
-    if not isinstance(found, Estimate):
-        return NOTHING
-    return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -22,8 +22,7 @@ STANDING_NAME = "standing.json"
 
 Standing = Literal["self-reported", "rerun", "audited"]
 # From the weakest to the strongest: a rerun does not undo an audit.
-STANDINGS: tuple[Standing, ...] = ("self-reported", "rerun", "audited")
-
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 Place = Literal["inside", "above", "below"]
 Interval = tuple[float, float]

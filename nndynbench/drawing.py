@@ -34,6 +34,13 @@ BESIDE = 0.04
 # A layer of this many nodes fills its column.
 FULL_COLUMN = 24
 
+# Drawn after the bar, as far as they are compared; at most so many methods are drawn.
+DRAWN_FIRST = ("hyperparameters", "validation-accuracy", "degree-linear", "degree-svm")
+MOST_METHODS = 14
+
+# Metrics in which a coin gets a half.
+COIN_METRICS = ("accuracy", "balanced_accuracy", "roc_auc")
+
 
 def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw a metric (by default the protocol's first) over the budget, with its 95% band, a curve per result and subset.
@@ -57,7 +64,7 @@ def draw_scores(results: Sequence[Result], *, metric: str | None = None, ax: Axe
             label = " trained on ".join([f"{result.facts.method} on {key[0]}", *map(str, key[1:])])
             [line] = axes.plot(part["budget"], part["value"], marker="o", markersize=4, label=label)
             draw_interval(axes, part, color=line.get_color(), alpha=0.15)
-    if metric in ("accuracy", "balanced_accuracy", "roc_auc"):
+    if metric in COIN_METRICS:
         axes.axhline(0.5, color="grey", linestyle=":", linewidth=1, label="a coin")
     whole_epochs(axes)
     axes.set_xlabel("training epochs seen")
@@ -108,6 +115,7 @@ def draw_comparison(
         If no method has a value, and for transfer, which is a matrix.
     """
     from nndynbench.names import check_name
+    from nndynbench.protocols.references import BAR
 
     chosen = check_name(metric or compared.protocol.metrics[0], compared.protocol.metrics, what="metric")
     if compared.protocol.test == "another":
@@ -125,7 +133,7 @@ def draw_comparison(
         curve = part[part["method"] == method].sort_values("budget")
         if alone:
             curve = curve.assign(budget=curve["budget"] + BESIDE * (position - (len(shown) - 1) / 2))
-        is_bar = method == "bar"
+        is_bar = method == BAR
         style: dict[str, Any] = {"color": "black" if is_bar else f"C{position % 10}", "linewidth": 2.2 if is_bar else 1.2}
         style["linestyle"] = "-" if position < 10 else "--"
         axes.plot(curve["budget"], curve["value"], marker="o", markersize=3, label=method, **style)
@@ -142,13 +150,12 @@ def draw_comparison(
 
 def _worth_showing(rows: pd.DataFrame, metric: str) -> list[str]:
     from nndynbench.protocols.metrics import METRICS
+    from nndynbench.protocols.references import BAR
 
     last = rows[rows["budget"] == rows["budget"].max()].set_index("method")["value"]
     best = last.sort_values(ascending=METRICS[metric].direction < 0).index
-    always = [
-        name for name in ("bar", "hyperparameters", "validation-accuracy", "degree-linear", "degree-svm") if name in best
-    ]
-    return [*always, *(name for name in best if name not in always)][:14]
+    always = [name for name in (BAR, *DRAWN_FIRST) if name in best]
+    return [*always, *(name for name in best if name not in always)][:MOST_METHODS]
 
 
 def draw_curves(subset: Subset, *, network_ids: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nndynbench.prediction import FITTED_AS, Forecaster, Given, given_of
+from nndynbench.prediction import BUDGET, FITTED_AS, Forecaster, Given, given_of
 from nndynbench.protocols import find_method, find_protocol
 from nndynbench.protocols.board import NoMethodError, best_method
 from nndynbench.recording import Recorder, Run
-from nndynbench.subsets import Subset, load
+from nndynbench.subsets import Subset, as_subset
 from nndynbench.subsets.history import CURVES, READABLE
 
 
@@ -102,14 +102,14 @@ class StopEarly:
             raise ValueError(f"at_least must be in percent, from 0 to 100, not {at_least!r}")
         if not 0 <= below <= 1:
             raise ValueError(f"below must be a probability, from 0 to 1, not {below!r}")
-        self.subset = load(subset) if isinstance(subset, str) else subset
+        self.subset = as_subset(subset)
         folds = find_protocol(FITTED_AS).split
         assert folds is not None
         self.subset.split(folds)  # too few networks are an error now, not within a training
         self.at_least = at_least
         self.below = below
         self.method = method
-        last = min(5, self.subset.manifest.keep or 5, self.subset.budgets[-1])
+        last = min(BUDGET, self.subset.manifest.keep or BUDGET, self.subset.budgets[-1])
         self.budgets = [self.subset.check_budget(budget) for budget in (range(1, last + 1) if budgets is None else budgets)]
         self._fitted: dict[tuple[str, int], Forecaster] = {}
 

@@ -17,8 +17,7 @@ from nndynbench.paper import tables, verdicts
 from nndynbench.paper.reproduction import Reproduction
 from nndynbench.protocols import find_protocol, stored
 from nndynbench.report import sections
-from nndynbench.report.beside import CURVES as BESIDE_CURVES
-from nndynbench.report.beside import LOSSES, Beside
+from nndynbench.report.beside import CURVES_TRIO, LOSSES_TRIO, Trio
 from nndynbench.report.board import Board, Part
 from nndynbench.report.prose import with_numbers
 from nndynbench.report.ranking import board_methods, ranked, shortlist, trivial
@@ -29,11 +28,11 @@ from nndynbench.submissions.beside import submitted
 from tests.oracles import drawn_whole, students_levels
 from tests.submitted import copied
 
-CURVES, BOTH, CONTROL = BESIDE_CURVES.method, BESIDE_CURVES.with_distance, BESIDE_CURVES.permuted
+CURVES, BOTH, CONTROL = CURVES_TRIO.base, CURVES_TRIO.with_distance, CURVES_TRIO.permuted
 SUBMISSIONS = {
     "digits-lenet.regression-folds": ["bar", "curve-bar", "constant", "degree-linear", "validation-accuracy"],
     "digits-lenet.blocked": ["bar", "curve-bar", "constant", "degree-linear"],
-    "digits-lenet-seeds.seeds": [CURVES, "within-distance", BOTH, CONTROL, *LOSSES.labels],
+    "digits-lenet-seeds.seeds": [CURVES, "within-distance", BOTH, CONTROL, *LOSSES_TRIO.labels],
 }
 
 
@@ -144,9 +143,9 @@ def test_findings_are_one_screen_that_leads_to_a_page_per_question(document: str
     assert "(document/classification.md)" not in first  # nothing is submitted
 
 
-@pytest.mark.parametrize("reference", [BESIDE_CURVES, LOSSES], ids=["curves", "exact losses"])
+@pytest.mark.parametrize("trio", [CURVES_TRIO, LOSSES_TRIO], ids=["curves", "exact losses"])
 def test_the_first_question_is_of_seeds_with_what_distance_adds(
-    document: str, submissions: Path, seeds: nb.Subset, reference: Beside
+    document: str, submissions: Path, seeds: nb.Subset, trio: Trio
 ) -> None:
     def deviations(values: pd.Series) -> pd.Series:
         return values - values.groupby(seeds.recipes.loc[values.index]).transform("mean")
@@ -161,11 +160,11 @@ def test_the_first_question_is_of_seeds_with_what_distance_adds(
         errors = [((truth - predicted) ** 2).sum() / (truth**2).sum() for predicted in (without, blended)]
         return errors[0] - errors[1]
 
-    methods = (reference.method, reference.with_distance)
+    methods = (trio.base, trio.with_distance)
     curves, both = (predictions(submissions, method, seeds, "seeds").set_index("network") for method in methods)
     draws = [(part, both[both["draw"] == draw].loc[part.index]) for draw, part in curves.groupby("draw")]
     assert len(draws) == 5
-    [line] = [line for line in document.split("\n# ")[0].splitlines() if f"distance adds to {reference.words}**" in line]
+    [line] = [line for line in document.split("\n# ")[0].splitlines() if f"distance adds to {trio.words}**" in line]
     assert line.split("|")[-2].strip().startswith(f"**{np.mean([gained(*draw) for draw in draws]):+.3f} (")
 
 
@@ -254,7 +253,7 @@ def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
     ]
     compared = nb.Comparison(find_protocol("seeds"), pd.DataFrame(rows), {})
     board = Board({}, {(("zoo",), Part("seeds")): compared})
-    said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo"), [BESIDE_CURVES]))  # type: ignore[arg-type]
+    said = list(what_the_seeds_say(board, SimpleNamespace(name="zoo"), [CURVES_TRIO]))  # type: ignore[arg-type]
     assert said == ["Distance adds to curves over all networks at 3 epochs (1 of 2 intervals above 0)."]
 
 
@@ -287,7 +286,7 @@ def test_what_holds_over_all_networks_is_said_first_and_beside_it_what_does_not(
 
     parts = {"seeds": added(overall), "seeds-on-plateau": added(on), "seeds-off-plateau": added(off)}
     of = {(("zoo",), Part(name)): nb.Comparison(find_protocol(name), pd.DataFrame(rows), {}) for name, rows in parts.items()}
-    said = what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [BESIDE_CURVES])  # type: ignore[arg-type]
+    said = what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [CURVES_TRIO])  # type: ignore[arg-type]
     assert " ".join(said) == expected
 
 
@@ -296,7 +295,7 @@ def test_what_is_known_of_a_part_alone_is_said() -> None:
     known = [rows[0], rows[1] | {"added_to_curves": 0.2, "added_to_curves_low": 0.1, "added_to_curves_high": 0.3}]
     parts = {"seeds": rows, "seeds-on-plateau": known}
     of = {(("zoo",), Part(name)): nb.Comparison(find_protocol(name), pd.DataFrame(own), {}) for name, own in parts.items()}
-    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [BESIDE_CURVES]))  # type: ignore[arg-type]
+    said = list(what_the_seeds_say(Board({}, of), SimpleNamespace(name="zoo"), [CURVES_TRIO]))  # type: ignore[arg-type]
     assert said == ["Distance adds to curves on the plateau at 1 epoch (1 of 1 intervals above 0)."]
 
 

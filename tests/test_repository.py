@@ -63,7 +63,6 @@ def test_every_workflow_is_explained_and_no_badge_says_that_one_passes() -> None
         assert f"`{workflow.name}`" in CONTRIBUTING
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "badge" not in readme
-    assert "None of them has been run yet" in CONTRIBUTING
 
 
 def test_every_path_that_contributing_names_exists() -> None:
@@ -77,7 +76,7 @@ def test_every_commit_that_contributing_names_is_one() -> None:
     assert len(named) == 10
     git = ["git", "-C", str(ROOT)]
     if subprocess.run([*git, "rev-parse", "--is-shallow-repository"], capture_output=True, text=True).stdout != "false\n":
-        return  # a shallow clone or an archive has no history to look into
+        pytest.skip("a shallow clone or an archive has no history to look into")
     unknown = [c for c in named if subprocess.run([*git, "cat-file", "-e", c], capture_output=True).returncode]
     assert unknown == []
 
@@ -87,5 +86,5 @@ def test_line_ends_stay_as_they_are_on_every_system() -> None:
     named = "leaderboard/submissions/bar/digits-lenet.regression.json"
     git = ["git", "-C", str(ROOT), "check-attr", "text", "--", named]
     if not (ROOT / ".git").exists():
-        return  # an archive
+        pytest.skip("an archive has no attributes of files")
     assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == f"{named}: text: unset\n"

@@ -1,4 +1,4 @@
-"""What the pages say of audits: a method's each claimed score beside the one on a fresh zoo, a subset's how many differ."""
+"""Per method, each claimed score beside the fresh-zoo score; per subset, how many fall outside the claimed interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Audit:
     leading: Sequence[AuditScore]
 
 
-def audits_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], Sequence[StandingRecord]]) -> list[Audit]:
+def audit_rows_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], Sequence[StandingRecord]]) -> list[Audit]:
     """The audits of a method's submissions, in their order: all audits of each file as it is now, by `audits_by_file`."""
     found = []
     for a in own:
@@ -70,7 +70,7 @@ def fresh_zoos(audits: Iterable[Audit]) -> list[FreshZoo]:
             by_zoo.setdefault((audit.protocol, seed, networks), []).append(audit)
     found = []
     for zoo, own in by_zoo.items():
-        said = [verdict(score) for audit in own for score in audit.leading]
+        said = [audit_verdict(score) for audit in own for score in audit.leading]
         counts = (said.count(each) for each in ("inside", "outside: better", "outside: worse"))
         found.append(FreshZoo(*zoo, len(own), *counts))
     return found
@@ -86,7 +86,7 @@ def differs(score: AuditScore) -> bool:
     return score.place in ("above", "below")
 
 
-def verdict(score: AuditScore) -> str:
+def audit_verdict(score: AuditScore) -> str:
     """Where the fresh score lies from the claim's interval, better or worse; empty where nobody can say."""
     if not differs(score):
         return score.place or ""

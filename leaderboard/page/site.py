@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-import shutil
 import tomllib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -21,17 +18,18 @@ from markupsafe import Markup
 from leaderboard.board import View
 from leaderboard.check import Accepted
 from leaderboard.facts import board_facts
-from leaderboard.page.audits import Audit, audits_of, differs, fresh_zoos, is_told, verdict, worst
+from leaderboard.page.archive import write_archive
+from leaderboard.page.audits import Audit, audit_rows_of, audit_verdict, differs, fresh_zoos, is_told
 from leaderboard.page.headline import answers, last_changed
 from leaderboard.page.libraries import write_libraries
-from leaderboard.page.subset_page import page_facts
+from leaderboard.page.method_page import parts_of
+from leaderboard.page.subset_page import claims_on, page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
-from leaderboard.standing import StandingRecord, audits_by_file, name_of
+from leaderboard.shown import number
+from leaderboard.standing import STANDINGS, StandingRecord, audits_by_file
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.numbers import NOTHING
-from nndynbench.paper.verdicts import reservations, shown
-from nndynbench.paper.verdicts import verdict as verdict_of_claim
 from nndynbench.protocols.method import baselines_folder
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import protocols
@@ -47,22 +45,41 @@ TRAINED = "trained"
 ASSETS = ("style.css", "cells.js", "charting.js", "matrix.js", "table.js", "board.js", "pages.js")
 METHODS, PAPER = "method", "paper"
 ARCHIVE = "submissions.zip"
-ZIPPED = (1980, 1, 1, 0, 0, 0)  # a date for all: the same submissions give the same archive
 
 
-def build_site(
-    out: Path,
-    views: Sequence[View],
-    accepted: Sequence[Accepted],
-    subsets: Mapping[str, Subset],
-    records: list[StandingRecord],
-    *,
-    store: Store = Store(),  # noqa: B008 (frozen)
-    only: Sequence[str] = (),
-) -> Path:
+@dataclass(frozen=True)
+class BoardContent:
+    """What a site is built from. ``only``: the methods that it is about, where it does not show all of them."""
+
+    views: Sequence[View]
+    accepted: Sequence[Accepted]
+    subsets: Mapping[str, Subset]
+    records: list[StandingRecord]
+    only: Sequence[str] = ()
+
+    def by_method(self) -> dict[str, list[Accepted]]:
+        """The submissions of each method."""
+        found: dict[str, list[Accepted]] = {}
+        for a in self.accepted:
+            found.setdefault(a.submission.method, []).append(a)
+        return found
+
+
+class _Writer:
+    """Writes pages from templates into a folder, each with ``shared`` and a content of its own."""
+
+    def __init__(self, out: Path, shared: Mapping[str, Any]) -> None:
+        self.out, self.shared, self.templates = out, shared, _templates()
+
+    def write(self, path: str, template: str, **own: Any) -> None:
+        target = self.out / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = self.templates.get_template(template).render(up="../" * path.count("/"), **self.shared, **own)
+        target.write_text(text, encoding="utf-8")
+
+
+def build_site(out: Path, content: BoardContent, *, store: Store = Store()) -> Path:  # noqa: B008 (frozen)
     """Write the site into a folder; an older one there is replaced when the new one is whole.
-
-    ``only``: the methods that it is about, where it does not show all of them.
 
     Raises
     ------
@@ -72,8 +89,8 @@ def build_site(
     need_free_or_older(out)
     with folder_written_whole(out) as fresh:
         libraries = write_libraries(fresh / "assets", store.folder)
-        _write_site(fresh, views, accepted, subsets, records, libraries, only)
-        _write_downloads(fresh / ARCHIVE, accepted, older=out / ARCHIVE)
+        _write_site(fresh, content, libraries)
+        write_archive(fresh / ARCHIVE, content.accepted, older=out / ARCHIVE)
     return out / "index.html"
 
 
@@ -83,71 +100,65 @@ def need_free_or_older(out: Path) -> None:
         raise FileExistsError(f"{out} holds something other than an older page: choose another folder")
 
 
-def _write_site(
-    out: Path,
-    views: Sequence[View],
-    accepted: Sequence[Accepted],
-    subsets: Mapping[str, Subset],
-    records: list[StandingRecord],
-    libraries: Mapping[str, str],
-    only: Sequence[str],
-) -> None:
+def _write_site(out: Path, content: BoardContent, libraries: Mapping[str, str]) -> None:
     for asset in ASSETS:
         (out / "assets" / asset).write_bytes(files("leaderboard.page").joinpath("assets", asset).read_bytes())
-    shared = {
-        "words": words(),
-        "links": links(),
-        "references": board_facts().references,
-        "libraries": libraries,
-        "version": version("nndynbench"),
-        "updated": last_changed(views),
-    }
-    templates = _templates()
+    data = _data(content.views)
+    _write_data(out / "data", content.views, data)
+    pages = _Writer(
+        out,
+        {
+            "words": words(),
+            "links": links(),
+            "references": board_facts().references,
+            "libraries": libraries,
+            "version": version("nndynbench"),
+            "updated": last_changed(content.views),
+        },
+    )
+    pages.write("index.html", "index.html", index=_index(content), answers=answers(content.views), only=content.only)
+    pages.write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
+    by_file = audits_by_file(content.records)
+    audits = {method: audit_rows_of(own, by_file) for method, own in content.by_method().items()}
+    _write_methods(pages, content, data, audits)
+    _write_subsets(pages, content, [audit for own in audits.values() for audit in own])
+    for source in sorted(baselines_folder().glob("*.py")):
+        pages.write(f"code/{source.stem}.html", "code.html", name=source.name, text=source.read_text(encoding="utf-8"))
+    schema = json.dumps(json_schema(), indent=1)
+    (out / "submission.schema.json").write_text(schema + "\n", encoding="utf-8")
 
-    def write(path: str, template: str, **content: Any) -> None:
-        target = out / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        up = "../" * path.count("/")
-        target.write_text(templates.get_template(template).render(up=up, **shared, **content), encoding="utf-8")
 
-    data = _data(views)
-    _write_data(out / "data", views, data)
-    write("index.html", "index.html", index=_index(views, subsets, only), answers=answers(views), only=only)
-    write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
-    by_method: dict[str, list[Accepted]] = {}
-    for a in accepted:
-        by_method.setdefault(a.submission.method, []).append(a)
-    write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
-    audited: list[Audit] = []
-    by_file = audits_by_file(records)
+def _write_methods(
+    pages: _Writer, content: BoardContent, data: Sequence[dict[str, Any]], audits: Mapping[str, Sequence[Audit]]
+) -> None:
+    by_method = content.by_method()
+    pages.write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
     for method, own in by_method.items():
-        audits = audits_of(own, by_file)
-        audited += audits
-        write(
+        pages.write(
             f"methods/{method}.html",
             "method.html",
             submissions=[a.submission for a in own],
             paper=paper_link(own[0].submission.source),
-            parts=_parts_of(method, views, data, audits),
-            audits=audits,
+            parts=parts_of(method, content.views, data, audits[method]),
+            audits=audits[method],
         )
-    of_subset = {name: [view for view in views if view.subset == name] for name in subsets}
-    write("subsets/index.html", "subsets.html", subsets=[(subset, of_subset[name]) for name, subset in subsets.items()])
-    for name, subset in subsets.items():
-        write(
+
+
+def _write_subsets(pages: _Writer, content: BoardContent, audits: Sequence[Audit]) -> None:
+    views = {name: [view for view in content.views if view.subset == name] for name in content.subsets}
+    listed = [(subset, views[name]) for name, subset in content.subsets.items()]
+    pages.write("subsets/index.html", "subsets.html", subsets=listed)
+    for name, subset in content.subsets.items():
+        pages.write(
             f"subsets/{name}.html",
             "subset.html",
             subset=subset,
             facts=page_facts(subset),
-            views=of_subset[name],
-            claims=_claims(subset, of_subset[name]),
-            fresh_zoos=fresh_zoos(audit for audit in audited if audit.subset == name),
+            views=views[name],
+            claims=claims_on(subset, views[name]),
+            fresh_zoos=fresh_zoos(audit for audit in audits if audit.subset == name),
             unfinished=is_unfinished(subset.version),
         )
-    for source in sorted(baselines_folder().glob("*.py")):
-        write(f"code/{source.stem}.html", "code.html", name=source.name, text=source.read_text(encoding="utf-8"))
-    schema = json.dumps(json_schema(), indent=1)
-    (out / "submission.schema.json").write_text(schema + "\n", encoding="utf-8")
 
 
 @cache
@@ -172,21 +183,16 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "estimate": estimate, "verdict": verdict}
+    environment.filters |= {"number": _number, "estimate": _estimate, "verdict": audit_verdict}
     environment.tests |= {"differing": differs, "told": is_told}
     return environment
 
 
-def number(value: float | Undefined | None) -> str:
-    """As the page's scripts write it: three decimals, fewer of larger numbers, and no negative zero."""
-    if value is None or isinstance(value, Undefined) or not math.isfinite(value):
-        return NOTHING
-    size = abs(value)
-    written = f"{size:.1e}" if size >= 1e4 else f"{size:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
-    return f"−{written}" if value < 0 and float(written) else written
+def _number(value: float | Undefined | None) -> str:
+    return number(None if isinstance(value, Undefined) else value)
 
 
-def estimate(found: Estimate | str | Undefined | None) -> Markup:
+def _estimate(found: Estimate | str | Undefined | None) -> Markup:
     """A number with its interval; a dash where there is none, and the reason where a text says why."""
     if isinstance(found, str):
         return Markup('<span class="note" title="{}">undefined</span>').format(found)
@@ -212,27 +218,8 @@ def _write_data(folder: Path, views: Sequence[View], data: Sequence[dict[str, An
         (folder / f"{view.subset}.{view.protocol.name}.csv").write_text(as_csv(view), encoding="utf-8")
 
 
-def _write_downloads(path: Path, accepted: Sequence[Accepted], *, older: Path) -> None:
-    """All submissions in one archive; an older one of the same contents is taken as it is."""
-    contents = {name_of(a.path): a.path.read_bytes() for a in sorted(accepted, key=lambda a: a.path)}
-    if _checksums(older) == [(name, zlib.crc32(content)) for name, content in contents.items()]:
-        shutil.copyfile(older, path)
-        return
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, ZIPPED), content, zipfile.ZIP_DEFLATED)
-
-
-def _checksums(archive: Path) -> list[tuple[str, int]]:
-    """Names and checksums of what is in an archive; none of one that is not there, or damaged."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            return [(held.filename, held.CRC) for held in opened.infolist()]
-    except (OSError, zipfile.BadZipFile):
-        return []
-
-
-def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[str]) -> dict[str, Any]:
+def _index(content: BoardContent) -> dict[str, Any]:
+    views, subsets = content.views, content.subsets
     there = [(view.subset, view.protocol.name) for view in views]
     rows = [(view.subset, view.protocol.name) for view in views if view.entries]
     wanted = [(shown.subset, shown.protocol) for shown in board_facts().first]
@@ -241,7 +228,8 @@ def _index(views: Sequence[View], subsets: Mapping[str, Subset], only: Sequence[
     groups = [{"kind": group.kind, "name": group.name, "meaning": group.meaning} for group in board_facts().groups]
     return {
         "first": {"subset": first[0], "protocol": first[1]},
-        "only": list(only),
+        "only": list(content.only),
+        "standings": STANDINGS,
         "references": [{"key": r.key, "name": r.name, "meaning": r.meaning} for r in board_facts().references],
         "groups": [
             {"kind": METHODS, "name": "", "meaning": ""},
@@ -266,46 +254,5 @@ def _about(subset: Subset) -> dict[str, Any]:
     return {
         "summary": f"{manifest.summary} ({how})",
         "version": manifest.version,
-        "epochs": manifest.epochs,
         "unfinished": is_unfinished(manifest.version),
     }
-
-
-def _claims(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, Any], str, str]]:
-    """The paper's claims that the rows on a subset test: (claim, ours, verdict)."""
-    found = []
-    for view in views:
-        for claim, ours in view.claims:
-            stands_in = "" if claim["subset"] == subset.name else f"stands in for {claim['subset']}: "
-            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict_of_claim(claim, ours)}"))
-    return found
-
-
-def _parts_of(
-    method: str, views: Sequence[View], data: Sequence[dict[str, Any]], audits: Sequence[Audit]
-) -> list[dict[str, Any]]:
-    own = [
-        (view, chart)
-        for view, chart in zip(views, data, strict=True)
-        if any(entry.submission.method == method for entry in view.entries)
-    ]
-    return [{"place": place, **_of_method(*both, method, audits)} for place, both in enumerate(own, start=1)]
-
-
-def _of_method(view: View, chart: dict[str, Any], method: str, audits: Sequence[Audit]) -> dict[str, Any]:
-    """A method's own entries of a view, the worst that fresh zoos gave, and the part of the view's chart that is of it and
-    of the references.
-    """
-    shown_beside = [entry for entry in chart["entries"] if entry["method"] in (method, *chart["references"].values())]
-    entries = [entry for entry in view.entries if entry.submission.method == method]
-    scores = [scores for entry in entries for scores in entry.scores.values()]
-    worth = [
-        (name, reference.key, f"{title} {reference.name}")
-        for name, title in (("gain", "Gain over"), ("added", "Added to"))
-        for reference in board_facts().references
-        if any(reference.key in getattr(score, name) for score in scores)
-    ]
-    fresh = worst(audit for audit in audits if (audit.subset, audit.protocol) == (view.subset, view.protocol.name))
-    budgets = sorted({int(budget) for entry in shown_beside for budget in entry["scores"]})
-    part = {**chart, "budgets": budgets, "entries": shown_beside, "paper": []}
-    return {"view": view, "entries": entries, "worth": worth, "fresh": fresh, "chart": part}

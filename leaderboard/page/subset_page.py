@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from leaderboard.board import View
 from nndynbench.numbers import NOTHING
-from nndynbench.paper import paper_table2
+from nndynbench.paper.ranges import RANGES, paper_ranges
+from nndynbench.paper.verdicts import reservations, shown, verdict
 from nndynbench.subsets import SplitError, Subset
 from nndynbench.subsets.catalogue import paper_column
 from nndynbench.subsets.splits import RULES
@@ -34,12 +37,9 @@ def page_facts(subset: Subset) -> PageFacts:
 
 
 def _ranges(subset: Subset) -> list[tuple[str, str, str]]:
-    summary, paper = summarised(subset), paper_table2().get(paper_column(subset.name) or "")
-    ours = summary.ranges
+    summary, paper = summarised(subset), paper_ranges(paper_column(subset.name))
     return [
-        ("epochs trained", ours["early_stopping"], str(paper["early_stopping"]) if paper else NOTHING),
-        ("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else NOTHING),
-        ("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else NOTHING),
+        *((what, summary.ranges[key], paper[key]) for key, what in RANGES.items()),
         ("high and low networks", f"{summary.high} and {summary.low}", NOTHING),
         ("diverged", str(summary.diverged), NOTHING),
     ]
@@ -79,3 +79,13 @@ def _curves(subset: Subset) -> dict[str, list[Any]]:
         "accuracy": [round(float(accuracy), 2) for accuracy in curves["validation_accuracy"]],
         "learning_rate": [float(f"{rate:.3g}") for rate in rates],
     }
+
+
+def claims_on(subset: Subset, views: Sequence[View]) -> list[tuple[Mapping[str, Any], str, str]]:
+    """The paper's claims that the rows on a subset test: (claim, ours, verdict)."""
+    found = []
+    for view in views:
+        for claim, ours in view.claims:
+            stands_in = "" if claim["subset"] == subset.name else f"stands in for {claim['subset']}: "
+            found.append((claim, shown(claim, ours), f"{stands_in}{reservations([subset])}{verdict(claim, ours)}"))
+    return found

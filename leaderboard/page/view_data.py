@@ -11,10 +11,9 @@ from typing import Any
 
 from leaderboard.board import Entry, View
 from leaderboard.scores import Scores
+from leaderboard.shown import DIGITS
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.scoring import Estimate
-
-DIGITS = 6
 
 ARXIV = re.compile(r"arxiv[ :]\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
 DOI = re.compile(r"\bdoi[ :]\s*(10\.\d{4,9}/[\w.()/:;-]*\w)", re.IGNORECASE)

@@ -1,5 +1,5 @@
-"""What all command lines share: the paths that they take, where they print, tables that no terminal is too narrow for,
-progress, and errors.
+"""What all command lines share: the paths that they take, consoles, tables that no terminal is too narrow for, progress, and
+how they end.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 import nndynbench.progress
+from nndynbench.cli.outlet import outlet
 from nndynbench.extras import is_there, remedy
 from nndynbench.numbers import NOTHING
 from nndynbench.processes import end_workers
@@ -87,61 +88,6 @@ def _with_user_paths(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-class Outlet:
-    """Standard output, whatever that is at the moment: what cannot be shown stops no work.
-
-    What the encoding lacks is shown as "?". Where a pipe was closed or a disk is full, ``failure`` is kept, for the exit
-    status to tell.
-    """
-
-    failure: OSError | None = None
-
-    @property
-    def stream(self) -> IO[str] | None:
-        """None where it was closed from the beginning: nobody wants to see anything."""
-        stream: IO[str] | None = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
-        return stream
-
-    @property
-    def rich_proxied_file(self) -> Outlet:
-        # While a bar is shown, rich stands in for standard output and prints to this.
-        return self
-
-    @property
-    def encoding(self) -> str:
-        return getattr(self.stream, "encoding", None) or "utf-8"
-
-    def isatty(self) -> bool:
-        return self.stream is not None and self.stream.isatty()
-
-    def write(self, text: str) -> int:
-        with self._failure_kept():
-            if self.stream is not None:
-                try:
-                    self.stream.write(text)
-                except UnicodeEncodeError:
-                    self.stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
-        return len(text)
-
-    def flush(self) -> None:
-        with self._failure_kept():
-            if self.stream is not None:
-                self.stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-    @contextmanager
-    def _failure_kept(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as failure:
-            self.failure = self.failure or failure
-
-
-outlet = Outlet()
-
-
 def opened(**options: Any) -> Console:
     """A console that prints to standard output, on which work never fails. No emoji: a path may hold ":x:"."""
     return Console(file=cast(IO[str], outlet), emoji=False, **options)
@@ -193,6 +139,12 @@ def need(module: str) -> None:
     if not is_there(module):
         tell(f"error: {remedy(module)}")
         sys.exit(2)
+
+
+def exit_unless_at(written: object, asked: object) -> None:
+    """Exit with status 1 where something was written elsewhere than asked for; a warning has said why."""
+    if written != asked:
+        raise typer.Exit(1)
 
 
 def tell(text: str) -> None:

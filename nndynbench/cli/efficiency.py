@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.cli.console import console, print_table, progress_bar
+from nndynbench.cli.console import console, exit_unless_at, print_table, progress_bar
 from nndynbench.cli.options import Root
 from nndynbench.cli.tables import dimmed
 from nndynbench.numbers import number
@@ -66,8 +66,7 @@ def sample_efficiency(
     title = f"{loaded.name}: {label} over {reference}"
     plot = gain_over_networks(curve, written.with_suffix(".png"), title=title)
     console.print(escape(f"written: {written}, {plot}"))
-    if written != path:
-        raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+    exit_unless_at(written, path)
 
 
 def read_sizes(text: str) -> list[int | None]:

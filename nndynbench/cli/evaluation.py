@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from nndynbench.cli.console import console, print_table, progress_bar
+from nndynbench.cli.console import console, exit_unless_at, print_table, progress_bar
 from nndynbench.cli.options import Root
 from nndynbench.cli.tables import comparison_tables, said_of_draws, score_tables
 from nndynbench.names import check_name
@@ -111,8 +111,7 @@ def evaluate(
     console.print(f"[dim]{escape(said_of_citing(result.facts.subsets, chosen, draws))}[/dim]")
     if is_file_name(method) and root is None:
         console.print(escape(f"next, a row on the leaderboard: {submit_command(kept.path)}"), soft_wrap=True)
-    if kept.path != path:
-        raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+    exit_unless_at(kept.path, path)
 
 
 def submit_command(result: Path) -> str:
@@ -225,8 +224,7 @@ def compare(
     else:
         console.print(f"[yellow]no plot[/yellow]: {shown} has no value")
     console.print(escape("written: " + ", ".join(map(str, written))))
-    if written[: len(asked)] != asked:
-        raise typer.Exit(1)  # a warning has said why they are not where they were asked for
+    exit_unless_at(written[: len(asked)], asked)
 
 
 def said_of_few_submissions(folder: Path) -> str:

@@ -15,7 +15,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from nndynbench.cli.console import CommandLine, console, print_table
+from nndynbench.cli.console import CommandLine, console, exit_unless_at, print_table
 from nndynbench.cli.options import Root
 from nndynbench.storage.elsewhere import rows_written_somewhere
 
@@ -114,5 +114,4 @@ def show(reproduced: Reproduction, stem: Path) -> None:
     written = rows_written_somewhere(reproduced.rows, path)
     drawn = [draw(written.parent / name) for name, draw in reproduced.plots.items()]
     console.print("written: " + ", ".join(escape(str(each)) for each in [written, *drawn]))
-    if written != path:
-        raise typer.Exit(1)  # a warning has said why it is not where it was asked for
+    exit_unless_at(written, path)

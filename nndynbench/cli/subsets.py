@@ -38,7 +38,7 @@ def list_subsets(root: Root = None) -> None:
 
 def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
     """Describe a subset: how it was trained, its ranges beside the paper's Table 2, its splits and its tiers."""
-    from nndynbench.paper import paper_table2
+    from nndynbench.paper.ranges import RANGES, paper_ranges
     from nndynbench.storage.manifest import TIERS
     from nndynbench.storage.places import NotAtHandError
     from nndynbench.subsets import catalogue, load
@@ -60,13 +60,10 @@ def info(name: SubsetName, root: Root = None, version: Version = None) -> None:
         f"regime [bold]{escape(manifest.regime)}[/bold], at most {manifest.epochs} epochs"
     )
     console.print(escape(f"trained on {', '.join(subset.devices)}"))
-    paper = paper_table2().get(paper_column(name) or "")
     table = Table("", "ours", "paper (Table 2)")
-    summary = summarised(subset)
-    ours = summary.ranges
-    table.add_row("epochs trained", ours["early_stopping"], paper["early_stopping"] if paper else NOTHING)
-    table.add_row("final accuracy", ours["accuracy"], f"{paper['accuracy']}%" if paper else NOTHING)
-    table.add_row("threshold", ours["threshold"], f"{paper['threshold']}%" if paper else NOTHING)
+    summary, paper = summarised(subset), paper_ranges(paper_column(name))
+    for key, what in RANGES.items():
+        table.add_row(what, summary.ranges[key], paper[key])
     kind = "GPU" if manifest.settings.get("device_kind", "cpu") != "cpu" else "core"
     table.add_row("training", f"{summary.hours:.2g} {kind} hours", NOTHING)
     table.add_row("high / low networks", f"{summary.high} / {summary.low}", NOTHING)
@@ -106,20 +103,20 @@ def _tier_facts(subset: Subset, tier: TierName) -> str:
 
 def _info_from_the_catalogue(name: str, why_absent: str) -> None:
     """What is known of a subset that is not at hand: its facts, the paper's ranges, and how to get it."""
-    from nndynbench.paper import paper_table2
+    from nndynbench.paper.ranges import paper_ranges
     from nndynbench.subsets import catalogue_entry
 
     entry = catalogue_entry(name)
     console.print(f"[bold]{name} {entry.version}[/bold]: {entry.summary}; not at hand")
     table = Table("", "ours", "paper (Table 2)")
-    paper = paper_table2().get(entry.paper or "")
+    paper = paper_ranges(entry.paper)
     table.add_row("architecture", entry.architecture, NOTHING)
     table.add_row("images", entry.images, NOTHING)
     table.add_row("grid", entry.grid, NOTHING)
     threshold = f"{entry.threshold:g}%" if isinstance(entry.threshold, float) else str(entry.threshold)
-    table.add_row("threshold", threshold, f"{paper['threshold']}%" if paper else NOTHING)
-    table.add_row("epochs trained", NOTHING, paper["early_stopping"] if paper else NOTHING)
-    table.add_row("final accuracy", NOTHING, f"{paper['accuracy']}%" if paper else NOTHING)
+    table.add_row("threshold", threshold, paper["threshold"])
+    table.add_row("epochs trained", NOTHING, paper["early_stopping"])
+    table.add_row("final accuracy", NOTHING, paper["accuracy"])
     print_table(table)
     console.print(why_absent, markup=False)
     console.print(f"to measure what that costs on this machine: python -m generation plan {name} --grid {entry.grid}")

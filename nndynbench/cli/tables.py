@@ -58,7 +58,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
     reasons come last, where a value or an interval is missing.
     """
     from nndynbench.protocols.metrics import METRICS
-    from nndynbench.protocols.references import beyond_references
+    from nndynbench.protocols.references import BAR, beyond_references
 
     rows = compared.rows[compared.rows["metric"] == metric]
     if compared.protocol.test == "another":
@@ -70,7 +70,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         last = part[part["budget"] == budgets[-1]].set_index("method")
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
         if (known := part["ceiling"].dropna()).size:
-            title += f" (a recipe's mean can reach {known.iloc[0]:.3f})"
+            title += f" (a recipe's mean can reach {number(known.iloc[0])})"
         beyond = beyond_references(last)
         heads = [f"{budget} ep." for budget in budgets]
         draws = _draws_where_they_differ(part)
@@ -82,7 +82,7 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
             cells = [number(values.loc[name].get(budget)) for budget in budgets]
             cells += [interval(row), *(dimmed(row, column, signed=True) for column in beyond)]
             cells += [draws[str(name)]] if draws else []
-            table.add_row(f"[bold]{name}[/bold]" if name in ("bar", *bold) else str(name), *cells, row["reads"])
+            table.add_row(f"[bold]{name}[/bold]" if name in (BAR, *bold) else str(name), *cells, row["reads"])
         yield table
     yield from _tables_of_reasons(rows)
 

@@ -13,7 +13,7 @@ from nndynbench.comparing import compare_results, submitted_results
 from nndynbench.processes import in_processes
 from nndynbench.protocols import Comparison, find_protocol, protocols
 from nndynbench.protocols.results import Result
-from nndynbench.report.beside import known_references
+from nndynbench.report.beside import seeds_trios_among
 from nndynbench.report.reasons import without_data
 from nndynbench.subsets import Subset
 
@@ -35,7 +35,7 @@ SHOWN = {
 # Those in which seeds of a recipe are told apart.
 SEEDS = ("seeds", "seeds-on-plateau", "seeds-off-plateau")
 
-# The protocols whose networks are also compared by optimiser apart: each trains them in another way.
+# Protocols also reported per optimiser, since optimisers train differently.
 BY_OPTIMISER = ("seeds",)
 
 Work: TypeAlias = tuple[tuple[Subset, ...], tuple[str, ...]]
@@ -58,11 +58,13 @@ class Board:
     subsets: Mapping[str, Subset]
     comparisons: Mapping[tuple[tuple[str, ...], Part], Comparison]
 
-    def of(self, subset: str, protocol: str, *, optimiser: str = "", beside: str = "") -> Comparison | None:
-        """The comparison on one subset, of one optimiser's networks or all, beside the references or beside a method that
-        stands in for the bar; None where nothing is submitted.
-        """
-        return self.comparisons.get(((subset,), Part(protocol, optimiser, beside)))
+    def of(self, subset: str, protocol: str) -> Comparison | None:
+        """The comparison on all networks of one subset, beside the references; None where nothing is submitted."""
+        return self.of_part(subset, Part(protocol))
+
+    def of_part(self, subset: str, part: Part) -> Comparison | None:
+        """The comparison of one part of one subset; None where nothing is submitted."""
+        return self.comparisons.get(((subset,), part))
 
     def optimisers(self, subset: str, protocol: str) -> list[str]:
         """Those whose networks are compared apart."""
@@ -117,11 +119,11 @@ def _compared(subsets: tuple[Subset, ...], served: Sequence[str], submissions: P
         for optimiser, own in groups.items():
             if optimiser:
                 found[Part(name, optimiser)] = compare_results(own, subsets, name, metrics=SHOWN[name])
-            stand_ins = (each for each in known_references(own) if each.stands_in) if name in SEEDS else ()
-            for reference in stand_ins:
-                family = {method: own[method] for method in reference.labels if method in own}
-                found[Part(name, optimiser, reference.method)] = compare_results(
-                    family, subsets, name, metrics=SHOWN[name], beside={reference.key: reference.method}
+            trios = (trio for trio in seeds_trios_among(own) if trio.stands_in) if name in SEEDS else ()
+            for trio in trios:
+                family = {method: own[method] for method in trio.labels if method in own}
+                found[Part(name, optimiser, trio.base)] = compare_results(
+                    family, subsets, name, metrics=SHOWN[name], beside={trio.key: trio.base}
                 )
     return {part: compared for part, compared in found.items() if not compared.rows.empty}
 

@@ -7,25 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from nndynbench.numbers import NOTHING, epochs, estimate
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.references import Reference, references, references_among
-from nndynbench.report.beside import BAR, Beside
+from nndynbench.report.beside import FOLDS_TRIOS, Trio
 from nndynbench.report.board import Board
 from nndynbench.report.leaving import leaving, what_leaving_says
 from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, at_the_last_budget, beside_weights, by_method, most_adding
 from nndynbench.report.seeds import BUDGETS as SEEDS_BUDGETS
 from nndynbench.report.seeds import PROTOCOL as SEEDS
-from nndynbench.report.seeds import can_be_said, seeds_table, submitted_references, what_the_seeds_say
+from nndynbench.report.seeds import can_be_said, seeds_table, submitted_trios, what_the_seeds_say
 from nndynbench.subsets import Subset
 
 FOLDS, METRIC = "regression-folds", "r2"
 FIRST = "cifar10-lenet-diverse"
 BUDGETS = (1, 5)
-
-# Of each reference its row's words, and the methods that see distance, or permuted distance, beside what it sees.
-REFERENCE_ROWS = {
-    "bar": ("the bar: hyperparameters and curves", BAR.with_distance, BAR.permuted),
-    "curves": ("the curves alone", "curve-bar-and-layer-distance", "curve-bar-and-permuted-layer-distance"),
-}
 
 
 def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
@@ -43,11 +37,11 @@ def seeds_finding(board: Board, title: str, page: str) -> Iterator[str]:
         yield " ".join([*what_the_seeds_say(board, subset, shown), *left])
 
 
-def _two_of(board: Board, subset: Subset) -> list[Beside]:
-    """The bar and, of the references that tell seeds apart, the one that sees most."""
+def _two_of(board: Board, subset: Subset) -> list[Trio]:
+    """That of the bar and, of those that tell seeds apart, the one whose base sees most."""
     compared = board.of(subset.name, SEEDS)
     assert compared is not None
-    first, *others = submitted_references(compared)
+    first, *others = submitted_trios(compared)
     return [first, *others[-1:]]
 
 
@@ -72,18 +66,15 @@ def first_table(compared: Comparison) -> Iterator[str]:
     """At one epoch and five: each reference, what distance adds, the control, and what a recipe's mean can reach."""
     at = {budget: rows for budget in BUDGETS if (rows := by_method(compared, METRIC, budget))}
     yield from table_head(["", *map(epochs, at)])
-    for reference in references():
-        words, distance, permuted = REFERENCE_ROWS[reference.key]
-        method = references_among({name for rows in at.values() for name in rows}).get(reference.key)
-        lines = {
-            words: [estimate(rows.get(str(method), {})) for rows in at.values()],
-            "what each layer's distance adds": [
-                estimate(rows.get(distance, {}), reference.added, signed=True) for rows in at.values()
-            ],
-            "control: what permuted distance adds": [
-                estimate(rows.get(permuted, {}), reference.added, signed=True) for rows in at.values()
-            ],
+    for trio in FOLDS_TRIOS:
+        method = references_among({name for rows in at.values() for name in rows}).get(trio.key)
+        lines = {trio.words: [estimate(rows.get(str(method), {})) for rows in at.values()]}
+        adding = {
+            "what each layer's distance adds": trio.with_distance,
+            "control: what permuted distance adds": trio.permuted,
         }
+        for words, name in adding.items():
+            lines[words] = [estimate(rows.get(name, {}), trio.reference.added, signed=True) for rows in at.values()]
         yield from (table_line([head, *cells]) for head, cells in lines.items() if set(cells) != {NOTHING})
     reached = [estimate(next(iter(rows.values())), "ceiling") for rows in at.values()]
     if set(reached) != {NOTHING}:

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import nndynbench as nb
-from leaderboard.__main__ import app
+from leaderboard.__main__ import _audit_table, app
 from leaderboard.audit import audit, audited_subsets, draw_zoo, submissions_to_audit, train_fresh_zoo
 from leaderboard.check import SUBMISSIONS, Accepted, check
 from leaderboard.standing import AuditScore, add_record, audits_of, read_records
@@ -62,6 +62,16 @@ def test_on_another_zoo_they_are_the_methods_scores_there(accepted: Accepted) ->
     assert all(score.fresh != score.claimed for score in scores)
 
 
+def test_a_fresh_score_is_the_mean_over_as_many_draws_as_its_record_says(
+    accepted: Accepted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaderboard.audit.DRAWS", 2)
+    half = nb.load(HALF)
+    there = nb.evaluate("degree-linear", half, protocol="regression-folds", budgets=3, draws=2).scores.set_index("metric")
+    scores = audit(accepted, half, budgets=[3])
+    assert {score.metric: score.fresh for score in scores} == pytest.approx(there["value"].to_dict())
+
+
 @pytest.mark.parametrize(
     ("fresh", "interval", "place"),
     [
@@ -78,6 +88,12 @@ def test_where_a_fresh_score_lies_from_the_claims_interval(
 ) -> None:
     score = AuditScore(budget=1, metric="r2", claimed=0.5, fresh=fresh, claimed_interval=interval)
     assert score.place == place
+
+
+def test_the_table_of_an_audit_writes_numbers_with_a_minus_sign(accepted: Accepted) -> None:
+    score = AuditScore(budget=1, metric="r2", claimed=-0.25, claimed_interval=(-0.5, 0.1), fresh=-0.0001)
+    cells = [list(column.cells) for column in _audit_table(accepted, [score], 240).columns]
+    assert cells[2:4] == [["−0.250 (−0.500 to 0.100)"], ["0.000"]]
 
 
 def test_a_method_from_outside_is_audited_by_its_file(accepted: Accepted, digits: nb.Subset, tmp_path: Path) -> None:

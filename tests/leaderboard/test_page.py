@@ -26,10 +26,11 @@ from leaderboard.check import Accepted, Refusal, check, submission_files
 from leaderboard.facts import board_facts
 from leaderboard.page.headline import answers
 from leaderboard.page.libraries import as_classic_script
-from leaderboard.page.site import number, words
+from leaderboard.page.site import words
 from leaderboard.page.view_data import as_text, paper_link
 from leaderboard.scores import Leading
-from leaderboard.standing import STANDING_NAME, AuditScore, add_record
+from leaderboard.shown import number
+from leaderboard.standing import STANDING_NAME, STANDINGS, AuditScore, add_record
 from leaderboard.store import Store
 from nndynbench.protocols.method import method_names
 from nndynbench.protocols.metrics import METRICS
@@ -861,6 +862,7 @@ def test_the_page_has_words_for_every_metric_and_protocol() -> None:
     assert set(words()["metrics"]) == set(METRICS)
     assert set(words()["protocols"]) == set(protocols())
     assert set(words()["regimes"]) == {"full", "diverse", "reduced"}
+    assert tuple(words()["standings"]) == STANDINGS
 
 
 def test_what_a_module_exports_is_dropped() -> None:

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from leaderboard.__main__ import app
 from leaderboard.audit import audited_subsets
 from leaderboard.check import SUBMISSIONS, Accepted, check_all, submission_files
-from leaderboard.page.audits import audits_of as page_audits
-from leaderboard.page.audits import verdict, worst
+from leaderboard.page.audits import audit_rows_of, audit_verdict, worst
 from leaderboard.rerun import self_reported
 from leaderboard.standing import AuditScore, add_record, audits_by_file, audits_of, name_of, read_records
 from nndynbench.protocols import find_protocol
@@ -89,7 +88,7 @@ def test_an_audit_on_another_zoo_replaces_none_and_the_worst_is_shown(submission
     assert [record.zoo_seed for record in audits_of(path, read_records(submissions))] == [5, 6]
     [outcome] = check_all([path], below=submissions)
     assert isinstance(outcome, Accepted)
-    on_the_page = page_audits([outcome], audits_by_file(read_records(submissions)))
+    on_the_page = audit_rows_of([outcome], audits_by_file(read_records(submissions)))
     assert [audit.record.zoo_seed for audit in on_the_page] == [5, 6]
     shown = {metric: score.fresh for (_, metric), score in worst(on_the_page).items()}
     assert shown == {"r2": 0.5, "mae": 12.0, "kendall_tau": 0.3}
@@ -134,6 +133,6 @@ def test_the_documents_count_what_every_fresh_zoo_gave() -> None:
             _, _, file = record.file.partition("/")
             if record.zoo_seed is not None and file.startswith(f"{subset}."):
                 first = find_protocol(file.split(".")[1]).metrics[0]
-                verdicts += [verdict(score) for score in record.scores if score.metric == first]
+                verdicts += [audit_verdict(score) for score in record.scores if score.metric == first]
         counts = [verdicts.count(each) for each in ("inside", "outside: better", "outside: worse")]
         assert f"| `{subset}` | {' | '.join(map(str, [sum(counts), *counts]))} |" in said

@@ -4,12 +4,11 @@
 
 (() => {
   const DRAWN_AT_FIRST = 4;
-  const CEILING = "what a recipe's mean can reach: the score of a method that knew the mean accuracy of the recipe's seeds. A method that sees the run itself can do better.";
-  const READABLE = ["weights", "curves", "hyperparameters"];
-  const STANDINGS = ["self-reported", "rerun", "audited"];
   const { make, fill, estimate } = window.cells;
   const index = JSON.parse(document.getElementById("index").textContent);
   const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((found) => [found.id, found]));
+  const READABLE = boxes().map((box) => box.value);
+  const CEILING = `${index.words.ceiling.name}: ${index.words.ceiling.meaning}`;
   const narrow = window.matchMedia("(max-width: 40rem)");
   let view = null;
   // null: what the table shows first is drawn, and the columns are those that the screen has room for.
@@ -149,6 +148,10 @@
     return index.words.metrics[metric].label;
   }
 
+  function meaningOf(column, reference = "") {
+    return index.words.columns[column].replace("METRIC", label(view.metrics[0].name)).replace("REFERENCE", reference);
+  }
+
   // ---- the table
 
   function show() {
@@ -229,29 +232,29 @@
       ...more,
     });
     const has = (name, key) => view.entries.some((entry) => Object.values(entry.scores).some((scores) => scores[name]?.[key]));
-    const over = (name, title, hint, more) => index.references.filter(({ key }) => has(name, key)).map(({ key, name: said }) => score(`${name}-${key}`, `${title} ${said}`, hint(said), 1, (row) => row.scores[name]?.[key], more));
+    const over = (name, title, more) => index.references.filter(({ key }) => has(name, key)).map(({ key, name: said }) => score(`${name}-${key}`, `${title} ${said}`, meaningOf(name, said), 1, (row) => row.scores[name]?.[key], more));
     const metric = ({ name, better }, more) => score(name, label(name), index.words.metrics[name].meaning, better, (row) => row.scores[name], more);
     const [first, ...others] = view.metrics;
-    const added = over("added", "Added to", (said) => `how much the R² of ${said} rises when the method is blended in: 0 means that the method knows nothing new`, { main: true });
-    const gain = over("gain", "Gain over", (said) => `how much better than ${said}, in ${label(first.name)}`, { main: !added.length });
+    const added = over("added", "Added to", { main: true });
+    const gain = over("gain", "Gain over", { main: !added.length });
     const beside = added.length ? added : gain;
     if (beside.length) beside[0].phone = true;
     return [
       ...(hasLines() ? [{ id: "draw", title: "Chart", cell: (row) => chartBox(row), main: true }] : []),
-      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: `by ${label(first.name)}: methods share the best one's rank down to the first that can be told from it, with all compared at once`, better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
+      ...(index.only.length ? [] : [{ id: "rank", title: "Rank", hint: meaningOf("rank"), better: -1, value: (row) => row.scores.rank ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.rank ?? "" }), main: true, phone: true }]),
       { id: "method", title: "Method", cell: (row) => methodCell(row), value: (row) => row.name, better: -1, main: true, phone: true },
-      text("sees", "Sees", "which of weights, curves and hyperparameters the method looked at", (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
+      text("sees", "Sees", meaningOf("sees"), (row) => (row.reads ? row.reads.join(", ") || "nothing" : null), { better: -1 }),
       metric(first, { main: true, phone: true }),
       ...added,
-      ...(view.beside ? [score("trained_tau", "τ, trained", "Kendall's τ among the networks that learned anything", 1, (row) => row.scores.trained_tau, { main: true })] : []),
+      ...(view.beside ? [score("trained_tau", "τ, trained", meaningOf("trained_tau"), 1, (row) => row.scores.trained_tau, { main: true })] : []),
       ...gain,
       ...others.map((other) => metric(other, { main: !added.length })),
-      text("standing", "Standing", "self-reported: the scores follow from the submitted predictions; rerun: the maintainers ran the code again; audited: it ran on networks trained afterwards", (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? STANDINGS.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
-      text("date", "Date", "when the submission last changed", (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
+      text("standing", "Standing", index.standings.map((name) => `${name}: ${index.words.standings[name]}`).join("; "), (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? index.standings.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
+      text("date", "Date", meaningOf("date"), (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
       { id: "links", title: "Links", cell: (row) => linksCell(row), main: true },
-      { id: "draws", title: "Draws", hint: "draws of the folds: the score is the mean over them", better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
+      { id: "draws", title: "Draws", hint: meaningOf("draws"), better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
       text("authors", "Authors", "", (row) => row.authors?.join(", ") ?? null, { better: -1 }),
-      { id: "seconds", title: "Seconds", hint: "to fit and predict, for all folds and budgets together", better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
+      { id: "seconds", title: "Seconds", hint: meaningOf("seconds"), better: -1, value: (row) => row.seconds ?? null, cell: (row) => make("td", { className: "number", textContent: row.seconds === undefined ? "–" : row.seconds.toFixed(1) }) },
     ];
   }
 
@@ -311,7 +314,7 @@
 
   function methodCell(row) {
     const cell = make("th", { scope: "row" });
-    if (row.kind === "ceiling") return make("th", { scope: "row", textContent: "what a recipe's mean can reach", title: CEILING });
+    if (row.kind === "ceiling") return make("th", { scope: "row", textContent: index.words.ceiling.name, title: CEILING });
     if (row.kind === "paper") cell.append(row.name);
     else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name, title: row.description }));
     const reference = index.references.find(({ key }) => view.references[key] === row.method);
