@@ -15,6 +15,7 @@ import pandas as pd
 from generation.device import CPU
 from generation.plan import SubsetPlan
 from generation.record import FinishedRecord
+from generation.released import check_keeps
 from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
 from nndynbench.columns import CURVES
@@ -93,6 +94,8 @@ def pack_subset(
     ------
     NothingToPackError
         If no network is finished and whole.
+    ReleasedVersionError
+        If the folder holds a version from 1.0.0 on with networks that are not among these runs.
     ValueError
         For a version that is not three numbers.
     """
@@ -100,6 +103,7 @@ def pack_subset(
         raise ValueError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
     finished = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
+    check_keeps(folder, {network: record.seed for network, record in finished.items()})
     while finished:
         try:
             with folder_written_whole(folder) as fresh:

@@ -8,9 +8,12 @@ from tempfile import TemporaryDirectory
 
 from generation.card import CARD_NAME, dataset_card
 from generation.card.croissant import CROISSANT_NAME, croissant_json
+from generation.released import checksum_at
 from nndynbench.errors import NndynbenchError
+from nndynbench.storage import places
 from nndynbench.storage.hub import Origin, adopt, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
+from nndynbench.storage.pack import Pack
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import versions_at
 from nndynbench.storage.versions import version_numbers
@@ -44,7 +47,8 @@ def plan_upload(root: Path, repository: str) -> Upload:
     Raises
     ------
     PublishError
-        If nothing is new, or a version would supersede another and the catalogue does not say why.
+        If nothing is new, the package bundles other networks under a version's number, or a version would supersede another
+        and the catalogue does not say why.
     DamagedFileError
         For a file that is not what its manifest says.
     HubUnreachableError
@@ -58,6 +62,7 @@ def plan_upload(root: Path, repository: str) -> Upload:
         raise PublishError(f"nothing to publish: {repository} lacks none of the versions packed in {root}")
     files = {}
     for name, version in versions:
+        _check_bundled(name, version, root)
         _check_superseding(name, version, list(published[name]))
         packed = PackedFolder(root / name / version)
         for file in packed.manifest.files:
@@ -89,6 +94,16 @@ def publish(upload: Upload, repository: str) -> str:
     for name, version in upload.versions:
         hub.create_tag(repository, tag=tag_of(name, version), revision=commit.oid, repo_type="dataset", exist_ok=True)
     return commit.oid
+
+
+def _check_bundled(name: str, version: str, root: Path) -> None:
+    bundled = places.bundled_folder() / name / version
+    checksum = Pack(root / name / version, offline=True).checksum
+    if (held := checksum_at(bundled)) not in (None, checksum):
+        raise PublishError(
+            f"{name} {version} in {root} is not the {name} {version} that the package bundles (checksum {checksum}, not "
+            f"{held}): pack it under another version, or bundle it first"
+        )
 
 
 def _check_superseding(name: str, version: str, published: list[str]) -> None:

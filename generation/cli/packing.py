@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from generation.cli.options import GridName, ImageSource, Out, Root, Subset
+from generation.cli.options import GridName, ImageSource, Out, Root, Subset, Version
 from generation.device import CPU
 from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
@@ -22,7 +22,7 @@ from nndynbench.subsets.subset import Subset as Packed
 def pack(
     subset: Subset,
     out: Out,
-    version: Annotated[str | None, typer.Option(help="the version of the pack; the catalogue's by default")] = None,
+    version: Version = None,
     mirror: Annotated[
         list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,

@@ -18,6 +18,7 @@ from generation.cli import app
 from generation.images import load_images
 from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan, subset_plan
+from generation.released import ReleasedVersionError
 from generation.restore import plan_beyond, restore
 from generation.runs import NetworkRun
 from nndynbench.graphs import initial_weights
@@ -194,3 +195,14 @@ def test_what_an_unfinished_training_left_is_not_mixed_with_the_pack(half: Path,
     restore(light, made)
     assert begun.epochs_with_snapshots() == []
     assert nb.load("digits-lenet", root=pack_subset(made).parents[1]).tiers == ["networks"]
+
+
+def test_a_pack_whose_runs_are_lost_is_not_replaced_by_fewer_networks(half: Path, grid: str, tmp_path: Path) -> None:
+    shutil.copytree(half, tmp_path, dirs_exist_ok=True)
+    before = nb.load("digits-lenet", root=tmp_path).checksum
+    with pytest.raises(ReleasedVersionError, match=r"has networks that are not among the finished runs \(1, such as \d+\)"):
+        train(tmp_path, grid, 1)
+    assert nb.load("digits-lenet", root=tmp_path).checksum == before
+    run("restore", "digits-lenet", "--root", str(tmp_path), "--out", str(tmp_path), "--grid", grid)
+    train(tmp_path, grid, 3)
+    assert len(nb.load("digits-lenet", root=tmp_path).networks) == 3
