@@ -71,7 +71,25 @@ class Selection:
         return kept
 
 
-WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
+def every_tier(mantissa_bits: int = FLOAT32_MANTISSA_BITS) -> dict[TierName, Selection]:
+    """All kept epochs of every HDF5 tier, rounded to ``mantissa_bits``."""
+    return {tier: Selection(mantissa_bits=mantissa_bits) for tier in ARRAY_TIERS}
+
+
+WHOLE = every_tier()
+
+
+def coarser_parts(plan: SubsetPlan, networks: Sequence[int], tier: TierName, mantissa_bits: int) -> dict[int, int]:
+    """Those of ``networks`` that a pack of ``mantissa_bits`` leaves out of a tier because their runs have it rounded to fewer
+    bits, put back from an earlier pack; to how many, by network.
+    """
+    found = {}
+    for network in networks:
+        run = plan.run(network)
+        bits = max(run.bits_of_parts(tier).values(), default=mantissa_bits)
+        if bits < mantissa_bits and not run.epochs_with_snapshots():
+            found[network] = bits
+    return found
 
 
 def pack_subset(

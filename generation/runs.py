@@ -174,8 +174,11 @@ class NetworkRun:
 
         Raises `DamagedFileError` naming the file.
         """
-        bits = {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
-        return sorted(epoch for epoch, kept in bits.items() if kept >= mantissa_bits)
+        return sorted(epoch for epoch, kept in self.bits_of_parts(tier).items() if kept >= mantissa_bits)
+
+    def bits_of_parts(self, tier: str) -> dict[int, int]:
+        """To how many bits of mantissa the parts of a tier are kept, by epoch; raises as `epochs_with_parts` does."""
+        return {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
 
     def epochs_with_snapshots(self) -> list[int]:
         return sorted(map(_epoch, self.folder.glob("snapshot-*.safetensors")))

@@ -23,33 +23,58 @@ def pack(
     subset: Subset,
     out: Out,
     version: Version = None,
+    bits: Annotated[
+        int, typer.Option(min=1, max=23, help="round arrays to this many bits of mantissa; 23 leaves them as they are")
+    ] = 23,
     mirror: Annotated[
         list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,
 ) -> None:
     """Write a subset's files from its runs, even if some are not finished."""
-    write_pack(begun_plan(subset, out), version=version, mirrors=mirror or [])
+    write_pack(begun_plan(subset, out), bits=bits, version=version, mirrors=mirror or [])
 
 
-def write_pack(made: SubsetPlan, **options: Any) -> None:
-    """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
+def write_pack(made: SubsetPlan, *, bits: int = 23, **options: Any) -> None:
+    """Pack arrays at ``bits`` of mantissa, with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
-    from generation.pack import pack_subset
+    from generation.pack import every_tier, pack_subset
     from nndynbench.subsets import catalogue
 
     left: list[Path] = []
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
-        packed = Packed(pack_subset(made, **options))
+        packed = Packed(pack_subset(made, tiers=every_tier(bits), **options))
         if made.entry.name in catalogue():
             left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
+    _say_networks_left_out(made, packed, bits)
     say_splits_left_out(packed.folder)
     for path in left:
         console.print(escape(f"  {path} is left as it is: this project did not write it"))
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
+
+
+def _say_networks_left_out(made: SubsetPlan, packed: Packed, bits: int) -> None:
+    """For each HDF5 tier that neither is there for every network nor follows from a richer one: how many networks have it,
+    and why not all.
+    """
+    from generation.pack import ARRAY_TIERS, coarser_parts
+
+    for tier in ARRAY_TIERS:
+        held = packed.networks_in(tier)
+        if held == packed.manifest.networks:
+            continue
+        told = f"  {tier} of {held} of {packed.manifest.networks} networks"
+        if coarser := coarser_parts(made, packed.network_ids, tier, bits):
+            fewest = min(coarser.values())
+            told += (
+                f"; of {len(coarser)} the runs have them rounded to {fewest} bits or more: pack them with --bits {fewest}"
+            )
+        if (without := packed.manifest.networks - held - len(coarser)) > 0:
+            told += f"; of {without} the runs keep none"
+        console.print(escape(told))
 
 
 def bundle(
@@ -71,6 +96,9 @@ def bundle(
     written = Packed(bundle_subset(zoo, bundled_folder()))
     size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
     console.print(f"bundled {written.folder}: {size:.1f} MB")
+    for tier, facts in written.manifest.tiers.items():
+        if tier != "networks":
+            console.print(f"  {tier} of {facts.networks} of {written.manifest.networks} networks")
     if beside is not None:
         console.print(f"too large for the package, written beside it: {beside}")
 

@@ -115,6 +115,29 @@ def test_rounded_values_go_into_packs_of_their_precision_and_into_no_finer_one(
     assert (finer["networks"].networks, finer["graphs"].networks, finer["graphs"].mantissa_bits) == (3, 1, 23)
 
 
+def test_new_networks_are_packed_with_rounded_ones_at_the_bits_that_pack_is_given(
+    half: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path / "exact"), "--grid", grid)
+    pack_subset(
+        begun_plan("digits-lenet", tmp_path / "exact"),
+        tiers={"graphs": Selection(mantissa_bits=12)},
+        into=tmp_path / "light",
+    )
+    run("restore", "digits-lenet", "--root", str(tmp_path / "light"), "--out", str(tmp_path), "--grid", grid)
+    train(tmp_path, grid, 3)
+    told = run("pack", "digits-lenet", "--out", str(tmp_path))
+    assert "graphs of 1 of 3 networks; of 2 the runs have them rounded to 12 bits or more: pack them with --bits 12" in told
+    assert "weights of 1 of 3 networks; of 2 the runs keep none" in told
+    assert "graphs" not in run("pack", "digits-lenet", "--out", str(tmp_path), "--bits", "12")
+    light, grown = (nb.load("digits-lenet", root=root) for root in (tmp_path / "light", tmp_path))
+    assert (grown.manifest.tiers["graphs"].networks, grown.manifest.tiers["graphs"].mantissa_bits) == (3, 12)
+    for network in light.network_ids:
+        before, after = (zoo.history(network, 2).graph(2).blocks for zoo in (light, grown))
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(after, before, strict=True))
+
+
 def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path, grid: str, tmp_path: Path) -> None:
     made = begun_plan("digits-lenet", whole)
     parts = {"package": ([1], 8), "beside": ([1, 2], 12)}
