@@ -80,13 +80,16 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
             if not ours or run.finished:
                 continue
             run.clear()  # arrays of another training would be packed beside this one's tables
-            for tier, bits, arrays in held:
-                for epoch in arrays.epochs(network):
-                    parts = arrays.parts(arrays.read(network, [epoch])[0])
-                    if tier == "weights" and bits == FLOAT32_MANTISSA_BITS:
+            exact = {epoch for part in held if part.exact_weights for epoch in part.arrays.epochs(network)}
+            for part in held:
+                for epoch in part.arrays.epochs(network):
+                    if epoch in exact and not part.exact_weights:
+                        continue  # packing would prefer the rounded parts to what follows from the weights
+                    parts = part.arrays.parts(part.arrays.read(network, [epoch])[0])
+                    if part.exact_weights:
                         run.write_snapshot(epoch, parts)
                     else:
-                        run.write_parts(tier, epoch, parts, mantissa_bits=bits)
+                        run.write_parts(part.tier, epoch, parts, mantissa_bits=part.bits)
             run.finish(record_of(zoo, network))
             restored.append(network)
     return restored
@@ -98,6 +101,10 @@ class _Arrays(NamedTuple):
     tier: TierName
     bits: int
     arrays: SnapshotArrays
+
+    @property
+    def exact_weights(self) -> bool:
+        return self.tier == "weights" and self.bits == FLOAT32_MANTISSA_BITS
 
 
 def _arrays(folder: Path) -> list[_Arrays]:

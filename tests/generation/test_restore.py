@@ -152,6 +152,20 @@ def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path,
         assert again.run(network).epochs_with_parts("weights", mantissa_bits=12) == [1, 2]
 
 
+def test_whole_weights_of_one_folder_win_over_rounded_parts_of_another(whole: Path, grid: str, tmp_path: Path) -> None:
+    made = begun_plan("digits-lenet", whole)
+    rounded = {"centralities": Selection(epochs=[1, 2], mantissa_bits=8)}
+    light = pack_subset(made, tiers=rounded, into=tmp_path / "light")
+    full = nb.load("digits-lenet", root=whole)
+    again = plan_beyond(full, tmp_path / "again", grid=grid)
+    again.bind(load_images("digits", cache=tmp_path / "images"))
+    restore(Subset(full.folder, also=[light]), again)
+    found = Subset(pack_subset(again))
+    for network in full.network_ids:
+        ours, theirs = (zoo.history(network, 2).centrality("degree") for zoo in (found, full))
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_parts_that_were_cut_short_are_named(tmp_path: Path) -> None:
     run = NetworkRun(tmp_path / "0003")
     run.write_parts("graphs", 1, {"w": np.zeros(3, np.float32)}, mantissa_bits=8)
