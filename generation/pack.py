@@ -80,8 +80,8 @@ WHOLE = every_tier()
 
 
 def coarser_parts(plan: SubsetPlan, networks: Sequence[int], tier: TierName, mantissa_bits: int) -> dict[int, int]:
-    """Those of ``networks`` that a pack of ``mantissa_bits`` leaves out of a tier because their runs have it rounded to fewer
-    bits, put back from an earlier pack; to how many, by network.
+    """Those of ``networks`` that a pack of ``mantissa_bits`` leaves out of a tier because their runs have it rounded to
+    fewer bits, put back from an earlier pack; to how many, by network.
     """
     found = {}
     for network in networks:
@@ -255,7 +255,9 @@ def _snapshots(run: NetworkRun, described: Architecture) -> SnapshotsOnDemand:
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, mantissa_bits: int) -> list[int]:
     run, last = plan.run(record.network), record.epochs_trained
-    if record.restored_from is not None or record.weights_dropped:
+    if record.weights_dropped:
+        return []  # a kill while they were removed may have left some
+    if record.restored_from is not None:
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
     return sorted({*(epoch for epoch in plan.kept_epochs if epoch <= last), last})
 
