@@ -11,11 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 from generation import plan as plans
-from generation.grids import DEFAULTS, GridError, read_grid
+from generation.grids import DEFAULTS, GridError, grid_names, read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
 from generation.training import train_network
 from nndynbench.names import UnknownNameError
+from nndynbench.storage.manifest import FULL_PRECISION, REDUCED_PRECISION
 from nndynbench.subsets.splits import draw_splits
 from tests.generation.small_runs import begin, write_grid
 
@@ -151,6 +152,13 @@ def test_a_part_of_a_grid_is_trained_in_the_order_of_the_whole() -> None:
 def test_what_is_no_part_of_a_grid_says_why(where: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         subset_plan("cifar10-lenet", Path()).first(where=where)
+
+
+def test_the_precision_that_a_command_leaves_out_is_that_of_every_grid() -> None:
+    for name in grid_names():
+        grid = read_grid(name)
+        usual = REDUCED_PRECISION if grid.regime == "reduced" else FULL_PRECISION
+        assert {grid.recipe(network)["precision"] for network in grid.networks.index} == {usual}, name
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
