@@ -6,6 +6,7 @@ the snapshots if the weights are not rounded, else the parts of each tier, round
 
 from __future__ import annotations
 
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import pandas as pd
 from generation.device import CPU, device_kind
 from generation.pack import ARRAY_TIERS
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
+from generation.plan_file import bound
 from generation.record import LATE_OUTCOME, OUTCOMES, EpochRow, FinishedRecord
 from generation.retrain import kind_of_devices, rows_of, stored_plan
 from nndynbench.features import FEATURES
@@ -49,21 +51,33 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         trainer=packed.trainer,
         device=device,
     )
+    if gone := [network for network in zoo.network_ids if network not in made.grid.networks.index]:
+        raise PlanMismatchError(
+            f"{zoo} has networks that the grid {made.grid.name} does not have now ({len(gone)}, such as {gone[0]}): give "
+            "the grid that it was trained with as --grid"
+        )
     for network in zoo.network_ids:
         expected, found = packed.grid.recipe(network), made.grid.recipe(network)
         if expected != found:
             there = {name: value for name, value in found.items() if value != expected[name]}
             raise PlanMismatchError(f"network {network} of {zoo} was trained with other settings; the grid now says {there}")
     for library in BINDING_LIBRARIES:
-        if version(library) != zoo.manifest.libraries[library]:
-            trained_with = zoo.manifest.libraries[library]
-            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, but {version(library)} is installed")
+        trained_with, installed = zoo.manifest.libraries[library], version(library)
+        if bound(trained_with) != bound(installed):
+            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, but {installed} is installed")
     if (trained_on := kind_of_devices(zoo)) != device_kind(device):
         raise PlanMismatchError(
             f"{zoo} was trained on {trained_on}, not on {device_kind(device)}: a version must not mix kinds of device; "
             "continue on a machine of the same kind, or train another version here"
         )
     return made
+
+
+def command_beyond(zoo: Subset, plan: SubsetPlan, out: Path, *, grid: str | None = None) -> str:
+    """The command that trains on from what `restore` put back: the options that the plan of `plan_beyond` binds."""
+    packed = zoo.manifest.model_copy(update={"keep": max(plan.kept_epochs), "grid": shlex.quote(grid or plan.grid.name)})
+    command = packed.training_command.replace("--grid FILE.toml", f"--grid {packed.grid}")
+    return f"{command.removesuffix(' --out DIR')} --out {shlex.quote(str(out))}"
 
 
 def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:

@@ -113,7 +113,7 @@ def restore(
 ) -> None:
     """Put a packed subset's networks back into a folder of runs, to train more networks and pack all of them together."""
     import nndynbench
-    from generation.restore import plan_beyond
+    from generation.restore import command_beyond, plan_beyond
     from generation.restore import restore as put_back
 
     zoo = nndynbench.load(subset, root=root)
@@ -123,6 +123,7 @@ def restore(
     there = len(made.finished(made.order))
     trained = f"{there} of {len(made.order)} are trained now"
     console.print(escape(f"networks of {zoo} restored in {made.folder}: {len(restored)}; {trained}"))
+    console.print(escape(f"train the others with: {command_beyond(zoo, made, out, grid=grid)}"), soft_wrap=True)
 
 
 def same_images(zoo: Packed, source: str | None, cache: Path) -> Images:

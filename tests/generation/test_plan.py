@@ -24,10 +24,10 @@ from tests.generation.small_runs import begin, write_grid
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"zoo_seed": 1}, "zoo_seed 0, but it is now 1"),
-        ({"kept_epochs": (0, 1)}, "kept_epochs"),
-        ({"trainer": "side by side"}, "trainer 'one by one'"),
-        ({"precision": "bfloat16"}, "settings"),
+        ({"zoo_seed": 1}, "zoo_seed 0, but it is now 1; choose another --out, or the same --seed"),
+        ({"kept_epochs": (0, 1)}, "kept_epochs .* or the same --keep"),
+        ({"trainer": "side by side"}, "trainer 'one by one'.* or the same --side-by-side"),
+        ({"precision": "bfloat16"}, "settings .* or the same --grid and --precision"),
         ({"grid": "digits"}, "grid 'small', but it is now 'digits'"),
     ],
 )
@@ -69,6 +69,17 @@ def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monke
     monkeypatch.setattr(plans, "version", lambda library: "0.0")
     with pytest.raises(PlanMismatchError, match="libraries"):
         made.bind(digit_images)
+
+
+def test_the_build_of_torch_without_gpus_binds_as_the_usual_one(
+    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for build in ("2.13.0+cpu", "2.13.0", "2.13.0+cpu"):
+        monkeypatch.setattr(plans, "version", lambda library, build=build: build)
+        begin(tmp_path, digit_images)
+    monkeypatch.setattr(plans, "version", lambda library: "2.13.1+cpu")
+    with pytest.raises(PlanMismatchError, match="libraries"):
+        begin(tmp_path, digit_images)
 
 
 def test_another_kind_of_device_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

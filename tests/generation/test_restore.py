@@ -79,6 +79,8 @@ def test_training_beyond_a_pack_gives_the_networks_of_an_uninterrupted_run(
     assert "/digits-lenet/runs: 2; 2 of 4" in told
     assert "2 of 4 are trained now" in told
     train(tmp_path, grid, 4)
+    _, _, onward = told.partition("train the others with: python -m generation ")
+    assert "4 of 4 networks trained" in run(*onward.split(), "--workers", "1")
     expected, found = (nb.load("digits-lenet", root=root) for root in (whole, tmp_path))
     for table in TABLES:
         pd.testing.assert_frame_equal(without_seconds(getattr(found, table)), without_seconds(getattr(expected, table)))
@@ -243,3 +245,9 @@ def test_a_pack_whose_runs_are_lost_is_not_replaced_by_fewer_networks(half: Path
     run("restore", "digits-lenet", "--root", str(tmp_path), "--out", str(tmp_path), "--grid", grid)
     train(tmp_path, grid, 3)
     assert len(nb.load("digits-lenet", root=tmp_path).networks) == 3
+
+
+def test_a_grid_that_has_lost_rows_is_refused_by_network(half: Path, tmp_path: Path) -> None:
+    fewer = write_grid(tmp_path / "small.toml", epochs=2, rates=(0.005,), dropouts=(0.0,))
+    with pytest.raises(PlanMismatchError, match=r"networks that the grid small does not have now \(\d, such as \d\)"):
+        run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", fewer)
