@@ -10,6 +10,7 @@ from generation.card import CARD_NAME, dataset_card
 from generation.card.croissant import CROISSANT_NAME, croissant_json
 from generation.released import checksum_at
 from nndynbench.errors import NndynbenchError
+from nndynbench.numbers import listed
 from nndynbench.storage import places
 from nndynbench.storage.hub import Origin, adopt, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
@@ -47,8 +48,8 @@ def plan_upload(root: Path, repository: str) -> Upload:
     Raises
     ------
     PublishError
-        If nothing is new, the package bundles other networks under a version's number, or a version would supersede another
-        and the catalogue does not say why.
+        If nothing is new, the package bundles other networks under a version's number, a newer version is published already,
+        or a version would supersede another, published or beside it, and the catalogue does not say why.
     DamagedFileError
         For a file that is not what its manifest says.
     HubUnreachableError
@@ -63,7 +64,9 @@ def plan_upload(root: Path, repository: str) -> Upload:
     files = {}
     for name, version in versions:
         _check_bundled(name, version, root)
-        _check_superseding(name, version, list(published[name]))
+        beside = [other for subset, other in versions if subset == name]
+        _check_newest(name, version, list(published[name]))
+        _check_superseding(name, version, [*published[name], *beside])
         packed = PackedFolder(root / name / version)
         for file in packed.manifest.files:
             files[f"{name}/{version}/{file}"] = packed.path(file, again=True)
@@ -106,8 +109,13 @@ def _check_bundled(name: str, version: str, root: Path) -> None:
         )
 
 
-def _check_superseding(name: str, version: str, published: list[str]) -> None:
-    older = [old for old in published if version_numbers(old) < version_numbers(version)]
+def _check_newest(name: str, version: str, published: list[str]) -> None:
+    if newer := [other for other in published if version_numbers(other) > version_numbers(version)]:
+        raise PublishError(f"{name} {version} is older than {listed(newer)}, already published: move it out of the folder")
+
+
+def _check_superseding(name: str, version: str, others: list[str]) -> None:
+    older = [old for old in others if version_numbers(old) < version_numbers(version)]
     unexplained = [old for old in older if old not in catalogue_entry(name).superseded]
     if unexplained:
         raise PublishError(

@@ -168,3 +168,18 @@ def test_other_networks_under_the_number_of_a_bundled_version_are_not_published(
     with pytest.raises(PublishError, match=rf"is not the digits-lenet {bundled.name} that the package bundles"):
         plan_upload(packed, REPOSITORY)
     assert empty_hub.tags == {}
+
+
+def test_a_version_needs_a_reason_to_supersede_one_beside_it_and_none_goes_below_what_is_published(
+    empty_hub: HubStandIn, packed: Path, bundled: Path
+) -> None:
+    for version in ("0.1.0", "0.2.0"):
+        copied_pack(bundled, packed, version)
+    with pytest.raises(PublishError, match=r"digits-lenet 0\.2\.0 supersedes 0\.1\.0: give the reason"):
+        plan_upload(packed, REPOSITORY)
+    aside = packed.with_name("aside")
+    for version in ("0.1.0", "0.2.0"):
+        shutil.move(packed / "digits-lenet" / version, aside / "digits-lenet" / version)
+    publish(plan_upload(packed, REPOSITORY), REPOSITORY)
+    with pytest.raises(PublishError, match=rf"digits-lenet 0\.1\.0 is older than {bundled.name}, already published"):
+        plan_upload(aside, REPOSITORY)
