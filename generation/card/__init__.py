@@ -85,11 +85,16 @@ def write_card(root: Path) -> list[Path]:
         subsets = packed_subsets(root)
         for name, mark, text_of in files_and_marks:
             target = root / name
-            if target.exists() and mark not in target.read_text(encoding="utf-8", errors="replace"):
+            if is_somebody_elses(target, mark):
                 left.append(target)
                 continue
             write_whole(target, text_of(subsets))
     return left
+
+
+def is_somebody_elses(path: Path, mark: str) -> bool:
+    """Whether a file is there that lacks the mark of our own."""
+    return path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace")
 
 
 def packed_subsets(root: Path) -> list[Subset]:

@@ -30,6 +30,7 @@ from generation.card import (
     packed_subsets,
     write_card,
 )
+from generation.cli.publishing import card as generation_card
 from nndynbench.storage.places import bundled_folder
 from nndynbench.storage.tables import KEYS
 
@@ -222,3 +223,19 @@ def test_the_columns_that_the_card_calls_known_at_the_end_are_those_of_the_outco
     for subset in packed_subsets(bundled_folder()):
         assert not {*subset.manifest.hyperparameters} & {*late}
     assert {"final_accuracy", "best_accuracy", "late_accuracy", "label", "diverged"} <= {*late}
+
+
+def test_the_command_writes_the_card_into_the_folder_that_it_describes_and_over_nobodys_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundled_folder() / "digits-lenet-half", tmp_path / "zoo" / "digits-lenet-half")
+    monkeypatch.chdir(tmp_path)
+    Path("DATASET_CARD.md").write_text("of the clone", encoding="utf-8")
+    generation_card(Path("zoo"))
+    generation_card(Path("zoo"))
+    assert Path("DATASET_CARD.md").read_text(encoding="utf-8") == "of the clone"
+    assert Path("zoo/README.md").read_text(encoding="utf-8") == dataset_card(packed_subsets(tmp_path / "zoo"))
+    Path("zoo/croissant.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"croissant\.json is not overwritten"):
+        generation_card(Path("zoo"), Path("CARD.md"))
+    assert not Path("CARD.md").exists()
