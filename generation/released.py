@@ -36,7 +36,9 @@ def check_keeps(folder: Path, seeds: Mapping[int, int]) -> None:
         held = Pack(folder, offline=True).table("networks")["seed"]
     except ValueError:  # damaged: to be replaced
         return
-    if lost := [network for network, seed in held.items() if seeds.get(network) != seed]:
+    if lost := [
+        network for network, seed in zip(held.index.tolist(), held.tolist(), strict=True) if seeds.get(network) != seed
+    ]:
         raise ReleasedVersionError(
             f"{folder} has networks that are not among the finished runs ({len(lost)}, such as {lost[0]}), and packing "
             "would lose them: put them back with python -m generation restore, or give another --version"
