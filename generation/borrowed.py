@@ -62,9 +62,9 @@ def train_while_groups_fit(
     return Finding(len(job.networks) - len(job.unfinished()), len(job.networks), longest)
 
 
-def pack_light(job: Job, into: Path, *, part_bytes: int = PART_BYTES) -> list[Path]:
+def pack_light(job: Job, into: Path, *, version: str | None = None, part_bytes: int = PART_BYTES) -> list[Path]:
     """Pack what ended, with centralities and graphs of epochs 1 to 5 at 8 bits, and cut the pack into parts in ``into``."""
-    folder = pack_subset(job.plan, tiers=LIGHT, into=job.plan.folder.parents[1] / "light")
+    folder = pack_subset(job.plan, version=version, tiers=LIGHT, into=job.plan.folder.parents[1] / "light")
     return cut(folder.parent, into, part_bytes=part_bytes)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from generation.released import check_same_tables
 from generation.retrain import stored_plan
 from nndynbench.storage import writing
 from nndynbench.storage.files import file_facts, folder_written_whole
@@ -28,10 +29,13 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
 
     Raises
     ------
+    ReleasedVersionError
+        If ``into`` has a version from 1.0.0 on with other networks.
     ValueError
         For a tier of which nothing is at hand.
     """
     target = into / zoo.name / zoo.version
+    check_same_tables(target, zoo.pack.checksum)
     with folder_written_whole(target) as folder:
         tables = zoo.manifest.tiers["networks"]
         for name in tables.files:
@@ -45,12 +49,13 @@ def bundle_subset(zoo: Subset, into: Path, parts: Mapping[TierName, Bundled] | N
 
 def write_beside(zoo: Subset, into: Path) -> Path | None:
     """Write below ``into`` what the catalogue names as too large for the package: the tiers alone, since the tables are in
-    the package. Returns the folder; None if the catalogue names nothing.
+    the package. Returns the folder; None if the catalogue names nothing. Raises as `bundle_subset` does.
     """
     parts = catalogue_entry(zoo.name).beside
     if not parts:
         return None
     folder = into / zoo.name / zoo.version
+    check_same_tables(folder, zoo.pack.checksum)
     with folder_written_whole(folder) as fresh, TemporaryDirectory(dir=into) as temporary:
         whole = bundle_subset(zoo, Path(temporary), parts)
         for name in (MANIFEST_NAME, *(f"{tier}.h5" for tier in parts)):

@@ -15,6 +15,7 @@ import pandas as pd
 from generation.device import CPU
 from generation.plan import SubsetPlan
 from generation.record import FinishedRecord
+from generation.released import check_keeps
 from generation.runs import NetworkRun
 from nndynbench.centralities import MOMENTS
 from nndynbench.columns import CURVES
@@ -70,7 +71,25 @@ class Selection:
         return kept
 
 
-WHOLE: dict[TierName, Selection] = {tier: Selection() for tier in ARRAY_TIERS}
+def every_tier(mantissa_bits: int = FLOAT32_MANTISSA_BITS) -> dict[TierName, Selection]:
+    """All kept epochs of every HDF5 tier, rounded to ``mantissa_bits``."""
+    return {tier: Selection(mantissa_bits=mantissa_bits) for tier in ARRAY_TIERS}
+
+
+WHOLE = every_tier()
+
+
+def coarser_parts(plan: SubsetPlan, networks: Sequence[int], tier: TierName, mantissa_bits: int) -> dict[int, int]:
+    """Those of ``networks`` that a pack of ``mantissa_bits`` leaves out of a tier because their runs have it rounded to
+    fewer bits, put back from an earlier pack; to how many, by network.
+    """
+    found = {}
+    for network in networks:
+        run = plan.run(network)
+        bits = max(run.bits_of_parts(tier).values(), default=mantissa_bits)
+        if bits < mantissa_bits and not run.epochs_with_snapshots():
+            found[network] = bits
+    return found
 
 
 def pack_subset(
@@ -93,6 +112,8 @@ def pack_subset(
     ------
     NothingToPackError
         If no network is finished and whole.
+    ReleasedVersionError
+        If the folder holds a version from 1.0.0 on with networks that are not among these runs.
     ValueError
         For a version that is not three numbers.
     """
@@ -100,6 +121,7 @@ def pack_subset(
         raise ValueError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
     finished = {network: record for network in sorted(plan.order) if (record := plan.run(network).record()) is not None}
     folder = (into or plan.folder.parents[1]) / plan.entry.name / (version or plan.entry.version)
+    check_keeps(folder, {network: record.seed for network, record in finished.items()})
     while finished:
         try:
             with folder_written_whole(folder) as fresh:
@@ -233,7 +255,9 @@ def _snapshots(run: NetworkRun, described: Architecture) -> SnapshotsOnDemand:
 
 def _kept_epochs(tier: TierName, plan: SubsetPlan, record: FinishedRecord, mantissa_bits: int) -> list[int]:
     run, last = plan.run(record.network), record.epochs_trained
-    if record.restored_from is not None or record.weights_dropped:
+    if record.weights_dropped:
+        return []  # a kill while they were removed may have left some
+    if record.restored_from is not None:
         return sorted({*run.epochs_with_snapshots(), *run.epochs_with_parts(tier, mantissa_bits=mantissa_bits)})
     return sorted({*(epoch for epoch in plan.kept_epochs if epoch <= last), last})
 

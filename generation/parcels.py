@@ -7,13 +7,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from generation.released import check_same_tables
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.files import DamagedFileError, user_path, write_whole
+from nndynbench.storage.files import DamagedFileError, folder_written_whole, user_path, write_whole
+from nndynbench.storage.manifest import MANIFEST_NAME
+from nndynbench.storage.pack import Pack
 
 FACTS_FILE = "{folder}.parcel.json"
 
@@ -50,7 +55,8 @@ def cut(folder: Path, into: Path, *, part_bytes: int) -> list[Path]:
 
 
 def join(parts: Path, into: Path) -> list[Path]:
-    """Join the parts of every folder that was cut into ``parts`` again, below ``into``; returns the folders.
+    """Join the parts of every folder that was cut into ``parts`` again, below ``into``; returns the folders. A packed
+    version takes the place of an unfinished one of its number; other files are added to those that are there.
 
     Raises
     ------
@@ -58,6 +64,8 @@ def join(parts: Path, into: Path) -> list[Path]:
         Naming the parts that are not there: they may come later.
     DamagedFileError
         Naming a part that is not as it was cut.
+    ReleasedVersionError
+        If ``into`` has a packed version from 1.0.0 on with other networks than the one in the parts.
     """
     parts, into = user_path(parts), user_path(into)
     found = sorted(parts.glob(FACTS_FILE.format(folder="*")))
@@ -78,9 +86,21 @@ def _joined(facts: dict[str, Any], parts: Path, into: Path) -> Path:
         stream.write(content)
     stream.seek(0)
     into.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
-        archive.extractall(into, filter="data")
+    with TemporaryDirectory(dir=into) as temporary, tarfile.open(fileobj=stream, mode="r:") as archive:
+        archive.extractall(temporary, filter="data")
+        _put_below(into, Path(temporary))
     return into / str(facts["folder"])
+
+
+def _put_below(into: Path, joined: Path) -> None:
+    packs = {path.parent: into / path.parent.relative_to(joined) for path in joined.glob(f"*/*/{MANIFEST_NAME}")}
+    for pack, target in packs.items():
+        check_same_tables(target, Pack(pack, offline=True).checksum)
+    for pack, target in packs.items():
+        with folder_written_whole(target) as fresh:
+            shutil.copytree(pack, fresh, dirs_exist_ok=True)
+        shutil.rmtree(pack)
+    shutil.copytree(joined, into, dirs_exist_ok=True)
 
 
 def _archived(folder: Path) -> bytes:

@@ -18,6 +18,7 @@ from generation.own import ARCHITECTURE_FILE, begun_entry
 from generation.plan_file import (
     BINDING_LIBRARIES,
     ONE_BY_ONE,
+    OPTIONS,
     PLAN_FILE,
     SIDE_BY_SIDE,
     PlanFacts,
@@ -190,7 +191,8 @@ class SubsetPlan:
             if here[fact] != there[fact]:
                 shown = "other than the grid's" if fact == "networks" else f"{there[fact]!r}, but it is now {here[fact]!r}"
                 raise PlanMismatchError(
-                    f"{self.folder} was begun with {fact} {shown}; choose another --out, or the same settings and images"
+                    f"{self.folder} was begun with {fact} {shown}; choose another --out, or the same "
+                    f"{OPTIONS.get(fact, fact)}"
                 )
 
     def _facts(self, images: Images) -> PlanFacts:

@@ -21,6 +21,18 @@ SIDE_BY_SIDE: Trainer = "side by side"
 BINDING_LIBRARIES = ("torch", "numpy", "scipy")
 
 
+# The options of `train` that decide a fact of the plan.
+OPTIONS = {
+    "zoo_seed": "--seed",
+    "grid": "--grid",
+    "networks": "--grid",
+    "settings": "--grid and --precision",
+    "kept_epochs": "--keep",
+    "trainer": "--side-by-side",
+    "device_kind": "--device",
+}
+
+
 class PlanFacts(BaseModel):
     """All that decides a subset's networks. ``device_kind`` binds unless it is None: until a GPU is known."""
 
@@ -44,8 +56,13 @@ class PlanFacts(BaseModel):
     def binding(self) -> dict[str, Any]:
         """The facts that must not change, by name; Python's own version, which is among the libraries, may."""
         facts = self.model_dump(exclude_none=True)
-        facts["libraries"] = {library: self.libraries.get(library) for library in BINDING_LIBRARIES}
+        facts["libraries"] = {library: bound(self.libraries.get(library)) for library in BINDING_LIBRARIES}
         return facts
+
+
+def bound(version: str | None) -> str | None:
+    """What binds of a library's version. The build of torch without GPUs (2.13.0+cpu) computes on CPUs as the usual one."""
+    return version and version.removesuffix("+cpu")
 
 
 def write_plan(folder: Path, facts: PlanFacts) -> None:

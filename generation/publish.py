@@ -8,9 +8,13 @@ from tempfile import TemporaryDirectory
 
 from generation.card import CARD_NAME, dataset_card
 from generation.card.croissant import CROISSANT_NAME, croissant_json
+from generation.released import checksum_at
 from nndynbench.errors import NndynbenchError
+from nndynbench.numbers import listed
+from nndynbench.storage import places
 from nndynbench.storage.hub import Origin, adopt, endpoint, published_versions, tag_of
 from nndynbench.storage.manifest import MANIFEST_NAME, read_manifest
+from nndynbench.storage.pack import Pack
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import versions_at
 from nndynbench.storage.versions import version_numbers
@@ -44,7 +48,8 @@ def plan_upload(root: Path, repository: str) -> Upload:
     Raises
     ------
     PublishError
-        If nothing is new, or a version would supersede another and the catalogue does not say why.
+        If nothing is new, the package bundles other networks under a version's number, a newer version is published already,
+        or a version would supersede another, published or beside it, and the catalogue does not say why.
     DamagedFileError
         For a file that is not what its manifest says.
     HubUnreachableError
@@ -58,7 +63,10 @@ def plan_upload(root: Path, repository: str) -> Upload:
         raise PublishError(f"nothing to publish: {repository} lacks none of the versions packed in {root}")
     files = {}
     for name, version in versions:
-        _check_superseding(name, version, list(published[name]))
+        _check_bundled(name, version, root)
+        beside = [other for subset, other in versions if subset == name]
+        _check_newest(name, version, list(published[name]))
+        _check_superseding(name, version, [*published[name], *beside])
         packed = PackedFolder(root / name / version)
         for file in packed.manifest.files:
             files[f"{name}/{version}/{file}"] = packed.path(file, again=True)
@@ -91,8 +99,23 @@ def publish(upload: Upload, repository: str) -> str:
     return commit.oid
 
 
-def _check_superseding(name: str, version: str, published: list[str]) -> None:
-    older = [old for old in published if version_numbers(old) < version_numbers(version)]
+def _check_bundled(name: str, version: str, root: Path) -> None:
+    bundled = places.bundled_folder() / name / version
+    checksum = Pack(root / name / version, offline=True).checksum
+    if (held := checksum_at(bundled)) not in (None, checksum):
+        raise PublishError(
+            f"{name} {version} in {root} is not the {name} {version} that the package bundles (checksum {checksum}, not "
+            f"{held}): pack it under another version, or bundle it first"
+        )
+
+
+def _check_newest(name: str, version: str, published: list[str]) -> None:
+    if newer := [other for other in published if version_numbers(other) > version_numbers(version)]:
+        raise PublishError(f"{name} {version} is older than {listed(newer)}, already published: move it out of the folder")
+
+
+def _check_superseding(name: str, version: str, others: list[str]) -> None:
+    older = [old for old in others if version_numbers(old) < version_numbers(version)]
     unexplained = [old for old in older if old not in catalogue_entry(name).superseded]
     if unexplained:
         raise PublishError(

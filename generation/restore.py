@@ -6,6 +6,7 @@ the snapshots if the weights are not rounded, else the parts of each tier, round
 
 from __future__ import annotations
 
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import pandas as pd
 from generation.device import CPU, device_kind
 from generation.pack import ARRAY_TIERS
 from generation.plan import BINDING_LIBRARIES, PlanMismatchError, SubsetPlan, subset_plan
+from generation.plan_file import bound
 from generation.record import LATE_OUTCOME, OUTCOMES, EpochRow, FinishedRecord
 from generation.retrain import kind_of_devices, rows_of, stored_plan
 from nndynbench.features import FEATURES
@@ -49,21 +51,33 @@ def plan_beyond(zoo: Subset, out: Path, *, grid: str | None = None, device: str 
         trainer=packed.trainer,
         device=device,
     )
+    if gone := [network for network in zoo.network_ids if network not in made.grid.networks.index]:
+        raise PlanMismatchError(
+            f"{zoo} has networks that the grid {made.grid.name} does not have now ({len(gone)}, such as {gone[0]}): give "
+            "the grid that it was trained with as --grid"
+        )
     for network in zoo.network_ids:
         expected, found = packed.grid.recipe(network), made.grid.recipe(network)
         if expected != found:
             there = {name: value for name, value in found.items() if value != expected[name]}
             raise PlanMismatchError(f"network {network} of {zoo} was trained with other settings; the grid now says {there}")
     for library in BINDING_LIBRARIES:
-        if version(library) != zoo.manifest.libraries[library]:
-            trained_with = zoo.manifest.libraries[library]
-            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, but {version(library)} is installed")
+        trained_with, installed = zoo.manifest.libraries[library], version(library)
+        if bound(trained_with) != bound(installed):
+            raise PlanMismatchError(f"{zoo} was trained with {library} {trained_with}, but {installed} is installed")
     if (trained_on := kind_of_devices(zoo)) != device_kind(device):
         raise PlanMismatchError(
             f"{zoo} was trained on {trained_on}, not on {device_kind(device)}: a version must not mix kinds of device; "
             "continue on a machine of the same kind, or train another version here"
         )
     return made
+
+
+def command_beyond(zoo: Subset, plan: SubsetPlan, out: Path, *, grid: str | None = None) -> str:
+    """The command that trains on from what `restore` put back: the options that the plan of `plan_beyond` binds."""
+    packed = zoo.manifest.model_copy(update={"keep": max(plan.kept_epochs), "grid": shlex.quote(grid or plan.grid.name)})
+    command = packed.training_command.replace("--grid FILE.toml", f"--grid {packed.grid}")
+    return f"{command.removesuffix(' --out DIR')} --out {shlex.quote(str(out))}"
 
 
 def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
@@ -80,13 +94,16 @@ def restore(zoo: Subset, plan: SubsetPlan) -> list[int]:
             if not ours or run.finished:
                 continue
             run.clear()  # arrays of another training would be packed beside this one's tables
-            for tier, bits, arrays in held:
-                for epoch in arrays.epochs(network):
-                    parts = arrays.parts(arrays.read(network, [epoch])[0])
-                    if tier == "weights" and bits == FLOAT32_MANTISSA_BITS:
+            exact = {epoch for part in held if part.exact_weights for epoch in part.arrays.epochs(network)}
+            for part in held:
+                for epoch in part.arrays.epochs(network):
+                    if epoch in exact and not part.exact_weights:
+                        continue  # packing would prefer the rounded parts to what follows from the weights
+                    parts = part.arrays.parts(part.arrays.read(network, [epoch])[0])
+                    if part.exact_weights:
                         run.write_snapshot(epoch, parts)
                     else:
-                        run.write_parts(tier, epoch, parts, mantissa_bits=bits)
+                        run.write_parts(part.tier, epoch, parts, mantissa_bits=part.bits)
             run.finish(record_of(zoo, network))
             restored.append(network)
     return restored
@@ -98,6 +115,10 @@ class _Arrays(NamedTuple):
     tier: TierName
     bits: int
     arrays: SnapshotArrays
+
+    @property
+    def exact_weights(self) -> bool:
+        return self.tier == "weights" and self.bits == FLOAT32_MANTISSA_BITS
 
 
 def _arrays(folder: Path) -> list[_Arrays]:

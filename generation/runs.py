@@ -87,15 +87,24 @@ class NetworkRun:
         return record
 
     def finish(self, record: FinishedRecord) -> None:
-        """Write the final record; the states are no longer needed."""
+        """Write the final record. The states stay until `tidy`: they tell that something may be left to do."""
         write_whole(self.folder / "network.json", written_record(record))
-        for state in self._states():
-            state.unlink()
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether no state is left."""
+        return not self._states()
+
+    def tidy(self) -> None:
+        """Remove what a finished network no longer needs: weights that its record calls dropped, then its states."""
+        record = self.record()
+        if record is not None and record.weights_dropped:
+            self._remove("snapshot-*.safetensors")
+        self._remove("state-*.safetensors")
 
     def clear(self) -> None:
         """Remove what a training that did not end, or a restoring that was interrupted, left."""
-        for path in self.folder.glob("*.safetensors"):
-            path.unlink()
+        self._remove("*.safetensors")
 
     def write_state(self, state: TrainingState) -> None:
         arrays = {f"weights/{key}": value for key, value in state.weights.items()}
@@ -145,8 +154,7 @@ class NetworkRun:
             raise ValueError(f"{self.folder} is not finished: its training needs its weights")
         record.weights_dropped = True
         write_whole(self.folder / "network.json", written_record(record))
-        for path in self.folder.glob("snapshot-*.safetensors"):
-            path.unlink()
+        self._remove("snapshot-*.safetensors")
 
     def has_snapshot(self, epoch: int) -> bool:
         """Whether a snapshot is there and whole; a damaged one is set aside with a warning."""
@@ -174,8 +182,11 @@ class NetworkRun:
 
         Raises `DamagedFileError` naming the file.
         """
-        bits = {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
-        return sorted(epoch for epoch, kept in bits.items() if kept >= mantissa_bits)
+        return sorted(epoch for epoch, kept in self.bits_of_parts(tier).items() if kept >= mantissa_bits)
+
+    def bits_of_parts(self, tier: str) -> dict[int, int]:
+        """To how many bits of mantissa the parts of a tier are kept, by epoch; raises as `epochs_with_parts` does."""
+        return {_epoch(path): _bits_of_parts(path) for path in self.folder.glob(f"{tier}-*.safetensors")}
 
     def epochs_with_snapshots(self) -> list[int]:
         return sorted(map(_epoch, self.folder.glob("snapshot-*.safetensors")))
@@ -203,6 +214,10 @@ class NetworkRun:
         """The network that a record belongs to, if that is not this folder's; else None."""
         owner = record.network
         return owner if self.folder.name.isdigit() and owner != int(self.folder.name) else None
+
+    def _remove(self, names: str) -> None:
+        for path in self.folder.glob(names):
+            path.unlink()
 
     def _snapshot(self, epoch: int) -> Path:
         return self.folder / f"snapshot-{epoch:04d}.safetensors"

@@ -20,8 +20,9 @@ from nndynbench.citing import package_bibtex, paper_bibtex, subset_bibtex
 from nndynbench.numbers import NOTHING
 from nndynbench.paper import paper_table2
 from nndynbench.protocols import find_protocol
-from nndynbench.storage.files import write_whole
+from nndynbench.storage.files import locked, write_whole
 from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.places import versions_at
 from nndynbench.storage.tables import KEYS, TableName, table_file
 from nndynbench.subsets import Subset, catalogue, catalogue_entry, load
 from nndynbench.subsets.catalogue import hub_repository, paper_column
@@ -78,20 +79,27 @@ def write_card(root: Path) -> list[Path]:
     """
     from generation.card.croissant import CROISSANT_MARK, CROISSANT_NAME, croissant_json
 
-    subsets, left = packed_subsets(root), []
+    left = []
     files_and_marks = ((CARD_NAME, CARD_MARK, dataset_card), (CROISSANT_NAME, CROISSANT_MARK, croissant_json))
-    for name, mark, text_of in files_and_marks:
-        target = root / name
-        if target.exists() and mark not in target.read_text(encoding="utf-8", errors="replace"):
-            left.append(target)
-            continue
-        write_whole(target, text_of(subsets))
+    with locked(root / "card.lock"):  # of two subsets packed at once, the later card has both
+        subsets = packed_subsets(root)
+        for name, mark, text_of in files_and_marks:
+            target = root / name
+            if is_somebody_elses(target, mark):
+                left.append(target)
+                continue
+            write_whole(target, text_of(subsets))
     return left
+
+
+def is_somebody_elses(path: Path, mark: str) -> bool:
+    """Whether a file is there that lacks the mark of our own."""
+    return path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace")
 
 
 def packed_subsets(root: Path) -> list[Subset]:
     """The newest version of every subset that is packed below ``root``, in the catalogue's order."""
-    return [load(name, root=root) for name in catalogue() if any((root / name).glob("*/subset.json"))]
+    return [load(name, root=root) for name in catalogue() if versions_at(root, name)]
 
 
 def metadata(subsets: Sequence[Subset]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from generation.cli.options import CORES, GridName, Networks, Out, Precision, Subset, Where, Workers
+from generation.cli.options import CORES, GridName, Networks, Out, Precision, Subset, Version, Where, Workers
 from generation.cli.training_bar import training_bar
 from generation.engines import Job
 from generation.images import load_images
@@ -54,6 +54,7 @@ def borrow(
     ] = None,
     grid: GridName = None,
     precision: Precision = None,
+    version: Version = None,
 ) -> None:
     """Use a quarter of an hour of a GPU: train one group after another as long as the next one fits, pack the networks that
     ended, and cut the pack into parts.
@@ -87,4 +88,4 @@ def borrow(
     console.print(
         f"{found.finished} of {found.networks} networks have ended; the longest group took {found.longest_group:.0f} seconds"
     )
-    console.print(f"parts written to {result}: {len(pack_light(job, result))}")
+    console.print(f"parts written to {result}: {len(pack_light(job, result, version=version))}")

@@ -10,7 +10,16 @@ import typer
 
 from generation.own import own_entry
 from generation.plan import runs_folder
+from nndynbench.storage.versions import is_version
 from nndynbench.subsets.catalogue import CatalogueEntry
+
+
+def _three_numbers(version: str | None) -> str | None:
+    """Checked before anything is trained: packing comes last."""
+    if version is not None and not is_version(version, numbers=3):
+        raise typer.BadParameter(f"{version!r} is not a version: write three numbers, such as 1.0.0")
+    return version
+
 
 Subset = Annotated[str, typer.Argument(help="a subset of the catalogue, such as digits-lenet")]
 SubsetOrLike = Annotated[
@@ -36,6 +45,10 @@ Precision = Annotated[str | None, typer.Option(help="float32, bfloat16 or tf32; 
 Root = Annotated[Path | None, typer.Option(help="a folder of packed subsets; by default the places that load searches")]
 Draw = Annotated[int, typer.Option(help="the seed for drawing the sample")]
 DeviceOfGroups = Annotated[str, typer.Option(help="the device for networks trained side by side: cpu or cuda")]
+
+Version = Annotated[
+    str | None, typer.Option(help="the version of the pack; the catalogue's by default", callback=_three_numbers)
+]
 
 # As many as this process may use, also in a container, and on Windows no more than it can wait for.
 CORES: int = joblib.cpu_count()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from generation.cli.options import GridName, ImageSource, Out, Root, Subset
+from generation.cli.options import GridName, ImageSource, Out, Root, Subset, Version
 from generation.device import CPU
 from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
@@ -22,34 +22,59 @@ from nndynbench.subsets.subset import Subset as Packed
 def pack(
     subset: Subset,
     out: Out,
-    version: Annotated[str | None, typer.Option(help="the version of the pack; the catalogue's by default")] = None,
+    version: Version = None,
+    bits: Annotated[
+        int, typer.Option(min=1, max=23, help="round arrays to this many bits of mantissa; 23 leaves them as they are")
+    ] = 23,
     mirror: Annotated[
         list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,
 ) -> None:
     """Write a subset's files from its runs, even if some are not finished."""
-    write_pack(begun_plan(subset, out), version=version, mirrors=mirror or [])
+    write_pack(begun_plan(subset, out), bits=bits, version=version, mirrors=mirror or [])
 
 
-def write_pack(made: SubsetPlan, **options: Any) -> None:
-    """Pack with the options of `generation.pack.pack_subset`, and say what is missing."""
+def write_pack(made: SubsetPlan, *, bits: int = 23, **options: Any) -> None:
+    """Pack arrays at ``bits`` of mantissa, with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
-    from generation.pack import pack_subset
+    from generation.pack import every_tier, pack_subset
     from nndynbench.subsets import catalogue
 
     left: list[Path] = []
     # Two shards may end at the same moment.
     with locked(made.folder / "pack.lock"):
-        packed = Packed(pack_subset(made, **options))
+        packed = Packed(pack_subset(made, tiers=every_tier(bits), **options))
         if made.entry.name in catalogue():
             left = write_card(packed.folder.parents[1])
     trained = f"{packed.manifest.networks} of {packed.manifest.networks_planned} networks"
     console.print(escape(f"packed {packed.folder}: {trained}"))
+    _say_networks_left_out(made, packed, bits)
     say_splits_left_out(packed.folder)
     for path in left:
         console.print(escape(f"  {path} is left as it is: this project did not write it"))
     if len(packed.devices) > 1:
         console.print(f"  trained on {len(packed.devices)} processors: {', '.join(packed.devices)}")
+
+
+def _say_networks_left_out(made: SubsetPlan, packed: Packed, bits: int) -> None:
+    """For each HDF5 tier that neither is there for every network nor follows from a richer one: how many networks have it,
+    and why not all.
+    """
+    from generation.pack import ARRAY_TIERS, coarser_parts
+
+    for tier in ARRAY_TIERS:
+        held = packed.networks_in(tier)
+        if held == packed.manifest.networks:
+            continue
+        told = f"  {tier} of {held} of {packed.manifest.networks} networks"
+        if coarser := coarser_parts(made, packed.network_ids, tier, bits):
+            fewest = min(coarser.values())
+            told += (
+                f"; of {len(coarser)} the runs have them rounded to {fewest} bits or more: pack them with --bits {fewest}"
+            )
+        if (without := packed.manifest.networks - held - len(coarser)) > 0:
+            told += f"; of {without} the runs keep none"
+        console.print(escape(told))
 
 
 def bundle(
@@ -71,6 +96,9 @@ def bundle(
     written = Packed(bundle_subset(zoo, bundled_folder()))
     size = sum(facts.bytes for facts in written.manifest.files.values()) / 1e6
     console.print(f"bundled {written.folder}: {size:.1f} MB")
+    for tier, facts in written.manifest.tiers.items():
+        if tier != "networks":
+            console.print(f"  {tier} of {facts.networks} of {written.manifest.networks} networks")
     if beside is not None:
         console.print(f"too large for the package, written beside it: {beside}")
 
@@ -85,7 +113,7 @@ def restore(
 ) -> None:
     """Put a packed subset's networks back into a folder of runs, to train more networks and pack all of them together."""
     import nndynbench
-    from generation.restore import plan_beyond
+    from generation.restore import command_beyond, plan_beyond
     from generation.restore import restore as put_back
 
     zoo = nndynbench.load(subset, root=root)
@@ -95,6 +123,7 @@ def restore(
     there = len(made.finished(made.order))
     trained = f"{there} of {len(made.order)} are trained now"
     console.print(escape(f"networks of {zoo} restored in {made.folder}: {len(restored)}; {trained}"))
+    console.print(escape(f"train the others with: {command_beyond(zoo, made, out, grid=grid)}"), soft_wrap=True)
 
 
 def same_images(zoo: Packed, source: str | None, cache: Path) -> Images:

@@ -13,13 +13,15 @@ from nndynbench.cli.console import console
 
 def card(
     root: Annotated[Path | None, typer.Argument(help="a folder of packed subsets; the package's by default")] = None,
-    out: Annotated[Path, typer.Option(help="the file to write")] = Path("DATASET_CARD.md"),
+    out: Annotated[
+        Path | None, typer.Option(help="the file to write; by default DATASET_CARD.md, or README.md in the folder named")
+    ] = None,
 ) -> None:
     """Write the data set's card and its Croissant file, with numbers from the packed subsets. For the package's own subsets,
     also write CITATION.cff and .zenodo.json beside the card.
     """
-    from generation.card import dataset_card, packed_subsets
-    from generation.card.croissant import CROISSANT_NAME, croissant_json
+    from generation.card import CARD_MARK, CARD_NAME, dataset_card, is_somebody_elses, packed_subsets
+    from generation.card.croissant import CROISSANT_MARK, CROISSANT_NAME, croissant_json
     from generation.card.repository import repository_files
     from nndynbench.storage.places import bundled_folder
 
@@ -27,9 +29,13 @@ def card(
     subsets = packed_subsets(folder)
     if not subsets:
         raise FileNotFoundError(f"{folder} holds no packed subset of the catalogue: nothing to describe")
-    written = {out: dataset_card(subsets), folder / CROISSANT_NAME: croissant_json(subsets)}
+    target = out or (Path("DATASET_CARD.md") if root is None else root / CARD_NAME)
+    for path, mark in ((target, CARD_MARK), (folder / CROISSANT_NAME, CROISSANT_MARK)):
+        if is_somebody_elses(path, mark):
+            raise FileExistsError(f"{path} is not overwritten, since this project did not write it: move it, or give --out")
+    written = {target: dataset_card(subsets), folder / CROISSANT_NAME: croissant_json(subsets)}
     if root is None:
-        written |= {out.parent / name: text for name, text in repository_files().items()}
+        written |= {target.parent / name: text for name, text in repository_files().items()}
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
         console.print(escape(f"wrote {path}"))

@@ -26,6 +26,7 @@ from generation.cli.options import (
     Subset,
     SubsetOrLike,
     TimeLimit,
+    Version,
     WeightsOf,
     Where,
     Workers,
@@ -78,6 +79,7 @@ def train(
     ] = None,
     gpus: Annotated[float, typer.Option(help="GPUs for each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
+    version: Version = None,
     name: OwnName = None,
     architecture: OwnArchitecture = None,
 ) -> None:
@@ -125,10 +127,12 @@ def train(
             outcome = train_with_ray(job, address=address, gpus=gpus, time_limit=time_limit, report=report)
         else:
             outcome = train_here(job, workers=workers, time_limit=time_limit, report=report)
-    _conclude(made, job, outcome, chosen, pack_at_end=pack_at_end)
+    _conclude(made, job, outcome, chosen, pack_at_end=pack_at_end, version=version)
 
 
-def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool) -> None:
+def _conclude(
+    made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *, pack_at_end: bool, version: str | None = None
+) -> None:
     console.print(escape(f"{outcome.finished} of {len(job.networks)} networks trained in {made.folder}"))
     missing = len(chosen) - len(made.finished(chosen))
     if outcome.stopped and outcome.finished < len(job.networks):
@@ -137,7 +141,7 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
     if missing:
         console.print(f"networks of other shards that are not finished: {missing}; the shard that ends last packs")
     elif pack_at_end:
-        write_pack(made)
+        write_pack(made, version=version)
 
 
 def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:

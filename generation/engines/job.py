@@ -60,7 +60,13 @@ class Job:
         return [network for network in self.networks if not self.plan.run(network).finished]
 
     def units(self) -> list[Unit]:
-        """The unfinished networks, in the order of training."""
+        """The unfinished networks, in the order of training. What a kill left to do for finished ones is done here."""
+        for network in self.networks:
+            run = self.plan.run(network)
+            if run.finished and not run.is_tidy:
+                with run.locked() as ours:
+                    if ours:
+                        self.conclude(network)
         todo = self.unfinished()
         return [todo[start : start + self.side_by_side] for start in range(0, len(todo), self.side_by_side)]
 
@@ -69,6 +75,12 @@ class Job:
         images = load_images(self.plan.entry.images, cache=self.image_cache)
         self.plan.check_device(images)
         return images
+
+    def conclude(self, network: int) -> None:
+        """What is left to do once a network is finished: drop its weights if enough others have theirs, and its states."""
+        if self.weights_of is not None:
+            self.plan.keep_weights_of(self.weights_of, network)
+        self.plan.run(network).tidy()
 
     def train(self, unit: Unit, images: Images, *, stop: Stop, report: Report) -> None:
         """Train a unit as far as ``stop`` lets it, leaving out networks that are finished or that another process holds."""
@@ -82,8 +94,8 @@ class Job:
             plans, runs = [self.plan.network(n) for n in ours], [self.plan.run(n) for n in ours]
 
             def reported(record: Record) -> None:
-                if self.weights_of is not None and isinstance(record, FinishedRecord):
-                    self.plan.keep_weights_of(self.weights_of, record.network)
+                if isinstance(record, FinishedRecord):
+                    self.conclude(record.network)
                 report(record)
 
             try:

@@ -23,6 +23,7 @@ import pandas as pd
 from nndynbench.errors import NndynbenchError
 from nndynbench.names import check_name
 from nndynbench.storage.files import user_path
+from nndynbench.storage.manifest import OWN_REGIME
 
 # Columns that group networks but are no hyperparameter: a method must not see which networks are twins.
 GROUPING_COLUMNS = ("configuration",)
@@ -57,7 +58,6 @@ WORDS: dict[str, tuple[str, ...]] = {
     "signatures": ("every epoch", "kept epochs"),
 }
 # What a regime may be: the paper's training, a cheaper one, every hyperparameter drawn at random, or a grid of one's own.
-OWN_REGIME = "own"
 REGIMES = ("full", "reduced", "diverse", OWN_REGIME)
 
 # The parts that a grid's file may have: `like` is read from grids of one's own, `draw` by `python -m generation draw-grid`.

@@ -26,6 +26,15 @@ CPU_GROUP = 6
 # The name of the grid of runs that were recorded, not trained here.
 OWN_RUNS = "own runs"
 
+# The regime of a grid of one's own.
+OWN_REGIME = "own"
+
+# What the grids of this package train in: reduced ones, and all others.
+REDUCED_PRECISION, FULL_PRECISION = "bfloat16", "float32"
+
+# A setting that is a column of the networks table.
+VARIES = "varies"
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -132,19 +141,33 @@ class Manifest(_Facts):
 
     @property
     def training_command(self) -> str:
-        """The command that trains such a subset in a clone of the project, with the same grid, trainer, precision and kept
-        epochs.
+        """The command that trains such a subset of the catalogue in a clone of the project, with the same grid, seed,
+        trainer, precision and kept epochs.
         """
-        options = [f"--grid {self.grid}"]
+        return self._training_command(self.subset, grid="FILE.toml" if self.regime == OWN_REGIME else self.grid)
+
+    @property
+    def own_training_command(self) -> str:
+        """The same for a zoo that has a name and a grid of its own, and maybe an architecture."""
+        described = " --architecture FILE.toml" if self.network is not None else ""
+        return self._training_command(f"--name {self.subset}{described}", grid="FILE.toml")
+
+    def _training_command(self, name: str, *, grid: str) -> str:
+        options, precision = [f"--grid {grid}"], self.settings.get("precision", VARIES)
+        chosen = precision != (REDUCED_PRECISION if self.reduced else FULL_PRECISION)
         if self.settings.get("trainer") == "side by side":
             on_gpu = self.settings.get("device_kind", "cpu") != "cpu"
             options += ["--device cuda"] * on_gpu
             # Each core of a CPU trains a group of networks, a GPU all of them.
             group = self.networks if on_gpu else CPU_GROUP
-            options += [f"--side-by-side {group}", f"--precision {self.settings['precision']}"]
+            options.append(f"--side-by-side {group}")
+            chosen = True
+        if chosen and precision != VARIES:
+            options.append(f"--precision {precision}")
         if self.keep is not None:
             options.append(f"--keep {self.keep}")
-        name = self.subset if self.network is None else f"--name {self.subset} --architecture FILE.toml"
+        if self.zoo_seed != 0:
+            options.append(f"--seed {self.zoo_seed}")
         return f"python -m generation train {name} {' '.join(options)} --out DIR"
 
 

@@ -16,7 +16,7 @@ import platformdirs
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.storage.files import user_path
-from nndynbench.storage.manifest import MANIFEST_NAME, Manifest
+from nndynbench.storage.manifest import MANIFEST_NAME
 from nndynbench.storage.versions import is_version, version_numbers
 
 # The environment variables that decide, on one system or another, where a user's cache is.
@@ -124,9 +124,9 @@ def to_download(subset: str, version: str, tier: str) -> str:
     return f"nndynbench download {subset} --tier {tier} --version {version}"
 
 
-def to_regenerate(subset: str, *, packed: Manifest | None = None) -> str:
-    """How to regenerate a subset that cannot be had, or what ``packed``, a version of it, lacks."""
-    command = packed.training_command if packed is not None else f"python -m generation train {subset} --out DIR"
+def to_regenerate(subset: str, *, command: str | None = None) -> str:
+    """How to regenerate a subset that cannot be had, by default as the catalogue says."""
+    command = command or f"python -m generation train {subset} --out DIR"
     return f"regenerate it from a clone: {command}, then load it with root=DIR"
 
 

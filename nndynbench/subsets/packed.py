@@ -138,11 +138,15 @@ class PackedNetwork:
             return NotAtHandError(
                 f"the {tier} tier of {manifest.subset} {what}; its runs kept snapshots of these epochs: {kept}"
             )
+        if manifest.subset not in catalogue():
+            again = to_regenerate(manifest.subset, command=manifest.own_training_command)
+            return NotAtHandError(f"the {tier} tier of {manifest.subset} {what}; {again}")
         whole = ", ".join(names_with(tier)) or "none"
         return NotAtHandError(
             f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; {in_a_clone(manifest.subset, parts)}"
             f"subsets at hand with the {tier} of every network: {whole}; get the whole tier from the hub: "
-            f"{to_download(manifest.subset, manifest.version, tier)}, or {to_regenerate(manifest.subset, packed=manifest)}"
+            f"{to_download(manifest.subset, manifest.version, tier)}, or "
+            f"{to_regenerate(manifest.subset, command=manifest.training_command)}"
         )
 
 

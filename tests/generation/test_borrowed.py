@@ -16,8 +16,10 @@ from generation.engines import Job
 from generation.images import Images, load_images
 from generation.parcels import MissingPartsError, cut, join
 from generation.plan import PlanMismatchError
+from generation.released import ReleasedVersionError
 from generation.retrain import stored_plan
 from nndynbench.storage.files import DamagedFileError
+from tests.copied_pack import copied_pack
 from tests.generation.small_runs import begin, write_grid
 from tests.generation.test_command_line import generation
 
@@ -88,11 +90,13 @@ def test_what_a_borrowed_machine_made_loads_at_home_and_can_be_made_again(tmp_pa
     generation("cut", tmp_path / "home" / "images" / "digits", "--into", tmp_path / "parts", "--megabytes", 0.05)
     there = ("--out", tmp_path / "there", "--result", tmp_path / "result", "--parts", tmp_path / "parts")
     told = generation(
-        "borrow", "digits-lenet", *there, "--seconds", 3000, "--device", "cpu", "--side-by-side", 2, "--grid", grid
+        *("borrow", "digits-lenet", *there, "--seconds", 3000, "--device", "cpu", "--side-by-side", 2, "--grid", grid),
+        *("--version", "0.3.0"),
     )
     assert "2 of 2 networks have ended" in told
     generation("join", tmp_path / "result", "--into", tmp_path / "home")
     subset = nb.load("digits-lenet", root=tmp_path / "home")
+    assert subset.version == "0.3.0"
     assert subset.tiers == ["networks", "centralities", "graphs"]
     assert {tier: facts.mantissa_bits for tier, facts in subset.manifest.tiers.items() if tier != "networks"} == {
         "centralities": 8,
@@ -121,3 +125,20 @@ def test_folders_that_were_cut_into_one_place_are_all_joined(tmp_path: Path, fol
     joined = join(tmp_path / "parts", tmp_path / "elsewhere")
     assert [path.name for path in joined] == ["others", "things"]
     assert (joined[0] / "below/b").read_bytes() == (other / "below/b").read_bytes()
+
+
+def test_a_joined_pack_replaces_an_unfinished_version_whole_and_no_released_one(tmp_path: Path, digits: nb.Subset) -> None:
+    home = tmp_path / "home"
+    for version in ("0.9.0", "1.0.0"):
+        copied_pack(digits.folder, home, version, others=True)
+        came = copied_pack(digits.folder, tmp_path / version, version)
+        cut(came.parent, tmp_path / f"parts-{version}", part_bytes=10_000_000)
+    (home / "digits-lenet" / "0.9.0" / "graphs.h5").write_bytes(b"of other networks")
+    join(tmp_path / "parts-0.9.0", home)
+    joined = nb.load("digits-lenet", root=home, version="0.9.0")
+    assert joined.checksum == digits.checksum
+    assert {path.name for path in joined.folder.iterdir()} == {*digits.manifest.files, "subset.json"}
+    with pytest.raises(ReleasedVersionError, match=r"1\.0\.0 has other networks"):
+        join(tmp_path / "parts-1.0.0", home)
+    assert nb.load("digits-lenet", root=home, version="1.0.0").checksum != digits.checksum
+    assert sorted(path.name for path in home.iterdir()) == ["digits-lenet"]

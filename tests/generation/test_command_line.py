@@ -65,6 +65,14 @@ def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) 
     assert nb.load("digits-lenet", root=tmp_path, version="0.0.1").manifest.networks == 1
 
 
+def test_training_packs_under_the_version_that_it_is_given_and_refuses_what_is_none_at_once(tmp_path: Path) -> None:
+    train = ("train", "digits-lenet", "--out", tmp_path, "--grid", write_grid(tmp_path / "small.toml", epochs=1))
+    generation(*train, "--version", "two", status=2)
+    assert not (tmp_path / "digits-lenet").exists()
+    generation(*train, "--version", "0.3.0", "--networks", 1, "--workers", 1, "--keep", 0)
+    assert nb.load("digits-lenet", root=tmp_path).version == "0.3.0"
+
+
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0"])
 def test_what_is_no_shard_says_so(part: str) -> None:
     with pytest.raises(ValueError, match="is not a shard"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import nndynbench as nb
 from generation.own import OwnZooError, own_entry, with_architecture_kept
 from generation.plan import begun_plan
 from nndynbench.graphs import architecture as described_architecture
+from nndynbench.storage.places import NotAtHandError
 from tests.generation.small_runs import write_grid
 
 ARCHITECTURE = """
@@ -52,6 +54,38 @@ def test_a_grid_and_an_architecture_of_ones_own_become_a_pack(tmp_path: Path, gr
     assert zoo.manifest.hyperparameters == ["learning_rate", "dropout"]
     assert zoo.history(0, 1).graph(1, "unrolled").number_of_nodes > 100
     assert begun_plan("my-zoo", tmp_path / "zoo").finished([0, 1]) == [0, 1]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["a zoo of one's own", "a subset of the catalogue"])
+def test_the_command_that_an_error_names_goes_on_with_the_same_zoo(
+    tmp_path: Path, grid: str, architecture: str, named: bool
+) -> None:
+    """A folder refuses any other seed, grid, precision or kept epochs than those that it was begun with."""
+    from generation.cli import app
+
+    def generation(*words: str) -> None:
+        done = CliRunner().invoke(app, [*words, "--workers", "1"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+
+    Path(grid).write_text(Path(grid).read_text().replace('regime = "reduced"\n', ""))
+    zoo, name = tmp_path / "zoo", "my-zoo" if named else "digits-lenet"
+    own = ["--name", name, "--architecture", architecture] if named else [name]
+    options = ["--grid", grid, "--seed", "5", "--precision", "bfloat16", "--keep", "0", "--out", str(zoo)]
+    generation("train", *own, *options, "--networks", "1")
+    [folder] = (zoo / name).glob("*.*.*")
+    (folder / "weights.h5").unlink()
+    manifest = json.loads((folder / "subset.json").read_text())
+    manifest["tiers"] = {"networks": manifest["tiers"]["networks"]}
+    (folder / "subset.json").write_text(json.dumps(manifest))
+    packed = nb.load(name, root=zoo)
+    with pytest.raises(NotAtHandError) as missing:
+        packed.history(packed.network_ids[0], 1).weights(1)
+    assert ("nndynbench download" in str(missing.value)) != named
+    [command] = re.findall(r"python -m generation (train .*? --out DIR)", str(missing.value))
+    files = {"--grid": grid, "--architecture": architecture, "--out": str(zoo)}
+    words = command.split()
+    generation(*[files.get(before, word) for before, word in zip(["", *words], words, strict=False)])
+    assert len(nb.load(name, root=zoo).networks) == 2
 
 
 def test_it_needs_a_grid_images_and_a_name_of_its_own(tmp_path: Path, grid: str) -> None:

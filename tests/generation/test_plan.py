@@ -11,11 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 from generation import plan as plans
-from generation.grids import DEFAULTS, GridError, read_grid
+from generation.grids import DEFAULTS, GridError, grid_names, read_grid
 from generation.images import Images
 from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_plan
 from generation.training import train_network
 from nndynbench.names import UnknownNameError
+from nndynbench.storage.manifest import FULL_PRECISION, REDUCED_PRECISION
 from nndynbench.subsets.splits import draw_splits
 from tests.generation.small_runs import begin, write_grid
 
@@ -23,10 +24,10 @@ from tests.generation.small_runs import begin, write_grid
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"zoo_seed": 1}, "zoo_seed 0, but it is now 1"),
-        ({"kept_epochs": (0, 1)}, "kept_epochs"),
-        ({"trainer": "side by side"}, "trainer 'one by one'"),
-        ({"precision": "bfloat16"}, "settings"),
+        ({"zoo_seed": 1}, "zoo_seed 0, but it is now 1; choose another --out, or the same --seed"),
+        ({"kept_epochs": (0, 1)}, "kept_epochs .* or the same --keep"),
+        ({"trainer": "side by side"}, "trainer 'one by one'.* or the same --side-by-side"),
+        ({"precision": "bfloat16"}, "settings .* or the same --grid and --precision"),
         ({"grid": "digits"}, "grid 'small', but it is now 'digits'"),
     ],
 )
@@ -68,6 +69,17 @@ def test_other_libraries_are_refused(tmp_path: Path, digit_images: Images, monke
     monkeypatch.setattr(plans, "version", lambda library: "0.0")
     with pytest.raises(PlanMismatchError, match="libraries"):
         made.bind(digit_images)
+
+
+def test_the_build_of_torch_without_gpus_binds_as_the_usual_one(
+    tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for build in ("2.13.0+cpu", "2.13.0", "2.13.0+cpu"):
+        monkeypatch.setattr(plans, "version", lambda library, build=build: build)
+        begin(tmp_path, digit_images)
+    monkeypatch.setattr(plans, "version", lambda library: "2.13.1+cpu")
+    with pytest.raises(PlanMismatchError, match="libraries"):
+        begin(tmp_path, digit_images)
 
 
 def test_another_kind_of_device_is_refused(tmp_path: Path, digit_images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +163,13 @@ def test_a_part_of_a_grid_is_trained_in_the_order_of_the_whole() -> None:
 def test_what_is_no_part_of_a_grid_says_why(where: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         subset_plan("cifar10-lenet", Path()).first(where=where)
+
+
+def test_the_precision_that_a_command_leaves_out_is_that_of_every_grid() -> None:
+    for name in grid_names():
+        grid = read_grid(name)
+        usual = REDUCED_PRECISION if grid.regime == "reduced" else FULL_PRECISION
+        assert {grid.recipe(network)["precision"] for network in grid.networks.index} == {usual}, name
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from generation.images import Images
 from generation.pack import pack_subset
 from generation.plan import SubsetPlan, begun_plan, subset_plan
 from generation.queue import read_queue, to_train
-from generation.runs import NetworkRun
+from generation.runs import NetworkRun, TrainingState
 from generation.training import FinishedRecord, Record
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.versions import is_unfinished
@@ -146,6 +147,52 @@ def test_the_first_of_each_label_to_end_keeps_its_weights(tmp_path: Path) -> Non
     assert networks_with_snapshots(made) == sorted([7, 5], key=made.order.index)
     records = {network: made.run(network).record() for network in accuracies}
     assert [network for network, record in records.items() if record and record.weights_dropped] == [3, 1, 9]
+
+
+@pytest.mark.parametrize("removed", range(6))
+def test_what_a_kill_at_a_networks_end_left_is_removed_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    """The kill comes when ``removed`` of its three snapshots and two states are gone; at 5 none comes."""
+    made = subset_plan("digits-lenet", tmp_path)
+    first, second = made.order[:2]
+    for network in (first, second):
+        run = made.run(network)
+        run.folder.mkdir(parents=True)
+        for epoch in range(3):
+            run.write_snapshot(epoch, {"w": np.zeros(3, np.float32)})
+            run.write_state(TrainingState(epoch, {}, {}, Record(network=network, seed=0, device="")))
+        run.finish(untrained_record(network, 90.0))
+    made.run(first).tidy()
+    ending, left, unlink = replace(job(made, 2), weights_of=1), [True] * removed, Path.unlink
+
+    def until_it_is_killed(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".safetensors" and not left:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+        del left[: path.suffix == ".safetensors"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", until_it_is_killed)
+        with suppress(KeyboardInterrupt):
+            ending.conclude(second)
+    assert ending.units() == []
+    assert {path.name for path in made.run(second).folder.iterdir()} <= {"network.json", "lock"}
+    assert made.run(first).epochs_with_snapshots() == [0, 1, 2]
+
+
+def test_a_network_that_was_killed_while_its_weights_were_removed_is_packed_without_any(
+    tmp_path: Path, digit_images: Images
+) -> None:
+    made = begin(tmp_path, digit_images, epochs=1)
+    train_in_this_process(job(made), digit_images)
+    first = made.run(made.order[0])
+    weights = first.read_snapshot(1)
+    assert weights is not None
+    first.drop_snapshots()
+    first.write_snapshot(1, weights)
+    [arrays] = nb.load("digits-lenet", root=pack_subset(made).parents[1]).pack.arrays("weights")
+    assert list(arrays.networks) == made.order[1:]
 
 
 def test_of_two_that_end_at_once_one_keeps_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from generation.cli import app
 from generation.images import load_images
 from generation.pack import Selection, pack_subset
 from generation.plan import PlanMismatchError, begun_plan, subset_plan
+from generation.released import ReleasedVersionError
 from generation.restore import plan_beyond, restore
 from generation.runs import NetworkRun
 from nndynbench.graphs import initial_weights
@@ -78,6 +79,8 @@ def test_training_beyond_a_pack_gives_the_networks_of_an_uninterrupted_run(
     assert "/digits-lenet/runs: 2; 2 of 4" in told
     assert "2 of 4 are trained now" in told
     train(tmp_path, grid, 4)
+    _, _, onward = told.partition("train the others with: python -m generation ")
+    assert "4 of 4 networks trained" in run(*onward.split(), "--workers", "1")
     expected, found = (nb.load("digits-lenet", root=root) for root in (whole, tmp_path))
     for table in TABLES:
         pd.testing.assert_frame_equal(without_seconds(getattr(found, table)), without_seconds(getattr(expected, table)))
@@ -114,6 +117,29 @@ def test_rounded_values_go_into_packs_of_their_precision_and_into_no_finer_one(
     assert (finer["networks"].networks, finer["graphs"].networks, finer["graphs"].mantissa_bits) == (3, 1, 23)
 
 
+def test_new_networks_are_packed_with_rounded_ones_at_the_bits_that_pack_is_given(
+    half: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path / "exact"), "--grid", grid)
+    pack_subset(
+        begun_plan("digits-lenet", tmp_path / "exact"),
+        tiers={"graphs": Selection(mantissa_bits=12)},
+        into=tmp_path / "light",
+    )
+    run("restore", "digits-lenet", "--root", str(tmp_path / "light"), "--out", str(tmp_path), "--grid", grid)
+    train(tmp_path, grid, 3)
+    told = run("pack", "digits-lenet", "--out", str(tmp_path))
+    assert "graphs of 1 of 3 networks; of 2 the runs have them rounded to 12 bits or more: pack them with --bits 12" in told
+    assert "weights of 1 of 3 networks; of 2 the runs keep none" in told
+    assert "graphs" not in run("pack", "digits-lenet", "--out", str(tmp_path), "--bits", "12")
+    light, grown = (nb.load("digits-lenet", root=root) for root in (tmp_path / "light", tmp_path))
+    assert (grown.manifest.tiers["graphs"].networks, grown.manifest.tiers["graphs"].mantissa_bits) == (3, 12)
+    for network in light.network_ids:
+        before, after = (zoo.history(network, 2).graph(2).blocks for zoo in (light, grown))
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(after, before, strict=True))
+
+
 def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path, grid: str, tmp_path: Path) -> None:
     made = begun_plan("digits-lenet", whole)
     parts = {"package": ([1], 8), "beside": ([1, 2], 12)}
@@ -126,6 +152,20 @@ def test_arrays_come_from_every_folder_that_the_subset_is_read_from(whole: Path,
     restore(Subset(first, also=[second]), again)
     for network in again.order:
         assert again.run(network).epochs_with_parts("weights", mantissa_bits=12) == [1, 2]
+
+
+def test_whole_weights_of_one_folder_win_over_rounded_parts_of_another(whole: Path, grid: str, tmp_path: Path) -> None:
+    made = begun_plan("digits-lenet", whole)
+    rounded = {"centralities": Selection(epochs=[1, 2], mantissa_bits=8)}
+    light = pack_subset(made, tiers=rounded, into=tmp_path / "light")
+    full = nb.load("digits-lenet", root=whole)
+    again = plan_beyond(full, tmp_path / "again", grid=grid)
+    again.bind(load_images("digits", cache=tmp_path / "images"))
+    restore(Subset(full.folder, also=[light]), again)
+    found = Subset(pack_subset(again))
+    for network in full.network_ids:
+        ours, theirs = (zoo.history(network, 2).centrality("degree") for zoo in (found, full))
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_parts_that_were_cut_short_are_named(tmp_path: Path) -> None:
@@ -194,3 +234,20 @@ def test_what_an_unfinished_training_left_is_not_mixed_with_the_pack(half: Path,
     restore(light, made)
     assert begun.epochs_with_snapshots() == []
     assert nb.load("digits-lenet", root=pack_subset(made).parents[1]).tiers == ["networks"]
+
+
+def test_a_pack_whose_runs_are_lost_is_not_replaced_by_fewer_networks(half: Path, grid: str, tmp_path: Path) -> None:
+    shutil.copytree(half, tmp_path, dirs_exist_ok=True)
+    before = nb.load("digits-lenet", root=tmp_path).checksum
+    with pytest.raises(ReleasedVersionError, match=r"has networks that are not among the finished runs \(1, such as \d+\)"):
+        train(tmp_path, grid, 1)
+    assert nb.load("digits-lenet", root=tmp_path).checksum == before
+    run("restore", "digits-lenet", "--root", str(tmp_path), "--out", str(tmp_path), "--grid", grid)
+    train(tmp_path, grid, 3)
+    assert len(nb.load("digits-lenet", root=tmp_path).networks) == 3
+
+
+def test_a_grid_that_has_lost_rows_is_refused_by_network(half: Path, tmp_path: Path) -> None:
+    fewer = write_grid(tmp_path / "small.toml", epochs=2, rates=(0.005,), dropouts=(0.0,))
+    with pytest.raises(PlanMismatchError, match=r"networks that the grid small does not have now \(\d, such as \d\)"):
+        run("restore", "digits-lenet", "--root", str(half), "--out", str(tmp_path), "--grid", fewer)

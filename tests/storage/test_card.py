@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from generation.card import (
     packed_subsets,
     write_card,
 )
+from generation.cli.publishing import card as generation_card
 from nndynbench.storage.places import bundled_folder
 from nndynbench.storage.tables import KEYS
 
@@ -89,6 +91,35 @@ def test_a_file_of_somebody_elses_is_left_and_named_and_ones_own_is_written_anew
     assert write_card(tmp_path) == [tmp_path / mine]
     assert (tmp_path / mine).read_text(encoding="utf-8") == "# My experiments with nndynbench\n"
     assert (tmp_path / written).read_text(encoding="utf-8") == own
+
+
+def test_a_folder_that_is_no_version_is_passed_over(tmp_path: Path) -> None:
+    """Such as a pack that was moved aside by hand."""
+    for name, version in (("digits-lenet-half", "1.0.0"), ("digits-lenet", "1.0.0-small")):
+        shutil.copytree(bundled_folder() / name / "1.0.0", tmp_path / name / version)
+    assert write_card(tmp_path) == []
+    assert [subset.name for subset in packed_subsets(tmp_path)] == ["digits-lenet-half"]
+
+
+def test_of_two_subsets_packed_at_once_the_later_card_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is packed, and writes its card, while the first describes what it found."""
+    for name in ("digits-lenet-half", "digits-lenet-double"):
+        shutil.copytree(bundled_folder() / name, tmp_path / "both" / name)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "both" / "digits-lenet-half").rename(tmp_path / "root" / "digits-lenet-half")
+    other = threading.Thread(target=write_card, args=(tmp_path / "root",))
+
+    def while_the_other_packs(subsets: list[nb.Subset]) -> str:
+        if threading.current_thread() is threading.main_thread():
+            (tmp_path / "both" / "digits-lenet-double").rename(tmp_path / "root" / "digits-lenet-double")
+            other.start()
+            other.join(1)
+        return dataset_card(subsets)
+
+    monkeypatch.setattr("generation.card.dataset_card", while_the_other_packs)
+    write_card(tmp_path / "root")
+    other.join()
+    assert "config_name: digits-lenet-double-curves" in (tmp_path / "root" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("table", list(KEYS))
@@ -192,3 +223,19 @@ def test_the_columns_that_the_card_calls_known_at_the_end_are_those_of_the_outco
     for subset in packed_subsets(bundled_folder()):
         assert not {*subset.manifest.hyperparameters} & {*late}
     assert {"final_accuracy", "best_accuracy", "late_accuracy", "label", "diverged"} <= {*late}
+
+
+def test_the_command_writes_the_card_into_the_folder_that_it_describes_and_over_nobodys_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundled_folder() / "digits-lenet-half", tmp_path / "zoo" / "digits-lenet-half")
+    monkeypatch.chdir(tmp_path)
+    Path("DATASET_CARD.md").write_text("of the clone", encoding="utf-8")
+    generation_card(Path("zoo"))
+    generation_card(Path("zoo"))
+    assert Path("DATASET_CARD.md").read_text(encoding="utf-8") == "of the clone"
+    assert Path("zoo/README.md").read_text(encoding="utf-8") == dataset_card(packed_subsets(tmp_path / "zoo"))
+    Path("zoo/croissant.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"croissant\.json is not overwritten"):
+        generation_card(Path("zoo"), Path("CARD.md"))
+    assert not Path("CARD.md").exists()

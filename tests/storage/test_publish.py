@@ -23,6 +23,7 @@ from nndynbench.storage import places
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.manifest import read_manifest
 from nndynbench.storage.places import NotAtHandError
+from tests.copied_pack import copied_pack
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.hub_stand_in import HubStandIn
 
@@ -154,3 +155,31 @@ def test_the_card_describes_what_is_published_not_what_was_packed_again_under_it
     (old / "subset.json").write_text(before.model_copy(update={"summary": "packed again"}).model_dump_json())
     commit = publish(plan_upload(packed, REPOSITORY), REPOSITORY)
     assert "packed again" not in empty_hub.commits[commit]["README.md"].decode()
+
+
+def test_other_networks_under_the_number_of_a_bundled_version_are_not_published(
+    empty_hub: HubStandIn, packed: Path, bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "bundled_folder", lambda: tmp_path / "bundled")
+    same = copied_pack(bundled, tmp_path / "bundled", bundled.name)
+    assert plan_upload(packed, REPOSITORY).versions == [("digits-lenet", bundled.name)]
+    shutil.rmtree(same)
+    copied_pack(bundled, tmp_path / "bundled", bundled.name, others=True)
+    with pytest.raises(PublishError, match=rf"is not the digits-lenet {bundled.name} that the package bundles"):
+        plan_upload(packed, REPOSITORY)
+    assert empty_hub.tags == {}
+
+
+def test_a_version_needs_a_reason_to_supersede_one_beside_it_and_none_goes_below_what_is_published(
+    empty_hub: HubStandIn, packed: Path, bundled: Path
+) -> None:
+    for version in ("0.1.0", "0.2.0"):
+        copied_pack(bundled, packed, version)
+    with pytest.raises(PublishError, match=r"digits-lenet 0\.2\.0 supersedes 0\.1\.0: give the reason"):
+        plan_upload(packed, REPOSITORY)
+    aside = packed.with_name("aside")
+    for version in ("0.1.0", "0.2.0"):
+        shutil.move(packed / "digits-lenet" / version, aside / "digits-lenet" / version)
+    publish(plan_upload(packed, REPOSITORY), REPOSITORY)
+    with pytest.raises(PublishError, match=rf"digits-lenet 0\.1\.0 is older than {bundled.name}, already published"):
+        plan_upload(aside, REPOSITORY)
