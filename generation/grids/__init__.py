@@ -107,7 +107,7 @@ AXES = "a list such as [0.1, 0.2], {from, to, count} or {mantissas, exponents}"
 
 
 class GridError(NndynbenchError, ValueError):
-    """A grid's file that is no grid, or from which nothing can be trained."""
+    """A grid's file that is no grid, from which nothing can be trained, or that says what has no effect."""
 
 
 @dataclass(frozen=True)
