@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import time
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def train_with_ray(
         With the reason, if a unit failed for another cause, such as a full disk.
     """
     deadline = None if time_limit is None else time.time() + time_limit
-    stop_file = job.plan.folder / f"stop-{os.getpid()}"
+    # A name of its own: a run that was killed leaves its stop file, and in a container the next one has the same process id.
+    stop_file = job.plan.folder / f"stop-{secrets.token_hex(8)}"
     environment = {"env_vars": {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}}
     ray.init(address=address, runtime_env=environment, log_to_driver=False, ignore_reinit_error=True)
     unit_task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1)(_train)

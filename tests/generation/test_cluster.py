@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from tests.generation.small_runs import begin, outcome
 from tests.patience import PATIENCE_SECONDS
 
 
-def job(folder: Path, images: Images) -> Job:
-    made = begin(folder, images, epochs=25, rates=(0.005, 0.01, 0.02))
+def job(folder: Path, images: Images, *, epochs: int = 25, rates: tuple[float, ...] = (0.005, 0.01, 0.02)) -> Job:
+    made = begin(folder, images, epochs=epochs, rates=rates)
     load_images("digits", cache=folder / "images")
     return Job(made, made.order, folder / "images")
 
@@ -59,3 +61,20 @@ def test_a_node_that_dies_mid_run_changes_nothing(tmp_path: Path, digit_images: 
         cluster.shutdown()
     assert ended[0].finished == len(there.networks)
     assert outcome(there.plan) == outcome(here.plan)
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[None]:
+    """For what is trained on a cluster that it starts itself."""
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("own_cluster")
+def test_a_stop_file_that_a_killed_run_left_stops_nobody(tmp_path: Path, digit_images: Images) -> None:
+    from generation.engines.cluster import train_with_ray
+
+    made = job(tmp_path, digit_images, epochs=1, rates=(0.01,))
+    (made.plan.folder / f"stop-{os.getpid()}").touch()
+    ended = train_with_ray(made, address=None, time_limit=PATIENCE_SECONDS)
+    assert (ended.finished, ended.stopped) == (len(made.networks), False)
