@@ -286,7 +286,8 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
 
 
 def runs_folder(subset: str, out: Path) -> Path:
-    return user_path(out) / subset / "runs"
+    """Where a subset's runs are below ``out``: an absolute path, since a worker may have another working folder."""
+    return user_path(out).absolute() / subset / "runs"
 
 
 def _facts_of(images: Images) -> ImageFacts:

@@ -76,7 +76,7 @@ def train(
     address: Annotated[
         str | None, typer.Option(help="the address of the Ray cluster; by default one is started here")
     ] = None,
-    gpus: Annotated[float, typer.Option(help="GPUs for each Ray task; may be a fraction")] = 0.0,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs for each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
     name: OwnName = None,
     architecture: OwnArchitecture = None,
@@ -89,6 +89,9 @@ def train(
         need_gpu(device)
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains networks in groups: give --side-by-side too", param_hint="--device")
+    if device != CPU and engine is Engine.ray and not gpus:
+        # Ray hides all GPUs from a task that asks for none.
+        raise typer.BadParameter(f"--device {device} needs a share of a GPU for each task, such as 0.5", param_hint="--gpus")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
     zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
     made = subset_plan(

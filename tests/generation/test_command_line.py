@@ -104,6 +104,14 @@ def test_a_cpu_without_bfloat16_is_warned_of(
     assert ("this CPU lacks the instructions for bfloat16" in told) == (not has_instructions)
 
 
+def test_a_gpu_on_ray_needs_a_share_of_one_for_each_task(tmp_path: Path) -> None:
+    asked = ("train", "digits-lenet", "--out", tmp_path, "--engine", "ray", "--device", "cuda", "--side-by-side", 2)
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(map(str, asked)))
+    assert refused.exit_code == 2
+    assert "--device cuda needs a share of a GPU for each task" in refused.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
     # Five networks: on other processors a median must hold, and one of only two networks may well train differently.
     told = generation("retrain", "digits-lenet", "--sample", 5, "--workers", 1)

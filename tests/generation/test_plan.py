@@ -150,6 +150,13 @@ def test_a_plan_that_names_no_device_still_binds(tmp_path: Path, digit_images: I
     assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
 
 
+def test_runs_are_where_the_command_was_given_whatever_folder_a_worker_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert subset_plan("digits-lenet", Path("zoo")).run(3).folder == tmp_path / "zoo" / "digits-lenet" / "runs" / "0003"
+
+
 def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(NoRunsError, match="python -m generation train digits-lenet"):
         begun_plan("digits-lenet", tmp_path)
