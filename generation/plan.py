@@ -253,9 +253,8 @@ def _check_effects(grid: Grid, entry: CatalogueEntry, kind: str) -> None:
         check_name(recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
         for setting, there in zip(("training_images", "validation_images"), SIZES[entry.images], strict=True):
             if recipe[setting] > there:
-                raise GridError(
-                    f"{setting} of grid {grid.name!r} must be at most {there}, as {entry.images} has them, not {recipe[setting]}"
-                )
+                most = f"at most {there} on {entry.images}"
+                raise GridError(f"{setting} of grid {grid.name!r} must be {most}, not {recipe[setting]}")
         if recipe["dropout"] and not drops:
             raise GridError(
                 f"dropout of grid {grid.name!r} must be 0, not {recipe['dropout']:g}: {described.name} has no dropout layer"
