@@ -10,10 +10,11 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.files import DamagedFileError, user_path, write_whole
+from nndynbench.storage.files import DamagedFileError, put_in_place, user_path, write_whole
 
 FACTS_FILE = "{folder}.parcel.json"
 
@@ -78,8 +79,13 @@ def _joined(facts: dict[str, Any], parts: Path, into: Path) -> Path:
         stream.write(content)
     stream.seek(0)
     into.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
-        archive.extractall(into, filter="data")
+    # Each file comes whole, in the place of an older one: another process may have that mapped into its memory.
+    with TemporaryDirectory(suffix=".partial", dir=into) as fresh, tarfile.open(fileobj=stream, mode="r:") as archive:
+        archive.extractall(fresh, filter="data")
+        for path in sorted(path for path in Path(fresh).rglob("*") if path.is_file()):
+            target = into / path.relative_to(fresh)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            put_in_place(path, target)
     return into / str(facts["folder"])
 
 

@@ -42,6 +42,18 @@ def test_what_was_cut_is_joined_again(tmp_path: Path, folder: Path) -> None:
         assert (joined / path).read_bytes() == (folder / path).read_bytes()
 
 
+def test_joining_again_leaves_what_another_process_has_mapped_as_it_is(tmp_path: Path) -> None:
+    images = load_images("digits", cache=tmp_path / "images")
+    cut(tmp_path / "images" / "digits", tmp_path / "parts", part_bytes=50_000)
+    path = tmp_path / "images" / "digits" / "train-pixels.npy"
+    mapped, before = np.load(path, mmap_mode="r"), path.stat().st_ino
+    join(tmp_path / "parts", tmp_path / "images")
+    np.testing.assert_array_equal(mapped, images.train[0])
+    assert path.stat().st_ino != before, "written over in place"
+    assert load_images("digits", cache=tmp_path / "images").digest == images.digest
+    assert not list((tmp_path / "images").glob("*.partial"))
+
+
 def test_parts_that_have_not_come_and_damaged_ones_are_named(tmp_path: Path, folder: Path) -> None:
     _, second, *_ = cut(folder, tmp_path / "parts", part_bytes=20_000)
     content = second.read_bytes()
