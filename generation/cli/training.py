@@ -169,8 +169,8 @@ def _core_seconds(so_far: Progress) -> str:
     trained = len(so_far.epochs_of)
     each, left = so_far.mean_core_seconds, so_far.core_seconds_left
     return (
-        f"a network takes {each:.3g} core-seconds (mean of {len(so_far.costs)}); trained: {trained}; "
-        f"left: {len(so_far.networks) - trained} ({(left or 0) / 3600:.1f} core-hours)"
+        f"a network takes {each:.3g} {so_far.clock}seconds (mean of {len(so_far.costs)}); trained: {trained}; "
+        f"left: {len(so_far.networks) - trained} ({(left or 0) / 3600:.1f} {so_far.clock}hours)"
     )
 
 
@@ -208,7 +208,7 @@ def work_through_queue(
 
 
 def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
-    table = Table("zoo", "trained", "core-seconds a network", "core-hours left", "packed", "waits for")
+    table = Table("zoo", "trained", "a network", "left", "packed", "waits for")
     for zoo in queue:
         if zoo.waits_for is not None:
             table.add_row(zoo.subset, "", "", "", "", zoo.waits_for)
@@ -219,8 +219,8 @@ def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
         table.add_row(
             zoo.subset,
             f"{len(so_far.epochs_of)} of {len(made.order)}",
-            "" if each is None else f"{each:.3g}",
-            "" if left is None else f"{left / 3600:.1f}",
+            "" if each is None else f"{each:.3g} {so_far.clock}seconds",
+            "" if left is None else f"{left / 3600:.1f} {so_far.clock}hours",
             str(packed_networks(made)),
             "",
         )
