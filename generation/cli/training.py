@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -107,7 +109,8 @@ def train(
     )
     _warn_of_slow_bfloat16(made, device)
     cache = out.resolve() / "images"
-    loaded = load_images(made.entry.images, source=images, cache=cache)
+    with _stopping_before_the_end("decoding images"):
+        loaded = load_images(made.entry.images, source=images, cache=cache)
     chosen = made.first(networks, where=where)
     made = replace(made, entry=with_architecture_kept(made.entry, made.folder))
     made.bind(loaded)
@@ -140,7 +143,18 @@ def _conclude(made: SubsetPlan, job: Job, outcome: Outcome, chosen: list[int], *
     if missing:
         console.print(f"networks of other shards that are not finished: {missing}; the shard that ends last packs")
     elif pack_at_end:
-        write_pack(made)
+        with _stopping_before_the_end("packing"):
+            write_pack(made)
+
+
+@contextmanager
+def _stopping_before_the_end(doing: str) -> Iterator[None]:
+    """End the command as one that was stopped while training, if it is stopped here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"stopped while {doing}: run the same command again to continue")
+        raise typer.Exit(STOPPED) from None
 
 
 def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
@@ -157,6 +171,7 @@ def status(subset: Subset, out: Out, networks: Networks = None, where: Where = N
     chosen = made.first(networks, where=where)
     so_far = folder_progress(made, chosen)
     console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
+    console.print(f"packed: {packed_networks(made)} of {len(made.order)}")
     if so_far.core_seconds_left is not None:
         console.print(_core_seconds(so_far))
     for network, epochs in sorted(so_far.begun.items()):
@@ -197,7 +212,8 @@ def work_through_queue(
     cache = out.resolve() / "images"
     for zoo, made in to_train(queue, out):
         _warn_of_slow_bfloat16(made, CPU)
-        made.bind(load_images(made.entry.images, source=images, cache=cache))
+        with _stopping_before_the_end("decoding images"):
+            made.bind(load_images(made.entry.images, source=images, cache=cache))
         together = 1 if made.trainer == ONE_BY_ONE else CPU_GROUP
         job = Job(made, made.order, cache, side_by_side=together, weights_of=zoo.weights_of)
         left = None if until is None else max(until - time.monotonic(), 0.0)

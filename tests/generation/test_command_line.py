@@ -53,8 +53,10 @@ def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) 
     assert "1 of 2 networks trained, 0 begun" in generation("status", "digits-lenet", "--out", tmp_path)
     # Packing an unfinished folder works and says what is missing.
     assert "1 of 2 networks" in generation("pack", "digits-lenet", "--out", tmp_path, "--version", "0.0.1")
+    assert "packed: 0 of 2" in generation("status", "digits-lenet", "--out", tmp_path)
     told = generation(*train, "--shard", "2/2")
     assert "2 of 2 networks" in told
+    assert "packed: 2 of 2" in generation("status", "digits-lenet", "--out", tmp_path)
     assert "the split folds is left out: 2 networks" in told
     subset = nb.load("digits-lenet", root=tmp_path)
     assert subset.version == "1.0.0"
@@ -185,6 +187,21 @@ def test_training_stops_cleanly_at_a_signal_and_says_how_to_go_on(
     assert "run the same command again to continue" in told
     made = begun_plan("digits-lenet", tmp_path)
     assert any(made.run(network).latest_record() is not None for network in made.order)
+
+
+@pytest.mark.parametrize(("doing", "interrupted"), [("packing", "write_pack"), ("decoding images", "load_images")])
+def test_a_command_that_is_stopped_before_or_after_training_asks_to_be_run_again(
+    tmp_path: Path, doing: str, interrupted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    train = ("train", "digits-lenet", "--out", tmp_path, "--workers", 1)
+    grid = write_grid(tmp_path / "small.toml", epochs=1, dropouts=(0.0,))
+    with monkeypatch.context() as interruption:
+        interruption.setattr(f"generation.cli.training.{interrupted}", stopped)
+        told = generation(*train, "--grid", grid, status=os.EX_TEMPFAIL)
+    assert f"stopped while {doing}: run the same command again to continue" in told
 
 
 @pytest.mark.slow
