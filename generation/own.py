@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from generation.architectures import build_module, initialise
+from generation.grids import stated
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, architecture
 from nndynbench.packing import check_own_name
@@ -39,14 +39,13 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
         For a name that a pack cannot have.
     OwnZooError
         If no grid or no images are named, if the architecture cannot be trained, or if the runs are of another one.
-    ArchitectureError, UnknownNameError
-        For a file that describes no architecture, or a subset that does not exist.
+    ArchitectureError, GridError, UnknownNameError
+        For a file that describes no architecture, or is no grid, or a subset that does not exist.
     """
     check_own_name(name, beside=runs.parent.parent)
     if grid is None or not grid.endswith(".toml"):
         raise OwnZooError(f"{name} needs a grid of its own: --grid FILE.toml")
-    stated = tomllib.loads(user_path(grid).read_text(encoding="utf-8"))
-    base = like or stated.get(LIKE)
+    base = like or stated(Path(grid).stem, user_path(grid)).get(LIKE)
     if base is None:
         raise OwnZooError(f'name a subset with the images that {name} is trained on: {LIKE} = "digits-lenet" in {grid}')
     entry = catalogue_entry(base)
@@ -87,7 +86,7 @@ def _same(file: Path, copy: Path) -> Path:
     described = architecture(file)
     if copy.is_file() and architecture(copy) != described:
         raise OwnZooError(
-            f"{copy.parent} was begun with another architecture: choose another --out or --name, or remove {copy.parent}"
+            f"{copy.parent} was begun with another architecture: choose another name or folder, or remove {copy.parent}"
         )
     return file
 

@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from generation.cost import Speed, core_seconds, disk
+from generation.cost import MEASURED_STEPS, Speed, _few_steps, _random_images, core_seconds, disk
 from generation.images import SIZES, Images
 from generation.pack import pack_subset
 from generation.plan import subset_plan
+from generation.training.network import Training, one_core
 from nndynbench.graphs import random_weights
 from tests.generation.small_runs import begin, job, train_in_this_process, write_grid
 from tests.generation.test_command_line import generation

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nndynbench as nb
+from generation.grids import GridError
 from generation.own import OwnZooError, own_entry, with_architecture_kept
 from generation.plan import begun_plan
 from nndynbench.graphs import architecture as described_architecture
@@ -63,6 +64,13 @@ def test_it_needs_a_grid_images_and_a_name_of_its_own(tmp_path: Path, grid: str)
     with pytest.raises(OwnZooError, match='like = "digits-lenet"'):
         own_entry("my-zoo", tmp_path, grid=silent, like=None, described=None)
     assert own_entry("my-zoo", tmp_path, grid=silent, like="cifar10-vgg", described=None).architecture == "cifar10-vgg"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfel\x00", b"\xef\xbb\xbflike = 'digits-lenet'", b"like ="])
+def test_a_grid_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.toml").write_bytes(content)
+    with pytest.raises(GridError, match=r"odd\.toml is not a TOML file: "):
+        own_entry("my-zoo", tmp_path / "runs", grid=str(tmp_path / "odd.toml"), like=None, described=None)
 
 
 def test_runs_of_another_architecture_are_left_alone(tmp_path: Path, grid: str, architecture: str) -> None:
