@@ -23,7 +23,7 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
         return _torchvision_resnet50(described, dropout)
     shapes = {layer.name: layer for layer in described.layers}
     modules: dict[str, nn.Module] = {}
-    last = described.layers[-1].name
+    logits = [layer.name for layer in described.weighted_layers[-1:]]
     for entry in described.entries:
         kind, label = entry["kind"], entry["name"]
         if kind == "conv":
@@ -45,7 +45,7 @@ def build_module(name: str | Architecture, *, dropout: float = 0.0) -> nn.Module
             if len(layer.input_shape) == 3:
                 modules["flatten"] = nn.Flatten()
             modules[label] = nn.Linear(layer.weight_shape[1], layer.weight_shape[0])
-            if label != last:
+            if label not in logits:
                 modules[f"{label}_relu"] = nn.ReLU(inplace=True)
         else:
             raise ValueError(f"no torch module for a layer of kind {kind!r} ({label!r} of {described.name})")

@@ -68,6 +68,13 @@ def pack_light(job: Job, into: Path, *, version: str | None = None, part_bytes: 
     return cut(folder.parent, into, part_bytes=part_bytes)
 
 
+def cut_states(job: Job, into: Path, *, part_bytes: int = PART_BYTES) -> list[Path]:
+    """Cut the subset's folder with the runs as they are into parts in ``into``, for a loan in which no network has ended:
+    joined below the ``--out`` of another, they are what that goes on from.
+    """
+    return cut(job.plan.folder.parent, into, part_bytes=part_bytes)
+
+
 def check_asked(earlier: Subset, plan: SubsetPlan, *, keep: int | None, precision: str | None) -> None:
     """Check that the options asked for agree with the plan of the earlier pack that networks join; None asks for nothing.
 

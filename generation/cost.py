@@ -11,13 +11,16 @@ import numpy as np
 
 from generation.architectures import build_module, snapshot
 from generation.images import SIZES, Images
+from generation.pack import ARRAY_TIERS
 from generation.plan import SubsetPlan
 from generation.runs import STATES_KEPT
 from generation.training.network import Training, one_core
 from generation.training.plan import NetworkPlan
 from nndynbench.features import layer_features
 from nndynbench.graphs import Weights, architecture
+from nndynbench.own_run import OwnRun
 from nndynbench.signatures import snapshot_signatures
+from nndynbench.subsets.reader import Reader
 
 MEASURED_STEPS = 3
 EVALUATED_IMAGES = 256
@@ -42,10 +45,11 @@ class Speed:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes on disk: of all snapshots that stay, and of the states of one network while it trains."""
+    """Bytes on disk: of all snapshots that stay, of the pack made of them, and of what a network takes besides to train."""
 
     snapshots: int
-    states: int
+    pack: int
+    training: int
 
 
 def measure(plan: SubsetPlan, networks: Sequence[int]) -> Speed:
@@ -80,13 +84,30 @@ def core_seconds(plan: SubsetPlan, network: int, speed: Speed) -> float:
 
 
 def disk(plan: SubsetPlan, networks: Sequence[int], *, weights_of: int | None = None) -> Disk:
-    """The disk that a folder of runs takes, without records; ``weights_of`` as in `SubsetPlan.keep_weights_of`."""
-    weights = sum(array.nbytes for array in snapshot(build_module(plan.entry.architecture)).values())
+    """The disk that a folder of runs and its pack take, without records and tables; ``weights_of`` as in
+    `SubsetPlan.keep_weights_of`.
+    """
+    weights, packed = _snapshot_bytes(plan.entry.architecture)
     plans = [plan.network(network) for network in networks]
     kept = sorted((len(_kept(made)) for made in plans), reverse=True)
     with_weights = kept if weights_of is None else kept[: 2 * weights_of]
     largest = max(STATE_SIZES[made.recipe["optimiser"]] for made in plans)
-    return Disk(snapshots=weights * sum(with_weights), states=weights * STATES_KEPT * largest)
+    # A network keeps all of its snapshots until it ends.
+    dropped = 0 if weights_of is None else weights * max(kept)
+    return Disk(
+        snapshots=weights * sum(with_weights),
+        pack=packed * sum(with_weights),
+        training=weights * STATES_KEPT * largest + dropped,
+    )
+
+
+def _snapshot_bytes(name: str) -> tuple[int, int]:
+    """Bytes of a snapshot among the runs, and in a pack's HDF5 tiers: at 23 bits these are hardly compressed."""
+    weights = snapshot(build_module(name))
+    reader = Reader(OwnRun(name, {0: weights}))
+    tiers = [reader.snapshot(tier, 0) for tier in ARRAY_TIERS]
+    of_weights, of_tiers = (sum(array.nbytes for part in parts for array in part.values()) for parts in ([weights], tiers))
+    return of_weights, of_tiers
 
 
 def _kept(made: NetworkPlan) -> set[int]:
@@ -95,7 +116,8 @@ def _kept(made: NetworkPlan) -> set[int]:
 
 
 def _few_steps(made: NetworkPlan, batch_size: int) -> NetworkPlan:
-    few = {"visits": batch_size * MEASURED_STEPS, "training_images": 0}
+    # A network that diverges would end before its last step, and a learning rate changes no step's time.
+    few = {"visits": batch_size * MEASURED_STEPS, "training_images": 0, "learning_rate": 1e-9}
     return replace(made, recipe=made.recipe | few)
 
 

@@ -62,8 +62,9 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
     """Load "digits", "cifar10" or "imagenet" (the benchmark's ImageNet sample).
 
     ``source`` is a folder or hub id for `datasets.load_dataset`. By default images come from ``cache``, else from the folder
-    that NNDYNBENCH_IMAGES names, else from the hub. Decoded arrays are kept in ``cache`` and memory-mapped from there, so
-    many processes share one copy; they are checked against their digest whenever they are opened.
+    that NNDYNBENCH_IMAGES names or, only if it names none, from the hub. Decoded arrays are kept in ``cache`` and
+    memory-mapped from there, so many processes share one copy; they are checked against their digest whenever they are
+    opened.
 
     Raises
     ------
@@ -99,7 +100,9 @@ def load_images(name: str, *, source: str | Path | None = None, cache: Path | No
 
 
 def local_copy(name: str) -> Path | None:
-    """Where NNDYNBENCH_IMAGES has these images, or None."""
+    """Where these images must be, according to NNDYNBENCH_IMAGES; None if it is not set, or says nothing about them. A wrong
+    folder is an error later, not a reason to download gigabytes.
+    """
     home = os.environ.get("NNDYNBENCH_IMAGES")
     return user_path(home) / LOCAL_FOLDERS[name] if home and name in LOCAL_FOLDERS else None
 

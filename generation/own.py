@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from generation.architectures import build_module, initialise
+from generation.grids import stated
 from nndynbench.errors import NndynbenchError
-from nndynbench.graphs import architecture
+from nndynbench.graphs import Architecture, architecture
 from nndynbench.packing import check_own_name
 from nndynbench.storage.files import user_path, write_whole
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue_entry
@@ -35,15 +38,14 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
     PackError
         For a name that a pack cannot have.
     OwnZooError
-        If no grid or no images are named, or if the runs are of another architecture.
-    ArchitectureError, UnknownNameError
-        For a file that describes no architecture, or a subset that does not exist.
+        If no grid or no images are named, if the architecture cannot be trained, or if the runs are of another one.
+    ArchitectureError, GridError, UnknownNameError
+        For a file that describes no architecture, or is no grid, or a subset that does not exist.
     """
     check_own_name(name, beside=runs.parent.parent)
     if grid is None or not grid.endswith(".toml"):
         raise OwnZooError(f"{name} needs a grid of its own: --grid FILE.toml")
-    stated = tomllib.loads(user_path(grid).read_text(encoding="utf-8"))
-    base = like or stated.get(LIKE)
+    base = like or stated(Path(grid).stem, user_path(grid)).get(LIKE)
     if base is None:
         raise OwnZooError(f'name a subset with the images that {name} is trained on: {LIKE} = "digits-lenet" in {grid}')
     entry = catalogue_entry(base)
@@ -54,6 +56,8 @@ def own_entry(name: str, runs: Path, *, grid: str | None, like: str | None, desc
             f"{ours.name} has the input_shape {list(ours.input_shape)} and {ours.classes} classes, but the images of "
             f"{entry.name} have {list(fitting.input_shape)} and {fitting.classes}"
         )
+    if described is not None:
+        _check_trainable(ours)
     summary = f"{ours.name} on the images of {entry.name}, by the grid {Path(grid).stem}"
     return CatalogueEntry(name, own, entry.images, grid, "median", VERSION, summary)
 
@@ -81,5 +85,24 @@ def _same(file: Path, copy: Path) -> Path:
     """The file; raises `OwnZooError` if the copy beside the runs describes another architecture."""
     described = architecture(file)
     if copy.is_file() and architecture(copy) != described:
-        raise OwnZooError(f"{copy.parent} was begun with another architecture: choose another --out or --name")
+        raise OwnZooError(
+            f"{copy.parent} was begun with another architecture: choose another name or folder, or remove {copy.parent}"
+        )
     return file
+
+
+def _check_trainable(described: Architecture) -> None:
+    """Build the module and show it two images: the runs are bound to an architecture before a worker builds it."""
+    try:
+        module = build_module(described)
+        initialise(module, described, seed=0)
+        with torch.no_grad():
+            shape = tuple(module(torch.zeros(2, *described.input_shape)).shape)
+    except (KeyError, RuntimeError, ValueError) as reason:
+        why = reason.args[0] if isinstance(reason, KeyError) else reason
+        raise OwnZooError(f"{described.name} cannot be trained: {why}") from reason
+    if shape != (2, described.classes):
+        raise OwnZooError(
+            f"{described.name} cannot be trained: two images give outputs of the shape {list(shape)}, not [2, "
+            f"{described.classes}]; its last layer with weights must be of kind fc, with units = {described.classes}"
+        )

@@ -16,7 +16,7 @@ from typing import Any
 
 from generation.released import check_same_tables
 from nndynbench.errors import NndynbenchError
-from nndynbench.storage.files import DamagedFileError, folder_written_whole, user_path, write_whole
+from nndynbench.storage.files import DamagedFileError, folder_written_whole, put_in_place, user_path, write_whole
 from nndynbench.storage.manifest import MANIFEST_NAME
 from nndynbench.storage.pack import Pack
 
@@ -86,7 +86,7 @@ def _joined(facts: dict[str, Any], parts: Path, into: Path) -> Path:
         stream.write(content)
     stream.seek(0)
     into.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=into) as temporary, tarfile.open(fileobj=stream, mode="r:") as archive:
+    with TemporaryDirectory(suffix=".partial", dir=into) as temporary, tarfile.open(fileobj=stream, mode="r:") as archive:
         archive.extractall(temporary, filter="data")
         _put_below(into, Path(temporary))
     return into / str(facts["folder"])
@@ -100,7 +100,11 @@ def _put_below(into: Path, joined: Path) -> None:
         with folder_written_whole(target) as fresh:
             shutil.copytree(pack, fresh, dirs_exist_ok=True)
         shutil.rmtree(pack)
-    shutil.copytree(joined, into, dirs_exist_ok=True)
+    # Each file comes whole, in the place of an older one: another process may have that mapped into its memory.
+    for path in sorted(path for path in joined.rglob("*") if path.is_file()):
+        target = into / path.relative_to(joined)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        put_in_place(path, target)
 
 
 def _archived(folder: Path) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from generation.device import CPU, device_kind
-from generation.grids import PRECISIONS, Grid, read_grid, spread_order
-from generation.images import Images
+from generation.grids import PRECISIONS, Grid, GridError, read_grid, spread_order
+from generation.images import SIZES, Images
 from generation.own import ARCHITECTURE_FILE, begun_entry
 from generation.plan_file import (
     BINDING_LIBRARIES,
@@ -29,6 +29,7 @@ from generation.plan_file import (
 from generation.runs import NetworkRun
 from generation.training import NetworkPlan
 from nndynbench.errors import NndynbenchError
+from nndynbench.graphs import architecture
 from nndynbench.names import check_name
 from nndynbench.storage.files import locked, user_path
 from nndynbench.storage.manifest import ImageFacts
@@ -232,15 +233,34 @@ def subset_plan(
     ------
     UnknownNameError
         For a subset, grid, device or precision that does not exist.
+    GridError
+        For a setting that would have no effect, though the tables would say that it had.
     """
     entry = catalogue_entry(subset) if entry is None else entry
     chosen = read_grid(entry.grid if grid is None else grid)
     if precision is not None and any(precision != chosen.recipe(network)["precision"] for network in chosen.networks.index):
+        if "precision" in chosen.networks:
+            raise GridError(f"precision varies in grid {chosen.name!r}: leave out --precision {precision}")
         chosen = replace(chosen, settings=chosen.settings | {"precision": precision})
-    made = SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
     kind = check_name(device.partition(":")[0], PRECISIONS, what="device")
-    check_name(made.network(made.order[0]).recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
-    return made
+    _check_effects(chosen, entry, kind)
+    return SubsetPlan(entry, chosen, runs_folder(subset, out), zoo_seed, kept_epochs, trainer, device)
+
+
+def _check_effects(grid: Grid, entry: CatalogueEntry, kind: str) -> None:
+    """Raise for a network's setting that the kind of device, the images or the architecture leave without effect."""
+    described = architecture(entry.architecture)
+    drops = any(layer["kind"] == "dropout" for layer in described.entries)
+    for recipe in map(grid.recipe, grid.networks.index):
+        check_name(recipe["precision"], PRECISIONS[kind], what=f"precision on {kind}")
+        for setting, there in zip(("training_images", "validation_images"), SIZES[entry.images], strict=True):
+            if recipe[setting] > there:
+                most = f"at most {there} on {entry.images}"
+                raise GridError(f"{setting} of grid {grid.name!r} must be {most}, not {recipe[setting]}")
+        if recipe["dropout"] and not drops:
+            raise GridError(
+                f"dropout of grid {grid.name!r} must be 0, not {recipe['dropout']:g}: {described.name} has no dropout layer"
+            )
 
 
 def begun_plan(subset: str, out: Path) -> SubsetPlan:
@@ -267,7 +287,8 @@ def begun_plan(subset: str, out: Path) -> SubsetPlan:
 
 
 def runs_folder(subset: str, out: Path) -> Path:
-    return user_path(out) / subset / "runs"
+    """Where a subset's runs are below ``out``: an absolute path, since a worker may have another working folder."""
+    return user_path(out).absolute() / subset / "runs"
 
 
 def _facts_of(images: Images) -> ImageFacts:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from generation.plan import SIDE_BY_SIDE, SubsetPlan
+from generation.runs import NetworkRun
 from generation.training import FinishedRecord, Record
 
 # A network counts as being trained if its latest epoch is no older than this plus the time of five epochs.
@@ -55,13 +57,18 @@ class Progress:
         return list((self.core_seconds or self.seconds).values())
 
     @property
+    def clock(self) -> str:
+        """What goes before the unit of ``costs``: "core-", or nothing for wall-clock time."""
+        return "core-" if self.core_seconds else ""
+
+    @property
     def mean_core_seconds(self) -> float | None:
         """The mean of ``costs``; None before a network has ended."""
         return float(np.mean(self.costs)) if self.costs else None
 
     @property
     def core_seconds_left(self) -> float | None:
-        """The core-seconds that the remaining networks take, at the mean of those that have ended."""
+        """What the remaining networks take, at the mean of those that have ended."""
         if self.mean_core_seconds is None:
             return None
         share_done = sum(min(epochs / self.longest, 1.0) for epochs in self.begun.values())
@@ -99,21 +106,35 @@ def folder_progress(plan: SubsetPlan, networks: Sequence[int] | None = None) -> 
     """
     chosen = plan.order if networks is None else list(networks)
     progress = Progress(chosen, longest=plan.grid.longest)
-    paces = []
+    seconds: dict[int, float] = {}  # that a network's latest epoch took
     for network in chosen:
-        run = plan.run(network)
-        record = run.latest_record()
+        record = plan.run(network).latest_record()
         if record is None:
             continue
         progress.add(record)
         if network in progress.begun:
-            seconds = record.epochs[-1].seconds
-            if time.time() - run.latest_change() < RECENT_SECONDS + 5 * seconds:
-                paces.append(1 / max(seconds, 1e-3))
-    if paces:
-        # Networks side by side divide the seconds of an epoch among themselves: each one's pace is that of the group.
-        progress.rate = float(np.mean(paces) if plan.trainer == SIDE_BY_SIDE else np.sum(paces))
+            seconds[network] = max(record.epochs[-1].seconds, 1e-3)
+    paces = []
+    for network, took in seconds.items():
+        run = plan.run(network)
+        if plan.trainer == SIDE_BY_SIDE:
+            took = _group_seconds(run, took, most=len(seconds))
+        if time.time() - run.latest_change() < RECENT_SECONDS + 5 * took:
+            paces.append(1 / took)
+    progress.rate = sum(paces) if paces else None
     return progress
+
+
+def _group_seconds(run: NetworkRun, share: float, *, most: int) -> float:
+    """The seconds of a whole group's latest epoch, of which each of its networks, at most ``most``, records an equal share:
+    the time between the two states that a network has, unless its training was interrupted there.
+    """
+    written = []
+    for state in run.folder.glob("state-*.safetensors"):
+        with suppress(FileNotFoundError):  # its owner may have just replaced it
+            written.append(state.stat().st_mtime)
+    between = max(written) - min(written) if len(written) > 1 else np.inf
+    return float(np.clip(between, share, share * most))
 
 
 class Meter:

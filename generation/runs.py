@@ -115,7 +115,13 @@ class NetworkRun:
             old.unlink()
 
     def read_state(self) -> TrainingState | None:
-        """The newest whole state, or None; one that is damaged, or of another network, is set aside with a warning."""
+        """The newest whole state, or None; one that is damaged, or of another network, is set aside with a warning.
+
+        Raises
+        ------
+        DamagedFileError
+            Naming a whole state that this version of the code cannot read.
+        """
         for path in reversed(self._states()):
             try:
                 arrays, text = read_arrays(path)
@@ -126,7 +132,13 @@ class NetworkRun:
             for key, value in arrays.items():
                 part, name = key.split("/", 1)
                 parts[part][name] = value
-            epoch, record = read_state_facts(text)
+            try:
+                epoch, record = read_state_facts(text)
+            except ValueError as other:  # whole, so it is as it was written
+                raise DamagedFileError(
+                    f"{path} was written by another version of this code ({other}): go on with that version, or remove "
+                    f"{self.folder} and train it again"
+                ) from other
             if (owner := self._other_owner(record)) is not None:
                 _set_aside(path, f"{path} is a state of network {owner}; continuing from the epoch before")
                 continue

@@ -11,7 +11,7 @@ from generation.cli.options import CORES, GridName, Networks, Out, Precision, Su
 from generation.cli.training_bar import training_bar
 from generation.engines import Job
 from generation.images import load_images
-from generation.plan import KEPT_EPOCHS, SIDE_BY_SIDE, subset_plan
+from generation.plan import KEPT_EPOCHS, SIDE_BY_SIDE, PlanMismatchError, subset_plan
 from nndynbench.cli.console import console
 
 
@@ -57,12 +57,12 @@ def borrow(
     version: Version = None,
 ) -> None:
     """Use a quarter of an hour of a GPU: train one group after another as long as the next one fits, pack the networks that
-    ended, and cut the pack into parts.
+    ended, and cut the pack into parts; or the states, if none ended.
 
     If there is a bundled pack that was trained on the same kind of device (such as cifar10-vgg on an H200), its networks are
     put back first.
     """
-    from generation.borrowed import check_asked, earlier_pack, pack_light, train_while_groups_fit
+    from generation.borrowed import check_asked, cut_states, earlier_pack, pack_light, train_while_groups_fit
     from generation.parcels import join
     from generation.restore import plan_beyond
     from generation.restore import restore as put_back
@@ -75,7 +75,11 @@ def borrow(
     made = subset_plan(subset, out, grid=grid, device=device, **options)
     earlier = None if grid is not None else earlier_pack(subset, device)
     if earlier is not None:
-        made = plan_beyond(earlier, out, device=device)
+        try:
+            made = plan_beyond(earlier, out, device=device)
+        except PlanMismatchError as reason:
+            own = f"or begin a set of its own with --grid {earlier.manifest.grid}"
+            raise PlanMismatchError(f"{reason}; {own}") from reason
         check_asked(earlier, made, keep=keep, precision=precision)
     images = load_images(made.entry.images, cache=cache)
     made.bind(images)
@@ -88,4 +92,8 @@ def borrow(
     console.print(
         f"{found.finished} of {found.networks} networks have ended; the longest group took {found.longest_group:.0f} seconds"
     )
-    console.print(f"parts written to {result}: {len(pack_light(job, result, version=version))}")
+    ended = bool(made.finished(made.order))
+    if not ended:
+        console.print("no network has ended, so there is no pack: the parts hold the states, for another loan to go on from")
+    parts = pack_light(job, result, version=version) if ended else cut_states(job, result)
+    console.print(f"parts written to {result}: {len(parts)}")

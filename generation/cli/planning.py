@@ -61,10 +61,12 @@ def _costs(made: SubsetPlan, networks: list[int], weights_of: int | None) -> str
 
     speed, space = measure(made, networks), disk(made, networks, weights_of=weights_of)
     each = [core_seconds(made, network, speed) for network in networks]
+    in_training = "the states" if weights_of is None else "the states and snapshots"
     return (
         f"training takes {sum(each) / 3600:.1f} core-hours on this machine, {min(each):.3g} to {max(each):.3g} core-seconds "
-        f"for a network that trains all its epochs; disk space: {_megabytes(space.snapshots)} for snapshots, and "
-        f"{_megabytes(space.states)} for the states of each network in training"
+        f"for a network that trains all its epochs; disk space: {_megabytes(space.snapshots)} for snapshots, "
+        f"{_megabytes(space.pack)} for the pack (twice that while it replaces an earlier one), and "
+        f"{_megabytes(space.training)} for {in_training} of each network in training"
     )
 
 

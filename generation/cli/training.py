@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -77,7 +79,7 @@ def train(
     address: Annotated[
         str | None, typer.Option(help="the address of the Ray cluster; by default one is started here")
     ] = None,
-    gpus: Annotated[float, typer.Option(help="GPUs for each Ray task; may be a fraction")] = 0.0,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs for each Ray task; may be a fraction")] = 0.0,
     pack_at_end: Annotated[bool, typer.Option("--pack/--no-pack", help="write the subset's files at the end")] = True,
     version: Version = None,
     name: OwnName = None,
@@ -91,6 +93,9 @@ def train(
         need_gpu(device)
     if device != CPU and side_by_side == 1:
         raise typer.BadParameter("a GPU trains networks in groups: give --side-by-side too", param_hint="--device")
+    if device != CPU and engine is Engine.ray and not gpus:
+        # Ray hides all GPUs from a task that asks for none.
+        raise typer.BadParameter(f"--device {device} needs a share of a GPU for each task, such as 0.5", param_hint="--gpus")
     trainer = ONE_BY_ONE if side_by_side == 1 else SIDE_BY_SIDE
     zoo, entry = zoo_of(subset, out, name=name, grid=grid, architecture=architecture)
     made = subset_plan(
@@ -106,7 +111,8 @@ def train(
     )
     _warn_of_slow_bfloat16(made, device)
     cache = out.resolve() / "images"
-    loaded = load_images(made.entry.images, source=images, cache=cache)
+    with _stopping_before_the_end("decoding images"):
+        loaded = load_images(made.entry.images, source=images, cache=cache)
     chosen = made.first(networks, where=where)
     made = replace(made, entry=with_architecture_kept(made.entry, made.folder))
     made.bind(loaded)
@@ -141,7 +147,18 @@ def _conclude(
     if missing:
         console.print(f"networks of other shards that are not finished: {missing}; the shard that ends last packs")
     elif pack_at_end:
-        write_pack(made, version=version)
+        with _stopping_before_the_end("packing"):
+            write_pack(made, version=version)
+
+
+@contextmanager
+def _stopping_before_the_end(doing: str) -> Iterator[None]:
+    """End the command as one that was stopped while training, if it is stopped here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"stopped while {doing}: run the same command again to continue")
+        raise typer.Exit(STOPPED) from None
 
 
 def _warn_of_slow_bfloat16(made: SubsetPlan, device: str) -> None:
@@ -158,6 +175,7 @@ def status(subset: Subset, out: Out, networks: Networks = None, where: Where = N
     chosen = made.first(networks, where=where)
     so_far = folder_progress(made, chosen)
     console.print(f"{subset}: {len(so_far.epochs_of)} of {len(chosen)} networks trained, {len(so_far.begun)} begun")
+    console.print(f"packed: {packed_networks(made)} of {len(made.order)}")
     if so_far.core_seconds_left is not None:
         console.print(_core_seconds(so_far))
     for network, epochs in sorted(so_far.begun.items()):
@@ -170,8 +188,8 @@ def _core_seconds(so_far: Progress) -> str:
     trained = len(so_far.epochs_of)
     each, left = so_far.mean_core_seconds, so_far.core_seconds_left
     return (
-        f"a network takes {each:.3g} core-seconds (mean of {len(so_far.costs)}); trained: {trained}; "
-        f"left: {len(so_far.networks) - trained} ({(left or 0) / 3600:.1f} core-hours)"
+        f"a network takes {each:.3g} {so_far.clock}seconds (mean of {len(so_far.costs)}); trained: {trained}; "
+        f"left: {len(so_far.networks) - trained} ({(left or 0) / 3600:.1f} {so_far.clock}hours)"
     )
 
 
@@ -198,7 +216,8 @@ def work_through_queue(
     cache = out.resolve() / "images"
     for zoo, made in to_train(queue, out):
         _warn_of_slow_bfloat16(made, CPU)
-        made.bind(load_images(made.entry.images, source=images, cache=cache))
+        with _stopping_before_the_end("decoding images"):
+            made.bind(load_images(made.entry.images, source=images, cache=cache))
         together = 1 if made.trainer == ONE_BY_ONE else CPU_GROUP
         job = Job(made, made.order, cache, side_by_side=together, weights_of=zoo.weights_of)
         left = None if until is None else max(until - time.monotonic(), 0.0)
@@ -209,7 +228,7 @@ def work_through_queue(
 
 
 def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
-    table = Table("zoo", "trained", "core-seconds a network", "core-hours left", "packed", "waits for")
+    table = Table("zoo", "trained", "a network", "left", "packed", "waits for")
     for zoo in queue:
         if zoo.waits_for is not None:
             table.add_row(zoo.subset, "", "", "", "", zoo.waits_for)
@@ -220,8 +239,8 @@ def _show_queue(queue: list[QueuedZoo], out: Path) -> None:
         table.add_row(
             zoo.subset,
             f"{len(so_far.epochs_of)} of {len(made.order)}",
-            "" if each is None else f"{each:.3g}",
-            "" if left is None else f"{left / 3600:.1f}",
+            "" if each is None else f"{each:.3g} {so_far.clock}seconds",
+            "" if left is None else f"{left / 3600:.1f} {so_far.clock}hours",
             str(packed_networks(made)),
             "",
         )

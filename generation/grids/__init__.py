@@ -107,7 +107,7 @@ AXES = "a list such as [0.1, 0.2], {from, to, count} or {mantissas, exponents}"
 
 
 class GridError(NndynbenchError, ValueError):
-    """A grid's file that is no grid, or from which nothing can be trained."""
+    """A grid's file that is no grid, from which nothing can be trained, or that says what has no effect."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def read_grid(name: str) -> Grid:
     else:
         beside = files("generation.grids")
         file = beside.joinpath(f"{check_name(name, grid_names(), what='grid')}.toml")
-    facts = _facts(name, file)
+    facts = stated(name, file)
     regime = check_name(facts.get("regime", regime), REGIMES, what=f"regime of grid {name!r}")
     networks = _rows(name, facts, beside) if "rows" in facts else _products(name, facts["product"])
     if networks.empty:
@@ -177,8 +177,8 @@ def read_grid(name: str) -> Grid:
     return grid
 
 
-def _facts(name: str, file: Traversable) -> dict[str, Any]:
-    """What a grid's file says; raises `GridError` if a part is of the wrong kind."""
+def stated(name: str, file: Traversable) -> dict[str, Any]:
+    """What a grid's file says; raises `GridError`, naming the file, if it is no TOML or a part is of the wrong kind."""
     if not file.is_file():
         raise GridError(f"no grid found at {file}: give the path of a .toml file, or one of {', '.join(grid_names())}")
     try:

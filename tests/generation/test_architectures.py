@@ -38,6 +38,18 @@ def test_a_module_runs_and_starts_from_the_weights_that_need_no_torch(name: str)
         np.testing.assert_array_equal(found[tensor], values)
 
 
+def test_a_dropout_at_the_end_leaves_the_outputs_below_zero_too() -> None:
+    fc = {"kind": "fc", "name": "fc", "units": 10}
+    layers = [fc, {"kind": "dropout", "name": "dropout"}]
+    described = architecture({"name": "linear", "input_shape": [1, 8, 8], "layers": layers})
+    model = build_module(described).eval()
+    initialise(model, described, seed=3)
+    images = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    weights = random_weights(described, seed=3)
+    expected = images.flatten(1).numpy() @ weights["fc.weight"].T + weights["fc.bias"]
+    np.testing.assert_allclose(model(images).detach().numpy(), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", architecture_names())
 def test_epoch_0_drawn_without_torch_is_every_tensor_that_training_starts_from(name: str) -> None:
     if "resnet50" in name:

@@ -12,7 +12,8 @@ pytest.importorskip("torch")
 
 import nndynbench as nb
 from generation.borrowed import check_asked, earlier_pack, train_while_groups_fit
-from generation.engines import Job
+from generation.engines import Job, Report
+from generation.engines.job import Stop, Unit
 from generation.images import Images, load_images
 from generation.parcels import MissingPartsError, cut, join
 from generation.plan import PlanMismatchError
@@ -41,6 +42,18 @@ def test_what_was_cut_is_joined_again(tmp_path: Path, folder: Path) -> None:
     [joined] = join(tmp_path / "parts", tmp_path / "elsewhere")
     for path in ("a", "below/b", "c"):
         assert (joined / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_joining_again_leaves_what_another_process_has_mapped_as_it_is(tmp_path: Path) -> None:
+    images = load_images("digits", cache=tmp_path / "images")
+    cut(tmp_path / "images" / "digits", tmp_path / "parts", part_bytes=50_000)
+    path = tmp_path / "images" / "digits" / "train-pixels.npy"
+    mapped, before = np.load(path, mmap_mode="r"), path.stat().st_ino
+    join(tmp_path / "parts", tmp_path / "images")
+    np.testing.assert_array_equal(mapped, images.train[0])
+    assert path.stat().st_ino != before, "written over in place"
+    assert load_images("digits", cache=tmp_path / "images").digest == images.digest
+    assert not list((tmp_path / "images").glob("*.partial"))
 
 
 def test_parts_that_have_not_come_and_damaged_ones_are_named(tmp_path: Path, folder: Path) -> None:
@@ -106,6 +119,42 @@ def test_what_a_borrowed_machine_made_loads_at_home_and_can_be_made_again(tmp_pa
     assert "not reproduced" not in generation(
         "retrain", "digits-lenet", "--root", tmp_path / "home", "--sample", 2, "--workers", 1
     )
+
+
+def test_a_loan_in_which_no_network_ended_is_gone_on_with_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = write_grid(tmp_path / "small.toml", epochs=2)
+    load_images("digits", cache=tmp_path / "images")
+    cut(tmp_path / "images" / "digits", tmp_path / "parts", part_bytes=50_000)
+
+    def borrow(out: str) -> str:
+        there = ("--out", tmp_path / out, "--result", tmp_path / f"from-{out}", "--parts", tmp_path / "parts")
+        group = ("--device", "cpu", "--side-by-side", 2, "--workers", 1)
+        return generation("borrow", "digits-lenet", *there, "--seconds", 3000, *group, "--grid", grid)
+
+    with monkeypatch.context() as short:
+        short.setattr("generation.cli.borrowing.Job", OneEpoch)
+        assert "no network has ended" in borrow("first")
+    generation("join", tmp_path / "from-first", "--into", tmp_path / "second")
+    states = sorted((tmp_path / "second").rglob("state-0001.safetensors"))
+    assert len(states) == 2
+    assert "2 of 2 networks have ended" in borrow("second")
+
+
+class OneEpoch(Job):
+    """A job whose loan ends during the first epoch."""
+
+    def train(self, unit: Unit, images: Images, *, stop: Stop, report: Report) -> None:
+        asked = itertools.count()
+        super().train(unit, images, stop=lambda: next(asked) > 1, report=report)
+
+
+def test_a_pack_of_other_libraries_is_refused_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.restore.version", lambda library: "0.0")
+    options = ("--out", tmp_path, "--result", tmp_path / "result", "--seconds", 1, "--device", "cpu")
+    with pytest.raises(PlanMismatchError, match=r"but 0\.0 is installed; or begin a set of its own with --grid paper$"):
+        generation("borrow", "imagenet-lenet", *options)
 
 
 def test_a_pack_of_another_trainer_or_kind_of_device_is_not_gone_on_with() -> None:

@@ -53,8 +53,10 @@ def test_shards_train_every_network_once_and_the_last_one_packs(tmp_path: Path) 
     assert "1 of 2 networks trained, 0 begun" in generation("status", "digits-lenet", "--out", tmp_path)
     # Packing an unfinished folder works and says what is missing.
     assert "1 of 2 networks" in generation("pack", "digits-lenet", "--out", tmp_path, "--version", "0.0.1")
+    assert "packed: 0 of 2" in generation("status", "digits-lenet", "--out", tmp_path)
     told = generation(*train, "--shard", "2/2")
     assert "2 of 2 networks" in told
+    assert "packed: 2 of 2" in generation("status", "digits-lenet", "--out", tmp_path)
     assert "the split folds is left out: 2 networks" in told
     subset = nb.load("digits-lenet", root=tmp_path)
     assert subset.version == "1.0.0"
@@ -110,6 +112,14 @@ def test_a_cpu_without_bfloat16_is_warned_of(
     nothing = ("train", "digits-lenet", "--out", tmp_path, "--networks", 1, "--time-limit", 0, "--no-pack")
     told = generation(*nothing, "--precision", "bfloat16", status=os.EX_TEMPFAIL)
     assert ("this CPU lacks the instructions for bfloat16" in told) == (not has_instructions)
+
+
+def test_a_gpu_on_ray_needs_a_share_of_one_for_each_task(tmp_path: Path) -> None:
+    asked = ("train", "digits-lenet", "--out", tmp_path, "--engine", "ray", "--device", "cuda", "--side-by-side", 2)
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(map(str, asked)))
+    assert refused.exit_code == 2
+    assert "--device cuda needs a share of a GPU for each task" in refused.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_retraining_compares_with_what_is_stored(digits: nb.Subset) -> None:
@@ -185,6 +195,21 @@ def test_training_stops_cleanly_at_a_signal_and_says_how_to_go_on(
     assert "run the same command again to continue" in told
     made = begun_plan("digits-lenet", tmp_path)
     assert any(made.run(network).latest_record() is not None for network in made.order)
+
+
+@pytest.mark.parametrize(("doing", "interrupted"), [("packing", "write_pack"), ("decoding images", "load_images")])
+def test_a_command_that_is_stopped_before_or_after_training_asks_to_be_run_again(
+    tmp_path: Path, doing: str, interrupted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    train = ("train", "digits-lenet", "--out", tmp_path, "--workers", 1)
+    grid = write_grid(tmp_path / "small.toml", epochs=1, dropouts=(0.0,))
+    with monkeypatch.context() as interruption:
+        interruption.setattr(f"generation.cli.training.{interrupted}", stopped)
+        told = generation(*train, "--grid", grid, status=os.EX_TEMPFAIL)
+    assert f"stopped while {doing}: run the same command again to continue" in told
 
 
 @pytest.mark.slow

@@ -8,9 +8,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from generation.cost import Speed, core_seconds, disk
+from generation.cost import MEASURED_STEPS, Speed, _few_steps, _random_images, core_seconds, disk
 from generation.images import SIZES, Images
+from generation.pack import pack_subset
 from generation.plan import subset_plan
+from generation.training.network import Training, one_core
 from nndynbench.graphs import random_weights
 from tests.generation.small_runs import begin, job, train_in_this_process, write_grid
 from tests.generation.test_command_line import generation
@@ -47,7 +49,25 @@ def test_disk_is_what_the_runs_take(tmp_path: Path, digit_images: Images) -> Non
     assert found - headers < disk(made, made.order).snapshots < found
     weights = sum(array.nbytes for array in random_weights("digits-lenet", seed=0).values())
     assert disk(made, made.order, weights_of=0).snapshots == 0
-    assert disk(made, made.order).states == 2 * 2 * weights
+    assert disk(made, made.order).training == 2 * 2 * weights
+    # Of networks that drop their weights, each has three snapshots until it ends.
+    assert disk(made, made.order, weights_of=0).training == 2 * 2 * weights + 3 * weights
+
+
+def test_disk_for_the_pack_is_what_its_arrays_take(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images, epochs=2)
+    train_in_this_process(job(made), digit_images)
+    files = list(pack_subset(made).glob("*.h5"))
+    found = sum(path.stat().st_size for path in files)
+    assert found - 10_000 * len(files) < disk(made, made.order).pack < found
+    assert disk(made, made.order, weights_of=0).pack == 0
+
+
+def test_rates_at_which_networks_diverge_are_measured_over_all_steps(tmp_path: Path) -> None:
+    made = subset_plan("digits-lenet", tmp_path, grid=write_grid(tmp_path / "wild.toml", rates=(1e30,)))
+    with one_core(made.entry.architecture):
+        training = Training(_few_steps(made.network(0), 16), _random_images(made, 16 * MEASURED_STEPS))
+        assert training.epoch(1) is not None
 
 
 def test_the_sizes_of_the_images_are_theirs(digit_images: Images) -> None:
@@ -59,6 +79,6 @@ def test_the_plan_says_what_it_costs_and_status_what_it_cost(tmp_path: Path) -> 
     grid = write_grid(tmp_path / "small.toml", epochs=1)
     told = generation("plan", "digits-lenet", "--grid", grid, "--keep", 0, "--weights-of", 0)
     assert "core-hours on this machine" in told
-    assert "0.0 MB for snapshots" in told
+    assert "0.0 MB for snapshots, 0.0 MB for the pack" in told
     generation("train", "digits-lenet", "--out", tmp_path, "--grid", grid, "--workers", 1, "--networks", 1, "--no-pack")
     assert "(mean of 1); trained: 1; left: 1 (" in generation("status", "digits-lenet", "--out", tmp_path)

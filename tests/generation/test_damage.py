@@ -7,6 +7,7 @@ import resource
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -16,7 +17,7 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.pack import NothingToPackError, pack_subset
 from generation.plan import SubsetPlan, begun_plan
 from generation.record import Record
-from generation.runs import TrainingState
+from generation.runs import TrainingState, write_arrays
 from nndynbench.storage.files import DamagedFileError
 from tests.generation.small_runs import begin, job, train_in_this_process
 
@@ -57,6 +58,15 @@ def test_a_damaged_snapshot_is_left_out_with_its_network_and_named(
     with pytest.raises(NothingToPackError, match=r"nothing to pack: no network in .* is finished and undamaged"):
         pack_subset(made)
     assert packed(made).network_ids == [second]
+
+
+def test_a_whole_state_that_another_version_wrote_is_named_and_kept(made: SubsetPlan) -> None:
+    run = made.run(made.order[0])
+    path = run.folder / "state-0002.safetensors"
+    write_arrays(path, {"weights/w": np.zeros(3, np.float32)}, '{"epoch": 2, "luck": 3}')
+    with pytest.raises(DamagedFileError, match=r"state-0002\.safetensors was written by another version of this code"):
+        run.read_state()
+    assert path.exists()
 
 
 @pytest.mark.parametrize("size", [0, 2_000, 15_000])

@@ -151,3 +151,11 @@ def test_images_laid_out_otherwise_are_told_what_is_needed(monkeypatch: pytest.M
     monkeypatch.setattr(sources, "_load_dataset", lambda source: {"train": split, "test": split})
     with pytest.raises(NoImagesError, match=r"columns image \(or img\) and label.*these have train: picture, label"):
         load_images("cifar10")
+
+
+def test_a_folder_that_lacks_the_images_is_an_error_not_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "cifar10").mkdir()
+    monkeypatch.setenv("NNDYNBENCH_IMAGES", str(tmp_path))
+    with pytest.raises(NoImagesError, match=f"no images found at {tmp_path / 'tiny-imagenet'}, below NNDYNBENCH_IMAGES"):
+        load_images("imagenet")

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nndynbench as nb
+from generation.grids import GridError
 from generation.own import OwnZooError, own_entry, with_architecture_kept
 from generation.plan import begun_plan
 from nndynbench.graphs import architecture as described_architecture
@@ -99,11 +100,18 @@ def test_it_needs_a_grid_images_and_a_name_of_its_own(tmp_path: Path, grid: str)
     assert own_entry("my-zoo", tmp_path, grid=silent, like="cifar10-vgg", described=None).architecture == "cifar10-vgg"
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfel\x00", b"\xef\xbb\xbflike = 'digits-lenet'", b"like ="])
+def test_a_grid_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.toml").write_bytes(content)
+    with pytest.raises(GridError, match=r"odd\.toml is not a TOML file: "):
+        own_entry("my-zoo", tmp_path / "runs", grid=str(tmp_path / "odd.toml"), like=None, described=None)
+
+
 def test_runs_of_another_architecture_are_left_alone(tmp_path: Path, grid: str, architecture: str) -> None:
     begun = own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
     kept = with_architecture_kept(begun, tmp_path / "runs")
     Path(architecture).write_text(ARCHITECTURE.replace("units = 8", "units = 9"))
-    with pytest.raises(OwnZooError, match="begun with another architecture"):
+    with pytest.raises(OwnZooError, match=r"begun with another architecture: .* or remove .*runs$"):
         own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
     assert described_architecture(kept.architecture).layer_sizes["fc1"] == 8
 
@@ -157,3 +165,33 @@ def test_an_architecture_that_does_not_fit_the_images_is_refused(
     Path(architecture).write_text(ARCHITECTURE.replace(said, wrong))
     with pytest.raises(OwnZooError, match=r"but the images of digits-lenet have \[1, 8, 8\] and 10"):
         own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+
+
+UNTRAINABLE = {
+    "a dot in a name": ('name = "conv1"', 'name = "block.conv1"', r"can't contain \"\.\""),
+    "a kind without a module": (
+        '{ kind = "max-pool", name = "pool1", kernel = 2, stride = 2 }',
+        '{ kind = "bottlenecks", name = "stage1", blocks = 1, filters = 2, stride = 1 }',
+        "no torch module for a layer of kind 'bottlenecks'",
+    ),
+    "a pool at the end": (
+        '{ kind = "fc", name = "fc1", units = 8 },\n  { kind = "dropout", name = "dropout1" },\n'
+        '  { kind = "fc", name = "fc2", units = 10 },',
+        '{ kind = "conv", name = "conv2", filters = 10, kernel = 2 }, { kind = "average-pool", name = "pool2" },',
+        r"outputs of the shape \[2, 10, 1, 1\], not \[2, 10\]",
+    ),
+    "too few outputs": ("units = 10", "units = 7", r"outputs of the shape \[2, 7\], not \[2, 10\]"),
+    "too many outputs": ("units = 10", "units = 12", r"outputs of the shape \[2, 12\], not \[2, 10\]; its last layer"),
+}
+
+
+@pytest.mark.parametrize(("said", "wrong", "why"), UNTRAINABLE.values(), ids=UNTRAINABLE)
+def test_an_architecture_that_cannot_be_trained_is_refused_before_its_folder_is_begun(
+    tmp_path: Path, grid: str, architecture: str, said: str, wrong: str, why: str
+) -> None:
+    text = ARCHITECTURE.replace("layers =", "classes = 10\nlayers =")
+    assert said in text
+    Path(architecture).write_text(text.replace(said, wrong))
+    with pytest.raises(OwnZooError, match=f"tiny cannot be trained: .*{why}"):
+        own_entry("my-zoo", tmp_path / "runs", grid=grid, like=None, described=architecture)
+    assert not (tmp_path / "runs").exists()

@@ -17,6 +17,7 @@ from generation.plan import NoRunsError, PlanMismatchError, begun_plan, subset_p
 from generation.training import train_network
 from nndynbench.names import UnknownNameError
 from nndynbench.storage.manifest import FULL_PRECISION, REDUCED_PRECISION
+from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.splits import draw_splits
 from tests.generation.small_runs import begin, write_grid
 
@@ -47,6 +48,51 @@ def test_a_precision_that_a_device_has_not_is_refused(
 ) -> None:
     with pytest.raises(UnknownNameError, match=named):
         subset_plan("digits-lenet", tmp_path, device=device, precision=precision)
+
+
+def varying(path: Path, setting: str, values: str) -> str:
+    """Write a grid in which one more setting varies; returns its path."""
+    lines = [line for line in Path(write_grid(path)).read_text().splitlines() if not line.startswith(f"{setting} =")]
+    path.write_text("\n".join([*lines, f"{setting} = {values}", ""]))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "why"),
+    [
+        ("training_images", "[1000, 1298]", "training_images of grid 'odd' must be at most 1297 on digits, not 1298"),
+        ("validation_images", "[250, 251]", "validation_images of grid 'odd' must be at most 250 on digits, not 251"),
+        ("precision", '["float32", "tf32"]', "unknown precision on cpu 'tf32'"),
+    ],
+)
+def test_a_setting_of_any_network_that_would_have_no_effect_is_refused(
+    tmp_path: Path, setting: str, values: str, why: str
+) -> None:
+    grid = varying(tmp_path / "odd.toml", setting, values)
+    with pytest.raises(ValueError, match=why):
+        subset_plan("digits-lenet", tmp_path, grid=grid)
+
+
+def test_visits_may_be_more_than_the_images(tmp_path: Path) -> None:
+    made = subset_plan("digits-lenet", tmp_path, grid=varying(tmp_path / "odd.toml", "visits", "[2000]"))
+    assert made.network(0).recipe["visits"] == 2000
+
+
+def test_another_precision_than_those_of_a_grid_in_which_it_varies_is_refused(tmp_path: Path) -> None:
+    grid = varying(tmp_path / "odd.toml", "precision", '["float32", "bfloat16"]')
+    with pytest.raises(GridError, match="precision varies in grid 'odd': leave out --precision float32"):
+        subset_plan("digits-lenet", tmp_path, grid=grid, precision="float32")
+
+
+def test_dropout_without_a_layer_for_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain.toml").write_text(
+        '[plain]\ninput_shape = [1, 8, 8]\nlayers = [{ kind = "fc", name = "fc", units = 10 }]\n'
+    )
+    entry = replace(catalogue_entry("digits-lenet"), name="mine", architecture=str(tmp_path / "plain.toml"))
+    with pytest.raises(GridError, match=r"dropout of grid 'small' must be 0, not 0\.5: plain has no dropout layer"):
+        subset_plan("mine", tmp_path, grid=write_grid(tmp_path / "small.toml"), entry=entry)
+    grid = write_grid(tmp_path / "small.toml", dropouts=(0.0,))
+    assert subset_plan("mine", tmp_path, grid=grid, entry=entry).order == [0]
 
 
 def test_other_rows_under_the_same_name_are_refused(tmp_path: Path, digit_images: Images) -> None:
@@ -114,6 +160,13 @@ def test_a_plan_that_names_no_device_still_binds(tmp_path: Path, digit_images: I
     path.write_text(json.dumps(facts))
     made.bind(digit_images)
     assert begun_plan("digits-lenet", tmp_path).network(17) == made.network(17)
+
+
+def test_runs_are_where_the_command_was_given_whatever_folder_a_worker_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert subset_plan("digits-lenet", Path("zoo")).run(3).folder == tmp_path / "zoo" / "digits-lenet" / "runs" / "0003"
 
 
 def test_nothing_begun_says_how_to_begin(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,38 @@ def test_networks_under_way_give_the_rate_and_finished_ones_the_length(plan: Sub
     assert progress.accuracy_summary == "accuracies 30.0 to 76.0%, median 50.0%"
 
 
+def begin_group(plan: SubsetPlan, networks: list[int], *, seconds: float, between: float) -> None:
+    """Two epochs of a group, whose states were written ``between`` seconds apart, the second just now."""
+    for network in networks:
+        for epoch in (1, 2):
+            begin(plan, network, epoch, seconds=seconds / len(networks))
+        first, second = sorted(plan.run(network).folder.glob("state-*"))
+        written = second.stat().st_mtime - between
+        os.utime(first, (written, written))
+
+
+def test_groups_side_by_side_add_up_to_the_rate(plan: SubsetPlan) -> None:
+    """Each group of two trains two epochs in 10 seconds, and records 5 seconds for each."""
+    for group in ([0, 1], [2, 3]):
+        begin_group(plan, group, seconds=10.0, between=10.0)
+    progress = folder_progress(replace(plan, trainer="side by side"))
+    assert progress.rate == pytest.approx(4 / 10, rel=1e-3)
+    assert progress.seconds_left == pytest.approx(4 * 8 / 0.4, rel=1e-3)
+
+
+def test_a_pause_between_two_epochs_does_not_count_as_training(plan: SubsetPlan) -> None:
+    """Of a group that went on after an hour it is known only that it has at most all four networks."""
+    begin_group(plan, [0, 1, 2, 3], seconds=10.0, between=3600.0)
+    assert folder_progress(replace(plan, trainer="side by side")).rate == pytest.approx(4 / 10, rel=1e-3)
+
+
+def test_a_group_whose_epoch_takes_minutes_is_being_trained_until_its_next_one(plan: SubsetPlan) -> None:
+    begin_group(plan, [0, 1, 2, 3], seconds=120.0, between=120.0)
+    for state in plan.folder.rglob("state-*"):
+        os.utime(state, (state.stat().st_mtime - 280,) * 2)
+    assert folder_progress(replace(plan, trainer="side by side")).rate == pytest.approx(4 / 120, rel=1e-3)
+
+
 def test_a_network_left_lying_does_not_count_as_being_trained(plan: SubsetPlan) -> None:
     begin(plan, 1, 3)
     long_ago = time.time() - 3600
@@ -92,9 +125,9 @@ def test_each_epoch_is_counted_once(plan: SubsetPlan) -> None:
 def test_a_network_costs_what_the_processor_gave_it_where_that_is_known(plan: SubsetPlan) -> None:
     progress = folder_progress(plan)
     progress.add(ended(0, 8, 76.0))
-    assert (progress.mean_core_seconds, progress.core_seconds_left) == (8 * 2.0, 3 * 16.0)
+    assert (progress.mean_core_seconds, progress.core_seconds_left, progress.clock) == (8 * 2.0, 3 * 16.0, "")
     progress.add(ended(1, 8, 76.0, core_seconds=5.0))
-    assert (progress.mean_core_seconds, progress.core_seconds_left) == (5.0, 2 * 5.0)
+    assert (progress.mean_core_seconds, progress.core_seconds_left, progress.clock) == (5.0, 2 * 5.0, "core-")
 
 
 def test_a_rate_needs_some_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
