@@ -95,5 +95,5 @@ def borrow(
     ended = bool(made.finished(made.order))
     if not ended:
         console.print("no network has ended, so there is no pack: the parts hold the states, for another loan to go on from")
-    parts = pack_light(job, result, version=version) if ended else cut_states(job, result)
-    console.print(f"parts written to {result}: {len(parts)}")
+    written = pack_light(job, result, version=version) if ended else cut_states(job, result)
+    console.print(f"parts written to {result}: {len(written)}")
