@@ -23,6 +23,7 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES
 from nndynbench.graphs import Architecture, SnapshotsOnDemand, Weights, architecture
 from nndynbench.own_run import NotGivenError, OwnRun
+from nndynbench.packing import median_cut
 from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS, Snapshot
 from nndynbench.storage.files import DamagedFileError, file_facts, folder_written_whole
 from nndynbench.storage.manifest import FileFacts, Manifest, TierFacts, TierName
@@ -166,7 +167,7 @@ def networks_table(plan: SubsetPlan, records: Mapping[int, FinishedRecord]) -> t
     measured.index = pd.Index(records, name="network")
     table = plan.grid.networks.loc[list(records)].join(measured)
     cut = plan.entry.threshold
-    threshold = float(table["final_accuracy"].median()) if cut == "median" else float(cut)
+    threshold = median_cut(table["final_accuracy"]) if cut == "median" else float(cut)
     table["label"] = (table["final_accuracy"] >= threshold).astype(int)
     table["seconds"] = [sum(row.seconds for row in record.epochs) for record in records.values()]
     table["device"] = [record.device for record in records.values()]

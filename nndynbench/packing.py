@@ -281,17 +281,12 @@ class _Making:
         write_manifest(folder, manifest)
 
     def median_cut(self, accuracies: pd.Series) -> float:
-        """The median; if that is the lowest accuracy, which more than half of the runs share, the next above it, and a note.
-
-        Cut at the lowest accuracy, all labels would be high.
-        """
-        lowest, median = accuracies.min(), float(accuracies.median())
-        above = accuracies[accuracies > lowest]
-        if median > lowest or above.empty:
-            return median
-        cut, alike = float(above.min()), len(accuracies) - len(above)
-        shared = f"{alike} of {len(accuracies)} runs ended at {lowest:.4g}%, the lowest accuracy"
-        self.notes.append(f"{shared}: labels are high from the next, {cut:.4g}%")
+        """`median_cut`, with a note where it is not the median."""
+        cut, lowest = median_cut(accuracies), accuracies.min()
+        if cut > accuracies.median():
+            alike = int((accuracies == lowest).sum())
+            shared = f"{alike} of {len(accuracies)} runs ended at {lowest:.4g}%, the lowest accuracy"
+            self.notes.append(f"{shared}: labels are high from the next, {cut:.4g}%")
         return cut
 
     @cached_property
@@ -441,6 +436,15 @@ class _Making:
             )
         if self.architecture.no_graph is not None:
             self.notes.append(f"no graphs, so no signatures: {self.architecture.no_graph}")
+
+
+def median_cut(accuracies: pd.Series) -> float:
+    """Where final accuracies are cut into two halves: at the median or, if that is the lowest of them, which more than half
+    share, at the next above it. Cut at the lowest, all labels would be high.
+    """
+    lowest, median = accuracies.min(), float(accuracies.median())
+    above = accuracies[accuracies > lowest]
+    return median if median > lowest or above.empty else float(above.min())
 
 
 def _checked_threshold(threshold: float, chance: float) -> float:

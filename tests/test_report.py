@@ -246,7 +246,8 @@ def test_who_leaves_the_plateau_first_goes_with_distance_also_with_the_curves_pa
 
 
 def test_nothing_is_said_to_add_whose_interval_holds_0() -> None:
-    rows = [scored(CURVES, 0.0, budget=budget, metric="r2_within") for budget in (1, 3)] + [
+    undefined = scored(BOTH, 0.1, budget=5, metric="r2_within")  # is no interval at all
+    rows = [undefined, *(scored(CURVES, 0.0, budget=budget, metric="r2_within") for budget in (1, 3, 5))] + [
         scored(BOTH, 0.1, budget=budget, metric="r2_within", added_to_curves=added)
         | {"added_to_curves_low": added - 0.1, "added_to_curves_high": added + 0.1}
         for budget, added in ((1, 0.05), (3, 0.2))

@@ -38,6 +38,7 @@ from nndynbench.storage.files import folder_written_whole
 from nndynbench.storage.versions import is_unfinished
 from nndynbench.submissions import json_schema
 from nndynbench.subsets import Subset
+from nndynbench.subsets.history import READABLE
 
 # Its τ stands beside the scores of the protocol whose predictions it ranks.
 TRAINED = "trained"
@@ -132,16 +133,24 @@ def _write_methods(
     pages: _Writer, content: BoardContent, data: Sequence[dict[str, Any]], audits: Mapping[str, Sequence[Audit]]
 ) -> None:
     by_method = content.by_method()
-    pages.write("methods/index.html", "methods.html", submissions=[own[0].submission for own in by_method.values()])
+    pages.write(
+        "methods/index.html", "methods.html", methods=[(own[0].submission, _reads(own)) for own in by_method.values()]
+    )
     for method, own in by_method.items():
         pages.write(
             f"methods/{method}.html",
             "method.html",
             submissions=[a.submission for a in own],
+            reads=_reads(own),
             paper=paper_link(own[0].submission.source),
             parts=parts_of(method, content.views, data, audits[method]),
             audits=audits[method],
         )
+
+
+def _reads(own: Sequence[Accepted]) -> list[str]:
+    """What a method was seen to read, by any of its submissions."""
+    return [part for part in READABLE if any(part in a.submission.reads for a in own)]
 
 
 def _write_subsets(pages: _Writer, content: BoardContent, audits: Sequence[Audit]) -> None:

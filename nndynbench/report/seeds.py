@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nndynbench import plots
 from nndynbench.numbers import NOTHING, epochs, estimate, listed, written, written_interval
 from nndynbench.protocols import Comparison
@@ -158,7 +160,7 @@ def what_the_seeds_say(board: Board, subset: Subset, shown: Sequence[Trio]) -> I
 def _told(rows: Mapping[int, dict[str, Row]], method: str, trio: Trio) -> dict[int, bool]:
     """By budget, of those at which it is known: whether a method adds to the trio's base by an interval above 0."""
     added = trio.reference.added
-    known = {budget: row for budget, own in rows.items() if added in (row := own.get(method, {}))}
+    known = {budget: row for budget, own in rows.items() if not np.isnan((row := own.get(method, {})).get(added, np.nan))}
     return {budget: bool(row[f"{added}_low"] > 0) for budget, row in known.items()}
 
 

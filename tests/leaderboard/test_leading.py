@@ -1,10 +1,11 @@
-"""What leads the front page: only rows that were rerun or audited, beside references that were."""
+"""What leads the front page: only rows that were rerun or audited, beside references that were. And what methods see."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import nndynbench as nb
 from leaderboard.board import views
 from leaderboard.check import Accepted
+from leaderboard.page import BoardContent, build_site
 from leaderboard.scores import Leading
 from leaderboard.standing import AuditScore, StandingRecord, name_of
 from leaderboard.store import Store
@@ -34,6 +36,19 @@ def rows(submissions: Path, digits: nb.Subset) -> dict[str, Accepted]:
         path = submissions / method / FILE
         found[method] = Accepted(path, read_submission(path).facts, hashlib.sha256(path.read_bytes()).hexdigest(), None)
     return found
+
+
+def test_a_method_is_said_to_see_what_any_of_its_submissions_read(
+    rows: dict[str, Accepted], digits: nb.Subset, tmp_path: Path
+) -> None:
+    weights, bar = rows["degree-linear"], rows["bar"]
+    assert (weights.submission.reads, bar.submission.reads) == (["weights"], ["hyperparameters"])
+    other = bar.submission.model_copy(update={"method": "degree-linear"})
+    own = [weights, replace(bar, submission=other)]
+    build_site(tmp_path / "site", BoardContent(views=[], accepted=own, subsets={}, records=[]), store=Store(tmp_path))
+    pages = {name: (tmp_path / "site" / "methods" / f"{name}.html").read_text() for name in ("degree-linear", "index")}
+    assert "<dd>weights, hyperparameters</dd>" in pages["degree-linear"]
+    assert "sees weights, hyperparameters<" in pages["index"]
 
 
 def leading(
