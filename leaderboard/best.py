@@ -9,7 +9,7 @@ import pandas as pd
 
 from leaderboard.check import SUBMISSIONS, submission_files
 from nndynbench.own_run import NotGivenError, OwnRun
-from nndynbench.protocols.board import BOARD_FILE, BestMethod, board_path
+from nndynbench.protocols.best_methods import BEST_FILE, BestMethod, best_path
 from nndynbench.protocols.method import find_method, method_names, seeded
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.results import DRAW
@@ -87,7 +87,7 @@ def write_best(path: Path | None = None, folder: Path = SUBMISSIONS) -> Path:
     FileNotFoundError
         For a folder that does not exist, or has no submission to choose from.
     """
-    target = board_path() if path is None else path / BOARD_FILE
+    target = best_path() if path is None else path / BEST_FILE
     methods, parts = best_methods(folder), [HEAD]
     if not methods:
         raise FileNotFoundError(f"{folder} has no submission of a bundled method under {PROTOCOL}")

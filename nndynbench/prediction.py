@@ -20,7 +20,7 @@ from nndynbench.graphs.describing import NO_WEIGHTS, snapshot
 from nndynbench.graphs.weights import WeightsLike
 from nndynbench.numbers import epochs
 from nndynbench.own_run import NotGivenError, OwnRun
-from nndynbench.protocols.board import best_method
+from nndynbench.protocols.best_methods import best_method
 from nndynbench.protocols.fitting import Known, fitted_on
 from nndynbench.protocols.harness import evaluate
 from nndynbench.protocols.method import SEED, find_method

@@ -8,7 +8,7 @@ import numpy as np
 
 from nndynbench.prediction import BUDGET, FITTED_AS, Forecaster, Given, given_of
 from nndynbench.protocols import find_method, find_protocol
-from nndynbench.protocols.board import NoMethodError, best_method
+from nndynbench.protocols.best_methods import NoMethodError, best_method
 from nndynbench.recording import Recorder, Run
 from nndynbench.subsets import Subset, as_subset
 from nndynbench.subsets.history import CURVES, READABLE

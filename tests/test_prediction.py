@@ -16,7 +16,7 @@ import nndynbench as nb
 from nndynbench.convert import CheckpointError
 from nndynbench.prediction import NotGivenError, given_of
 from nndynbench.protocols import MethodError, find_method, find_protocol
-from nndynbench.protocols.board import NoMethodError, best_method, board
+from nndynbench.protocols.best_methods import NoMethodError, best_method, best_methods
 from nndynbench.protocols.method import SEED, seeded
 from nndynbench.recording.recorder import DivergedWarning
 from nndynbench.subsets import BudgetError, SplitError
@@ -176,23 +176,23 @@ def test_a_classifier_cannot_predict_an_accuracy(digits: nb.Subset, run: Path) -
 
 
 class TestWhatIsGivenDecidesTheMethod:
-    """It is the best on the board of those that read nothing else; `nndynbench.protocols.board` lists them."""
+    """It is the best on the board of those that read nothing else; `nndynbench.protocols.best_methods` lists them."""
 
     def test_the_board_in_short_is_of_bundled_methods(self) -> None:
         bundled = nb.methods()
-        for best in board():
+        for best in best_methods():
             assert {*best.reads} == {*filter(None, bundled.loc[best.name, "reads"].split(", "))}
             assert "regression" in bundled.loc[best.name, "tasks"]
 
     @pytest.mark.parametrize("given", [{"weights"}, {"curves"}, {"hyperparameters"}, {"weights", "curves"}])
     def test_the_best_of_those_that_read_what_is_given_is_taken(self, given: set[str]) -> None:
-        chosen = next(best for best in board() if best.name == best_method(given, initialisation=True))
-        able = [best.rank for best in board() if best.reads and set(best.reads) <= given]
+        chosen = next(best for best in best_methods() if best.name == best_method(given, initialisation=True))
+        able = [best.rank for best in best_methods() if best.reads and set(best.reads) <= given]
         assert chosen.rank == min(able)
 
     def test_without_the_initialisation_none_is_taken_that_needs_it(self) -> None:
         chosen = best_method({"weights"}, initialisation=False)
-        assert not next(best for best in board() if best.name == chosen).needs_initialisation
+        assert not next(best for best in best_methods() if best.name == chosen).needs_initialisation
 
     def test_nothing_given_is_an_error(self, digits: nb.Subset) -> None:
         with pytest.raises(NoMethodError, match="nothing is given to predict from"):

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 
 import nndynbench as nb
 from leaderboard.best import mean_ranks, needs_initialisation, write_best
-from nndynbench.protocols.board import BOARD_FILE
+from nndynbench.protocols.best_methods import BEST_FILE
 from tests.submitted import SUBMITTED, copied
 
 
@@ -84,7 +84,7 @@ def test_without_submissions_nothing_is_written(made: bool, tmp_path: Path) -> N
     folder = tmp_path / "submissions"
     if made:
         folder.mkdir()
-    (tmp_path / BOARD_FILE).write_text("what was chosen before")
+    (tmp_path / BEST_FILE).write_text("what was chosen before")
     with pytest.raises(FileNotFoundError, match="submission"):
         write_best(tmp_path, folder)
-    assert (tmp_path / BOARD_FILE).read_text() == "what was chosen before"
+    assert (tmp_path / BEST_FILE).read_text() == "what was chosen before"

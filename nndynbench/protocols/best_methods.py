@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nndynbench.errors import NndynbenchError
 
-BOARD_FILE = "board.toml"
+BEST_FILE = "best_methods.toml"
 
 
 class NoMethodError(NndynbenchError, ValueError):
@@ -27,14 +27,14 @@ class BestMethod:
     rank: float
 
 
-def board_path() -> Path:
-    return Path(__file__).with_name(BOARD_FILE)
+def best_path() -> Path:
+    return Path(__file__).with_name(BEST_FILE)
 
 
 @cache
-def board() -> tuple[BestMethod, ...]:
-    """The methods of ``board.toml``, the best first."""
-    listed = tomllib.loads(board_path().read_text(encoding="utf-8"))["methods"]
+def best_methods() -> tuple[BestMethod, ...]:
+    """The methods of ``best_methods.toml``, the best first."""
+    listed = tomllib.loads(best_path().read_text(encoding="utf-8"))["methods"]
     found = [BestMethod(m["name"], tuple(m["reads"]), m["needs_initialisation"], m["rank"]) for m in listed]
     return tuple(sorted(found, key=lambda method: method.rank))
 
@@ -50,7 +50,7 @@ def best_method(given: Collection[str], *, initialisation: bool) -> str:
     NoMethodError
         If there is no such method.
     """
-    for method in board():
+    for method in best_methods():
         if method.reads and set(method.reads) <= set(given) and (initialisation or not method.needs_initialisation):
             return method.name
     if not given:
