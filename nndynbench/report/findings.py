@@ -57,8 +57,7 @@ def prediction_finding(board: Board, title: str, page: str) -> Iterator[str]:
     others = {name: compared for name, compared in found.items() if name != FIRST}
     if others:
         yield "\nThe other subsets, at the last budget: each reference's R², how many methods that see weights add to it"
-        yield "(interval above 0), and which method adds most. Each method is compared with the reference under the draws of"
-        yield "the folds that both have: five for some, one for most. Near-equal methods are not told apart by that.\n"
+        yield "(interval above 0), and which adds most, under the draws of the folds that both have: one for most methods.\n"
         yield from others_table(board, others)
 
 
