@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from nndynbench.storage.files import DamagedFileError, written_whole
+from nndynbench.storage.files import DamagedFileError, write_whole
 
 if TYPE_CHECKING:
     from nndynbench.storage.manifest import Manifest
@@ -38,16 +39,17 @@ def write_table(folder: Path, table: TableName, frame: pd.DataFrame) -> None:
     """Write a frame that is indexed by the table's keys."""
     flat = frame.reset_index()
     numbers = [column for column in flat if pd.api.types.is_float_dtype(flat[column].dtype)]
-    # Open files, here and below: pyarrow takes no path that is not UTF-8.
-    with written_whole(folder / table_file(table)) as partial, partial.open("wb") as file:
-        flat.to_parquet(
-            file,
-            index=False,
-            compression="zstd",
-            compression_level=15,
-            use_dictionary=[column for column in flat if column not in numbers],
-            use_byte_stream_split=numbers,
-        )
+    # pyarrow takes no path that is not UTF-8, and pandas gives it the path of an open file. Below, open files are read.
+    content = io.BytesIO()
+    flat.to_parquet(
+        content,
+        index=False,
+        compression="zstd",
+        compression_level=15,
+        use_dictionary=[column for column in flat if column not in numbers],
+        use_byte_stream_split=numbers,
+    )
+    write_whole(folder / table_file(table), content.getvalue())
 
 
 def read_table(path: Path, table: TableName, *, of: Manifest | None = None) -> pd.DataFrame:
