@@ -95,8 +95,8 @@ def views(
     """
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []
-    best = best_records(records)
-    units = units_of(accepted, {a.path for a in accepted if _may_lead(a, best, audits_by_file(records))})
+    best, audits = best_records(records), audits_by_file(records)
+    units = units_of(accepted, {a.path for a in accepted if _may_lead(a, best, audits)})
     done, total = 0, len(accepted)
     for unit in units:
         found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}

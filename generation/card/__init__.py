@@ -172,9 +172,12 @@ def card_facts(subset: Subset) -> dict[str, Any]:
 
 def image_facts(names: Collection[str]) -> list[dict[str, Any]]:
     """What the card says of image data: where they come from, how they were used, how many there are."""
-    found = [source for source in sections()["derived_from"] if source["images"] in names]
-    sizes = {source["images"]: dict(zip(("training", "half"), SIZES[source["images"]], strict=True)) for source in found}
-    return [source | sizes[source["images"]] for source in found]
+    found = []
+    for source in sections()["derived_from"]:
+        if source["images"] in names:
+            training, half = SIZES[source["images"]]
+            found.append(source | {"training": training, "half": half})
+    return found
 
 
 def other_thresholds(facts: Sequence[Mapping[str, Any]]) -> str:
