@@ -14,6 +14,7 @@ from generation.images import Images, OtherImagesError, load_images
 from generation.plan import SubsetPlan, begun_plan
 from nndynbench.cli.console import console
 from nndynbench.cli.runs import say_splits_left_out
+from nndynbench.storage.arrays import FLOAT32_MANTISSA_BITS
 from nndynbench.storage.files import locked
 from nndynbench.subsets.catalogue import catalogue_entry
 from nndynbench.subsets.subset import Subset as Packed
@@ -24,8 +25,13 @@ def pack(
     out: Out,
     version: Version = None,
     bits: Annotated[
-        int, typer.Option(min=1, max=23, help="round arrays to this many bits of mantissa; 23 leaves them as they are")
-    ] = 23,
+        int,
+        typer.Option(
+            min=1,
+            max=FLOAT32_MANTISSA_BITS,
+            help=f"round arrays to this many bits of mantissa; {FLOAT32_MANTISSA_BITS} leaves them as they are",
+        ),
+    ] = FLOAT32_MANTISSA_BITS,
     mirror: Annotated[
         list[str] | None, typer.Option(help="another address for the files: https://…/{subset}/{version}/{file}")
     ] = None,
@@ -34,7 +40,7 @@ def pack(
     write_pack(begun_plan(subset, out), bits=bits, version=version, mirrors=mirror or [])
 
 
-def write_pack(made: SubsetPlan, *, bits: int = 23, **options: Any) -> None:
+def write_pack(made: SubsetPlan, *, bits: int = FLOAT32_MANTISSA_BITS, **options: Any) -> None:
     """Pack arrays at ``bits`` of mantissa, with the options of `generation.pack.pack_subset`, and say what is missing."""
     from generation.card import write_card
     from generation.pack import every_tier, pack_subset
