@@ -151,7 +151,8 @@ class SubsetPlan:
                 self.run(network).drop_snapshots()
 
     def bind(self, images: Images) -> None:
-        """Write the plan, or check that the folder's is the same.
+        """Write the plan, or check that the folder's is the same. A grid may have got further networks at its end: they
+        come to the folder's, since ids and seeds of the others stay.
 
         Raises
         ------
@@ -163,6 +164,10 @@ class SubsetPlan:
             here = self._facts(images)
             if not (self.folder / PLAN_FILE).exists():
                 write_plan(self.folder, here)
+            there = self.facts()
+            if here.has_more_networks_than(there):
+                self._check({fact: value for fact, value in here.binding.items() if fact != "networks"})
+                write_plan(self.folder, there.model_copy(update={"networks": here.networks}))
             self._check(here.binding)
 
     def check_device(self, images: Images) -> None:

@@ -59,6 +59,13 @@ class PlanFacts(BaseModel):
         facts["libraries"] = {library: bound(self.libraries.get(library)) for library in BINDING_LIBRARIES}
         return facts
 
+    def has_more_networks_than(self, older: PlanFacts) -> bool:
+        """Whether the networks are those of an older plan, as they were, and further ones after them."""
+        return self.networks.keys() == older.networks.keys() and all(
+            len(self.networks[column]) > len(values) and self.networks[column][: len(values)] == values
+            for column, values in older.networks.items()
+        )
+
 
 def bound(version: str | None) -> str | None:
     """What binds of a library's version. The build of torch without GPUs (2.13.0+cpu) computes on CPUs as the usual one."""

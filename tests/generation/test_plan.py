@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,26 @@ def test_other_rows_under_the_same_name_are_refused(tmp_path: Path, digit_images
     begin(tmp_path, digit_images)
     with pytest.raises(PlanMismatchError, match="networks other than the grid's"):
         begin(tmp_path, digit_images, rates=(0.03,))
+
+
+def test_a_grid_may_get_further_networks_at_its_end(tmp_path: Path, digit_images: Images) -> None:
+    made = begin(tmp_path, digit_images)
+    grown = begin(tmp_path, digit_images, rates=(0.02, 0.03))
+    assert len(grown.order) == len(begun_plan("digits-lenet", tmp_path).order) == 4
+    assert [grown.network(network) for network in (0, 1)] == [made.network(network) for network in (0, 1)]
+    grown.check_device(digit_images)
+    with pytest.raises(PlanMismatchError, match="networks other than the grid's"):
+        begin(tmp_path, digit_images)
+
+
+@pytest.mark.parametrize("changed", [{"rates": (0.03, 0.02)}, {"rates": (0.02, 0.03), "epochs": 5}])
+def test_a_grid_whose_first_networks_differ_does_not_grow(
+    tmp_path: Path, digit_images: Images, changed: dict[str, Any]
+) -> None:
+    made = begin(tmp_path, digit_images)
+    with pytest.raises(PlanMismatchError, match=r"networks other than the grid's|settings"):
+        begin(tmp_path, digit_images, **changed)
+    assert begun_plan("digits-lenet", tmp_path).order == made.order
 
 
 def test_other_images_are_refused(tmp_path: Path, digit_images: Images) -> None:
