@@ -50,6 +50,10 @@ def check(
     rerun: Annotated[
         bool, typer.Option(help="rerun methods in baselines/, and record the submissions that are reproduced")
     ] = False,
+    code: Annotated[
+        str | None,
+        typer.Option(help="with --rerun: FILE.py[:NAME] of a method that is not in baselines/; the file is executed"),
+    ] = None,
     missing: Annotated[bool, typer.Option(help="with --rerun: skip submissions that are already recorded")] = False,
     report: Annotated[
         Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
@@ -75,6 +79,8 @@ def check(
     from leaderboard.standing import best_records, read_records, unrecorded
     from nndynbench.sealed.outside import prepare
 
+    if code and not (rerun and files and len({path.resolve().parent for path in files}) == 1):
+        raise typer.BadParameter("needs --rerun and the files of one method", param_hint="--code")
     if rerun:
         prepare(early=True)
     known = cache(lambda folder: best_records(read_records(folder)))
@@ -87,7 +93,7 @@ def check(
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if rerun and isinstance(outcome, Accepted):
             # Another process may have recorded it meanwhile.
-            outcome = _rerun(outcome) if not missing or unrecorded([outcome.path]) else outcome
+            outcome = _rerun(outcome, code) if not missing or unrecorded([outcome.path]) else outcome
         elif not bundled and isinstance(outcome, Accepted):
             reason = refused_name(outcome, known(outcome.path.resolve().parents[1]))
             outcome = Refusal(outcome.path, "method", reason) if reason else outcome
@@ -98,7 +104,8 @@ def check(
     if report:
         from leaderboard.comment import comment
 
-        report.write_text(comment(outcomes, submissions, store=Store(scores), jobs=jobs), encoding="utf-8")
+        said = comment(outcomes, submissions, store=Store(scores), before=before, jobs=jobs)
+        report.write_text(said, encoding="utf-8")
     console.print(f"{len(paths) - refused} of {len(paths)} submissions accepted")
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     if left := self_reported(accepted, read_records(submissions)):
@@ -109,15 +116,16 @@ def check(
         raise typer.Exit(1)
 
 
-def _rerun(accepted: Accepted) -> Accepted | Refusal:
+def _rerun(accepted: Accepted, code: str | None) -> Accepted | Refusal:
     """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ."""
     from leaderboard.rerun import NoRerunError, rerun
     from leaderboard.standing import add_record
     from nndynbench.protocols import MethodError
+    from nndynbench.protocols.method import file_of
     from nndynbench.subsets import SplitError
 
     try:
-        compared = rerun(accepted)
+        compared = rerun(accepted, code=code)
     except NoRerunError as impossible:
         console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
         return accepted
@@ -125,7 +133,7 @@ def _rerun(accepted: Accepted) -> Accepted | Refusal:
         return Refusal(accepted.path, "method", f"failed when it was rerun: {failure}")
     if not compared.reproduced:
         return Refusal(accepted.path, *compared.fault)
-    add_record(accepted.path, "rerun", sha256=accepted.sha256)
+    add_record(accepted.path, "rerun", sha256=accepted.sha256, code=file_of(code) if code else None)
     console.print(f"reproduced {escape(str(accepted.path))}: largest difference {compared.difference:.3g}")
     return accepted
 
@@ -222,7 +230,7 @@ def audit(
     from leaderboard.audit import audit as score_on
     from leaderboard.standing import add_record, read_records
     from nndynbench.protocols import find_method, method_names
-    from nndynbench.protocols.method import MethodError
+    from nndynbench.protocols.method import MethodError, file_of
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.sealed.outside import prepare
     from nndynbench.subsets import SplitError
@@ -239,10 +247,11 @@ def audit(
     for method in methods:
         if code is None and method not in method_names():
             raise ValueError(f"{method} is not in baselines/: give its file with --code FILE.py[:NAME]")
-        find_method(code or method)  # a faulty one is reported before anything is trained
     failed = 0
     with nullcontext(zoo) if zoo else tempfile.TemporaryDirectory() as folder:
         drawn, records = draw_zoo(subset, Path(folder), submissions), read_records(submissions)
+        for method in methods:  # a faulty one is reported before anything is trained; a stranger's runs after the draw
+            find_method(code or method)
         todo = [a for a in chosen if not drawn.has_audited(a, records, only)]
         console.print(f"{len(todo)} of {len(chosen)} submissions to audit")
         for late in [a for a in todo if not drawn.is_later_than(a)]:
@@ -267,6 +276,7 @@ def audit(
             # With fewer networks to learn from the problem is another one: claims are compared with whole zoos only.
             if networks is None:
                 facts: dict[str, Any] = {"zoo_seed": drawn.seed, "networks": trained, "draws": DRAWS, "scores": scores}
+                facts["code"] = file_of(code) if code else None
                 add_record(accepted.path, "audited", sha256=accepted.sha256, **facts)
     if failed:
         raise typer.Exit(1)

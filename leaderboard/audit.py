@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from pydantic import BaseModel, ConfigDict
 
 from leaderboard.check import Accepted, Refusal, check_all
 from leaderboard.facts import board_facts
+from leaderboard.rerun import other_inputs
 from leaderboard.shown import DIGITS
 from leaderboard.standing import AuditScore, Interval, StandingRecord, add_record, audits_of, name_of
 from nndynbench.names import check_name
 from nndynbench.protocols import evaluate
+from nndynbench.protocols.method import MethodError
 from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.storage.files import locked, write_whole
@@ -159,7 +161,9 @@ def submissions_to_audit(
 
 
 def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets: Collection[int] = ()) -> list[AuditScore]:
-    """A submission's scores on a fresh zoo, under the first `DRAWS` draws of its folds, beside the claimed ones.
+    """A submission's scores on a fresh zoo, under the first `DRAWS` draws of its folds, beside those of its predictions.
+
+    All of the protocol's metrics are compared, whichever the submission claims.
 
     Parameters
     ----------
@@ -172,6 +176,11 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
         needed for a bundled method, which is found by its name.
     budgets
         Some of the submission's; by default all.
+
+    Raises
+    ------
+    MethodError
+        If the method fails, or reads other inputs than the submission says.
     """
     submission = accepted.submission
     chosen = _chosen(accepted, budgets)
@@ -185,23 +194,24 @@ def audit(accepted: Accepted, fresh: Subset, *, code: str | None = None, budgets
         sealed=True,
         order_seed=submission.order_seed,
     )
+    if difference := other_inputs(submission.reads, result.facts.reads):
+        raise MethodError(difference)
     found = {(row["budget"], row["metric"]): row for row in result.scores.dropna(subset="value").to_dict("records")}
-    claimed = _claimed_intervals(accepted)
+    claimed = _claimed(accepted)
     scores = []
-    for score in submission.scores:
-        case = score.budget, score.metric
-        if score.budget in chosen:
-            row = found.get(case)
-            scores.append(
-                AuditScore(
-                    budget=score.budget,
-                    metric=score.metric,
-                    claimed=score.value,
-                    fresh=float(row["value"]) if row else None,
-                    claimed_interval=claimed.get(case),
-                    fresh_interval=_interval(row["low"], row["high"]) if row else None,
-                )
+    for case in product(chosen, find_protocol(submission.protocol).metrics):
+        value, interval = claimed.get(case, (None, None))
+        row = found.get(case)
+        scores.append(
+            AuditScore(
+                budget=case[0],
+                metric=case[1],
+                claimed=value,
+                fresh=float(row["value"]) if row else None,
+                claimed_interval=interval,
+                fresh_interval=_interval(row["low"], row["high"]) if row else None,
             )
+        )
     return scores
 
 
@@ -222,13 +232,12 @@ def keep_audit(record: StandingRecord, before: Submission, accepted: Accepted, p
     """
     if not _predictions(before).items() <= _predictions(read_submission(accepted.path)).items():
         return
-    values = {(score.budget, score.metric): score.value for score in accepted.submission.scores}
-    intervals = _claimed_intervals(accepted)
+    claimed = _claimed(accepted)
     scores = []
     for score in record.scores:
-        case = score.budget, score.metric
-        if case in values:  # metrics of an earlier version are claimed no more
-            scores.append(score.model_copy(update={"claimed": values[case], "claimed_interval": intervals.get(case)}))
+        if score.metric in find_protocol(accepted.submission.protocol).metrics:  # and not in those of an earlier version
+            value, interval = claimed.get((score.budget, score.metric), (None, None))
+            scores.append(score.model_copy(update={"claimed": value, "claimed_interval": interval}))
     facts: dict[str, Any] = {"zoo_seed": record.zoo_seed, "networks": record.networks, "draws": record.draws}
     add_record(path, "audited", sha256=accepted.sha256, date=record.date, scores=scores, **facts)
 
@@ -244,8 +253,8 @@ def _chosen(accepted: Accepted, budgets: Collection[int]) -> list[int]:
     return [budget for budget in accepted.submission.budgets if not budgets or budget in budgets]
 
 
-def _claimed_intervals(accepted: Accepted) -> dict[tuple[int, str], Interval]:
-    """The intervals of the claimed scores, by budget and metric, without undefined metrics."""
+def _claimed(accepted: Accepted) -> dict[tuple[int, str], tuple[float, Interval]]:
+    """The scores of the submitted predictions with their intervals, by budget and metric, without undefined metrics."""
     submission = accepted.submission
     subset, protocol = load(submission.subset.name, version=submission.subset.version), find_protocol(submission.protocol)
     found = {}
@@ -253,7 +262,8 @@ def _claimed_intervals(accepted: Accepted) -> dict[tuple[int, str], Interval]:
     for (budget, _), case in cases_by_budget(predictions, subset, protocol, reads=submission.reads).items():
         for metric in protocol.metrics:
             with suppress(UndefinedMetricError):
-                found[budget, metric] = _interval(*case.estimate(metric)[1:])
+                value, *interval = case.estimate(metric)
+                found[budget, metric] = value, _interval(*interval)
     return found
 
 

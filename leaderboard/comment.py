@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from leaderboard.board import Entry, View, views
 from leaderboard.check import Accepted, Refusal, check_all, submission_files, subsets_at_hand
 from leaderboard.facts import board_facts
 from leaderboard.shown import estimate
+from leaderboard.standing import name_of
 from leaderboard.store import Store
-from nndynbench.numbers import NOTHING
+from nndynbench.numbers import NOTHING, written
 from nndynbench.protocols.metrics import METRICS
+from nndynbench.protocols.protocol import find_protocol
+from nndynbench.submissions import RefusedError, SubmissionFacts, read_submission
 from nndynbench.submissions.files import quoted
 
 # What Markdown, or what GitHub adds to it, reads as more than text.
@@ -22,8 +27,17 @@ BEGINS_A_LINK = re.compile(r"(?i)https?:|ftp:|www|[@#]")
 NO_WIDTH = "\u200b"
 
 
-def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store: Store, jobs: int = 1) -> str:
-    """The report as Markdown: which of a change's files are accepted, and how they rank among all in the folder."""
+def comment(
+    outcomes: Sequence[Accepted | Refusal],
+    submissions: Path,
+    *,
+    store: Store,
+    before: Path | None = None,
+    jobs: int = 1,
+) -> str:
+    """The report as Markdown: which of a change's files are accepted, how they rank among all in the folder, whose
+    predictions they repeat, and which rows of ``before``, the folder as it was before the change, they replace.
+    """
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     lines = [f"**{len(accepted)} of {len(outcomes)} {'file is' if len(outcomes) == 1 else 'files are'} accepted.**"]
@@ -32,7 +46,42 @@ def comment(outcomes: Sequence[Accepted | Refusal], submissions: Path, *, store:
         lines += [f"| {_cell(quoted(r.path, longest=300))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
     if accepted:
         lines += ["", *_rows(accepted, refused, submissions, store, jobs)]
+        warnings = [*_replaced(accepted, before), *_repeated(accepted, submissions)]
+        lines += ["", *warnings] if warnings else []
     return "\n".join(lines) + "\n"
+
+
+def _replaced(accepted: Sequence[Accepted], before: Path | None) -> Iterator[str]:
+    """A line for each row that a file replaces: the row's authors, and its scores before and after."""
+    if before is None:
+        return
+    for a in accepted:
+        old = before / name_of(a.path)
+        if old.is_file() and hashlib.sha256(old.read_bytes()).hexdigest() != a.sha256:
+            with suppress(RefusedError):
+                earlier = read_submission(old).facts
+                scores = " → ".join(_first_score(facts) for facts in (earlier, a.submission))
+                yield f"- replaces {_cell(name_of(a.path))} of {_cell(', '.join(earlier.authors))}: {_cell(scores)}"
+
+
+def _first_score(facts: SubmissionFacts) -> str:
+    """The protocol's first metric at the last budget, as a submission claims it."""
+    metric, budget = find_protocol(facts.protocol).metrics[0], max(facts.budgets)
+    claimed = (score.value for score in facts.scores if (score.metric, score.budget) == (metric, budget))
+    value = next(claimed, None)
+    return f"{METRICS[metric].label} {NOTHING if value is None else written(value)} at {budget}"
+
+
+def _repeated(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
+    """A line for each file whose predictions are those of other methods' files."""
+    for a in accepted:
+        own, same = read_submission(a.path).predictions, []
+        for path in sorted(submissions.glob(f"*/{a.path.name}")):
+            if path.resolve() != a.path.resolve():
+                with suppress(RefusedError):
+                    same += [path.parent.name] if read_submission(path).predictions == own else []
+        if same:
+            yield f"- {_cell(name_of(a.path))} has the predictions of {_cell(', '.join(same))}"
 
 
 def _rows(

@@ -32,7 +32,7 @@ from nndynbench.submissions import (
     submissions_of,
     write_submission,
 )
-from nndynbench.submissions.admission import code_of
+from nndynbench.submissions.admission import code_of, is_bundled
 from nndynbench.submissions.beside import submitted as submitted_result
 from nndynbench.submissions.files import submission_file
 from nndynbench.subsets import SplitError, Subset
@@ -130,6 +130,8 @@ def expected_seconds(todo: Sequence[Task], folder: Path) -> list[float]:
         try:
             submission = read_submission(path)
         except RefusedError:
+            continue
+        if not is_bundled(submission.facts) or not submission.predictions.network:
             continue
         seconds[submission.method] += submission.seconds
         predictions[submission.method] += len(submission.predictions.network)

@@ -1,9 +1,9 @@
-"""Reruns a submitted method of ``baselines/`` on the same subset, protocol and budgets, and compares it score by score."""
+"""Reruns a submitted method on the same subset, protocol and budgets, and compares it score by score."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard.check import Accepted
@@ -24,7 +24,7 @@ RERUN_TOLERANCE = 1e-3
 
 
 class NoRerunError(NndynbenchError, ValueError):
-    """A submission whose code is not in ``baselines/``: strangers' code is not executed here."""
+    """A submission whose code is neither in ``baselines/`` nor given: strangers' code is not executed unasked."""
 
 
 @dataclass(frozen=True)
@@ -46,33 +46,49 @@ class Rerun:
     @property
     def fault(self) -> tuple[str, str]:
         """The field of the submission that was not reproduced, and how it differs."""
-        if self.read != self.claimed:
-            claimed, read = (", ".join(sorted(names)) or "nothing" for names in (self.claimed, self.read))
-            return "reads", f"says {claimed}, but the method read {read} when rerun"
+        if difference := other_inputs(self.claimed, self.read):
+            return "reads", difference
         return "scores", f"differs by {self.difference:.3g} when rerun: {self.where}"
 
 
-def rerun(accepted: Accepted, *, pick: Callable[[int], int] = secrets.randbelow) -> Rerun:
+def other_inputs(claimed: Collection[str], read: Collection[str]) -> str | None:
+    """How what a submission says that its method reads differs from what it read when it ran here; None if it does not."""
+    if set(claimed) == set(read):
+        return None
+    said, found = (", ".join(sorted(names)) or "nothing" for names in (claimed, read))
+    return f"says {said}, but the method read {found} when rerun"
+
+
+def rerun(accepted: Accepted, *, code: str | None = None, pick: Callable[[int], int] = secrets.randbelow) -> Rerun:
     """Run a submission's method again, and compare its scores and what it reads.
 
-    Of several draws of the folds at a budget, one is run again. ``pick`` chooses it, given how many there are: by default by
-    chance, so that nobody can know it when submitting.
+    Parameters
+    ----------
+    accepted
+        The submission.
+    code
+        The file (``FILE.py[:NAME]``) of a method that is not bundled. It is executed, so whoever reruns it must have read it
+        and trust it.
+    pick
+        Of several draws of the folds at a budget, one is run again. This chooses it, given how many there are: by default by
+        chance, so that nobody can know it when submitting.
 
     Raises
     ------
     NoRerunError
-        For a method that is not bundled.
+        For a method that is not bundled, without its file.
     """
     submission = accepted.submission
-    if not is_bundled(submission):
-        raise NoRerunError(f"{submission.method} is not a method in baselines/: only those are rerun")
+    if code is None and not is_bundled(submission):
+        raise NoRerunError(f"{submission.method} is not a method in baselines/: give its file with --code FILE.py[:NAME]")
     references = [submission.subset, *submission.trained_on]
     subsets = [load(reference.name, version=reference.version) for reference in references]
     tested, protocol, under = subsets[0], find_protocol(submission.protocol), _draws_to_run(accepted, pick)
     results = [
         evaluate(
-            submission.method,
+            code or submission.method,
             subsets,
+            name=submission.method,
             protocol=protocol.name,
             budgets=[budget for budget in under if under[budget] == draw],
             sealed=True,

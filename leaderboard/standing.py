@@ -51,7 +51,7 @@ class AuditScore(BaseModel):
 
 class StandingRecord(BaseModel):
     """What was done to one submission file. ``networks``: how many the fresh zoo has. ``draws``: how many draws of its folds
-    were scored.
+    were scored. ``code``: the SHA-256 of the method's file that was executed, if it is not one of ``baselines/``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +63,7 @@ class StandingRecord(BaseModel):
     zoo_seed: int | None = None
     networks: int | None = None
     draws: int | None = None
+    code: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     scores: list[AuditScore] = []
 
     @property
@@ -100,6 +101,11 @@ def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], Standin
     return {(record.file, record.sha256): record for record in ordered}
 
 
+def reruns(records: list[StandingRecord]) -> set[tuple[str, str]]:
+    """The submission files that were rerun, by name and the SHA-256 of their content."""
+    return {(record.file, record.sha256) for record in records if record.standing == "rerun"}
+
+
 def unrecorded(submissions: Sequence[Path]) -> list[Path]:
     """The submission files that, as they are now, were neither rerun nor audited; each folder's records are read once."""
     known = {folder: best_records(read_records(folder)) for folder in {path.resolve().parents[1] for path in submissions}}
@@ -118,6 +124,7 @@ def add_record(
     zoo_seed: int | None = None,
     networks: int | None = None,
     draws: int | None = None,
+    code: Path | None = None,
     scores: list[AuditScore] | None = None,
     date: datetime.date | None = None,
 ) -> StandingRecord:
@@ -125,7 +132,7 @@ def add_record(
 
     A rerun replaces an earlier rerun of the same file. An audit replaces none on another zoo, whatever that gave; of one on
     the same zoo it keeps the scores at other budgets. ``sha256``: of the content that was rerun or audited, if the file may
-    have changed meanwhile. ``date``: by default today.
+    have changed meanwhile. ``code``: the method's file, if it is not bundled. ``date``: by default today.
     """
     made = StandingRecord(
         file=name_of(submission),
@@ -135,6 +142,7 @@ def add_record(
         zoo_seed=zoo_seed,
         networks=networks,
         draws=draws,
+        code=_digest(code) if code else None,
         scores=scores or [],
     )
     folder = submission.resolve().parents[1]
@@ -157,7 +165,7 @@ def _work(record: StandingRecord) -> tuple[str, Standing, int | None]:
 
 def _joined(record: StandingRecord, before: StandingRecord) -> StandingRecord:
     """A record, joined by the scores of an earlier one at other budgets if both are about the same content and zoo."""
-    about = ("sha256", "zoo_seed", "networks", "draws")
+    about = ("sha256", "zoo_seed", "networks", "draws", "code")
     if record.zoo_seed is None or any(getattr(record, name) != getattr(before, name) for name in about):
         return record
     scores = [*record.scores, *(score for score in before.scores if score.budget not in record.budgets)]

@@ -19,6 +19,7 @@ from nndynbench.protocols.references import references, references_among
 from nndynbench.protocols.scoring import Case, Estimate
 from nndynbench.protocols.worth import ceiling_of, gain
 from nndynbench.sources import deciding_code
+from nndynbench.submissions.admission import is_bundled
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
 
@@ -35,6 +36,10 @@ class Unit:
     subset: str
     accepted: tuple[Accepted, ...]
     verified: frozenset[str] = frozenset()
+
+    def believes(self, accepted: Accepted) -> bool:
+        """Whether what a submission says that its method reads is believed: the code is ours, or was run by us."""
+        return accepted.submission.method in self.verified or is_bundled(accepted.submission)
 
     @property
     def served(self) -> list[Protocol]:
@@ -55,7 +60,7 @@ class Unit:
         beside = [(key, digests[method]) for key, method in self.references.items()]
         found, code = {}, deciding_code("scores")
         for protocol in self.served:
-            own = [key_of("scores", a.sha256, beside, protocol, code) for a in self.accepted]
+            own = [key_of("scores", a.sha256, self.believes(a), beside, protocol, code) for a in self.accepted]
             what = (sorted(digests.items()), sorted(kinds.items()), sorted(self.verified))
             found[protocol.name] = [*own, key_of("ranks", *what, protocol, code)]
         return found
@@ -87,7 +92,7 @@ def score(
 ) -> tuple[Unit, dict[str, Any]]:
     """Score what is not stored of a unit yet, and store it; returns the unit, and by key what is stored."""
     subset, computed = subsets[unit.subset], {}
-    reads = {a.submission.method: a.submission.reads for a in unit.accepted}
+    reads = {a.submission.method: a.submission.reads if unit.believes(a) else None for a in unit.accepted}
     predictions = {a.submission.method: a.predictions(subsets) for a in unit.accepted}
     for protocol in absent:
         cases = {

@@ -79,7 +79,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 def as_text(value: str) -> str:
     """What a stranger wrote, as a spreadsheet takes it for text and for no formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+    return re.sub(r"(^|;)(\s*)(?=[=+@-])", r"\1\2'", value)
 
 
 def _three(estimate: Estimate | str | None) -> list[float | str]:

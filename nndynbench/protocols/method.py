@@ -216,6 +216,11 @@ def is_file_name(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and (name.endswith(SUFFIX) or f"{SUFFIX}:" in name)
 
 
+def file_of(name: str) -> Path:
+    """The file that ``path/to/file.py`` or ``path/to/file.py:NAME`` refers to."""
+    return _path_and_label(name)[0]
+
+
 def _path_and_label(name: str) -> tuple[Path, str]:
     """Splits a name into the file and the method's name in it. The path may contain colons."""
     ends = [place + len(SUFFIX) for place in range(len(name)) if name.startswith(SUFFIX, place)]

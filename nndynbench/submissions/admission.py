@@ -36,10 +36,15 @@ def checked_name(submission: SubmissionFacts) -> None:
     """Check that a bundled method's name has its own file as code, and that file its own name; raises `RefusedError`."""
     if is_bundled(submission):
         return
-    if submission.method in bundled():
-        raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(submission.method)}")
+    if near := next((name for name in bundled() if _folded(name) == _folded(submission.method)), None):
+        raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(near)}")
     if submission.code.startswith("baselines/"):
         raise RefusedError("method", f"{submission.method} is not a method in baselines/")
+
+
+def _folded(method: str) -> str:
+    """A name without what the eye passes over."""
+    return method.replace("_", "").replace("-", "")
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from leaderboard.audit import audit, audited_subsets, draw_zoo, submissions_to_a
 from leaderboard.check import SUBMISSIONS, Accepted, check
 from leaderboard.standing import AuditScore, add_record, audits_of, read_records
 from nndynbench.names import UnknownNameError
+from nndynbench.protocols import MethodError
+from nndynbench.protocols.protocol import find_protocol
 from nndynbench.subsets import SplitError, Subset
 
 HALF = "digits-lenet-half"
@@ -103,9 +106,20 @@ def test_a_method_from_outside_is_audited_by_its_file(accepted: Accepted, digits
         "from sklearn.dummy import DummyRegressor\n"
         "METHODS = {'mean': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
     )
-    r2 = next(score for score in audit(accepted, digits, code=str(code)) if score.metric == "r2")
+    with pytest.raises(MethodError, match="says weights, but the method read nothing when rerun"):
+        audit(accepted, digits, code=str(code))
+    reads_nothing = replace(accepted, submission=accepted.submission.model_copy(update={"reads": []}))
+    r2 = next(score for score in audit(reads_nothing, digits, code=str(code)) if score.metric == "r2")
     assert r2.fresh == pytest.approx(0, abs=0.02)
     assert r2.claimed != r2.fresh
+
+
+def test_an_audit_compares_every_metric_of_the_protocol_whichever_is_claimed(accepted: Accepted, digits: nb.Subset) -> None:
+    every = audit(accepted, digits, budgets=[3])
+    one = [score for score in accepted.submission.scores if score.metric != "r2"]
+    fewer = replace(accepted, submission=accepted.submission.model_copy(update={"scores": one}))
+    assert audit(fewer, digits, budgets=[3]) == every
+    assert {score.metric for score in every} == set(find_protocol("regression-folds").metrics)
 
 
 def test_what_comes_with_scikit_learn_can_be_audited_and_cifar_cannot(submitted: Path) -> None:

@@ -416,6 +416,10 @@ def test_digits_lenet_is_open_and_its_first_versions_name_is_read_as_its_own(ver
     ("change", "reason"),
     [
         ({"code": "https://example.org/other"}, "degree-svm is the name of a method in baselines/signatures.py"),
+        (
+            {"method": "degree_svm", "code": "https://example.org/x"},
+            "degree_svm is the name of a method in baselines/signatures.py",
+        ),
         ({"code": "baselines/nothing.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
         ({"code": "baselines/trivial.py"}, "degree-svm is the name of a method in baselines/signatures.py"),
         ({"method": "mine"}, "mine is not a method in baselines/"),
@@ -457,6 +461,42 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
     assert isinstance(foreign, Accepted)
     with pytest.raises(NoRerunError, match="mine is not a method in baselines/"):
         rerun(foreign)
+
+
+def test_a_method_from_outside_is_rerun_with_its_file_which_the_record_names(
+    submissions: Path, digits: nb.Subset, tmp_path: Path
+) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import nndynbench as nb\n"
+        "from sklearn.dummy import DummyRegressor\n"
+        "METHODS = {'mine': nb.Method(description='mean', source='', reads=set(), regressor=DummyRegressor())}\n"
+    )
+    result = nb.evaluate(str(code), digits, protocol="regression-folds", budgets=[1, 3])
+    [made] = submissions_of(result, **{**BUNDLED, "authors": ["Ada"]}, method="mine", code="https://example.org/mine")
+    path = write_submission(made, submissions)
+
+    def checked(*options: str) -> tuple[int, str]:
+        done = runner.invoke(app, ["check", str(path), *options])
+        return done.exit_code, done.output
+
+    code_option = ("--rerun", "--code", str(code))
+    assert "not rerun" in checked("--rerun")[1]
+    assert read_records(submissions) == []
+    assert checked("--code", str(code))[0] == 2
+    assert checked(*code_option)[0] == 0
+    [record] = read_records(submissions)
+    assert (record.file, record.code) == (
+        "mine/digits-lenet.regression-folds.json",
+        hashlib.sha256(code.read_bytes()).hexdigest(),
+    )
+
+    # A step towards the labels is more than a rerun's tolerance.
+    labels = digits.networks["final_accuracy"].loc[made.predictions.network]
+    moved = [p + 0.03 * (label - p) for p, label in zip(made.predictions.prediction, labels, strict=True)]
+    nearer = made.model_copy(update={"predictions": made.predictions.model_copy(update={"prediction": moved})})
+    outcome = Accepted(write_submission(nearer, submissions), nearer.facts, "", None)
+    assert not rerun(outcome, code=str(code)).reproduced
 
 
 def test_a_submission_that_names_an_earlier_version_is_rerun_on_the_same_networks(at_hand: dict[str, Subset]) -> None:
@@ -538,7 +578,7 @@ def test_what_another_process_reran_meanwhile_is_left_alone(submissions: Path, m
     first, second = (submissions / name / "digits-lenet.regression-folds.json" for name in ("bar", "degree-linear"))
     ran: list[Path] = []
 
-    def meanwhile(accepted: Accepted) -> Rerun:
+    def meanwhile(accepted: Accepted, **_: Any) -> Rerun:
         ran.append(accepted.path)
         add_record(second, "rerun")
         return Rerun(0.0, "")
@@ -616,7 +656,7 @@ def test_another_version_that_lies_in_the_cache_is_not_what_a_file_is_scored_by(
 def test_a_method_that_fails_when_rerun_stops_no_other(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (submissions / name / "digits-lenet.regression-folds.json" for name in ("bar", "degree-linear"))
 
-    def fails(accepted: Accepted) -> Rerun:
+    def fails(accepted: Accepted, **_: Any) -> Rerun:
         if accepted.path == first:
             raise MethodError("out of memory")
         return Rerun(0.0, "", frozenset(accepted.submission.reads), frozenset(accepted.submission.reads))

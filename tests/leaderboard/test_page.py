@@ -849,7 +849,8 @@ def test_only_takes_reference_rows_that_the_folder_lacks_from_those_at_hand_and_
 
 
 def test_a_strangers_text_is_no_formula_in_a_spreadsheet() -> None:
-    assert [as_text(value) for value in ("=1+1", "@SUM(A1)", "Ada")] == ["'=1+1", "'@SUM(A1)", "Ada"]
+    said = ("=1+1", "@SUM(A1)", "Ada", "Ada; =1+1", "Ada;-1")  # where ";" ends a cell too
+    assert [as_text(value) for value in said] == ["'=1+1", "'@SUM(A1)", "Ada", "Ada; '=1+1", "Ada;'-1"]
 
 
 def test_the_paper_is_linked_where_a_source_names_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +14,7 @@ from leaderboard.check import Accepted, Refusal, check
 from leaderboard.comment import comment
 from leaderboard.staleness import changed_code, substance
 from leaderboard.store import Store
-from nndynbench.submissions import SubmissionFacts
+from nndynbench.submissions import SubmissionFacts, read_submission, write_submission
 from nndynbench.submissions.files import quoted
 from nndynbench.subsets import Subset
 
@@ -95,6 +96,25 @@ def test_a_report_says_what_was_accepted_and_where_it_will_stand(
     assert "| 1 of 1 |" in row
     assert "is &#96;bad&#96; &#124; &#60;b&#62;@\u200bsomebody" in text
     assert "| degree-linear | digits-lenet | trained |" in text
+
+
+def test_a_report_says_which_row_a_file_replaces_and_whose_predictions_it_repeats(
+    submissions: Path, at_hand: dict[str, Subset], tmp_path: Path
+) -> None:
+    before = Path(shutil.copytree(submissions, tmp_path / "before"))
+    file = "digits-lenet.regression-folds.json"
+    path = submissions / "degree-linear" / file
+    assert "replaces" not in comment([check(path, at_hand)], submissions, store=Store(tmp_path), before=before)
+    constant = read_submission(submissions / "constant" / file)
+    old = read_submission(path)
+    write_submission(old.model_copy(update={"predictions": constant.predictions, "scores": constant.scores}), submissions)
+    text = comment([check(path, at_hand)], submissions, store=Store(tmp_path), before=before)
+    [was], [is_now] = (
+        [s.value for s in submission.scores if (s.budget, s.metric) == (3, "r2")] for submission in (old, constant)
+    )
+    scores = f"R² {was:.3f} at 3 → R² {is_now:.3f} at 3".replace("-", "−")
+    assert f"- replaces degree-linear/{file} of The nndynbench maintainers: {scores}" in text
+    assert f"- degree-linear/{file} has the predictions of constant" in text
 
 
 @pytest.mark.parametrize(
