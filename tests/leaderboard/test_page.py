@@ -786,7 +786,7 @@ def test_a_build_says_what_it_left_out(submissions: Path, scores: Path, tmp_path
     (submissions / "evil").mkdir()
     (submissions / "evil" / "x.json").write_text("{}")
     done = build(submissions, tmp_path / "site", scores)
-    assert done.exit_code == 1
+    assert done.exit_code == 0  # the other rows are published all the same
     assert "left out" in done.output
     assert "evil/x.json" in done.output
 
