@@ -136,6 +136,8 @@ def said_of_intervals(draws: int, protocol: Protocol) -> str:
     most = protocol.fitted.draws
     averaged = f", the mean over {draws} draws of the folds," if draws > 1 else ""
     resampled = "recipes" if protocol.within == "recipe" else "learning rates (or configurations)"
+    if protocol.split == "blocked":
+        resampled = "blocks of learning rates (or optimisers)"
     same = "; the bar's values use the same draws, as far as the board has them" if draws > 1 else ""
     one = f"; values, also the bar's, use one draw of the folds: --draws {most} gives means" if draws == 1 < most else ""
     return f"each value{averaged} is followed by its 95% interval, from resampling whole {resampled}{same}{one}"

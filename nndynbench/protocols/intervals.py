@@ -1,10 +1,10 @@
 """95% intervals by the cluster bootstrap, computed for all resamples at once.
 
-Networks of one learning rate (on a drawn grid, of one configuration) are near copies. So whole clusters are drawn: drawing
-single networks would give intervals half as wide. A resample is a count per cluster, of how often it was drawn. Each metric
-is computed for a matrix of counts (resamples, clusters), and equals scikit-learn's and scipy's on the drawn networks. Sums
-over a cluster's networks are computed once, before the resamples, and whatever depends on the truths alone is computed once
-for all methods.
+Errors on networks of one learning rate go together (on a drawn grid, of one configuration; in extrapolation, of one
+block). So whole clusters are drawn: drawing single networks would give intervals half as wide. A resample is a count per
+cluster, of how often it was drawn. Each metric is computed for a matrix of counts (resamples, clusters), and equals
+scikit-learn's and scipy's on the drawn networks. Sums over a cluster's networks are computed once, before the resamples,
+and whatever depends on the truths alone is computed once for all methods.
 """
 
 from __future__ import annotations

@@ -213,6 +213,8 @@ class _Known:
         spent = np.minimum(trained, float(part["budget"].iloc[0]) if waits else 0.0)
         truth, prediction, scores, fold = (kept[column].to_numpy() for column in ("truth", "prediction", "score", "fold"))
         scored, clusters = Scored(truth, prediction, scores, fold, spent, trained - spent), cluster_of(networks).to_numpy()
+        if self.protocol.split == "blocked":
+            clusters = fold  # one fit extrapolates to a whole block, so errors in a block have a common cause
         if self.protocol.within == "recipe":
             clusters = subset.recipes.loc[tested].to_numpy()
             truth, prediction = (deviations(values, clusters) for values in (truth, prediction))

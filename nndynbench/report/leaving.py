@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from nndynbench.arrays import FloatArray
 from nndynbench.columns import CURVES
-from nndynbench.numbers import epochs, written
+from nndynbench.numbers import NOTHING, epochs, written
 from nndynbench.protocols.intervals import draw_resamples, quantiles, ratio
 from nndynbench.protocols.scoring import Estimate
 from nndynbench.protocols.within import deviations, with_siblings
-from nndynbench.report.distance import log_distances
+from nndynbench.report.distance import log_distances, optimiser_name
 from nndynbench.report.markdown import correlation, table_head, table_line
 from nndynbench.subsets import Subset
 
@@ -50,15 +50,16 @@ def epochs_on_plateau(subset: Subset) -> FloatArray:
     return np.asarray(np.cumprod(stays, axis=1).sum(axis=1), dtype=np.float64)
 
 
-def leaving(subset: Subset, budgets: Sequence[int]) -> dict[int, Leaving]:
-    """By budget; without those at which fewer than 50 networks have not left the plateau."""
+def leaving(subset: Subset, budgets: Sequence[int], *, optimiser: str | None = None) -> dict[int, Leaving]:
+    """By budget, of all networks or of one optimiser's; without budgets at which fewer than 50 have not left the plateau."""
+    among = (subset.networks["optimiser"] == optimiser).to_numpy() if optimiser else np.ones(len(subset.networks), bool)
     recipes, stayed = subset.recipes.to_numpy(), epochs_on_plateau(subset)
     better = subset.networks["late_accuracy"].to_numpy(dtype=np.float64)
     found = {}
     for budget, distances in zip(budgets, log_distances(subset, tuple(budgets)), strict=True):
         columns = np.column_stack([-stayed, better, distances, _curves_until(subset, budget)])
         # A network that has diverged has no curve: it says nothing of what is seen before it leaves.
-        on = (stayed >= budget) & np.isfinite(columns).all(axis=1)
+        on = among & (stayed >= budget) & np.isfinite(columns).all(axis=1)
         on[on] = with_siblings(recipes[on])
         if on.sum() >= FEWEST:
             found[budget] = _correlations(columns[on], recipes[on])
@@ -72,20 +73,23 @@ def _curves_until(subset: Subset, budget: int) -> FloatArray:
     return seen.reindex(subset.networks.index).to_numpy(dtype=np.float64)
 
 
-def leaving_table(found: dict[int, Leaving]) -> Iterator[str]:
-    """A column a budget."""
+def leaving_table(found: dict[int, Leaving], by_optimiser: Mapping[str, dict[int, Leaving]]) -> Iterator[str]:
+    """A column a budget. Of each optimiser, the partial correlation alone."""
     rows: dict[str, Callable[[Leaving], str]] = {
         "networks that have not left the plateau": lambda own: f"{own.networks:,}",
         "leaving early and distance": lambda own: correlation(own.distance),
         "leaving early and the curves so far": lambda own: written(own.curves, signed=True),
+        "leaving early and ending better": lambda own: correlation(own.ends_better),
+        "distance and ending better": lambda own: correlation(own.distance_and_ends_better),
         "**leaving early and distance, curves partialled out**": lambda own: (
             f"**{correlation(own.distance_beyond_curves)}**"
         ),
-        "leaving early and ending better": lambda own: correlation(own.ends_better),
-        "distance and ending better": lambda own: correlation(own.distance_and_ends_better),
     }
     yield from table_head(["correlation within recipes", *map(epochs, found)])
     yield from (table_line([label, *map(cell, found.values())]) for label, cell in rows.items())
+    for optimiser, own in by_optimiser.items():
+        cells = [correlation(own[budget].distance_beyond_curves) if budget in own else NOTHING for budget in found]
+        yield table_line([f"the same, of {optimiser_name(optimiser)} alone", *cells])
 
 
 def what_leaving_says(subset: Subset, found: dict[int, Leaving]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from nndynbench import plots
 from nndynbench.numbers import NOTHING, epochs, estimate, listed, written, written_interval
 from nndynbench.protocols import Comparison
+from nndynbench.protocols.results import DRAWS
 from nndynbench.protocols.within import with_siblings
 from nndynbench.report.beside import BAR_TRIO, Trio, seeds_trios_among
 from nndynbench.report.board import Board, Part
@@ -181,7 +182,9 @@ def seeds_section(board: Board, subset: Subset, folder: Path) -> Iterator[str]:
     yield f"\n- {what_ranking_seeds_says(compared, budgets_of(compared)[-1])}"
     if left := leaving(subset, budgets_of(compared)):
         yield "\n### Which networks leave the plateau first\n"
-        yield from leaving_table(left)
+        optimisers = sorted(subset.networks["optimiser"].unique())
+        by_optimiser = {name: leaving(subset, budgets_of(compared), optimiser=name) for name in optimisers}
+        yield from leaving_table(left, by_optimiser if len(optimisers) > 1 else {})
         yield ""
         yield from (f"- {said}" for said in what_leaving_says(subset, left))
     if board.optimisers(subset.name, PROTOCOL):
@@ -231,8 +234,13 @@ def what_ranking_seeds_says(compared: Comparison, budget: int) -> str:
     best, row = next(iter(rows.items()))
     return (
         f"After {epochs(budget)}, {better} of {len(rows)} methods rank the seeds of a recipe better than chance: their τ "
-        f"has an interval above 0. `{best}` has the highest, {estimate(row)}."
+        f"has an interval above 0. `{best}` has the highest, {estimate(row)}{_under(row)}."
     )
+
+
+def _under(row: Row) -> str:
+    """How many draws of the folds a number is over, where others may be over more."""
+    return ", under one draw of the folds" if row.get(DRAWS) == 1 else ""
 
 
 def _regret(compared: Comparison, budget: int) -> Iterator[str]:

@@ -168,8 +168,8 @@ def what_learning_gives(last: dict[str, Row], metric: str, networks: int) -> Ite
 def among_the_trained(ranks: dict[str, Row]) -> Iterator[str]:
     for best in weights_only(ranks)[:1]:
         yield (
-            f"- It is easy to tell which networks learned nothing. Among those that learned something, {named(best)} ranks "
-            f"best by weights alone: τ {estimate(ranks[best])}. The bar has {estimate(ranks[BAR])}."
+            f"- Among the networks that learned something, {named(best)} ranks best by weights alone: "
+            f"τ {estimate(ranks[best])}. The bar has {estimate(ranks[BAR])}."
         )
 
 
@@ -181,7 +181,8 @@ def what_is_known_of_the_rates(shares: Collection[float]) -> str:
     often, by_pair = (shown[0], "") if len(shown) == 1 else (f"{shown[0]} to {shown[-1]}", ", depending on the pair")
     return (
         "No network is tested whose hyperparameters, all together, were learnt from. Its learning rate alone may have been: "
-        f"that holds for {often} of the tested networks{by_pair}."
+        f"that holds for {often} of the tested networks{by_pair}. Neighbouring cells are learnt from, too, and end alike. "
+        "So read each row beside that of `hyperparameters`, which looks at no network."
     )
 
 

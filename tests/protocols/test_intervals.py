@@ -238,6 +238,17 @@ def test_what_reads_nothing_ranks_no_network_within_a_fold() -> None:
     assert METRICS["kendall_tau_in_folds"](scored) == 0
 
 
+def test_where_blocks_are_extrapolated_to_whole_blocks_are_drawn(digits: nb.Subset) -> None:
+    case = case_of(digits, "hyperparameters", "blocked")
+    [draw] = case.draws
+    assert case.clusters == digits.networks["blocked_fold"].nunique() < digits.networks["learning_rate"].nunique()
+    counts = draw_resamples(digits.networks["blocked_fold"].loc[draw.networks]).weights.astype(int)
+    truth, prediction = digits.networks["final_accuracy"].loc[draw.networks].to_numpy(), draw.scored.prediction
+    drawn = [np.repeat(np.arange(len(truth)), count) for count in counts[:50]]
+    expected = [r2_score(truth[own], prediction[own]) for own in drawn]
+    assert case.in_resamples("r2")[:50] == pytest.approx(expected)
+
+
 def test_the_same_clusters_give_the_same_resamples(regressed: Case) -> None:
     again = draw_resamples(regressed.draws[0].clusters)
     np.testing.assert_array_equal(again.weights, regressed.resamples[0].weights)
