@@ -172,11 +172,10 @@ alone. A method's **gain** is how much better it scores than the reference: the 
 better, also for errors and regrets. What it **adds** is how much the reference's R² rises when the method's predictions are
 blended in, whether or not the reference is calibrated first: the smaller number counts.
 
-Brackets hold 95% intervals: whole learning rates or recipes are resampled, in extrapolation whole blocks of them. They are
-of these networks, fits and folds: where each cell of a grid is one network, networks trained anew often score outside
-them, as [audits](submitting.md#what-a-row-is-worth) count. Nor do they allow for a method having been picked as the best of
-many. Those on the leaderboard's front page do, and begin lower: cite them for a method named because it adds
-most.{absent}"""
+Brackets hold 95% intervals: learning rates, recipes or (extrapolating) blocks are resampled whole. They are of these
+networks, fits and folds: where each cell of a grid is one network, networks trained anew often score outside them, as
+[audits](submitting.md#what-a-row-is-worth) count. Nor do they allow for a method having been picked as the best of many.
+Those on the leaderboard's front page do, and begin lower: cite them for a method named because it adds most.{absent}"""
 
 
 def _findings(board: Board, folder: str, written: Sequence[str]) -> Iterator[str]:

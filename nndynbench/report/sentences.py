@@ -86,7 +86,8 @@ def _lacking(name: str, last: dict[str, Row], metric: str) -> str:
 
 def _beside_the_weights(name: str, last: dict[str, Row], metric: str) -> str:
     """How many methods that read only weights a trivial one beats; a tie is no victory."""
-    ahead = [METRICS[metric].direction * (last[name]["value"] - last[other]["value"]) for other in weights_only(last)]
+    others = [other for other in weights_only(last) if not is_control(other)]
+    ahead = [METRICS[metric].direction * (last[name]["value"] - last[other]["value"]) for other in others]
     beaten, equal = sum(difference > 0 for difference in ahead), sum(difference == 0 for difference in ahead)
     ties = f", and equal to {equal}" if equal else ""
     return (
