@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from nndynbench.centralities import MOMENTS
 from nndynbench.checkpoints import read_folder
@@ -46,11 +47,12 @@ RunLike: TypeAlias = "str | os.PathLike[str] | Recorder | Run | History | Mappin
 class Prediction:
     """The result of `predict`, with accuracies in percent.
 
-    ``low`` to ``high`` is a 95% interval: it holds 95% of the method's errors on networks of the subset on which it was not
-    fitted. ``probability_high`` is the share of these errors with which the run would reach the subset's ``threshold``.
-    ``outside`` names values of the run's degree signature that lie outside the subset's range. There the method
-    extrapolates, and neither the interval nor the probability can be relied on. ``method`` is the method that predicted,
-    from the first ``budget`` epochs.
+    ``low`` to ``high`` is an interval from the method's errors on networks of the subset on which it was not fitted. It
+    holds a share ``level`` of further errors: 95%, or less where there are fewer than 39 networks, whose smallest and largest
+    error it then ends at. ``probability_high`` is the share of these errors with which the run would reach the subset's
+    ``threshold``. ``outside`` names values of the run's degree signature and, where the method reads them, numbers among its
+    hyperparameters that lie outside the subset's range. There the method extrapolates, and neither the interval nor the
+    probability can be relied on. ``method`` is the method that predicted, from the first ``budget`` epochs.
 
     Examples
     --------
@@ -69,19 +71,24 @@ class Prediction:
     outside: tuple[str, ...]
     method: str = ""
     budget: int = 0
+    level: float = LEVEL
 
     def __str__(self) -> str:
         likely = f"{100 * self.probability_high:.0f}% of such runs reach {self.threshold:.4g}%"
         beyond = "".join(f"\noutside what the method knows: {what}" for what in self.outside)
         by = f"; by {self.method} after {epochs(self.budget)}" if self.method else ""
-        return f"{self.accuracy:.1f}% (95% interval: {self.low:.1f} to {self.high:.1f}%); {likely}{by}{beyond}"
+        return f"{self.accuracy:.1f}% ({self._interval}: {self.low:.1f} to {self.high:.1f}%); {likely}{by}{beyond}"
+
+    @property
+    def _interval(self) -> str:
+        return f"{100 * self.level:.0f}% interval"
 
     def _repr_html_(self) -> str:
         from nndynbench.cards import html_card
 
         facts = {
             "final accuracy": f"{self.accuracy:.1f}%",
-            "95% interval": f"{self.low:.1f} to {self.high:.1f}%",
+            self._interval: f"{self.low:.1f} to {self.high:.1f}%",
             f"reaches {self.threshold:.4g}%": f"{100 * self.probability_high:.0f}% of such runs",
             "method": f"{self.method}, {epochs(self.budget)}",
             "outside what the method knows": "; ".join(self.outside) or "nothing",
@@ -298,11 +305,14 @@ class Forecaster:
     def predict(self, given: Given) -> Prediction:
         """The method's prediction for a run, from its epochs up to the budget."""
         accuracy = float(np.clip(self._fitted.predict([given.history])[0], 0, 100))
-        # Weibull's quantiles of n errors hold one more as often as they say; the usual ones do so less often for small n.
-        ends = np.quantile(self.errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
+        # Weibull's quantiles of n errors hold one more as often as they say. All n together hold it n - 1 times in n + 1.
+        level = min(LEVEL, (len(self.errors) - 1) / (len(self.errors) + 1))
+        ends = np.quantile(self.errors, [(1 - level) / 2, (1 + level) / 2], method="weibull")
         low, high = np.clip(accuracy + ends, 0, 100)
         threshold = self.subset.manifest.threshold
         outside = [*given.beyond, *(_outside(given.history, self._known) if WEIGHTS in given.reads else ())]
+        if HYPERPARAMETERS in given.reads & self.reads:
+            outside += _hyperparameters_outside(given.history, self.subset)
         if given.without_snapshot and WEIGHTS in self.reads:
             outside.append(f"the run has no snapshot of epoch {', '.join(map(str, given.without_snapshot))}")
         return Prediction(
@@ -314,6 +324,7 @@ class Forecaster:
             tuple(outside),
             self.method,
             self.budget,
+            level,
         )
 
     def probability(self, accuracy: float, threshold: float) -> float:
@@ -335,6 +346,18 @@ def _curves_of(subset: Subset) -> list[str]:
 def _is_measured(run: Run, name: str, budget: int) -> bool:
     """Whether a run has a curve in every epoch up to a budget."""
     return all(name in row for row in run.record.epochs[:budget]) and name in run.columns
+
+
+def _hyperparameters_outside(history: History, subset: Subset) -> list[str]:
+    """The numbers among a run's hyperparameters that lie outside the range of the subset's networks."""
+    found = []
+    for name in subset.manifest.hyperparameters:
+        column, own = subset.networks[name], history.hyperparameters.get(name)
+        if pd.api.types.is_numeric_dtype(column) and isinstance(own, (int, float)) and not isinstance(own, bool):
+            low, high = float(column.min()), float(column.max())
+            if not low <= own <= high:
+                found.append(f"hyperparameter {name}: {own:.4g} (the subset's: {low:.4g} to {high:.4g})")
+    return found
 
 
 def _outside(history: History, known: list[History]) -> list[str]:

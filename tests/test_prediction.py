@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 import nndynbench as nb
 from nndynbench.convert import CheckpointError
-from nndynbench.prediction import NotGivenError, given_of
+from nndynbench.prediction import Forecaster, Given, NotGivenError, given_of
 from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.best_methods import NoMethodError, best_method, best_methods
 from nndynbench.protocols.method import SEED, seeded
@@ -67,6 +67,25 @@ def test_the_interval_holds_95_percent_of_the_errors(digits: nb.Subset, run: Pat
     assert (predicted.low, predicted.high) == pytest.approx(tuple(np.clip(predicted.accuracy + ends, 0, 100)))
     assert predicted.low < predicted.accuracy < predicted.high
     assert predicted.probability_high == pytest.approx(np.mean(predicted.accuracy + errors >= predicted.threshold))
+
+
+def test_with_few_networks_an_interval_says_at_which_level_it_is(digits: nb.Subset) -> None:
+    forecaster = Forecaster(digits, "constant", EPOCHS)
+    forecaster.errors = np.array([-9.0, -4.0, 1.0, 2.0, 7.0, 8.0, 9.0, 9.5, 9.75])  # nine: they leave 2 in 10 outside
+    predicted = forecaster.predict(Given(digits.history(NETWORK, EPOCHS), frozenset(), True))
+    assert predicted.level == pytest.approx(0.8)
+    assert (predicted.low, predicted.high) == pytest.approx((predicted.accuracy - 9, predicted.accuracy + 9.75))
+    assert "(80% interval: " in str(predicted)
+
+
+def test_a_hyperparameter_beyond_the_subsets_is_named(digits: nb.Subset, run: Path) -> None:
+    given = {"learning_rate": 3.0, "dropout": 0.2}
+    predicted = nb.predict(run, digits, method="hyperparameters", budget=EPOCHS, hyperparameters=given)
+    assert [what for what in predicted.outside if "hyperparameter" in what] == [
+        "hyperparameter learning_rate: 3 (the subset's: 0.0005 to 0.03)"
+    ]
+    blind = nb.predict(run, digits, method="degree-linear", budget=EPOCHS, hyperparameters=given)
+    assert not [what for what in blind.outside if "hyperparameter" in what]
 
 
 def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ CHANNELWISE = ("BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm",
 ADDITIONS = ("add", "add_", "iadd")
 
 # The functions by which a parameter or buffer with one value per channel may scale or shift.
+# Functions in which a vector of parameters is a layer of one node.
+PRODUCTS = ("matmul", "mv", "dot", "inner", "vdot", "outer", "ger", "addmv", "einsum", "tensordot", "linear")
 ARITHMETIC = (*ADDITIONS, "sub", "sub_", "isub", "mul", "mul_", "imul", "div", "div_", "truediv", "itruediv")
 
 CONCATENATIONS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
@@ -199,6 +201,7 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
         elif node.op == "output":
             if len(sources) != 1:
                 raise NotRepresentableError(f"the module returns {len(sources)} values made from its input, not one")
+            _check_one_input(node)
             yield from ((name, modules[name]) for name in paths[sources[0]].layers)
         elif node.op == "call_module" and sources:
             name = str(node.target)
@@ -215,6 +218,21 @@ def _main_path(model: nn.Module, input_shape: tuple[int, ...] | None) -> Iterato
                 paths[node.args[0]] = paths[node]
         elif beside:
             stored[node] = beside[0]
+
+
+def _check_one_input(output: fx.Node) -> None:
+    """Raise if a network's output is made from several arguments of its forward: only one would be the graph's input."""
+    todo, seen = [output], set[Any]()
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo += [] if _is_size(node) else node.all_input_nodes
+    inputs = [str(node.target) for node in output.graph.nodes if node.op == "placeholder" and node in seen]
+    if len(inputs) > 1:
+        raise NotRepresentableError(
+            f"the module has {len(inputs)} inputs, {', '.join(inputs)}: the graph has one input layer"
+        )
 
 
 def is_layer(module: Any) -> bool:
@@ -449,7 +467,8 @@ def _known_size(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Any:
 def _acts_by_channel(node: fx.Node, values: Any) -> bool:
     """Whether a parameter or buffer has one value per channel (or one for all) and scales or shifts by it."""
     one_axis = values.ndim == 0 or values.numel() == max(values.shape)
-    return values.ndim <= 1 or (one_axis and _function(node) in ARITHMETIC)
+    by_channel = values.ndim <= 1 and _function(node) not in PRODUCTS
+    return by_channel or (one_axis and _function(node) in ARITHMETIC)
 
 
 def _is_size(node: fx.Node) -> bool:

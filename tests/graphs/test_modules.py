@@ -191,6 +191,14 @@ def test_a_layer_called_input_is_told_from_the_input():
         ),
         (returning(lambda self, x: self.one(self.one(x)), one=nn.Conv2d(2, 2, 1)), "'one' is used twice"),
         (
+            returning(lambda self, x, y: self.two(self.one(x)) + y, one=nn.Linear(2, 2), two=nn.Linear(2, 2)),
+            "the module has 2 inputs, x, y",
+        ),
+        (
+            returning(lambda self, x: self.one(x) @ self.norm.weight, one=nn.Linear(2, 2), norm=nn.BatchNorm1d(2)),
+            "'norm.weight' is used in a function",
+        ),
+        (
             returning(lambda self, x: functional.linear(x, self.one.weight), one=nn.Linear(2, 2)),
             "'one.weight' is used in a function",
         ),
