@@ -50,9 +50,9 @@ class Prediction:
     ``low`` to ``high`` is an interval from the method's errors on networks of the subset on which it was not fitted. It
     holds a share ``level`` of further errors: 95%, or less where there are fewer than 39 networks, whose smallest and
     largest error it then ends at. ``probability_high`` is the share of these errors with which the run would reach the
-    subset's ``threshold``. ``outside`` names values of the run's degree signature and, where the method reads them, numbers among its
-    hyperparameters that lie outside the subset's range. There the method extrapolates, and neither the interval nor the
-    probability can be relied on. ``method`` is the method that predicted, from the first ``budget`` epochs.
+    subset's ``threshold``. ``outside`` names values of the run's degree signature and, where the method reads them, numbers
+    among its hyperparameters that lie outside the subset's range. There the method extrapolates, and neither the interval
+    nor the probability can be relied on. ``method`` is the method that predicted, from the first ``budget`` epochs.
 
     Examples
     --------

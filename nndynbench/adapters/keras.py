@@ -88,15 +88,85 @@ def weights_of(model: Any) -> Weights:
 
 def described(model: Any) -> Architecture:
     """The architecture of a model's conv and dense layers. It has no graph if other layers have weights that connect values
-    with each other.
+    with each other, or if these layers do not follow each other as the model lists them.
     """
     found = describe(weights_of(model))
+    if found.no_graph is None and (reason := _broken_chain(model)):
+        found = replace(found, no_graph=reason)
     for name, layer in _layers(model):
         connects = any(len(values.shape) > 1 for values in layer.weights)
         if connects and not isinstance(layer, (*LAYERS, keras.layers.PReLU)) and found.no_graph is None:
             what = f"{name!r} is a {type(layer).__name__}: the rolled graph is defined for convs and linear layers"
             found = replace(found, no_graph=what)
     return found
+
+
+class _NoChainError(Exception):
+    """Why a model's layers do not follow each other as it lists them."""
+
+
+def _broken_chain(model: Any) -> str | None:
+    """Why the conv and dense layers do not follow each other as the model lists them; None if they do, but for values that
+    are added unchanged to later ones.
+    """
+    for name, layer in _layers(model):
+        if getattr(layer, "groups", 1) != 1:
+            return f"{name!r} is a conv of {layer.groups} groups: its filters do not see all channels"
+        if isinstance(layer, keras.layers.Permute):
+            return f"{name!r} is a Permute: it moves values, so the layer behind it does not see the nodes before it"
+    try:
+        called = _chain(model)
+    except _NoChainError as reason:
+        return str(reason)
+    listed = tuple(name for name, layer in _layers(model) if isinstance(layer, LAYERS))
+    if called != listed:
+        return f"the layers are called in another order than the model lists them ({', '.join(listed)}), or not all of them"
+    return None
+
+
+def _chain(model: Any, within: str = "") -> tuple[str, ...]:
+    """The conv and dense layers from a model's input to its output, by name."""
+    if isinstance(model, keras.Sequential):
+        return tuple(name for layer in model.layers for name in _called(layer, within))
+    if not hasattr(model, "_nodes_by_depth"):
+        own = tuple(f"{within}{name}" for name, layer in _layers(model) if isinstance(layer, LAYERS))
+        if len(own) > 1:
+            raise _NoChainError("the order in which a subclassed model calls its layers is not known; give architecture=")
+        return own
+    if len(model.inputs) > 1 or len(model.outputs) > 1:
+        raise _NoChainError(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs: the graph has one each"
+        )
+    paths: dict[int, tuple[str, ...]] = {}
+    for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True):
+        for node in nodes:
+            path = _joined([paths[id(value)] for value in node.input_tensors], node.operation)
+            added = _called(node.operation, within)
+            if twice := set(path) & set(added):
+                raise _NoChainError(f"{min(twice)!r} is used twice: a layer of the graph has only one place")
+            paths |= {id(value): path + added for value in node.output_tensors}
+    return paths[id(model.outputs[0])]
+
+
+def _called(operation: Any, within: str) -> tuple[str, ...]:
+    """The conv and dense layers that an operation is, or has in it."""
+    name = f"{within}{operation.name}"
+    if hasattr(operation, "layers"):
+        return _chain(operation, f"{name}.")
+    return (name,) if isinstance(operation, LAYERS) else ()
+
+
+def _joined(branches: list[tuple[str, ...]], operation: Any) -> tuple[str, ...]:
+    """The path to a value that is made from several: the longest, if the others are earlier values on it that are added."""
+    longest = max(branches, key=len, default=())
+    others = [branch for branch in branches if branch != longest]
+    kind = type(operation).__name__
+    if others and kind != "Add":
+        raise _NoChainError(f"{operation.name!r} joins {len(branches)} branches by {kind}: only shortcuts are represented")
+    for branch in others:
+        if branch != longest[: len(branch)]:
+            raise _NoChainError(f"{operation.name!r} adds a branch with a layer of its own, {branch[-1]!r}")
+    return longest
 
 
 def _layers(model: Any, within: str = "") -> Iterator[tuple[str, Any]]:

@@ -325,6 +325,55 @@ class TestKeras:
         assert shapes == {"one.conv.weight": (4, 1, 3, 3), "two.conv.weight": (4, 4, 3, 3), "out.weight": (10, 64)}
 
 
+def keras_models() -> dict[str, tuple[Any, str | None]]:
+    """Functional Keras models, and how their having no graph is explained; None if they have one."""
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    flat, image = keras.Input((16,)), keras.Input((8, 8, 4))
+    hidden = layers.Dense(16, name="first")(flat)
+    twice = layers.Dense(16, name="twice")
+    late, early = layers.Dense(16, name="late"), layers.Dense(16, name="early")
+
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.late, self.early = late, early
+
+        def call(self, x: Any) -> Any:
+            return self.late(self.early(x))
+
+    subclassed = Subclassed()
+    subclassed(np.zeros((1, 16), np.float32))
+    left, right = (layers.Dense(16, name=name)(flat) for name in ("left", "right"))
+    moved = layers.Flatten()(layers.Permute((3, 1, 2), name="moved")(layers.Conv2D(4, 3, name="conv")(image)))
+    grouped = layers.Flatten()(layers.Conv2D(4, 3, groups=2, name="conv")(image))
+    shortcut = layers.Add()([layers.Dense(16, name="second")(layers.ReLU()(hidden)), hidden])
+    return {
+        "a chain": (keras.Model(flat, layers.Dense(3)(layers.ReLU()(hidden))), None),
+        "a shortcut": (keras.Model(flat, layers.Dense(3)(shortcut)), None),
+        "two branches": (
+            keras.Model(flat, layers.Add(name="sum")([left, right])),
+            "'sum' adds a branch with a layer of its own",
+        ),
+        "a gate": (keras.Model(flat, layers.Multiply(name="gate")([left, right])), "'gate' joins 2 branches by Multiply"),
+        "used twice": (keras.Model(flat, twice(twice(flat))), "'twice' is used twice"),
+        "groups": (keras.Model(image, layers.Dense(3)(grouped)), "'conv' is a conv of 2 groups"),
+        "moved": (keras.Model(image, layers.Dense(3)(moved)), "'moved' is a Permute"),
+        "subclassed": (subclassed, "the order in which a subclassed model calls its layers is not known"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["a chain", "a shortcut", "two branches", "a gate", "used twice", "groups", "moved", "subclassed"]
+)
+def test_keras_layers_that_do_not_follow_each_other_have_no_graph(name: str) -> None:
+    model, reason = keras_models()[name]
+    from nndynbench.adapters.keras import described
+
+    said = described(model).no_graph
+    assert (said is None) if reason is None else (said is not None and said.startswith(reason))
+
+
 def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:
     rng = np.random.default_rng(0)
     maps, kernel = rng.normal(size=(2, 3, 4)), rng.normal(size=(2 * 3 * 4, 5))  # (height, width, channels)
