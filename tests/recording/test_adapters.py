@@ -198,9 +198,7 @@ class TestTransformers:
     def test_a_loss_that_the_first_epoch_lacks_is_left_out_and_said(
         self, options: dict[str, Any], columns: list[str], tmp_path: Path
     ) -> None:
-        with pytest.warns(
-            CurvesWarning, match=r"train_loss .*not logged in the first epoch.*logging_strategy='epoch'"
-        ):
+        with pytest.warns(CurvesWarning, match=r"train_loss .*not logged in the first epoch.*logging_strategy='epoch'"):
             self.trained(tmp_path / "run", logging_steps=15, num_train_epochs=3, **options)
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, run.columns, list(run.weights)) == (3, columns, [0, 1, 2, 3])
