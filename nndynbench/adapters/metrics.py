@@ -7,11 +7,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nndynbench.columns import CURVES
 from nndynbench.given import ACCURACIES, LOSS
 from nndynbench.graphs.weights import WeightsLike
+from nndynbench.names import check_name
 from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
 from nndynbench.recording.recorder import checked_resume
+
+# By how much a fraction may be above 1 without being taken for percent.
+ROUNDING = 1e-6
 
 
 class CurvesWarning(UserWarning):
@@ -37,8 +42,8 @@ class EpochCurves:
     """Records epochs with what a library logged in each. A run has the curves of its first epoch, since all its epochs have
     the same.
 
-    A curve that is logged only later is left out; one that is missing later, or a loss below 0, is NaN there. Each is warned
-    about once, and none ends a training.
+    A curve that is not logged in the first epoch is left out; one that is missing later, an accuracy that is no number, or a
+    loss below 0 is NaN there. Each is warned about once, and none ends a training.
 
     Parameters
     ----------
@@ -48,9 +53,16 @@ class EpochCurves:
         Whether accuracies are logged from 0 to 1.
     setting
         A sentence that says what makes the library log all of them in every epoch.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is no curve's.
     """
 
     def __init__(self, names: Mapping[str, str], *, fractions: bool, setting: str) -> None:
+        for name in names:
+            check_name(name, CURVES, what="curve")
         self._names, self._fractions, self._setting = dict(names), fractions, setting
         self._warned: set[str] = set()
 
@@ -60,11 +72,12 @@ class EpochCurves:
         below = [name for name, value in given.items() if name == LOSS and -math.inf < value < 0]
         self._warn(recorder, below, f"below 0 in epoch {recorder.epochs + 1}, as no mean cross-entropy is, so not recorded")
         given = {name: value for name, value in given.items() if name not in below}
+        if not recorder.epochs:
+            absent, there = [name for name in self._names if name not in given], ", ".join(logged) or "nothing"
+            self._warn(recorder, absent, f"not logged in the first epoch, so left out of the run; logged were {there}")
         first = recorder.run.columns if recorder.epochs else list(given)
-        late, missing = [name for name in given if name not in first], [name for name in first if name not in given]
-        epoch = recorder.epochs + 1
-        self._warn(recorder, late, f"logged in epoch {epoch} but not in the first, so left out of the run")
-        self._warn(recorder, missing, f"not logged in epoch {epoch}, so NaN there")
+        missing = [name for name in first if name not in given]
+        self._warn(recorder, missing, f"not logged in epoch {recorder.epochs + 1}, so NaN there")
         kept = {name: value for name, value in given.items() if name in first}
         recorder.epoch(weights=weights, unmeasured=missing, **kept)
 
@@ -79,13 +92,14 @@ class EpochCurves:
 
 def curves_from(metrics: Mapping[str, Any], names: Mapping[str, str], *, fractions: bool) -> dict[str, Any]:
     """The curves of an epoch: those of ``names`` (curve to metric) that the library has logged, with accuracies in
-    percent.
+    percent. An accuracy that is no number was not measured; a loss that is none has diverged.
     """
-    return {
+    logged = {curve: metric for curve, metric in names.items() if metrics.get(metric) is not None}
+    found = {
         curve: percent(float(metrics[metric]), metric, fractions=fractions and curve in ACCURACIES)
-        for curve, metric in names.items()
-        if metric in metrics
+        for curve, metric in logged.items()
     }
+    return {curve: value for curve, value in found.items() if curve not in ACCURACIES or not math.isnan(value)}
 
 
 def percent(value: float, name: str, *, fractions: bool) -> float:
@@ -96,6 +110,6 @@ def percent(value: float, name: str, *, fractions: bool) -> float:
     RunError
         For a fraction above 1.
     """
-    if fractions and value > 1:
+    if fractions and value > 1 + ROUNDING:
         raise RunError(f"{name} is {value:g}, which is not a fraction: pass fractions=False if accuracies are in percent")
-    return 100 * value if fractions else value
+    return 100 * min(value, 1.0) if fractions else value

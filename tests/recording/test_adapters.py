@@ -11,6 +11,7 @@ import pytest
 
 import nndynbench as nb
 from nndynbench.adapters.metrics import CurvesWarning
+from nndynbench.names import UnknownNameError
 from nndynbench.recording import RunError
 from nndynbench.recording.layouts import from_channels_last
 
@@ -56,7 +57,7 @@ class TestLightning:
         assert (run.epochs, run.record.stopped, run.test_accuracy) == (1, "below 0.05 to reach 99%", None)
 
     def test_a_curve_that_the_first_epoch_lacks_is_left_out_and_said_once(self, tmp_path: Path) -> None:
-        with pytest.warns(CurvesWarning, match=r"validation_accuracy .*epoch 2 .*check_val_every_n_epoch=1") as said:
+        with pytest.warns(CurvesWarning, match=r"validation_accuracy .*the first epoch.*check_val_every_n_epoch=1") as said:
             self.trained(tmp_path / "run", epochs=4, check_val_every_n_epoch=2)
         assert len([each for each in said if each.category is CurvesWarning]) == 1
         run = nb.read_run(tmp_path / "run")
@@ -197,7 +198,7 @@ class TestTransformers:
     def test_a_loss_that_the_first_epoch_lacks_is_left_out_and_said(
         self, options: dict[str, Any], columns: list[str], tmp_path: Path
     ) -> None:
-        with pytest.warns(CurvesWarning, match=r"train_loss \(loss\): logged in epoch 2 .*logging_strategy='epoch'"):
+        with pytest.warns(CurvesWarning, match=r"train_loss .*not logged in the first epoch.*logging_strategy='epoch'"):
             self.trained(tmp_path / "run", logging_steps=15, num_train_epochs=3, **options)
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, run.columns, list(run.weights)) == (3, columns, [0, 1, 2, 3])
@@ -222,7 +223,9 @@ class TestKeras:
         keras = pytest.importorskip("keras")
         assert keras.backend.backend() == "torch"
 
-    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> tuple[Any, Any]:
+    def trained(
+        self, folder: Path, *, stop: nb.StopEarly | None = None, callback: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Any, Any]:
         import keras
 
         from nndynbench.adapters.keras import RecordRun
@@ -241,7 +244,7 @@ class TestKeras:
         model.compile(keras.optimizers.Adam(0.01), loss=loss, metrics=["accuracy"])
         images, classes = (given.numpy() for given in digits())
         images = images.reshape(-1, 8, 8, 1)
-        recording = RecordRun(folder, hyperparameters={"learning_rate": 0.01}, stop=stop)
+        recording = RecordRun(folder, hyperparameters={"learning_rate": 0.01}, stop=stop, **(callback or {}))
         held_out = (images[1000:1400], classes[1000:1400])
         given = {"epochs": 2, "batch_size": 100, "verbose": 0, "validation_data": held_out, **options}
         model.fit(images[:1000], classes[:1000], callbacks=[recording], **given)
@@ -276,11 +279,19 @@ class TestKeras:
 
     def test_a_curve_that_the_first_epoch_lacks_is_left_out_and_said(self, tmp_path: Path) -> None:
         with pytest.warns(
-            CurvesWarning, match=r"validation_accuracy \(val_accuracy\): logged in epoch 2 .*validation_freq=1"
+            CurvesWarning, match=r"validation_accuracy \(val_accuracy\): not logged in the first epoch.*validation_freq=1"
         ):
             self.trained(tmp_path / "run", epochs=4, validation_freq=2)
         run = nb.read_run(tmp_path / "run")
         assert (run.epochs, run.columns) == (4, ["train_loss", "train_accuracy"])
+
+    def test_a_metric_of_another_name_is_said_to_be_missing_with_those_that_were_logged(self, tmp_path: Path) -> None:
+        said = r"train_accuracy \(acc\): not logged in the first epoch, so left out of the run; logged were accuracy, loss"
+        names = {"train_loss": "loss", "train_accuracy": "acc"}
+        with pytest.warns(CurvesWarning, match=said):
+            self.trained(tmp_path / "run", epochs=2, callback={"curves": names})
+        with pytest.raises(UnknownNameError, match="unknown curve 'train_los'; did you mean 'train_loss'"):
+            self.trained(tmp_path / "other", callback={"curves": {"train_los": "loss"}})
 
     def test_a_curve_that_a_later_epoch_lacks_is_nan_there(self, tmp_path: Path) -> None:
         with pytest.warns(CurvesWarning, match="not logged in epoch 2, so NaN there"):
