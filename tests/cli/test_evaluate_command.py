@@ -141,7 +141,7 @@ def test_a_bad_value_gives_one_line_and_exit_status_2(
         (
             1,
             "blocked",
-            "each value is followed by its 95% interval, from resampling whole learning rates (or configurations)",
+            "each value is followed by its 95% interval, from resampling whole blocks of learning rates (or optimisers)",
         ),
     ],
 )

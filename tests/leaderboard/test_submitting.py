@@ -543,7 +543,7 @@ def test_an_audit_outlives_an_interruption_while_draws_are_added(tmp_path: Path,
     [path] = submit_bundled(training_loss_under(1), folder, results).files
     add_record(path, "audited", zoo_seed=5)
     with monkeypatch.context() as patched:
-        patched.setattr("leaderboard.audit._claimed_intervals", interrupted)
+        patched.setattr("leaderboard.audit._claimed", interrupted)
         with pytest.raises(KeyboardInterrupt):
             submit_bundled(training_loss_under(2), folder, results)
     submit_bundled(training_loss_under(2), folder, results)
