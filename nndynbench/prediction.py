@@ -355,7 +355,7 @@ def _hyperparameters_outside(history: History, subset: Subset) -> list[str]:
         column, own = subset.networks[name], history.hyperparameters.get(name)
         if pd.api.types.is_numeric_dtype(column) and isinstance(own, (int, float)) and not isinstance(own, bool):
             low, high = float(column.min()), float(column.max())
-            if not low <= own <= high:
+            if own < low or own > high:  # a hyperparameter that the run does not have is NaN
                 found.append(f"hyperparameter {name}: {own:.4g} (the subset's: {low:.4g} to {high:.4g})")
     return found
 
