@@ -107,8 +107,8 @@ def test_a_row_is_self_reported_again_when_its_file_changes(submissions: Path, a
     assert self_reported([outcome], read_records(submissions)) == [outcome]
 
 
-def test_the_readme_says_what_the_fresh_zoo_of_seeds_gave() -> None:
-    said = " ".join((SUBMISSIONS.parents[1] / "README.md").read_text(encoding="utf-8").split())
+def test_the_findings_say_what_the_fresh_zoo_of_seeds_gave() -> None:
+    said = " ".join((SUBMISSIONS.parents[1] / "docs" / "findings.md").read_text(encoding="utf-8").split())
     audits = {
         record.file.partition("/")[0]: {score.budget: score for score in record.scores if score.metric == "r2_within"}
         for record in read_records(SUBMISSIONS)
