@@ -123,11 +123,14 @@ def check(
 
 
 def _rerun(accepted: Accepted, code: str | None, minutes: float) -> Accepted | Refusal:
-    """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ."""
+    """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ.
+    Of a method from outside that is recorded, too.
+    """
     from leaderboard.rerun import NoRerunError, rerun
     from leaderboard.standing import add_record
     from nndynbench.protocols import MethodError
     from nndynbench.protocols.method import file_of
+    from nndynbench.submissions.admission import is_bundled
     from nndynbench.subsets import SplitError
 
     try:
@@ -139,7 +142,12 @@ def _rerun(accepted: Accepted, code: str | None, minutes: float) -> Accepted | R
     except (MethodError, SplitError) as failure:
         return Refusal(accepted.path, "method", f"failed when it was rerun: {failure}")
     if not compared.reproduced:
-        return Refusal(accepted.path, *compared.fault)
+        field, reason = compared.fault
+        if not is_bundled(accepted.submission):
+            facts: dict[str, Any] = {"code": file_of(code) if code else None, "reason": f"{field}: {reason}"}
+            add_record(accepted.path, "refuted", sha256=accepted.sha256, **facts)
+            reason = f"{reason} (recorded in standing.json: the row is refuted until that record is taken away)"
+        return Refusal(accepted.path, field, reason)
     add_record(accepted.path, "rerun", sha256=accepted.sha256, code=file_of(code) if code else None)
     console.print(f"reproduced {escape(str(accepted.path))}: largest difference {compared.difference:.3g}")
     return accepted
