@@ -19,6 +19,7 @@ from rich.table import Table
 from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check_all, files_of, submission_files, subsets_at_hand
 from leaderboard.standing import AuditScore, Interval
 from leaderboard.store import Store
+from leaderboard.time_limit import MINUTES, time_limit
 from nndynbench.cli.console import CommandLine, opened, progress_bar, run
 from nndynbench.numbers import NOTHING, written, written_interval
 
@@ -31,6 +32,10 @@ SCORES = RESULTS / "scores"
 Folder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions")]
 OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of submissions; created if it is missing")]
 
+Minutes = Annotated[
+    float,
+    typer.Option(min=0, help="stop a method that takes longer for one submission, and go on with the next; 0: no limit"),
+]
 Scores = Annotated[
     Path, typer.Option(help="what earlier checks and builds computed, by the files' checksums; it is not computed again")
 ]
@@ -55,6 +60,7 @@ def check(
         typer.Option(help="with --rerun: FILE.py[:NAME] of a method that is not in baselines/; the file is executed"),
     ] = None,
     missing: Annotated[bool, typer.Option(help="with --rerun: skip submissions that are already recorded")] = False,
+    minutes: Minutes = MINUTES,
     report: Annotated[
         Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
     ] = None,
@@ -93,7 +99,7 @@ def check(
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if rerun and isinstance(outcome, Accepted):
             # Another process may have recorded it meanwhile.
-            outcome = _rerun(outcome, code) if not missing or unrecorded([outcome.path]) else outcome
+            outcome = _rerun(outcome, code, minutes) if not missing or unrecorded([outcome.path]) else outcome
         elif not bundled and isinstance(outcome, Accepted):
             reason = refused_name(outcome, known(outcome.path.resolve().parents[1]))
             outcome = Refusal(outcome.path, "method", reason) if reason else outcome
@@ -116,23 +122,32 @@ def check(
         raise typer.Exit(1)
 
 
-def _rerun(accepted: Accepted, code: str | None) -> Accepted | Refusal:
-    """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ."""
+def _rerun(accepted: Accepted, code: str | None, minutes: float) -> Accepted | Refusal:
+    """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ.
+    Of a method from outside that is recorded, too.
+    """
     from leaderboard.rerun import NoRerunError, rerun
     from leaderboard.standing import add_record
     from nndynbench.protocols import MethodError
     from nndynbench.protocols.method import file_of
+    from nndynbench.submissions.admission import is_bundled
     from nndynbench.subsets import SplitError
 
     try:
-        compared = rerun(accepted, code=code)
+        with time_limit(minutes):
+            compared = rerun(accepted, code=code)
     except NoRerunError as impossible:
         console.print(f"[yellow]not rerun[/yellow] {escape(str(impossible))}")
         return accepted
     except (MethodError, SplitError) as failure:
         return Refusal(accepted.path, "method", f"failed when it was rerun: {failure}")
     if not compared.reproduced:
-        return Refusal(accepted.path, *compared.fault)
+        field, reason = compared.fault
+        if not is_bundled(accepted.submission):
+            facts: dict[str, Any] = {"code": file_of(code) if code else None, "reason": f"{field}: {reason}"}
+            add_record(accepted.path, "refuted", sha256=accepted.sha256, **facts)
+            reason = f"{reason} (recorded in standing.json: the row is refuted until that record is taken away)"
+        return Refusal(accepted.path, field, reason)
     add_record(accepted.path, "rerun", sha256=accepted.sha256, code=file_of(code) if code else None)
     console.print(f"reproduced {escape(str(accepted.path))}: largest difference {compared.difference:.3g}")
     return accepted
@@ -218,6 +233,7 @@ def audit(
     code: Annotated[
         str | None, typer.Option(help="FILE.py[:NAME] of a method that is not bundled; the file is executed")
     ] = None,
+    minutes: Minutes = MINUTES,
     submissions: Folder = SUBMISSIONS,
 ) -> None:
     """Train a fresh zoo with a seed drawn now, and compare the methods' scores on it with their claims, the quickest first.
@@ -251,7 +267,8 @@ def audit(
     with nullcontext(zoo) if zoo else tempfile.TemporaryDirectory() as folder:
         drawn, records = draw_zoo(subset, Path(folder), submissions), read_records(submissions)
         for method in methods:  # a faulty one is reported before anything is trained; a stranger's runs after the draw
-            find_method(code or method)
+            with time_limit(minutes):
+                find_method(code or method)
         todo = [a for a in chosen if not drawn.has_audited(a, records, only)]
         console.print(f"{len(todo)} of {len(chosen)} submissions to audit")
         for late in [a for a in todo if not drawn.is_later_than(a)]:
@@ -266,7 +283,8 @@ def audit(
             if drawn.has_audited(accepted, read_records(submissions), only):
                 continue  # another process audited it meanwhile
             try:
-                scores = score_on(accepted, fresh, code=code, budgets=only)
+                with time_limit(minutes):
+                    scores = score_on(accepted, fresh, code=code, budgets=only)
             except (MethodError, SplitError) as reason:
                 failed += 1
                 console.print(f"[red]failed[/red] {escape(f'{accepted.path}: {reason}')}")

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.check import Accepted
-from leaderboard.facts import kind_of
+from leaderboard.refutation import is_worse, refutations
 from leaderboard.scores import Leading, Scores
-from leaderboard.standing import Standing, StandingRecord, audits_by_file, best_records, name_of, reruns
+from leaderboard.standing import Standing, StandingRecord, best_records, by_file, name_of, reruns
 from leaderboard.store import Store
 from leaderboard.units import Unit, scored, units_of
 from nndynbench.paper import paper_claims, paper_scores
 from nndynbench.protocols.budgets import budgets_of_most
-from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import Protocol, find_protocol, protocols
 from nndynbench.protocols.references import references_among
 from nndynbench.protocols.scoring import Estimate
@@ -30,7 +29,8 @@ from nndynbench.subsets import Subset
 class Entry:
     """A row of the board: a method under one protocol on one subset; on transfer, fitted on one other subset.
 
-    ``kind``: the method's role. ``date``: when the submission last changed.
+    ``kind``: the method's role, or "refuted". ``date``: when the submission last changed. ``refuted``: how the row was
+    refuted; None if it was not.
     """
 
     submission: SubmissionFacts
@@ -41,6 +41,7 @@ class Entry:
     scores: Mapping[int, Scores]
     ranks: Mapping[int, int] = field(default_factory=dict)
     date: datetime.date | None = None
+    refuted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,10 @@ def views(
     """
     facts: dict[str, Any] = {}
     missing: list[tuple[Unit, list[Protocol]]] = []
-    best, audits = best_records(records), audits_by_file(records)
-    rerun = reruns(records)
-    units = units_of(accepted, {a.path for a in accepted if _may_lead(a, best, rerun, audits)})
+    best, known = best_records(records), by_file(records)
+    rerun, refuted = reruns(records), refutations(accepted, records)
+    verified = {a.path for a in accepted if a.path not in refuted and _may_lead(a, best, rerun, known)}
+    units = units_of(accepted, verified, refuted)
     done, total = 0, len(accepted)
     for unit in units:
         found = {key: store.read(key) for protocol in unit.served for key in unit.keys(protocol)}
@@ -112,7 +114,7 @@ def views(
         done += len(unit.accepted)
         if progress:
             progress(done, total)
-    every = [_view(unit, protocol, facts, best, dates or {}) for unit in units for protocol in unit.served]
+    every = [_view(unit, protocol, facts, best, refuted, dates or {}) for unit in units for protocol in unit.served]
     made = [view for view in every if view.entries or view.paper]  # a protocol may score none of a subset's networks
     order = {pair: position for position, pair in enumerate((p, s) for p in protocols() for s in subsets)}
     made.sort(key=lambda view: order[view.protocol.name, view.subset])
@@ -123,19 +125,18 @@ def _may_lead(
     a: Accepted,
     best: Mapping[tuple[str, str], StandingRecord],
     rerun: Collection[tuple[str, str]],
-    audits: Mapping[tuple[str, str], Sequence[StandingRecord]],
+    records: Mapping[str, Sequence[StandingRecord]],
 ) -> bool:
     """Whether a row may lead, and be a reference for what leads: it was rerun or audited. One whose code is not ours must
     have been rerun, since predictions that were moved a little towards the labels can pass an audit. Nor must it have been
-    found worse than it claims on a fresh zoo; of ours such a score tells about the subset.
+    found worse than it claims on a fresh zoo, whatever its file held then; of ours such a score tells about the subset.
     """
     key = (name_of(a.path), a.sha256)
     if is_bundled(a.submission):
         return key in best
     first = find_protocol(a.submission.protocol).metrics[0]
-    worse = "below" if METRICS[first].direction > 0 else "above"
-    own = [score for record in audits.get(key, ()) for score in record.scores if score.metric == first]
-    return key in rerun and all(score.fresh is not None and score.place != worse for score in own)
+    own = [score for record in records.get(name_of(a.path), ()) for score in record.scores if score.metric == first]
+    return key in rerun and not any(map(is_worse, own))
 
 
 def without_ranks(made: Sequence[View]) -> list[View]:
@@ -148,6 +149,7 @@ def _view(
     protocol: Protocol,
     facts: Mapping[str, Any],
     records: Mapping[tuple[str, str], StandingRecord],
+    refuted: Mapping[Path, str],
     dates: Mapping[Path, datetime.date],
 ) -> View:
     *own, together = unit.keys(protocol)
@@ -160,13 +162,14 @@ def _view(
             entries.append(
                 Entry(
                     submission=a.submission,
-                    kind=kind_of(a.submission),
-                    standing=record.standing if record else "self-reported",
+                    kind=unit.kind_of(a),
+                    standing="refuted" if a.path in refuted else record.standing if record else "self-reported",
                     draft=a.draft,
                     trained_on=other,
                     scores={budget: found for (budget, o), found in scores.items() if o == other},
                     ranks={b: rank for (m, (b, o)), rank in ranked.items() if (m, o) == (a.submission.method, other)},
                     date=dates.get(a.path),
+                    refuted=refuted.get(a.path),
                 )
             )
     leading: dict[int, dict[str, Leading]] = {}

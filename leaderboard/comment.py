@@ -11,8 +11,10 @@ from pathlib import Path
 from leaderboard.board import Entry, View, views
 from leaderboard.check import Accepted, Refusal, check_all, submission_files, subsets_at_hand
 from leaderboard.facts import board_facts
+from leaderboard.refutation import refutations, row_refutation
+from leaderboard.repeats import repeated_by
 from leaderboard.shown import estimate
-from leaderboard.standing import name_of
+from leaderboard.standing import by_file, name_of, read_records
 from leaderboard.store import Store
 from nndynbench.numbers import NOTHING, written
 from nndynbench.protocols.metrics import METRICS
@@ -23,7 +25,7 @@ from nndynbench.submissions.files import quoted
 # What Markdown, or what GitHub adds to it, reads as more than text.
 SPECIAL = frozenset("\\`*_[]|<>&~$")
 # What begins an address, a mention or a reference to an issue: with a space of no width after it, it begins none.
-BEGINS_A_LINK = re.compile(r"(?i)https?:|ftp:|www|[@#]")
+BEGINS_A_LINK = re.compile(r"(?i)https?:|ftp:|www|\bgh-|[@#]")
 NO_WIDTH = "\u200b"
 
 
@@ -36,7 +38,8 @@ def comment(
     jobs: int = 1,
 ) -> str:
     """The report as Markdown: which of a change's files are accepted, how they rank among all in the folder, whose
-    predictions they repeat, and which rows of ``before``, the folder as it was before the change, they replace.
+    predictions they repeat or nearly repeat, which of their rows were refuted, and which rows of ``before``, the folder as
+    it was before the change, they replace.
     """
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
@@ -46,7 +49,11 @@ def comment(
         lines += [f"| {_cell(quoted(r.path, longest=300))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
     if accepted:
         lines += ["", *_rows(accepted, refused, submissions, store, jobs)]
-        warnings = [*_replaced(accepted, before), *_repeated(accepted, submissions)]
+        warnings = [
+            *_replaced(accepted, before),
+            *_refuted(accepted, submissions),
+            *_repeated(accepted, submissions),
+        ]
         lines += ["", *warnings] if warnings else []
     return "\n".join(lines) + "\n"
 
@@ -64,6 +71,13 @@ def _replaced(accepted: Sequence[Accepted], before: Path | None) -> Iterator[str
                 yield f"- replaces {_cell(name_of(a.path))} of {_cell(', '.join(earlier.authors))}: {_cell(scores)}"
 
 
+def _refuted(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
+    """A line for each file whose row was refuted, be it with other content."""
+    for path, reason in refutations(accepted, read_records(submissions)).items():
+        said = "the row was refuted, and has no rank until a maintainer takes that record away"
+        yield f"- {_cell(name_of(path))}: {said}: {_cell(reason)}"
+
+
 def _first_score(facts: SubmissionFacts) -> str:
     """The protocol's first metric at the last budget, as a submission claims it."""
     metric, budget = find_protocol(facts.protocol).metrics[0], max(facts.budgets)
@@ -73,15 +87,18 @@ def _first_score(facts: SubmissionFacts) -> str:
 
 
 def _repeated(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
-    """A line for each file whose predictions are those of other methods' files."""
+    """Lines for each file whose predictions are those of other methods' files, or nearly so."""
+    records = by_file(read_records(submissions))
     for a in accepted:
-        own, same = read_submission(a.path).predictions, []
-        for path in sorted(submissions.glob(f"*/{a.path.name}")):
-            if path.resolve() != a.path.resolve():
-                with suppress(RefusedError):
-                    same += [path.parent.name] if read_submission(path).predictions == own else []
-        if same:
-            yield f"- {_cell(name_of(a.path))} has the predictions of {_cell(', '.join(same))}"
+        others = list(repeated_by(read_submission(a.path), sorted(submissions.glob(f"*/{a.path.name}"))))
+        for exactly, how in ((True, "has"), (False, "nearly has")):
+            same = [
+                f"{facts.method} (refuted)" if row_refutation(facts, records) else facts.method
+                for facts, is_same in others
+                if is_same == exactly
+            ]
+            if same:
+                yield f"- {_cell(name_of(a.path))} {how} the predictions of {_cell(', '.join(same))}"
 
 
 def _rows(
@@ -96,7 +113,7 @@ def _rows(
     references = board_facts().references
     yield f"| method | subset | protocol | epochs | score | rank | {' | '.join(f'added to {r.name}' for r in references)} |"
     yield "|" + "---|" * (6 + len(references))
-    for view in views(list(together.values()), subsets_at_hand(), [], store=store, jobs=jobs):
+    for view in views(list(together.values()), subsets_at_hand(), read_records(submissions), store=store, jobs=jobs):
         for entry in view.entries:
             if (entry.submission.method, view.subset, view.protocol.fitted.name) in new:
                 yield _row(view, entry, [r.key for r in references])

@@ -47,7 +47,8 @@ class BoardFacts:
     """All of board.toml, and the references that every comparison has.
 
     ``drawn_again``: the methods that are submitted under all draws of the folds. ``drawn_again_on``: further such methods,
-    by subset and protocol. ``audited_images``: the images whose subsets can be trained anew for an audit.
+    by subset and protocol. ``audited_images``: the images whose subsets can be trained anew for an audit. ``withdrawn``: why
+    methods were withdrawn, by their names.
     """
 
     first: tuple[Shown, ...]
@@ -57,6 +58,7 @@ class BoardFacts:
     drawn_again: frozenset[str]
     drawn_again_on: Mapping[tuple[str, str], frozenset[str]]
     audited_images: frozenset[str]
+    withdrawn: Mapping[str, str]
 
     def draws_again(self, method: str, protocol: str, subsets: Iterable[str]) -> bool:
         """Whether a method is submitted under all draws of the folds that a protocol has on these subsets."""
@@ -76,6 +78,7 @@ def board_facts() -> BoardFacts:
         frozenset(content["draws"]["methods"]),
         {(view["subset"], view["protocol"]): frozenset(view["methods"]) for view in content["draws"]["views"]},
         frozenset(content["audit"]["images"]),
+        content["withdrawn"],
     )
 
 

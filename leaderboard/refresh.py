@@ -16,6 +16,7 @@ from leaderboard.facts import board_facts
 from leaderboard.staleness import changed_code
 from leaderboard.standing import StandingRecord, audits_of, read_records
 from leaderboard.store import Store
+from nndynbench.citing import citation
 from nndynbench.names import check_name
 from nndynbench.processes import in_processes
 from nndynbench.protocols import find_method, method_names
@@ -37,7 +38,6 @@ from nndynbench.submissions.beside import submitted as submitted_result
 from nndynbench.submissions.files import submission_file
 from nndynbench.subsets import SplitError, Subset
 
-AUTHORS = ("The nndynbench maintainers",)
 LICENCE = "Apache-2.0"
 
 
@@ -175,7 +175,12 @@ def submit_bundled(task: Task, folder: Path, results: Path, shared: bool = False
             # Both are parts of one stored result, whose seconds are those of all its budgets.
             result = replace(both, facts=both.facts.model_copy(update={"seconds": others.facts.seconds}))
         made = submissions_of(
-            result, authors=AUTHORS, licence=LICENCE, code=code_of(task.method), commit=current_commit(), seeds=[SEED]
+            result,
+            authors=citation().authors,
+            licence=LICENCE,
+            code=code_of(task.method),
+            commit=current_commit(),
+            seeds=[SEED],
         )
         for submission in made:
             accepted_predictions(submission, subsets={subset.name: subset for subset in task.subsets})

@@ -1,7 +1,7 @@
-"""How far a submission was verified: self-reported, rerun or audited, recorded by the maintainers.
+"""How far a submission was verified: self-reported, rerun or audited, or refuted; recorded by the maintainers.
 
 Records are in ``standing.json``, beside the folder of submissions. Each holds the SHA-256 of the file that it is about, so
-a changed submission is self-reported again.
+a changed submission is self-reported again. What refutes a row outlives the file's change (`leaderboard.refutation`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -20,8 +20,8 @@ from nndynbench.storage.files import locked, write_whole
 
 STANDING_NAME = "standing.json"
 
-Standing = Literal["self-reported", "rerun", "audited"]
-# From the weakest to the strongest: a rerun does not undo an audit.
+Standing = Literal["self-reported", "rerun", "audited", "refuted"]
+# From the weakest to the strongest: a rerun does not undo an audit, and nothing undoes a refutation.
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 Place = Literal["inside", "above", "below"]
@@ -52,6 +52,7 @@ class AuditScore(BaseModel):
 class StandingRecord(BaseModel):
     """What was done to one submission file. ``networks``: how many the fresh zoo has. ``draws``: how many draws of its folds
     were scored. ``code``: the SHA-256 of the method's file that was executed, if it is not one of ``baselines/``.
+    ``reason``: how a rerun refuted it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,6 +65,7 @@ class StandingRecord(BaseModel):
     networks: int | None = None
     draws: int | None = None
     code: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    reason: str | None = None
     scores: list[AuditScore] = []
 
     @property
@@ -81,18 +83,18 @@ def read_records(submissions: Path) -> list[StandingRecord]:
     return _RECORDS.validate_json(path.read_bytes()) if path.is_file() else []
 
 
-def audits_by_file(records: list[StandingRecord]) -> dict[tuple[str, str], list[StandingRecord]]:
-    """All audits of each submission file, by its name and the SHA-256 of its content, in the records' order."""
-    found: dict[tuple[str, str], list[StandingRecord]] = {}
+def by_file(records: Iterable[StandingRecord]) -> dict[str, list[StandingRecord]]:
+    """All records of each row, by its file's name and in their order, whatever the file held then."""
+    found: dict[str, list[StandingRecord]] = {}
     for record in records:
-        if record.standing == "audited":
-            found.setdefault((record.file, record.sha256), []).append(record)
+        found.setdefault(record.file, []).append(record)
     return found
 
 
 def audits_of(submission: Path, records: list[StandingRecord]) -> list[StandingRecord]:
     """All audits of a submission file as it is now."""
-    return audits_by_file(records).get((name_of(submission), _digest(submission)), [])
+    file = (name_of(submission), _digest(submission))
+    return [record for record in records if record.standing == "audited" and (record.file, record.sha256) == file]
 
 
 def best_records(records: list[StandingRecord]) -> dict[tuple[str, str], StandingRecord]:
@@ -125,6 +127,7 @@ def add_record(
     networks: int | None = None,
     draws: int | None = None,
     code: Path | None = None,
+    reason: str | None = None,
     scores: list[AuditScore] | None = None,
     date: datetime.date | None = None,
 ) -> StandingRecord:
@@ -132,7 +135,8 @@ def add_record(
 
     A rerun replaces an earlier rerun of the same file. An audit replaces none on another zoo, whatever that gave; of one on
     the same zoo it keeps the scores at other budgets. ``sha256``: of the content that was rerun or audited, if the file may
-    have changed meanwhile. ``code``: the method's file, if it is not bundled. ``date``: by default today.
+    have changed meanwhile. ``code``: the method's file, if it is not bundled. ``reason``: how a rerun refuted the file.
+    ``date``: by default today.
     """
     made = StandingRecord(
         file=name_of(submission),
@@ -143,6 +147,7 @@ def add_record(
         networks=networks,
         draws=draws,
         code=_digest(code) if code else None,
+        reason=reason,
         scores=scores or [],
     )
     folder = submission.resolve().parents[1]

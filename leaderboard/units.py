@@ -23,19 +23,27 @@ from nndynbench.submissions.admission import is_bundled
 from nndynbench.submissions.recomputation import CaseKey, cases_by_budget
 from nndynbench.subsets import Subset
 
+# The kind of a refuted row, whatever its method's role; board.toml says how its group is called.
+REFUTED = "refuted"
+
 
 @dataclass(frozen=True)
 class Unit:
     """What is scored in one go: all submissions for one protocol on one subset, under each protocol that they serve.
 
     ``verified``: the methods whose submissions were rerun or audited. The others lead nothing and are no reference for what
-    leads.
+    leads. ``refuted``: the methods whose rows are refuted. They have no rank.
     """
 
     fitted: Protocol
     subset: str
     accepted: tuple[Accepted, ...]
     verified: frozenset[str] = frozenset()
+    refuted: frozenset[str] = frozenset()
+
+    def kind_of(self, accepted: Accepted) -> str:
+        """The role of a row: its method's, or "refuted"."""
+        return REFUTED if accepted.submission.method in self.refuted else kind_of(accepted.submission)
 
     def believes(self, accepted: Accepted) -> bool:
         """Whether what a submission says that its method reads is believed: the code is ours, or was run by us."""
@@ -56,7 +64,7 @@ class Unit:
     @cached_property
     def _keys(self) -> dict[str, list[str]]:
         digests = {a.submission.method: a.sha256 for a in self.accepted}
-        kinds = {a.submission.method: kind_of(a.submission) for a in self.accepted}  # controls have no rank
+        kinds = {a.submission.method: self.kind_of(a) for a in self.accepted}  # controls have no rank
         beside = [(key, digests[method]) for key, method in self.references.items()]
         found, code = {}, deciding_code("scores")
         for protocol in self.served:
@@ -66,13 +74,19 @@ class Unit:
         return found
 
 
-def units_of(accepted: Sequence[Accepted], verified: Collection[Path]) -> list[Unit]:
-    """The units of some submissions, of which those at the paths ``verified`` were rerun or audited."""
+def units_of(accepted: Sequence[Accepted], verified: Collection[Path], refuted: Collection[Path] = ()) -> list[Unit]:
+    """The units of some submissions, of which those at the paths ``verified`` were rerun or audited, and those at
+    ``refuted`` refuted.
+    """
+
+    def among(group: Sequence[Accepted], paths: Collection[Path]) -> frozenset[str]:
+        return frozenset(a.submission.method for a in group if a.path in paths)
+
     groups: dict[tuple[str, str], list[Accepted]] = {}
     for a in accepted:
         groups.setdefault((a.submission.protocol, a.submission.subset.name), []).append(a)
     return [
-        Unit(protocols()[name], subset, tuple(group), frozenset(a.submission.method for a in group if a.path in verified))
+        Unit(protocols()[name], subset, tuple(group), among(group, verified), among(group, refuted))
         for (name, subset), group in groups.items()
     ]
 
@@ -125,7 +139,7 @@ def _together(protocol: Protocol, unit: Unit, cases: Mapping[str, Mapping[CaseKe
     """The comparison of a unit's submissions: the methods' ranks at each budget, which of the verified ones that see weights
     adds most to each verified reference, and the paper's claims that they test.
     """
-    methods = [a.submission.method for a in unit.accepted if kind_of(a.submission) == "method"]
+    methods = [a.submission.method for a in unit.accepted if unit.kind_of(a) == "method"]
     reads = {a.submission.method: a.submission.reads for a in unit.accepted}
     ranked, leading = [], []
     for budget in sorted({budget for own in cases.values() for budget, _ in own}):

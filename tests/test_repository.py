@@ -65,6 +65,14 @@ def test_every_workflow_is_explained_and_no_badge_says_that_one_passes() -> None
     assert "badge" not in readme
 
 
+def test_nothing_is_tracked_that_git_is_told_to_ignore() -> None:
+    """Commands believe what they find in results/, such as kept scores: nothing there may come from a pull request."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs the repository")
+    listed = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    assert subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout == ""
+
+
 def test_every_path_that_contributing_names_exists() -> None:
     named = set(re.findall(r"`((?:nndynbench|generation|baselines|tests|docs|\.github|\.ci)/[\w./-]*)`", CONTRIBUTING))
     assert len(named) > 20

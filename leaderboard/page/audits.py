@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaderboard.check import Accepted
+from leaderboard.refutation import refutation
 from leaderboard.standing import AuditScore, StandingRecord, name_of
 from nndynbench.protocols.metrics import METRICS
 from nndynbench.protocols.protocol import find_protocol
@@ -15,23 +16,31 @@ from nndynbench.protocols.protocol import find_protocol
 
 @dataclass(frozen=True)
 class Audit:
-    """One submission's record of one zoo; ``leading`` are its scores in the protocol's first metric, at least one."""
+    """One submission's record of one zoo; ``leading`` are its scores in the protocol's first metric, at least one.
+    ``earlier``: whether the file held something else then.
+    """
 
     subset: str
     protocol: str
     record: StandingRecord
     leading: Sequence[AuditScore]
+    earlier: bool = False
 
 
-def audit_rows_of(own: Sequence[Accepted], records: Mapping[tuple[str, str], Sequence[StandingRecord]]) -> list[Audit]:
-    """The audits of a method's submissions, in their order: all audits of each file as it is now, by `audits_by_file`."""
+def audit_rows_of(own: Sequence[Accepted], records: Mapping[str, Sequence[StandingRecord]]) -> list[Audit]:
+    """The audits of a method's submissions, in their order: of the records `by_file`, all audits of each file as it is now,
+    and those that refute it.
+    """
     found = []
     for a in own:
         facts = a.submission
         first = find_protocol(facts.protocol).metrics[0]
-        for record in records.get((name_of(a.path), a.sha256), []):
+        for record in records.get(name_of(a.path), []):
+            earlier = record.sha256 != a.sha256
+            if earlier and refutation(record, facts) is None:
+                continue
             if leading := [score for score in record.scores if score.metric == first]:
-                found.append(Audit(facts.subset.name, facts.protocol, record, leading))
+                found.append(Audit(facts.subset.name, facts.protocol, record, leading, earlier))
     return found
 
 

@@ -26,7 +26,7 @@ from leaderboard.page.method_page import parts_of
 from leaderboard.page.subset_page import claims_on, page_facts
 from leaderboard.page.view_data import as_csv, paper_link, plain
 from leaderboard.shown import number
-from leaderboard.standing import STANDINGS, StandingRecord, audits_by_file
+from leaderboard.standing import STANDINGS, StandingRecord, by_file
 from leaderboard.store import Store
 from nndynbench.citing import citation, package_bibtex, paper_bibtex
 from nndynbench.numbers import NOTHING
@@ -119,8 +119,8 @@ def _write_site(out: Path, content: BoardContent, libraries: Mapping[str, str]) 
     )
     pages.write("index.html", "index.html", index=_index(content), answers=answers(content.views), only=content.only)
     pages.write("about.html", "about.html", bibtex="\n\n".join([package_bibtex(), paper_bibtex()]))
-    by_file = audits_by_file(content.records)
-    audits = {method: audit_rows_of(own, by_file) for method, own in content.by_method().items()}
+    known = by_file(content.records)
+    audits = {method: audit_rows_of(own, known) for method, own in content.by_method().items()}
     _write_methods(pages, content, data, audits)
     _write_subsets(pages, content, [audit for own in audits.values() for audit in own])
     for source in sorted(baselines_folder().glob("*.py")):

@@ -98,6 +98,7 @@ def _plain_entry(entry: Entry, beside: Mapping[tuple[str, int], Any]) -> dict[st
         "kind": entry.kind,
         "standing": entry.standing,
         "draft": entry.draft,
+        "refuted": entry.refuted,
         "sealed": submission.sealed,
         "date": entry.date.isoformat() if entry.date else None,
         "reads": submission.reads,

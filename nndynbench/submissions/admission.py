@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
+from nndynbench.citing import citation
 from nndynbench.protocols.method import Role, baselines_folder, method_files, read_methods
+from nndynbench.sources import PACKAGE
 from nndynbench.sources import code_of as source_of
 from nndynbench.storage.computed import key_of, store_value, stored_value
 from nndynbench.storage.versions import is_unfinished
@@ -33,18 +36,25 @@ def is_bundled(submission: SubmissionFacts) -> bool:
 
 
 def checked_name(submission: SubmissionFacts) -> None:
-    """Check that a bundled method's name has its own file as code, and that file its own name; raises `RefusedError`."""
+    """Check that a bundled method's name has its own file as code, and that file its own name, and that nobody else takes
+    the project's name for an author's; raises `RefusedError`.
+    """
     if is_bundled(submission):
         return
-    if near := next((name for name in bundled() if _folded(name) == _folded(submission.method)), None):
+    if near := next((name for name in bundled() if folded(name) == folded(submission.method)), None):
         raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(near)}")
     if submission.code.startswith("baselines/"):
         raise RefusedError("method", f"{submission.method} is not a method in baselines/")
+    own = [folded(name) for name in (PACKAGE, *citation().authors)]
+    for place, author in enumerate(submission.authors):
+        if any(name in folded(author) for name in own):
+            reason = f"names this project's authors ({author}): give those of {submission.method}"
+            raise RefusedError(f"authors.{place}", reason)
 
 
-def _folded(method: str) -> str:
-    """A name without what the eye passes over."""
-    return method.replace("_", "").replace("-", "")
+def folded(name: str) -> str:
+    """A name without what the eye passes over: its letters and digits alone, without accents, in one case."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", name))).casefold()
 
 
 def refused_admission(submission: SubmissionFacts) -> str | None:

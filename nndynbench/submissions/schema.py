@@ -22,8 +22,8 @@ CODE_PATTERN = (
 )
 
 
-# Letters, to Unicode, that look like white space: the fillers of Hangul.
-BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
+# What Unicode calls letters, marks or symbols, and nobody sees: with these, two names look the same.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 STACKED_MARKS = 5 * "M"
 
 
@@ -33,7 +33,9 @@ def _one_line(text: str) -> str:
         raise ValueError("must be one line of printable characters")
     if text != text.strip() or not text:
         raise ValueError("must not be empty, or begin or end with white space")
-    if not any(unicodedata.category(letter)[0] in "LN" for letter in text if letter not in BLANK_LETTERS):
+    if not INVISIBLE.isdisjoint(text):
+        raise ValueError("must have no letter that nobody sees")
+    if not any(unicodedata.category(letter)[0] in "LN" for letter in text):
         raise ValueError("must have a letter or a digit")
     if STACKED_MARKS in "".join(unicodedata.category(letter)[0] for letter in text):
         raise ValueError("must not have five marks on one letter, which would cover other lines")

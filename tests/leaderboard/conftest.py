@@ -12,10 +12,11 @@ import pytest
 
 import nndynbench as nb
 from leaderboard.check import subsets_at_hand
+from nndynbench.citing import citation
 from nndynbench.submissions import submissions_of, write_submission
 from nndynbench.subsets import Subset
 
-BUNDLED = {"authors": ["The nndynbench maintainers"], "licence": "Apache-2.0", "commit": "0" * 40, "seeds": [0]}
+BUNDLED = {"authors": list(citation().authors), "licence": "Apache-2.0", "commit": "0" * 40, "seeds": [0]}
 
 # (method, the name it is submitted under, its code, protocol). The real bar takes a minute: a forest stands in for it.
 SUBMITTED = [

@@ -17,6 +17,7 @@ from leaderboard.__main__ import _audit_table, app
 from leaderboard.audit import audit, audited_subsets, draw_zoo, submissions_to_audit, train_fresh_zoo
 from leaderboard.check import SUBMISSIONS, Accepted, check
 from leaderboard.standing import AuditScore, add_record, audits_of, read_records
+from nndynbench.citing import citation
 from nndynbench.names import UnknownNameError
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.protocol import find_protocol
@@ -234,6 +235,7 @@ def test_what_is_wrong_with_the_code_is_said_before_anything_is_trained(
 ) -> None:
     content = accepted.path.read_text().replace(f'"method": "{accepted.submission.method}"', '"method": "outside"')
     content = content.replace(f'"code": "{accepted.submission.code}"', '"code": "https://example.org/outside"')
+    content = content.replace(citation().authors[0], "Ada")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / accepted.path.name).write_text(content)
     monkeypatch.setattr("leaderboard.audit.train_fresh_zoo", lambda *_, **__: pytest.fail("training began"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from leaderboard.__main__ import app
 from leaderboard.check import SUBMISSIONS, Refusal, check
+from leaderboard.facts import board_facts
 
 NAMES = ("digits-lenet.regression-folds.json", "digits-lenet.classification.json", "digits-lenet.regression.json")
 MADE_FROM = dict(zip(NAMES, ("training-loss", "training-loss", "degree-linear"), strict=True))
@@ -88,6 +90,15 @@ def test_a_file_that_is_refused_for_another_reason_owns_no_name(submit: Submit) 
     [line] = refused(good, bad)
     assert f"{bad}: format" in line
     assert refused(good) == []
+
+
+def test_nobody_takes_the_name_of_a_method_that_was_withdrawn(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = replace(board_facts(), withdrawn={"ada-net": "2026-11-30, at its author's wish"})
+    monkeypatch.setattr("leaderboard.authors.board_facts", lambda: facts)
+    for name in ("ada-net", "ada_net"):
+        [line] = refused(submit(NAMES[0], method=name))
+        assert "method: ada-net was withdrawn (2026-11-30, at its author's wish): choose another name" in line
+    assert refused(submit(NAMES[0], method="grace-net")) == []
 
 
 def test_the_files_of_every_method_on_the_board_have_one_origin() -> None:

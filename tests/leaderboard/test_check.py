@@ -26,6 +26,7 @@ from leaderboard.check import SUBMISSIONS, Accepted, Refusal, check, files_of, s
 from leaderboard.rerun import NoRerunError, Rerun, rerun
 from leaderboard.standing import add_record, audits_of, read_records, unrecorded
 from leaderboard.store import Store
+from nndynbench.citing import citation
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.results import joined
 from nndynbench.storage import places
@@ -236,7 +237,9 @@ TAMPERINGS = [
     (fact("description", "two\nlines"), "description", "must be one line of printable characters"),
     (fact("description", "\u202eright to left"), "description", "must be one line of printable characters"),
     (fact("description", "\ud800"), "description", "valid string"),
-    (fact("authors", ["\u3164"]), "authors.0", "must have a letter or a digit"),
+    (fact("authors", ["\u3164"]), "authors.0", "must have no letter that nobody sees"),
+    (fact("authors", ["Ada\u1160"]), "authors.0", "must have no letter that nobody sees"),
+    (fact("description", "zero\u200bwidth"), "description", "must be one line of printable characters"),
     (fact("description", "…"), "description", "must have a letter or a digit"),
     (fact("description", "a" + 5 * "\u0336"), "description", "must not have five marks on one letter"),
     (fact("description", "x" * 301), "description", "at most 300 characters"),
@@ -377,6 +380,9 @@ def test_the_checksum_is_of_what_was_scored_whatever_is_written_meanwhile(
     assert outcome.sha256 == hashlib.sha256(right).hexdigest()
 
 
+OUTSIDE = {"method": "mine", "authors": ["Ada"], "code": "https://example.org/mine"}
+
+
 def as_mine(path: Path) -> Path:
     mine = path.parents[1] / "mine" / path.name
     mine.parent.mkdir()
@@ -394,7 +400,7 @@ def test_an_outside_method_waits_for_version_1(
 
     def change(facts: dict[str, Any]) -> None:
         facts["subset"]["version"] = "0.9.0"
-        facts.update(method="mine", code="https://example.org/mine")
+        facts.update(OUTSIDE)
 
     mine = as_mine(tampered(change))
     done = runner.invoke(app, ["check", str(mine)])
@@ -407,7 +413,7 @@ def test_an_outside_method_waits_for_version_1(
 def test_digits_lenet_is_open_and_its_first_versions_name_is_read_as_its_own(version: str, tampered: Tamper) -> None:
     def change(facts: dict[str, Any]) -> None:
         facts["subset"]["version"] = version
-        facts.update(method="mine", code="https://example.org/mine")
+        facts.update(OUTSIDE)
 
     assert runner.invoke(app, ["check", str(as_mine(tampered(change)))]).exit_code == 0
 
@@ -435,6 +441,15 @@ def test_nobody_takes_a_bundled_methods_name_or_code(change: dict[str, str], rea
     assert (outcome.field, outcome.reason) == ("method", reason)
 
 
+@pytest.mark.parametrize(
+    "author", [*citation().authors, "the  NNDynBench-Maintainers.", "nndyn\u2011bench team", "nndyn\uff42e\u0301nch"]
+)
+def test_nobody_else_takes_the_projects_name_for_an_authors(author: str, tampered: Tamper) -> None:
+    outcome = check(as_mine(tampered(lambda f: f.update(OUTSIDE | {"authors": ["Ada", author]}))))
+    assert isinstance(outcome, Refusal)
+    assert (outcome.field, "names this project's authors" in outcome.reason) == ("authors.1", True)
+
+
 def test_no_method_takes_the_page_that_lists_all(tampered: Tamper) -> None:
     outcome = check(tampered(lambda facts: facts.update(method="index", code="https://example.org/mine")))
     assert isinstance(outcome, Refusal)
@@ -455,7 +470,7 @@ def test_a_bundled_method_is_rerun_and_a_stranger_is_not(submitted: Path, tamper
     own = check(submitted / "degree-svm" / "digits-lenet.classification.json", at_hand)
     assert isinstance(own, Accepted)
     assert rerun(own).reproduced
-    path = tampered(lambda f: f.update(method="mine", code="https://example.org/mine"))
+    path = tampered(lambda f: f.update(OUTSIDE))
     (path.parents[1] / "mine").mkdir()
     foreign = check(Path(shutil.move(path, path.parents[1] / "mine" / path.name)), at_hand)
     assert isinstance(foreign, Accepted)
@@ -609,7 +624,7 @@ def test_an_address_that_a_browser_may_not_read_is_refused(code: str, tampered: 
     "code", ["https://github.com/a/b@1.0", "https://a-b.c-d.co.uk", "https://x.org/~u/a%20b_c+d.py", "https://4chan.org/"]
 )
 def test_ordinary_addresses_are_taken(code: str, tampered: Tamper) -> None:
-    assert not isinstance(check(as_mine(tampered(lambda f: f.update(method="mine", code=code)))), Refusal)
+    assert not isinstance(check(as_mine(tampered(lambda f: f.update(OUTSIDE | {"code": code})))), Refusal)
 
 
 def test_a_file_of_repeated_names_is_refused_at_once() -> None:

@@ -139,7 +139,16 @@ def test_a_report_shows_what_strangers_wrote_as_text_alone(text: str, tmp_path: 
 
 @pytest.mark.parametrize(
     "text",
-    ["https://evil.example", "HTTP://evil.example", "ftp://evil.example", "www.evil.example", "@ada", "see #12", "a@b.c"],
+    [
+        "https://evil.example",
+        "HTTP://evil.example",
+        "ftp://evil.example",
+        "www.evil.example",
+        "@ada",
+        "see #12",
+        "GH-12",
+        "a@b.c",
+    ],
 )
 def test_a_report_has_no_address_mention_or_issue_that_github_would_link(text: str, tmp_path: Path) -> None:
     report = comment([Refusal(Path("x"), "file", text)], tmp_path, store=Store(tmp_path))

@@ -13,7 +13,7 @@ from leaderboard.audit import audited_subsets
 from leaderboard.check import SUBMISSIONS, Accepted, check_all, submission_files
 from leaderboard.page.audits import audit_rows_of, audit_verdict, worst
 from leaderboard.rerun import self_reported
-from leaderboard.standing import AuditScore, add_record, audits_by_file, audits_of, name_of, read_records
+from leaderboard.standing import AuditScore, add_record, audits_of, by_file, name_of, read_records
 from nndynbench.protocols import find_protocol
 from nndynbench.submissions import read_submission
 from nndynbench.subsets import Subset
@@ -88,7 +88,7 @@ def test_an_audit_on_another_zoo_replaces_none_and_the_worst_is_shown(submission
     assert [record.zoo_seed for record in audits_of(path, read_records(submissions))] == [5, 6]
     [outcome] = check_all([path], below=submissions)
     assert isinstance(outcome, Accepted)
-    on_the_page = audit_rows_of([outcome], audits_by_file(read_records(submissions)))
+    on_the_page = audit_rows_of([outcome], by_file(read_records(submissions)))
     assert [audit.record.zoo_seed for audit in on_the_page] == [5, 6]
     shown = {metric: score.fresh for (_, metric), score in worst(on_the_page).items()}
     assert shown == {"r2": 0.5, "mae": 12.0, "kendall_tau": 0.3}

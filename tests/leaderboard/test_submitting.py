@@ -477,6 +477,17 @@ def test_a_maintainer_may_do_both(change: Callable[[Path], object], pull_request
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_what_an_earlier_version_of_a_baseline_predicted_does_not_come_back(tmp_path: Path, submissions: Path) -> None:
+    old = Path(shutil.copytree(submissions, tmp_path / "checkout" / "submissions")) / STAND_IN
+    add_record(old, "audited", zoo_seed=5)  # as when it was the board's
+    new = submissions / STAND_IN
+    new.write_text(new.read_text() + "\n")
+    done = CliRunner(env={"COLUMNS": "400"}).invoke(leaderboard, ["check", str(old), "--before", str(submissions)])
+    assert done.exit_code == 1
+    assert "file: replaces a row of a method in baselines/, which a maintainer does" in done.stdout
+    assert CliRunner().invoke(leaderboard, ["check", str(old)]).exit_code == 0
+
+
 def test_scores_that_a_pull_request_brings_along_are_not_believed(pull_request: PullRequest) -> None:
     def forged(board: Path) -> None:
         path = board / "mine" / Path(OF_ADA).name

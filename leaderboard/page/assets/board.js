@@ -119,7 +119,7 @@
     const mayBe = (value, is) => value === null || value === undefined || is(value);
     if (!isRecord(entry) || !isText(entry.method) || !isText(entry.kind) || !isTexts(entry.reads) || !isTexts(entry.authors)) return false;
     if (!isRecord(entry.scores) || !Object.values(entry.scores).every(isRecord)) return false;
-    return [entry.description, entry.source, entry.code, entry.paper_link, entry.standing, entry.date, entry.trained_on].every((value) => mayBe(value, isText)) && mayBe(entry.seconds, Number.isFinite);
+    return [entry.description, entry.source, entry.code, entry.paper_link, entry.standing, entry.refuted, entry.date, entry.trained_on].every((value) => mayBe(value, isText)) && mayBe(entry.seconds, Number.isFinite);
   }
 
   function viewOf(subsetName, protocol) {
@@ -319,6 +319,7 @@
     else cell.append(make("a", { href: `methods/${row.method}.html`, textContent: row.name, title: row.description }));
     const reference = index.references.find(({ key }) => view.references[key] === row.method);
     if (row.kind === "reference" && reference) cell.append(" ", badge(reference.name, reference.meaning));
+    if (row.refuted) cell.append(" ", badge("refuted", row.refuted));
     if (row.draft) cell.append(" ", badge("draft", row.draft));
     if (row.sealed === false) cell.append(" ", badge("not sealed", index.words.rows.unsealed));
     if (row.scores.draws < mostDraws()) cell.append(" ", badge(row.scores.draws === 1 ? "1 draw" : `${row.scores.draws} draws`, index.words.rows.draws));
