@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from operator import call
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,13 +22,13 @@ from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.comparison import Comparison, frame_of
 from nndynbench.protocols.harness import loaded_subsets
 from nndynbench.protocols.method import MethodError, find_method, is_file_name, method_names
-from nndynbench.protocols.metrics import Scored, UndefinedMetricError
+from nndynbench.protocols.metrics import UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.references import BAR, references, references_among
 from nndynbench.protocols.results import Result, at_budgets
-from nndynbench.protocols.scoring import Case, Draw, Estimate, case_columns, cases, cluster_of
+from nndynbench.protocols.scoring import Case, Estimate, case_columns, cases
 from nndynbench.protocols.stored import StoredResults
-from nndynbench.protocols.triage import RULES, accuracies_by_epoch
+from nndynbench.protocols.triage import RULES, replayed
 from nndynbench.protocols.worth import added, ceiling_of, gain
 from nndynbench.storage.files import user_path
 from nndynbench.submissions.beside import submitted
@@ -261,23 +261,11 @@ class _Unit:
     def replayed_rows(self) -> list[dict[str, Any]]:
         """The rows of triage's rules, which fit nothing. They are the same at every budget, since each rule sets its own."""
         rows = []
-        for subset in self.subsets:
-            accuracies, epochs = accuracies_by_epoch(subset), subset.networks["epochs_trained"].to_numpy(dtype=np.float64)
-            truth, fold = subset.networks[self.protocol.target].to_numpy(), np.zeros(len(epochs), dtype=np.int64)
-            clusters = cluster_of(subset.networks).to_numpy()
-            for name, rule in RULES.items():
-                ranked, trained = rule(accuracies, epochs)
-                scored = Scored(truth, ranked, ranked, fold, spent=trained, remaining=epochs - trained)
-                case = Case(self.protocol, (Draw(0, subset.networks.index.to_numpy(), clusters, scored),))
-                for budget in self.budgets:
-                    facts = {
-                        "method": name,
-                        "subset": subset.name,
-                        "budget": budget,
-                        "reads": "curves",
-                        "draws": 1,
-                    }
-                    rows += [{**facts, "metric": metric, **case.row(metric)} for metric in self.protocol.metrics]
+        for subset, (name, rule) in product(self.subsets, RULES.items()):
+            found = replayed(rule, subset, self.protocol)
+            for budget, (metric, case) in product(self.budgets, found.items()):
+                facts = {"method": name, "subset": subset.name, "budget": budget, "reads": "curves"}
+                rows.append({**facts, "draws": len(case.draws), "metric": metric, **case.row(metric)})
         return rows
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nndynbench.arrays import FloatArray
 from nndynbench.numbers import epochs
-from nndynbench.protocols.intervals import Resamples, draw_alike, quantiles
+from nndynbench.protocols.intervals import Resamples, draw_alike, quantiles, without_error
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError
 from nndynbench.protocols.protocol import Protocol
 from nndynbench.protocols.results import DRAW, DRAWS
@@ -101,7 +101,10 @@ class Case:
 
     def estimate(self, metric: str) -> Estimate:
         """A metric's value with its interval; raises as `value` does."""
-        return Estimate(self.value(metric), *quantiles(self.in_resamples(metric), self.clusters))
+        value = self.value(metric)
+        if METRICS[metric].of_right and value == 1:
+            return Estimate(value, *without_error(self.clusters))
+        return Estimate(value, *quantiles(self.in_resamples(metric), self.clusters))
 
     def row(self, metric: str) -> dict[str, float | str]:
         """The columns of an estimate, with the reason in ``undefined`` if it has no value or no interval, else empty."""

@@ -45,7 +45,14 @@ class ResultSource(TypingProtocol):
     """Anything that gives a method's result, or raises `MethodError`."""
 
     def result(
-        self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, jobs: int = 1
+        self,
+        name: str,
+        subsets: Sequence[Subset],
+        protocol: Protocol,
+        budgets: Sequence[int],
+        *,
+        draws: int = 1,
+        jobs: int = 1,
     ) -> Result: ...
 
 

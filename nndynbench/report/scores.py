@@ -10,7 +10,6 @@ from nndynbench.numbers import epochs, estimate, number
 from nndynbench.protocols import Comparison
 from nndynbench.protocols.budgets import budgets_of_most
 from nndynbench.protocols.references import beyond_references, references_among
-from nndynbench.protocols.triage import RULES
 from nndynbench.report.markdown import table_head, table_line
 from nndynbench.report.ranking import Row, board_methods, ranked
 from nndynbench.report.reasons import at_budget, lines, no_values
@@ -86,9 +85,7 @@ def said_of_fewer_draws(shown: Iterable[str], last: Mapping[str, Row]) -> Iterat
 
 
 def under_fewer_draws(last: Mapping[str, Row]) -> set[str]:
-    """The methods whose scores are means over fewer draws of the folds than a reference's. Triage's rules, which fit
-    nothing, have no folds.
-    """
-    draws = {name: row.get("draws", 1) for name, row in last.items() if name not in RULES}
+    """The methods whose scores are means over fewer draws of the folds than a reference's."""
+    draws = {name: row.get("draws", 1) for name, row in last.items()}
     most = max((draws[name] for name in references_among(last).values()), default=1)
     return {name for name, own in draws.items() if own < most}

@@ -183,7 +183,7 @@ def what_is_known_of_the_rates(shares: Collection[float]) -> str:
     return (
         "No network is tested whose hyperparameters, all together, were learnt from. Its learning rate alone may have been: "
         f"that holds for {often} of the tested networks{by_pair}. Neighbouring cells are learnt from, too, and end alike. "
-        "So read each row beside that of `hyperparameters`, which looks at no network."
+        "So read each row beside those of `hyperparameters` and `grid-neighbours`, which look at no network."
     )
 
 

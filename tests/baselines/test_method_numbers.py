@@ -53,6 +53,23 @@ def test_the_n_cut_of_an_exploded_network_is_missing() -> None:
     assert np.isnan(module("modularity").n_cut(LayeredGraph((np.full((4, 4), np.nan),), ("input", "fc1")))[0])
 
 
+def test_grid_neighbours_average_the_five_nearest_cells(digits: nb.Subset) -> None:
+    predictions = nb.evaluate("grid-neighbours", digits, protocol="regression", budgets=1).predictions
+    [(train, test)] = digits.split("holdout")
+    cells = digits.networks[["learning_rate", "dropout"]].assign(learning_rate=lambda grid: np.log(grid["learning_rate"]))
+    scaled = (cells - cells.loc[train].mean()) / cells.loc[train].std(ddof=0)
+    for network, predicted in predictions.set_index("network")["prediction"].items():
+        squared = ((scaled.loc[train] - scaled.loc[network]) ** 2).sum(axis=1).nsmallest(5)
+        weights = np.exp(-squared / (2 * 0.2**2))
+        expected = np.average(digits.networks["final_accuracy"][weights.index], weights=weights)
+        assert predicted == pytest.approx(expected), network
+    assert len(test) == len(predictions)
+
+
+def test_of_a_cell_far_beyond_the_grid_the_nearest_neighbour_is_said() -> None:
+    np.testing.assert_allclose(module("grid_neighbours").fading(np.array([[50.0, 51.0, 90.0]])), [[1, 0, 0]], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("form", "curve"),
     [

@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
+from nndynbench.numbers import written, written_interval
 from nndynbench.paper import figures, paper_claims, regression_table
 from nndynbench.paper.figures import aggregator_weights, figure4, figure6, figure9
+from nndynbench.paper.holdouts import HOLD_OUTS, over_holdouts, regression_case
 from nndynbench.paper.tables import table2, table4
-from nndynbench.paper.verdicts import RELATIONS, claims, verdict
+from nndynbench.paper.verdicts import RELATIONS, claims, shown, verdict
 from nndynbench.paper.windows import window_epochs
 from nndynbench.protocols import MethodError, find_method, find_protocol
 from nndynbench.protocols.scoring import Estimate
@@ -41,21 +43,44 @@ def test_windows_are_read_in_two_ways() -> None:
     assert window_epochs("0-2", "half-open") == window_epochs("0-2", "closed") == [1, 2]
 
 
-def test_table_4_is_linear_regression_on_the_windows_degrees(results: Path) -> None:
+def test_table_4_is_the_median_of_linear_regressions_on_the_windows_degrees_over_many_hold_outs(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_lenet = {"LeNet": "cifar10-lenet"}, {"5-7": {"LeNet": {"mae": 12.49, "r2": 0.75}}}
+    monkeypatch.setattr("nndynbench.paper.tables.regression_table", lambda _: of_lenet)
     rows, lenet = table4(results).rows, nb.load("cifar10-lenet")
-    [ours] = rows.query("subset == 'cifar10-lenet' and window == '5-7' and reading == 'half-open'").to_dict("records")
-    [(train, test)] = lenet.split("holdout")
+    [ours] = rows.query("reading == 'half-open'").to_dict("records")
     signatures = {network: lenet.history(network, 7).signature("degree")[5:7].ravel() for network in lenet.network_ids}
     x = {network: np.sign(values) * np.log1p(np.abs(values)) for network, values in signatures.items()}
     target = lenet.networks["final_accuracy"]
-    fitted = make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression()).fit([x[n] for n in train], target[train])
-    predicted = fitted.predict([x[n] for n in test])
-    assert ours["mae"].startswith(f"{mean_absolute_error(target[test], predicted):.2f} (")
-    assert ours["r2"].startswith(f"{r2_score(target[test], predicted):z.2f} (")
+    scores = []
+    for train, test in (fold for draw in range(5) for fold in lenet.split("folds", draw)):
+        fitted = make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression())
+        predicted = fitted.fit([x[n] for n in train], target[train]).predict([x[n] for n in test])
+        scores.append((mean_absolute_error(target[test], predicted), r2_score(target[test], predicted)))
+    assert len(scores) == HOLD_OUTS
+    for metric, values in zip(("mae", "r2"), np.transpose(scores), strict=True):
+        assert ours[metric].startswith(f"{written(np.median(values), digits=2)} (")
+        assert ours[f"{metric}: range"] == written_interval(min(values), max(values))
+        low, high = (float(end.replace("−", "-")) for end in ours[metric].split("(")[1].rstrip(")").split(" to "))
+        assert low < np.median(values) < high
 
 
-def test_table_4_shows_the_papers_numbers_and_says_what_is_missing(results: Path) -> None:
-    reproduced = table4(results)
+def test_a_claim_about_a_window_is_judged_by_the_median_over_hold_outs(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [claim] = [c for c in paper_claims() if c["subset"] == "cifar10-lenet" and c["place"].startswith("observation 3")]
+    monkeypatch.setattr("nndynbench.paper.verdicts.paper_claims", lambda: [claim])
+    [judged] = claims(results).rows.to_dict("records")
+    found = over_holdouts(regression_case(claim["method"], nb.load("cifar10-lenet"), 7, results), "r2")
+    assert found.lowest < 0 < found.median.low
+    assert judged["judged by"] == "median r2 of degree-5-7-half-open > 0.5"
+    assert judged["ours"] == shown(claim, found.median)
+    assert judged["verdict"] == "not held"
+
+
+def test_table_4_shows_the_papers_numbers_and_says_what_is_missing(tmp_path: Path) -> None:
+    reproduced = table4(KnownResults(tmp_path, StoredResults(tmp_path), fits=False))
     columns, windows = regression_table("table4")
     shown = reproduced.rows.drop_duplicates(["paper's column", "window"])
     assert len(shown) == len(columns) * len(windows) == 16
@@ -160,6 +185,8 @@ def test_relations_are_those_that_the_paper_uses() -> None:
         ({"relation": ">", "value": 0.93}, (0.90, 0.96), "undecided"),
         ({"relation": "≈", "value": 0.90}, (0.86, 0.94), "held"),
         ({"relation": "≈", "value": 0.90}, (0.70, 0.80), "not held"),
+        ({"relation": "≈", "value": 0.90}, (0.40, 0.80), "not held"),
+        ({"relation": "≈", "value": 0.90}, (0.60, 0.86), "undecided"),
         ({"relation": "≈", "value": 0.90}, (0.80, 0.88), "undecided"),
         ({"relation": "≈", "value": 0.90}, (0.80, 0.99), "undecided"),
         ({"better": "a", "worse": "b"}, (0.01, 0.05), "held"),
@@ -230,6 +257,13 @@ def test_what_is_not_submitted_is_fitted_in_the_order_that_was_asked_for(tmp_pat
     )
     with pytest.raises(MethodError, match="the result of constant on digits-lenet is not at hand"):
         KnownResults(tmp_path, StoredResults(tmp_path), fits=False).result("constant", [subset], protocol, [1])
+
+
+def test_what_is_submitted_under_fewer_draws_than_asked_for_is_fitted_under_all(tmp_path: Path) -> None:
+    subset, protocol = nb.load("digits-lenet"), find_protocol("regression-folds")
+    known = KnownResults(submissions_folder(), StoredResults(tmp_path))
+    assert known.result("constant", [subset], protocol, [1]).scores["draws"].unique().tolist() == [1]
+    assert known.result("constant", [subset], protocol, [1], draws=2).scores["draws"].unique().tolist() == [2]
 
 
 @pytest.mark.slow

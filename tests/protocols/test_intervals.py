@@ -23,7 +23,7 @@ from sklearn.metrics import (
 )
 
 import nndynbench as nb
-from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, widened
+from nndynbench.protocols.intervals import Resamples, draw_resamples, quantiles, widened, without_error
 from nndynbench.protocols.metrics import METRICS, Scored, UndefinedMetricError, ranks
 from nndynbench.protocols.protocol import find_protocol
 from nndynbench.protocols.scoring import Case, cases
@@ -277,8 +277,24 @@ def test_it_holds_the_truth_more_often_than_the_plain_one_where_clusters_are_few
     assert held["expanded"] > held["plain"] + 0.03 * 400
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "roc_auc"])
+def test_without_any_error_the_interval_allows_for_those_that_clusters_not_drawn_may_have(
+    classified: Case, metric: str
+) -> None:
+    [draw] = classified.draws
+    right = replace(draw.scored, prediction=draw.scored.truth, score=draw.scored.truth)
+    value, low, high = Case(classified.protocol, (replace(draw, scored=right),)).estimate(metric)
+    clusters = len(np.unique(draw.clusters))
+    assert (value, high) == (1, 1)
+    assert low == pytest.approx(0.025 ** (1 / clusters))  # what n in n must be likely enough for
+    assert 0.9 < low < 0.95
+    own = classified.estimate(metric)
+    assert own[1:] == quantiles(classified.in_resamples(metric), clusters)
+
+
 def test_one_cluster_gives_no_interval() -> None:
     assert np.isnan(quantiles(np.ones(1000), clusters=1)).all()
+    assert np.isnan(without_error(1)).all()
 
 
 @pytest.mark.parametrize("metric", ["r2", "r2_rank_matched"])

@@ -12,10 +12,10 @@ import pytest
 
 import nndynbench as nb
 from nndynbench import comparing
-from nndynbench.protocols import find_protocol
+from nndynbench.protocols import find_protocol, triage
 from nndynbench.protocols.metrics import METRICS, Scored
 from nndynbench.protocols.scoring import NO_INTERVAL
-from nndynbench.protocols.triage import accuracies_by_epoch, ranking, stop_after_one_epoch, successive_halving
+from nndynbench.protocols.triage import accuracies_by_epoch, ranking, replayed, stop_after_one_epoch, successive_halving
 
 TRUTH = np.arange(40.0)
 
@@ -133,7 +133,31 @@ def test_stopping_after_one_epoch_ranks_by_its_validation_accuracy(digits: nb.Su
     assert (trained == 1).all()
 
 
+def test_a_rule_is_replayed_within_the_folds_that_methods_are_tested_in(digits: nb.Subset) -> None:
+    found = replayed(successive_halving, digits, find_protocol("triage"))
+    accuracies = pd.DataFrame(accuracies_by_epoch(digits), index=digits.networks.index)
+    regrets = []
+    for _, tested in (fold for draw in range(5) for fold in digits.split("folds", draw)):
+        networks = digits.networks.loc[tested]
+        epochs = networks["epochs_trained"].to_numpy(dtype=float)
+        ranked = pd.Series(successive_halving(accuracies.loc[tested].to_numpy(), epochs)[0], index=tested)
+        final, tenth = networks["final_accuracy"], round(len(tested) / 10)
+        # Networks of one rung with equal accuracies have no order: the mean over their orders counts.
+        sure, tied = ranked > ranked.nlargest(tenth).min(), ranked == ranked.nlargest(tenth).min()
+        chosen = (final[sure].sum() + (tenth - sure.sum()) * final[tied].mean()) / tenth
+        regrets.append(final.nlargest(tenth).mean() - chosen)
+    assert found["regret_top_tenth"].value("regret_top_tenth") == pytest.approx(np.mean(regrets))
+
+
+def test_the_epochs_that_a_rule_saves_are_of_all_networks_at_once(digits: nb.Subset) -> None:
+    found = replayed(successive_halving, digits, find_protocol("triage"))["epochs_saved"]
+    epochs = digits.networks["epochs_trained"].to_numpy(dtype=float)
+    _, trained = successive_halving(accuracies_by_epoch(digits), epochs)
+    assert len(np.unique(found.draws[0].scored.fold)) == 1
+    assert 50 < found.value("epochs_saved") < 100 * (1 - trained.sum() / epochs.sum())
+
+
 def test_a_rule_without_an_interval_says_why(digits: nb.Subset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparing, "cluster_of", lambda networks: pd.Series(0, index=networks.index))
+    monkeypatch.setattr(triage, "cluster_of", lambda networks: pd.Series(0, index=networks.index))
     unit = comparing._Unit((digits,), find_protocol("triage"), (5,), tmp_path)
     assert {row["undefined"] for row in unit.replayed_rows()} == {NO_INTERVAL}

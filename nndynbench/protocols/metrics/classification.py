@@ -75,6 +75,7 @@ METRICS = (
         meaning="share of networks put on the right side of the threshold",
         value=accuracy,
         in_resamples=accuracies,
+        of_right=True,
     ),
     Metric(
         "balanced_accuracy",
@@ -82,6 +83,7 @@ METRICS = (
         meaning="mean of the shares found among the high and among the low networks",
         value=balanced_accuracy,
         in_resamples=balanced_accuracies,
+        of_right=True,
     ),
     Metric(
         "roc_auc",
@@ -89,5 +91,6 @@ METRICS = (
         meaning="chance that a high network is scored above a low one, mean over folds",
         value=roc_auc,
         in_resamples=roc_aucs,
+        of_right=True,
     ),
 )

@@ -19,6 +19,7 @@ class Metric:
     ``value`` computes it, or raises `UndefinedMetricError`. ``in_resamples`` computes the same for the drawn networks of
     every resample at once, NaN where it is not defined. Without it resamples are computed one by one, which takes minutes on
     a board. ``label`` and ``meaning`` are its words in documents and pages; ``shown`` limits the axis of its plots.
+    ``of_right`` says that it is a share of what is put right, so that 1 means that nothing is wrong.
 
     If ``total`` is given, the metric measures what one method adds to another (``blends``). It is then 1 minus the missed
     share of a total sum of squares, which ``total`` computes for the drawn networks from the truths alone.
@@ -32,6 +33,7 @@ class Metric:
     smaller_is_better: bool = False
     shown: tuple[float, float] | None = None
     total: Callable[[Scored, Resamples], FloatArray] | None = None
+    of_right: bool = False
 
     def __call__(self, scored: Scored) -> float:
         return self.value(scored)

@@ -56,7 +56,9 @@ def _shifted(resampled: FloatArray, value: float, *, most: float) -> FloatArray:
     """The resamples, moved so that the value is their mean, and kept between 0 and the most that there can be.
 
     All copies of the last network of the best tenth are as good as it, so in a resample more are as good than in the sample:
-    predictions that say nothing would seem to save a tenth more epochs than they do.
+    predictions that say nothing would seem to save a tenth more epochs than they do. Regrets are left as they are: on
+    simulated grids their resamples are off by up to a third of their deviation on average, and moving them made no interval
+    truer.
     """
     return np.clip(resampled - np.nanmean(resampled) + value, 0, most)
 
