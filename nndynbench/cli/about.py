@@ -58,14 +58,10 @@ def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.
         f"looked at {', '.join(found.reads) or 'nothing'}; {found.seconds:.1f} seconds"
     )
     if is_file_name(method) and found.evaluate_seconds is not None:
-        console.print(
-            escape(
-                f"next: nndynbench evaluate {shlex.quote(method)} --subset {CHECKED_ON} (about "
-                f"{shown_time(found.evaluate_seconds)} or more: here a fit on {TRAIN} networks took {found.fit_seconds:.2g} "
-                "seconds at 1 epoch)"
-            ),
-            soft_wrap=True,
-        )
+        command = f"nndynbench evaluate {shlex.quote(method)} --subset {CHECKED_ON}"
+        takes = f"about {shown_time(found.evaluate_seconds)}" if found.evaluate_seconds > 10 else "a few seconds"
+        measured = f"here a fit on {TRAIN} networks took {found.fit_seconds:.2g} seconds at 1 epoch"
+        console.print(escape(f"next: {command} ({takes} or more: {measured})"), soft_wrap=True)
     for remark in found.remarks:
         console.print(f"[yellow]remark[/yellow] {escape(remark)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ from nndynbench.protocols.method import (
 from nndynbench.protocols.own_functions import mostly_missing, not_kept
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.protocols.sides import sides
+from nndynbench.protocols.tuning import INNER_FOLDS
 from nndynbench.seal import data_read
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.history import History
@@ -186,8 +188,8 @@ def _timed(work: Callable[..., Value], *arguments: Any) -> tuple[Value, float]:
 
 
 def _expected_seconds(method: Any, trials: Mapping[Task, _Trial], subset: Subset) -> float | None:
-    """About how long `evaluate` takes on the whole subset: each fit as long as here, by the number of its networks, and once
-    for each network and budget what a function returns.
+    """About how long `evaluate` takes on a whole subset: each fit as long as here, by the number of its networks, also those
+    fits that choose parameters, and once for each network and budget what a function returns.
     """
     protocol = find_protocol(default_protocol(method))
     if protocol.test == "another" or (trial := trials.get(protocol.task)) is None:
@@ -196,7 +198,9 @@ def _expected_seconds(method: Any, trials: Mapping[Task, _Trial], subset: Subset
         folds, budgets = sides(protocol.fitted, subset, subset), shared_budgets([subset], protocol)
     except NndynbenchError:  # it lacks networks, epochs or the target
         return None
-    handed = sum(len(side) for both in folds for side in both) * len(budgets)
+    choices = method.choices if isinstance(method, Method) else {}
+    tried = 1 + INNER_FOLDS * prod(map(len, choices.values())) if choices else 1
+    handed = sum(len(side) for both in folds for side in both) * len(budgets) * tried
     networks = len({network for both in folds for side in both for network in side})
     computing = [max(0.0, trial.computed[min(budget, len(BUDGETS)) - 1] - trial.kept) for budget in budgets]
     return round((handed * trial.kept + networks * sum(computing)) / (TRAIN + TEST), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sklearn.dummy import DummyRegressor
 
 import nndynbench as nb
 from nndynbench.protocols import MethodError, checking
@@ -82,6 +83,17 @@ def test_a_function_that_draws_without_a_seed_is_stopped(tmp_path: Path, draw: s
     method = method_file(tmp_path, f"{{'a': loss, 'b': {draw}}}", more="DRAW = np.random.default_rng")
     with pytest.raises(MethodError, match="a second fit gives different predictions"):
         nb.check_method(method)
+
+
+def test_an_evaluation_takes_what_its_fits_and_its_functions_take(digits: nb.Subset) -> None:
+    # Of each 80 networks a fit takes 0.4 seconds, and the functions as much again. There are 5 budgets of 5 folds, and 3
+    # inner folds for each of 2 choices.
+    trials = {"regression": checking._Trial((), (0.8, 0.8), 0.4)}
+    learner = DummyRegressor()
+    method = nb.Method(description="", source="", reads=(), regressor=learner, choices={"strategy": ["mean", "median"]})
+    networks = 240 / 80
+    assert checking._expected_seconds(learner, trials, digits) == pytest.approx(networks * (25 * 0.4 + 5 * 0.4))
+    assert checking._expected_seconds(method, trials, digits) == pytest.approx(networks * (25 * 7 * 0.4 + 5 * 0.4))
 
 
 def test_it_estimates_how_long_an_evaluation_takes(tmp_path: Path) -> None:
