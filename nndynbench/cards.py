@@ -174,10 +174,11 @@ def subset_card(subset: Subset) -> str:
 
 
 def _reasons(result: Result) -> list[str]:
-    """Why there is a dash, and why a number has no interval."""
-    scores = result.scores
+    """Why there is a dash, why a number has no interval, and why the method was not sealed."""
+    scores, why = result.scores, result.facts.unsealed
     pairs = zip(scores["value"], scores.get("undefined", [""] * len(scores)), strict=True)
-    return sorted({f"{NOTHING}: {reason}" if np.isnan(value) else str(reason) for value, reason in pairs if reason})
+    reasons = sorted({f"{NOTHING}: {reason}" if np.isnan(value) else str(reason) for value, reason in pairs if reason})
+    return [*reasons, *([f"Not sealed: fitted in the process that holds the subset, since {why}."] if why else [])]
 
 
 def _block(rows: Rows, names: Sequence[str], wide: Mapping[str, int]) -> str:

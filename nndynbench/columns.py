@@ -87,16 +87,21 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The columns' names."""
         return self.columns_.to_numpy()
 
+    @property
+    def own_functions(self) -> list[ColumnFunction]:
+        """The functions, as a list; raises ValueError for anything else."""
+        several = [self.functions] if callable(self.functions) else self.functions
+        if isinstance(several, Iterable) and all(map(callable, functions := list(several))):
+            return functions
+        raise ValueError(f"functions must be functions of a history, not {self.functions!r:.100}")
+
     def _tables(self, X: Sequence[History]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The numbers, and the texts as columns of 0 and 1."""
         import pandas as pd
 
         from nndynbench.subsets.history import as_histories
 
-        several = [self.functions] if callable(self.functions) else self.functions
-        if not isinstance(several, Iterable) or not all(map(callable, several := list(several))):
-            raise ValueError(f"functions must be functions of a history, not {self.functions!r:.100}")
-        functions = [(function, fingerprint(function)) for function in several]
+        functions = [(function, fingerprint(function)) for function in self.own_functions]
         histories = as_histories(X)
         rows = [_one_row(each, functions) for each in histories]
         frame = pd.DataFrame(rows)

@@ -2,11 +2,12 @@
 another.
 
 They are taken from the code that runs, not from its source file: from the bytecode and constants of a function, of what it
-is closed over, and of every function that it names, however far away. Installed code counts by its name and its files, with
-those of everything that it imports (`nndynbench.sources`), and by every library's version. A function that reaches anything
-else, such as an object or a module of one's own, has no fingerprint. Nor has one that seems to look outside: at files, the
-environment, the network, the clock, or random numbers that it did not seed. That is judged by the names in its code, so a
-function may lose its fingerprint for nothing; it is then only computed again.
+is closed over, and of every function that it names, however far away. Arrays of numbers count with what is in them.
+Installed code counts by its name and its files, with those of everything that it needs (`nndynbench.sources`), and by every
+library's version. A function that reaches anything else, such as an object or a module of one's own, has no fingerprint. Nor
+has one that seems to look outside: at files, the environment, the network, the clock, or random numbers that it did not
+seed. That is judged by the names in its code, so a function may lose its fingerprint for nothing; it is then only computed
+again. Nor is every unseeded number seen: `nndynbench.check_method` computes everything twice to find those.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ import numpy as np
 
 from nndynbench.sources import DECIDES, PACKAGE, ChangedCodeError, is_small, package_code, running_code
 
-# A longer container is a user's own data, and slow to go through at each call.
+# A longer container is a user's own data, and slow to go through at each call. An array is quick to go through.
 LARGEST = 1000
+LARGEST_ARRAY = 1 << 24  # bytes
+NUMERIC = "biufc"
 CONTAINERS = (list, tuple, set, frozenset, dict)
 HEAP_TYPE = 1 << 9  # of classes that are made while Python runs
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
@@ -50,12 +53,16 @@ OUTSIDE_MODULES = frozenset(
 # And what draws numbers, unless the function makes a generator of its own.
 DRAWING = frozenset({"random", "rand", "randn", "randint", "randperm"})
 GENERATORS = frozenset({"default_rng", "Generator", "RandomState"})
+# Without a seed, these ask the system for one. (torch's Generator has a fixed one.)
+SEEDED = frozenset({"default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"})
+# Instructions that only prepare a call; not in all versions of Python.
+PREPARING = frozenset({"PRECALL", "PUSH_NULL"})
 
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class _NoFingerprintError(ValueError):
-    """Something that may change without being noticed."""
+    """Something that may change without being noticed; says what."""
 
 
 class _LooksOutsideError(_NoFingerprintError):
@@ -64,11 +71,20 @@ class _LooksOutsideError(_NoFingerprintError):
 
 def fingerprint(function: Callable[..., Any]) -> str | None:
     """SHA-256 of everything that decides what a function returns for an argument; None if that cannot be told."""
+    return _fingerprint_or_reason(function)[0]
+
+
+def why_no_fingerprint(function: Callable[..., Any]) -> str:
+    """Why it cannot be told what decides what a function returns; empty if it can."""
+    return _fingerprint_or_reason(function)[1]
+
+
+def _fingerprint_or_reason(function: Callable[..., Any]) -> tuple[str | None, str]:
     try:
         parts = [environment(), *_parts(function, {})]
-    except (_NoFingerprintError, ChangedCodeError, RecursionError):
-        return None
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    except (_NoFingerprintError, ChangedCodeError, RecursionError) as reason:
+        return None, str(reason)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest(), ""
 
 
 def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
@@ -85,7 +101,7 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         return
     yield kind.__name__
     if kind in CONTAINERS and len(value) > LARGEST:
-        raise _NoFingerprintError
+        raise _NoFingerprintError(f"it uses a {kind.__name__} of more than {LARGEST} items; an array may be larger")
     if kind in (list, tuple):
         yield str(len(value))
         for item in value:
@@ -94,6 +110,10 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         yield from sorted("\n".join(_parts(item, seen)) for item in value)
     elif kind is dict:
         yield from _parts(list(value.items()), seen)
+    elif kind is np.ndarray and value.dtype.kind in NUMERIC:
+        if value.nbytes > LARGEST_ARRAY:
+            raise _NoFingerprintError(f"it uses an array of more than {LARGEST_ARRAY >> 20} MB")
+        yield f"{value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
     elif kind is slice:  # a constant of bytecode from Python 3.14 on
         yield from _parts([value.start, value.stop, value.step], seen)
     elif kind is _lru_cache_wrapper:
@@ -109,15 +129,14 @@ def _parts(value: Any, seen: dict[int, str]) -> Iterator[str]:
         seen[id(value)] = f"function {len(seen)}"
         yield from _function_parts(value, seen)
     else:
-        raise _NoFingerprintError
+        raise _NoFingerprintError(f"it uses {_called(value)}, whose changes would go unnoticed")
 
 
 def _installed_parts(name: str, value: Any, seen: dict[int, str]) -> Iterator[str]:
     """What is found in an installed module: its name, the files of its package and, for a function there, what it is now."""
     yield name
     module = value.__name__ if isinstance(value, ModuleType) else value.__module__
-    if _looks_outside([name.rpartition(".")[2]], [module]):
-        raise _LooksOutsideError
+    _check_outside([name.rpartition(".")[2]], [module])
     yield from _module_parts(module)
     top = module.partition(".")[0]
     is_looked_through = top != PACKAGE and top not in sys.stdlib_module_names and is_small(top)
@@ -141,32 +160,58 @@ def _module_parts(module: str) -> Iterator[str]:
 
 def _function_parts(function: FunctionType, seen: dict[int, str]) -> Iterator[str]:
     imported = _names(function.__code__, IMPORTING)
-    if not all(map(_is_installed, imported)) or vars(function).keys() - {"__wrapped__"}:
-        raise _NoFingerprintError
+    if own := [module for module in imported if not _is_installed(module)]:
+        raise _NoFingerprintError(f"it imports {own[0]}, which is not installed, so its changes would go unnoticed")
+    if attributes := vars(function).keys() - {"__wrapped__"}:
+        raise _NoFingerprintError(f"{function.__qualname__} has an attribute of its own, {min(attributes)}")
     names = _all_names(function.__code__)
     named = {name: function.__globals__[name] for name in _names(function.__code__, NAMING) if name in function.__globals__}
     modules = {value.__name__.rpartition(".")[2] for value in named.values() if isinstance(value, ModuleType)}
-    draws_unseeded = not DRAWING.isdisjoint(names | modules) and GENERATORS.isdisjoint(names)
-    if draws_unseeded or _looks_outside(names, imported):
-        raise _LooksOutsideError
+    shares_a_generator = not DRAWING.isdisjoint(names | modules) and GENERATORS.isdisjoint(names)
+    if shares_a_generator or _leaves_a_seed_open(function.__code__):
+        raise _LooksOutsideError(f"{function.__qualname__} seems to draw random numbers without a seed")
+    _check_outside(names, imported)
     for module in imported:
         yield from _module_parts(module)
     try:
         closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError as not_yet_set:
-        raise _NoFingerprintError from not_yet_set
+        raise _NoFingerprintError(f"{function.__qualname__} names something that is not defined yet") from not_yet_set
     for part in (function.__code__, function.__defaults__, function.__kwdefaults__, closed_over, named):
         yield from _parts(part, seen)
 
 
-def _looks_outside(names: Iterable[str], modules: Iterable[str]) -> bool:
-    return any(map(OUTSIDE.fullmatch, names)) or not OUTSIDE_MODULES.isdisjoint(each.partition(".")[0] for each in modules)
+def _check_outside(names: Iterable[str], modules: Iterable[str]) -> None:
+    """Raise `_LooksOutsideError` for names and modules that stand for files, the environment, the network or the clock."""
+    found = [*filter(OUTSIDE.fullmatch, names), *(each for each in modules if each.partition(".")[0] in OUTSIDE_MODULES)]
+    if found:
+        raise _LooksOutsideError(f"its code names {min(found)}, so what it returns may depend on something outside")
+
+
+def _called(value: object) -> str:
+    """What to call something of a user's own."""
+    for kind, name in ((ModuleType, "module"), (type, "class")):
+        if isinstance(value, kind):
+            return f"the {name} {value.__name__}"
+    return f"an object of the class {type(value).__name__}"
 
 
 @cache
 def _all_names(code: CodeType) -> frozenset[str]:
     """All names of globals, attributes and imports in a function, and in the functions defined in it."""
     return frozenset(code.co_names).union(*(_all_names(part) for part in code.co_consts if isinstance(part, CodeType)))
+
+
+@cache
+def _leaves_a_seed_open(code: CodeType) -> bool:
+    """Whether a function, or one defined in it, makes a generator of random numbers without a seed."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in PREPARING]
+    for step, first, second in zip(steps, steps[1:], steps[2:], strict=False):
+        if isinstance(step.argval, str) and step.argval in SEEDED:
+            is_none = first.opname == "LOAD_CONST" and first.argval is None
+            if (first.opname, first.arg) == ("CALL", 0) or (is_none and (second.opname, second.arg) == ("CALL", 1)):
+                return True
+    return any(_leaves_a_seed_open(part) for part in code.co_consts if isinstance(part, CodeType))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Whether this process is sealed, and whether it ever held data of a subset."""
+"""Whether this process is sealed, and which subsets' data it ever held."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class SealedError(NndynbenchError, RuntimeError):
 
 
 _sealed = False
-_holds_data = False
+_data_read: list[str] = []
 
 
 def seal() -> None:
@@ -25,12 +25,16 @@ def refuse_where_sealed(what: str) -> None:
         raise SealedError(f"{what} may not be loaded where a method is fitted: the method is handed all that it may see")
 
 
-def note_data() -> None:
+def note_data(subset: str) -> None:
     """Note that this process holds data of a subset, so no sealed process may be a copy of it."""
-    global _holds_data
-    _holds_data = True
+    _data_read.append(subset)
+
+
+def data_read() -> list[str]:
+    """The subset of each file that this process has read, in this order."""
+    return list(_data_read)
 
 
 def holds_data() -> bool:
     """Whether this process ever held data of a subset."""
-    return _holds_data
+    return bool(_data_read)

@@ -3,8 +3,8 @@ project uses this one rule.
 
 `code_of` is for modules of this package: it hashes their sources, those of the modules that they import, even inside a
 function, and the data files that they name. `script_code` is for a user's own file with the helpers beside it,
-`package_code` for installed packages. The standard library counts by Python's version, a package of many files by its own
-version.
+`package_code` for installed packages, which need what they declare, or what they import if they declare nothing. The
+standard library counts by Python's version, a package of many files by its own version.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 
 from nndynbench.errors import NndynbenchError
@@ -34,6 +34,10 @@ DATA = re.compile(r"""(?P<quote>["'])(?P<name>[\w.-]+\.(?:toml|json|csv))(?P=quo
 # What may be the name of a file in a user's file, and up to how many bytes such a file is read.
 NAMED = re.compile(r"""["'](?P<name>[\w./-]{1,200}\.\w{1,10})["']""")
 LARGEST_NAMED = 1 << 24
+
+# The name that a declared requirement begins with, and what marks one that is only for an extra.
+REQUIRED = re.compile(r"[\w.-]+")
+OPTIONAL = re.compile(r";.*\bextra\b")
 
 # The fields of a statement that hold statements.
 STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
@@ -157,14 +161,14 @@ def _state_of(data: Path) -> str:
 
 @cache
 def package_code(top: str) -> str:
-    """What an installed package, and everything that it imports, is made of.
+    """What an installed package, and everything that it needs, is made of.
 
     Raises
     ------
     ChangedCodeError
         If one of them was changed after this process began.
     """
-    return "\n".join(_packages_behind(_package_files(top, tuple(sys.path)), tuple(sys.path), changed=True, own=top))
+    return "\n".join(_packages_behind((), tuple(sys.path), changed=True, own=top))
 
 
 def is_small(top: str) -> bool:
@@ -175,8 +179,8 @@ def is_small(top: str) -> bool:
 def _packages_behind(
     files: Iterable[Path], places: tuple[str, ...], *, changed: bool = False, own: str = ""
 ) -> Iterator[str]:
-    """A line for each package that some files import, directly or through other packages: its name, and a checksum if it is
-    small, else its version.
+    """A line for each package that some files import and that these need in turn: its name, and a checksum if it is small,
+    else its version.
     """
     todo = sorted({own} - {""} | _tops(files))
     seen: set[str] = set()
@@ -190,13 +194,37 @@ def _packages_behind(
             raise ChangedCodeError(f"{top} was changed after this process started")
         told = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in held)).hexdigest()
         yield f"{top} {told if held else _version(top)}"
-        todo += sorted(_tops(held) - seen)
+        todo += sorted(_needed(top, held) - seen)
+
+
+def _needed(top: str, held: Sequence[Path]) -> set[str]:
+    """The packages that a small package needs: those that its distribution requires, or that its files import if it comes
+    from none. Libraries import half of what is installed somewhere, for the few who have it.
+    """
+    distributions = [distribution(name) for name in _distributions().get(top, ())]
+    own = [each for each in distributions if held and Path(str(each.locate_file(""))) in held[0].parents]
+    if not own:  # none, or one of the same name elsewhere
+        return _tops(held)
+    declared = [text for each in own for text in each.requires or () if not OPTIONAL.search(text)]
+    required = {_plain(name) for text in declared for name in REQUIRED.findall(text)[:1]}
+    return {package for package, names in _distributions().items() if not required.isdisjoint(map(_plain, names))}
+
+
+def _plain(name: str) -> str:
+    """A distribution's name in the spelling that is the same for all ways to write it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def _distributions() -> Mapping[str, Sequence[str]]:
+    """For each installed package, the names of the distributions that it comes from. It takes a while to find them."""
+    return packages_distributions()
 
 
 @cache
 def _version(top: str) -> str:
     """The version of the distribution that a package comes from; empty if it is not installed."""
-    for name in (top, *packages_distributions().get(top, ())):
+    for name in (top, *_distributions().get(top, ())):
         with suppress(PackageNotFoundError):
             return version(name)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,14 @@ def test_columns_that_do_not_fit_come_below_and_none_is_lost(rows: list[dict[str
 def test_a_result_loads_what_it_saved(result: nb.Result, tmp_path: Path) -> None:
     loaded = nb.Result.load(result.save(tmp_path / "result.json"))
     pd.testing.assert_frame_equal(loaded.scores, result.scores)
+
+
+def test_a_result_says_why_it_was_not_sealed(result: nb.Result) -> None:
+    apart = replace(result, facts=result.facts.model_copy(update={"unsealed": "it holds a lock"}))
+    said = "Not sealed: fitted in the process that holds the subset, since it holds a lock."
+    assert said in " ".join(str(apart).split())
+    assert said in apart._repr_html_()
+    assert "sealed" not in str(result)
 
 
 def test_a_history_shows_nothing_that_it_may_not_know(digits: nb.Subset) -> None:

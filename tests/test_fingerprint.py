@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nndynbench as nb
-from nndynbench.fingerprint import fingerprint
+from nndynbench.fingerprint import fingerprint, why_no_fingerprint
 from nndynbench.protocols.method import find_method
 
 SOURCE = """
@@ -62,12 +62,15 @@ UNKNOWABLE = {
     "an object of one's own": "class Own:\n    pass\nOWN = Own()\ndef function(graph):\n    return OWN",
     "a module of one's own": "import own\ndef function(graph):\n    return own.value",
     "a module of one's own, imported late": "def function(graph):\n    import own\n    return own.value",
-    "an array": "import numpy as np\nTABLE = np.ones(3)\ndef function(graph):\n    return TABLE",
+    "an array of objects": "import numpy as np\nTABLE = np.array([print])\ndef function(graph):\n    return TABLE",
+    "a large array": "import numpy as np\nTABLE = np.ones(1 << 22)\ndef function(graph):\n    return TABLE",
+    "an array of one's own kind": "import numpy as np\nclass Own(np.ndarray):\n    pass\n"
+    "TABLE = np.ones(3).view(Own)\ndef function(graph):\n    return TABLE",
     "a long table": "TABLE = list(range(5000))\ndef function(graph):\n    return TABLE",
     "a number of one's own kind": "class Own(float):\n    pass\nNUMBER = Own(1)\ndef function(graph):\n    return NUMBER",
     "a list of one's own kind": "class Own(list):\n    pass\nITEMS = Own()\ndef function(graph):\n    return ITEMS",
-    "a part of a function, with an array": "from functools import partial\nimport numpy as np\n"
-    "PART = partial(max, np.ones(3))\ndef function(graph):\n    return PART",
+    "a part of a function, with an object of one's own": "from functools import partial\nclass Own:\n    pass\n"
+    "PART = partial(max, Own())\ndef function(graph):\n    return PART",
     "an attribute of its own": "def function(graph):\n    return function.count\nfunction.count = 1",
 }
 
@@ -87,6 +90,15 @@ LOOKING_OUTSIDE = {
     "the environment": "import os\ndef function(graph):\n    return float(os.environ['SCALE'])",
     "a folder": "def function(graph):\n    from os.path import exists\n    return exists('scale.txt')",
     "the clock": "from time import time\ndef function(graph):\n    return time()",
+    "a generator without a seed": "import numpy as np\ndef function(graph):\n    return np.random.default_rng().normal()",
+    "a generator without a seed, by its name": "from numpy.random import default_rng\ndef function(graph):\n"
+    "    return [default_rng().normal() for _ in (1, 2)]",
+    "a generator whose seed is None": "import numpy as np\ndef function(graph):\n"
+    "    return np.random.RandomState(None).normal()",
+    "a generator of bits without a seed": "from numpy.random import Generator, PCG64\ndef function(graph):\n"
+    "    return Generator(PCG64()).normal()",
+    "a generator without a seed, in a helper": "import numpy as np\ndef own():\n    return np.random.default_rng()\n"
+    "def function(graph):\n    return own().normal()",
     "the shared random numbers": "import numpy as np\ndef function(graph):\n    return np.random.normal()",
 }
 
@@ -94,6 +106,10 @@ LOOKING_NOWHERE = {
     "its own random numbers, under another name": "import numpy.random as npr\ndef function(graph):\n"
     "    return npr.default_rng(0).random()",
     "its own random numbers": "import numpy as np\ndef function(graph):\n    return np.random.default_rng(0).random()",
+    "a seed that follows from the graph": "import numpy as np\ndef function(graph):\n"
+    "    return np.random.default_rng(len(graph.blocks)).random()",
+    "torch's generator, which has a fixed seed": "def function(graph):\n    import torch\n"
+    "    return torch.rand(3, generator=torch.Generator())",
     "weights that a module takes": "def function(module):\n    return module.load_state_dict({})",
     "variables with such names": "def function(graph):\n    load, read = 1, 2\n    return load + read",
     "the digits that come with scikit-learn": "from sklearn.datasets import load_digits\ndef function(graph):\n"
@@ -141,20 +157,41 @@ def test_numbers_of_other_precision_are_others() -> None:
     assert len(found) == len(kinds)
 
 
+ARRAYS = {
+    "a value": "np.array([[1.0, 2.0], [3.0, 5.0]])",
+    "the shape": "np.array([1.0, 2.0, 3.0, 4.0])",
+    "the precision": "np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)",
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_an_array_counts_with_its_values_shape_and_precision(what: str) -> None:
+    source = "import numpy as np\nTABLE = {}\ndef function(graph):\n    return TABLE"
+    plain = "np.array([[1.0, 2.0], [3.0, 4.0]])"
+    first, again, other = (fingerprint(function_of(source.format(x), "function")) for x in (plain, plain, ARRAYS[what]))
+    assert None is not first == again != other
+
+
 @pytest.mark.parametrize("what", UNKNOWABLE)
 def test_what_may_change_unseen_has_none(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "own", ModuleType("own"))
-    assert fingerprint(function_of(UNKNOWABLE[what], "function")) is None
+    function = function_of(UNKNOWABLE[what], "function")
+    assert fingerprint(function) is None
+    assert why_no_fingerprint(function)
 
 
 @pytest.mark.parametrize("what", LOOKING_OUTSIDE)
 def test_what_seems_to_look_outside_has_none(what: str) -> None:
-    assert fingerprint(function_of(LOOKING_OUTSIDE[what], "function")) is None
+    function = function_of(LOOKING_OUTSIDE[what], "function")
+    assert fingerprint(function) is None
+    assert why_no_fingerprint(function)
 
 
 @pytest.mark.parametrize("what", LOOKING_NOWHERE)
 def test_what_looks_nowhere_else_has_one(what: str) -> None:
-    assert fingerprint(function_of(LOOKING_NOWHERE[what], "function")) is not None
+    function = function_of(LOOKING_NOWHERE[what], "function")
+    assert fingerprint(function) is not None
+    assert why_no_fingerprint(function) == ""
 
 
 def test_it_is_the_same_in_every_process_whatever_libraries_add_to_its_path(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def forget() -> None:
     """Forget what is cached, as if a new process began."""
-    for remembering in (package_code, code_and_time, environment, sources._package_files, sources._imports_of):
+    remembered = (sources._package_files, sources._imports_of, sources._distributions)
+    for remembering in (package_code, code_and_time, environment, *remembered):
         remembering.cache_clear()
 
 
@@ -68,6 +69,23 @@ def test_an_installed_package_counts_with_all_that_it_imports(installed: Path, f
     forget()
     after = package_code("seal_features"), fingerprint(fresh("seal_features").feature)
     assert [old != new for old, new in zip(before, after, strict=True)] == [EDITED[file]] * 2
+
+
+@pytest.mark.parametrize("file", EDITED)
+def test_a_package_that_declares_what_it_needs_counts_with_that_alone(installed: Path, file: str) -> None:
+    """Not with what it may import: libraries import a good part of what is installed somewhere."""
+    (installed / "seal_features/optional.py").write_text("def draw():\n    import seal_stranger\n")
+    for name, needs in {"seal_features": ["Seal.Deeper>=1", "seal-stranger; extra == 'plot'"], "seal_deeper": []}.items():
+        folder = installed / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "top_level.txt").write_text(name)
+        declared = "".join(f"Requires-Dist: {need}\n" for need in needs)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{declared}")
+    forget()
+    before = package_code("seal_features")
+    (installed / file).write_text((installed / file).read_text() + "# edited, under the same version\n")
+    forget()
+    assert (package_code("seal_features") != before) == EDITED[file]
 
 
 def test_a_function_that_imports_an_installed_module_counts_its_files(installed: Path) -> None:

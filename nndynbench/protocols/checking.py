@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from nndynbench.errors import NndynbenchError
+from nndynbench.numbers import listed
+from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.harness import Fit, Fitting, all_predictions, carried_over, check_reads
-from nndynbench.protocols.method import SEED, Method, MethodError, as_method, is_file_name, label_of, tasks_of
+from nndynbench.protocols.method import (
+    SEED,
+    Method,
+    MethodError,
+    as_method,
+    default_protocol,
+    is_file_name,
+    label_of,
+    tasks_of,
+)
+from nndynbench.protocols.own_functions import mostly_missing, not_kept
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
-from nndynbench.subsets import load
+from nndynbench.protocols.sides import sides
+from nndynbench.protocols.tuning import INNER_FOLDS
+from nndynbench.seal import data_read
+from nndynbench.subsets import Subset, load
+from nndynbench.subsets.history import History
+from nndynbench.subsets.packed import ForgetfulNetwork
+from nndynbench.subsets.reader import Reader
+
+Value = TypeVar("Value")
 
 CHECKED_ON = "digits-lenet"
 TRAIN, TEST, BUDGETS = 60, 20, (1, 2)
+
+# Two fits whose numbers differ by no more than this give the same: sums may be added up in another order.
+ROUNDING = 1e-6
+
+# In seconds. If a fit takes less, it does not matter what is computed anew in each.
+SLOW_FIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -24,18 +52,37 @@ class Check:
     """What `check_method` found: the tasks that the method does, what it read, and how many seconds the check took.
 
     ``remarks``: what stops no evaluation but may be a mistake, such as equal predictions for all networks.
+
+    ``fit_seconds``: how long a fit on 60 networks took at budget 1, with the predictions for 20 and all that the method's
+    functions return. ``evaluate_seconds``: from such times, about how long `evaluate` takes on digits-lenet, at the budgets
+    of the method's default protocol and one fit at a time; None if digits-lenet lacks that protocol's networks. It takes
+    longer if the method is slower at later epochs, or needs more than twice the time for twice the networks.
     """
 
     tasks: tuple[Task, ...]
     reads: tuple[str, ...]
     seconds: float
     remarks: tuple[str, ...] = ()
+    fit_seconds: float = 0.0
+    evaluate_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What was found of one task: remarks, and the seconds of a fit. ``computed``: at each of `BUDGETS`, where only what a
+    smaller budget had needed too was kept; ``kept``: at the last one, where everything was kept that can be.
+    """
+
+    remarks: tuple[str, ...]
+    computed: tuple[float, ...]
+    kept: float
 
 
 def check_method(method: Any) -> Check:
     """Fit a method on 60 networks of digits-lenet and have it predict 20 others, at budgets 1 and 2, twice each.
 
-    A method that is not bundled is also fitted in a sealed process, where `evaluate` would do so.
+    The second time, whatever the method's functions return is computed again. A method that is not bundled is also fitted in
+    a sealed process, where `evaluate` would do so.
 
     Parameters
     ----------
@@ -46,7 +93,7 @@ def check_method(method: Any) -> Check:
     ------
     MethodError
         If the method fails, returns anything but predictions, or predicts something else when it is fitted again on the same
-        networks, naming budget and task; if it reads something that it does not declare; and if it reads the subset.
+        networks, naming budget and task; if it reads something that it does not declare; and if it holds or loads a subset.
 
     Examples
     --------
@@ -54,40 +101,79 @@ def check_method(method: Any) -> Check:
     >>> nndynbench.check_method("degree-linear").reads
     ('weights',)
     """
+    is_bundled = isinstance(method, str) and not is_file_name(method)
+    before = len(data_read())
     resolved = as_method(method)
-    label = label_of(resolved)
+    read_by_file = [] if is_bundled else sorted(set(data_read()[before:]))
     start = time.perf_counter()
     read: set[str] = set()
-    tasks = tasks_of(resolved)
-    constant: list[Task] = []
-    for task in tasks:
-        estimator, varies = _estimator(resolved, task), False
-        for budget in BUDGETS:
-            fit = _small_fit(task, budget, read)
-            first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED)) for _ in range(2))
-            if not np.array_equal(first["prediction"], again["prediction"]):
-                raise MethodError(
-                    f"{label}, {task}, budget {budget}: a second fit gives different predictions; fix its random seeds"
-                )
-            varies = varies or _varies(first["prediction"]) or _varies(first["score"])
-        constant += [] if varies else [task]
-        if not _is_bundled(method):
-            _fit_sealed(fit, Fitting(estimator, {}, label, order_seed=SEED))
+    subset = load(CHECKED_ON)
+    trials = {task: _tried(resolved, task, subset, read, sealed=not is_bundled) for task in tasks_of(resolved)}
     if isinstance(resolved, Method):
-        check_reads(resolved.reads, read, label)
-    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), _remarks(constant, read))
+        check_reads(resolved.reads, read, label_of(resolved))
+    return Check(
+        tuple(trials),
+        tuple(sorted(read)),
+        round(time.perf_counter() - start, 3),
+        tuple(_remarks(trials.values(), read, read_by_file)),
+        round(max(trial.computed[0] for trial in trials.values()), 3),
+        _expected_seconds(resolved, trials, subset),
+    )
 
 
-def _is_bundled(method: Any) -> bool:
-    return isinstance(method, str) and not is_file_name(method)
+def _remarks(trials: Iterable[_Trial], read: Collection[str], read_by_file: Collection[str]) -> Iterable[str]:
+    """What may be a mistake, each remark once."""
+    if not read:
+        return ["reads nothing of any network, so its predictions cannot depend on the networks"]
+    remarks = [remark for trial in trials for remark in trial.remarks]
+    if read_by_file:
+        remarks.append(
+            f"the file reads {listed(read_by_file)} when it is executed: sealing does not take away what the method keeps "
+            "from there, such as final accuracies"
+        )
+    return dict.fromkeys(remarks)
 
 
-def _fit_sealed(fit: Fit, fitting: Fitting) -> None:
-    """Fit and ask as `evaluate` does where it can: in a process that can read nothing but the histories.
+def _tried(method: Any, task: Task, subset: Subset, read: set[str], *, sealed: bool) -> _Trial:
+    """Fit a method for one task at `BUDGETS`; adds what was read to ``read``. ``sealed``: try that as `evaluate` does."""
+    fitting = Fitting(_estimator(method, task), {}, label_of(method), order_seed=SEED)
+    fits, afresh = _small_fits(task, subset, read, subset.reader), _small_fits(task, subset, read, _forgetful(subset))
+    varies, computed = False, []
+    for fit, other in zip(fits, afresh, strict=True):
+        first = fit.predictions(fitting)
+        second, seconds = _timed(other.predictions, fitting)
+        if not _are_equal(first, second):
+            where = f"{fitting.label}, {task}, budget {fit.budget}"
+            raise MethodError(f"{where}: a second fit gives different predictions; fix its random seeds")
+        varies = varies or _varies(first["prediction"]) or _varies(first["score"])
+        computed.append(seconds)
+    remarks = [] if varies else [f"{task}: predicts the same for all {TEST} networks: does what it reads vary?"]
+    _, kept = _timed(fit.predictions, fitting)
+    if kept > SLOW_FIT:
+        remarks += not_kept(fitting.estimator)
+    missing = mostly_missing(fitting.estimator, [*fit.train.values(), *fit.test.values()])
+    remarks += [f"{task}: {said}" for said in missing]
+    if sealed and (why := _why_unsealed(fit, fitting)):
+        remarks.append(f"is fitted in the process that holds the subset, not in a sealed one, since {why}")
+    return _Trial(tuple(remarks), tuple(computed), kept)
+
+
+def _why_unsealed(fit: Fit, fitting: Fitting) -> str:
+    """Fit and ask as `evaluate` does where it can: in a process that can read nothing but the histories. Returns why the
+    method cannot be carried over to one; empty if it can, or if there are none on this system.
 
     That fit is compared with no other: the process sets the seeds of the libraries' own generators.
     """
-    all_predictions([fit], carried_over(fitting, None, asked=None), 1, lambda *_: None, must_be_sealed=False)
+    from nndynbench.sealed.outside import is_cheap
+
+    used, _ = all_predictions([fit], carried_over(fitting, None, asked=None), 1, lambda *_: None, must_be_sealed=False)
+    return used.unsealed if is_cheap() else ""
+
+
+def _are_equal(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Whether two fits gave the same predictions and scores, but for rounding."""
+    columns = ["prediction", "score"]
+    return np.allclose(first[columns], second[columns], rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
 
 
 def _varies(numbers: pd.Series) -> bool:
@@ -95,12 +181,29 @@ def _varies(numbers: pd.Series) -> bool:
     return not np.allclose(numbers, numbers.iloc[0], rtol=1e-9, atol=0, equal_nan=True)
 
 
-def _remarks(constant: Sequence[Task], read: Collection[str]) -> tuple[str, ...]:
-    """What may be a mistake: nothing is read, or the predictions for a task are the same for all networks."""
-    if not read:
-        return ("reads nothing of any network, so its predictions cannot depend on the networks",)
-    same = f"predicts the same for all {TEST} networks: does what it reads vary?"
-    return tuple(f"{task}: {same}" for task in constant)
+def _timed(work: Callable[..., Value], *arguments: Any) -> tuple[Value, float]:
+    """What some work returns, and the seconds that it took."""
+    start = time.perf_counter()
+    return work(*arguments), time.perf_counter() - start
+
+
+def _expected_seconds(method: Any, trials: Mapping[Task, _Trial], subset: Subset) -> float | None:
+    """About how long `evaluate` takes on a whole subset: each fit as long as here, by the number of its networks, also those
+    fits that choose parameters, and once for each network and budget what a function returns.
+    """
+    protocol = find_protocol(default_protocol(method))
+    if protocol.test == "another" or (trial := trials.get(protocol.task)) is None:
+        return None
+    try:
+        folds, budgets = sides(protocol.fitted, subset, subset), shared_budgets([subset], protocol)
+    except NndynbenchError:  # it lacks networks, epochs or the target
+        return None
+    choices = method.choices if isinstance(method, Method) else {}
+    tried = 1 + INNER_FOLDS * prod(map(len, choices.values())) if choices else 1
+    handed = sum(len(side) for both in folds for side in both) * len(budgets) * tried
+    networks = len({network for both in folds for side in both for network in side})
+    computing = [max(0.0, trial.computed[min(budget, len(BUDGETS)) - 1] - trial.kept) for budget in budgets]
+    return round((handed * trial.kept + networks * sum(computing)) / (TRAIN + TEST), 1)
 
 
 def _estimator(method: Any, task: Task) -> Any:
@@ -110,10 +213,18 @@ def _estimator(method: Any, task: Task) -> Any:
     return replace(method, protocols=()).estimator(find_protocol(DEFAULT_PROTOCOLS[task]))
 
 
-def _small_fit(task: Task, budget: int, read: set[str]) -> Fit:
-    subset, chosen = load(CHECKED_ON), find_protocol(DEFAULT_PROTOCOLS[task])
-    train, test = subset.split(str(chosen.split))[0]
+def _small_fits(task: Task, subset: Subset, read: set[str], reader: Callable[[int], Reader]) -> list[Fit]:
+    """A fit at each of `BUDGETS` on a few networks, each read through its ``reader`` at all of them."""
+    chosen = find_protocol(DEFAULT_PROTOCOLS[task])
     # Ids follow the grid, so evenly spaced ones hold both classes.
-    few = [side[:: len(side) // count][:count] for side, count in ((train, TRAIN), (test, TEST))]
-    seen, asked = (dict(zip(ids, subset.histories(ids, budget, read=read), strict=True)) for ids in few)
-    return Fit(subset, subset, chosen, budget, 0, seen, asked, read)
+    both = zip(subset.split(str(chosen.split))[0], (TRAIN, TEST), strict=True)
+    readers = [{network: reader(network) for network in side[:: len(side) // count][:count]} for side, count in both]
+    fits = []
+    for budget in BUDGETS:
+        seen, asked = ({network: History(own, budget, read) for network, own in side.items()} for side in readers)
+        fits.append(Fit(subset, subset, chosen, budget, 0, seen, asked, read))
+    return fits
+
+
+def _forgetful(subset: Subset) -> Callable[[int], Reader]:
+    return lambda network: Reader(ForgetfulNetwork(subset.pack, network))

@@ -116,8 +116,8 @@ def evaluate(
     ValueError
         For any other invalid argument.
     MethodError
-        If the method fails, naming subset, budget and fold; if it reads what it does not declare; or if it was to be sealed
-        and cannot be carried over.
+        If the method fails, naming subset, budget and fold; if it reads what it does not declare; if it is sealed and holds
+        or loads a subset; or if it was to be sealed and cannot be carried over.
 
     Examples
     --------

@@ -133,9 +133,10 @@ class Desk:
         numbers = range(len(self._histories)) if stored else [number]
         return {each: self._histories[each].signature(centrality, **options) for each in numbers}
 
-    def _known(self, number: int, *, code: str, place: Sequence[Any]) -> Answer:
+    def _known(self, number: int, *, code: str, place: Sequence[Any], alone: bool = False) -> Answer:
         where = self._place(place)
-        found = {each: reader.known(str(code), where) for each, reader in enumerate(self._readers)}
+        numbers = [number] if alone else range(len(self._readers))
+        found = {each: self._readers[each].known(str(code), where) for each in numbers}
         if where[0] == ROW:
             self._read.update(read for value in found.values() if value is not None for read in value["read"])
         return found

@@ -103,6 +103,11 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.concatenate = concatenate
         self.epochs = epochs
 
+    @property
+    def own_functions(self) -> list[NodeFunction]:
+        """The function, if it is not one of this package's that was named."""
+        return [self.centrality] if callable(self.centrality) else []
+
     def fit(self, X: Sequence[History], y: object = None) -> Self:
         """Nothing to learn; checks the parameters."""
         self._check()

@@ -59,7 +59,7 @@ class PackedFolder:
         NotAtHandError
             For a file that was not fetched yet and cannot be: offline, or no host delivered it.
         """
-        note_data()
+        note_data(self.manifest.subset)
         path, expected = self._place / name, self.manifest.files[name]
         try:
             check(path, expected, again=again)

@@ -150,6 +150,20 @@ class PackedNetwork:
         )
 
 
+class ForgetfulNetwork(PackedNetwork):
+    """The same network, for which nothing is known that a function returned earlier, in this process or in another."""
+
+    def __init__(self, pack: Pack, network: int) -> None:
+        super().__init__(pack, network)
+        self._own: dict[tuple[str, Place], Any] = {}
+
+    def known(self, code: str, place: Place) -> Any:
+        return self._own.get((code, place))
+
+    def keep(self, code: str, place: Place, value: Any, seconds: float) -> None:
+        self._own[code, place] = value
+
+
 def in_a_clone(subset: str, tiers: Iterable[TierName]) -> str:
     """What a clone has of these tiers that the package lacks, with how to use it. Empty where a clone is what is in use, or
     has nothing more.

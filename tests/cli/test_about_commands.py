@@ -64,6 +64,18 @@ def test_check_says_what_a_method_did() -> None:
     assert "remark" not in output("check", "degree-linear")
 
 
+def test_check_of_a_file_says_what_comes_next_and_how_long_it_takes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import nndynbench as nb\nfrom sklearn.linear_model import Ridge\nfrom sklearn.pipeline import make_pipeline\n"
+        "own = make_pipeline(nb.Signature('degree'), Ridge())\n"
+        'METHODS = {"mine": nb.Method(description="", source="", reads={"weights"}, regressor=own)}\n'
+    )
+    said = output("check", str(file))
+    assert f"next: nndynbench evaluate {file} --subset digits-lenet" in said
+    assert re.search(r"\((about \d+|a few) seconds or more: here a fit on 60 networks took", said)
+
+
 def test_cite_prints_package_version_and_paper(digits: nb.Subset) -> None:
     said = output("cite", "digits-lenet")
     keys = re.findall(r"^@\w+\{(.+),$", said, flags=re.MULTILINE)
