@@ -44,11 +44,14 @@ def protocols() -> None:
     print_table(table)
 
 
-def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")]) -> None:
+def check(
+    method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")],
+    budgets: Annotated[str, typer.Option(help='the epochs to try it with: 5, 1-10, or "1,3,5"')] = "1,2",
+) -> None:
     """Try a method on a few networks, in seconds, before an evaluation that takes minutes."""
     from nndynbench.protocols import check_method
 
-    found = check_method(method)
+    found = check_method(method, budgets=budgets)
     console.print(
         f"{escape(method)}: fits, predicts and predicts the same again; tasks {', '.join(found.tasks)}; "
         f"looked at {', '.join(found.reads) or 'nothing'}; {found.seconds:.1f} seconds"

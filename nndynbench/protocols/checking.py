@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nndynbench.numbers import listed
+from nndynbench.protocols.arguments import checked_budgets
 from nndynbench.protocols.harness import Fit, Fitting, all_predictions, carried_over, check_reads
 from nndynbench.protocols.method import SEED, Method, MethodError, as_method, is_file_name, label_of, tasks_of
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
+from nndynbench.signatures import Signature
 from nndynbench.subsets import load
 
 CHECKED_ON = "digits-lenet"
@@ -32,8 +35,8 @@ class Check:
     remarks: tuple[str, ...] = ()
 
 
-def check_method(method: Any) -> Check:
-    """Fit a method on 60 networks of digits-lenet and have it predict 20 others, at budgets 1 and 2, twice each.
+def check_method(method: Any, *, budgets: int | str | Sequence[int] = BUDGETS) -> Check:
+    """Fit a method on 60 networks of digits-lenet and have it predict 20 others, twice at each budget.
 
     A method that is not bundled is also fitted in a sealed process, where `evaluate` would do so.
 
@@ -41,9 +44,14 @@ def check_method(method: Any) -> Check:
     ----------
     method
         As for `evaluate`. An estimator is tried as a classifier if scikit-learn says that it is one, else as a regressor.
+    budgets
+        One budget or several, also as a text such as "1-5"; by default 1 and 2. A method that needs later epochs, such as
+        ``Signature(function, epochs=[5])``, is tried at the budget that it is meant for.
 
     Raises
     ------
+    BudgetError
+        For a budget that digits-lenet does not have.
     MethodError
         If the method fails, returns anything but predictions, or predicts something else when it is fitted again on the same
         networks, naming budget and task; if it reads something that it does not declare; and if it reads the subset.
@@ -55,14 +63,14 @@ def check_method(method: Any) -> Check:
     ('weights',)
     """
     resolved = as_method(method)
-    label = label_of(resolved)
+    label, tried = label_of(resolved), checked_budgets(budgets)
     start = time.perf_counter()
     read: set[str] = set()
     tasks = tasks_of(resolved)
     constant: list[Task] = []
     for task in tasks:
         estimator, varies = _estimator(resolved, task), False
-        for budget in BUDGETS:
+        for budget in tried:
             fit = _small_fit(task, budget, read)
             first, again = (fit.predictions(Fitting(estimator, {}, label, order_seed=SEED)) for _ in range(2))
             if not np.array_equal(first["prediction"], again["prediction"]):
@@ -75,7 +83,8 @@ def check_method(method: Any) -> Check:
             _fit_sealed(fit, Fitting(estimator, {}, label, order_seed=SEED))
     if isinstance(resolved, Method):
         check_reads(resolved.reads, read, label)
-    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), _remarks(constant, read))
+    remarks = _remarks(constant, read) + _left_out(resolved, max(tried))
+    return Check(tasks, tuple(sorted(read)), round(time.perf_counter() - start, 3), remarks)
 
 
 def _is_bundled(method: Any) -> bool:
@@ -101,6 +110,17 @@ def _remarks(constant: Sequence[Task], read: Collection[str]) -> tuple[str, ...]
         return ("reads nothing of any network, so its predictions cannot depend on the networks",)
     same = f"predicts the same for all {TEST} networks: does what it reads vary?"
     return tuple(f"{task}: {same}" for task in constant)
+
+
+def _left_out(method: Any, largest: int) -> tuple[str, ...]:
+    """The epochs that a `Signature` of the method names and that lie beyond all budgets tried, with what to do."""
+    estimators = method.estimators.values() if isinstance(method, Method) else [method]
+    parts = [part for each in estimators if hasattr(each, "get_params") for part in (each, *each.get_params().values())]
+    named = {epoch for part in parts if isinstance(part, Signature) for epoch in part.epochs or ()}
+    if not (later := sorted(epoch for epoch in named if epoch > largest)):
+        return ()
+    words = f"{'epochs' if len(later) > 1 else 'epoch'} {listed(later)}"
+    return (f"its Signature names {words}, left out within a budget of {largest}: to try them, --budgets {later[-1]}",)
 
 
 def _estimator(method: Any, task: Task) -> Any:

@@ -62,6 +62,7 @@ def test_check_says_what_a_method_did() -> None:
     )
     assert "remark reads nothing of any network" in output("check", "constant")
     assert "remark" not in output("check", "degree-linear")
+    assert "tasks regression" in output("check", "degree-linear", "--budgets", "1,3")
 
 
 def test_cite_prints_package_version_and_paper(digits: nb.Subset) -> None:
