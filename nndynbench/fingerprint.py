@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.sources import DECIDES, PACKAGE, ChangedCodeError, is_small, package_code, running_code
+from nndynbench.sources import DECIDES, INSTALLED, PACKAGE, ChangedCodeError, is_small, package_code, running_code
 
 # A longer container is a user's own data, and slow to go through at each call.
 LARGEST = 1000
@@ -50,8 +50,6 @@ OUTSIDE_MODULES = frozenset(
 # And what draws numbers, unless the function makes a generator of its own.
 DRAWING = frozenset({"random", "rand", "randn", "randint", "randperm"})
 GENERATORS = frozenset({"default_rng", "Generator", "RandomState"})
-
-INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class _NoFingerprintError(ValueError):

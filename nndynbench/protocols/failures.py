@@ -6,7 +6,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from nndynbench.fingerprint import INSTALLED
+from nndynbench.sources import INSTALLED
 
 LONGEST_REASON = 500
 
