@@ -119,9 +119,9 @@ def warn_if_not_chosen(method: Method, task: Task, subsets: Sequence[str]) -> No
         return
     values = values_elsewhere(method, task)
     warnings.warn(
-        f"its choices ({', '.join(method.choices)}) are made on {TUNING_SUBSET} alone: on {listed(elsewhere)} the method is "
-        f"fitted as it is written{f', with {values}' if values else ''}. Choose them once with nndynbench tune FOLDER "
-        "(the folder of the method's file), or in every fold with GridSearchCV",
+        f"the choices of {method.name or 'a method'} ({', '.join(method.choices)}) are made on {TUNING_SUBSET} alone: on "
+        f"{listed(elsewhere)} it is fitted as it is written{f', with {values}' if values else ''}. "
+        "Choose them once with nndynbench tune FOLDER (the folder of the method's file), or in every fold with GridSearchCV",
         NothingChosenWarning,
         stacklevel=3,
     )
