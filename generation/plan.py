@@ -32,7 +32,7 @@ from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import architecture
 from nndynbench.names import check_name
 from nndynbench.storage.files import locked, user_path
-from nndynbench.storage.manifest import ImageFacts
+from nndynbench.storage.manifest import KEPT_BY_DEFAULT, ImageFacts
 from nndynbench.subsets.catalogue import CatalogueEntry, catalogue, catalogue_entry
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "subset_plan",
 ]
 
-KEPT_EPOCHS = tuple(range(11))
+KEPT_EPOCHS = tuple(range(KEPT_BY_DEFAULT + 1))
 
 
 class PlanMismatchError(NndynbenchError, ValueError):

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from nndynbench.sources import DECIDES, PACKAGE, ChangedCodeError, is_small, package_code, running_code
+from nndynbench.sources import DECIDES, INSTALLED, PACKAGE, ChangedCodeError, is_small, package_code, running_code
 
 # A longer container is a user's own data, and slow to go through at each call. An array is quick to go through.
 LARGEST = 1000
@@ -57,8 +57,6 @@ GENERATORS = frozenset({"default_rng", "Generator", "RandomState"})
 SEEDED = frozenset({"default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"})
 # Instructions that only prepare a call; not in all versions of Python.
 PREPARING = frozenset({"PRECALL", "PUSH_NULL"})
-
-INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class _NoFingerprintError(ValueError):

@@ -1,12 +1,15 @@
-"""Checks names that a user typed (the error for an unknown one lists the valid ones, and guesses which was meant), and
-lists names.
+"""Checks names that a user typed (the error for an unknown one lists the valid ones, and guesses which was meant), lists
+names, and names functions.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from nndynbench.errors import NndynbenchError
 
@@ -40,3 +43,12 @@ def first_of(names: Iterable[object], most: int) -> str:
     """The first names of a list, and how many more there are: "a, b and 3 more"."""
     listed = list(map(str, names))
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """A function's name in errors, with the place where it is defined: "edge_entropy (edge_entropy.py:12)"."""
+    while isinstance(function, partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
+    return name if code is None else f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +42,17 @@ def listed(names: Iterable[object], *, by: str = "and") -> str:
     """A list in words, such as "1, 3 and 5"; ``by`` stands before the last."""
     *first, last = map(str, names)
     return f"{', '.join(first)} {by} {last}" if first else last
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Whole numbers in ascending order in words: "1 to 5", "1, 3 and 5", or "1 to 10 and 13"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return listed(part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else run))
 
 
 def epochs(*budgets: int) -> str:

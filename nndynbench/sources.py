@@ -39,6 +39,9 @@ LARGEST_NAMED = 1 << 24
 REQUIRED = re.compile(r"[\w.-]+")
 OPTIONAL = re.compile(r";.*\bextra\b")
 
+# The folders of installed packages.
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+
 # The fields of a statement that hold statements.
 STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -136,19 +139,43 @@ def files_behind(*modules: str) -> set[Path]:
 
 
 def script_code(path: Path) -> str:
-    """SHA-256 of a user's file, of the files that it names, and of what it imports, from beside it or installed, except this
-    package.
+    """SHA-256 of a user's file, of what it imports, from beside it or installed, except this package, and of the files that
+    it and the user's own modules name.
     """
-    content = path.read_bytes()
-    digest = hashlib.sha256(content)
-    for name in sorted({found["name"] for found in NAMED.finditer(content.decode(errors="replace"))}):
-        named = path.resolve().parent / name
+    digest = hashlib.sha256(path.read_bytes())
+    folder, places = path.resolve().parent, (str(path.resolve().parent), *sys.path)
+    for named in _named_in(path, folder):
+        digest.update(named.encode())
+    for code in _packages_behind([path], places):
+        digest.update(code.encode())
+    for module in _own_modules(path, places):
+        # A name may be meant from the module's own folder, or from that of the file, where it is usually run.
+        for place in dict.fromkeys((module.resolve().parent, folder)):
+            for named in _named_in(module, place):
+                digest.update(named.encode())
+    return digest.hexdigest()
+
+
+def _named_in(source: Path, folder: Path) -> Iterator[str]:
+    """A line for each file in a folder that a source names: its name, and its state."""
+    for name in sorted({found["name"] for found in NAMED.finditer(source.read_bytes().decode(errors="replace"))}):
+        named = folder / name
         with suppress(OSError):  # what this user may not look at
             if named.is_file():
-                digest.update(f"{name} {_state_of(named)}".encode())
-    for code in _packages_behind([path], (str(path.resolve().parent), *sys.path)):
-        digest.update(code.encode())
-    return digest.hexdigest()
+                yield f"{name} {_state_of(named)}"
+
+
+def _own_modules(path: Path, places: tuple[str, ...]) -> list[Path]:
+    """The sources that a user's file imports, directly or not, and that are neither installed nor Python's own."""
+    todo, found = sorted(_tops([path])), dict[str, tuple[Path, ...]]()
+    while todo:
+        top = todo.pop(0)
+        if top in found or top == PACKAGE or top in sys.stdlib_module_names:
+            continue
+        held = (each for each in _package_files(top, places) if each.suffix == SOURCE)
+        found[top] = tuple(each for each in held if INSTALLED.isdisjoint(each.parts) and each.resolve() != path.resolve())
+        todo += sorted(_tops(found[top]) - found.keys())
+    return sorted(each for held in found.values() for each in held)
 
 
 def _state_of(data: Path) -> str:

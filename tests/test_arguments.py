@@ -128,7 +128,7 @@ def test_a_transformer_takes_histories_alone(digits: nb.Subset, transformer: Any
 @pytest.mark.parametrize(
     ("returned", "why"),
     [
-        (None, "row must return a mapping from names to numbers or texts, not None"),
+        (None, r"row \(test_arguments.py:\d+\) must return a mapping from names to numbers or texts, not None"),
         (3, "to numbers or texts, not 3"),
         ({"a": [1]}, r"not \[1\] for a"),
         ({"a": 1 + 2j}, r"not \(1\+2j\) for a"),

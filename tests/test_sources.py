@@ -214,3 +214,21 @@ def test_a_file_that_a_method_file_names_counts(tmp_path: Path) -> None:
     assert script_code(path) == before
     settings.write_text("cut = 0.2\n")
     assert script_code(path) != before
+
+
+@pytest.mark.parametrize("helper", ["own_helper.py", "own_package/inner.py"])
+def test_a_file_that_a_helper_names_counts(tmp_path: Path, helper: str) -> None:
+    """Where it lies beside the helper, or beside the method file."""
+    path, module = tmp_path / "mine.py", tmp_path / helper
+    module.parent.mkdir(exist_ok=True)
+    (module.parent / "__init__.py").touch()
+    path.write_text(f"import {helper.partition('/')[0].removesuffix('.py')}\n")
+    module.write_text("TABLE = open('table.csv').read()\n")
+    seen = [script_code(path)]
+    for place in {module.parent, tmp_path}:
+        for text in ("1\n", "2\n"):
+            (place / "table.csv").write_text(text)
+            seen.append(script_code(path))
+    assert len(set(seen)) == len(seen)
+    (tmp_path / "another.csv").write_text("1\n")
+    assert script_code(path) == seen[-1]

@@ -45,14 +45,17 @@ def protocols() -> None:
     print_table(table)
 
 
-def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")]) -> None:
+def check(
+    method: Annotated[str, typer.Argument(help="a bundled method, or FILE.py[:NAME]")],
+    budgets: Annotated[str, typer.Option(help='the epochs to try it with: 5, 1-10, or "1,3,5"')] = "1,2",
+) -> None:
     """Try a method on a few networks, in seconds, before an evaluation that takes minutes."""
     from nndynbench.progress import shown_time
     from nndynbench.protocols import check_method
     from nndynbench.protocols.checking import CHECKED_ON, TRAIN
     from nndynbench.protocols.method import is_file_name
 
-    found = check_method(method)
+    found = check_method(method, budgets=budgets)
     console.print(
         f"{escape(method)}: fits, predicts and predicts the same again; tasks {', '.join(found.tasks)}; "
         f"looked at {', '.join(found.reads) or 'nothing'}; {found.seconds:.1f} seconds"
@@ -60,7 +63,7 @@ def check(method: Annotated[str, typer.Argument(help="a bundled method, or FILE.
     if is_file_name(method) and found.evaluate_seconds is not None:
         command = f"nndynbench evaluate {shlex.quote(method)} --subset {CHECKED_ON}"
         takes = f"about {shown_time(found.evaluate_seconds)}" if found.evaluate_seconds > 10 else "a few seconds"
-        measured = f"here a fit on {TRAIN} networks took {found.fit_seconds:.2g} seconds at 1 epoch"
+        measured = f"here a fit on {TRAIN} networks took {found.fit_seconds:.2g} seconds"
         console.print(escape(f"next: {command} ({takes} or more: {measured})"), soft_wrap=True)
     for remark in found.remarks:
         console.print(f"[yellow]remark[/yellow] {escape(remark)}")

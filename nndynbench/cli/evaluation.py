@@ -61,6 +61,7 @@ def evaluate(
     from nndynbench.protocols.method import default_protocol, is_file_name, label_of
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
+    from nndynbench.protocols.tuning import TUNING_SUBSET, values_elsewhere
     from nndynbench.sealed.outside import prepare
     from nndynbench.storage.files import joined_names
     from nndynbench.submissions.beside import beside_bar
@@ -97,6 +98,9 @@ def evaluate(
     for table in score_tables(result, beside, {part.name: part.manifest.regime for part in loaded}):
         print_table(table)
     console.print(f"[dim]{said_of_intervals(draws, chosen)}[/dim]")
+    if found.choices and found.chosen.get(chosen.task) and any(part.name != TUNING_SUBSET for part in loaded):
+        values = values_elsewhere(found, chosen.task)
+        console.print(f"[dim]free parameters, chosen once on {TUNING_SUBSET}: {escape(values)}[/dim]")
     if unsealed := result.facts.unsealed:
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna() & beside["value"].notna(), "budget"]}):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from nndynbench.errors import NndynbenchError
 from nndynbench.numbers import listed
+from nndynbench.protocols.arguments import checked_budgets
 from nndynbench.protocols.budgets import shared_budgets
 from nndynbench.protocols.harness import Fit, Fitting, all_predictions, carried_over, check_reads
 from nndynbench.protocols.method import (
@@ -30,6 +32,7 @@ from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.protocols.sides import sides
 from nndynbench.protocols.tuning import INNER_FOLDS
 from nndynbench.seal import data_read
+from nndynbench.signatures import Signature
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.history import History
 from nndynbench.subsets.packed import ForgetfulNetwork
@@ -53,8 +56,8 @@ class Check:
 
     ``remarks``: what stops no evaluation but may be a mistake, such as equal predictions for all networks.
 
-    ``fit_seconds``: how long a fit on 60 networks took at budget 1, with the predictions for 20 and all that the method's
-    functions return. ``evaluate_seconds``: from such times, about how long `evaluate` takes on digits-lenet, at the budgets
+    ``fit_seconds``: how long a fit on 60 networks took at the smallest budget, with the predictions for 20 and all that the
+    method's functions return. ``evaluate_seconds``: from such times, about how long `evaluate` takes on digits-lenet, at the budgets
     of the method's default protocol and one fit at a time; None if digits-lenet lacks that protocol's networks. It takes
     longer if the method is slower at later epochs, or needs more than twice the time for twice the networks.
     """
@@ -69,8 +72,8 @@ class Check:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What was found of one task: remarks, and the seconds of a fit. ``computed``: at each of `BUDGETS`, where only what a
-    smaller budget had needed too was kept; ``kept``: at the last one, where everything was kept that can be.
+    """What was found of one task: remarks, and the seconds of a fit. ``computed``: at each budget, where only what a smaller
+    budget had needed too was kept; ``kept``: at the last one, where everything was kept that can be.
     """
 
     remarks: tuple[str, ...]
@@ -78,8 +81,8 @@ class _Trial:
     kept: float
 
 
-def check_method(method: Any) -> Check:
-    """Fit a method on 60 networks of digits-lenet and have it predict 20 others, at budgets 1 and 2, twice each.
+def check_method(method: Any, *, budgets: int | str | Sequence[int] = BUDGETS) -> Check:
+    """Fit a method on 60 networks of digits-lenet and have it predict 20 others, twice at each budget.
 
     The second time, whatever the method's functions return is computed again. A method that is not bundled is also fitted in
     a sealed process, where `evaluate` would do so.
@@ -88,9 +91,14 @@ def check_method(method: Any) -> Check:
     ----------
     method
         As for `evaluate`. An estimator is tried as a classifier if scikit-learn says that it is one, else as a regressor.
+    budgets
+        One budget or several, also as a text such as "1-5"; by default 1 and 2. A method that needs later epochs, such as
+        ``Signature(function, epochs=[5])``, is tried at the budget that it is meant for.
 
     Raises
     ------
+    BudgetError
+        For a budget that digits-lenet does not have.
     MethodError
         If the method fails, returns anything but predictions, or predicts something else when it is fitted again on the same
         networks, naming budget and task; if it reads something that it does not declare; and if it holds or loads a subset.
@@ -108,16 +116,17 @@ def check_method(method: Any) -> Check:
     start = time.perf_counter()
     read: set[str] = set()
     subset = load(CHECKED_ON)
-    trials = {task: _tried(resolved, task, subset, read, sealed=not is_bundled) for task in tasks_of(resolved)}
+    tried = sorted(map(subset.check_budget, checked_budgets(budgets)))
+    trials = {task: _tried(resolved, task, subset, tried, read, sealed=not is_bundled) for task in tasks_of(resolved)}
     if isinstance(resolved, Method):
         check_reads(resolved.reads, read, label_of(resolved))
     return Check(
         tuple(trials),
         tuple(sorted(read)),
         round(time.perf_counter() - start, 3),
-        tuple(_remarks(trials.values(), read, read_by_file)),
+        (*_remarks(trials.values(), read, read_by_file), *_left_out(resolved, max(tried))),
         round(max(trial.computed[0] for trial in trials.values()), 3),
-        _expected_seconds(resolved, trials, subset),
+        _expected_seconds(resolved, trials, subset, tried),
     )
 
 
@@ -134,10 +143,10 @@ def _remarks(trials: Iterable[_Trial], read: Collection[str], read_by_file: Coll
     return dict.fromkeys(remarks)
 
 
-def _tried(method: Any, task: Task, subset: Subset, read: set[str], *, sealed: bool) -> _Trial:
-    """Fit a method for one task at `BUDGETS`; adds what was read to ``read``. ``sealed``: try that as `evaluate` does."""
+def _tried(method: Any, task: Task, subset: Subset, budgets: Sequence[int], read: set[str], *, sealed: bool) -> _Trial:
+    """Fit a method for one task at each budget; adds what was read to ``read``. ``sealed``: try that as `evaluate` does."""
     fitting = Fitting(_estimator(method, task), {}, label_of(method), order_seed=SEED)
-    fits, afresh = _small_fits(task, subset, read, subset.reader), _small_fits(task, subset, read, _forgetful(subset))
+    fits, afresh = (_small_fits(task, subset, budgets, read, reader) for reader in (subset.reader, _forgetful(subset)))
     varies, computed = False, []
     for fit, other in zip(fits, afresh, strict=True):
         first = fit.predictions(fitting)
@@ -187,7 +196,9 @@ def _timed(work: Callable[..., Value], *arguments: Any) -> tuple[Value, float]:
     return work(*arguments), time.perf_counter() - start
 
 
-def _expected_seconds(method: Any, trials: Mapping[Task, _Trial], subset: Subset) -> float | None:
+def _expected_seconds(
+    method: Any, trials: Mapping[Task, _Trial], subset: Subset, tried_budgets: Sequence[int]
+) -> float | None:
     """About how long `evaluate` takes on a whole subset: each fit as long as here, by the number of its networks, also those
     fits that choose parameters, and once for each network and budget what a function returns.
     """
@@ -202,8 +213,21 @@ def _expected_seconds(method: Any, trials: Mapping[Task, _Trial], subset: Subset
     tried = 1 + INNER_FOLDS * prod(map(len, choices.values())) if choices else 1
     handed = sum(len(side) for both in folds for side in both) * len(budgets) * tried
     networks = len({network for both in folds for side in both for network in side})
-    computing = [max(0.0, trial.computed[min(budget, len(BUDGETS)) - 1] - trial.kept) for budget in budgets]
+    steps = [later - earlier for earlier, later in pairwise([0, *tried_budgets])]
+    by_epoch = [max(0.0, seconds - trial.kept) / step for seconds, step in zip(trial.computed, steps, strict=True)]
+    computing = [by_epoch[min(place, len(by_epoch) - 1)] for place in range(len(budgets))]
     return round((handed * trial.kept + networks * sum(computing)) / (TRAIN + TEST), 1)
+
+
+def _left_out(method: Any, largest: int) -> tuple[str, ...]:
+    """The epochs that a `Signature` of the method names and that lie beyond all budgets tried, with what to do."""
+    estimators = method.estimators.values() if isinstance(method, Method) else [method]
+    parts = [part for each in estimators if hasattr(each, "get_params") for part in (each, *each.get_params().values())]
+    named = {epoch for part in parts if isinstance(part, Signature) for epoch in part.epochs or ()}
+    if not (later := sorted(epoch for epoch in named if epoch > largest)):
+        return ()
+    words = f"{'epochs' if len(later) > 1 else 'epoch'} {listed(later)}"
+    return (f"its Signature names {words}, left out within a budget of {largest}: to try them, --budgets {later[-1]}",)
 
 
 def _estimator(method: Any, task: Task) -> Any:
@@ -213,14 +237,16 @@ def _estimator(method: Any, task: Task) -> Any:
     return replace(method, protocols=()).estimator(find_protocol(DEFAULT_PROTOCOLS[task]))
 
 
-def _small_fits(task: Task, subset: Subset, read: set[str], reader: Callable[[int], Reader]) -> list[Fit]:
-    """A fit at each of `BUDGETS` on a few networks, each read through its ``reader`` at all of them."""
+def _small_fits(
+    task: Task, subset: Subset, budgets: Sequence[int], read: set[str], reader: Callable[[int], Reader]
+) -> list[Fit]:
+    """A fit at each budget on a few networks, each read through its ``reader`` at all of them."""
     chosen = find_protocol(DEFAULT_PROTOCOLS[task])
     # Ids follow the grid, so evenly spaced ones hold both classes.
     both = zip(subset.split(str(chosen.split))[0], (TRAIN, TEST), strict=True)
     readers = [{network: reader(network) for network in side[:: len(side) // count][:count]} for side, count in both]
     fits = []
-    for budget in BUDGETS:
+    for budget in budgets:
         seen, asked = ({network: History(own, budget, read) for network, own in side.items()} for side in readers)
         fits.append(Fit(subset, subset, chosen, budget, 0, seen, asked, read))
     return fits

@@ -6,7 +6,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from nndynbench.fingerprint import INSTALLED
+from nndynbench.errors import NndynbenchError
+from nndynbench.sources import INSTALLED
 
 LONGEST_REASON = 500
 
@@ -49,10 +50,11 @@ def place_in_user_code(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """An error in one line: its class and its message, which is cut if it is long."""
+    """An error in one line: its class and its message, which is cut if it is long and not this package's own."""
     try:
         said = " ".join(str(error).split())
     except Exception:  # a user's own error class may fail here too
         said = ""
-    said = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+    if len(said) > LONGEST_REASON and not isinstance(error, NndynbenchError):  # our own end with what to do
+        said = f"{said[:LONGEST_REASON]}…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -42,7 +42,7 @@ from nndynbench.protocols.result_facts import ResultFacts, SubsetVersion
 from nndynbench.protocols.results import DRAW, Result, without_one_draw
 from nndynbench.protocols.scoring import groups_of, score
 from nndynbench.protocols.sides import sides
-from nndynbench.protocols.tuning import TUNING_SUBSET
+from nndynbench.protocols.tuning import TUNING_SUBSET, warn_if_not_chosen
 from nndynbench.subsets import Subset, as_subset
 from nndynbench.subsets.history import READABLE
 
@@ -119,6 +119,11 @@ def evaluate(
         If the method fails, naming subset, budget and fold; if it reads what it does not declare; if it is sealed and holds
         or loads a subset; or if it was to be sealed and cannot be carried over.
 
+    Warns
+    -----
+    NothingChosenWarning
+        For a method with `Method.choices` that were made for none of the subsets, with the values that are used instead.
+
     Examples
     --------
     >>> import nndynbench
@@ -136,6 +141,8 @@ def evaluate(
     fitting = Fitting(estimator, choices, label, seed, most=checked_count(reference_networks, "reference_networks"))
     fitting = carried_over(fitting, method, asked=sealed)
     loaded = loaded_subsets(subsets)
+    if isinstance(resolved, Method):
+        warn_if_not_chosen(resolved, chosen.task, [subset.name for subset in loaded])
     start = time.perf_counter()
     read: set[str] = set()
     numbers = checked_draws(draws, chosen)
@@ -391,8 +398,8 @@ def carried_over(fitting: Fitting, method: Any, *, asked: bool | None) -> Fittin
 def all_predictions(
     fits: Sequence[Fit], fitting: Fitting, jobs: int, report: ReportProgress, *, must_be_sealed: bool
 ) -> tuple[Fitting, pd.DataFrame]:
-    """Every fit's predictions, and how they were fitted. If the method turns out not to be readable in another process, all
-    fits are run again here.
+    """Every fit's predictions, in the order of ``fits``, and how they were fitted. If the method turns out not to be
+    readable in another process, all fits are run again here.
     """
     from joblib import Parallel, delayed
 
@@ -400,10 +407,12 @@ def all_predictions(
 
     # Threads: the histories share the subset's tables, and the fits are short.
     working = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-    parts = []
+    # One fit of each budget first, the largest before all: epochs that are not at hand end it now, not after hours of fits.
+    order = sorted(range(len(fits)), key=lambda place: (fits[place].draw, fits[place].fold, -fits[place].budget))
+    parts: dict[int, pd.DataFrame] = {}
     try:
-        for part in working(delayed(fit.predictions)(fitting) for fit in fits):
-            parts.append(part)
+        for place, part in zip(order, working(delayed(fits[each].predictions)(fitting) for each in order), strict=True):
+            parts[place] = part
             report(len(parts), len(fits))
     except outside.NotCarriedError as reason:
         outside.stop_what_runs()
@@ -413,5 +422,5 @@ def all_predictions(
     except BaseException:
         outside.stop_what_runs()
         raise
-    predictions: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    predictions: pd.DataFrame = pd.concat([parts[place] for place in range(len(fits))], ignore_index=True)
     return fitting, without_one_draw(predictions)

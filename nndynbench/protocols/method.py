@@ -64,8 +64,11 @@ class Method:
     ``needs`` is a library that it cannot do without, such as "torch". Such a method is fitted only if it is named, not when
     all methods are compared.
 
-    ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``. They are chosen on digits-lenet alone; ``chosen`` is what
-    was chosen there for each task, and is used on every other subset.
+    ``choices`` are its free parameters, ``{"svc__C": [1, 10]}``. They are chosen on digits-lenet alone: anew in every fold
+    when a method is scored there, and once for all other subsets by ``nndynbench tune FOLDER``. ``chosen`` is what was
+    chosen once, for each task. Without it the estimators are used on other subsets as they are written, with a
+    `NothingChosenWarning`. To choose on the training networks of every fold of any subset, wrap the pipeline in
+    scikit-learn's `GridSearchCV` instead.
 
     Examples
     --------

@@ -4,7 +4,7 @@ A result is in ``<folder>/<subset>-<version>/<protocol>/<method>.<key>.json``. A
 and so another file:
 
 - the subset's checksum (with its arrays, if the method reads weights, since those at hand may be rounded)
-- the method's file, with all that it imports, the files that it names, and its chosen parameters
+- the method's file, with all that it imports, the files that it and the user's other modules name, and its chosen parameters
 - the protocol, and the code that decides predictions (`nndynbench.sources.DECIDES`)
 - the version of scikit-learn
 

@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nndynbench.numbers import listed
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.storage.elsewhere import written_somewhere
 from nndynbench.storage.files import write_whole
 
 if TYPE_CHECKING:
     from nndynbench.protocols.method import Method
+
+
+class NothingChosenWarning(UserWarning):
+    """A method with choices is scored on a subset for which none of them was made."""
+
 
 Folds: TypeAlias = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 """For each fold the positions of the networks learnt from, and of those held out."""
@@ -95,6 +102,29 @@ def inner_folds(target: npt.NDArray[Any], groups: npt.NDArray[Any], task: Task) 
 
     rule = StratifiedGroupKFold if task == "classification" else GroupKFold
     return list(rule(INNER_FOLDS).split(np.zeros(len(target)), target, groups))
+
+
+def values_elsewhere(method: Method, task: Task) -> str:
+    """The values that a method's free parameters have on every subset but the tuning one, such as "svc__C=10"; empty if it
+    has none.
+    """
+    values = method.estimators[task].get_params() | dict(method.chosen.get(task, {}))
+    return ", ".join(f"{name}={values[name]!r}" for name in method.choices if name in values)
+
+
+def warn_if_not_chosen(method: Method, task: Task, subsets: Sequence[str]) -> None:
+    """Warn of choices that are made for none of these subsets: the method is used there as it is written."""
+    elsewhere = [name for name in subsets if name != TUNING_SUBSET]
+    if not method.choices or method.chosen.get(task) or not elsewhere:
+        return
+    values = values_elsewhere(method, task)
+    warnings.warn(
+        f"the choices of {method.name or 'a method'} ({', '.join(method.choices)}) are made on {TUNING_SUBSET} alone: on "
+        f"{listed(elsewhere)} it is fitted as it is written{f', with {values}' if values else ''}. "
+        "Choose them once with nndynbench tune FOLDER (the folder of the method's file), or in every fold with GridSearchCV",
+        NothingChosenWarning,
+        stacklevel=3,
+    )
 
 
 def choose(method: Method) -> dict[str, dict[str, Any]]:

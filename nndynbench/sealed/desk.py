@@ -151,8 +151,9 @@ class Desk:
         if kind == ROW:
             return ROW, self._histories[0].epochs
         if kind == GRAPH:
-            epoch, representation, sign = rest
-            return GRAPH, checked_epoch(self._histories[0], epoch), str(representation), None if sign is None else str(sign)
+            epoch, representation, sign, moments = rest
+            side, summarised = None if sign is None else str(sign), None if moments is None else bool(moments)
+            return GRAPH, checked_epoch(self._histories[0], epoch), str(representation), side, summarised
         raise ValueError(f"nothing is kept for {kind!r:.100}")
 
 

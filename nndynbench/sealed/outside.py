@@ -17,7 +17,6 @@ import numpy as np
 
 from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
-from nndynbench.fingerprint import INSTALLED
 from nndynbench.protocols.fitting import Known
 from nndynbench.protocols.method import is_file_name
 from nndynbench.protocols.protocol import Protocol
@@ -25,7 +24,7 @@ from nndynbench.sealed import server
 from nndynbench.sealed.channel import Channel, GoneError
 from nndynbench.sealed.desk import Desk, networks_of
 from nndynbench.sealed.inside import FINGERPRINTING, Job, Surroundings
-from nndynbench.sources import PACKAGE, is_small
+from nndynbench.sources import INSTALLED, PACKAGE, is_small
 from nndynbench.subsets.history import History
 
 

@@ -4,6 +4,7 @@ from .snapshot import SIGNATURE_SIGNS as SIGNATURE_SIGNS
 from .snapshot import SIGNS as SIGNS
 from .snapshot import SnapshotSignature as SnapshotSignature
 from .snapshot import check_graph as check_graph
+from .snapshot import check_moments as check_moments
 from .snapshot import function_signature as function_signature
 from .snapshot import has_unrolled_graph as has_unrolled_graph
 from .snapshot import shuffled as shuffled

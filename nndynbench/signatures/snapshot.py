@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nndynbench.arrays import FloatArray, as_array
-from nndynbench.centralities import degree, eigenvector_centrality, moments
+from nndynbench.arrays import FloatArray
+from nndynbench.centralities import degree, eigenvector_centrality
+from nndynbench.centralities import moments as five_moments
 from nndynbench.graphs.architecture import Architecture, architecture
 from nndynbench.graphs.layered import SIGNS as SIGNS
 from nndynbench.graphs.layered import LayeredGraph
@@ -20,7 +21,8 @@ from nndynbench.graphs.rolled import rolled
 from nndynbench.graphs.unrolled import has_unrolled_graph as has_unrolled_graph
 from nndynbench.graphs.unrolled import unrolled
 from nndynbench.graphs.weights import layer_weight
-from nndynbench.names import check_name
+from nndynbench.names import check_name, first_of, name_of
+from nndynbench.signatures.returned import vector_of
 
 NodeFunction: TypeAlias = Callable[[LayeredGraph], npt.ArrayLike]
 
@@ -141,12 +143,32 @@ def snapshot_signatures(
         if kind not in graphs:
             graph = snapshot_graph(weights, name, key.representation)
             graphs[kind] = graph.subgraph(key.sign) if key.sign else graph
-        signatures[key] = moments(CENTRALITIES[key.centrality](graphs[kind].blocks))
+        signatures[key] = five_moments(CENTRALITIES[key.centrality](graphs[kind].blocks))
     return signatures
 
 
-def stacked(values: Sequence[FloatArray]) -> FloatArray:
-    """Signatures side by side as one array.
+def check_moments(moments: object, centrality: str | NodeFunction) -> None:
+    """Raise ValueError unless ``moments`` is True, False or None, as for `Signature`, and not False for a named centrality.
+
+    Examples
+    --------
+    >>> from nndynbench.signatures import check_moments
+    >>> check_moments(False, "degree")
+    Traceback (most recent call last):
+    ...
+    ValueError: the signature 'degree' is five moments: for its values, give a function, such as lambda graph: graph.degree()
+    """
+    if moments is not None and not isinstance(moments, bool):
+        raise ValueError(f"moments must be True, False or None, not {moments!r}")
+    if moments is False and not callable(centrality):
+        values = "graph.degree()" if centrality == "degree" else "graph.eigenvector_centrality()"
+        raise ValueError(
+            f"the signature {centrality!r} is five moments: for its values, give a function, such as lambda graph: {values}"
+        )
+
+
+def stacked(values: Sequence[FloatArray], *, of: str | NodeFunction = "the function") -> FloatArray:
+    """Signatures side by side as one array; errors name the function that they are ``of``.
 
     Raises
     ------
@@ -161,34 +183,35 @@ def stacked(values: Sequence[FloatArray]) -> FloatArray:
     (2, 5)
     """
     if len(lengths := {value.shape[-1] for value in values}) > 1:
-        found = ", ".join(map(str, sorted(lengths)))
+        name = name_of(of) if callable(of) else of
         raise ValueError(
-            f"signatures of different lengths ({found}): a function must return the same number of values for every graph"
+            f"signatures of different lengths ({first_of(sorted(lengths), 5)}): {name} must return the same number of "
+            "values for every graph, or be summarised: Signature(…, moments=True)"
         )
     return np.stack(values)
 
 
-def function_signature(function: NodeFunction, graph: LayeredGraph) -> FloatArray:
-    """The signature of one snapshot's graph by a user's function. One value per node is summarised by its five moments; any
-    other vector is taken as it is, and a number as a vector of length one.
+def function_signature(function: NodeFunction, graph: LayeredGraph, *, moments: bool | None = None) -> FloatArray:
+    """The signature of one snapshot's graph by a user's function, which returns a vector or a number.
+
+    With ``moments=True`` it is the five moments of the values, with False the values as they are. By default it is the
+    moments if there are exactly as many values as the graph has nodes, whatever they stand for; else the values.
 
     Raises
     ------
     ValueError
-        If the function returns neither a vector nor a number.
+        If the function returns neither a vector nor a number, saying what to write instead.
 
     Examples
     --------
     >>> import nndynbench
     >>> graph = nndynbench.load("digits-lenet").history(100, budget=5).graph(5)
-    >>> nndynbench.signatures.function_signature(nndynbench.centralities.degree, graph).shape  # of one value per node
+    >>> degree = nndynbench.centralities.degree
+    >>> nndynbench.signatures.function_signature(degree, graph).shape  # of one value per node
     (5,)
+    >>> nndynbench.signatures.function_signature(degree, graph, moments=False).shape
+    (51,)
     """
-    try:
-        value = np.asarray(as_array(function(graph)), dtype=np.float64)
-    except TypeError as reason:
-        raise ValueError(f"a signature function must return a vector of real numbers: {reason}") from reason
-    value = np.atleast_1d(value)
-    if value.ndim != 1 or not value.size:
-        raise ValueError(f"a signature function must return a vector, or a number, not an array of shape {value.shape}")
-    return moments(value) if len(value) == graph.number_of_nodes else value
+    values = vector_of(function, function(graph))
+    summarised = len(values) == graph.number_of_nodes if moments is None else moments
+    return five_moments(values) if summarised else values

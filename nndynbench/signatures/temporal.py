@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from nndynbench.arrays import FloatArray
 from nndynbench.fingerprint import fingerprint
 from nndynbench.names import check_name
-from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, NodeFunction, check_graph, stacked
+from nndynbench.signatures.snapshot import CENTRALITIES, SIGNATURE_SIGNS, NodeFunction, check_graph, check_moments, stacked
 
 if TYPE_CHECKING:
     from nndynbench.subsets.history import History
@@ -60,8 +60,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     centrality
-        "degree", "eigenvector", or any function of a `LayeredGraph`. If a function returns one value per node, these are
-        summarised by the five moments. A vector of another length, or a number, is taken as it is.
+        "degree", "eigenvector", or any function of a `LayeredGraph` that returns a vector or a number.
     representation
         "rolled", "unrolled" or "rolled-shuffled".
     sign
@@ -72,7 +71,13 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         True for the signatures of all epochs side by side (5·t values), False for only that of the last epoch.
     epochs
         Which snapshots up to the budget to use, such as ``[1, 5, 10]``; 0 is the initialisation. The default is all epochs
-        from 1 on. They are taken in their order in time, each once; those beyond the budget are left out.
+        from 1 on. They are taken in their order in time, each once. Those beyond the budget are left out without a word; if
+        none is left, that is an error.
+    moments
+        For a function: True summarises what it returns by the five moments, False takes it as it is. By default a vector
+        with exactly as many values as the graph has nodes is taken for one value per node and summarised; any other
+        vector, or a number, is taken as it is. So say False for a vector that may happen to have that length, such as all
+        eigenvalues of an adjacency matrix. Values that are taken as they are must be equally many for every graph.
 
     Examples
     --------
@@ -82,6 +87,8 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (3, 25)
     >>> nndynbench.Signature(lambda graph: [block.max() for block in graph.blocks], epochs=[5]).transform(histories).shape
     (3, 5)
+    >>> nndynbench.Signature(lambda graph: graph.degree(), epochs=[5], moments=False).transform(histories).shape
+    (3, 51)
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         alpha: float = 0.5,
         concatenate: bool = True,
         epochs: Sequence[int] | None = None,
+        moments: bool | None = None,
     ) -> None:
         self.centrality = centrality
         self.representation = representation
@@ -102,6 +110,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.alpha = alpha
         self.concatenate = concatenate
         self.epochs = epochs
+        self.moments = moments
 
     @property
     def own_functions(self) -> list[NodeFunction]:
@@ -125,6 +134,7 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"concatenate must be True or False, not {self.concatenate!r}")
         if self.epochs is not None and not _whole_numbers(self.epochs):
             raise ValueError(f"epochs must be whole numbers, such as [1, 5, 10], or None, not {self.epochs!r}")
+        check_moments(self.moments, self.centrality)
 
     def transform(self, X: Sequence[History]) -> FloatArray:
         """The temporal signatures, shape (histories, values)."""
@@ -132,13 +142,15 @@ class Signature(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         self._check()
         code = fingerprint(self.centrality) if callable(self.centrality) else None
-        return stacked([self._temporal(history, code) for history in as_histories(X)])
+        return stacked([self._temporal(history, code) for history in as_histories(X)], of=self.centrality)
 
     def _temporal(self, history: History, code: str | None) -> FloatArray:
         chosen = None if self.epochs is None else sorted({epoch for epoch in self.epochs if 0 <= epoch <= history.epochs})
         if chosen == []:
-            raise ValueError(f"none of the epochs {self.epochs} lies within the budget of {history.epochs}")
-        signatures = history._signature(self.centrality, code, self.representation, self.sign, chosen)
+            first = min((epoch for epoch in self.epochs or () if epoch > 0), default=None)
+            needed = f": it needs {first} or more, as with budgets={first} or --budgets {first}" if first else ""
+            raise ValueError(f"none of the epochs {self.epochs} lies within the budget of {history.epochs}{needed}")
+        signatures = history._signature(self.centrality, code, self.representation, self.sign, chosen, self.moments)
         signatures = weighted(signatures, self.weighting, alpha=self.alpha)
         return signatures.ravel() if self.concatenate else signatures[-1]
 

@@ -23,6 +23,9 @@ TIERS: tuple[TierName, ...] = ("networks", "centralities", "graphs", "weights")
 CPU_GROUP = 6
 
 
+# Up to this epoch training keeps snapshots, unless told otherwise.
+KEPT_BY_DEFAULT = 10
+
 # The name of the grid of runs that were recorded, not trained here.
 OWN_RUNS = "own runs"
 

@@ -83,9 +83,12 @@ class Pack:
         ]
         return hashlib.sha256(" ".join([self.checksum, *held]).encode()).hexdigest()
 
-    def networks_in(self, tier: TierName) -> int:
-        """For how many networks a tier at hand holds anything, as the manifests say; 0 if it is not at hand."""
-        return max((f.manifest.tiers[tier].networks for f in self.folders if f.holds_tier(tier)), default=0)
+    def networks_in(self, tier: TierName, *, epoch: int | None = None) -> int:
+        """For how many networks a tier at hand holds anything, or with ``epoch`` that epoch, as the manifests say; 0 if it
+        is not at hand.
+        """
+        held = (folder.manifest.tiers[tier] for folder in self.folders if folder.holds_tier(tier))
+        return max((facts.networks for facts in held if epoch is None or epoch in facts.epochs), default=0)
 
     def table(self, name: TableName) -> pd.DataFrame:
         """A table, indexed by its keys; raises `DamagedFileError` if it is not of the manifest's networks and epochs."""

@@ -127,7 +127,7 @@ def to_download(subset: str, version: str, tier: str) -> str:
 def to_regenerate(subset: str, *, command: str | None = None) -> str:
     """How to regenerate a subset that cannot be had, by default as the catalogue says."""
     command = command or f"python -m generation train {subset} --out DIR"
-    return f"regenerate it from a clone: {command}, then load it with root=DIR"
+    return f"regenerate it from a clone: {command}, then load it with root=DIR, or --root DIR"
 
 
 def _is_file(path: Path) -> bool:

@@ -82,6 +82,11 @@ def hub_repository() -> str:
     return os.environ.get("NNDYNBENCH_HUB") or str(_catalogue()["hub"])
 
 
+def is_published() -> bool:
+    """Whether there is a repository to download from: the catalogue's, once it is published, or one of the user's own."""
+    return bool(os.environ.get("NNDYNBENCH_HUB") or _catalogue()["published"])
+
+
 def _entry(
     name: str,
     *,

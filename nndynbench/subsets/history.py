@@ -16,6 +16,7 @@ import pandas as pd
 from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.fingerprint import fingerprint
+from nndynbench.names import name_of
 
 if TYPE_CHECKING:
     from nndynbench.graphs import LayeredGraph, Weights
@@ -28,7 +29,10 @@ HYPERPARAMETERS = "hyperparameters"
 READABLE = (WEIGHTS, CURVES, HYPERPARAMETERS)
 
 Place: TypeAlias = tuple[str | int | None, ...]
-"""What a function is applied to: a history, as (ROW, budget), or a snapshot, as (GRAPH, epoch, representation, sign)."""
+"""What a function is applied to: a history, as (ROW, budget), or a snapshot, as (GRAPH, epoch, representation, sign,
+moments). The last says whether the value is moments (True), what was returned (False), or either (None): see `Signature`.
+"""
+SnapshotPlace: TypeAlias = tuple[str, int, str, str | None, bool | None]
 ROW, GRAPH = "row", "graph"
 
 
@@ -164,14 +168,15 @@ class History:
         representation: str = "rolled",
         sign: str | None = None,
         epochs: Sequence[int] | None = None,
+        moments: bool | None = None,
     ) -> FloatArray:
         """The snapshot signature after each epoch, (epochs, 5); (epochs, 10) for ``sign="pos-neg"``.
 
-        ``centrality`` may be a function of a `LayeredGraph`; see `nndynbench.Signature`. ``epochs`` selects epochs; by
-        default these are 1 to the budget. 0 is the initialisation.
+        ``centrality`` may be a function of a `LayeredGraph`; ``moments`` says whether what it returns is summarised. See
+        `nndynbench.Signature`. ``epochs`` selects epochs; by default these are 1 to the budget. 0 is the initialisation.
         """
         code = fingerprint(centrality) if callable(centrality) else None
-        return self._signature(centrality, code, representation, sign, epochs)
+        return self._signature(centrality, code, representation, sign, epochs, moments)
 
     def _signature(
         self,
@@ -180,9 +185,10 @@ class History:
         representation: str,
         sign: str | None,
         epochs: Sequence[int] | None,
+        moments: bool | None,
     ) -> FloatArray:
         """Like `signature`, for a function whose fingerprint is known."""
-        from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph, stacked
+        from nndynbench.signatures import SIGNATURE_SIGNS, SIGNS, check_graph, check_moments, stacked
 
         held, kind, side = _held[self], _text(representation), _text(sign)
         held.read.add(WEIGHTS)
@@ -193,11 +199,13 @@ class History:
         if not chosen:
             raise BudgetError("epochs must have at least one epoch, such as [1, 2]")
         check_graph(kind, side, signs=SIGNATURE_SIGNS)
+        check_moments(moments, centrality)
         sides = []
         for part in SIGNS if side == "pos-neg" else (side,):
             if callable(centrality):
-                values = [_function_value(held.reader, centrality, code, epoch, kind, part) for epoch in chosen]
-                sides.append(stacked(values))
+                places: list[SnapshotPlace] = [(GRAPH, epoch, kind, part, moments) for epoch in chosen]
+                values = [_function_value(held.reader, centrality, code, place) for place in places]
+                sides.append(stacked(values, of=centrality))
             else:
                 sides.append(held.reader.signature(_text(centrality), kind, part, chosen))
         return np.concatenate(sides, axis=1)
@@ -241,7 +249,7 @@ def as_histories(X: Iterable[History]) -> list[History]:
 
 def _checked_row(function: Callable[..., Any], row: Any) -> dict[str, Any]:
     """A row with plain values, None as NaN; raises ValueError for anything that is not a row."""
-    what = f"{getattr(function, '__qualname__', function)} must return a mapping from names to numbers or texts"
+    what = f"{name_of(function)} must return a mapping from names to numbers or texts"
     if not isinstance(row, Mapping):
         raise ValueError(f"{what}, not {row!r:.100}")
     plain = {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
@@ -287,23 +295,18 @@ def _text(value: Any) -> Any:
 
 
 def _function_value(
-    reader: Reader,
-    function: Callable[..., npt.ArrayLike],
-    code: str | None,
-    epoch: int,
-    representation: str,
-    sign: str | None,
+    reader: Reader, function: Callable[..., npt.ArrayLike], code: str | None, place: SnapshotPlace
 ) -> FloatArray:
-    """What a user's function returns for a snapshot's graph; remembered, since each fold, budget and process asks again."""
+    """A snapshot's signature by a user's function; remembered, since each fold, budget and process asks again."""
     from nndynbench.signatures import function_signature
 
-    place = GRAPH, epoch, representation, sign
     known = reader.known(code, place) if code is not None else None
     if known is not None:
         return np.array(known, dtype=np.float64)
     start = time.perf_counter()
+    _, epoch, representation, sign, moments = place
     graph = reader.graph(epoch, representation)
-    value = function_signature(function, graph.subgraph(sign) if sign is not None else graph)
+    value = function_signature(function, graph.subgraph(sign) if sign is not None else graph, moments=moments)
     if code is not None:
         reader.keep(code, place, value.tolist(), time.perf_counter() - start)
     return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nndynbench.names import check_name
 from nndynbench.storage.hub import adopt, published_versions, read_origin
-from nndynbench.storage.manifest import TIERS, TierName
+from nndynbench.storage.manifest import TIERS, TierName, read_manifest
 from nndynbench.storage.packed import PackedFolder
 from nndynbench.storage.places import (
     NotAtHandError,
@@ -23,7 +23,7 @@ from nndynbench.storage.places import (
     versions_at,
 )
 from nndynbench.storage.versions import version_numbers
-from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository, read_as
+from nndynbench.subsets.catalogue import catalogue, catalogue_entry, hub_repository, is_published, read_as
 from nndynbench.subsets.reader import RICHER
 from nndynbench.subsets.subset import Subset
 
@@ -164,8 +164,10 @@ def download(
     try:
         folder = PackedFolder(_from_hub(name, version, offline=offline), offline=offline)
     except NotAtHandError as error:
-        wanted = f"{name} {version}" if version else name
-        raise NotAtHandError(f"{wanted} cannot be downloaded: {error}; {to_regenerate(name)}") from error
+        wanted, at_hand = f"{name} {version}" if version else name, find(name)
+        command = read_manifest(at_hand[-1]).training_command if at_hand else None
+        why = f"{error}" if is_published() else f"{error}, and nothing was there when this version of the package was made"
+        raise NotAtHandError(f"{wanted} cannot be downloaded: {why}; {to_regenerate(name, command=command)}") from error
     for tier in dict.fromkeys(("networks", *tiers)):
         richer = (tier, *RICHER.get(tier, ()))
         published = next((part for part in richer if part in folder.manifest.tiers), None)
@@ -229,10 +231,10 @@ def names_at_hand(root: str | Path | None = None) -> list[str]:
     return [*(entry.name for entry in catalogue().values() if find(entry.name, root=root)), *own]
 
 
-def names_with(tier: TierName, *, root: str | Path | None = None) -> list[str]:
-    """The subsets at hand for which a tier can be read for every network."""
+def names_with(tier: TierName, *, epoch: int | None = None, root: str | Path | None = None) -> list[str]:
+    """The subsets at hand for which a tier can be read for every network; with ``epoch``, at that epoch."""
     readable = [subset for name in names_at_hand(root) if (subset := _readable(name, root)) is not None]
-    return [subset.name for subset in readable if subset.networks_in(tier) == subset.manifest.networks]
+    return [each.name for each in readable if each.networks_in(tier, epoch=epoch) == each.manifest.networks]
 
 
 def names_with_late_accuracy() -> list[str]:

@@ -12,12 +12,13 @@ import pandas as pd
 from nndynbench.arrays import FloatArray
 from nndynbench.errors import NndynbenchError
 from nndynbench.graphs import Architecture, Weights, architecture, initial_weights, rolled
-from nndynbench.numbers import listed
+from nndynbench.numbers import listed, spans
 from nndynbench.storage.computed import key_of, store_value, stored_value
-from nndynbench.storage.manifest import TierName
+from nndynbench.storage.hub import read_origin
+from nndynbench.storage.manifest import KEPT_BY_DEFAULT, Manifest, TierName
 from nndynbench.storage.pack import Pack
-from nndynbench.storage.places import NotAtHandError, clone_folder, to_download, to_regenerate
-from nndynbench.subsets.catalogue import Bundled, catalogue
+from nndynbench.storage.places import NotAtHandError, clone_folder, home, to_download, to_regenerate
+from nndynbench.subsets.catalogue import Bundled, catalogue, is_published
 from nndynbench.subsets.history import Place
 from nndynbench.subsets.reader import RICHER
 
@@ -125,29 +126,24 @@ class PackedNetwork:
         store_value(key_of(code, self._data, place), value, seconds)
 
     def missing(self, wanted: str, epoch: int) -> Exception:
-        from nndynbench.subsets.loading import names_with
-
         manifest, tier = self.pack.manifest, cast(TierName, wanted)
         parts = (tier, *RICHER[tier])
-        held = max(map(self.pack.networks_in, parts))
-        what = f"does not hold epoch {epoch} of this network"
-        if not any(self.pack.epochs(part, self.network) for part in parts):
-            what = f"holds {held} of {manifest.networks} networks, not this one"
+        held = sorted({each for part in parts for each in self.pack.epochs(part, self.network)})
+        networks = max(map(self.pack.networks_in, parts))
+        what = f"holds {networks} of {manifest.networks} networks, not this one"
+        if held:
+            what = f"holds epoch{'s' * (len(held) > 1)} {spans(held)} of this network, not {epoch}"
+            if networks < manifest.networks:
+                what += f", and those of {networks - 1} of {manifest.networks - 1} others"
+            else:
+                what += f"; {_within(each for each in held if each != self.last)}"
         if manifest.is_own:
             kept = manifest.tiers["weights"].epochs_in_words if "weights" in manifest.tiers else "none"
             return NotAtHandError(
                 f"the {tier} tier of {manifest.subset} {what}; its runs kept snapshots of these epochs: {kept}"
             )
-        if manifest.subset not in catalogue():
-            again = to_regenerate(manifest.subset, command=manifest.own_training_command)
-            return NotAtHandError(f"the {tier} tier of {manifest.subset} {what}; {again}")
-        whole = ", ".join(names_with(tier)) or "none"
-        return NotAtHandError(
-            f"the {tier} tier of {manifest.subset} {manifest.version} at hand {what}; {in_a_clone(manifest.subset, parts)}"
-            f"subsets at hand with the {tier} of every network: {whole}; get the whole tier from the hub: "
-            f"{to_download(manifest.subset, manifest.version, tier)}, or "
-            f"{to_regenerate(manifest.subset, command=manifest.training_command)}"
-        )
+        version = f" {manifest.version} at hand" if manifest.subset in catalogue() else ""
+        return NotAtHandError(f"the {tier} tier of {manifest.subset}{version} {what}; {how_to_get(manifest, tier, epoch)}")
 
 
 class ForgetfulNetwork(PackedNetwork):
@@ -164,14 +160,49 @@ class ForgetfulNetwork(PackedNetwork):
         self._own[code, place] = value
 
 
-def in_a_clone(subset: str, tiers: Iterable[TierName]) -> str:
+def _within(held: Iterable[int]) -> str:
+    """What can be read where some epochs are held: up to which budget all of them, or these alone."""
+    read = [epoch for epoch in held if epoch > 0]
+    most = next((place - 1 for place, epoch in enumerate(read, 1) if epoch != place), len(read))
+    asked = f"up to budget {most} (--budgets {'1' if most == 1 else f'1-{most}'})" if most else "at no budget"
+    alone = f", Signature(…, epochs=[{', '.join(map(str, read))}]) reads these alone" if most < len(read) else ""
+    return f"what reads every epoch works {asked}{alone}"
+
+
+def how_to_get(manifest: Manifest, tier: TierName, epoch: int) -> str:
+    """How to get a tier that does not hold an epoch of a network: other subsets that have it, a clone, the hub, training."""
+    from nndynbench.subsets.loading import names_with
+
+    if manifest.subset not in catalogue():
+        return to_regenerate(manifest.subset, command=_kept_up_to(manifest, epoch).own_training_command)
+    whole = [name for name in names_with(tier, epoch=epoch) if name != manifest.subset]
+    ways = [in_a_clone(manifest.subset, (tier, *RICHER.get(tier, ())), epoch)]
+    downloaded = read_origin(home() / manifest.subset / manifest.version) is not None
+    if downloaded or is_published():
+        ways.append(f"get the whole tier from the hub: {to_download(manifest.subset, manifest.version, tier)}")
+    ways.append(to_regenerate(manifest.subset, command=_kept_up_to(manifest, epoch).training_command))
+    others = (
+        f"other subsets at hand with the {tier} of every network at epoch {epoch}: {', '.join(whole)}; " if whole else ""
+    )
+    return others + "; or ".join(filter(None, ways))
+
+
+def _kept_up_to(manifest: Manifest, epoch: int) -> Manifest:
+    """The manifest of the same training that keeps snapshots up to an epoch, if it did not."""
+    kept = KEPT_BY_DEFAULT if manifest.keep is None else manifest.keep
+    return manifest if epoch <= kept else manifest.model_copy(update={"keep": epoch})
+
+
+def in_a_clone(subset: str, tiers: Iterable[TierName], epoch: int) -> str:
     """What a clone has of these tiers that the package lacks, with how to use it. Empty where a clone is what is in use, or
-    has nothing more.
+    has nothing more of this epoch.
     """
     beside = catalogue()[subset].beside if subset in catalogue() else {}
-    if clone_folder() is not None or not (more := [_said_of(tier, beside[tier]) for tier in tiers if tier in beside]):
+    parts = {tier: beside[tier] for tier in tiers if tier in beside}
+    more = [_said_of(tier, part) for tier, part in parts.items() if part.epochs is None or epoch in part.epochs]
+    if clone_folder() is not None or not more:
         return ""
-    return f"a clone has more in data/, {listed(more)}: install the package from there with pip install -e .; "
+    return f"a clone has more in data/, {listed(more)}: install the package from there with pip install -e ."
 
 
 def _said_of(tier: TierName, part: Bundled) -> str:

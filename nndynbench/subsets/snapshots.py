@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from nndynbench.names import check_name
 from nndynbench.storage.manifest import TIERS, TierName
-from nndynbench.storage.places import NotAtHandError, to_download
+from nndynbench.storage.places import NotAtHandError
+from nndynbench.subsets.packed import how_to_get
 from nndynbench.subsets.subset import unknown_networks
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Snapshots(Dataset[dict[str, Any]]):
         self._subset = subset
         self._tier = tier
         named = f"the {tier} tier of {subset.name} {subset.version}"
-        remedy = "its runs have none" if subset.manifest.is_own else to_download(subset.name, subset.version, tier)
+        epoch = min(filter(None, epochs or ()), default=1)
+        remedy = "its runs have none" if subset.manifest.is_own else how_to_get(subset.manifest, tier, epoch)
         if tier not in subset.tiers:
             raise NotAtHandError(f"{named} is not at hand: {remedy}")
         chosen = subset.network_ids if network_ids is None else network_ids

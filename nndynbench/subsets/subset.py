@@ -118,10 +118,13 @@ class Subset:
         """The tiers that can be read for at least some networks, at hand or derived from a richer one; the poorest first."""
         return [tier for tier in TIERS if self.networks_in(tier)]
 
-    def networks_in(self, tier: TierName) -> int:
-        """For how many networks a tier can be read, by the manifests at hand; a bundled tier may hold only some."""
+    def networks_in(self, tier: TierName, *, epoch: int | None = None) -> int:
+        """For how many networks a tier can be read, by the manifests at hand; a bundled tier may hold only some. With
+        ``epoch``, only what holds that epoch of those networks that trained so long.
+        """
         is_graph = (self.manifest.network or {}).get("no_graph") is None
-        return max(self.pack.networks_in(part) for part in (tier, *(RICHER.get(tier, ()) if is_graph else ())))
+        parts = (tier, *(RICHER.get(tier, ()) if is_graph else ()))
+        return max(self.pack.networks_in(part, epoch=epoch) for part in parts)
 
     @property
     def networks(self) -> pd.DataFrame:

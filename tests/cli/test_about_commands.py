@@ -62,6 +62,7 @@ def test_check_says_what_a_method_did() -> None:
     )
     assert "remark reads nothing of any network" in output("check", "constant")
     assert "remark" not in output("check", "degree-linear")
+    assert "tasks regression" in output("check", "degree-linear", "--budgets", "1,3")
 
 
 def test_check_of_a_file_says_what_comes_next_and_how_long_it_takes(tmp_path: Path) -> None:

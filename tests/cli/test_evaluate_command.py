@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import nndynbench as nb
 from nndynbench.cli import app
 from nndynbench.cli.evaluation import compare_command, said_of_citing, said_of_intervals
+from nndynbench.protocols import find_method
 from nndynbench.protocols.protocol import find_protocol, read_budgets
 from nndynbench.protocols.result_facts import SubsetVersion
 
@@ -164,3 +165,15 @@ def test_a_pack_without_a_stored_bar_is_compared_by_the_command_that_is_named() 
     assert command == (
         "nndynbench compare --method 'my method.py' --subset mine --root zoo --protocol classification --budgets \"1,3\""
     )
+
+
+def test_values_that_were_chosen_on_digits_lenet_are_named_where_they_are_used(tmp_path: Path) -> None:
+    def said(subset: str) -> str:
+        asked = ["evaluate", "degree-rbf-svm", "--subset", subset, "--budgets", "1", "--out", str(tmp_path)]
+        done = CliRunner().invoke(app, asked, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    chosen = find_method("degree-rbf-svm").chosen["classification"]["svc__C"]
+    assert f"free parameters, chosen once on digits-lenet: svc__C={chosen!r}" in said("digits-lenet-half")
+    assert "free parameters" not in said("digits-lenet")  # chosen anew in every fold

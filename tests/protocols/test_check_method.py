@@ -21,6 +21,7 @@ import nndynbench as nb
 from nndynbench.protocols import MethodError
 from nndynbench.protocols.failures import why_it_failed
 from nndynbench.sealed.outside import is_cheap
+from nndynbench.subsets import BudgetError
 
 
 def curves(history: nb.History) -> dict[str, float]:
@@ -173,3 +174,19 @@ class ReturnsNothing(RegressorMixin, BaseEstimator):
 
 def test_a_fit_that_returns_nothing_is_a_fit() -> None:
     assert nb.check_method(ReturnsNothing()).tasks == ("regression",)
+
+
+def test_a_method_of_later_epochs_is_checked_at_the_budgets_that_it_is_meant_for() -> None:
+    late = make_pipeline(nb.Signature(degree, epochs=[5]), SimpleImputer(), LinearRegression())
+    with pytest.raises(MethodError, match=r"none of the epochs \[5\] lies within the budget of 1: .* --budgets 5"):
+        nb.check_method(late)
+    assert nb.check_method(late, budgets=5).remarks == ()
+    with pytest.raises(BudgetError, match="valid budgets are whole numbers from 1 to 15"):
+        nb.check_method(late, budgets="5,90")
+
+
+def test_epochs_that_no_budget_reaches_are_remarked_on() -> None:
+    method = make_pipeline(nb.Signature(degree, epochs=[1, 3, 4]), SimpleImputer(), LinearRegression())
+    [remark] = nb.check_method(method).remarks
+    assert remark == "its Signature names epochs 3 and 4, left out within a budget of 2: to try them, --budgets 4"
+    assert nb.check_method(method, budgets=[1, 4]).remarks == ()

@@ -358,7 +358,8 @@ def test_an_error_in_a_users_function_says_where(digits: nb.Subset, tmp_path: Pa
     with pytest.raises(MethodError, match=r"fold 0: AttributeError: .*missing.* \(mine\.py:5 in strongest\)"):
         nb.evaluate(f"{file}:strongest", digits, protocol="regression", budgets=1)
     with pytest.raises(
-        MethodError, match=r"signatures of different lengths \((3|15), (4|20)\): a function must return the same number"
+        MethodError,
+        match=r"signatures of different lengths \((3|15), (4|20)\): varying \(mine\.py:6\) must return the same number",
     ):
         nb.evaluate(f"{file}:varying", digits, protocol="regression", budgets=5)
     with pytest.raises(
@@ -460,3 +461,28 @@ def test_unknown_protocols_and_methods_are_refused(digits: nb.Subset) -> None:
         nb.evaluate("nowhere.py", digits)
     with pytest.raises(UnknownNameError, match="unknown value in reads 'weight'; did you mean 'weights'"):
         nb.Method(description="", source="", reads={"weight"}, regressor=Constant())
+
+
+def test_epochs_that_are_not_at_hand_end_an_evaluation_before_any_fit() -> None:
+    """cifar10-lenet-diverse has the graphs of epochs 1 to 5, and by default classification asks for ten budgets."""
+    fitted: list[int] = []
+
+    class Counts(RegressorMixin, BaseEstimator):
+        def fit(self, X: Any, y: Any) -> None:
+            fitted.append(len(X))
+
+        def predict(self, X: Any) -> Any:
+            return np.zeros(len(X))
+
+    def strengths(graph: nb.graphs.LayeredGraph) -> list[float]:
+        return [float(block.sum()) for block in graph.blocks]
+
+    method = make_pipeline(nb.Signature(strengths), Counts())
+    with pytest.raises(MethodError, match=r"budget 10, fold 0: .* epochs 1 to 5 .* not 6; .*--budgets 1-5.* --root DIR$"):
+        nb.evaluate(method, "cifar10-lenet-diverse", protocol="regression", budgets="1-10", sealed=False)
+    assert fitted == []
+
+
+def test_predictions_are_in_the_order_of_the_budgets_asked_for(digits: nb.Subset) -> None:
+    rows = nb.evaluate("constant", digits, protocol="regression-folds", budgets=[3, 1, 2]).predictions
+    assert rows[["budget", "fold"]].drop_duplicates().to_numpy().tolist() == [[b, f] for b in (3, 1, 2) for f in range(5)]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.svm import SVC
 
 import nndynbench as nb
 from nndynbench.protocols import choose, find_method, find_protocol, method_names, tuning
 from nndynbench.protocols.method import read_methods
-from nndynbench.protocols.tuning import best_of, record_choices
+from nndynbench.protocols.tuning import NothingChosenWarning, best_of, record_choices, values_elsewhere
 
 
 @pytest.mark.parametrize("name", ["degree-rbf-svm", "curve-svr", "eigenvector-unrolled-negative-mlp"])
@@ -37,6 +39,19 @@ def test_another_subset_gets_the_recorded_choice_unchanged() -> None:
     ours = nb.evaluate(method, half, budgets=2, order_seed=1).predictions["score"]
     fixed = method.classifier.set_params(svc=SVC(C=100))
     np.testing.assert_array_equal(ours, nb.evaluate(fixed, half, budgets=2, order_seed=1).predictions["score"])
+
+
+def test_choices_that_were_not_made_are_warned_of_where_they_are_not_used(digits: nb.Subset) -> None:
+    choices = {"strategy": ["mean", "median"]}
+    method = nb.Method(description="", source="", reads=set(), regressor=DummyRegressor(), choices=choices)
+    with pytest.warns(NothingChosenWarning, match=r"\(strategy\) .* on digits-lenet-half .* written, with strategy='mean'"):
+        nb.evaluate(method, "digits-lenet-half", protocol="regression", budgets=1)
+    tuned = replace(method, chosen={"regression": {"strategy": "median"}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NothingChosenWarning)
+        nb.evaluate(method, digits, protocol="regression", budgets=1)
+        nb.evaluate(tuned, "digits-lenet-half", protocol="regression", budgets=1)
+    assert values_elsewhere(tuned, "regression") == "strategy='median'"
 
 
 def test_on_digits_lenet_the_recorded_choice_does_not_matter(digits: nb.Subset) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -60,7 +63,7 @@ def test_chosen_epochs_are_windows_of_the_history(digits: nb.Subset) -> None:
     moments_of_the_start = [nb.centralities.moments(history.graph(0).degree()) for history in histories]
     start = nb.Signature("degree", epochs=[0]).fit_transform(histories)
     np.testing.assert_allclose(start, moments_of_the_start, rtol=1e-2, atol=1e-2)
-    with pytest.raises(ValueError, match=r"none of the epochs \[12\] lies within the budget of 10"):
+    with pytest.raises(ValueError, match=r"\[12\] lies within the budget of 10: it needs 12 or more, as with budgets=12"):
         nb.Signature("degree", epochs=[12]).fit_transform(histories)
 
 
@@ -84,6 +87,49 @@ def test_a_function_of_the_graph_that_returns_a_vector_is_taken_as_it_is(digits:
     norms = nb.Signature(lambda graph: [np.linalg.norm(block) for block in graph.blocks]).fit_transform(histories)
     assert norms.shape == (2, 3 * 5)
     assert norms[1, -1] == np.linalg.norm(histories[1].graph(3).blocks[-1])
+
+
+def spectrum(graph: nb.graphs.LayeredGraph) -> Any:
+    time.sleep(0.002)  # slow enough to be kept
+    return np.linalg.svd(graph.to_scipy().toarray(), compute_uv=False)
+
+
+def test_as_many_values_as_nodes_are_summarised_or_not_as_is_said(digits: nb.Subset) -> None:
+    """The singular values of an adjacency matrix are as many as its nodes, and belong to none of them."""
+    history = digits.history(0, 2)
+    nodes = history.graph(1).number_of_nodes
+    # Each asks for the same snapshots: what is kept for one must not be handed to another.
+    shapes = [history.signature(spectrum, moments=moments).shape for moments in (None, False, True, None, False)]
+    assert shapes == [(2, 5), (2, nodes), (2, 5), (2, 5), (2, nodes)]
+    again = nb.load("digits-lenet").history(0, 2)  # reads what was kept on disk
+    assert nb.Signature(spectrum, moments=False).transform([again]).shape == (1, 2 * nodes)
+    assert nb.Signature(spectrum).transform([again]).shape == (1, 2 * 5)
+
+
+def test_a_vector_of_any_length_is_summarised_where_that_is_said(digits: nb.Subset) -> None:
+    def edges(graph: nb.graphs.LayeredGraph) -> Any:
+        return np.concatenate([block[block > np.median(block)] for block in graph.blocks])
+
+    histories = digits.histories([0, 100], 1)
+    expected = [nb.centralities.moments(edges(history.graph(1))) for history in histories]
+    np.testing.assert_array_equal(nb.Signature(edges, moments=True).transform(histories), expected)
+
+
+def test_a_method_fitted_elsewhere_gets_the_values_that_it_asks_for(digits: nb.Subset) -> None:
+    method = make_pipeline(nb.Signature(spectrum, moments=False), SimpleImputer(), Width())
+    facts = nb.evaluate(method, digits, protocol="regression", budgets=1)
+    assert set(facts.predictions["prediction"]) == {float(digits.history(0, 1).graph(1).number_of_nodes)}
+
+
+class Width(RegressorMixin, BaseEstimator):
+    """Predicts how many columns it was fitted on."""
+
+    def fit(self, X: Any, y: Any) -> Width:
+        self.width_ = X.shape[1]
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.width_)
 
 
 def test_a_function_is_called_once_per_snapshot(digits: nb.Subset) -> None:
@@ -167,8 +213,46 @@ def test_a_function_is_called_again_when_a_value_that_it_reads_has_changed(digit
 
 
 def test_a_function_that_returns_no_vector_is_refused(digits: nb.Subset) -> None:
-    with pytest.raises(ValueError, match=r"must return a vector, or a number, not an array of shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"must return a vector of real numbers, .*, not an array of shape \(2, 2\)"):
         nb.Signature(lambda graph: np.ones((2, 2))).fit_transform(digits.histories([0], 1))
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        (None, "not None: end it with return"),
+        ({"conv1": 1.0}, r"not a dict: return list\(value.values\(\)\)"),
+        ("high", "not the text 'high': return numbers"),
+        (np.array([1j, 2.0]), "not complex numbers: return .*np.abs"),
+        ([1j, 2.0], "not complex numbers"),
+        ([[1.0], [1.0, 2.0]], r"not a list of parts of unequal lengths: return np.concatenate\(.* such as \[np.mean"),
+        ({1.0, 2.0}, r"not a set: return sorted\(value\)"),
+        ((1.0, None), "not a tuple with None: return numbers alone, np.nan where there is none"),
+        (np.array([1.0, None]), "not an array of objects with None"),
+        (["a", "b"], "not a list with 'a': return numbers"),
+        (object(), "not a value of type object: return a list of numbers"),
+        ([], "not no values: return at least one number"),
+    ],
+)
+def test_what_is_no_vector_is_told_which_function_returned_it_and_what_to_write(
+    digits: nb.Subset, returned: Any, why: str
+) -> None:
+    def mine(graph: nb.graphs.LayeredGraph) -> Any:
+        return returned
+
+    for function in (mine, partial(mine)):
+        with pytest.raises(
+            ValueError, match=rf"^mine \(test_signature.py:\d+\) must return a vector of real numbers, .*{why}"
+        ):
+            nb.Signature(function).fit_transform(digits.histories([0], 1))
+
+
+def test_a_function_that_returns_more_for_one_graph_than_for_another_is_named(digits: nb.Subset) -> None:
+    def strong(graph: nb.graphs.LayeredGraph) -> Any:
+        return graph.blocks[0][graph.blocks[0] > 0.5]
+
+    with pytest.raises(ValueError, match=r"different lengths .*: strong \(test_signature.py:\d+\) must .*moments=True"):
+        nb.Signature(strong).fit_transform(digits.histories(range(20), 3))
 
 
 def test_a_function_may_return_a_number(digits: nb.Subset) -> None:
@@ -215,3 +299,13 @@ def test_the_shuffled_control_has_the_same_weights_and_another_structure(digits:
     fc2 = control.blocks[graph.layers.index("fc2") - 1]
     np.testing.assert_array_equal(np.sort(np.abs(weights), axis=None), np.sort(fc2, axis=None))  # type: ignore[arg-type]
     assert not np.allclose(control.degree(), graph.degree(), rtol=0.01)
+
+
+def test_moments_are_said_with_true_or_false_and_of_functions(digits: nb.Subset) -> None:
+    [history] = digits.histories([0], 1)
+    with pytest.raises(ValueError, match="moments must be True, False or None, not 'no'"):
+        nb.Signature(spectrum, moments="no").fit([history])  # type: ignore[arg-type]
+    for ask in (nb.Signature("degree", moments=False).fit, lambda _: history.signature("degree", moments=False)):
+        with pytest.raises(ValueError, match=r"'degree' is five moments: .* such as lambda graph: graph.degree\(\)"):
+            ask([history])
+    assert nb.Signature("degree", moments=True).transform([history]).shape == (1, 5)

@@ -11,6 +11,8 @@ from scipy.stats import kurtosis, skew
 
 import nndynbench as nb
 from nndynbench.names import UnknownNameError
+from nndynbench.storage import places
+from nndynbench.storage.manifest import TierName
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets import BudgetError, packed
 
@@ -123,8 +125,40 @@ def test_what_is_read_is_noted_by_information_tier(digits: nb.Subset) -> None:
 
 def test_a_snapshot_that_is_not_kept_says_where_to_get_it(digits: nb.Subset) -> None:
     longest = digits.networks["epochs_trained"].idxmax()
-    with pytest.raises(NotAtHandError, match=r"graphs tier .*epoch 12.*nndynbench download digits-lenet --tier graphs"):
+    with pytest.raises(
+        NotAtHandError, match=r"graphs tier .* 1 to 10 and 15 of this network, not 12; .* \(--budgets 1-10\)"
+    ) as no:
         digits.history(int(longest), 15).graph(12)
+    assert "train digits-lenet --grid digits --keep 12 --out DIR" in str(no.value)  # it was trained with 10
+    assert "nndynbench download" not in str(no.value)  # nothing is published
+
+
+def test_a_download_is_named_where_there_is_a_hub(digits: nb.Subset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNDYNBENCH_HUB", "somebody/zoos")
+    longest = digits.networks["epochs_trained"].idxmax()
+    with pytest.raises(
+        NotAtHandError, match=r"nndynbench download digits-lenet --tier graphs --version 1\.0\.0; or regenerate"
+    ):
+        digits.history(int(longest), 15).graph(12)
+
+
+def test_epochs_that_are_not_in_a_row_are_named_with_what_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an installed package, without the clone's data/."""
+    monkeypatch.setattr(places, "clone_folder", lambda: None)
+    monkeypatch.setattr(packed, "clone_folder", lambda: None)
+    zoo = nb.load("digits-lenet-seeds")
+    with pytest.raises(NotAtHandError) as missing:
+        zoo.history(zoo.network_ids[0], 2).graph(2)
+    said = str(missing.value)
+    assert "up to budget 1 (--budgets 1), Signature(…, epochs=[1, 3, 5]) reads these alone" in said
+    assert "other subsets at hand with the graphs of every network at epoch 2: digits-lenet, cifar10-lenet-diverse;" in said
+    assert "a clone has more in data/, weights of epochs 2 and 4" in said
+
+
+def test_what_only_some_networks_have_is_said_to_be_no_budget_for_all() -> None:
+    zoo = nb.load("cifar10-lenet")
+    with pytest.raises(NotAtHandError, match=r"epochs 1 to 5 of this network, not 6, and those of 29 of 479 others; other"):
+        zoo.history(zoo.network_ids[0], 6).graph(6)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +170,12 @@ def test_a_snapshot_that_is_not_kept_says_where_to_get_it(digits: nb.Subset) -> 
     ],
 )
 def test_an_installed_package_names_what_a_clone_has_more(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert packed.in_a_clone(name, ("graphs", "weights")) == ""  # the tests run in a clone
+    tiers: tuple[TierName, ...] = ("graphs", "weights")
+    epoch = 2 if name == "digits-lenet-seeds" else 5
+    assert packed.in_a_clone(name, tiers, epoch) == ""  # the tests run in a clone
     monkeypatch.setattr(packed, "clone_folder", lambda: None)
-    assert packed.in_a_clone(name, ("graphs", "weights")).startswith(said)
+    assert packed.in_a_clone(name, tiers, epoch).startswith(said)
+    assert packed.in_a_clone(name, tiers, 8) == ""  # nor does a clone have it
 
 
 def test_what_a_pack_lacks_is_regenerated_by_the_command_that_trained_it() -> None:
