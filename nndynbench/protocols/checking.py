@@ -57,9 +57,9 @@ class Check:
     ``remarks``: what stops no evaluation but may be a mistake, such as equal predictions for all networks.
 
     ``fit_seconds``: how long a fit on 60 networks took at the smallest budget, with the predictions for 20 and all that the
-    method's functions return. ``evaluate_seconds``: from such times, about how long `evaluate` takes on digits-lenet, at the budgets
-    of the method's default protocol and one fit at a time; None if digits-lenet lacks that protocol's networks. It takes
-    longer if the method is slower at later epochs, or needs more than twice the time for twice the networks.
+    method's functions return. ``evaluate_seconds``: from such times, about how long `evaluate` takes on digits-lenet, at the
+    budgets of the method's default protocol and one fit at a time; None if digits-lenet lacks that protocol's networks. It
+    takes longer if the method is slower at later epochs, or needs more than twice the time for twice the networks.
     """
 
     tasks: tuple[Task, ...]

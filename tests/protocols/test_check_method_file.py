@@ -92,8 +92,8 @@ def test_an_evaluation_takes_what_its_fits_and_its_functions_take(digits: nb.Sub
     learner = DummyRegressor()
     method = nb.Method(description="", source="", reads=(), regressor=learner, choices={"strategy": ["mean", "median"]})
     networks = 240 / 80
-    assert checking._expected_seconds(learner, trials, digits) == pytest.approx(networks * (25 * 0.4 + 5 * 0.4))
-    assert checking._expected_seconds(method, trials, digits) == pytest.approx(networks * (25 * 7 * 0.4 + 5 * 0.4))
+    assert checking._expected_seconds(learner, trials, digits, (1, 2)) == pytest.approx(networks * (25 * 0.4 + 5 * 0.4))
+    assert checking._expected_seconds(method, trials, digits, (1, 2)) == pytest.approx(networks * (25 * 7 * 0.4 + 5 * 0.4))
 
 
 def test_it_estimates_how_long_an_evaluation_takes(tmp_path: Path) -> None:
