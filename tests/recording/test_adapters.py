@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nndynbench as nb
@@ -73,6 +74,19 @@ class TestLightning:
         curves = nb.read_run(tmp_path / "run").curves
         assert np.isnan(curves["train_accuracy"]).tolist() == [False, True, False]
         assert np.isfinite(curves[["train_loss", "validation_accuracy"]]).all(axis=None)
+
+    def test_a_curve_that_the_module_logs_at_the_end_of_its_epoch_is_of_that_epoch(self, tmp_path: Path) -> None:
+        pytest.importorskip("lightning")
+        from tests.recording.lightning_runs import Late
+
+        self.trained(tmp_path / "plain")
+        self.trained(tmp_path / "late", kind=Late)
+        plain, late = nb.read_run(tmp_path / "plain"), nb.read_run(tmp_path / "late")
+        pd.testing.assert_frame_equal(late.curves.drop(columns="seconds"), plain.curves.drop(columns="seconds"), rtol=1e-5)
+        for epoch in range(4):
+            np.testing.assert_array_equal(late.weights[epoch]["network.0.weight"], plain.weights[epoch]["network.0.weight"])
+        self.trained(tmp_path / "stopped", kind=Late, stop=Never())
+        assert nb.read_run(tmp_path / "stopped").epochs == 1
 
     def test_epochs_that_are_trained_again_are_recorded_once(self, tmp_path: Path) -> None:
         """A killed job goes on from its checkpoint, which may be older than the last recorded epoch."""
