@@ -92,12 +92,12 @@ def described(model: Any) -> Architecture:
     """
     found = describe(weights_of(model))
     if found.no_graph is None and (reason := _broken_chain(model)):
-        found = replace(found, no_graph=reason)
+        found = replace(found, no_graph=reason, classes=0)
     for name, layer in _layers(model):
         connects = any(len(values.shape) > 1 for values in layer.weights)
         if connects and not isinstance(layer, (*LAYERS, keras.layers.PReLU)) and found.no_graph is None:
             what = f"{name!r} is a {type(layer).__name__}: the rolled graph is defined for convs and linear layers"
-            found = replace(found, no_graph=what)
+            found = replace(found, no_graph=what, classes=0)
     return found
 
 
