@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from os import PathLike
@@ -71,6 +71,7 @@ def pack(
     out: str | PathLike[str],
     threshold: float | None = None,
     blocked: str | None = None,
+    classes: int | None = None,
     version: str = "1.0.0",
     summary: str = "",
     images: str = "",
@@ -101,6 +102,9 @@ def pack(
     blocked
         The hyperparameter over which the split ``blocked`` extrapolates: a fold for each text, or for each band of adjacent
         numbers. By default this is the optimiser if there is one, else the learning rate.
+    classes
+        How many classes the images have; chance is 100 / ``classes``. By default it is the number of the network's outputs.
+        Without weights, a graph or a second output it is unknown, as a note says: then chance counts as 0.
     version
         Three numbers, such as "1.0.0".
     summary, images
@@ -109,8 +113,9 @@ def pack(
     Raises
     ------
     PackError
-        If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if the
-        threshold is not a percentage; if ``runs`` has anything but runs, or one twice; and for invalid names and versions.
+        If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if outcomes
+        seem to be fractions, not percentages; if the threshold is not a percentage, or ``classes`` no number of classes; if
+        ``runs`` has anything but runs, or one twice; and for invalid names and versions.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are invalid or damaged; names the file.
 
@@ -128,7 +133,9 @@ def pack(
     check_own_name(name, beside=user_path(out))
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
-    made = _Making(_runs_of(runs))
+    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2):
+        raise PackError(f"classes must be how many classes the images have, at least 2, not {classes!r}")
+    made = _Making(_runs_of(runs), None if classes is None else int(classes))
     folder = user_path(out) / name / version
     with folder_written_whole(folder) as fresh:
         made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
@@ -177,6 +184,7 @@ class _Making:
     """Runs that are being packed: network ``i`` is run ``i`` of those with an outcome."""
 
     given: Sequence[Run]
+    classes: int | None = None
     notes: list[str] = field(default_factory=list)
 
     @cached_property
@@ -199,7 +207,7 @@ class _Making:
                     f"{first.folder} and {run.folder} have different architectures: {_in_words(first.architecture)} and "
                     f"{_in_words(run.architecture)}; a pack can have only one"
                 )
-        return first.architecture
+        return first.architecture if self.classes is None else replace(first.architecture, classes=self.classes)
 
     @cached_property
     def longest(self) -> int:
@@ -231,8 +239,9 @@ class _Making:
         described = self.architecture
         networks = self.networks()
         chance = chance_of(described.classes)
-        if 0 < (best := float(networks["final_accuracy"].max())) <= 1:
-            self.notes.append(f"the best run ends at {best:.4g}%: if accuracies are fractions, record them in percent")
+        self.check_percent(float(networks["final_accuracy"].max()), chance)
+        if not chance:
+            self.notes.append("how many classes there are is not known, so chance counts as 0%: give classes= (--classes)")
         cut = self.median_cut(networks["final_accuracy"]) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
@@ -279,6 +288,19 @@ class _Making:
             files={file: file_facts(folder / file) for tier in tiers.values() for file in tier.files},
         )
         write_manifest(folder, manifest)
+
+    def check_percent(self, best: float, chance: float) -> None:
+        """Raise if the best outcome must be a fraction, since it is far below chance or chance is unknown; note that it may
+        be one where there are so many classes that it could be a percentage.
+        """
+        if not 0 < best <= 1:
+            return
+        if chance > 1 or not chance:
+            raise PackError(
+                f"the best run ends at {best:.4g}%, so accuracies seem to be fractions: record them in percent, or multiply "
+                "those in each run.json by 100. If they are in percent, say how many classes there are: classes= (--classes)"
+            )
+        self.notes.append(f"the best run ends at {best:.4g}%: if accuracies are fractions, record them in percent")
 
     def median_cut(self, accuracies: pd.Series) -> float:
         """`median_cut`, with a note where it is not the median."""
@@ -463,5 +485,4 @@ def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
 
 
 def _in_words(described: Architecture) -> str:
-    layers = ", ".join(f"{layer.name} {'×'.join(map(str, layer.weight_shape))}" for layer in described.weighted_layers)
-    return f"{described.name} ({layers or 'no weights'})"
+    return f"{described.name} ({described.layers_in_words})"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nndynbench.columns import CURVES
-from nndynbench.given import chance_of
+from nndynbench.given import ACCURACIES, chance_of
 from nndynbench.graphs import Architecture
 from nndynbench.graphs.architecture import architecture as described_by
 from nndynbench.graphs.describing import describe, same_network, snapshot
@@ -45,6 +45,10 @@ LIBRARIES = ("torch", "numpy", "lightning", "pytorch_lightning", "transformers",
 
 class DivergedWarning(UserWarning):
     """A loss or a weight is not a finite number: the run is recorded as diverged, and nothing of it from then on."""
+
+
+class FractionWarning(UserWarning):
+    """Accuracies that may be fractions, where percent are asked for; said once for a recorder."""
 
 
 class Recorder:
@@ -131,6 +135,7 @@ class Recorder:
         # Also where a run begins again: its initialisation may be another one.
         if not self._record.epochs and not self._record.diverged:
             self._change(**(self._weights_of(0, network) or {}))
+        self._has_warned = False
         self._since = time.perf_counter()
 
     def __repr__(self) -> str:
@@ -171,7 +176,8 @@ class Recorder:
         ``weights`` are the network's current weights, if the recorder was not given a module. Every epoch must have the
         curves of the first one. ``unmeasured`` names curves that have no value in this epoch; they are read as NaN. Once a
         loss, or a weight of the module or in ``weights``, is not a finite number, the run has diverged, as a
-        `DivergedWarning` says. Neither that epoch nor any later one is recorded.
+        `DivergedWarning` says. Neither that epoch nor any later one is recorded. Accuracies of 1% or less that may be
+        fractions are recorded, with a `FractionWarning`; those that must be, far below chance, are refused.
 
         Raises
         ------
@@ -197,6 +203,7 @@ class Recorder:
             if value is not None
         }
         self._check_curves(row, unmeasured, where=where)
+        self._warn_of_fractions(row, where=where)
         facts = self._weights_of(epoch, weights, where=where) if all(map(np.isfinite, row.values())) else None
         if facts is None:
             self._change(diverged=True)
@@ -268,6 +275,15 @@ class Recorder:
                 f"{where} has {', '.join(row) or 'no curves'}, but the epochs before it have "
                 f"{', '.join(sorted(first)) or 'none'}: give the same curves, or list those without a value in unmeasured="
             )
+
+    def _warn_of_fractions(self, row: Mapping[str, float], *, where: str) -> None:
+        """Warn once if all accuracies of an epoch are at most 1%, and chance does not say that this is to be expected."""
+        found = [row[name] for name in ACCURACIES if row.get(name)]
+        if self._has_warned or not found or max(found) > 1 or 0 < self._chance <= 1:
+            return
+        self._has_warned = True
+        what = f"{where}: the highest accuracy is {max(found):g}%: if it is a fraction, multiply it by 100"
+        warnings.warn(what, FractionWarning, stacklevel=3)
 
     @property
     def _chance(self) -> float:

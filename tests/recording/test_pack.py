@@ -18,7 +18,7 @@ from nndynbench.cli import app
 from nndynbench.names import UnknownNameError
 from nndynbench.own_run import NotGivenError
 from nndynbench.packing import check_own_name
-from nndynbench.recording.recorder import DivergedWarning
+from nndynbench.recording.recorder import DivergedWarning, FractionWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
@@ -386,13 +386,33 @@ class TestTwins:
 
 
 class TestBadInput:
-    def test_a_best_outcome_below_one_percent_is_noted(self, tmp_path: Path) -> None:
+    def test_a_best_outcome_below_one_percent_is_refused_unless_there_are_many_classes(self, tmp_path: Path) -> None:
         for run in range(12):
             recorder = nb.Recorder(tmp_path / f"runs/{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
-            recorder.epoch(validation_accuracy=0.4)
+            with pytest.warns(FractionWarning, match=r"epoch 1 .* is 0\.4%: if it is a fraction, multiply it by 100"):
+                recorder.epoch(validation_accuracy=0.4)
             recorder.finish(test_accuracy=0.5 + run / 100)
-        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        for classes in (None, 20, 99):
+            with pytest.raises(nb.PackError, match=r"ends at 0\.61%, so accuracies seem to be fractions: .* classes="):
+                nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", classes=classes)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", classes=1000)
+        assert packed.manifest.chance == 0.1
         assert "the best run ends at 0.61%: if accuracies are fractions, record them in percent" in packed.manifest.notes
+
+    def test_how_many_classes_there_are_is_asked_for_where_the_network_does_not_tell(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", hyperparameters={"learning_rate": 0.01})
+        recorder.epoch(train_loss=2.0, validation_accuracy=40.0)
+        recorder.finish(test_accuracy=50.0)
+        packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.manifest.chance == 0
+        assert any("how many classes there are is not known" in note for note in packed.manifest.notes)
+        said = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo", classes=10)
+        assert (said.manifest.chance, said.architecture.classes) == (10, 10)
+        assert not any("classes" in note for note in said.manifest.notes)
+        assert said.on_plateau(1).tolist() == [False]
+        for classes in (1, 2.5, True):
+            with pytest.raises(nb.PackError, match=f"classes must be .* at least 2, not {classes}"):
+                nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo", classes=classes)  # type: ignore[arg-type]
 
     def test_why_a_network_is_no_graph_may_be_said_in_other_words(self, tmp_path: Path) -> None:
         weights = {"a.weight": np.ones((3, 4), np.float32), "b.weight": np.ones((5, 7), np.float32)}
