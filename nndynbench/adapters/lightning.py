@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nndynbench.adapters.metrics import ONE_RUN, EpochCurves, in_step, percent
+from nndynbench.adapters.metrics import ONE_RUN, CurvesWarning, EpochCurves, in_step, percent
 from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
 from nndynbench.stopping import StopEarly
@@ -114,6 +115,14 @@ class RecordRun(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = trainer.callback_metrics
-        if self.recorder is not None and self._test_accuracy in logged and not self.recorder.finished:
+        if self.recorder is None or self.recorder.finished:
+            return
+        if self._test_accuracy not in logged:
+            there = ", ".join(logged) or "nothing"
+            what = (
+                f"{self._test_accuracy} was not logged in trainer.test, so the run has no outcome yet; logged were {there}"
+            )
+            warnings.warn(f"{self.recorder.folder}: {what}. Name its metric as test_accuracy=", CurvesWarning, stacklevel=2)
+        else:
             accuracy = percent(float(logged[self._test_accuracy]), self._test_accuracy, fractions=self._fractions)
             self.recorder.finish(test_accuracy=accuracy)

@@ -32,12 +32,14 @@ class Never(nb.StopEarly):
 
 
 class TestLightning:
-    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> Any:
+    def trained(
+        self, folder: Path, *, stop: nb.StopEarly | None = None, test_accuracy: str = "test_accuracy", **options: Any
+    ) -> Any:
         pytest.importorskip("lightning")
         from nndynbench.adapters.lightning import RecordRun
         from tests.recording.lightning_runs import trained
 
-        recording = RecordRun(folder, stop=stop)
+        recording = RecordRun(folder, stop=stop, test_accuracy=test_accuracy)
         trained(recording, learning_rate=0.01, seed=0, **options)
         return recording
 
@@ -51,6 +53,11 @@ class TestLightning:
         assert run.curves["validation_accuracy"].iloc[-1] > run.curves["validation_accuracy"].iloc[0]
         assert run.curves["train_loss"].is_monotonic_decreasing
         assert run.history(3).graph(3).layers == ("input", "network.0", "network.4", "network.7")
+
+    def test_an_outcome_under_another_name_is_asked_for(self, tmp_path: Path) -> None:
+        with pytest.warns(CurvesWarning, match="test_acc was not logged in trainer.test, .* logged were .*test_accuracy"):
+            self.trained(tmp_path / "run", test_accuracy="test_acc")
+        assert nb.read_run(tmp_path / "run").test_accuracy is None
 
     def test_a_rule_stops_it(self, tmp_path: Path) -> None:
         self.trained(tmp_path / "run", stop=Never())
