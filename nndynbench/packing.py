@@ -46,6 +46,17 @@ RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configura
 # The column that tells twins from each other; it is not a hyperparameter.
 SEED = "seed"
 
+# Usual names of hyperparameters whose meaning the bar knows under other names.
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "optimizer": "optimiser",
+    "opt": "optimiser",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "train_batch_size": "batch_size",
+    "dropout_rate": "dropout",
+}
+
 # How many of the networks that a note is about are named.
 NAMED = 5
 
@@ -193,7 +204,10 @@ class _Making:
         if left := [run for run in self.given if run.test_accuracy is None]:
             self.note(left, "have no outcome and are left out")
         if not ended:
-            raise PackError(f"no run has an outcome (runs given: {len(self.given)}): end each with finish(test_accuracy=…)")
+            raise PackError(
+                f"no run has an outcome (runs given: {len(self.given)}): end each with finish(test_accuracy=…). The outcome "
+                "is an accuracy in percent; for a task without one, such as a regression, see docs/your-own-runs.md"
+            )
         return ended
 
     @cached_property
@@ -428,7 +442,12 @@ class _Making:
         return self.runs[network].weights.get(epoch)
 
     def note_what_is_missing(self) -> None:
-        """Note which epochs and curves are few, unequal or missing, and what that means."""
+        """Note which names, epochs and curves are unknown, few, unequal or missing, and what that means."""
+        for name in self.hyperparameters.columns:
+            if (usual := OTHER_NAMES.get(name)) and usual not in self.hyperparameters:
+                self.notes.append(
+                    f"the bar knows the meaning of {usual}, not of {name}, and is weaker without it: rename it in the runs"
+                )
         if diverged := [run for run in self.runs if run.record.diverged]:
             self.note(diverged, "diverged: from there on, their signatures are missing")
         if shorter := [run for run in self.runs if run.epochs < self.longest and not run.record.diverged]:
@@ -438,8 +457,11 @@ class _Making:
             if missing := tuple(epoch for epoch in self.epochs_and_last(run) if epoch not in run.weights):
                 partly[missing].append(run)
         for missing, runs in partly.items():
-            self.note(
-                runs, f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
+            what = f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
+            self.note(runs, what + ", and so are distances from the initialisation, of every epoch" * (0 in missing))
+        if self.kept and self.kept[0] > 0:
+            self.notes.append(
+                "no run has a snapshot of epoch 0, the initialisation: methods that read distances from it give no result"
             )
         for column in CURVES:
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]

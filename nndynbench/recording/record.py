@@ -189,7 +189,10 @@ def checked_value(name: str, value: object, *, chance: float, where: str) -> flo
             "out of every epoch what the first one lacks"
         )
     if not 0 <= number <= 100:
-        raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")
+        raise RunError(
+            f"{where}: {name} must be in percent, from 0 to 100, not {number:g}; a score that is no accuracy cannot take "
+            "its place"
+        )
     if looks_like_a_fraction(number, chance=chance):
         raise RunError(f"{where}: {name} must be in percent, but {number:g} looks like a fraction (chance is {chance:g}%)")
     return number

@@ -246,6 +246,25 @@ class TestWhatIsMissing:
         assert np.isfinite(features["l2_norm"]).all()
         with pytest.raises(NotAtHandError, match=r"no features of epoch 0.*epochs: \[1, 2\]"):
             nb.columns.layer_distances(packed.history(0, 2))
+        assert any(note.startswith("no run has a snapshot of epoch 0") for note in packed.manifest.notes)
+
+    def test_what_epoch_0_is_needed_for_is_noted_where_it_is_missing(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "without", CHOSEN[0], epochs=2, keep=[1, 2])
+        record(tmp_path / "runs" / "with", CHOSEN[1], epochs=2, keep=[0, 1, 2])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert np.isnan(packed.history(1, 2).features["distance_from_initial"]).all()
+        [said] = [note for note in packed.manifest.notes if "no snapshot of epoch 0" in note]
+        assert said.endswith("and so are distances from the initialisation, of every epoch: without")
+
+    def test_a_usual_name_that_the_bar_does_not_know_is_noted(self, tmp_path: Path) -> None:
+        for run in range(2):
+            recorder = nb.Recorder(tmp_path / "runs" / f"{run}", hyperparameters={"lr": 0.1, "wd": 0.0, "weight_decay": 0.0})
+            recorder.epoch(validation_accuracy=40.0)
+            recorder.finish(test_accuracy=50.0 + run)
+        notes = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo").manifest.notes
+        assert [note for note in notes if "the bar knows" in note] == [
+            "the bar knows the meaning of learning_rate, not of lr, and is weaker without it: rename it in the runs"
+        ]
 
     def test_a_run_that_ended_between_two_kept_epochs_has_no_signature_from_then_on(self, tmp_path: Path) -> None:
         for network in CHOSEN[:3]:
@@ -315,6 +334,8 @@ class TestWhatIsMissing:
         assert packed.tiers == ["networks"]
         result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
         assert np.isfinite(result.predictions["prediction"]).all()
+        with pytest.raises(TargetError, match=r"my-zoo 1\.0\.0 has no late_accuracy; subsets at hand that have it"):
+            nb.evaluate("validation-accuracy", packed, protocol="seeds", budgets=1)
         pytest.importorskip("torch")
         with pytest.raises(NotAtHandError, match=r"the graphs tier of my-zoo 1\.0\.0 is not at hand: its runs have none"):
             packed.to_torch()
