@@ -90,7 +90,9 @@ def described(model: Any) -> Architecture:
     """The architecture of a model's conv and dense layers. It has no graph if other layers have weights that connect values
     with each other, or if these layers do not follow each other as the model lists them.
     """
-    found = describe(weights_of(model))
+    weights = weights_of(model)
+    # In the model's own order, which is known also where the names are in alphabetical order.
+    found = describe(weights, order=[key.removesuffix(".weight") for key in weights if key.endswith(".weight")] or None)
     if found.no_graph is None and (reason := _broken_chain(model)):
         found = replace(found, no_graph=reason, classes=0)
     for name, layer in _layers(model):

@@ -402,8 +402,19 @@ def test_keras_layers_that_do_not_follow_each_other_have_no_graph(name: str) -> 
     model, reason = keras_models()[name]
     from nndynbench.adapters.keras import described
 
-    said = described(model).no_graph
+    found = described(model)
+    said = found.no_graph
+    assert (found.classes > 0) == (said is None)
     assert (said is None) if reason is None else (said is not None and said.startswith(reason))
+
+
+def test_keras_layers_of_one_shape_keep_the_models_order_whatever_their_names() -> None:
+    keras = pytest.importorskip("keras")
+    from nndynbench.adapters.keras import described
+
+    layers = [keras.layers.Dense(4, name=name) for name in ("body", "head", "stem")]
+    found = described(keras.Sequential([keras.Input((4,)), *layers]))
+    assert (found.no_graph, list(found.layer_sizes)[1:]) == (None, ["body", "head", "stem"])
 
 
 def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:

@@ -590,6 +590,7 @@ class TestCommands:
         assert summary in self.said("list", "--root", "zoo")
         predicted = self.said("predict", "runs/01", "--subset", "my-zoo", "--root", "zoo", "--method", "validation-accuracy")
         assert f"on my-zoo: {summary})" in predicted.replace("\n", " ")
+        assert "(87%, from validation-accuracy's errors" in predicted  # 14 errors hold 13 in 15
 
     @pytest.mark.parametrize(
         ("command", "says"),
