@@ -41,6 +41,7 @@ def arrays_run(folder: Path, epochs: int = 3, **options: object) -> nb.Recorder:
     return recorder
 
 
+@pytest.mark.filterwarnings("ignore::nndynbench.recording.recorder.FractionWarning")
 @pytest.mark.parametrize(("classes", "accuracy"), [(90, 0.9), (10, 0.0)])
 def test_a_low_percentage_is_no_fraction(classes: int, accuracy: float, tmp_path: Path) -> None:
     weights = {"fc.weight": np.ones((classes, 4), np.float32)}
