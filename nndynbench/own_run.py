@@ -30,6 +30,7 @@ class OwnRun:
 
     ``curves`` and ``hyperparameters`` are as `History.curves` and `History.hyperparameters` give them; ``where`` names the
     run in errors. ``last`` is the last epoch of a run that has ended, and ``diverged`` says whether it ended by diverging.
+    ``unusable`` says why "curves" or "hyperparameters" that the run has are not given.
     """
 
     identity: str | None = None
@@ -45,6 +46,7 @@ class OwnRun:
         hyperparameters: Mapping[str, Any] | None = None,
         last: int | None = None,
         diverged: bool = False,
+        unusable: Mapping[str, str] | None = None,
     ) -> None:
         self.architecture = architecture(name)
         self.last = last
@@ -53,14 +55,15 @@ class OwnRun:
         self._where = where
         self._curves = curves
         self._hyperparameters = hyperparameters
+        self._unusable = unusable or {}
 
-    def with_curves(self, curves: pd.DataFrame | None) -> OwnRun:
-        """The same run with other curves, or none."""
-        return self._with(curves=curves)
+    def with_curves(self, curves: pd.DataFrame | None, *, unusable: str = "") -> OwnRun:
+        """The same run with other curves, or none, and why its own cannot be used."""
+        return self._with(curves=curves, unusable={**self._unusable, "curves": unusable})
 
-    def with_hyperparameters(self, hyperparameters: Mapping[str, Any] | None) -> OwnRun:
-        """The same run with other hyperparameters, or none."""
-        return self._with(hyperparameters=hyperparameters)
+    def with_hyperparameters(self, hyperparameters: Mapping[str, Any] | None, *, unusable: str = "") -> OwnRun:
+        """The same run with other hyperparameters, or none, and why its own cannot be used."""
+        return self._with(hyperparameters=hyperparameters, unusable={**self._unusable, "hyperparameters": unusable})
 
     def _with(self, **changed: Any) -> OwnRun:
         kept: dict[str, Any] = {
@@ -68,22 +71,30 @@ class OwnRun:
             "hyperparameters": self._hyperparameters,
             "last": self.last,
             "diverged": self.diverged,
+            "unusable": self._unusable,
         }
         return OwnRun(self.architecture, self._weights, where=self._where, **kept | changed)
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
         if self._hyperparameters is None:
-            raise NotGivenError("this method reads hyperparameters, but none were given")
+            raise self._not_given("hyperparameters", "a value for each of the subset's hyperparameters")
         return self._hyperparameters
 
     def curves(self, last: int) -> pd.DataFrame:
         if self._curves is None:
-            raise NotGivenError("this method reads the curves, but none were given")
+            raise self._not_given("curves", "a row for each epoch up to the budget")
         ends = last if self.last is None else min(last, self.last)
         if lacking := [epoch for epoch in range(1, ends + 1) if epoch not in self._curves.index]:
             raise NotGivenError(f"{self._where} has no curves of epoch {', '.join(map(str, lacking))}")
         return self._curves.loc[list(range(1, ends + 1))]
+
+    def _not_given(self, what: str, expected: str) -> NotGivenError:
+        why = self._unusable.get(what)
+        there = f"those of {self._where} cannot be used ({why})" if why else f"none were given for {self._where}"
+        return NotGivenError(
+            f"this method reads {what}, but {there}: give {what}=, {expected}, or choose a method that reads no {what}"
+        )
 
     def features(self, last: int) -> pd.DataFrame | None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from os import PathLike
@@ -46,6 +46,17 @@ RESERVED = {*KEYS["networks"], *FOLD_COLUMNS.values(), LATE_ACCURACY, "configura
 # The column that tells twins from each other; it is not a hyperparameter.
 SEED = "seed"
 
+# Usual names of hyperparameters whose meaning the bar knows under other names.
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "optimizer": "optimiser",
+    "opt": "optimiser",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "train_batch_size": "batch_size",
+    "dropout_rate": "dropout",
+}
+
 # How many of the networks that a note is about are named.
 NAMED = 5
 
@@ -71,6 +82,7 @@ def pack(
     out: str | PathLike[str],
     threshold: float | None = None,
     blocked: str | None = None,
+    classes: int | None = None,
     version: str = "1.0.0",
     summary: str = "",
     images: str = "",
@@ -101,6 +113,9 @@ def pack(
     blocked
         The hyperparameter over which the split ``blocked`` extrapolates: a fold for each text, or for each band of adjacent
         numbers. By default this is the optimiser if there is one, else the learning rate.
+    classes
+        How many classes the images have; chance is 100 / ``classes``. By default it is the number of the network's outputs.
+        Without weights, a graph or a second output it is unknown, as a note says: then chance counts as 0.
     version
         Three numbers, such as "1.0.0".
     summary, images
@@ -109,8 +124,9 @@ def pack(
     Raises
     ------
     PackError
-        If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if the
-        threshold is not a percentage; if ``runs`` has anything but runs, or one twice; and for invalid names and versions.
+        If runs have different architectures or hyperparameters of different kinds; if no run has an outcome; if outcomes
+        seem to be fractions, not percentages; if the threshold is not a percentage, or ``classes`` no number of classes; if
+        ``runs`` has anything but runs, or one twice; and for invalid names and versions.
     NotGivenError, RunError, DamagedFileError
         For a run whose files are invalid or damaged; names the file.
 
@@ -128,7 +144,9 @@ def pack(
     check_own_name(name, beside=user_path(out))
     if not is_version(version, numbers=3):
         raise PackError(f"{version!r} is not a version: write three numbers, such as 1.0.0")
-    made = _Making(_runs_of(runs))
+    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2):
+        raise PackError(f"classes must be how many classes the images have, at least 2, not {classes!r}")
+    made = _Making(_runs_of(runs), None if classes is None else int(classes))
     folder = user_path(out) / name / version
     with folder_written_whole(folder) as fresh:
         made.write(fresh, name, version, threshold, blocked, summary or f"{len(made.runs)} runs of one's own", images)
@@ -177,6 +195,7 @@ class _Making:
     """Runs that are being packed: network ``i`` is run ``i`` of those with an outcome."""
 
     given: Sequence[Run]
+    classes: int | None = None
     notes: list[str] = field(default_factory=list)
 
     @cached_property
@@ -185,7 +204,10 @@ class _Making:
         if left := [run for run in self.given if run.test_accuracy is None]:
             self.note(left, "have no outcome and are left out")
         if not ended:
-            raise PackError(f"no run has an outcome (runs given: {len(self.given)}): end each with finish(test_accuracy=…)")
+            raise PackError(
+                f"no run has an outcome (runs given: {len(self.given)}): end each with finish(test_accuracy=…). The outcome "
+                "is an accuracy in percent; for a task without one, such as a regression, see docs/your-own-runs.md"
+            )
         return ended
 
     @cached_property
@@ -199,7 +221,7 @@ class _Making:
                     f"{first.folder} and {run.folder} have different architectures: {_in_words(first.architecture)} and "
                     f"{_in_words(run.architecture)}; a pack can have only one"
                 )
-        return first.architecture
+        return first.architecture if self.classes is None else replace(first.architecture, classes=self.classes)
 
     @cached_property
     def longest(self) -> int:
@@ -231,8 +253,9 @@ class _Making:
         described = self.architecture
         networks = self.networks()
         chance = chance_of(described.classes)
-        if 0 < (best := float(networks["final_accuracy"].max())) <= 1:
-            self.notes.append(f"the best run ends at {best:.4g}%: if accuracies are fractions, record them in percent")
+        self.check_percent(float(networks["final_accuracy"].max()), chance)
+        if not chance:
+            self.notes.append("how many classes there are is not known, so chance counts as 0%: give classes= (--classes)")
         cut = self.median_cut(networks["final_accuracy"]) if threshold is None else _checked_threshold(threshold, chance)
         networks["label"] = (networks["final_accuracy"] >= cut).astype(int)
         if blocked is not None and blocked not in self.hyperparameters:
@@ -279,6 +302,19 @@ class _Making:
             files={file: file_facts(folder / file) for tier in tiers.values() for file in tier.files},
         )
         write_manifest(folder, manifest)
+
+    def check_percent(self, best: float, chance: float) -> None:
+        """Raise if the best outcome must be a fraction, since it is far below chance or chance is unknown; note that it may
+        be one where there are so many classes that it could be a percentage.
+        """
+        if not 0 < best <= 1:
+            return
+        if chance > 1 or not chance:
+            raise PackError(
+                f"the best run ends at {best:.4g}%, so accuracies seem to be fractions: record them in percent, or multiply "
+                "those in each run.json by 100. If they are in percent, say how many classes there are: classes= (--classes)"
+            )
+        self.notes.append(f"the best run ends at {best:.4g}%: if accuracies are fractions, record them in percent")
 
     def median_cut(self, accuracies: pd.Series) -> float:
         """`median_cut`, with a note where it is not the median."""
@@ -406,7 +442,12 @@ class _Making:
         return self.runs[network].weights.get(epoch)
 
     def note_what_is_missing(self) -> None:
-        """Note which epochs and curves are few, unequal or missing, and what that means."""
+        """Note which names, epochs and curves are unknown, few, unequal or missing, and what that means."""
+        for name in self.hyperparameters.columns:
+            if (usual := OTHER_NAMES.get(name)) and usual not in self.hyperparameters:
+                self.notes.append(
+                    f"the bar knows the meaning of {usual}, not of {name}, and is weaker without it: rename it in the runs"
+                )
         if diverged := [run for run in self.runs if run.record.diverged]:
             self.note(diverged, "diverged: from there on, their signatures are missing")
         if shorter := [run for run in self.runs if run.epochs < self.longest and not run.record.diverged]:
@@ -416,8 +457,11 @@ class _Making:
             if missing := tuple(epoch for epoch in self.epochs_and_last(run) if epoch not in run.weights):
                 partly[missing].append(run)
         for missing, runs in partly.items():
-            self.note(
-                runs, f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
+            what = f"have no snapshot of epoch {', '.join(map(str, missing))}: signatures and features there are missing"
+            self.note(runs, what + ", and so are distances from the initialisation, of every epoch" * (0 in missing))
+        if self.kept and self.kept[0] > 0:
+            self.notes.append(
+                "no run has a snapshot of epoch 0, the initialisation: methods that read distances from it give no result"
             )
         for column in CURVES:
             lacking = [run for run in self.runs if run.epochs and column not in run.columns]
@@ -463,5 +507,4 @@ def _seeds(runs: Sequence[Run]) -> Sequence[int | float | str]:
 
 
 def _in_words(described: Architecture) -> str:
-    layers = ", ".join(f"{layer.name} {'×'.join(map(str, layer.weight_shape))}" for layer in described.weighted_layers)
-    return f"{described.name} ({layers or 'no weights'})"
+    return f"{described.name} ({described.layers_in_words})"

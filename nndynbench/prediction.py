@@ -227,7 +227,7 @@ class _Asked:
     def of_recorded(self, run: Run) -> Given:
         """A recorded run; curves and hyperparameters that are given replace its own."""
         if run.architecture.layers:
-            self._check_layers(run.architecture.layer_sizes, of=f"the network of {run.folder}")
+            self._check_layers(run.architecture, of=f"the network of {run.folder}")
         budget = self.budget(run.epochs, has_ended=run.record.finished)
         source = run.source()
         beyond: tuple[str, ...] = ()
@@ -235,19 +235,21 @@ class _Asked:
         if self.curves is not None:
             source = source.with_curves(self._checked_curves(budget))
         elif missing := [name for name in _curves_of(self.subset) if not _is_measured(run, name, budget)]:
-            source, curves_given = source.with_curves(None), False
-            beyond = (f"{', '.join(missing)}: in the subset's curves, but not in every epoch of the run",)
+            lacking = f"{', '.join(missing)}: in the subset's curves, but not in every epoch of the run"
+            source, curves_given, beyond = source.with_curves(None, unusable=lacking), False, (lacking,)
         if self.hyperparameters is not None:
             return self._given(source.with_hyperparameters(self._checked_hyperparameters()), budget, curves_given, True)
         wanted = self.subset.manifest.hyperparameters
         own = {name: value for name, value in run.hyperparameters.items() if name in wanted}
         others = [name for name in run.hyperparameters if name not in (*wanted, "seed")]
         beyond += tuple(f"hyperparameter {name}: the subset has none of this name" for name in others)
+        known, unfit = None, ""
         try:
             known = checked_hyperparameters(own, self.subset) if run.hyperparameters else None
         except ValueError as reason:
-            known, beyond = None, (*beyond, str(reason))
-        return self._given(source.with_hyperparameters(known), budget, curves_given, known is not None, beyond)
+            unfit, beyond = str(reason), (*beyond, str(reason))
+        source = source.with_hyperparameters(known, unusable=unfit)
+        return self._given(source, budget, curves_given, known is not None, beyond)
 
     def check_history(self, history: History, *, apart: Sequence[object]) -> None:
         """Raise if a history is not of a network like the subset's, up to the budget."""
@@ -256,11 +258,14 @@ class _Asked:
         budget = self.subset.check_budget(history.epochs if self.asked is None else self.asked)
         if history.epochs != budget:
             raise BudgetError(f"the history ends at epoch {history.epochs}, not at the budget of {budget}")
-        self._check_layers(history.layer_sizes, of="the history's network")
+        self._check_layers(history._described, of="the history's network")
 
-    def _check_layers(self, own: Mapping[str, int], *, of: str) -> None:
-        if own != (others := self.architecture.layer_sizes):
-            raise NotGivenError(f"{of} has the layers {own}, but the networks of {self.subset.name} have {others}")
+    def _check_layers(self, own: Architecture, *, of: str) -> None:
+        if own.layer_shapes != self.architecture.layer_shapes:
+            raise NotGivenError(
+                f"{of} has the layers {own.layers_in_words}, but the networks of {self.subset.name} have "
+                f"{self.architecture.layers_in_words}"
+            )
 
     def _checked_curves(self, budget: int) -> Any:
         classes = self.architecture.classes

@@ -65,7 +65,9 @@ class StopEarly:
     at_least
         The final accuracy to reach, in percent.
     below
-        The probability below which a run is stopped.
+        The probability below which a run is stopped. Probabilities are shares of the method's errors on the subset's
+        networks: with fewer than 1/``below`` networks (20 by default), a run is stopped if none of the errors would take it
+        to the accuracy, which is a weaker reason than ``below`` says.
     method
         A bundled method or a method file; by default the best on the board for the data that the run has, as in `predict`.
     budgets
@@ -74,7 +76,8 @@ class StopEarly:
     Raises
     ------
     ValueError
-        If the accuracy is not a percentage, or the probability is not one; `SplitError` if the subset has too few networks.
+        If the accuracy is not a percentage, or the probability is not one; `SplitError` if the subset has too few networks:
+        its folds need at least 10, 5 of each label.
 
     Examples
     --------

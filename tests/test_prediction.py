@@ -94,7 +94,9 @@ def test_a_run_unlike_the_subset_is_said_to_be(digits: nb.Subset, tmp_path: Path
 
 
 def test_what_a_method_reads_must_be_given(digits: nb.Subset, run: Path) -> None:
-    with pytest.raises(ValueError, match="reads hyperparameters, but none were given"):
+    with pytest.raises(
+        ValueError, match=r"reads hyperparameters, but none were given for .*: give hyperparameters=, a value for"
+    ):
         nb.predict(run, digits, method="hyperparameters", budget=EPOCHS)
     given = {"learning_rate": 0.005, "dropout": 0.2}
     assert 0 < nb.predict(run, digits, method="hyperparameters", budget=EPOCHS, hyperparameters=given).accuracy < 100
@@ -296,15 +298,36 @@ class TestOtherForms:
         recorder.epoch(weights=history.weights(2), unmeasured=["validation_accuracy"], **second)
         said = nb.predict(recorder, digits, method="degree-linear", budget=2).outside
         assert said[0] == "validation_accuracy: in the subset's curves, but not in every epoch of the run"
-        with pytest.raises(NotGivenError, match="reads the curves, but none were given"):
+        with pytest.raises(
+            NotGivenError, match=r"reads curves, but those of .*run cannot be used \(validation_accuracy: in the"
+        ):
             nb.predict(recorder, digits, method="training-loss", budget=2)
         assert nb.predict(recorder, digits, method="training-loss", budget=1).budget == 1
 
     def test_a_recorded_run_of_another_network_is_refused(self, digits: nb.Subset, tmp_path: Path) -> None:
         recorder = nb.Recorder(tmp_path / "run", nb.graphs.random_weights("digits-lenet@0.5", seed=0))
         recorder.epoch(weights=nb.graphs.random_weights("digits-lenet@0.5", seed=0), train_loss=1.0)
-        with pytest.raises(NotGivenError, match=r"has the layers .*'conv1': 2"):
+        with pytest.raises(NotGivenError, match=r"has the layers conv1 2×1×3×3.* have conv1 4×1×3×3"):
             nb.predict(recorder, digits)
+
+    def test_a_network_with_other_kernels_is_refused(self, digits: nb.Subset, tmp_path: Path) -> None:
+        weights = nb.graphs.random_weights("digits-lenet", seed=0)
+        weights["conv1.weight"] = np.ones((4, 1, 5, 5), np.float32)
+        recorder = nb.Recorder(tmp_path / "run", weights)
+        recorder.epoch(weights=weights, train_loss=1.0)
+        for run in (recorder, recorder.run.history(1)):
+            with pytest.raises(NotGivenError, match=r"has the layers conv1 4×1×5×5.* have conv1 4×1×3×3"):
+                nb.predict(run, digits, budget=1)
+
+    def test_hyperparameters_that_do_not_fit_are_said_to_a_method_that_reads_them(
+        self, digits: nb.Subset, tmp_path: Path
+    ) -> None:
+        recorder = nb.Recorder(tmp_path / "run", hyperparameters={"learning_rate": 0.01})
+        recorder.epoch(train_loss=2.3, train_accuracy=10, validation_accuracy=10)
+        with pytest.raises(
+            NotGivenError, match=r"cannot be used \(hyperparameters lack dropout \(given: learning_rate\)\): give"
+        ):
+            nb.predict(recorder, digits, method="hyperparameters")
 
 
 class TestStopping:

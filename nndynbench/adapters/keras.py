@@ -90,14 +90,16 @@ def described(model: Any) -> Architecture:
     """The architecture of a model's conv and dense layers. It has no graph if other layers have weights that connect values
     with each other, or if these layers do not follow each other as the model lists them.
     """
-    found = describe(weights_of(model))
+    weights = weights_of(model)
+    # In the model's own order, which is known also where the names are in alphabetical order.
+    found = describe(weights, order=[key.removesuffix(".weight") for key in weights if key.endswith(".weight")] or None)
     if found.no_graph is None and (reason := _broken_chain(model)):
-        found = replace(found, no_graph=reason)
+        found = replace(found, no_graph=reason, classes=0)
     for name, layer in _layers(model):
         connects = any(len(values.shape) > 1 for values in layer.weights)
         if connects and not isinstance(layer, (*LAYERS, keras.layers.PReLU)) and found.no_graph is None:
             what = f"{name!r} is a {type(layer).__name__}: the rolled graph is defined for convs and linear layers"
-            found = replace(found, no_graph=what)
+            found = replace(found, no_graph=what, classes=0)
     return found
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from nndynbench.adapters.metrics import ONE_RUN, EpochCurves, in_step, percent
+from nndynbench.adapters.metrics import ONE_RUN, CurvesWarning, EpochCurves, in_step, percent
 from nndynbench.recording import Recorder
 from nndynbench.recording.record import RunError
 from nndynbench.stopping import StopEarly
@@ -59,6 +60,8 @@ class RecordRun(Callback):
         self._test_accuracy, self._fractions = test_accuracy, fractions
         self._network, self._stop = network, stop
         self._before: dict[str, Any] = {}
+        self._has_ended = False  # an epoch that is not recorded yet
+        self._stops = False
         self._recorded: LightningModule | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -76,21 +79,50 @@ class RecordRun(Callback):
         self._recorded = pl_module
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stops = self._record(trainer, is_last_chance=True)
         self._before = dict(trainer.callback_metrics)
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Not when the epoch begins: a module's on_train_epoch_end may need a batch.
+        trainer.should_stop |= self._stops
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._has_ended = True
+        # What the module logs in its own on_train_epoch_end, which comes after this, is there when the next epoch begins.
+        trainer.should_stop |= self._record(trainer, is_last_chance=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._record(trainer, is_last_chance=True)
+
+    def _record(self, trainer: Trainer, *, is_last_chance: bool) -> bool:
+        """Record the epoch that has ended, if there is one that is not recorded yet, once all its curves are logged. Return
+        whether to stop.
+        """
         metrics, stops = trainer.callback_metrics, False  # every process asks: some are computed by all of them together
-        if self.recorder is not None and not self.recorder.finished:
+        if self._has_ended and self.recorder is not None and not self.recorder.finished:
             # The trainer keeps a metric's tensor until it is logged anew, so an unchanged one is from an earlier epoch.
             logged = {name: value for name, value in metrics.items() if value is not self._before.get(name)}
-            self._curves.record(self.recorder, logged)
-            stops = self._stop is not None and self._stop.ends(self.recorder)
-        if self._stop is not None:
-            # The first process alone records and judges; the others would wait forever for one that stopped without them.
-            trainer.should_stop |= trainer.strategy.reduce_boolean_decision(stops, all=False)
+            if is_last_chance or self._curves.are_in(logged, self.recorder):
+                self._has_ended = False
+                self._curves.record(self.recorder, logged)
+                stops = self._stop is not None and self._stop.ends(self.recorder)
+        if self._stop is None:
+            return False
+        # The first process alone records and judges; the others would wait forever for one that stopped without them.
+        return bool(trainer.strategy.reduce_boolean_decision(stops, all=False))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = trainer.callback_metrics
-        if self.recorder is not None and self._test_accuracy in logged and not self.recorder.finished:
+        if self.recorder is None or self.recorder.finished:
+            return
+        if self._test_accuracy not in logged:
+            there = ", ".join(logged) or "nothing"
+            what = (
+                f"{self._test_accuracy} was not logged in trainer.test, so the run has no outcome yet; logged were {there}"
+            )
+            warnings.warn(f"{self.recorder.folder}: {what}. Name its metric as test_accuracy=", CurvesWarning, stacklevel=2)
+        else:
             accuracy = percent(float(logged[self._test_accuracy]), self._test_accuracy, fractions=self._fractions)
             self.recorder.finish(test_accuracy=accuracy)

@@ -66,6 +66,11 @@ class EpochCurves:
         self._names, self._fractions, self._setting = dict(names), fractions, setting
         self._warned: set[str] = set()
 
+    def are_in(self, logged: Mapping[str, Any], recorder: Recorder) -> bool:
+        """Whether an epoch's metrics have all curves of the run; in the first epoch, all that are named."""
+        names = recorder.run.columns if recorder.epochs else self._names
+        return all(logged.get(self._names.get(name, name)) is not None for name in names)
+
     def record(self, recorder: Recorder, logged: Mapping[str, Any], *, weights: WeightsLike | None = None) -> None:
         """Record the epoch that has ended; ``logged`` are the library's metrics of this epoch alone."""
         given = curves_from(logged, self._names, fractions=self._fractions)

@@ -51,8 +51,8 @@ def predict(
         )
     console.print(
         f"predicted final accuracy [bold]{predicted.accuracy:.1f}%[/bold], {predicted.low:.1f} to {predicted.high:.1f}% "
-        f"(95%, from {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on {subset}: "
-        f"{escape(loaded.manifest.summary)})"
+        f"({100 * predicted.level:.0f}%, from {escape(predicted.method)}'s errors after {epochs(predicted.budget)} on "
+        f"{subset}: {escape(loaded.manifest.summary)})"
     )
     console.print(f"probability of {predicted.threshold:g}% or more: {predicted.probability_high:.2f}")
     if predicted.outside:

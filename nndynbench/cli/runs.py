@@ -22,6 +22,9 @@ def pack(
     blocked: Annotated[
         str | None, typer.Option(help="the hyperparameter over which the blocked protocol extrapolates")
     ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="how many classes the images have, if the network does not tell")
+    ] = None,
     version: Annotated[str, typer.Option(help="the pack's version, three numbers")] = "1.0.0",
     summary: Annotated[str, typer.Option(help="a description of the networks")] = "",
     images: Annotated[str, typer.Option(help="a description of the images they were trained on")] = "",
@@ -30,7 +33,15 @@ def pack(
     from nndynbench.packing import pack as pack_runs
 
     made = pack_runs(
-        runs, name=name, out=out, threshold=threshold, blocked=blocked, version=version, summary=summary, images=images
+        runs,
+        name=name,
+        out=out,
+        threshold=threshold,
+        blocked=blocked,
+        classes=classes,
+        version=version,
+        summary=summary,
+        images=images,
     )
     size = sum(facts.bytes for facts in made.manifest.files.values()) / 1e6
     for note in made.manifest.notes:

@@ -69,8 +69,8 @@ def comparison_tables(compared: Comparison, metric: str, *, bold: Collection[str
         budgets = sorted(part["budget"].unique())
         last = part[part["budget"] == budgets[-1]].set_index("method")
         title = f"{compared.protocol.name} on {compared.title_of(str(subset))}: {METRICS[metric].label}"
-        if (known := part["ceiling"].dropna()).size:
-            title += f" (a recipe's mean can reach {number(known.iloc[0])})"
+        if len(known := part.dropna(subset="ceiling")):
+            title += f"; a recipe's mean can reach {estimate(dict(known.iloc[0]), 'ceiling')}"
         beyond = beyond_references(last)
         heads = [f"{budget} ep." for budget in budgets]
         draws = _draws_where_they_differ(part)

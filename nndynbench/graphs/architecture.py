@@ -161,6 +161,17 @@ class Architecture:
         return {self.input_layer: layers[0].input_shape[0], **{layer.name: layer.output_shape[0] for layer in layers}}
 
     @property
+    def layer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each layer's weight tensor, as torch stores it: ``{"conv1": (6, 3, 5, 5), …}``."""
+        return {layer.name: layer.weight_shape for layer in self.weighted_layers}
+
+    @property
+    def layers_in_words(self) -> str:
+        """The layers with their weights' shapes, for messages: "conv1 6×3×5×5, …"."""
+        named = (f"{name} {'×'.join(map(str, shape))}" for name, shape in self.layer_shapes.items())
+        return ", ".join(named) or "no weights"
+
+    @property
     def projections(self) -> tuple[Layer, ...]:
         """The convs of projection shortcuts, which are not edges of the graph; each stage of bottlenecks has one."""
         convs = {layer.name: layer for layer in self.layers}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nndynbench.arrays import copied
@@ -24,6 +24,9 @@ WEIGHT_NAME = re.compile(r"(?:.*\.)?(?:\w+_)?weight(?:_(?:ih|hh|hr)_l\d+(?:_reve
 # The weights of recurrent layers among them: these do not connect one layer to the next.
 RECURRENT = re.compile(r".*weight_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 
+# The numbers in names, with what separates them: Keras and Haiku count dense, dense_1, dense_2.
+NUMBER = re.compile(r"[_.-]?\d+")
+
 # The names of embeddings, whose weights have the shape of those of a linear layer without a bias.
 EMBEDDING = re.compile(r"(?i)(?:.*\.)?(?:[^.]*embed[^.]*|emb|wte|wpe)")
 
@@ -34,14 +37,23 @@ NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the 
 LONE = "0."
 
 
-def describe(network: WeightsLike, *, name: str | None = None, input_shape: tuple[int, ...] | None = None) -> Architecture:
+def describe(
+    network: WeightsLike,
+    *,
+    name: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    order: Sequence[str] | None = None,
+) -> Architecture:
     """The architecture of a torch module, or of a state dict with arrays or tensors of any kind.
 
     A module's layers are those of `nndynbench.graphs.from_module`, which takes ``input_shape`` too. The layers of a state
     dict are its weights of two axes or more, called ``NAME.weight``, in their order. Each layer must take as inputs the
     outputs of the one before it. Names in alphabetical order, as in safetensors files, are sorted by their numbers: 2 before
-    10. If there is no such chain, `Architecture.no_graph` says why, also for recurrent layers and for weights in parts, such
-    as those of weight_norm. The layers still have features.
+    10. ``order`` names the layers of a state dict from the input to the output, if its own order is another one; weights
+    that it leaves out, such as those of shortcuts, are no layers. If there is no such chain, or if the order of layers of
+    one shape is not known, `Architecture.no_graph` says why, also for recurrent layers and for weights in parts, such as
+    those of weight_norm. The layers still have features, but the number of classes counts as unknown (0): the last layer
+    need not be the output.
 
     A state dict does not say what kinds of layers it has. A transposed conv is recognised by a bias whose length differs
     from the weight's first axis, an embedding by its name and its lack of a bias. If that fails and the shape fits its
@@ -51,7 +63,7 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
     Raises
     ------
     ValueError
-        If the network has no weight of two axes or more.
+        If the network has no weight of two axes or more; for an ``order`` that is not of its layers.
     TypeError
         For anything that is neither a module nor a mapping of arrays.
 
@@ -69,10 +81,15 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
             f"the network has no weight of two axes or more with a name such as conv1.weight (tensors: {listed})"
             f"{_said_of_whole_checkpoint(found)}"
         )
-    no_graph, is_sorted = None, isinstance(network, Mapping) and list(shapes) == sorted(shapes)
-    if isinstance(network, Mapping):
-        shapes = _by_number(shapes)
+    no_graph = None
+    if order is not None:
+        shapes = _in_order(shapes, order, is_module=not isinstance(network, Mapping))
+        no_graph = _in_parts(found) or _broken_chain(shapes)
+    elif isinstance(network, Mapping):
+        is_sorted = list(shapes) == sorted(shapes)
+        shapes = _by_number(shapes) if is_sorted else shapes
         no_graph = _in_parts(found) or _other_layers(found) or _broken_chain(shapes)
+        no_graph = no_graph or (_unsure_order(shapes) if is_sorted else None)
     else:
         from nndynbench.graphs.modules import from_module
 
@@ -86,16 +103,12 @@ def describe(network: WeightsLike, *, name: str | None = None, input_shape: tupl
         "name": name or default,
         "layers": [{"kind": TENSOR, "name": layer, "shape": list(shape)} for layer, shape in shapes.items()],
     }
-    if no_graph is not None:
-        description["no_graph"] = no_graph
-        if is_sorted and len(shapes) > 1:
-            description["classes"] = 0  # in alphabetical order, the last layer need not be the output
-    return architecture(description)
+    return architecture(description | ({} if no_graph is None else {"no_graph": no_graph, "classes": 0}))
 
 
 def same_network(one: Architecture, other: Architecture) -> bool:
     """Whether both have the same layers. Why they are no graph may be said in other words by other versions of torch."""
-    layers, others = ([(layer.name, layer.weight_shape) for layer in each.weighted_layers] for each in (one, other))
+    layers, others = (list(each.layer_shapes.items()) for each in (one, other))
     return one == other or ((one.no_graph is None) == (other.no_graph is None) and layers == others)
 
 
@@ -164,11 +177,35 @@ def _other_layers(found: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _in_order(shapes: Mapping[str, tuple[int, ...]], order: Sequence[str], *, is_module: bool) -> dict[str, tuple[int, ...]]:
+    """The layers that ``order`` names."""
+    if is_module:
+        raise ValueError("order= is for state dicts: a module tells the order of its layers")
+    if isinstance(order, str) or not order or len({*order}) < len(order) or not {*order} <= {*shapes}:
+        raise ValueError(f"order must name layers of the state dict, each once, not {order!r} (it has {', '.join(shapes)})")
+    return {layer: shapes[layer] for layer in order}
+
+
 def _by_number(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Layers in alphabetical order, but sorted by the numbers in their names; any other order stays."""
-    if list(shapes) != sorted(shapes):
-        return dict(shapes)
+    """Layers in alphabetical order, sorted by the numbers in their names."""
     return {layer: shapes[layer] for layer in sorted(shapes, key=_text_and_numbers)}
+
+
+def _unsure_order(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Why layers in alphabetical order may follow each other in another one; None if their names or shapes tell the order.
+
+    Layers of one shape could change places, so only numbers in their names tell which is first.
+    """
+    first: dict[tuple[int, ...], str] = {}
+    for layer, shape in shapes.items():
+        other = first.setdefault(shape, layer)
+        if NUMBER.sub("", other) != NUMBER.sub("", layer):
+            return (
+                f"{other!r} and {layer!r} have one shape, and the names are in alphabetical order, as in safetensors files: "
+                "which comes first is not known; give the module itself, or architecture=, or their order: "
+                "nndynbench.graphs.describe(weights, order=[…])"
+            )
+    return None
 
 
 def _text_and_numbers(name: str) -> list[tuple[bool, int, str]]:
@@ -187,7 +224,8 @@ def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         if before and (inputs % nodes if flattened else inputs != nodes):
             return (
                 f"{layer!r} takes {inputs} inputs, and {before!r} before it has {nodes} outputs: the state dict, in its "
-                "order, is not a chain of layers; give the module itself, or architecture="
+                "order, is not a chain of layers; give the module itself, or architecture=, or their order: "
+                "nndynbench.graphs.describe(weights, order=[…])"
             )
         before, nodes, positions = layer, shape[0], is_conv
     return None

@@ -53,6 +53,9 @@ IN_PLACE = frozenset(
     )
 )
 
+# Those among them, and modules, after which a layer and the next one are still one linear map.
+LINEAR = re.compile(r"(?:i?mul|multiply|i?(?:true)?div|divide|neg|identity|clone|contiguous|detach|to|\w*dropout\w*)")
+
 # The files of torch.nn.modules whose modules do so too, except GLU, which is in one of them.
 IN_PLACE_FILES = ("activation", "batchnorm", "dropout", "instancenorm", "normalization")
 
@@ -86,11 +89,17 @@ class Axis(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The layers on the way to a value, the axis of the last layer's nodes, and what moved or merged these, if anything."""
+    """The layers on the way to a value, the axis of the last layer's nodes, and what moved or merged these, if anything.
+
+    ``joined``: the layers that take the values of the layer before them as they are, or scaled. ``is_linear``: so would the
+    next one.
+    """
 
     layers: tuple[str, ...] = ()
     axis: Axis = Axis(0, None)
     moved_by: str | None = None
+    joined: frozenset[str] = frozenset()
+    is_linear: bool = False
 
 
 def from_module(
@@ -114,11 +123,12 @@ def from_module(
     ------
     NotRepresentableError
         If the graph cannot represent the module; names the layer and the reason. This is so for grouped and transposed
-        convs; for recurrent, attention and quantised layers; for weights that are used without a module, more than once,
-        without values (lazy, meta), or with other types than floating-point numbers of 16 bits or more; for branches with
-        equally many layers, or that are concatenated or multiplied; for modules with several inputs; for a layer whose
-        inputs are not the nodes before it (for a linear layer after a conv: all their positions, flattened from dim 1), or
-        come after something that may move these nodes (transpose, split, average); and if torch.fx cannot follow the input.
+        convs; for recurrent, attention and quantised layers; for low-rank branches beside a layer (LoRA); for weights that
+        are used without a module, more than once, without values (lazy, meta), or with other types than floating-point
+        numbers of 16 bits or more; for branches with equally many layers, or that are concatenated or multiplied; for
+        modules with several inputs; for a layer whose inputs are not the nodes before it (for a linear layer after a conv:
+        all their positions, flattened from dim 1), or come after something that may move these nodes (transpose, split,
+        average); and if torch.fx cannot follow the input.
     TypeError
         For anything that is not a torch module.
 
@@ -249,6 +259,7 @@ def _through(path: Path, name: str, module: nn.Module) -> Path:
     kind, file = type(module).__name__, type(module).__module__
     if is_layer(module):
         return _through_layer(path, name, module)
+    path = path._replace(is_linear=path.is_linear and LINEAR.fullmatch(kind.lower()) is not None)
     if any(True for _ in module.parameters()) and not kind.startswith(CHANNELWISE):
         raise NotRepresentableError(f"{name!r} is a {kind}: the rolled graph is defined for convs and linear layers")
     if file.startswith("torch.ao."):
@@ -271,7 +282,9 @@ def _through_layer(path: Path, name: str, layer: Any) -> Path:
     size, inputs, *kernel = layer.weight.shape
     if path.layers:
         _check_inputs(path, name, inputs, len(kernel))
-    return Path((*path.layers, name), Axis(size, 1 if kernel else path.axis.before, len(kernel)))
+    joined = path.joined | {name} if path.is_linear else path.joined
+    axis = Axis(size, 1 if kernel else path.axis.before, len(kernel))
+    return Path((*path.layers, name), axis, joined=joined, is_linear=True)
 
 
 def _check_inputs(path: Path, name: str, inputs: int, positions: int) -> None:
@@ -301,6 +314,8 @@ def _behind(node: fx.Node, paths: Mapping[fx.Node, Path]) -> Path:
     from torch.fx.node import map_arg
 
     joined = _joined(node, [paths[source] for source in node.all_input_nodes if source in paths])
+    is_linear = joined.is_linear and LINEAR.fullmatch(_function(node).replace("_", "")) is not None
+    joined = joined._replace(is_linear=is_linear)
     arguments, options = map_arg((node.args[1:], node.kwargs), lambda other: _known_size(other, paths))
     return _moved(joined, node.name, _function(node), arguments, options)
 
@@ -434,12 +449,24 @@ def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
                 f"{node.name!r} adds two branches of equally many layers, ending in {longest.layers[-1]!r} and "
                 f"{branch.layers[-1]!r}: neither is the shortcut"
             )
+        own = longest.layers[_shared(branch.layers, longest.layers) :]
+        if branch.layers != longest.layers[: len(branch.layers)] and longest.joined.issuperset(own[1:]):
+            raise NotRepresentableError(
+                f"{node.name!r} adds {' and '.join(map(repr, own))}, which have no activation between them, to "
+                f"{branch.layers[-1]!r}: a change of low rank (LoRA), not a branch of its own; merge it, and give the "
+                "weights as a state dict"
+            )
     alike = [branch for branch in branches if branch.layers == longest.layers]
     # One value made from all nodes scales or shifts every node alike: x / x.norm(dim=1, keepdim=True).
     alike = [branch for branch in alike if not branch.axis.merged] or alike
     moved_by = next((branch.moved_by for branch in alike if branch.moved_by), None)
     same = all(branch.axis == alike[0].axis for branch in alike)
     return alike[0]._replace(moved_by=moved_by or (None if same else node.name))
+
+
+def _shared(layers: Sequence[str], others: Sequence[str]) -> int:
+    """How many layers two paths share from their beginnings."""
+    return next((place for place, (one, other) in enumerate(zip(layers, others, strict=False)) if one != other), len(layers))
 
 
 def _function(node: fx.Node) -> str:

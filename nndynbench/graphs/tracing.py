@@ -118,13 +118,14 @@ def _tracer(is_layer: Callable[[Any], bool], shape: tuple[int, ...] | None) -> A
             return attr_val if measuring else super().getattr(attr, attr_val, parameter_proxy_cache)
 
         def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            # ``m.forward``, not ``forward``, which is m's call: users' hooks would get values that stand for tensors.
             if self.sizes is not None and self.sizes.measuring:
-                return forward(*args, **kwargs)
+                return m.forward(*args, **kwargs)
             inner = unwrapped(m)
             if inner is not m:
                 return inner(*args, **kwargs)
             self.entered.append(self.path_of_module(m))
-            result = super().call_module(m, forward, args, kwargs)
+            result = super().call_module(m, m.forward, args, kwargs)
             self.entered.pop()
             return result
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FINAL_ACCURACY = "final_accuracy"
 
+# With fewer configurations of several seeds, the spread between seeds is known to less than half of itself.
+FEWEST_TWINS = 10
+
 
 class Worth(NamedTuple):
     """A method's gain over the bar and what it adds to it; None where there is no such number."""
@@ -186,11 +189,13 @@ def ceiling(networks: pd.DataFrame, metric: str) -> float | None:
 
 def ceiling_of(subset: Subset, protocol: Protocol, metric: str) -> Estimate | None:
     """The `ceiling` with its interval. None for a protocol that does not score all networks, tests another subset than it
-    trains on, or predicts something other than final accuracies.
+    trains on, or predicts something other than final accuracies; and if fewer than 10 configurations have several seeds.
     """
     if protocol.split is None or protocol.target != FINAL_ACCURACY or protocol.above_chance:
         return None
     if len(np.unique(np.concatenate([test for _, test in subset.split(protocol.split)]))) < len(subset.networks):
+        return None
+    if "configuration" in subset.networks and (subset.networks["configuration"].value_counts() > 1).sum() < FEWEST_TWINS:
         return None
     value, interval = ceiling(subset.networks, metric), ceiling_interval(subset.networks, metric)
     return None if value is None or interval is None else Estimate(value, *interval)

@@ -40,6 +40,9 @@ class RunRecord(BaseModel):
     epochs: list[dict[str, Any]] = []
     """A row per epoch: ``epoch`` from 1 on, the curves that were measured, and its ``seconds``."""
     snapshots: dict[EpochNumber, FileFacts] = {}
+    last_weights: FileFacts | None = None
+    """Facts of the snapshot of the last epoch, also if it is not kept: a run goes on with the same weights. None if they
+    were not at hand."""
     test_accuracy: float | None = Field(default=None, ge=0, le=100)
     """The outcome; None if the run has not ended, or was stopped."""
     diverged: bool = False
@@ -91,11 +94,14 @@ def snapshot_path(folder: Path, epoch: int) -> Path:
 
 def write_weights(folder: Path, epoch: int, weights: Weights) -> FileFacts:
     """Write a snapshot whole, and return the facts of its file."""
-    import safetensors.numpy
-
-    content = safetensors.numpy.save(weights, {"epoch": str(epoch)})
+    content = _snapshot_content(epoch, weights)
     write_whole(snapshot_path(folder, epoch), content)
     return _facts(content)
+
+
+def facts_of_weights(epoch: int, weights: Weights) -> FileFacts:
+    """The facts of the file that `write_weights` would write."""
+    return _facts(_snapshot_content(epoch, weights))
 
 
 def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
@@ -115,6 +121,12 @@ def read_weights(folder: Path, epoch: int, expected: FileFacts) -> Weights:
     if not _facts(content).same_content(expected):
         raise DamagedFileError(f"{path} is damaged: it is not what was recorded")
     return dict(safetensors.numpy.load(content))
+
+
+def _snapshot_content(epoch: int, weights: Weights) -> bytes:
+    import safetensors.numpy
+
+    return safetensors.numpy.save(weights, {"epoch": str(epoch)})
 
 
 def _facts(content: bytes) -> FileFacts:
@@ -177,7 +189,10 @@ def checked_value(name: str, value: object, *, chance: float, where: str) -> flo
             "out of every epoch what the first one lacks"
         )
     if not 0 <= number <= 100:
-        raise RunError(f"{where}: {name} must be in percent, from 0 to 100, not {number:g}")
+        raise RunError(
+            f"{where}: {name} must be in percent, from 0 to 100, not {number:g}; a score that is no accuracy cannot take "
+            "its place"
+        )
     if looks_like_a_fraction(number, chance=chance):
         raise RunError(f"{where}: {name} must be in percent, but {number:g} looks like a fraction (chance is {chance:g}%)")
     return number

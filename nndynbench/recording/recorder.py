@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nndynbench.columns import CURVES
-from nndynbench.given import chance_of
+from nndynbench.given import ACCURACIES, chance_of
 from nndynbench.graphs import Architecture
 from nndynbench.graphs.architecture import architecture as described_by
 from nndynbench.graphs.describing import describe, same_network, snapshot
@@ -27,6 +27,7 @@ from nndynbench.recording.record import (
     RunRecord,
     checked_hyperparameters,
     checked_value,
+    facts_of_weights,
     read_record,
     snapshot_path,
     write_record,
@@ -34,7 +35,6 @@ from nndynbench.recording.record import (
 )
 from nndynbench.recording.run import Run, described
 from nndynbench.storage.files import remove_partial, user_path
-from nndynbench.storage.manifest import FileFacts
 
 # The epochs whose snapshots are kept by default.
 KEEP = range(6)
@@ -45,6 +45,10 @@ LIBRARIES = ("torch", "numpy", "lightning", "pytorch_lightning", "transformers",
 
 class DivergedWarning(UserWarning):
     """A loss or a weight is not a finite number: the run is recorded as diverged, and nothing of it from then on."""
+
+
+class FractionWarning(UserWarning):
+    """Accuracies that may be fractions, where percent are asked for; said once for a recorder."""
 
 
 class Recorder:
@@ -71,9 +75,9 @@ class Recorder:
         The epochs whose snapshots are kept; 0 is the initialisation.
     resume
         Go on with the run that the folder holds. It must have the same hyperparameters and network. True goes on after its
-        last recorded epoch, and begins a run if there is none. A number goes on after that epoch, which must be recorded;
-        later epochs are forgotten, and so is a divergence. But a run that has diverged stays so after True, and after an
-        epoch from its divergence on.
+        last recorded epoch, and begins a run if there is none; the network must have the weights of that epoch already. A
+        number goes on after that epoch, which must be recorded, with any weights; later epochs are forgotten, and so is a
+        divergence. But a run that has diverged stays so after True, and after an epoch from its divergence on.
 
     Raises
     ------
@@ -130,7 +134,8 @@ class Recorder:
             self._go_on(read_record(self.folder), resume)
         # Also where a run begins again: its initialisation may be another one.
         if not self._record.epochs and not self._record.diverged:
-            self._change(snapshots=self._kept(0, network))
+            self._change(**(self._weights_of(0, network) or {}))
+        self._has_warned = False
         self._since = time.perf_counter()
 
     def __repr__(self) -> str:
@@ -171,7 +176,8 @@ class Recorder:
         ``weights`` are the network's current weights, if the recorder was not given a module. Every epoch must have the
         curves of the first one. ``unmeasured`` names curves that have no value in this epoch; they are read as NaN. Once a
         loss, or a weight of the module or in ``weights``, is not a finite number, the run has diverged, as a
-        `DivergedWarning` says. Neither that epoch nor any later one is recorded.
+        `DivergedWarning` says. Neither that epoch nor any later one is recorded. Accuracies of 1% or less that may be
+        fractions are recorded, with a `FractionWarning`; those that must be, far below chance, are refused.
 
         Raises
         ------
@@ -197,14 +203,15 @@ class Recorder:
             if value is not None
         }
         self._check_curves(row, unmeasured, where=where)
-        kept = self._kept(epoch, weights, where=where) if all(map(np.isfinite, row.values())) else None
-        if kept is None:
+        self._warn_of_fractions(row, where=where)
+        facts = self._weights_of(epoch, weights, where=where) if all(map(np.isfinite, row.values())) else None
+        if facts is None:
             self._change(diverged=True)
             warnings.warn(f"{where}: a loss or a weight is not finite; the run has diverged", DivergedWarning, stacklevel=2)
             return
         now = time.perf_counter()
         row = {"epoch": epoch, **row, SECONDS: round(now - self._since, 3)}
-        self._change(epochs=[*self._record.epochs, row], snapshots=self._record.snapshots | kept)
+        self._change(epochs=[*self._record.epochs, row], **facts)
         self._since = now
 
     def finish(self, *, test_accuracy: float) -> Run:
@@ -269,27 +276,40 @@ class Recorder:
                 f"{', '.join(sorted(first)) or 'none'}: give the same curves, or list those without a value in unmeasured="
             )
 
+    def _warn_of_fractions(self, row: Mapping[str, float], *, where: str) -> None:
+        """Warn once if all accuracies of an epoch are at most 1%, and chance does not say that this is to be expected."""
+        found = [row[name] for name in ACCURACIES if row.get(name)]
+        if self._has_warned or not found or max(found) > 1 or 0 < self._chance <= 1:
+            return
+        self._has_warned = True
+        what = f"{where}: the highest accuracy is {max(found):g}%: if it is a fraction, multiply it by 100"
+        warnings.warn(what, FractionWarning, stacklevel=3)
+
     @property
     def _chance(self) -> float:
         return 0.0 if self._architecture is None else chance_of(self._architecture.classes)
 
-    def _kept(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> dict[int, FileFacts] | None:
-        """Write a snapshot if it is to be kept, and return the facts of its file. Return None, and write nothing, if weights
-        at hand are not finite.
+    def _weights_of(self, epoch: int, given: WeightsLike | None, *, where: str = "") -> dict[str, Any] | None:
+        """Write a snapshot if it is to be kept, and return what the record says of it. Return None, and write nothing, if
+        weights at hand are not finite.
         """
+        earlier = self._record.snapshots if epoch else {}
         if self._architecture is None:
-            return {}
+            return {"snapshots": earlier}
         network = self._network if given is None else given
         if network is None or (given is None and isinstance(network, Mapping)):
             if epoch in self.keep:
                 raise RunError(
                     f"{where} is to be kept, but the recorder has no module: pass weights=, or leave the epoch out of keep="
                 )
-            return {}
+            return {"snapshots": earlier, "last_weights": None}
         weights = snapshot(network, self._architecture)
         if epoch and not all(np.isfinite(values).all() for values in weights.values()):
             return None
-        return {epoch: write_weights(self.folder, epoch, weights)} if epoch in self.keep else {}
+        if epoch not in self.keep:
+            return {"snapshots": earlier, "last_weights": facts_of_weights(epoch, weights)}
+        facts = write_weights(self.folder, epoch, weights)
+        return {"snapshots": earlier | {epoch: facts}, "last_weights": facts}
 
     def _go_on(self, record: RunRecord, resume: bool | int) -> None:
         """Resume a run, without anything that comes after the epoch from which it is resumed."""
@@ -306,14 +326,34 @@ class Recorder:
             )
         goes_on = resume is True or is_beyond  # beyond its divergence: nothing is recorded there
         last = len(record.epochs) if goes_on else int(resume)
+        if resume is True and last and not record.diverged:
+            self._check_goes_on(record)
         forgotten = [epoch for epoch in record.snapshots if epoch > last]
         record.diverged = record.diverged and goes_on
         record.epochs = record.epochs[:last]
         record.snapshots = {epoch: facts for epoch, facts in record.snapshots.items() if epoch <= last}
+        record.last_weights = record.last_weights if goes_on else record.snapshots.get(last)
         self._record = record
         write_record(self.folder, record)
         for epoch in forgotten:
             snapshot_path(self.folder, epoch).unlink(missing_ok=True)
+
+    def _check_goes_on(self, record: RunRecord) -> None:
+        """Raise if the network does not have the weights with which the run ends so far."""
+        last = len(record.epochs)
+        known = record.last_weights or record.snapshots.get(last)
+        if known is None or self._network is None or self._architecture is None:
+            return
+        weights = snapshot(self._network, self._architecture)
+        if facts_of_weights(last, weights) == known:
+            return
+        alike = (epoch for epoch, facts in record.snapshots.items() if facts_of_weights(epoch, weights) == facts)
+        found = "" if (epoch := next(alike, None)) is None else f", but those of epoch {epoch}"
+        raise RunError(
+            f"{self.folder} ends at epoch {last}, and the network does not have the weights of that epoch{found}: load your "
+            f"checkpoint of epoch {last} before you make the recorder. If your checkpoint is of another epoch, pass its "
+            "number as resume=; if the training begins anew, pass resume=0, which forgets the recorded epochs"
+        )
 
 
 def checked_resume(given: object) -> bool | int:

@@ -19,7 +19,7 @@ from nndynbench.fingerprint import fingerprint
 from nndynbench.names import name_of
 
 if TYPE_CHECKING:
-    from nndynbench.graphs import LayeredGraph, Weights
+    from nndynbench.graphs import Architecture, LayeredGraph, Weights
     from nndynbench.subsets.reader import Reader
 
 
@@ -114,9 +114,13 @@ class History:
         return dict(_held[self].reader.layer_sizes)
 
     @property
+    def _described(self) -> Architecture:
+        return _held[self].reader.described
+
+    @property
     def _classes(self) -> int:
         """How many classes the network tells apart; fewer than 2 if that is unknown."""
-        return _held[self].reader.described.classes
+        return self._described.classes
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

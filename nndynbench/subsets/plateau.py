@@ -28,7 +28,9 @@ def on_plateau(networks: pd.DataFrame, curves: pd.DataFrame, *, budget: int, cha
         If chance is not known (0), or a network that did not diverge has no training loss.
     """
     if chance <= 0:
-        raise PlateauError("the number of classes is unknown, so the loss at chance is unknown too")
+        raise PlateauError(
+            "the number of classes is unknown, so the loss at chance is unknown too: pack the runs with classes="
+        )
     until = curves.loc[curves.index.get_level_values("epoch") <= budget, "train_loss"]
     last = until.groupby(level="network").last().reindex(networks.index)
     learned = last < math.log(100 / chance) - MARGIN

@@ -114,7 +114,7 @@ def blocked(networks: pd.DataFrame, subset: str, by: str | None = None) -> Itera
     """
     column = by or ("optimiser" if "optimiser" in networks else "learning_rate")
     if column not in networks:
-        raise SplitError(f"there is no column {column}: say which column to extrapolate over")
+        raise SplitError(f"there is no column {column}: say over which to extrapolate, as blocked= (--blocked)")
     values = networks[column]
     if not pd.api.types.is_numeric_dtype(values):
         if (count := values.nunique()) < 2:
@@ -181,7 +181,8 @@ def _stratified(networks: pd.DataFrame, seed: int) -> Iterator[Fold]:
     smallest = int(networks["label"].value_counts().reindex([0, 1], fill_value=0).min())
     if smallest < FOLDS:
         counted = f"{len(networks)} networks with {smallest} in the smaller class"
-        remedy = "; another threshold= cuts the labels elsewhere" if len(networks) >= 2 * FOLDS else ""
+        is_enough = len(networks) >= 2 * FOLDS
+        remedy = "; another threshold= cuts the labels elsewhere" if is_enough else f", so at least {2 * FOLDS} networks"
         raise SplitError(f"{counted}: {FOLDS} folds need {FOLDS} of each{remedy}")
     groups = networks.get("configuration", networks.index)
     fold_of = _fold_of_each(networks["label"].tolist(), list(groups), seed=seed)

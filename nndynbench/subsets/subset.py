@@ -262,12 +262,15 @@ class Subset:
         return [History(self.reader(network), last, read) for network in network_ids]
 
     def check_budget(self, budget: object, *, target: str = FINAL_ACCURACY) -> int:
-        """The budget as a number, if it is valid for a target; raises `BudgetError` otherwise."""
+        """The budget as a number, if it is valid for a target; raises `BudgetError` otherwise, or `TargetError` where the
+        subset has no such target.
+        """
         if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or int(budget) not in self.budgets:
             raise BudgetError(
                 f"{budget!r} is not a budget of {self.name}: valid budgets are whole numbers from 1 to {self.budgets[-1]}"
             )
         if int(budget) not in (valid := self.budgets_for(target)):
+            self.target(target)  # if there is no such target, that is the reason
             until = f"valid budgets are 1 to {valid[-1]}" if valid else "no budget is valid"
             raise BudgetError(
                 f"budget {budget} reaches into the late epochs of {self.name}, over which {target} is averaged: {until}"

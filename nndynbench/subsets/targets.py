@@ -30,7 +30,10 @@ def late_validation_accuracy(networks: pd.DataFrame, curves: pd.DataFrame, *, ch
         If a network that did not diverge has no validation accuracies, or if one diverged and chance is not known (0).
     """
     if chance <= 0 and networks["diverged"].any():
-        raise TargetError("the number of classes is unknown, so the accuracy of diverged networks, chance, is unknown too")
+        raise TargetError(
+            "the number of classes is unknown, so the accuracy of diverged networks, chance, is unknown too: pack the runs "
+            "with classes="
+        )
     late = curves["validation_accuracy"].groupby(level="network", sort=False).tail(LATE_EPOCHS)
     means = late.groupby(level="network").mean().reindex(networks.index)
     late_means = means.where(~networks["diverged"], chance).rename(LATE_VALIDATION_ACCURACY)

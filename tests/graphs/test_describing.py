@@ -90,6 +90,27 @@ def test_a_state_dict_keeps_its_own_order_where_that_is_not_the_alphabet():
     assert list(describe(layers).layer_sizes)[1:] == ["stem", "block2", "block1"]
 
 
+def test_layers_of_one_shape_in_alphabetical_order_are_a_graph_only_in_a_given_order() -> None:
+    state = {f"{name}.weight": np.ones((4, 4), np.float32) for name in ("body", "head", "stem")}
+    described = describe(state)
+    assert described.no_graph is not None
+    assert described.no_graph.startswith("'body' and 'head' have one shape, and the names are in alphabetical order")
+    ordered = describe(state, order=["stem", "body", "head"])
+    assert (ordered.no_graph, list(ordered.layer_sizes)) == (None, ["input", "stem", "body", "head"])
+    assert list(describe(state, order=["stem", "head"]).layer_sizes) == ["input", "stem", "head"]
+    with pytest.raises(ValueError, match=r"order must name layers .* not \['stem', 'neck'\] \(it has body, head, stem\)"):
+        describe(state, order=["stem", "neck"])
+    with pytest.raises(ValueError, match="order= is for state dicts"):
+        describe(nn.Linear(3, 4), order=["0"])
+
+
+def test_numbers_in_names_tell_the_order_of_layers_of_one_shape() -> None:
+    for names in (["dense", "dense_1", "dense_2", "dense_10"], ["block1.conv", "block2.conv"]):
+        state = {f"{name}.weight": np.ones((4, 4), np.float32) for name in sorted(names)}
+        described = describe(state)
+        assert (described.no_graph, list(described.layer_sizes)[1:]) == (None, names)
+
+
 def test_a_whole_checkpoint_is_told_which_part_of_it_to_pass() -> None:
     checkpoint = {"epoch": 3, "model_state_dict": nn.Linear(4, 2).state_dict(), "optimizer_state_dict": {"state": {}}}
     with pytest.raises(ValueError, match=r"whole checkpoint, .* content\['model_state_dict'\]$"):
@@ -103,3 +124,9 @@ def test_the_last_of_layers_in_alphabetical_order_is_not_taken_for_the_output() 
     described = describe({f"{name}.weight": np.ones(shape, np.float32) for name, shape in layers.items()})
     assert described.no_graph is not None
     assert described.classes == 0
+
+
+def test_without_a_graph_the_last_weight_is_not_taken_for_the_output() -> None:
+    head_first = nn.ModuleDict({"head": nn.Linear(7, 10), "encoder": nn.LSTM(5, 7)})
+    for network in (head_first, head_first.state_dict()):
+        assert (describe(network).no_graph is None, describe(network).classes) == (False, 0)

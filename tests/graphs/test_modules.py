@@ -326,6 +326,24 @@ def test_what_moves_or_merges_units_is_refused(moving, inputs):
         from_module(model)
 
 
+class LowRank(nn.Module):
+    """A linear layer and a change of its weight, as LoRA has it."""
+
+    def __init__(self, activation=None):
+        super().__init__()
+        self.base, self.down, self.up = nn.Linear(8, 6), nn.Linear(8, 2, bias=False), nn.Linear(2, 6, bias=False)
+        self.between = activation or nn.Dropout(0.1)
+
+    def forward(self, x):
+        return self.base(x) + self.up(self.between(self.down(x))) * 0.5
+
+
+def test_a_low_rank_change_of_a_layer_is_not_taken_for_the_network():
+    with pytest.raises(NotRepresentableError, match=r"adds '1.down' and '1.up', which have no activation .* to '1.base'"):
+        from_module(nn.Sequential(nn.Linear(3, 8), LowRank(), nn.ReLU(), nn.Linear(6, 4)))
+    assert from_module(LowRank(nn.ReLU())).layers == ("input", "down", "up")
+
+
 def test_a_method_that_writes_to_its_input_is_followed():
     def forward(self, x):
         hidden = self.first(x)

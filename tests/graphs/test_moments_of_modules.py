@@ -187,6 +187,26 @@ def test_a_weight_that_another_hook_computes_is_refused_and_the_hook_named():
         from_module(nn.Sequential(layer))
 
 
+@pytest.mark.parametrize("sized", [False, True])
+def test_hooks_are_called_by_no_pass_of_their_own_and_survive(sized):
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.last = nn.Sequential(nn.Linear(6, 5), nn.ReLU()), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.last(self.body(x.reshape(int(x.numel() / 6), 6) if sized else x))
+
+    model, seen = Network(), []
+    for name, module in model.named_modules():
+        module.register_forward_pre_hook(lambda module, given, name=name: seen.append(f"before {name}"))
+        module.register_forward_hook(lambda module, given, made, name=name: seen.append(f"after {name}"))
+    assert from_module(model).layer_sizes == (6, 5, 3)
+    assert seen == []
+    model(torch.zeros(2, 6))
+    assert len(seen) == len(set(seen)) == 10
+
+
 def test_hooks_that_only_look_do_not_matter():
     model = network(DERIVED["none"])
     model[0].register_forward_pre_hook(lambda module, given: None)

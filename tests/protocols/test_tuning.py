@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer
 from sklearn.svm import SVC
 
 import nndynbench as nb
 from nndynbench.protocols import choose, find_method, find_protocol, method_names, tuning
+from nndynbench.protocols.fitting import Known, fitted_on
 from nndynbench.protocols.method import read_methods
 from nndynbench.protocols.tuning import NothingChosenWarning, best_of, record_choices, values_elsewhere
 
@@ -104,3 +108,13 @@ def test_a_choice_that_could_not_be_read_back_is_refused(tmp_path: Path) -> None
 def test_a_method_without_choices_is_used_as_it_is() -> None:
     method = find_method("degree-svm")
     assert method.estimator(find_protocol("classification")) is method.classifier
+
+
+def test_a_fit_on_fewer_networks_than_quantiles_says_nothing_of_it(digits: nb.Subset) -> None:
+    seen = digits.histories(digits.network_ids[:9], budget=1)
+    truth = digits.networks["final_accuracy"].to_numpy()[:9]
+    estimator = make_pipeline(nb.Columns([nb.columns.curves]), QuantileTransformer(n_quantiles=50), Ridge())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = fitted_on(estimator, {}, seen, Known(truth, np.arange(9), truth), "regression")
+    assert fitted[1].n_quantiles_ == 9

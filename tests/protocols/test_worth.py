@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,19 @@ def test_there_is_no_ceiling_where_networks_are_left_out_or_something_else_is_pr
     of_all = ceiling_of(diverse, find_protocol("regression-folds"), "r2")
     assert of_all == (ceiling(diverse.networks, "r2"), *(ceiling_interval(diverse.networks, "r2") or ()))
     assert ceiling_of(diverse, find_protocol(protocol), "r2") is None
+
+
+@pytest.mark.parametrize("twins", [9, 10])
+def test_a_zoo_has_a_ceiling_if_ten_configurations_have_several_seeds(twins: int, tmp_path: Path) -> None:
+    for configuration in range(12):
+        for seed in range(2 if configuration < twins else 1):
+            recorder = nb.Recorder(
+                tmp_path / f"runs/{configuration:02d}-{seed}", hyperparameters={"learning_rate": configuration, "seed": seed}
+            )
+            recorder.epoch(validation_accuracy=40.0 + configuration)
+            recorder.finish(test_accuracy=50.0 + configuration + seed)
+    zoo = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+    assert (ceiling_of(zoo, find_protocol("regression-folds"), "r2") is not None) == (twins == 10)
 
 
 def test_single_networks_of_a_configuration_do_not_count_towards_the_ceiling() -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nndynbench as nb
@@ -31,12 +32,14 @@ class Never(nb.StopEarly):
 
 
 class TestLightning:
-    def trained(self, folder: Path, *, stop: nb.StopEarly | None = None, **options: Any) -> Any:
+    def trained(
+        self, folder: Path, *, stop: nb.StopEarly | None = None, test_accuracy: str = "test_accuracy", **options: Any
+    ) -> Any:
         pytest.importorskip("lightning")
         from nndynbench.adapters.lightning import RecordRun
         from tests.recording.lightning_runs import trained
 
-        recording = RecordRun(folder, stop=stop)
+        recording = RecordRun(folder, stop=stop, test_accuracy=test_accuracy)
         trained(recording, learning_rate=0.01, seed=0, **options)
         return recording
 
@@ -50,6 +53,11 @@ class TestLightning:
         assert run.curves["validation_accuracy"].iloc[-1] > run.curves["validation_accuracy"].iloc[0]
         assert run.curves["train_loss"].is_monotonic_decreasing
         assert run.history(3).graph(3).layers == ("input", "network.0", "network.4", "network.7")
+
+    def test_an_outcome_under_another_name_is_asked_for(self, tmp_path: Path) -> None:
+        with pytest.warns(CurvesWarning, match="test_acc was not logged in trainer.test, .* logged were .*test_accuracy"):
+            self.trained(tmp_path / "run", test_accuracy="test_acc")
+        assert nb.read_run(tmp_path / "run").test_accuracy is None
 
     def test_a_rule_stops_it(self, tmp_path: Path) -> None:
         self.trained(tmp_path / "run", stop=Never())
@@ -73,6 +81,19 @@ class TestLightning:
         curves = nb.read_run(tmp_path / "run").curves
         assert np.isnan(curves["train_accuracy"]).tolist() == [False, True, False]
         assert np.isfinite(curves[["train_loss", "validation_accuracy"]]).all(axis=None)
+
+    def test_a_curve_that_the_module_logs_at_the_end_of_its_epoch_is_of_that_epoch(self, tmp_path: Path) -> None:
+        pytest.importorskip("lightning")
+        from tests.recording.lightning_runs import Late
+
+        self.trained(tmp_path / "plain")
+        self.trained(tmp_path / "late", kind=Late)
+        plain, late = nb.read_run(tmp_path / "plain"), nb.read_run(tmp_path / "late")
+        pd.testing.assert_frame_equal(late.curves.drop(columns="seconds"), plain.curves.drop(columns="seconds"), rtol=1e-5)
+        for epoch in range(4):
+            np.testing.assert_array_equal(late.weights[epoch]["network.0.weight"], plain.weights[epoch]["network.0.weight"])
+        self.trained(tmp_path / "stopped", kind=Late, stop=Never())
+        assert nb.read_run(tmp_path / "stopped").epochs == 1
 
     def test_epochs_that_are_trained_again_are_recorded_once(self, tmp_path: Path) -> None:
         """A killed job goes on from its checkpoint, which may be older than the last recorded epoch."""
@@ -381,8 +402,19 @@ def test_keras_layers_that_do_not_follow_each_other_have_no_graph(name: str) -> 
     model, reason = keras_models()[name]
     from nndynbench.adapters.keras import described
 
-    said = described(model).no_graph
+    found = described(model)
+    said = found.no_graph
+    assert (found.classes > 0) == (said is None)
     assert (said is None) if reason is None else (said is not None and said.startswith(reason))
+
+
+def test_keras_layers_of_one_shape_keep_the_models_order_whatever_their_names() -> None:
+    keras = pytest.importorskip("keras")
+    from nndynbench.adapters.keras import described
+
+    layers = [keras.layers.Dense(4, name=name) for name in ("body", "head", "stem")]
+    found = described(keras.Sequential([keras.Input((4,)), *layers]))
+    assert (found.no_graph, list(found.layer_sizes)[1:]) == (None, ["body", "head", "stem"])
 
 
 def test_a_dense_layer_behind_a_conv_is_reordered_by_channel() -> None:

@@ -18,7 +18,7 @@ from nndynbench.cli import app
 from nndynbench.names import UnknownNameError
 from nndynbench.own_run import NotGivenError
 from nndynbench.packing import check_own_name
-from nndynbench.recording.recorder import DivergedWarning
+from nndynbench.recording.recorder import DivergedWarning, FractionWarning
 from nndynbench.storage.files import DamagedFileError
 from nndynbench.storage.places import NotAtHandError
 from nndynbench.subsets.loading import names_at_hand
@@ -246,6 +246,25 @@ class TestWhatIsMissing:
         assert np.isfinite(features["l2_norm"]).all()
         with pytest.raises(NotAtHandError, match=r"no features of epoch 0.*epochs: \[1, 2\]"):
             nb.columns.layer_distances(packed.history(0, 2))
+        assert any(note.startswith("no run has a snapshot of epoch 0") for note in packed.manifest.notes)
+
+    def test_what_epoch_0_is_needed_for_is_noted_where_it_is_missing(self, tmp_path: Path) -> None:
+        record(tmp_path / "runs" / "without", CHOSEN[0], epochs=2, keep=[1, 2])
+        record(tmp_path / "runs" / "with", CHOSEN[1], epochs=2, keep=[0, 1, 2])
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        assert np.isnan(packed.history(1, 2).features["distance_from_initial"]).all()
+        [said] = [note for note in packed.manifest.notes if "no snapshot of epoch 0" in note]
+        assert said.endswith("and so are distances from the initialisation, of every epoch: without")
+
+    def test_a_usual_name_that_the_bar_does_not_know_is_noted(self, tmp_path: Path) -> None:
+        for run in range(2):
+            recorder = nb.Recorder(tmp_path / "runs" / f"{run}", hyperparameters={"lr": 0.1, "wd": 0.0, "weight_decay": 0.0})
+            recorder.epoch(validation_accuracy=40.0)
+            recorder.finish(test_accuracy=50.0 + run)
+        notes = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo").manifest.notes
+        assert [note for note in notes if "the bar knows" in note] == [
+            "the bar knows the meaning of learning_rate, not of lr, and is weaker without it: rename it in the runs"
+        ]
 
     def test_a_run_that_ended_between_two_kept_epochs_has_no_signature_from_then_on(self, tmp_path: Path) -> None:
         for network in CHOSEN[:3]:
@@ -315,6 +334,8 @@ class TestWhatIsMissing:
         assert packed.tiers == ["networks"]
         result = nb.evaluate("validation-accuracy", packed, protocol="regression-folds", budgets=1)
         assert np.isfinite(result.predictions["prediction"]).all()
+        with pytest.raises(TargetError, match=r"my-zoo 1\.0\.0 has no late_accuracy; subsets at hand that have it"):
+            nb.evaluate("validation-accuracy", packed, protocol="seeds", budgets=1)
         pytest.importorskip("torch")
         with pytest.raises(NotAtHandError, match=r"the graphs tier of my-zoo 1\.0\.0 is not at hand: its runs have none"):
             packed.to_torch()
@@ -386,13 +407,33 @@ class TestTwins:
 
 
 class TestBadInput:
-    def test_a_best_outcome_below_one_percent_is_noted(self, tmp_path: Path) -> None:
+    def test_a_best_outcome_below_one_percent_is_refused_unless_there_are_many_classes(self, tmp_path: Path) -> None:
         for run in range(12):
             recorder = nb.Recorder(tmp_path / f"runs/{run:02d}", hyperparameters={"learning_rate": 0.01 * (1 + run)})
-            recorder.epoch(validation_accuracy=0.4)
+            with pytest.warns(FractionWarning, match=r"epoch 1 .* is 0\.4%: if it is a fraction, multiply it by 100"):
+                recorder.epoch(validation_accuracy=0.4)
             recorder.finish(test_accuracy=0.5 + run / 100)
-        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo")
+        for classes in (None, 20, 99):
+            with pytest.raises(nb.PackError, match=r"ends at 0\.61%, so accuracies seem to be fractions: .* classes="):
+                nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", classes=classes)
+        packed = nb.pack(tmp_path / "runs", name="my-zoo", out=tmp_path / "zoo", classes=1000)
+        assert packed.manifest.chance == 0.1
         assert "the best run ends at 0.61%: if accuracies are fractions, record them in percent" in packed.manifest.notes
+
+    def test_how_many_classes_there_are_is_asked_for_where_the_network_does_not_tell(self, tmp_path: Path) -> None:
+        recorder = nb.Recorder(tmp_path / "run", hyperparameters={"learning_rate": 0.01})
+        recorder.epoch(train_loss=2.0, validation_accuracy=40.0)
+        recorder.finish(test_accuracy=50.0)
+        packed = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo")
+        assert packed.manifest.chance == 0
+        assert any("how many classes there are is not known" in note for note in packed.manifest.notes)
+        said = nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo", classes=10)
+        assert (said.manifest.chance, said.architecture.classes) == (10, 10)
+        assert not any("classes" in note for note in said.manifest.notes)
+        assert said.on_plateau(1).tolist() == [False]
+        for classes in (1, 2.5, True):
+            with pytest.raises(nb.PackError, match=f"classes must be .* at least 2, not {classes}"):
+                nb.pack(tmp_path / "run", name="my-zoo", out=tmp_path / "zoo", classes=classes)  # type: ignore[arg-type]
 
     def test_why_a_network_is_no_graph_may_be_said_in_other_words(self, tmp_path: Path) -> None:
         weights = {"a.weight": np.ones((3, 4), np.float32), "b.weight": np.ones((5, 7), np.float32)}
@@ -549,6 +590,7 @@ class TestCommands:
         assert summary in self.said("list", "--root", "zoo")
         predicted = self.said("predict", "runs/01", "--subset", "my-zoo", "--root", "zoo", "--method", "validation-accuracy")
         assert f"on my-zoo: {summary})" in predicted.replace("\n", " ")
+        assert "(87%, from validation-accuracy's errors" in predicted  # 14 errors hold 13 in 15
 
     @pytest.mark.parametrize(
         ("command", "says"),

@@ -29,14 +29,19 @@ ROOT = Path(__file__).parents[2]
 WEIGHTS = nb.graphs.random_weights("digits-lenet", seed=0)
 
 
+def weights_of(epoch: int) -> nb.graphs.Weights:
+    """The weights of an epoch of `arrays_run`."""
+    return {name: values * (1 + epoch) for name, values in WEIGHTS.items()}
+
+
 def arrays_run(folder: Path, epochs: int = 3, **options: object) -> nb.Recorder:
     recorder = nb.Recorder(folder, WEIGHTS, hyperparameters={"learning_rate": 0.01}, **options)  # type: ignore[arg-type]
     for epoch in range(1, epochs + 1):
-        grown = {name: values * (1 + epoch) for name, values in WEIGHTS.items()}
-        recorder.epoch(weights=grown, train_loss=1 / epoch, validation_accuracy=20.0 + epoch)
+        recorder.epoch(weights=weights_of(epoch), train_loss=1 / epoch, validation_accuracy=20.0 + epoch)
     return recorder
 
 
+@pytest.mark.filterwarnings("ignore::nndynbench.recording.recorder.FractionWarning")
 @pytest.mark.parametrize(("classes", "accuracy"), [(90, 0.9), (10, 0.0)])
 def test_a_low_percentage_is_no_fraction(classes: int, accuracy: float, tmp_path: Path) -> None:
     weights = {"fc.weight": np.ones((classes, 4), np.float32)}
@@ -234,7 +239,7 @@ class TestDisk:
                 left.touch()
                 raise KeyboardInterrupt
         assert left.is_file()
-        nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        nb.Recorder(tmp_path / "run", weights_of(3), hyperparameters={"learning_rate": 0.01}, resume=True)
         assert {path.name for path in (tmp_path / "run").glob("*.partial")} == own
 
 
@@ -246,7 +251,7 @@ class TestResuming:
 
     def test_a_second_recorder_of_a_folder_is_noticed_and_nothing_lost(self, tmp_path: Path) -> None:
         first = arrays_run(tmp_path / "run", epochs=1)
-        second = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        second = nb.Recorder(tmp_path / "run", weights_of(1), hyperparameters={"learning_rate": 0.01}, resume=True)
         second.epoch(weights=WEIGHTS, train_loss=0.5, validation_accuracy=30.0)
         with pytest.raises(RunError, match="another recorder writes to"):
             first.epoch(weights=WEIGHTS, train_loss=0.4, validation_accuracy=31.0)
@@ -254,7 +259,7 @@ class TestResuming:
 
     def test_it_goes_on_after_the_last_epoch(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run", epochs=2)
-        again = nb.Recorder(tmp_path / "run", WEIGHTS, hyperparameters={"learning_rate": 0.01}, resume=True)
+        again = nb.Recorder(tmp_path / "run", weights_of(2), hyperparameters={"learning_rate": 0.01}, resume=True)
         assert again.epochs == 2
         again.epoch(weights=WEIGHTS, train_loss=0.1, validation_accuracy=40.0)
         assert list(again.run.curves.index) == [1, 2, 3]
@@ -263,10 +268,29 @@ class TestResuming:
         arrays_run(tmp_path / "run", epochs=3)
         for resume, epochs in ((np.True_, 3), (np.int64(2), 2)):
             options: dict[str, Any] = {"hyperparameters": {"learning_rate": 0.01}, "resume": resume}
-            assert nb.Recorder(tmp_path / "run", WEIGHTS, **options).epochs == epochs
+            assert nb.Recorder(tmp_path / "run", weights_of(3), **options).epochs == epochs
         assert in_step({"resume": np.True_}, 2) == {"resume": 2}
         with pytest.raises(RunError, match="the training goes on after epoch 2"):
             in_step({"resume": np.False_}, 2)
+
+    @pytest.mark.parametrize("keep", [range(6), [0, 1]])
+    @pytest.mark.parametrize(
+        ("begun", "says"),
+        [
+            (WEIGHTS, "ends at epoch 3, and .* does not have the weights of that epoch, but those of epoch 0: load your"),
+            (weights_of(1), "but those of epoch 1: load your checkpoint of epoch 3 before"),
+            (nb.graphs.random_weights("digits-lenet", seed=1), "of that epoch: .* begins anew, pass resume=0"),
+        ],
+    )
+    def test_a_training_that_does_not_go_on_is_not_joined_to_the_recorded_one(
+        self, begun: nb.graphs.Weights, says: str, keep: Any, tmp_path: Path
+    ) -> None:
+        arrays_run(tmp_path / "run", epochs=3, keep=keep)
+        options: dict[str, Any] = {"hyperparameters": {"learning_rate": 0.01}, "keep": keep}
+        with pytest.raises(RunError, match=says):
+            nb.Recorder(tmp_path / "run", begun, resume=True, **options)
+        assert nb.Recorder(tmp_path / "run", weights_of(3), resume=True, **options).epochs == 3
+        assert nb.Recorder(tmp_path / "run", begun, resume=2, **options).epochs == 2
 
     def test_it_goes_on_after_the_epoch_of_a_checkpoint(self, tmp_path: Path) -> None:
         arrays_run(tmp_path / "run", epochs=3)

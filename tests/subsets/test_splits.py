@@ -195,6 +195,9 @@ def test_a_split_that_cannot_be_filled_says_why() -> None:
     few = pd.DataFrame({"learning_rate": [0.1, 0.2, 0.3, 0.4], "label": [0, 0, 1, 1]})
     drawn = draw_splits(few, subset="few")
     assert drawn.folds == {}
+    assert (
+        drawn.left_out["folds"] == "4 networks with 2 in the smaller class: 5 folds need 5 of each, so at least 10 networks"
+    )
     assert drawn.left_out["sample_folds"] == "2 high and 2 low networks: a class needs at least 15"
     assert "learning rates" in drawn.left_out["blocked"]
 
