@@ -21,6 +21,7 @@ import pytest
 import nndynbench as nb
 from nndynbench.numbers import estimate, number
 from nndynbench.protocols import find_protocol
+from nndynbench.submissions import read_submission
 from nndynbench.submissions.beside import protocols_of_bar
 from nndynbench.subsets import catalogue
 from nndynbench.subsets.loading import names_with
@@ -86,6 +87,24 @@ def test_the_readmes_findings_are_numbers_of_the_results() -> None:
     results = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     assert len(numbers) > 15
     assert [number for number in sorted(numbers) if number not in results] == []
+
+
+def test_the_readmes_points_and_shares_are_of_the_results_or_of_a_submission() -> None:
+    [findings] = re.findall(r"## What the numbers say so far\n(.*?)\n## ", README, flags=re.DOTALL)
+    seeds = (ROOT / "docs" / "results" / "seeds.md").read_text(encoding="utf-8")
+    points = set(re.findall(r"(?<![\d.])\d\.\d(?![\d])", findings))
+    assert {number for number in points if f"{number} points" not in seeds} == {"0.4"}
+    assert "the best of the three ends 0.4 points short" in " ".join(findings.split())
+    assert f"{submitted_score('bar', 'cifar10-lenet-seeds.seeds', 'regret_keeping_3', 5):.1f}" == "0.4"
+    shares = re.findall(r"(\d+)% of the labels", " ".join(findings.split()))
+    assert shares == [f"{100 * submitted_score('hyperparameters', 'cifar10-lenet.classification', 'accuracy', 5):.0f}"]
+
+
+def submitted_score(method: str, view: str, metric: str, budget: int) -> float:
+    scores = read_submission(ROOT / "leaderboard" / "submissions" / method / f"{view}.json").scores
+    [value] = [score.value for score in scores if (score.metric, score.budget) == (metric, budget)]
+    assert value is not None
+    return value
 
 
 def test_the_readmes_table_is_that_of_the_results() -> None:
