@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nndynbench.numbers import NOTHING, epochs, estimate
+from nndynbench.plain import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def result_text(result: Result) -> str:
     for title, rows in tables.items():
         parts.append((f"{title}\n" if len(tables) > 1 else "") + text_table(rows))
     parts += ["\n".join(wrap(reason, WIDTH)) for reason in _reasons(result)]
-    return "\n\n".join([*parts, f"{BRACKETS}{averaged(result)}"])
+    return printable("\n\n".join([*parts, f"{BRACKETS}{averaged(result)}"]))
 
 
 def result_card(result: Result) -> str:
@@ -144,7 +145,7 @@ def comparison_text(compared: Comparison) -> str:
     parts = [compared.protocol.name]
     parts += [f"{title}\n{text_table(rows)}" for title, rows in comparison_rows(compared).items()]
     parts += ["\n".join(wrap(f"no result: {name}: {reason}", WIDTH)) for name, reason in compared.failures.items()]
-    return "\n\n".join([*parts, BRACKETS])
+    return printable("\n\n".join([*parts, BRACKETS]))
 
 
 def comparison_card(compared: Comparison) -> str:

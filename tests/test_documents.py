@@ -15,10 +15,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import nndynbench as nb
+from nndynbench.numbers import estimate, number
 from nndynbench.protocols import find_protocol
+from nndynbench.submissions import read_submission
+from nndynbench.submissions.beside import protocols_of_bar
+from nndynbench.subsets import catalogue
+from nndynbench.subsets.loading import names_with
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,6 +91,24 @@ def test_findings_are_numbers_of_the_results() -> None:
     assert [number for number in sorted(numbers) if number not in results] == []
 
 
+def test_the_readmes_points_and_shares_are_of_the_results_or_of_a_submission() -> None:
+    [findings] = re.findall(r"## What the numbers say so far\n(.*?)\n## ", README, flags=re.DOTALL)
+    seeds = (ROOT / "docs" / "results" / "seeds.md").read_text(encoding="utf-8")
+    points = set(re.findall(r"(?<![\d.])\d\.\d(?![\d])", findings))
+    assert {number for number in points if f"{number} points" not in seeds} == {"0.4"}
+    assert "the best of the three ends 0.4 points short" in " ".join(findings.split())
+    assert f"{submitted_score('bar', 'cifar10-lenet-seeds.seeds', 'regret_keeping_3', 5):.1f}" == "0.4"
+    shares = re.findall(r"(\d+)% of the labels", " ".join(findings.split()))
+    assert shares == [f"{100 * submitted_score('hyperparameters', 'cifar10-lenet.classification', 'accuracy', 5):.0f}"]
+
+
+def submitted_score(method: str, view: str, metric: str, budget: int) -> float:
+    scores = read_submission(ROOT / "leaderboard" / "submissions" / method / f"{view}.json").scores
+    [value] = [score.value for score in scores if (score.metric, score.budget) == (metric, budget)]
+    assert value is not None
+    return value
+
+
 def test_the_readmes_table_is_that_of_the_results() -> None:
     results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("\ncifar10-lenet-seeds, ")[0]
     rows = {
@@ -97,6 +121,33 @@ def test_the_readmes_table_is_that_of_the_results() -> None:
     for said, meant in rows.items():
         pairs = zip(cells(README, said), cells(results, meant), strict=True)
         assert all(full.startswith(short) for short, full in pairs), said
+
+
+def test_the_page_on_few_networks_has_the_table_that_its_command_wrote() -> None:
+    folder = ROOT / "docs" / "results"
+    curve = pd.read_csv(folder / "cifar10-lenet-diverse.by-networks.csv")
+    page = (folder / "few-networks.md").read_text(encoding="utf-8")
+    for networks, rows in curve.groupby("networks"):
+        expected = [
+            cell
+            for row in rows.sort_values("budget").to_dict("records")
+            for cell in (number(row["beside"]), number(row["value"]), estimate(row, "gain", signed=True))
+        ]
+        assert cells(page, str(networks)) == expected
+    assert set(curve["budget"]) == {1, 5}
+    assert set(curve["metric"]) == {"r2"}
+
+
+def test_the_readme_names_the_subsets_with_every_graph_and_those_without_a_bar_by_default() -> None:
+    [whole] = re.findall(r"A clone has all of (.*?) after epochs 1 to 5\.", README, flags=re.DOTALL)
+    complete = names_with("graphs")
+    assert set(re.findall(r"`(.+?)`", whole)) == set(complete)
+    for zoo in map(nb.load, complete):
+        history = zoo.history(int(zoo.networks.index[-1]), budget=5)
+        assert all(history.graph(epoch).edges for epoch in range(1, 6))
+    of_seeds = [name for name in catalogue() if name.endswith("-seeds")]
+    assert {name: protocols_of_bar(name) for name in of_seeds} == {name: ["seeds"] for name in of_seeds}
+    assert all("regression-folds" in protocols_of_bar(name) for name in catalogue() if name not in of_seeds)
 
 
 def test_the_audits_are_counted_as_they_are_recorded() -> None:

@@ -28,6 +28,7 @@ import nndynbench.progress
 from nndynbench.cli.outlet import outlet
 from nndynbench.extras import is_there, remedy
 from nndynbench.numbers import NOTHING
+from nndynbench.plain import IN_PLAIN
 from nndynbench.processes import end_workers
 from nndynbench.progress import ReportProgress
 from nndynbench.storage.files import user_path
@@ -105,7 +106,7 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     with _interrupted_by_terminate() as terminated, _warnings_in_one_line():
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, ValueError):  # closed, or none of the interpreter's own
-                stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+                stream.reconfigure(errors=IN_PLAIN)  # type: ignore[union-attr]
         try:
             status = _status(app, name)
         finally:

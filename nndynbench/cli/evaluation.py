@@ -51,7 +51,7 @@ def evaluate(
     """Score a method on subsets, at each budget of epochs, beside the bar.
 
     An earlier result of the same method at other budgets is joined with the new one. Any other earlier result of that name
-    is kept beside it.
+    is kept beside it. `compare` does not fit again what is fitted here.
     """
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
@@ -61,6 +61,7 @@ def evaluate(
     from nndynbench.protocols.method import default_protocol, is_file_name, label_of
     from nndynbench.protocols.protocol import read_budgets
     from nndynbench.protocols.results import keep, order_seed_at
+    from nndynbench.protocols.stored import StoredResults
     from nndynbench.protocols.tuning import TUNING_SUBSET, values_elsewhere
     from nndynbench.sealed.outside import prepare
     from nndynbench.storage.files import joined_names
@@ -105,7 +106,10 @@ def evaluate(
         console.print(f"[yellow]not sealed[/yellow]: fitted in the process that holds the subset, since {escape(unsealed)}")
     if unknown := sorted({int(budget) for budget in beside.loc[beside["bar"].isna() & beside["value"].notna(), "budget"]}):
         command = compare_command(method, [part.name for part in loaded], chosen, unknown, root)
-        console.print(escape(f"no bar is stored at budget {', '.join(map(str, unknown))}; to fit it, run: {command}"))
+        others = said_of_other_protocols([part.name for part in loaded], chosen)
+        console.print(
+            escape(f"no bar is stored at budget {', '.join(map(str, unknown))}{others}; to fit it, run: {command}")
+        )
     if kept is None:
         raise OSError(f"the result could not be written anywhere, so the output above is all that is left of it: {lost}")
     if kept.earlier is not None:
@@ -114,13 +118,27 @@ def evaluate(
     console.print(escape(f"plot: {score_over_budget([kept.result], kept.path.with_name(f'{kept.path.stem}.png'))}"))
     console.print(f"[dim]{escape(said_of_citing(result.facts.subsets, chosen, draws))}[/dim]")
     if is_file_name(method) and root is None:
-        console.print(escape(f"next, a row on the leaderboard: {submit_command(kept.path)}"), soft_wrap=True)
+        under = f", under {chosen.predictions}, whose predictions {chosen.name} scores" if chosen.predictions else ""
+        console.print(escape(f"next, a row on the leaderboard{under}: {submit_command(kept.path)}"), soft_wrap=True)
     exit_unless_at(kept.path, path)
+    if len(loaded) == (1 if chosen.test == "same" else 2):  # as `compare` takes them
+        StoredResults(out).adopt(kept.result, found, loaded, chosen)
 
 
 def submit_command(result: Path) -> str:
     """The command that makes a submission of a result, with what its author has to fill in."""
-    return f"nndynbench submit {shlex.quote(str(result))} --author NAME --code https://ADDRESS --commit COMMIT"
+    filled_in = "--author NAME --code https://ADDRESS --commit COMMIT --licence LICENCE"
+    return f"nndynbench submit {shlex.quote(str(result))} {filled_in}"
+
+
+def said_of_other_protocols(subsets: Sequence[str], protocol: Protocol) -> str:
+    """Under which protocols the leaderboard has the bar on subsets where it has none under this one; empty if it has it."""
+    from nndynbench.submissions.beside import protocols_of_bar
+
+    found = {subset: protocols_of_bar(subset) for subset in subsets}
+    said = [f"{subset} has it under {', '.join(names)}" for subset, names in found.items() if names]
+    has = any(protocol.fitted.name in names for names in found.values())
+    return "" if has or not said else f" under {protocol.fitted.name} ({'; '.join(said)})"
 
 
 def said_of_citing(subsets: Sequence[SubsetVersion], protocol: Protocol, draws: int) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+from nndynbench.plain import IN_PLAIN
+
 
 class Outlet:
     """Standard output, whatever that is at the moment: what cannot be shown stops no work.
 
-    What the encoding lacks is shown as "?". Where a pipe was closed or a disk is full, ``failure`` is kept, for the exit
-    status to tell.
+    What the encoding lacks is shown in plain signs. Where a pipe was closed or a disk is full, ``failure`` is kept, for the
+    exit status to tell.
     """
 
     failure: OSError | None = None
@@ -41,7 +43,7 @@ class Outlet:
                 try:
                     self.stream.write(text)
                 except UnicodeEncodeError:
-                    self.stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
+                    self.stream.write(text.encode(self.encoding, IN_PLAIN).decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +15,12 @@ from rich.markup import escape
 from nndynbench.cli.console import opened
 
 if TYPE_CHECKING:
+    from nndynbench.protocols import Result
     from nndynbench.submissions.schema import Submission
 
 console = opened(soft_wrap=True)
+
+IN_A_CLONE = Path("leaderboard/submissions")
 
 
 def submit(
@@ -23,22 +28,32 @@ def submit(
     author: Annotated[list[str], typer.Option(help="an author's name; repeat for several")],
     code: Annotated[str, typer.Option(help="the https address of the method's code")],
     commit: Annotated[str, typer.Option(help="the commit of that code, in hexadecimal")],
-    licence: Annotated[str, typer.Option(help="the code's licence, an SPDX expression")] = "Apache-2.0",
+    licence: Annotated[str, typer.Option(help="the licence of that code, an SPDX expression such as MIT or Apache-2.0")],
     method: Annotated[
         str | None, typer.Option(help="the method's name on the board; by default its name in the result")
     ] = None,
     description: Annotated[str | None, typer.Option(help="a description in one line; by default the method's own")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="a seed that the method used; repeat for several")] = None,
-    to: Annotated[Path, typer.Option(help="the folder of submissions")] = Path("leaderboard/submissions"),
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="a seed that the method sets; repeat for several; by default 0, which is used where it sets none"),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="the folder of submissions; by default that of the clone you are in, else one in this folder"),
+    ] = None,
 ) -> None:
-    """Check a result as the leaderboard will, and write it as a submission. The command never prompts."""
+    """Check a result as the leaderboard will, and write it as a submission. The command never prompts.
+
+    A result of a protocol that scores another one's predictions is submitted under that other protocol.
+    """
     from nndynbench.protocols import read_result
     from nndynbench.protocols.method import SEED
     from nndynbench.submissions import accepted_predictions, submissions_of, write_submission
     from nndynbench.submissions.admission import checked_name, is_bundled, refused_admission
 
+    to = to or submissions_around(Path.cwd())
     made = submissions_of(
-        read_result(result),
+        of_submitted_protocol(read_result(result)),
         authors=author,
         licence=licence,
         code=code,
@@ -54,10 +69,11 @@ def submit(
     for submission in made:
         replaced = said_of_replaced(submission, to)
         path = write_submission(submission, to)
-        checked = f"{len(submission.scores)} scores of {submission.method} recomputed"
+        checked = f"{len(submission.scores)} scores of {submission.method} under {submission.protocol} recomputed"
         console.print(escape(f"checked: {checked}; wrote {path}"))
         if replaced:
             console.print(f"[yellow]note[/yellow]: {replaced}")
+    console.print(escape(said_of_terms(made[0])))
     if taken:
         console.print(f"[yellow]note[/yellow]: {escape(taken)}")
     if looks_like_an_estimator(made[0].description):
@@ -75,11 +91,58 @@ def submit(
             "(python -m leaderboard check --rerun)"
         )
     else:
-        name, added = made[0].method, quote(str(to / made[0].method))
-        commit = f'git add {added} && git commit -m "Submit {name}"'
-        console.print("propose it, in a clone of your own fork of the project:")
-        console.print(escape(f"  git switch -c {name} && {commit} && git push -u origin {name}"))
-        console.print("then open a pull request; docs/submitting.md says what is checked there")
+        console.print(escape("\n".join(steps_to_propose(made, to))))
+
+
+def submissions_around(folder: Path) -> Path:
+    """Where a submission is written from a folder: the submissions of the clone that it is in, else a folder like these
+    below it.
+    """
+    clone = next((place for place in (folder, *folder.parents) if is_clone(place)), folder)
+    return IN_A_CLONE if clone == folder else clone / IN_A_CLONE
+
+
+def is_clone(folder: Path) -> bool:
+    """Whether a folder is a clone of the project, or at least has its leaderboard."""
+    return (folder / "leaderboard" / "board.toml").is_file()
+
+
+def of_submitted_protocol(result: Result) -> Result:
+    """A result under the protocol that its predictions are submitted for; most are so already."""
+    from nndynbench.protocols import find_protocol
+    from nndynbench.protocols.stored import as_fitted
+    from nndynbench.subsets import load
+
+    if not find_protocol(result.facts.protocol).predictions:
+        return result
+    return as_fitted(result, [load(subset.name, version=subset.version) for subset in result.facts.subsets])
+
+
+def said_of_terms(submission: Submission) -> str:
+    """What the submission states that nobody can check, for its author to read."""
+    seeds = ", ".join(map(str, submission.seeds))
+    return (
+        f"it states: by {', '.join(submission.authors)}; code {submission.code} at {submission.commit}, licensed under "
+        f"{submission.licence}; seed{'s' * (len(submission.seeds) > 1)} {seeds}"
+    )
+
+
+def steps_to_propose(made: Sequence[Submission], to: Path) -> list[str]:
+    """The commands that propose a method's submissions, which were written to a folder of submissions."""
+    from nndynbench.submissions import submission_path
+
+    method, written = made[0].method, Path(os.path.abspath(to))
+    clone = next((place for place in written.parents if is_clone(place)), None)
+    if clone is not None and written == clone / IN_A_CLONE:
+        lines = [f"propose it, in {clone}, which must be a clone of your own fork of the project:"]
+    else:
+        lines = ["propose it, in a clone of your own fork of the project:"]
+        lines.append(f"  cp -r {quote(str(written / method))} {IN_A_CLONE.as_posix()}/")
+    files = " ".join((IN_A_CLONE / submission_path(submission)).as_posix() for submission in made)
+    added = (IN_A_CLONE / method).as_posix()
+    push = f'git switch -c {method} && git add {added} && git commit -m "Submit {method}" && git push -u origin {method}'
+    lines += [f"  python -m leaderboard check {files}", f"  {push}"]
+    return [*lines, "then open a pull request; docs/submitting.md says what is checked there"]
 
 
 def said_of_replaced(submission: Submission, folder: Path) -> str:

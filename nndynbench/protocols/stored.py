@@ -18,15 +18,15 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from typing import Protocol as TypingProtocol
 
 from nndynbench.protocols.harness import evaluate, rescore
-from nndynbench.protocols.method import Method, find_method, label_of
-from nndynbench.protocols.protocol import Protocol
+from nndynbench.protocols.method import Method, as_method, find_method, label_of
+from nndynbench.protocols.protocol import Protocol, find_protocol
 from nndynbench.protocols.results import Result, at_budgets, budgets_and_draws, joined, readable_result
 from nndynbench.sources import deciding_code
 from nndynbench.storage.elsewhere import written_somewhere
@@ -54,6 +54,15 @@ class ResultSource(TypingProtocol):
         draws: int = 1,
         jobs: int = 1,
     ) -> Result: ...
+
+
+def as_fitted(result: Result, subsets: Sequence[Subset]) -> Result:
+    """A result of a protocol such as "trained", which scores another one's predictions, as that other one's; any other
+    result is scored again.
+    """
+    fitted = find_protocol(result.facts.protocol).fitted
+    facts = result.facts.model_copy(update={"protocol": fitted.name})
+    return rescore(replace(result, facts=facts), subsets, fitted)
 
 
 def as_source(results: str | Path | ResultSource) -> ResultSource:
@@ -131,16 +140,17 @@ class StoredResults:
         assert stored is not None
         return at_budgets(stored, budgets)
 
-    def adopt(self, result: Result, name: str, subsets: Sequence[Subset], protocol: Protocol) -> None:
-        """Store what the same code predicted elsewhere, such as a submission's predictions, unless a result is stored
-        already.
+    def adopt(self, result: Result, method: str | Method, subsets: Sequence[Subset], protocol: Protocol) -> None:
+        """Store what a method predicted elsewhere, such as a submission's predictions, if these are of all budgets and draws
+        of the folds that are stored already, and of more. The method is the one that predicted: its file may have changed
+        since.
         """
-        path = self._path(find_method(name), subsets, protocol.fitted)
-        if readable_result(path) is not None:
+        path, predicted = self._path(as_method(method), subsets, protocol.fitted), budgets_and_draws(result)
+        if not budgets_and_draws(readable_result(path)) < predicted:
             return
         with _alone_with(path):
-            if readable_result(path) is None:
-                written_somewhere(rescore(result, subsets, protocol.fitted).save, path)
+            if budgets_and_draws(readable_result(path)) < predicted:
+                written_somewhere(as_fitted(result, subsets).save, path)
 
     def holds(
         self, name: str, subsets: Sequence[Subset], protocol: Protocol, budgets: Sequence[int], *, draws: int = 1

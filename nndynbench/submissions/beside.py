@@ -34,6 +34,12 @@ def submissions_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "leaderboard" / "submissions"
 
 
+def protocols_of_bar(subset: str) -> list[str]:
+    """The protocols under which the bar is submitted for a subset."""
+    files = (submissions_folder() / BAR).glob(f"{subset}.*.json")
+    return sorted(path.name.removeprefix(f"{subset}.").removesuffix(".json") for path in files)
+
+
 def submitted(method: str, subsets: Sequence[Subset], protocol: Protocol, folder: Path | None = None) -> Result | None:
     """A method's submissions for exactly these subsets, as a result without scores; None if one is missing or is refused."""
     root, by_name = folder or submissions_folder(), {subset.name: subset for subset in subsets}

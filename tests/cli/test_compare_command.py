@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,11 @@ from nndynbench.cli import app
 from nndynbench.cli.evaluation import said_of_few_submissions
 from nndynbench.cli.prediction import named_value
 from nndynbench.names import UnknownNameError
+from nndynbench.protocols import find_protocol, harness, stored
+from nndynbench.protocols.stored import StoredResults
+from nndynbench.submissions.beside import submissions_folder
 from nndynbench.subsets import catalogue, catalogue_entry
+from tests.cli.test_evaluate_command import MEAN
 from tests.protocols.test_comparison import FAILING
 
 
@@ -50,6 +56,51 @@ def test_a_method_that_fails_is_said_why_and_the_bar_stands_alone(tmp_path: Path
     output = run("compare", "--subset", "digits-lenet", "--budgets", "1", "--method", failing, *where)
     assert "no [column] in [/data/x.csv]" in output
     assert "regression-folds on digits-lenet: R²" in output
+
+
+@pytest.mark.parametrize("protocol", ["regression-folds", "trained"])
+def test_what_evaluate_has_fitted_is_not_fitted_again(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "mine.py").write_text(MEAN)
+    asked = ("--subset", "digits-lenet", "--protocol", protocol, "--out", tmp_path)
+    for budgets in ("1", "1,2", "2"):
+        run("evaluate", file, *asked, "--budgets", budgets)
+    of_bar = Path("bar") / "digits-lenet.regression-folds.json"
+    (board := tmp_path / "board" / of_bar).parent.mkdir(parents=True)
+    shutil.copy(submissions_folder() / of_bar, board)
+    fitted: list[str] = []
+
+    def watched(method: str, *arguments: Any, **options: Any) -> nb.Result:
+        fitted.append(method)
+        return nb.evaluate(method, *arguments, **options)
+
+    monkeypatch.setattr(stored, "evaluate", watched)
+    where = ("--results", tmp_path, "--submissions", tmp_path / "board", "--jobs", "1")
+    assert "mean" in run("compare", "--method", file, *asked, "--budgets", "1,2", *where)
+    assert fitted == []
+    file.write_text(MEAN.replace("DummyRegressor()", "DummyRegressor(strategy='median')"))
+    run("compare", "--method", file, *asked, "--budgets", "1,2", *where)
+    assert fitted == [str(file)]
+
+
+def test_a_method_file_that_changes_while_it_is_fitted_is_stored_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "mine.py").write_text(MEAN)
+
+    def changed_meanwhile(*arguments: Any, **options: Any) -> nb.Result:
+        result = harness.evaluate(*arguments, **options)
+        file.write_text(MEAN.replace("DummyRegressor()", "DummyRegressor(strategy='median')"))
+        return result
+
+    monkeypatch.setattr(sys.modules["nndynbench.protocols"], "evaluate", changed_meanwhile)
+    asked = ("--subset", "digits-lenet", "--budgets", "1", "--out", tmp_path)
+    run("evaluate", file, *asked)
+    zoo, protocol = nb.load("digits-lenet"), find_protocol("regression-folds")
+    assert not StoredResults(tmp_path).holds(str(file), [zoo], protocol, [1])
+    file.write_text(MEAN)
+    assert StoredResults(tmp_path).holds(str(file), [zoo], protocol, [1])
 
 
 @pytest.mark.parametrize(("others", "said"), [((), True), (("curve-bar",), False)])

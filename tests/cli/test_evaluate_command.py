@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import matplotlib.image
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 
 import nndynbench as nb
 from nndynbench.cli import app
-from nndynbench.cli.evaluation import compare_command, said_of_citing, said_of_intervals
+from nndynbench.cli.evaluation import compare_command, said_of_citing, said_of_intervals, said_of_other_protocols
 from nndynbench.protocols import find_method
 from nndynbench.protocols.protocol import find_protocol, read_budgets
 from nndynbench.protocols.result_facts import SubsetVersion
+from nndynbench.submissions import accepted_predictions, read_submission
 
 runner = CliRunner(env={"COLUMNS": "160"})
 
@@ -69,8 +71,37 @@ def test_a_method_file_is_followed_by_the_command_that_submits_its_result(
     root = ["--root", str(digits.folder.parents[1])] if own_zoo else []
     printed = runner.invoke(app, [*command, *root], catch_exceptions=False).stdout
     path = tmp_path / "mean.digits-lenet.regression-folds.json"
-    submit = f"nndynbench submit {path} --author NAME --code https://ADDRESS --commit COMMIT\n"
+    submit = f"nndynbench submit {path} --author NAME --code https://ADDRESS --commit COMMIT --licence LICENCE\n"
     assert (submit in printed) == (not own_zoo)
+
+
+def test_predictions_that_another_protocol_scores_are_submitted_under_their_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MEAN)
+    where = ["--subset", "digits-lenet", "--budgets", "5", "--out", str(tmp_path)]
+    evaluate = ["evaluate", str(tmp_path / "mine.py"), *where, "--protocol", "triage"]
+    printed = runner.invoke(app, evaluate, catch_exceptions=False).stdout
+    said = "next, a row on the leaderboard, under regression-folds, whose predictions triage scores: nndynbench "
+    [command] = [line.removeprefix(said) for line in printed.splitlines() if line.startswith(said)]
+    about = {"NAME": "Ada", "https://ADDRESS": "https://example.org/ada", "COMMIT": "1234567", "LICENCE": "MIT"}
+    submit = [about.get(word, word) for word in shlex.split(command)]
+    runner.invoke(app, [*submit, "--to", str(tmp_path / "board")], catch_exceptions=False)
+    [written] = (tmp_path / "board").rglob("*.json")
+    assert written == tmp_path / "board" / "mean" / "digits-lenet.regression-folds.json"
+    submission = read_submission(written)
+    assert (submission.protocol, submission.budgets) == ("regression-folds", [5])
+    accepted_predictions(submission)
+
+
+def test_where_the_board_has_the_bar_is_said_if_it_has_none_under_the_protocol(tmp_path: Path) -> None:
+    said = said_of_other_protocols(["digits-lenet-seeds"], find_protocol("regression-folds"))
+    assert said == " under regression-folds (digits-lenet-seeds has it under seeds)"
+    assert said_of_other_protocols(["digits-lenet-seeds"], find_protocol("seeds-on-plateau")) == ""
+    assert said_of_other_protocols(["mine"], find_protocol("regression-folds")) == ""
+    evaluate = ["evaluate", "constant", "--subset", "cifar10-lenet-seeds", "--protocol", "regression-folds"]
+    printed = runner.invoke(app, [*evaluate, "--budgets", "1", "--out", str(tmp_path)], catch_exceptions=False).stdout
+    assert (
+        "no bar is stored at budget 1 under regression-folds (cifar10-lenet-seeds has it under seeds); to fit it, run: "
+    ) in " ".join(printed.split())
 
 
 @pytest.mark.parametrize(

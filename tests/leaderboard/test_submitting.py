@@ -58,7 +58,10 @@ def test_a_newcomers_method_becomes_a_row_in_three_commands(
 
     run(*evaluate)
     printed = run(*submit)
-    assert "propose it, in a clone of your own fork of the project:\n  git switch -c edge-entropy && git add " in printed
+    copy = f"cp -r {tmp_path / 'leaderboard' / 'submissions' / 'edge-entropy'} leaderboard/submissions/"
+    assert f"propose it, in a clone of your own fork of the project:\n  {copy}\n" in printed
+    assert "it states: by Ada Lovelace; code https://example.org/ada/edge-entropy at 4f2a9c1, licensed under MIT;" in printed
+    assert f"python -m leaderboard check {SUBMISSION}\n  git switch -c edge-entropy && git add " in printed
     assert "git push -u origin edge-entropy\nthen open a pull request" in printed
     # A newcomer's clone has all other submissions too; here the reference rows are taken from there.
     run(*build, "--submissions", "leaderboard/submissions", "--jobs", "1")
@@ -86,10 +89,45 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
     result = json.loads(path.read_text())
     result["scores"][0]["value"] = 0.99
     path.write_text(json.dumps(result))
-    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--method", "mine"]
+    about = [
+        "--author",
+        "Ada",
+        "--code",
+        "https://example.org",
+        "--commit",
+        "1234567",
+        "--licence",
+        "MIT",
+        "--method",
+        "mine",
+    ]
     with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, but the predictions give 0\."):
         run("nndynbench", "submit", path.name, *about)
     assert not (tmp_path / "leaderboard").exists()
+
+
+def test_nobody_licenses_their_code_without_naming_the_licence(tmp_path: Path) -> None:
+    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567"]
+    refused = CliRunner().invoke(nndynbench, ["submit", str(tmp_path / "result.json"), *about])
+    assert refused.exit_code == 2
+    assert "Missing option '--licence'" in refused.output
+
+
+def test_from_inside_a_clone_the_submission_is_written_into_the_clones_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: nb.Subset
+) -> None:
+    clone = tmp_path / "clone"
+    (inside := clone / "my" / "methods").mkdir(parents=True)
+    (clone / "leaderboard").mkdir()
+    shutil.copy(ROOT / "leaderboard" / "board.toml", clone / "leaderboard")
+    saved = nb.evaluate("constant", digits, protocol="regression-folds", budgets=1).save(tmp_path / "result.json")
+    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--licence", "MIT"]
+    for folder, elsewhere in ((inside, ()), (clone, ()), (tmp_path, ("--to", str(clone / "leaderboard" / "submissions")))):
+        monkeypatch.chdir(folder)
+        printed = run("nndynbench", "submit", str(saved), *about, "--method", "mine", *elsewhere)
+        (clone / "leaderboard" / "submissions" / "mine" / "digits-lenet.regression-folds.json").unlink()
+        assert f"propose it, in {clone}, which must be a clone of your own fork of the project:\n  python -m" in printed
+        assert "cp -r" not in printed
 
 
 def test_everything_that_is_wrong_with_what_is_typed_is_told_at_once_in_words(digits: nb.Subset) -> None:
@@ -105,7 +143,7 @@ def test_everything_that_is_wrong_with_what_is_typed_is_told_at_once_in_words(di
 
 
 def test_what_is_no_result_file_is_told_what_to_do(tmp_path: Path) -> None:
-    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567"]
+    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--licence", "MIT"]
     (tmp_path / "mine.py").write_text("METHODS = {}")
     with pytest.raises(ValueError, match=r"mine\.py is a method file, not a result file: evaluate it first \(nndynb"):
         run("nndynbench", "submit", str(tmp_path / "mine.py"), *about)
@@ -118,7 +156,7 @@ def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--budgets", "2", "--out", ".")
-    about = ["--author", "Ada", "--code", "baselines/trivial.py", "--commit", "1234567"]
+    about = ["--author", "Ada", "--code", "baselines/trivial.py", "--commit", "1234567", "--licence", "MIT"]
     printed = run("nndynbench", "submit", "constant.digits-lenet.classification.json", *about)
     assert "takes the file once a maintainer has rerun it" in printed
     assert "git add" not in printed
@@ -126,7 +164,18 @@ def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
 
 def test_a_draft_with_other_budgets_is_replaced_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--method", "mine"]
+    about = [
+        "--author",
+        "Ada",
+        "--code",
+        "https://example.org",
+        "--commit",
+        "1234567",
+        "--licence",
+        "MIT",
+        "--method",
+        "mine",
+    ]
     printed = []
     for folder, budgets in (("a", "1,2"), ("a", "1,2"), ("b", "5")):
         asked = ["--protocol", "regression-folds", "--budgets", budgets, "--out", folder]
@@ -140,7 +189,19 @@ def test_a_draft_with_other_budgets_is_replaced_and_said(tmp_path: Path, monkeyp
 def test_whoever_submits_a_bare_estimator_is_asked_for_a_description(tmp_path: Path, digits: Subset) -> None:
     bare = nb.evaluate(DummyRegressor(), digits, protocol="regression-folds", budgets=1, name="mean")
     saved = bare.save(tmp_path / "mean.json")
-    about = [saved, "--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--to", tmp_path / "board"]
+    about = [
+        saved,
+        "--author",
+        "Ada",
+        "--code",
+        "https://example.org",
+        "--commit",
+        "1234567",
+        "--licence",
+        "MIT",
+        "--to",
+        tmp_path / "board",
+    ]
     asked = "as the description: say in one line what the method does, with --description"
     assert asked in run("nndynbench", "submit", *map(str, about))
     assert asked not in run("nndynbench", "submit", *map(str, about), "--description", "the mean (of all networks)")
@@ -564,7 +625,15 @@ def test_an_audit_outlives_an_interruption_while_draws_are_added(tmp_path: Path,
 def test_whoever_takes_the_name_of_anothers_method_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", "--budgets", "2", "--out", ".")
-    about = ["constant.digits-lenet.classification.json", "--code", "https://example.org", "--commit", "1234567"]
+    about = [
+        "constant.digits-lenet.classification.json",
+        "--code",
+        "https://example.org",
+        "--commit",
+        "1234567",
+        "--licence",
+        "MIT",
+    ]
     submit = ["nndynbench", "submit", *about, "--method", "mine", "--author"]
     assert [("has other" in run(*submit, author)) for author in ("Ada", "Ada", "Mallory")] == [False, False, True]
     assert json.loads((tmp_path / "leaderboard/submissions/mine" / "digits-lenet.classification.json").read_text())
