@@ -23,6 +23,7 @@ from nndynbench.protocols import find_protocol, read_result
 from nndynbench.protocols.stored import StoredResults
 from nndynbench.storage.places import bundled_folder
 
+FACTS = ["--author=A", "--code=https://example.org/x", "--commit=abcdef1", "--licence=MIT", "--method=mine"]
 FOLDERS = ["~/done :x: [red]", "up/../größe 测试 drive:a 100%d", "~notme"]
 
 
@@ -105,19 +106,7 @@ def test_commands_read_and_write_where_the_path_says_and_print_it(folder: str, m
     assert (meant / "a.png").is_file()
     told(command_line, "curves", "digits-lenet", "--out", f"{folder}/curves")
     assert (meant / "curves" / "digits-lenet.png").is_file()
-    facts = [
-        "--author",
-        "A",
-        "--code",
-        "https://example.org/x",
-        "--commit",
-        "abcdef1",
-        "--licence",
-        "MIT",
-        "--method",
-        "mine",
-    ]
-    assert f"{shown}/board/mine" in told(command_line, "submit", f"{folder}/result.json", *facts, "--to", f"{folder}/board")
+    assert f"{shown}/board/mine" in told(command_line, "submit", f"{folder}/result.json", *FACTS, "--to", f"{folder}/board")
     assert "1 of 1" in told(leaderboard, "check", f"--submissions={folder}/board", "--drafts")
     assert "1 of 1" in told(leaderboard, "check", f"{folder}/board/mine/digits-lenet.regression-folds.json", "--drafts")
 
@@ -126,19 +115,7 @@ def test_a_submission_is_known_by_its_place_from_inside_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: nb.Result
 ) -> None:
     saved = result.save(tmp_path / "result.json")
-    facts = [
-        "--author",
-        "A",
-        "--code",
-        "https://example.org/x",
-        "--commit",
-        "abcdef1",
-        "--licence",
-        "MIT",
-        "--method",
-        "mine",
-    ]
-    told(command_line, "submit", str(saved), *facts, "--to", str(tmp_path / "board"))
+    told(command_line, "submit", str(saved), *FACTS, "--to", str(tmp_path / "board"))
     monkeypatch.chdir(tmp_path / "board" / "mine")
     for name in ("{}", "./{}", "../mine/{}"):
         assert "1 of 1" in told(leaderboard, "check", name.format("digits-lenet.regression-folds.json"), "--drafts")

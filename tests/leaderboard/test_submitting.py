@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
 SUBMISSION = Path("leaderboard/submissions/edge-entropy/digits-lenet.regression-folds.json")
+ABOUT = ("--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--licence", "MIT")
 
 
 def run(*command: str) -> str:
@@ -89,20 +90,8 @@ def test_a_result_that_was_changed_is_not_submitted(tmp_path: Path, monkeypatch:
     result = json.loads(path.read_text())
     result["scores"][0]["value"] = 0.99
     path.write_text(json.dumps(result))
-    about = [
-        "--author",
-        "Ada",
-        "--code",
-        "https://example.org",
-        "--commit",
-        "1234567",
-        "--licence",
-        "MIT",
-        "--method",
-        "mine",
-    ]
     with pytest.raises(RefusedError, match=r"^scores: accuracy at budget 2: 0.99 is claimed, but the predictions give 0\."):
-        run("nndynbench", "submit", path.name, *about)
+        run("nndynbench", "submit", path.name, *ABOUT, "--method", "mine")
     assert not (tmp_path / "leaderboard").exists()
 
 
@@ -121,10 +110,9 @@ def test_from_inside_a_clone_the_submission_is_written_into_the_clones_folder(
     (clone / "leaderboard").mkdir()
     shutil.copy(ROOT / "leaderboard" / "board.toml", clone / "leaderboard")
     saved = nb.evaluate("constant", digits, protocol="regression-folds", budgets=1).save(tmp_path / "result.json")
-    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--licence", "MIT"]
     for folder, elsewhere in ((inside, ()), (clone, ()), (tmp_path, ("--to", str(clone / "leaderboard" / "submissions")))):
         monkeypatch.chdir(folder)
-        printed = run("nndynbench", "submit", str(saved), *about, "--method", "mine", *elsewhere)
+        printed = run("nndynbench", "submit", str(saved), *ABOUT, "--method", "mine", *elsewhere)
         (clone / "leaderboard" / "submissions" / "mine" / "digits-lenet.regression-folds.json").unlink()
         assert f"propose it, in {clone}, which must be a clone of your own fork of the project:\n  python -m" in printed
         assert "cp -r" not in printed
@@ -143,12 +131,11 @@ def test_everything_that_is_wrong_with_what_is_typed_is_told_at_once_in_words(di
 
 
 def test_what_is_no_result_file_is_told_what_to_do(tmp_path: Path) -> None:
-    about = ["--author", "Ada", "--code", "https://example.org", "--commit", "1234567", "--licence", "MIT"]
     (tmp_path / "mine.py").write_text("METHODS = {}")
     with pytest.raises(ValueError, match=r"mine\.py is a method file, not a result file: evaluate it first \(nndynb"):
-        run("nndynbench", "submit", str(tmp_path / "mine.py"), *about)
+        run("nndynbench", "submit", str(tmp_path / "mine.py"), *ABOUT)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.json"):
-        run("nndynbench", "submit", str(tmp_path / "nothing.json"), *about)
+        run("nndynbench", "submit", str(tmp_path / "nothing.json"), *ABOUT)
 
 
 def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
@@ -164,23 +151,13 @@ def test_whoever_submits_a_bundled_method_is_told_that_it_must_be_rerun(
 
 def test_a_draft_with_other_budgets_is_replaced_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    about = [
-        "--author",
-        "Ada",
-        "--code",
-        "https://example.org",
-        "--commit",
-        "1234567",
-        "--licence",
-        "MIT",
-        "--method",
-        "mine",
-    ]
     printed = []
     for folder, budgets in (("a", "1,2"), ("a", "1,2"), ("b", "5")):
         asked = ["--protocol", "regression-folds", "--budgets", budgets, "--out", folder]
         run("nndynbench", "evaluate", "constant", "--subset", "digits-lenet", *asked)
-        printed.append(run("nndynbench", "submit", f"{folder}/constant.digits-lenet.regression-folds.json", *about))
+        printed.append(
+            run("nndynbench", "submit", f"{folder}/constant.digits-lenet.regression-folds.json", *ABOUT, "--method", "mine")
+        )
     assert [text.count("the earlier file there") for text in printed] == [0, 0, 1]
     assert "the earlier file there had the budgets 1, 2; it is replaced by this one, with 5" in printed[2]
     assert "--description" not in printed[0]
@@ -189,22 +166,10 @@ def test_a_draft_with_other_budgets_is_replaced_and_said(tmp_path: Path, monkeyp
 def test_whoever_submits_a_bare_estimator_is_asked_for_a_description(tmp_path: Path, digits: Subset) -> None:
     bare = nb.evaluate(DummyRegressor(), digits, protocol="regression-folds", budgets=1, name="mean")
     saved = bare.save(tmp_path / "mean.json")
-    about = [
-        saved,
-        "--author",
-        "Ada",
-        "--code",
-        "https://example.org",
-        "--commit",
-        "1234567",
-        "--licence",
-        "MIT",
-        "--to",
-        tmp_path / "board",
-    ]
+    about = (str(saved), *ABOUT, "--to", str(tmp_path / "board"))
     asked = "as the description: say in one line what the method does, with --description"
-    assert asked in run("nndynbench", "submit", *map(str, about))
-    assert asked not in run("nndynbench", "submit", *map(str, about), "--description", "the mean (of all networks)")
+    assert asked in run("nndynbench", "submit", *about)
+    assert asked not in run("nndynbench", "submit", *about, "--description", "the mean (of all networks)")
 
 
 def test_bundled_methods_are_submitted_by_one_command(tmp_path: Path, at_hand: dict[str, Subset]) -> None:
