@@ -34,7 +34,9 @@ OwnFolder = Annotated[Path, typer.Option("--submissions", help="the folder of su
 
 Minutes = Annotated[
     float,
-    typer.Option(min=0, help="stop a method that takes longer for one submission, and go on with the next; 0: no limit"),
+    typer.Option(
+        min=0, help="stop a method that takes longer for one submission (0, and Windows: no limit), and go on with the next"
+    ),
 ]
 Scores = Annotated[
     Path, typer.Option(help="what earlier checks and builds computed, by the files' checksums; it is not computed again")
@@ -61,6 +63,9 @@ def check(
     ] = None,
     missing: Annotated[bool, typer.Option(help="with --rerun: skip submissions that are already recorded")] = False,
     minutes: Minutes = MINUTES,
+    refute: Annotated[
+        bool, typer.Option(help="with --rerun: record rows from outside that are not reproduced as refuted")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(help="write a Markdown file with what was accepted and where it will stand")
     ] = None,
@@ -99,7 +104,7 @@ def check(
             outcome = Refusal(outcome.path, "method", outcome.draft)
         if rerun and isinstance(outcome, Accepted):
             # Another process may have recorded it meanwhile.
-            outcome = _rerun(outcome, code, minutes) if not missing or unrecorded([outcome.path]) else outcome
+            outcome = _rerun(outcome, code, minutes, refute=refute) if not missing or unrecorded([outcome.path]) else outcome
         elif not bundled and isinstance(outcome, Accepted):
             reason = refused_name(outcome, known(outcome.path.resolve().parents[1]))
             outcome = Refusal(outcome.path, "method", reason) if reason else outcome
@@ -122,7 +127,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _rerun(accepted: Accepted, code: str | None, minutes: float) -> Accepted | Refusal:
+def _rerun(accepted: Accepted, code: str | None, minutes: float, *, refute: bool) -> Accepted | Refusal:
     """Fit a submission's method again, and record that it was reproduced; refused if its scores or what it reads differ.
     Of a method from outside that is recorded, too.
     """
@@ -143,7 +148,9 @@ def _rerun(accepted: Accepted, code: str | None, minutes: float) -> Accepted | R
         return Refusal(accepted.path, "method", f"failed when it was rerun: {failure}")
     if not compared.reproduced:
         field, reason = compared.fault
-        if not is_bundled(accepted.submission):
+        if not is_bundled(accepted.submission) and not refute:
+            reason = f"{reason} (if the fault is not this machine's or --code's, record that with --refute)"
+        elif not is_bundled(accepted.submission):
             facts: dict[str, Any] = {"code": file_of(code) if code else None, "reason": f"{field}: {reason}"}
             add_record(accepted.path, "refuted", sha256=accepted.sha256, **facts)
             reason = f"{reason} (recorded in standing.json: the row is refuted until that record is taken away)"

@@ -48,8 +48,8 @@ def refutation(record: StandingRecord, submission: SubmissionFacts) -> str | Non
     if not refuting:
         return None
     worst, label = max(refuting, key=shortfall), METRICS[first].label
-    found = "no value" if worst.fresh is None else number(worst.fresh)
-    return f"{label} {number(worst.claimed)} is claimed at budget {worst.budget}, and a fresh zoo gave {found}"
+    claimed, found = number(worst.claimed), number(worst.fresh)
+    return f"{label} {claimed} is claimed at budget {worst.budget}, and a fresh zoo gave {found}"
 
 
 def is_worse(score: AuditScore) -> bool:
@@ -59,17 +59,15 @@ def is_worse(score: AuditScore) -> bool:
 
 
 def is_far_worse(score: AuditScore) -> bool:
-    """Whether a fresh score lies so far beyond the claim's interval that it refutes the claim, or has no value where one is
-    claimed.
+    """Whether a fresh score lies so far beyond the claim's interval that it refutes the claim. One without a value does not:
+    the fresh zoo may be why, such as one in which all networks end low.
     """
     return score.claimed is not None and shortfall(score) > WIDTHS_BEYOND
 
 
 def shortfall(score: AuditScore) -> float:
     """How far the fresh interval lies beyond the claim's on the worse side, in widths of the claim's."""
-    if score.fresh is None:
-        return float("inf")
-    if score.claimed_interval is None:
+    if score.fresh is None or score.claimed_interval is None:
         return 0.0
     low, high = score.claimed_interval
     fresh_low, fresh_high = score.fresh_interval or (score.fresh, score.fresh)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,14 @@ def repeated_by(submission: Submission, files: Iterable[Path]) -> Iterator[tuple
     are the same. Files that are refused are passed over.
     """
     for path in files:
-        with suppress(RefusedError, ValueError):  # among them those with columns of different length
+        try:
             other = read_submission(path)
-            is_same = other.predictions == submission.predictions
-            if other.method != submission.method and (is_same or are_nearly_same(submission, other)):
-                yield other.facts, is_same
+            pd.DataFrame(other.predictions.columns())
+        except (RefusedError, ValueError):  # among them those with columns of different length
+            continue
+        is_same = other.predictions == submission.predictions
+        if other.method != submission.method and (is_same or are_nearly_same(submission, other)):
+            yield other.facts, is_same
 
 
 def are_nearly_same(one: Submission, other: Submission) -> bool:
@@ -49,6 +51,10 @@ def _both(one: Submission, other: Submission) -> pd.DataFrame:
 
 
 def _correlation(one: pd.Series, other: pd.Series) -> float:
-    """Pearson's: noise among nearly equal networks would spoil a correlation of ranks. NaN if either is constant."""
+    """Pearson's: noise among nearly equal networks would spoil a correlation of ranks. NaN if either is constant, or of less
+    than three networks, any two of which correlate.
+    """
+    if len(one) < 3:
+        return float("nan")
     with np.errstate(all="ignore"):
         return float(np.corrcoef(one, other)[0, 1])

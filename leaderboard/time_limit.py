@@ -34,6 +34,7 @@ def time_limit(minutes: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 60 * minutes, AGAIN)
             yield
         finally:
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)  # first: an alarm here would leave the timer as it is
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
     except _TimeIsUp:

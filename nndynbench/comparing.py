@@ -98,7 +98,7 @@ def compare(
     folder = None if submissions is None else user_path(submissions)
     units = [
         _Unit(part, chosen, shared_budgets(part, chosen, budgets), Path(results), folder, asked=tuple(asked))
-        for part in _parts(loaded, chosen)
+        for part in parts_of(loaded, chosen)
     ]
     rows: list[dict[str, Any]] = []
     with reporting(progress, "the bar") as report:
@@ -291,7 +291,10 @@ def _prefixed(name: str, estimate: Estimate) -> dict[str, float]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def _parts(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, ...]]:
+def parts_of(subsets: Sequence[Subset], protocol: Protocol) -> list[tuple[Subset, ...]]:
+    """The subsets that each result of a comparison is of: one alone, or two if a method is tested on another than it learns
+    from.
+    """
     if protocol.test == "same":
         return [(subset,) for subset in subsets]
     if len(subsets) < 2:

@@ -207,7 +207,9 @@ def _leaves_a_seed_open(code: CodeType) -> bool:
     for step, first, second in zip(steps, steps[1:], steps[2:], strict=False):
         if isinstance(step.argval, str) and step.argval in SEEDED:
             is_none = first.opname == "LOAD_CONST" and first.argval is None
-            if (first.opname, first.arg) == ("CALL", 0) or (is_none and (second.opname, second.arg) == ("CALL", 1)):
+            # The second step, if it is not the call, names the argument: `seed=None`.
+            is_all = (second.opname, second.arg) == ("CALL", 1) or second.opname in ("KW_NAMES", "LOAD_CONST")
+            if (first.opname, first.arg) == ("CALL", 0) or (is_none and is_all):
                 return True
     return any(_leaves_a_seed_open(part) for part in code.co_consts if isinstance(part, CodeType))
 

@@ -19,7 +19,7 @@ from nndynbench.centralities import MOMENTS
 from nndynbench.columns import CURVES
 from nndynbench.errors import NndynbenchError
 from nndynbench.features import FEATURES, layer_features
-from nndynbench.given import chance_of
+from nndynbench.given import chance_of, looks_like_a_fraction
 from nndynbench.graphs import Architecture, Weights, architecture, architecture_names
 from nndynbench.graphs.describing import same_network
 from nndynbench.names import DEVICES, first_of
@@ -309,7 +309,7 @@ class _Making:
         """
         if not 0 < best <= 1:
             return
-        if chance > 1 or not chance:
+        if not chance or looks_like_a_fraction(best, chance=chance):
             raise PackError(
                 f"the best run ends at {best:.4g}%, so accuracies seem to be fractions: record them in percent, or multiply "
                 "those in each run.json by 100. If they are in percent, say how many classes there are: classes= (--classes)"

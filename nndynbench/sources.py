@@ -228,7 +228,10 @@ def _needed(top: str, held: Sequence[Path]) -> set[str]:
     """The packages that a small package needs: those that its distribution requires, or that its files import if it comes
     from none. Libraries import half of what is installed somewhere, for the few who have it.
     """
-    distributions = [distribution(name) for name in _distributions().get(top, ())]
+    distributions = []
+    for name in _distributions().get(top, ()):
+        with suppress(PackageNotFoundError):  # removed since
+            distributions.append(distribution(name))
     own = [each for each in distributions if held and Path(str(each.locate_file(""))) in held[0].parents]
     if not own:  # none, or one of the same name elsewhere
         return _tops(held)
@@ -245,7 +248,7 @@ def _plain(name: str) -> str:
 @cache
 def _distributions() -> Mapping[str, Sequence[str]]:
     """For each installed package, the names of the distributions that it comes from. It takes a while to find them."""
-    return packages_distributions()
+    return {package: [name for name in names if name] for package, names in packages_distributions().items()}
 
 
 @cache

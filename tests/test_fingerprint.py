@@ -95,6 +95,8 @@ LOOKING_OUTSIDE = {
     "    return [default_rng().normal() for _ in (1, 2)]",
     "a generator whose seed is None": "import numpy as np\ndef function(graph):\n"
     "    return np.random.RandomState(None).normal()",
+    "a generator whose seed is None by its name": "import numpy as np\ndef function(graph):\n"
+    "    return np.random.default_rng(seed=None).normal()",
     "a generator of bits without a seed": "from numpy.random import Generator, PCG64\ndef function(graph):\n"
     "    return Generator(PCG64()).normal()",
     "a generator without a seed, in a helper": "import numpy as np\ndef own():\n    return np.random.default_rng()\n"

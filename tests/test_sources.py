@@ -88,6 +88,13 @@ def test_a_package_that_declares_what_it_needs_counts_with_that_alone(installed:
     assert (package_code("seal_features") != before) == EDITED[file]
 
 
+def test_a_broken_installation_of_another_package_stops_no_fingerprint(installed: Path) -> None:
+    (broken := installed / "seal_deeper-1.0.dist-info").mkdir()
+    (broken / "top_level.txt").write_text("seal_deeper")  # and no METADATA
+    forget()
+    assert fingerprint(fresh("seal_features").feature) is not None
+
+
 def test_a_function_that_imports_an_installed_module_counts_its_files(installed: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "a_method_file"}
     exec("def late(graph):\n    import seal_deeper\n    return [seal_deeper.FACTOR]", namespace)

@@ -53,6 +53,7 @@ def evaluate(
     An earlier result of the same method at other budgets is joined with the new one. Any other earlier result of that name
     is kept beside it. `compare` does not fit again what is fitted here.
     """
+    from nndynbench.comparing import parts_of
     from nndynbench.plots import score_over_budget
     from nndynbench.protocols import evaluate as evaluate_method
     from nndynbench.protocols import find_method, find_protocol
@@ -121,8 +122,9 @@ def evaluate(
         under = f", under {chosen.predictions}, whose predictions {chosen.name} scores" if chosen.predictions else ""
         console.print(escape(f"next, a row on the leaderboard{under}: {submit_command(kept.path)}"), soft_wrap=True)
     exit_unless_at(kept.path, path)
-    if len(loaded) == (1 if chosen.test == "same" else 2):  # as `compare` takes them
-        StoredResults(out).adopt(kept.result, found, loaded, chosen)
+    asked_unsealed = not (result.facts.sealed or result.facts.unsealed)
+    if not asked_unsealed and parts_of(loaded, chosen) == [tuple(loaded)]:
+        StoredResults(out).adopt(result, found, loaded, chosen)
 
 
 def submit_command(result: Path) -> str:

@@ -86,7 +86,8 @@ def describe(
         shapes = _in_order(shapes, order, is_module=not isinstance(network, Mapping))
         no_graph = _in_parts(found) or _broken_chain(shapes)
     elif isinstance(network, Mapping):
-        is_sorted = list(shapes) == sorted(shapes)
+        # A module's own state dict is in the order in which its layers were made, and says so by its metadata.
+        is_sorted = list(shapes) == sorted(shapes) and not hasattr(network, "_metadata")
         shapes = _by_number(shapes) if is_sorted else shapes
         no_graph = _in_parts(found) or _other_layers(found) or _broken_chain(shapes)
         no_graph = no_graph or (_unsure_order(shapes) if is_sorted else None)

@@ -453,8 +453,8 @@ def _joined(node: fx.Node, branches: Sequence[Path]) -> Path:
         if branch.layers != longest.layers[: len(branch.layers)] and longest.joined.issuperset(own[1:]):
             raise NotRepresentableError(
                 f"{node.name!r} adds {' and '.join(map(repr, own))}, which have no activation between them, to "
-                f"{branch.layers[-1]!r}: a change of low rank (LoRA), not a branch of its own; merge it, and give the "
-                "weights as a state dict"
+                f"{branch.layers[-1]!r}: together they are one linear layer, such as a change of low rank (LoRA); merge "
+                "them, and give the weights as a state dict"
             )
     alike = [branch for branch in branches if branch.layers == longest.layers]
     # One value made from all nodes scales or shifts every node alike: x / x.norm(dim=1, keepdim=True).

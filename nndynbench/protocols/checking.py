@@ -27,12 +27,11 @@ from nndynbench.protocols.method import (
     label_of,
     tasks_of,
 )
-from nndynbench.protocols.own_functions import mostly_missing, not_kept
+from nndynbench.protocols.own_functions import left_out, mostly_missing, not_kept
 from nndynbench.protocols.protocol import DEFAULT_PROTOCOLS, Task, find_protocol
 from nndynbench.protocols.sides import sides
 from nndynbench.protocols.tuning import INNER_FOLDS
 from nndynbench.seal import data_read
-from nndynbench.signatures import Signature
 from nndynbench.subsets import Subset, load
 from nndynbench.subsets.history import History
 from nndynbench.subsets.packed import ForgetfulNetwork
@@ -124,7 +123,7 @@ def check_method(method: Any, *, budgets: int | str | Sequence[int] = BUDGETS) -
         tuple(trials),
         tuple(sorted(read)),
         round(time.perf_counter() - start, 3),
-        (*_remarks(trials.values(), read, read_by_file), *_left_out(resolved, max(tried))),
+        tuple(_remarks(trials.values(), read, read_by_file)),
         round(max(trial.computed[0] for trial in trials.values()), 3),
         _expected_seconds(resolved, trials, subset, tried),
     )
@@ -162,6 +161,7 @@ def _tried(method: Any, task: Task, subset: Subset, budgets: Sequence[int], read
         remarks += not_kept(fitting.estimator)
     missing = mostly_missing(fitting.estimator, [*fit.train.values(), *fit.test.values()])
     remarks += [f"{task}: {said}" for said in missing]
+    remarks += left_out(fitting.estimator, max(budgets))
     if sealed and (why := _why_unsealed(fit, fitting)):
         remarks.append(f"is fitted in the process that holds the subset, not in a sealed one, since {why}")
     return _Trial(tuple(remarks), tuple(computed), kept)
@@ -217,17 +217,6 @@ def _expected_seconds(
     by_epoch = [max(0.0, seconds - trial.kept) / step for seconds, step in zip(trial.computed, steps, strict=True)]
     computing = [by_epoch[min(place, len(by_epoch) - 1)] for place in range(len(budgets))]
     return round((handed * trial.kept + networks * sum(computing)) / (TRAIN + TEST), 1)
-
-
-def _left_out(method: Any, largest: int) -> tuple[str, ...]:
-    """The epochs that a `Signature` of the method names and that lie beyond all budgets tried, with what to do."""
-    estimators = method.estimators.values() if isinstance(method, Method) else [method]
-    parts = [part for each in estimators if hasattr(each, "get_params") for part in (each, *each.get_params().values())]
-    named = {epoch for part in parts if isinstance(part, Signature) for epoch in part.epochs or ()}
-    if not (later := sorted(epoch for epoch in named if epoch > largest)):
-        return ()
-    words = f"{'epochs' if len(later) > 1 else 'epoch'} {listed(later)}"
-    return (f"its Signature names {words}, left out within a budget of {largest}: to try them, --budgets {later[-1]}",)
 
 
 def _estimator(method: Any, task: Task) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 
 NUMBERS = (Real, Decimal)
-
-# scikit-learn says so in every fit on few networks, and takes one quantile for each of them, as it should.
-FEW_SAMPLES = r"n_quantiles \(\d+\) is greater than the total number of samples"
 
 
 @dataclass(frozen=True)
@@ -73,11 +69,9 @@ def fitted_on(
     seen, target = list(seen), np.array(known.target)
     fresh = seeded(clone(estimator))
     more = asked_for(fresh, groups=known.groups, accuracies=known.accuracies)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", FEW_SAMPLES, UserWarning)
-        if choices:
-            fresh.set_params(**best_of(choices, fresh, seen, target, groups=known.groups, task=task, more=more))
-        fitted = fresh.fit(seen, target, **more)
+    if choices:
+        fresh.set_params(**best_of(choices, fresh, seen, target, groups=known.groups, task=task, more=more))
+    fitted = fresh.fit(seen, target, **more)
     return fresh if fitted is None else fitted  # a pipeline, too, allows a `fit` that returns nothing
 
 

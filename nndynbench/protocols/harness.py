@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 # As many bits of a whole number as JSON keeps in every language.
 ORDER_BITS = 53
+
+# scikit-learn says so in every fit on few networks, and takes one quantile for each of them, as it should.
+FEW_SAMPLES = r"n_quantiles \(\d+\) is greater than the total number of samples"
 
 RECORDED_LIBRARIES = ("nndynbench", "numpy", "scipy", "scikit-learn", "pandas")
 
@@ -411,9 +415,11 @@ def all_predictions(
     order = sorted(range(len(fits)), key=lambda place: (fits[place].draw, fits[place].fold, -fits[place].budget))
     parts: dict[int, pd.DataFrame] = {}
     try:
-        for place, part in zip(order, working(delayed(fits[each].predictions)(fitting) for each in order), strict=True):
-            parts[place] = part
-            report(len(parts), len(fits))
+        with warnings.catch_warnings():  # around all fits, since they may run in threads; sealed processes take it over
+            warnings.filterwarnings("ignore", FEW_SAMPLES, UserWarning)
+            for place, part in zip(order, working(delayed(fits[each].predictions)(fitting) for each in order), strict=True):
+                parts[place] = part
+                report(len(parts), len(fits))
     except outside.NotCarriedError as reason:
         outside.stop_what_runs()
         if must_be_sealed:

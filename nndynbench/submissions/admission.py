@@ -45,9 +45,9 @@ def checked_name(submission: SubmissionFacts) -> None:
         raise RefusedError("method", f"{submission.method} is the name of a method in {code_of(near)}")
     if submission.code.startswith("baselines/"):
         raise RefusedError("method", f"{submission.method} is not a method in baselines/")
-    own = [folded(name) for name in (PACKAGE, *citation().authors)]
+    own = {folded(name) for name in citation().authors}
     for place, author in enumerate(submission.authors):
-        if any(name in folded(author) for name in own):
+        if folded(author) in own or PACKAGE in folded(author):
             reason = f"names this project's authors ({author}): give those of {submission.method}"
             raise RefusedError(f"authors.{place}", reason)
 

@@ -23,7 +23,9 @@ CODE_PATTERN = (
 
 
 # What Unicode calls letters, marks or symbols, and nobody sees: with these, two names look the same.
-INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180f\u2800\u3164\uffa0\U00016fe4\U0001d159") | {
+    chr(code) for first, last in ((0x180B, 0x180D), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for code in range(first, last + 1)
+}
 STACKED_MARKS = 5 * "M"
 
 

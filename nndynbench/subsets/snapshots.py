@@ -42,10 +42,8 @@ class Snapshots(Dataset[dict[str, Any]]):
         self._subset = subset
         self._tier = tier
         named = f"the {tier} tier of {subset.name} {subset.version}"
-        epoch = min(filter(None, epochs or ()), default=1)
-        remedy = "its runs have none" if subset.manifest.is_own else how_to_get(subset.manifest, tier, epoch)
         if tier not in subset.tiers:
-            raise NotAtHandError(f"{named} is not at hand: {remedy}")
+            raise NotAtHandError(f"{named} is not at hand: {_remedy(subset, tier, epochs)}")
         chosen = subset.network_ids if network_ids is None else network_ids
         if unknown := sorted(set(chosen) - set(subset.network_ids)):
             raise unknown_networks(subset, unknown)
@@ -56,7 +54,8 @@ class Snapshots(Dataset[dict[str, Any]]):
             if epochs is None or epoch in epochs
         ]
         if not self._items:
-            raise NotAtHandError(f"{named} at hand holds none of the chosen epochs of the chosen networks: {remedy}")
+            what = "holds none of the chosen epochs of the chosen networks"
+            raise NotAtHandError(f"{named} at hand {what}: {_remedy(subset, tier, epochs)}")
 
     def __len__(self) -> int:
         return len(self._items)
@@ -72,3 +71,10 @@ class Snapshots(Dataset[dict[str, Any]]):
             "final_accuracy": cast(float, facts["final_accuracy"]),
             "label": cast(int, facts["label"]),
         }
+
+
+def _remedy(subset: Subset, tier: TierName, epochs: Collection[int] | None) -> str:
+    """What to do where snapshots are missing."""
+    if subset.manifest.is_own:
+        return "its runs have none"
+    return how_to_get(subset.manifest, tier, min(filter(None, () if epochs is None else epochs), default=1))

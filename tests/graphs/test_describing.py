@@ -104,6 +104,12 @@ def test_layers_of_one_shape_in_alphabetical_order_are_a_graph_only_in_a_given_o
         describe(nn.Linear(3, 4), order=["0"])
 
 
+def test_a_modules_own_state_dict_is_in_the_order_of_its_layers() -> None:
+    module = nn.ModuleDict({"encoder": nn.Linear(8, 8), "head": nn.Linear(8, 8), "out": nn.Linear(8, 3)})
+    described = describe(module.state_dict())
+    assert (described.no_graph, described.classes) == (None, 3)
+
+
 def test_numbers_in_names_tell_the_order_of_layers_of_one_shape() -> None:
     for names in (["dense", "dense_1", "dense_2", "dense_10"], ["block1.conv", "block2.conv"]):
         state = {f"{name}.weight": np.ones((4, 4), np.float32) for name in sorted(names)}

@@ -238,7 +238,10 @@ TAMPERINGS = [
     (fact("description", "\u202eright to left"), "description", "must be one line of printable characters"),
     (fact("description", "\ud800"), "description", "valid string"),
     (fact("authors", ["\u3164"]), "authors.0", "must have no letter that nobody sees"),
-    (fact("authors", ["Ada\u1160"]), "authors.0", "must have no letter that nobody sees"),
+    *[
+        (fact("authors", [f"Ada{letter}"]), "authors.0", "must have no letter that nobody sees")
+        for letter in ("\u1160", "\ufe0f", "\u180b", "\U000e0100", "\U0001d159", "\U00016fe4")
+    ],
     (fact("description", "zero\u200bwidth"), "description", "must be one line of printable characters"),
     (fact("description", "…"), "description", "must have a letter or a digit"),
     (fact("description", "a" + 5 * "\u0336"), "description", "must not have five marks on one letter"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from sklearn.svm import SVC
 
 import nndynbench as nb
 from nndynbench.protocols import choose, find_method, find_protocol, method_names, tuning
-from nndynbench.protocols.fitting import Known, fitted_on
 from nndynbench.protocols.method import read_methods
 from nndynbench.protocols.tuning import NothingChosenWarning, best_of, record_choices, values_elsewhere
 
@@ -111,10 +111,9 @@ def test_a_method_without_choices_is_used_as_it_is() -> None:
 
 
 def test_a_fit_on_fewer_networks_than_quantiles_says_nothing_of_it(digits: nb.Subset) -> None:
-    seen = digits.histories(digits.network_ids[:9], budget=1)
-    truth = digits.networks["final_accuracy"].to_numpy()[:9]
     estimator = make_pipeline(nb.Columns([nb.columns.curves]), QuantileTransformer(n_quantiles=50), Ridge())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fitted = fitted_on(estimator, {}, seen, Known(truth, np.arange(9), truth), "regression")
-    assert fitted[1].n_quantiles_ == 9
+    asked: dict[str, Any] = {"protocol": "regression-folds", "budgets": 1, "reference_networks": 20, "jobs": 2}
+    for sealed in (True, False):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nb.evaluate(estimator, digits, sealed=sealed, **asked)

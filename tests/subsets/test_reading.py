@@ -121,6 +121,7 @@ def test_to_torch_has_an_item_per_network_and_kept_epoch(digits: nb.Subset) -> N
     snapshots = digits.to_torch("weights", network_ids=[3], epochs=[0, 2])
     assert isinstance(snapshots, torch.utils.data.Dataset)
     assert [(item["network"], item["epoch"]) for item in snapshots] == [(3, 0), (3, 2)]
+    assert len(digits.to_torch("weights", network_ids=[3], epochs=np.array([0, 2]))) == 2  # type: ignore[arg-type]
     weights = digits.history(3, 2).weights(2)
     assert snapshots[1]["values"].keys() == weights.keys()
     for name, values in weights.items():

@@ -249,7 +249,7 @@
       ...(view.beside ? [score("trained_tau", "τ, trained", meaningOf("trained_tau"), 1, (row) => row.scores.trained_tau, { main: true })] : []),
       ...gain,
       ...others.map((other) => metric(other, { main: !added.length })),
-      text("standing", "Standing", index.standings.map((name) => `${name}: ${index.words.standings[name]}`).join("; "), (row) => row.standing ?? null, { main: true, value: (row) => (row.standing ? index.standings.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
+      text("standing", "Standing", index.standings.map((name) => `${name}: ${index.words.standings[name]}`).join("; "), (row) => row.standing ?? null, { main: true, value: (row) => (row.standing === "refuted" ? -1 : row.standing ? index.standings.indexOf(row.standing) : null), better: 1, cell: (row) => make("td", { textContent: row.standing ?? (row.kind === "paper" ? "the paper" : "") }) }),
       text("date", "Date", meaningOf("date"), (row) => row.date ?? null, { main: true, better: 1, cell: (row) => make("td", { className: "number", textContent: row.date ?? "" }) }),
       { id: "links", title: "Links", cell: (row) => linksCell(row), main: true },
       { id: "draws", title: "Draws", hint: meaningOf("draws"), better: 1, value: (row) => row.scores.draws ?? null, cell: (row) => make("td", { className: "number", textContent: row.scores.draws ?? "–" }) },
