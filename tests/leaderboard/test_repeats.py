@@ -28,12 +28,18 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def copy_of(board: Path, file: str, change: Change) -> dict[str, bool]:
     """What is said of a changed copy of the bar under another name: the methods that it repeats, and whether exactly."""
+    path = written(board, file, change)
+    return {facts.method: same for facts, same in repeated_by(read_submission(path), sorted(board.glob(f"*/{file}")))}
+
+
+def written(board: Path, file: str, change: Change) -> Path:
+    """A changed copy of the bar under another name."""
     facts = json.loads((board / "bar" / file).read_text())
     change(facts["predictions"])
     path = board / "mine" / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(facts | {"method": "mine"}))
-    return {facts.method: same for facts, same in repeated_by(read_submission(path), sorted(board.glob(f"*/{file}")))}
+    return path
 
 
 def shuffled(predictions: dict[str, Any]) -> None:
@@ -96,5 +102,5 @@ def test_a_file_that_is_refused_for_its_columns_is_passed_over(board: Path) -> N
     def short(predictions: dict[str, Any]) -> None:
         predictions["fold"].pop()
 
-    copy_of(board, FOLDS, short)
-    assert list(repeated_by(read_submission(board / "bar" / FOLDS), [board / "mine" / FOLDS])) == []
+    path = written(board, FOLDS, short)
+    assert list(repeated_by(read_submission(board / "bar" / FOLDS), [path])) == []
