@@ -2,7 +2,7 @@
 
 Errors on networks of one learning rate go together (on a drawn grid, of one configuration; in extrapolation, of one
 block). So whole clusters are drawn: drawing single networks would give intervals half as wide. Clusters are taken as
-independent, which neighbouring learning rates are not (docs/submitting.md says what that costs). A resample is a count per
+independent, which neighbouring learning rates are not (docs/scores.md says what that costs). A resample is a count per
 cluster, of how often it was drawn. Each metric is computed for a matrix of counts (resamples, clusters), and equals
 scikit-learn's and scipy's on the drawn networks. Sums over a cluster's networks are computed once, before the resamples,
 and whatever depends on the truths alone is computed once for all methods.
