@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
-from sklearn.base import clone
 
 from nndynbench.fingerprint import why_no_fingerprint
 from nndynbench.names import name_of
 from nndynbench.numbers import listed
-from nndynbench.signatures import Signature
 from nndynbench.subsets.history import History
 
 # A column that is missing for a larger share of the networks tells little of them.
@@ -27,6 +25,8 @@ def not_kept(estimator: Any) -> list[str]:
 
 def mostly_missing(estimator: Any, histories: Sequence[History]) -> Iterator[str]:
     """Says which columns of a function are NaN for most of the histories."""
+    from sklearn.base import clone
+
     for part in _transformers(estimator):
         if not (names := [name_of(function) for function in part.own_functions]):
             continue
@@ -43,7 +43,7 @@ def mostly_missing(estimator: Any, histories: Sequence[History]) -> Iterator[str
 
 def left_out(estimator: Any, largest: int) -> Iterator[str]:
     """Says which epochs a `Signature` names that lie beyond the largest budget tried, and what to do."""
-    named = {epoch for part in _transformers(estimator) if isinstance(part, Signature) for epoch in part.epochs or ()}
+    named = {epoch for part in _transformers(estimator) for epoch in getattr(part, "epochs", None) or ()}
     if later := sorted(epoch for epoch in named if epoch > largest):
         words = f"{'epochs' if len(later) > 1 else 'epoch'} {listed(later)}"
         yield f"its Signature names {words}, left out within a budget of {largest}: to try them, --budgets {later[-1]}"

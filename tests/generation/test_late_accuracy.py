@@ -140,7 +140,7 @@ def test_only_kept_epochs_have_signatures_and_others_come_from_weights(
     subset = nb.load("digits-lenet", root=pack_subset(made).parents[1])
     assert sorted(set(subset.signatures.loc[0].index.get_level_values("epoch"))) == [0, 1, 4]
     assert subset.history(0, 1).signature("degree").shape == (1, 5)
-    with pytest.raises(NotAtHandError, match="does not hold epoch 2"):
+    with pytest.raises(NotAtHandError, match="holds epochs 0, 1 and 4 of this network, not 2"):
         subset.history(0, 2).signature("degree")
     whole = nb.load("digits-lenet", root=pack_subset(trained, into=tmp_path / "whole").parents[1])
     np.testing.assert_array_equal(subset.history(0, 1).signature("degree"), whole.history(0, 4).signature("degree")[:1])

@@ -175,6 +175,7 @@ def test_nothing_is_drawn_for_a_pack_of_ones_own(digits: nb.Subset, tmp_path: Pa
 def test_tables_alone_say_which_subsets_have_graphs() -> None:
     zoo = nb.load("digits-lenet-half", root=bundled_folder())
     with pytest.raises(
-        NotAtHandError, match=r"holds 0 of 240 networks, not this one; .* of every network: digits-lenet, .*-diverse"
+        NotAtHandError,
+        match=r"holds 0 of 240 networks, not this one; .* of every network at epoch 1: digits-lenet, .*-diverse",
     ):
         zoo.history(zoo.network_ids[0], 1).graph(1)
