@@ -14,7 +14,7 @@ from leaderboard.facts import board_facts
 from leaderboard.refutation import refutations, row_refutation
 from leaderboard.repeats import repeated_by
 from leaderboard.shown import estimate
-from leaderboard.standing import by_file, name_of, read_records
+from leaderboard.standing import StandingRecord, by_file, name_of, read_records
 from leaderboard.store import Store
 from nndynbench.numbers import NOTHING, written
 from nndynbench.protocols.metrics import METRICS
@@ -48,11 +48,12 @@ def comment(
         lines += ["", "| refused | field | reason |", "|---|---|---|"]
         lines += [f"| {_cell(quoted(r.path, longest=300))} | {_cell(r.field)} | {_cell(r.reason)} |" for r in refused]
     if accepted:
-        lines += ["", *_rows(accepted, refused, submissions, store, jobs)]
+        records = read_records(submissions)
+        lines += ["", *_rows(accepted, refused, submissions, records, store, jobs)]
         warnings = [
             *_replaced(accepted, before),
-            *_refuted(accepted, submissions),
-            *_repeated(accepted, submissions),
+            *_refuted(accepted, records),
+            *_repeated(accepted, submissions, records),
         ]
         lines += ["", *warnings] if warnings else []
     return "\n".join(lines) + "\n"
@@ -71,9 +72,9 @@ def _replaced(accepted: Sequence[Accepted], before: Path | None) -> Iterator[str
                 yield f"- replaces {_cell(name_of(a.path))} of {_cell(', '.join(earlier.authors))}: {_cell(scores)}"
 
 
-def _refuted(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
+def _refuted(accepted: Sequence[Accepted], records: list[StandingRecord]) -> Iterator[str]:
     """A line for each file whose row was refuted, be it with other content."""
-    for path, reason in refutations(accepted, read_records(submissions)).items():
+    for path, reason in refutations(accepted, records).items():
         said = "the row was refuted, and has no rank until a maintainer takes that record away"
         yield f"- {_cell(name_of(path))}: {said}: {_cell(reason)}"
 
@@ -86,14 +87,14 @@ def _first_score(facts: SubmissionFacts) -> str:
     return f"{METRICS[metric].label} {NOTHING if value is None else written(value)} at {budget}"
 
 
-def _repeated(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
+def _repeated(accepted: Sequence[Accepted], submissions: Path, records: list[StandingRecord]) -> Iterator[str]:
     """Lines for each file whose predictions are those of other methods' files, or nearly so."""
-    records = by_file(read_records(submissions))
+    known = by_file(records)
     for a in accepted:
         others = list(repeated_by(read_submission(a.path), sorted(submissions.glob(f"*/{a.path.name}"))))
         for exactly, how in ((True, "has"), (False, "nearly has")):
             same = [
-                f"{facts.method} (refuted)" if row_refutation(facts, records) else facts.method
+                f"{facts.method} (refuted)" if row_refutation(facts, known) else facts.method
                 for facts, is_same in others
                 if is_same == exactly
             ]
@@ -102,7 +103,12 @@ def _repeated(accepted: Sequence[Accepted], submissions: Path) -> Iterator[str]:
 
 
 def _rows(
-    accepted: Sequence[Accepted], refused: Sequence[Refusal], submissions: Path, store: Store, jobs: int
+    accepted: Sequence[Accepted],
+    refused: Sequence[Refusal],
+    submissions: Path,
+    records: list[StandingRecord],
+    store: Store,
+    jobs: int,
 ) -> Iterator[str]:
     new = {(a.submission.method, a.submission.subset.name, a.submission.protocol): a for a in accepted}
     names = {a.path.name for a in accepted}
@@ -113,7 +119,7 @@ def _rows(
     references = board_facts().references
     yield f"| method | subset | protocol | epochs | score | rank | {' | '.join(f'added to {r.name}' for r in references)} |"
     yield "|" + "---|" * (6 + len(references))
-    for view in views(list(together.values()), subsets_at_hand(), read_records(submissions), store=store, jobs=jobs):
+    for view in views(list(together.values()), subsets_at_hand(), records, store=store, jobs=jobs):
         for entry in view.entries:
             if (entry.submission.method, view.subset, view.protocol.fitted.name) in new:
                 yield _row(view, entry, [r.key for r in references])
