@@ -33,6 +33,9 @@ EMBEDDING = re.compile(r"(?i)(?:.*\.)?(?:[^.]*embed[^.]*|emb|wte|wpe)")
 # The architecture of a network of which only curves and hyperparameters were kept.
 NO_WEIGHTS = architecture({"name": "no weights", "layers": [], "no_graph": "the runs were recorded without weights"})
 
+# What to do where a state dict does not tell the order of its layers.
+GIVE_THE_ORDER = "give the module itself, or architecture=, or their order: nndynbench.graphs.describe(weights, order=[…])"
+
 # The prefix of the only layer, if the network is a conv or linear layer by itself; see `nndynbench.graphs.from_module`.
 LONE = "0."
 
@@ -203,8 +206,7 @@ def _unsure_order(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         if NUMBER.sub("", other) != NUMBER.sub("", layer):
             return (
                 f"{other!r} and {layer!r} have one shape, and the names are in alphabetical order, as in safetensors files: "
-                "which comes first is not known; give the module itself, or architecture=, or their order: "
-                "nndynbench.graphs.describe(weights, order=[…])"
+                f"which comes first is not known; {GIVE_THE_ORDER}"
             )
     return None
 
@@ -225,8 +227,7 @@ def _broken_chain(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         if before and (inputs % nodes if flattened else inputs != nodes):
             return (
                 f"{layer!r} takes {inputs} inputs, and {before!r} before it has {nodes} outputs: the state dict, in its "
-                "order, is not a chain of layers; give the module itself, or architecture=, or their order: "
-                "nndynbench.graphs.describe(weights, order=[…])"
+                f"order, is not a chain of layers; {GIVE_THE_ORDER}"
             )
         before, nodes, positions = layer, shape[0], is_conv
     return None
